@@ -1,0 +1,1 @@
+"""Encoders from every framework: one module a scheme, its framework imported only when used."""

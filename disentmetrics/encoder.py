@@ -1,0 +1,44 @@
+"""The encoder protocol: observations in, codes out, and nothing else."""
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """A Gaussian posterior q(z|x) with diagonal covariance, one row an observation.
+
+    Parameters
+    ----------
+    mean : (n, n_codes) float
+        Posterior means; these are the codes.
+    log_variance : (n, n_codes) float
+        Natural logarithm of the posterior variances.
+    """
+
+    mean: NDArray[np.floating]
+    log_variance: NDArray[np.floating]
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Whatever turns a batch of observations into codes.
+
+    An encoder knows nothing of data sets or metrics. It may carry an attribute
+    ``fingerprint`` (str), a name for exactly these weights and settings: then its
+    codes are cached, and a second run needs no forward pass.
+
+    Examples
+    --------
+    >>> def mean_brightness(observations):
+    ...     return observations.reshape(len(observations), -1).mean(axis=1, keepdims=True)
+    >>> isinstance(mean_brightness, Encoder)
+    True
+    """
+
+    def __call__(self, observations: NDArray[np.generic], /) -> NDArray[np.floating] | Posterior:
+        """Encode ``observations`` (n, ...) to codes (n, n_codes) or to a posterior."""
+        ...

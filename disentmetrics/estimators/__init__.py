@@ -1,0 +1,1 @@
+"""Shared numerics of the metrics; they take arrays and know nothing of metrics."""

@@ -1,0 +1,226 @@
+"""Ground-truth factors of variation, and the space they span."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from disentmetrics.errors import InvalidInputError
+
+Kind = Literal["categorical", "ordinal", "circular", "continuous"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One generative factor of variation, a column of the factors.
+
+    Parameters
+    ----------
+    name : str
+        As printed in tables; unique within a space.
+    size : int or None
+        Number of values, None exactly when the factor is continuous.
+    kind : {"categorical", "ordinal", "circular", "continuous"}
+        Circular factors are ordinal with the last value next to the first.
+    values : tuple of str or float, optional
+        What index i stands for: a category's name, or the physical value.
+
+    Raises
+    ------
+    InvalidInputError
+        If kind and size contradict each other, or values are not as many as size.
+
+    Examples
+    --------
+    >>> Factor("shape", 3, "categorical", ("square", "ellipse", "heart")).values[1]
+    'ellipse'
+    """
+
+    name: str
+    size: int | None
+    kind: Kind
+    values: tuple[str, ...] | tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise InvalidInputError(
+                f"factor {self.name!r}: kind must be one of {', '.join(KINDS)}; got {self.kind!r}"
+            )
+        if (self.size is None) != (self.kind == "continuous"):
+            raise InvalidInputError(
+                f"factor {self.name!r}: size must be None exactly when the kind is continuous; "
+                f"got size {self.size} and kind {self.kind!r}"
+            )
+        if self.size is not None and self.size < 1:
+            raise InvalidInputError(f"factor {self.name!r}: size must be at least 1; got {self.size}")
+        if self.values and len(self.values) != self.size:
+            raise InvalidInputError(
+                f"factor {self.name!r}: as many values as size must be given; "
+                f"got {len(self.values)} values for size {self.size}"
+            )
+
+
+@dataclass(frozen=True)
+class FactorSpace:
+    """Ordered factors; as a grid, a mixed-radix number system over their values.
+
+    Parameters
+    ----------
+    factors : sequence of Factor
+        The last factor varies fastest.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no factor, or two have one name.
+
+    Examples
+    --------
+    >>> space = FactorSpace((Factor("shape", 3, "categorical"), Factor("x", 32, "ordinal")))
+    >>> space.n_combinations, space.rows_of([[2, 31]]), space.indices_of([95])
+    (96, array([95]), array([[ 2, 31]]))
+    """
+
+    factors: tuple[Factor, ...]
+
+    def __init__(self, factors: Sequence[Factor]) -> None:
+        object.__setattr__(self, "factors", tuple(factors))
+        if not self.factors:
+            raise InvalidInputError("a factor space needs at least one factor; got none")
+        if len(set(self.names)) != len(self.factors):
+            raise InvalidInputError(f"factor names must be unique; got {', '.join(self.names)}")
+
+    def __len__(self) -> int:
+        return len(self.factors)
+
+    def __iter__(self) -> Iterator[Factor]:
+        return iter(self.factors)
+
+    def __getitem__(self, name: str) -> Factor:
+        """Return the factor of this name."""
+        return self.factors[self.position(name)]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the factors, in order."""
+        return tuple(factor.name for factor in self.factors)
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether every factor has finitely many values, so that combinations can be listed."""
+        return all(factor.size is not None for factor in self.factors)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of values of each factor; only a grid has them."""
+        if not self.is_grid:
+            continuous = ", ".join(factor.name for factor in self.factors if factor.size is None)
+            raise InvalidInputError(
+                f"only a grid of discrete factors has sizes; these are continuous: {continuous}"
+            )
+        return tuple(factor.size for factor in self.factors if factor.size is not None)
+
+    @property
+    def n_combinations(self) -> int:
+        """Number of points of the grid."""
+        return math.prod(self.sizes)
+
+    def position(self, name: str) -> int:
+        """Return the column of the factor of this name."""
+        if name not in self.names:
+            raise InvalidInputError(f"no factor is named {name!r}; the factors are {', '.join(self.names)}")
+        return self.names.index(name)
+
+    def rows_of(self, indices: ArrayLike) -> NDArray[np.int64]:
+        """Return the row of the full grid at which each combination stands.
+
+        Parameters
+        ----------
+        indices : (n, n_factors) integer
+            Index of each factor's value.
+
+        Returns
+        -------
+        (n,) int64
+            Rows, with the last factor varying fastest.
+        """
+        checked = self.check_indices(indices)
+        return np.ravel_multi_index(tuple(checked.T), self.sizes).astype(np.int64)
+
+    def indices_of(self, rows: ArrayLike) -> NDArray[np.int64]:
+        """Return the combination that stands at each row of the full grid.
+
+        Parameters
+        ----------
+        rows : (n,) integer
+            Rows in 0 .. n_combinations - 1.
+
+        Returns
+        -------
+        (n, n_factors) int64
+        """
+        checked = np.asarray(rows)
+        if checked.ndim != 1 or not np.issubdtype(checked.dtype, np.integer):
+            raise InvalidInputError(
+                f"rows must be a flat array of integers; got shape {checked.shape}, dtype {checked.dtype}"
+            )
+        if checked.size and (checked.min() < 0 or checked.max() >= self.n_combinations):
+            raise InvalidInputError(
+                f"rows must lie in 0 .. {self.n_combinations - 1}; got {checked.min()} .. {checked.max()}"
+            )
+        return np.stack(np.unravel_index(checked, self.sizes), axis=1).astype(np.int64)
+
+    def check_indices(self, indices: ArrayLike) -> NDArray[np.int64]:
+        """Return factor indices as int64 after checking shape, type and range."""
+        checked = np.asarray(indices)
+        if checked.ndim != 2 or checked.shape[1] != len(self):
+            raise InvalidInputError(
+                f"indices must have shape (n, {len(self)}), one column for each of "
+                f"{', '.join(self.names)}; got {checked.shape}"
+            )
+        if not np.issubdtype(checked.dtype, np.integer):
+            raise InvalidInputError(f"indices must be integers; got dtype {checked.dtype}")
+        for column, (factor, size) in enumerate(zip(self.factors, self.sizes, strict=True)):
+            values = checked[:, column]
+            if values.size and (values.min() < 0 or values.max() >= size):
+                raise InvalidInputError(
+                    f"indices of factor {factor.name!r} must lie in 0 .. {size - 1}; "
+                    f"got {values.min()} .. {values.max()}"
+                )
+        return checked.astype(np.int64, copy=False)
+
+    def sample(self, n: int, rng: np.random.Generator, *, replace: bool = True) -> NDArray[np.int64]:
+        """Draw combinations uniformly from the grid.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        rng : numpy.random.Generator
+            Source of randomness.
+        replace : bool
+            Whether one combination may be drawn twice.
+
+        Returns
+        -------
+        (n, n_factors) int64
+            Indices of the factors' values.
+
+        Raises
+        ------
+        InvalidInputError
+            If more distinct combinations are asked for than there are.
+        """
+        if replace:
+            return rng.integers(self.sizes, size=(n, len(self)))
+        if n > self.n_combinations:
+            raise InvalidInputError(
+                f"at most {self.n_combinations} distinct combinations can be drawn; got n = {n}; "
+                "ask for the full grid instead"
+            )
+        rows = rng.choice(self.n_combinations, size=n, replace=False, shuffle=False)
+        return self.indices_of(rows)

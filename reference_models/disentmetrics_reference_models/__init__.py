@@ -1,0 +1,1 @@
+"""Reference trainers of the field's methods, one file a method."""
