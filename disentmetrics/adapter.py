@@ -4,23 +4,33 @@ A scheme is an entry point of the group ``disentmetrics.adapters``. The entry po
 is either a function ``load(target, **options) -> Encoder`` whose name is the scheme, or a
 package, each public module of which is a scheme of that name with such a function ``load``.
 The core therefore knows no framework, and a third party adds one without asking.
+
+In a spec everything after the scheme's colon is the target, up to the first ``?`` that a
+``key=`` follows. Options are separated by ``&``; their values are percent-decoded, so that
+``%26`` is an ampersand and a space may be written as it is or as ``%20``. The target is taken
+literally, but for ``%3F``, which stands for a question mark.
 """
 
 import importlib
 import importlib.util
 import inspect
 import pkgutil
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import unquote
 
-from disentmetrics.encoder import Encoder
-from disentmetrics.errors import InvalidInputError
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.encoder import Encoder, Posterior
+from disentmetrics.errors import InvalidInputError, MissingExtraError
 from disentmetrics.suggest import did_you_mean
 
 GROUP = "disentmetrics.adapters"
+CONTEXT = ("data", "seed", "trust_pickle")
 
 
 @dataclass(frozen=True)
@@ -46,10 +56,28 @@ class EncoderSpec:
             raise InvalidInputError(
                 f"an encoder is named scheme:target, such as baseline:pca or onnx:model.onnx; got {spec!r}"
             )
-        target, _, query = rest.rpartition("?") if "=" in rest.rpartition("?")[2] else (rest, "", "")
+        query = re.search(r"\?(?=[A-Za-z_]\w*=)", rest)
+        target = (rest[: query.start()] if query else rest).replace("%3F", "?").replace("%3f", "?")
         if not target:
-            target, query = rest, ""
-        return cls(scheme, target, dict(parse_qsl(query, keep_blank_values=True)))
+            raise InvalidInputError(
+                f"an encoder is named scheme:target[?key=value]; {spec!r} has no target before the '?'"
+            )
+        return cls(scheme, target, _options(rest[query.end() :]) if query else {})
+
+
+def _options(query: str) -> dict[str, str]:
+    options: dict[str, str] = {}
+    for item in query.split("&"):
+        name, equals, value = item.partition("=")
+        if not name or not equals:
+            raise InvalidInputError(
+                f"the options of an encoder are key=value, joined by '&'; got {item!r}. "
+                "An ampersand inside a value is written %26"
+            )
+        if name in options:
+            raise InvalidInputError(f"the option {name!r} is given twice: {options[name]!r} and {value!r}")
+        options[name] = unquote(value)
+    return options
 
 
 @dataclass(frozen=True)
@@ -63,27 +91,59 @@ class Adapter:
     @property
     def summary(self) -> str:
         """First line of what the loader says of itself."""
-        return (inspect.getdoc(self.load) or "").partition("\n")[0]
+        return self.help.partition("\n")[0]
+
+    @property
+    def help(self) -> str:
+        """All that the loader says of itself: its targets and options."""
+        return inspect.getdoc(self.load) or ""
+
+
+@dataclass(frozen=True)
+class _Fingerprinted:
+    """An encoder under a name that the user vouches for."""
+
+    encoder: Encoder
+    fingerprint: str
+
+    def __call__(self, observations: NDArray[np.generic], /) -> NDArray[np.floating] | Posterior:
+        return self.encoder(observations)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(object.__getattribute__(self, "encoder"), name)
 
 
 def _adapters_of(entry_point: EntryPoint) -> dict[str, Callable[[], Adapter]]:
     origin = entry_point.dist.name if entry_point.dist else entry_point.module
 
+    def adapter(scheme: str, load: Callable[[], Any]) -> Adapter:
+        try:
+            return Adapter(scheme, origin, load())
+        except ImportError as error:
+            raise MissingExtraError(
+                f"the adapter {scheme!r} of the package {origin!r} cannot be imported: {error}"
+            ) from error
+        except AttributeError as error:
+            raise InvalidInputError(
+                f"the adapter {scheme!r} of the package {origin!r} must be a function, or a module with a "
+                f"function load(target, **options); tell its authors: {error}"
+            ) from error
+
     def from_function() -> Adapter:
-        return Adapter(entry_point.name, origin, entry_point.load())
+        return adapter(entry_point.name, entry_point.load)
 
     def from_module(scheme: str) -> Callable[[], Adapter]:
-        def load() -> Adapter:
+        def load() -> Any:
             module = importlib.import_module(f"{entry_point.module}.{scheme}")
-            return Adapter(scheme, origin, module.load)
+            return module.load
 
-        return load
+        return lambda: adapter(scheme, load)
 
     if entry_point.attr:
         return {entry_point.name: from_function}
     package = importlib.util.find_spec(entry_point.module)
     folders = package.submodule_search_locations if package else None
-    names = [m.name for m in pkgutil.iter_modules(folders or ()) if not m.name.startswith("_")]
+    names = [m.name for m in pkgutil.iter_modules(folders) if not m.name.startswith("_")] if folders else []
     return {name: from_module(name) for name in names}
 
 
@@ -92,13 +152,18 @@ def find_adapters() -> dict[str, Callable[[], Adapter]]:
     found: dict[str, Callable[[], Adapter]] = {}
     for entry_point in sorted(entry_points(group=GROUP), key=lambda e: (e.name != "bundled", e.name)):
         for scheme, load in _adapters_of(entry_point).items():
-            if scheme in found:
-                raise InvalidInputError(
-                    f"two installed packages offer the encoder scheme {scheme!r}; uninstall one of them "
-                    f"(the second is entry point {entry_point.name} = {entry_point.value})"
-                )
-            found[scheme] = load
+            found[scheme] = _refuse_two(scheme, entry_point) if scheme in found else load
     return found
+
+
+def _refuse_two(scheme: str, second: EntryPoint) -> Callable[[], Adapter]:
+    def refuse() -> Adapter:
+        raise InvalidInputError(
+            f"two installed packages offer the encoder scheme {scheme!r}; uninstall one of them "
+            f"(the second is entry point {second.name} = {second.value})"
+        )
+
+    return refuse
 
 
 def load_adapter(scheme: str) -> Adapter:
@@ -131,7 +196,13 @@ def load_encoder(spec: str, **context: Any) -> Encoder:
     Raises
     ------
     InvalidInputError
-        If the scheme or an option is unknown; the message names the nearest one.
+        If the scheme or an option is unknown or missing; the message names the nearest one.
+
+    Notes
+    -----
+    Every scheme takes the option ``fingerprint=NAME``: by it the user vouches that NAME
+    stands for exactly this encoder, so that its codes are cached even where the content
+    cannot be known.
 
     Examples
     --------
@@ -142,14 +213,19 @@ def load_encoder(spec: str, **context: Any) -> Encoder:
     adapter = load_adapter(parsed.scheme)
     parameters = inspect.signature(adapter.load).parameters
     settable = [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY and name not in CONTEXT]
-    for name in parsed.options:
+    options = dict(parsed.options)
+    fingerprint = None if "fingerprint" in settable else options.pop("fingerprint", None)
+    for name in options:
         if name not in settable:
             raise InvalidInputError(
                 f"{parsed.scheme} has no option {name!r}{did_you_mean(name, settable)}; "
-                f"its options: {', '.join(settable) or 'none'}"
+                f"its options: {', '.join([*settable, 'fingerprint'])}"
             )
+    for name in settable:
+        if name not in options and parameters[name].default is inspect.Parameter.empty:
+            raise InvalidInputError(f"{parsed.scheme} needs the option {name!r}: add {name}=... to {spec!r}")
+    if fingerprint is not None and not fingerprint:
+        raise InvalidInputError(f"fingerprint must name exactly this encoder; it is empty in {spec!r}")
     given = {name: value for name, value in context.items() if name in parameters}
-    return adapter.load(parsed.target, **parsed.options, **given)
-
-
-CONTEXT = ("data", "seed", "trust_pickle")
+    encoder = adapter.load(parsed.target, **options, **given)
+    return _Fingerprinted(encoder, fingerprint) if fingerprint else encoder

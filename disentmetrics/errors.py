@@ -31,3 +31,7 @@ class StorageError(DisentmetricsError, OSError):
 
 class EncoderError(DisentmetricsError, RuntimeError):
     """An encoder crashed, timed out or returned something that is not a code."""
+
+
+class UndefinedScoreError(DisentmetricsError, ValueError):
+    """A metric has no value on these rows; the message is the reason that the score carries."""

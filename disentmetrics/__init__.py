@@ -1,0 +1,10 @@
+"""Score any encoder for disentanglement, with numbers that can be trusted and compared."""
+
+from disentmetrics import metrics as metrics
+from disentmetrics._version import __version__ as __version__
+from disentmetrics.encoder import Encoder as Encoder, Posterior as Posterior
+from disentmetrics.factors import Factor as Factor, FactorSpace as FactorSpace
+from disentmetrics.representation import Provenance as Provenance, Representation as Representation
+from disentmetrics.result import Interval as Interval, Score as Score, ScoreCard as ScoreCard
+from disentmetrics.score import score as score
+from disentmetrics.signature import Signature as Signature

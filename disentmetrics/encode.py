@@ -1,0 +1,394 @@
+"""Run an encoder once over the rows of a data set; later runs read what it said."""
+
+import contextlib
+import hashlib
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from disentmetrics.adapter import load_encoder
+from disentmetrics.cache import atomic_path, cache_folder, locked
+from disentmetrics.datasets.base import DataSet
+from disentmetrics.encoder import Encoder, Posterior
+from disentmetrics.errors import CorruptFileError, EncoderError, InvalidInputError, StorageError
+from disentmetrics.metric import generator
+from disentmetrics.progress import progress_bar
+from disentmetrics.representation import Provenance, Representation
+
+logger = logging.getLogger("disentmetrics")
+
+_FLUSH_SECONDS = 2.0
+_FLUSH_BYTES = 1 << 26
+_CHECKED_ROWS = 16
+_LAYOUT = "1"  # part of every cache key: what is stored under it
+
+
+def encode(
+    encoder: Encoder | Callable[..., Any] | str,
+    data: DataSet,
+    *,
+    n_samples: int | None = None,
+    full_grid: bool = False,
+    indices: ArrayLike | None = None,
+    seed: int = 0,
+    batch_size: int = 256,
+    cache: bool = True,
+    progress: bool = False,
+) -> Representation:
+    """Encode rows of a data set, each distinct observation once.
+
+    Parameters
+    ----------
+    encoder : Encoder or str
+        A callable from a batch of observations to codes or a posterior, or the name of one, such
+        as ``onnx:model.onnx``.
+    data : DataSet
+        Where observations come from.
+    n_samples : int, optional
+        Draw so many distinct combinations of factors uniformly.
+    full_grid : bool
+        Encode every combination of factors.
+    indices : (n, n_factors) integer, optional
+        Encode exactly these combinations. Exactly one of the three must be given.
+    seed : int
+        Decides the draw, and whatever a named encoder draws when it is fitted.
+    batch_size : int
+        Observations in a call of the encoder.
+    cache : bool
+        Whether codes of an encoder with a ``fingerprint`` are kept under the cache folder. Then a second
+        call needs no forward pass, and an interrupted one goes on where it stopped.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    Representation
+        With the data set's factors; the full grid is marked as the whole population.
+
+    Raises
+    ------
+    EncoderError
+        If the encoder raises, returns no codes of shape (batch, n_codes), returns NaN, gives two answers
+        for one observation (it is stochastic) or lets other observations of the batch change one
+        (it depends on the batch).
+    InvalidInputError
+        If rows are chosen in none or several of the ways, or there are fewer than asked for.
+
+    Examples
+    --------
+    >>> import disentmetrics as dm
+    >>> def brightness(images):
+    ...     return images.mean(axis=(1, 2))
+    >>> dm.encode(brightness, dm.load_dataset("dsprites"), n_samples=100)
+    Representation(100 rows, 1 code, factors: shape (categorical, 3), scale (ordinal, 6),
+        orientation (circular, 40), x (ordinal, 32), y (ordinal, 32))
+    """
+    if batch_size < 1:
+        raise InvalidInputError(f"batch_size must be at least 1; got {batch_size}")
+    rows, named = _rows(data, n_samples, full_grid, indices, seed)
+    if isinstance(encoder, str):
+        encoder = load_encoder(encoder, data=data, seed=seed)
+    distinct, back = np.unique(rows, return_inverse=True)
+    fingerprint = getattr(encoder, "fingerprint", None)
+    provenance = Provenance(data.fingerprint, fingerprint or "unknown", named, population=full_grid)
+    run = _Run(encoder, data, distinct, batch_size, provenance, progress=progress)
+    encoded = run.cached() if cache and fingerprint else run.in_memory()
+    return encoded if np.array_equal(distinct, rows) else encoded.take(back)
+
+
+def _rows(
+    data: DataSet, n_samples: int | None, full_grid: bool, indices: ArrayLike | None, seed: int
+) -> tuple[NDArray[np.int64], str]:
+    ways = (n_samples is not None) + full_grid + (indices is not None)
+    if ways != 1:
+        raise InvalidInputError(
+            f"rows must be chosen in exactly one way, by n_samples, full_grid or indices; got {ways} of them"
+        )
+    if indices is not None:
+        rows = data.space.rows_of(indices)
+        if not len(rows):
+            raise InvalidInputError("at least one row must be encoded; indices is empty")
+        return rows, f"rows/{hashlib.sha256(rows.tobytes()).hexdigest()[:12]}"
+    if full_grid:
+        return np.arange(len(data)), "grid"
+    if n_samples is None or n_samples < 1:
+        raise InvalidInputError(f"n_samples must be at least 1; got {n_samples}")
+    drawn = data.space.sample(n_samples, generator(seed, "draw"), replace=False)
+    return np.sort(data.space.rows_of(drawn)), f"uniform/{seed}"
+
+
+class _Run:
+    """One pass of one encoder over distinct rows."""
+
+    def __init__(
+        self,
+        encoder: Callable[..., Any],
+        data: DataSet,
+        rows: NDArray[np.int64],
+        batch_size: int,
+        provenance: Provenance,
+        *,
+        progress: bool,
+    ) -> None:
+        self.encoder, self.data, self.rows, self.batch_size = encoder, data, rows, batch_size
+        self.provenance, self.progress = provenance, progress
+        self.reads_factors = bool(getattr(encoder, "reads_factors", False))
+
+    def in_memory(self) -> Representation:
+        parts = list(self.encoded_from(0))
+        return self.representation(np.concatenate(parts))
+
+    def cached(self) -> Representation:
+        path = cache_folder() / "representations" / f"{self.key()}.h5"
+        try:
+            with locked(path):
+                return self.load_or_make(path)
+        except StorageError as error:
+            logger.warning("codes are not cached: %s", error)
+            return self.in_memory()
+
+    def key(self) -> str:
+        digest = hashlib.sha256(
+            "\n".join([_LAYOUT, self.data.fingerprint, self.provenance.encoder, self.provenance.rows]).encode()
+        )
+        digest.update(self.rows.tobytes())
+        return digest.hexdigest()[:32]
+
+    def load_or_make(self, path: Path) -> Representation:
+        if path.is_file():
+            try:
+                return Representation.load(path)
+            except CorruptFileError as error:
+                logger.warning("%s", error)
+        store = _PartialStore(path.with_suffix(".partial"))
+        if store.n_rows:
+            logger.info("an interrupted run left %d of %d rows; going on from there", store.n_rows, len(self.rows))
+        for part in self.encoded_from(store.n_rows):
+            store.append(part)
+        store.flush()
+        representation = self.representation(store.read())
+        if store.failure is None:
+            try:
+                representation.save(path)
+            except StorageError as error:
+                logger.warning("codes are not cached: %s", error)
+                return representation
+            store.remove()
+            return Representation.load(path)
+        return representation
+
+    def representation(self, stacked: NDArray[np.floating]) -> Representation:
+        """Build the table from (n, n_codes) codes or (n, 2, n_codes) posteriors."""
+        has_posterior = stacked.ndim == 3
+        return Representation(
+            stacked[:, 0] if has_posterior else stacked,
+            self.data.space.indices_of(self.rows),
+            space=self.data.space,
+            log_variance=stacked[:, 1] if has_posterior else None,
+            provenance=self.provenance,
+        )
+
+    def encoded_from(self, start: int) -> Iterator[NDArray[np.floating]]:
+        """Yield the codes batch by batch; the next batch is made while the encoder works."""
+        starts = range(start, len(self.rows), self.batch_size)
+        shape: tuple[int, ...] | None = None
+        with ThreadPoolExecutor(1) as ahead, progress_bar(shown=self.progress) as bar:
+            task = bar.add_task("encoding", total=len(self.rows), completed=start)
+            coming = ahead.submit(self.batch, start) if start < len(self.rows) else None
+            for first in starts:
+                assert coming is not None  # noqa: S101 # one batch is always under way here
+                batch = coming.result()
+                if first + self.batch_size < len(self.rows):
+                    coming = ahead.submit(self.batch, first + self.batch_size)
+                codes = self.call(batch, first)
+                if shape is None:
+                    self.check_first(batch, codes, first)
+                    shape = codes.shape[1:]
+                elif codes.shape[1:] != shape:
+                    raise EncoderError(
+                        f"every batch must give codes of one shape; {self.where(first, len(batch))} gave "
+                        f"{codes.shape[1:]} after {shape} before"
+                    )
+                bar.advance(task, len(batch))
+                yield codes
+
+    def batch(self, first: int) -> NDArray[Any]:
+        indices = self.data.space.indices_of(self.rows[first : first + self.batch_size])
+        return indices if self.reads_factors else self.data.observations(indices)
+
+    def where(self, first: int, n: int) -> str:
+        return f"batch {first // self.batch_size} (rows {first} to {first + n - 1})"
+
+    def call(self, batch: NDArray[Any], first: int) -> NDArray[np.floating]:
+        try:
+            answer = self.encoder(batch)
+        except EncoderError as error:
+            raise EncoderError(f"{self.where(first, len(batch))}: {error}") from error
+        except Exception as error:  # noqa: BLE001 # an encoder is foreign code and may raise anything
+            raise EncoderError(
+                f"the encoder raised {type(error).__name__} at {self.where(first, len(batch))}: {error}"
+            ) from error
+        return self.check(answer, batch, first)
+
+    def check(self, answer: Any, batch: NDArray[Any], first: int) -> NDArray[np.floating]:
+        where = self.where(first, len(batch))
+        if isinstance(answer, Posterior):
+            mean = _as_codes(answer.mean, len(batch), f"the posterior mean of {where}")
+            log_variance = _as_codes(answer.log_variance, len(batch), f"the log-variance of {where}")
+            if mean.shape != log_variance.shape:
+                raise EncoderError(
+                    f"mean and log_variance must have one shape; {where} gave {mean.shape} and {log_variance.shape}"
+                )
+            return np.stack([mean, log_variance], axis=1)
+        return _as_codes(answer, len(batch), where)
+
+    def check_first(self, batch: NDArray[Any], codes: NDArray[np.floating], first: int) -> None:
+        logger.info(
+            "first batch: %s %s %s from %s to %s; codes %s from %.3g to %.3g",
+            "factors" if self.reads_factors else "observations",
+            batch.dtype, batch.shape, batch.min(), batch.max(), codes.shape, codes.min(), codes.max(),
+        )  # fmt: skip
+        few = batch[: min(_CHECKED_ROWS, max(1, len(batch) // 2))]
+        again = self.call(few, first)
+        if _differ(again, codes[: len(few)]):
+            once_more = self.call(few, first)
+            if _differ(again, once_more):
+                raise EncoderError(
+                    "an encoder must give one answer for one observation; this one is stochastic: the same "
+                    f"batch twice gave codes up to {_distance(again, once_more):.2g} apart; switch it to "
+                    "evaluation mode, or return the posterior mean instead of a sample"
+                )
+            raise EncoderError(
+                "an encoder must encode each observation by itself; this one depends on the batch: "
+                f"{len(few)} observations alone and among {len(batch)} gave codes up to "
+                f"{_distance(again, codes[: len(few)]):.2g} apart; switch batch normalisation to "
+                "evaluation mode"
+            )
+
+
+def _as_codes(values: Any, n_rows: int, where: str) -> NDArray[np.floating]:
+    if isinstance(values, tuple | list | dict):
+        kind = type(values).__name__
+        raise EncoderError(
+            f"an encoder must return an array (batch, n_codes) or Posterior(mean, log_variance); {where} gave a "
+            f"{kind} of {len(values)}; choose one of its parts (select= in an encoder's name)"
+        )
+    try:
+        array = np.asarray(values)
+    except Exception as error:  # noqa: BLE001 # a foreign array type may raise anything
+        raise EncoderError(f"{where} gave {type(values).__name__}, which is no array: {error}") from error
+    if array.ndim != 2 or len(array) != n_rows or not array.shape[1]:
+        raise EncoderError(
+            f"an encoder must return codes of shape ({n_rows}, n_codes) for {n_rows} observations; "
+            f"{where} gave shape {array.shape}"
+        )
+    if array.dtype.kind not in "fiub":
+        raise EncoderError(f"codes must be real numbers; {where} gave dtype {array.dtype}")
+    if array.dtype not in (np.float32, np.float64):
+        array = array.astype(np.float32 if array.dtype == np.float16 else np.float64)
+    if not np.isfinite(array).all():
+        bad = int((~np.isfinite(array)).any(axis=1).sum())
+        raise EncoderError(f"codes must be finite; {where} gave NaN or infinity in {bad} of {n_rows} rows")
+    return array
+
+
+def _distance(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    return float(np.abs(a - b).max())
+
+
+def _differ(a: NDArray[np.floating], b: NDArray[np.floating]) -> bool:
+    scale = max(float(np.abs(a).max()), float(np.abs(b).max()), 1e-30)
+    return a.shape != b.shape or _distance(a, b) > 1e-4 * scale
+
+
+class _PartialStore:
+    """Codes of an unfinished run: raw rows in one file, and beside it how many are certain."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.waiting: list[NDArray[np.floating]] = []
+        self.waiting_bytes = 0
+        self.flushed_at = time.monotonic()
+        self.failure: OSError | None = None
+        self.rescued: list[NDArray[np.floating]] = []
+        self.about = self._read_about()
+
+    @property
+    def rows_file(self) -> Path:
+        return self.folder / "rows.bin"
+
+    @property
+    def n_rows(self) -> int:
+        return int(self.about["n_rows"]) if self.about else 0
+
+    def _read_about(self) -> dict[str, Any] | None:
+        try:
+            about: dict[str, Any] = json.loads((self.folder / "about.json").read_text(encoding="utf-8"))
+            row_bytes = int(np.prod(about["shape"])) * np.dtype(about["dtype"]).itemsize
+            with self.rows_file.open("r+b") as file:
+                if file.seek(0, 2) < about["n_rows"] * row_bytes:
+                    return None
+                file.truncate(about["n_rows"] * row_bytes)  # rows written after the last certain one
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return about
+
+    def append(self, rows: NDArray[np.floating]) -> None:
+        if self.about and (list(rows.shape[1:]), rows.dtype.str) != (self.about["shape"], self.about["dtype"]):
+            raise EncoderError(
+                "the encoder must give codes of the shape and type of its interrupted run, "
+                f"{self.about['shape']} {self.about['dtype']}; it gave {list(rows.shape[1:])} {rows.dtype.str}; "
+                "give it another fingerprint, or clear the cache"
+            )
+        self.waiting.append(rows)
+        self.waiting_bytes += rows.nbytes
+        if self.waiting_bytes > _FLUSH_BYTES or time.monotonic() - self.flushed_at > _FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        if not self.waiting:
+            return
+        rows = np.concatenate(self.waiting)
+        self.waiting, self.waiting_bytes, self.flushed_at = [], 0, time.monotonic()
+        if self.failure is None:
+            try:
+                self._write(rows)
+            except OSError as error:
+                self.failure = error
+                logger.warning("codes are not cached: %s", error.strerror or error)
+                self.rescued = [self._on_disk()] if self.n_rows else []
+        if self.failure is not None:
+            self.rescued.append(rows)
+
+    def _write(self, rows: NDArray[np.floating]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.rows_file.open("ab" if self.about else "wb") as file:
+            file.write(rows.tobytes())
+        about = {
+            "n_rows": self.n_rows + len(rows),
+            "shape": list(rows.shape[1:]),
+            "dtype": rows.dtype.str,
+        }
+        with atomic_path(self.folder / "about.json") as temporary:
+            temporary.write_text(json.dumps(about), encoding="utf-8")
+        self.about = about
+
+    def _on_disk(self) -> NDArray[np.floating]:
+        assert self.about is not None  # noqa: S101 # only asked for when rows are certain
+        shape = (self.n_rows, *self.about["shape"])
+        return np.memmap(self.rows_file, np.dtype(self.about["dtype"]), "r", 0, shape)
+
+    def read(self) -> NDArray[np.floating]:
+        return np.concatenate(self.rescued) if self.failure is not None else self._on_disk()
+
+    def remove(self) -> None:
+        with contextlib.suppress(OSError):
+            shutil.rmtree(self.folder)

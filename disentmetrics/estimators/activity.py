@@ -1,0 +1,30 @@
+"""Which codes say anything at all."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+KL_THRESHOLD = 0.01
+"""Nats of mean KL below which a latent is collapsed to the prior (Duan et al. 2020)."""
+
+
+def mean_kl(mean: NDArray[np.floating], log_variance: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the mean KL divergence in nats from each posterior to N(0, 1), as (n_codes,).
+
+    Examples
+    --------
+    >>> mean_kl(np.zeros((3, 2)), np.zeros((3, 2)))
+    array([0., 0.])
+    """
+    total = np.zeros(mean.shape[1])
+    for start in range(0, len(mean), 65536):
+        m = mean[start : start + 65536].astype(np.float64)
+        v = log_variance[start : start + 65536].astype(np.float64)
+        total += (m**2 + np.exp(v) - 1 - v).sum(axis=0)
+    return total / (2 * len(mean))
+
+
+def constant(codes: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Return which codes vary by no more than rounding, whatever their scale, as (n_codes,)."""
+    low, high = codes.min(axis=0), codes.max(axis=0)
+    rounding = 8 * np.finfo(codes.dtype).eps * np.maximum(np.abs(low), np.abs(high))
+    return np.asarray(high - low <= rounding)

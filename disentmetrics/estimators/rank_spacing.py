@@ -1,0 +1,155 @@
+"""Mutual information between a continuous code and a discrete factor, from ranks alone.
+
+The rows are sorted by the code. Within the rows of one factor value, ``s`` is the number of
+ranks between a row and the m-th next row of that value. If code and factor are independent,
+the mean of digamma(s) is exactly ``digamma(n + 1) - digamma(n_v + 1) + digamma(m)``,
+whatever the distribution of the code (the rank gap of two uniform order statistics is a
+beta variable with that mean logarithm). What is missing from this mean is information:
+
+    I = sum_v n_v / n [digamma(n + 1) - digamma(n_v + 1) + digamma(m) - mean digamma(s)]
+
+So the estimate has mean 0 for an independent code, is not changed by a strictly monotone
+warp, is moved by an outlier no more than by any other row, and reaches its maximum exactly
+when the rows of each factor value are neighbours. It has no bins. It is the m-spacing
+estimator of entropy (Vasicek 1976) applied to ranks, which makes its bias known.
+
+Values that more than m rows share are atoms: which atom a row takes is a discrete variable,
+whose information is the chance-corrected one, and the chain rule adds both parts.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import digamma
+
+from disentmetrics.estimators.mutual_information import adjusted_information, contingency, entropy
+
+SPACING = 3
+"""m: larger is less noisy and blurs more; nearest-neighbour estimators use 3 as well."""
+
+
+@dataclass(frozen=True)
+class SortedCode:
+    """One code, sorted once and shared by all factors.
+
+    ``order`` lists the rows that take no atom, by code; ``tie_start`` and ``tie_size``
+    describe the few equal values among them, or are None; ``atom`` numbers each row's atom
+    from 1, 0 standing for the continuous part, or is None when there is no atom.
+    """
+
+    order: NDArray[np.int64]
+    tie_start: NDArray[np.int64] | None
+    tie_size: NDArray[np.int64] | None
+    atom: NDArray[np.int64] | None
+    n_atoms: int
+
+
+def sort_code(code: NDArray[np.floating]) -> SortedCode:
+    """Sort one code (n,) and find its atoms."""
+    order = np.argsort(code, kind="stable")
+    ordered = code[order]
+    first_of_run = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    if len(first_of_run) == len(code):
+        return SortedCode(order, None, None, None, 0)
+    length = np.diff(np.r_[first_of_run, len(code)])
+    is_atom = length > SPACING
+    n_atoms = int(is_atom.sum())
+    atom = None
+    if n_atoms:
+        number = np.where(is_atom, np.cumsum(is_atom), 0)
+        atom = np.empty(len(code), dtype=np.int64)
+        atom[order] = np.repeat(number, length)
+        order = order[np.repeat(~is_atom, length)]
+        length = length[~is_atom]
+    size = np.repeat(length, length)
+    start = np.repeat(np.cumsum(length) - length, length)
+    has_ties = bool((length > 1).any())
+    return SortedCode(order, start if has_ties else None, size if has_ties else None, atom, n_atoms)
+
+
+def rank_spacing_information(code: SortedCode, labels: NDArray[np.integer], n_values: int) -> float:
+    """Estimate the mutual information in nats between a sorted code and a factor.
+
+    Parameters
+    ----------
+    code : SortedCode
+        From :func:`sort_code`.
+    labels : (n,) integer
+        Index 0 .. n_values - 1 of the factor's value in each row.
+    n_values : int
+        Number of values the factor can take.
+
+    Returns
+    -------
+    float
+        Nats; at most the plug-in entropy of the labels, and below 0 by chance.
+
+    References
+    ----------
+    Vasicek (1976), *A Test for Normality Based on Sample Entropy*; Ross (2014), *Mutual
+    Information between Discrete and Continuous Data Sets*, for the nearest-neighbour
+    relative. The correction by ranks is ours and is derived at the top of this file.
+
+    Examples
+    --------
+    >>> labels = np.repeat([0, 1], 500)
+    >>> code = sort_code(np.arange(1000.0))
+    >>> round(rank_spacing_information(code, labels, 2), 6), round(np.log(2), 6)
+    (0.693147, 0.693147)
+    """
+    n = len(labels)
+    part = labels[code.order]
+    nats = 0.0
+    if code.atom is not None:
+        nats += adjusted_information(contingency(code.atom, labels, code.n_atoms + 1, n_values))
+    if len(part):
+        nats += len(part) / n * _continuous_part(code, part, n_values)
+    return nats
+
+
+def _continuous_part(code: SortedCode, labels: NDArray[np.integer], n_values: int) -> float:
+    n = len(labels)
+    compact = labels.astype(np.uint8 if n_values <= 256 else np.uint16 if n_values <= 65536 else np.int64)
+    by_value = np.argsort(compact, kind="stable")
+    counts = np.bincount(compact, minlength=n_values)
+    value = np.repeat(np.arange(n_values), counts)
+    same = value[SPACING:] == value[:-SPACING]
+    if code.tie_start is None or code.tie_size is None:
+        gap = (by_value[SPACING:] - by_value[:-SPACING])[same]
+        mean_log = _digamma_of_integers(n)[gap]
+    else:
+        position = _expected_positions(by_value, value, code.tie_start, code.tie_size)
+        mean_log = digamma((position[SPACING:] - position[:-SPACING])[same])
+    n_gaps = np.maximum(counts - SPACING, 0)
+    seen = n_gaps > 0
+    if not seen.any():
+        return 0.0
+    totals = np.bincount(value[SPACING:][same], weights=mean_log, minlength=n_values)
+    most = digamma(n + 1) - digamma(counts[seen] + 1)
+    found = most + digamma(SPACING) - totals[seen] / n_gaps[seen]
+    scale = float(counts[seen] @ most)
+    if scale <= 0:
+        return 0.0
+    return entropy(counts) * float(counts[seen] @ found) / scale
+
+
+@lru_cache(maxsize=4)
+def _digamma_of_integers(n: int) -> NDArray[np.float64]:
+    return np.concatenate(([-np.inf], digamma(np.arange(1, n + 1))))
+
+
+def _expected_positions(
+    by_value: NDArray[np.int64],
+    value: NDArray[np.int64],
+    tie_start: NDArray[np.int64],
+    tie_size: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Place each row where it stands on average when ties are broken at random."""
+    start, size = tie_start[by_value], tie_size[by_value]
+    new_cell = np.r_[True, (value[1:] != value[:-1]) | (start[1:] != start[:-1])]
+    first = np.flatnonzero(new_cell)
+    n_in_cell = np.diff(np.r_[first, len(value)])
+    nth = np.arange(len(value)) - np.repeat(first, n_in_cell)
+    return np.asarray(start + (nth + 1) * (size + 1) / (np.repeat(n_in_cell, n_in_cell) + 1) - 1)

@@ -1,0 +1,304 @@
+"""A metric: a function of a representation, and all that is true of it, said once."""
+
+import math
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from disentmetrics._version import __version__
+from disentmetrics.errors import InvalidInputError, UndefinedScoreError
+from disentmetrics.representation import Representation
+from disentmetrics.result import Score
+from disentmetrics.sampling import varied_factors
+from disentmetrics.signature import Signature
+from disentmetrics.suggest import did_you_mean
+
+Invariance = Literal[
+    "row order",
+    "code order",
+    "sign",
+    "scale",
+    "shift",
+    "monotone warp",
+    "outlier",
+    "dead code",
+    "noise code",
+    "duplicated code",
+    "relabelled factors",
+]
+INVARIANCES: tuple[Invariance, ...] = get_args(Invariance)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a metric's formula returns.
+
+    Attributes
+    ----------
+    value : float
+    per_factor : (n_factors,) float or None
+        NaN for a factor on which the metric is undefined.
+    details : mapping of name to array
+    settings : mapping of str
+        What was decided on these rows, for the signature: which codes were left out, say.
+    notes : tuple of str
+        What a reader of this score must know.
+    chance : float or None
+        The null in closed form, where there is one.
+    """
+
+    value: float
+    per_factor: NDArray[np.float64] | None = None
+    details: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    chance: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """A named, frozen set of a metric's settings, and what is claimed of it.
+
+    Attributes
+    ----------
+    source : str
+        Whose settings these are.
+    options : mapping
+        Keyword arguments of the metric's function.
+    invariant_to : set of Invariance
+        Changes of the representation that leave the score as it is (within the spread of
+        its own random draws). The property suite tests every claim, and shows a counterexample
+        to every change that is not claimed.
+    perfect : float
+        Value where each factor has its own noiseless code.
+    noise : float or "chance"
+        Value for codes that are independent of the factors; chance is 1 / number of factors.
+    """
+
+    source: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    invariant_to: frozenset[Invariance] = frozenset()
+    perfect: float = 1.0
+    noise: float | Literal["chance"] = 0.0
+
+
+def all_except(*exceptions: Invariance) -> frozenset[Invariance]:
+    """Return every invariance but these."""
+    return frozenset(INVARIANCES) - frozenset(exceptions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """What a representation must have for the metric to be defined."""
+
+    codes: int = 1
+    factors: int = 1
+    rows: int = 2
+    log_variance: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Metric:
+    """A metric with its declaration; call it with arrays.
+
+    Attributes
+    ----------
+    name : str
+    bounds : pair of float
+    higher_is_better : bool
+    paper : str
+        Where the metric is defined.
+    known_failure : str
+        The representation that it mistakes, in one sentence.
+    needs : Needs
+    protocols : mapping of name to Protocol
+        ``default`` is our recommendation; the bare name means it.
+    randomised : bool
+        Whether the score depends on the seed.
+    """
+
+    name: str
+    formula: Callable[..., Outcome]
+    bounds: tuple[float, float]
+    higher_is_better: bool
+    paper: str
+    known_failure: str
+    protocols: Mapping[str, Protocol]
+    needs: Needs = Needs()
+    needs_of: Mapping[str, Needs] = field(default_factory=dict)
+    randomised: bool = False
+
+    def __call__(
+        self,
+        codes: ArrayLike,
+        factors: Any,
+        *,
+        log_variance: ArrayLike | None = None,
+        protocol: str = "default",
+        seed: int = 0,
+        **options: Any,
+    ) -> Score:
+        """Score arrays: ``codes`` (n_samples, n_codes) against ``factors`` (n_samples, n_factors).
+
+        Options of the formula override the protocol's and are written into the signature.
+        Without interval and null, which :func:`disentmetrics.score` adds.
+        """
+        representation = Representation(codes, factors, log_variance=log_variance)
+        return self.score(representation, protocol, seed=seed, **options)
+
+    def score(
+        self, representation: Representation, protocol: str = "default", *, seed: int = 0, **options: Any
+    ) -> Score:
+        """Score a representation; undefined, with the reason, where the metric has no value."""
+        name = self.name if protocol == "default" else f"{self.name}@{protocol}"
+        try:
+            outcome = self.evaluate(representation, protocol, seed=seed, **options)
+        except UndefinedScoreError as reason:
+            signature = self._signature(representation, protocol, seed, options, {})
+            return Score(name, math.nan, signature, undefined=str(reason))
+        per_factor = {}
+        if outcome.per_factor is not None:
+            per_factor = dict(zip(representation.space.names, map(float, outcome.per_factor), strict=True))
+        return Score(
+            name,
+            float(outcome.value),
+            self._signature(representation, protocol, seed, options, outcome.settings),
+            per_factor=per_factor,
+            details=outcome.details,
+            notes=outcome.notes,
+            null=outcome.chance,
+        )
+
+    def evaluate(
+        self,
+        representation: Representation,
+        protocol: str = "default",
+        *,
+        seed: int | tuple[int, ...] = 0,
+        **options: Any,
+    ) -> Outcome:
+        """Run the formula.
+
+        Raises
+        ------
+        UndefinedScoreError
+            If the metric has no value on these rows; the message says why.
+        InvalidInputError
+            If protocol or option do not exist.
+        """
+        settings = {**self.protocol(protocol).options, **self._check_options(options)}
+        reason = self.refusal(representation, protocol)
+        if reason:
+            raise UndefinedScoreError(reason)
+        if self.randomised:
+            settings["rng"] = generator(seed, self.name)
+        return self.formula(representation, **settings)
+
+    def protocol(self, name: str) -> Protocol:
+        """Return the protocol of this name."""
+        if name not in self.protocols:
+            raise InvalidInputError(
+                f"{self.name} has no protocol {name!r}{did_you_mean(name, self.protocols)}; "
+                f"it has {', '.join(self.protocols)}"
+            )
+        return self.protocols[name]
+
+    def refusal(self, representation: Representation, protocol: str = "default") -> str | None:
+        """Return why the metric cannot score this representation, or None if it can."""
+        needs = self.needs_of.get(protocol, self.needs)
+        name = self.name if protocol == "default" else f"{self.name}@{protocol}"
+        varied = int(representation.shared(varied_factors).sum())
+        for what, least, came in (
+            ("codes", needs.codes, representation.n_codes),
+            ("factors that take two values", needs.factors, varied),
+            ("rows", needs.rows, representation.n_samples),
+        ):
+            if came < least:
+                return f"{name} needs at least {least} {what}; got {came}"
+        if needs.log_variance and representation.log_variance is None:
+            return f"{name} needs posterior variances (log_variance); the encoder gave codes alone"
+        return None
+
+    def _check_options(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        known = self.formula.__kwdefaults__ or {}
+        for name in options:
+            if name not in known:
+                raise InvalidInputError(
+                    f"{self.name} has no option {name!r}{did_you_mean(name, known)}; "
+                    f"its options: {', '.join(known) or 'none'}"
+                )
+        return options
+
+    def _signature(
+        self,
+        representation: Representation,
+        protocol: str,
+        seed: int,
+        options: Mapping[str, Any],
+        settings: Mapping[str, str],
+    ) -> str:
+        origin = representation.provenance
+        fields = {
+            "protocol": protocol,
+            **{key: str(value) for key, value in options.items()},
+            "rows": str(representation.n_samples),
+            "code": "mean",
+            **settings,
+            "data": origin.data,
+            "draw": origin.rows,
+            "encoder": origin.encoder,
+            "seed": str(seed),
+            "v": __version__,
+        }
+        return str(Signature(self.name, fields))
+
+
+def generator(seed: int | tuple[int, ...], purpose: str) -> np.random.Generator:
+    """Return a generator that depends on nothing but seed and purpose."""
+    return np.random.default_rng([*np.atleast_1d(seed), zlib.crc32(purpose.encode())])
+
+
+_REGISTRY: dict[str, Metric] = {}
+
+
+def metric(**declaration: Any) -> Callable[[Callable[..., Outcome]], Metric]:
+    """Register a formula as a metric; its name is the function's.
+
+    Parameters
+    ----------
+    **declaration
+        The attributes of :class:`Metric` other than ``name`` and ``formula``.
+
+    Returns
+    -------
+    Callable
+        Turns the function ``(representation, *, options) -> Outcome`` into a :class:`Metric`.
+        A randomised metric also takes ``rng``.
+    """
+
+    def register(formula: Callable[..., Outcome]) -> Metric:
+        registered = Metric(name=formula.__name__, formula=formula, **declaration)
+        for attribute in ("__doc__", "__module__", "__name__", "__qualname__", "__wrapped__"):
+            value = formula if attribute == "__wrapped__" else getattr(formula, attribute)
+            object.__setattr__(registered, attribute, value)
+        _REGISTRY[registered.name] = registered
+        return registered
+
+    return register
+
+
+def registered_metrics() -> dict[str, Metric]:
+    """Return the metrics registered so far, by name."""
+    return dict(sorted(_REGISTRY.items()))
+
+
+def mean_over_factors(values: NDArray[np.float64]) -> float:
+    """Average over the factors on which a metric is defined; raise if there is none."""
+    defined = values[~np.isnan(values)]
+    if not len(defined):
+        raise UndefinedScoreError("no factor takes two values on these rows")
+    return float(defined.mean())

@@ -1,0 +1,528 @@
+"""The table that every metric reads: codes beside factors, one row an observation."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import h5py
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from disentmetrics.cache import atomic_path
+from disentmetrics.columns import encode_factor
+from disentmetrics.errors import CorruptFileError, InvalidInputError
+from disentmetrics.estimators.mutual_information import quantile_bins
+from disentmetrics.factors import Factor, FactorSpace, Kind
+from disentmetrics.tables import RawTable, read_table
+
+_FORMAT = "disentmetrics-representation-1"
+_ARRAYS = ("codes", "factors", "log_variance", "groups", "weights")
+FACTOR_BINS = 10
+"""How many bins of equal frequency stand in for the values of a continuous factor."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the rows come from.
+
+    Attributes
+    ----------
+    data : str
+        Fingerprint of the data set, or of the arrays.
+    encoder : str
+        Fingerprint of the encoder, or ``unknown``.
+    rows : str
+        Names the rows: ``grid`` for the full grid, ``draw:SEED`` for a random sample of a
+        data set, ``table`` for given arrays.
+    population : bool
+        Whether the rows are all there are, so that no row sampling is left to be uncertain of.
+    """
+
+    data: str = "table"
+    encoder: str = "unknown"
+    rows: str = "table"
+    population: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Representation:
+    """Codes and factors of the same observations; immutable.
+
+    Parameters
+    ----------
+    codes : (n_samples, n_codes) real
+        One row an observation; the posterior mean unless stated. A single code may be
+        given as (n_samples,).
+    factors : (n_samples, n_factors) array, mapping of columns, or data frame
+        With ``space``: indices of the factors' values, -1 where missing (real values with NaN
+        where missing, for continuous factors). Without: raw labels of any type, whose kinds
+        are inferred; ``inference`` says how and why.
+    space : FactorSpace, optional
+        The factors, where known.
+    log_variance : (n_samples, n_codes) real, optional
+        Natural logarithm of the posterior variances.
+    groups : (n_samples,), optional
+        Cluster of each row, such as donor or speaker; rows of one cluster stay together
+        when rows are resampled.
+    weights : (n_samples,) real, optional
+        How much each row counts; positive.
+    factor_names, code_names : sequence of str, optional
+        Names of the columns.
+    kinds : mapping of factor name to kind, optional
+        Overrides what would be inferred.
+    categorical_codes : (n_codes,) bool, optional
+        Which codes are categories, so that the distance between two values means nothing.
+    provenance : Provenance, optional
+        Where the rows come from.
+
+    Raises
+    ------
+    InvalidInputError
+        If shapes disagree, there is no row, a code is not finite, or a label breaks ``space``.
+
+    Examples
+    --------
+    >>> representation = Representation([[0.1], [0.2], [0.9]], {"shape": ["square", "square", "heart"]})
+    >>> representation
+    Representation(3 rows, 1 code, factors: shape (categorical, 2))
+    >>> representation.factors.ravel(), representation.space["shape"].values
+    (array([1, 1, 0]), ('heart', 'square'))
+    """
+
+    codes: NDArray[np.floating]
+    factors: NDArray[Any]
+    space: FactorSpace
+    log_variance: NDArray[np.floating] | None
+    groups: NDArray[np.int64] | None
+    weights: NDArray[np.float64] | None
+    code_names: tuple[str, ...]
+    categorical_codes: NDArray[np.bool_]
+    provenance: Provenance
+    inference: tuple[str, ...]
+    _shared: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    def __init__(
+        self,
+        codes: ArrayLike,
+        factors: ArrayLike | Mapping[str, ArrayLike] | Any,
+        *,
+        space: FactorSpace | None = None,
+        log_variance: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+        factor_names: Sequence[str] | None = None,
+        code_names: Sequence[str] | None = None,
+        kinds: Mapping[str, Kind] | None = None,
+        categorical_codes: ArrayLike | None = None,
+        provenance: Provenance | None = None,
+    ) -> None:
+        checked = _check_real("codes", codes)
+        n_samples, n_codes = checked.shape
+        if space is None:
+            space, columns, inference = _infer(factors, factor_names, kinds, n_samples)
+        else:
+            columns, inference = _check_factors(factors, space, n_samples), ()
+        spread = None if log_variance is None else _check_real("log_variance", log_variance)
+        if spread is not None and spread.shape != checked.shape:
+            raise InvalidInputError(
+                f"log_variance must have the shape of codes, {checked.shape}; got {spread.shape}"
+            )
+        names = tuple(code_names) if code_names is not None else tuple(f"z{j}" for j in range(n_codes))
+        if len(names) != n_codes:
+            raise InvalidInputError(f"code_names must name {n_codes} codes; got {len(names)} names")
+        given = {
+            "codes": checked,
+            "factors": columns,
+            "space": space,
+            "log_variance": spread,
+            "groups": _check_groups(groups, n_samples),
+            "weights": _check_weights(weights, n_samples),
+            "code_names": names,
+            "categorical_codes": _check_categorical(categorical_codes, n_codes),
+            "provenance": provenance or Provenance(),
+            "inference": inference,
+            "_shared": {},
+        }
+        for name, value in given.items():
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        factors = ", ".join(f"{f.name} ({f.kind}{f', {f.size}' if f.size else ''})" for f in self.space)
+        plural = "" if self.n_codes == 1 else "s"
+        return f"Representation({self.n_samples} rows, {self.n_codes} code{plural}, factors: {factors})"
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def n_samples(self) -> int:
+        """Number of rows."""
+        return len(self.codes)
+
+    @property
+    def n_codes(self) -> int:
+        """Number of codes, the columns of ``codes``."""
+        return int(self.codes.shape[1])
+
+    @property
+    def n_factors(self) -> int:
+        """Number of factors, the columns of ``factors``."""
+        return len(self.space)
+
+    def labels(self, position: int, n_bins: int = FACTOR_BINS) -> NDArray[np.int64]:
+        """Return a factor as integers from 0, -1 where missing.
+
+        A continuous factor is cut into ``n_bins`` bins of equal frequency.
+        """
+        return self.shared(_labels, position, n_bins)
+
+    def shared(
+        self, function: Callable[Concatenate["Representation", P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Return ``function(self, ...)``, computed once for these arguments."""
+        key = (function, args, tuple(sorted(kwargs.items())))
+        if key not in self._shared:
+            self._shared[key] = function(self, *args, **kwargs)
+        return self._shared[key]  # type: ignore[no-any-return] # the key holds the function itself
+
+    def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "Representation":
+        """Return the representation of these rows only."""
+        return self._with(
+            **{name: None if (a := getattr(self, name)) is None else a[rows] for name in _ARRAYS},
+            provenance=replace(self.provenance, population=False),
+        )
+
+    def shuffled(self, rng: np.random.Generator) -> "Representation":
+        """Pair codes with factors of other rows at random, which removes every relation.
+
+        Rows of one group keep their codes together: groups are dealt out whole where they
+        are of one size, and rows are shuffled singly otherwise.
+        """
+        order = _shuffle_groups(self.groups, len(self), rng)
+        return self._with(factors=self.factors[order])
+
+    def thinned(self, rng: np.random.Generator) -> "Representation":
+        """Keep each row with probability weight / largest weight, so that all rows count alike."""
+        if self.weights is None:
+            return self
+        kept = np.flatnonzero(rng.random(len(self)) * self.weights.max() < self.weights)
+        return self.take(kept)._with(weights=None)
+
+    def without_codes(self, dropped: NDArray[np.bool_]) -> "Representation":
+        """Return the representation without some codes."""
+        kept = ~dropped
+        return self._with(
+            codes=self.codes[:, kept],
+            log_variance=None if self.log_variance is None else self.log_variance[:, kept],
+            code_names=tuple(name for name, keep in zip(self.code_names, kept, strict=True) if keep),
+            categorical_codes=self.categorical_codes[kept],
+        )
+
+    def _with(self, **changes: Any) -> "Representation":
+        new = object.__new__(Representation)
+        for name in self.__dataclass_fields__:
+            object.__setattr__(new, name, changes.get(name, getattr(self, name)))
+        object.__setattr__(new, "_shared", {})
+        return new
+
+    @property
+    def row_key(self) -> str:
+        """Hash of which rows these are: two representations with one key can be paired."""
+        digest = hashlib.sha256(f"{self.provenance.data}|{self.space.names}|{len(self)}".encode())
+        digest.update(np.ascontiguousarray(self.factors))
+        if self.groups is not None:
+            digest.update(np.ascontiguousarray(self.groups))
+        if self.weights is not None:
+            digest.update(np.ascontiguousarray(self.weights))
+        return digest.hexdigest()[:16]
+
+    @classmethod
+    def from_table(cls, source: Any, **columns: Any) -> "Representation":
+        """Build from a file or a data frame that holds codes and labels.
+
+        Parameters
+        ----------
+        source : path, data frame or AnnData
+            ``.npz``, ``.csv``, ``.tsv``, ``.parquet``, ``.xlsx`` or ``.h5ad``; or any data
+            frame; or an object with ``obsm`` and ``obs``.
+        **columns
+            ``codes``, ``factors``, ``log_variance``, ``groups``, ``weights`` choose columns
+            or keys as in :func:`disentmetrics.tables.read_table`; ``kinds`` overrides kinds.
+
+        Raises
+        ------
+        InvalidInputError, CorruptFileError, MissingExtraError
+            If columns cannot be told apart, the file is damaged, or a reader is missing.
+        """
+        kinds = columns.pop("kinds", None)
+        raw: RawTable = read_table(source, **columns)
+        return cls(
+            raw.codes,
+            raw.factors,
+            log_variance=raw.log_variance,
+            groups=raw.groups,
+            weights=raw.weights,
+            code_names=raw.code_names,
+            kinds=kinds,
+            provenance=Provenance(data=raw.fingerprint),
+        )
+
+    def save(self, path: Path | str) -> None:
+        """Write to one HDF5 file, whole or not at all; each array carries its checksum."""
+        with atomic_path(Path(path)) as temporary, h5py.File(temporary, "w") as file:
+            file.attrs["format"] = _FORMAT
+            file.attrs["about"] = json.dumps(
+                {
+                    "factors": [[f.name, f.size, f.kind, list(f.values)] for f in self.space],
+                    "code_names": list(self.code_names),
+                    "categorical_codes": self.categorical_codes.tolist(),
+                    "provenance": vars(self.provenance),
+                    "inference": list(self.inference),
+                }
+            )
+            for name in _ARRAYS:
+                array = getattr(self, name)
+                if array is not None:
+                    stored = file.create_dataset(name, data=array)
+                    stored.attrs["sha256"] = _sha256(array)
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Representation":
+        """Map a saved file into memory, after checking that nothing was altered.
+
+        Raises
+        ------
+        InvalidInputError
+            If there is no such file.
+        CorruptFileError
+            If it is truncated, altered, or not written by :meth:`save`.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise InvalidInputError(f"{path} must be a saved representation; there is no such file")
+        try:
+            with h5py.File(path, "r") as file:
+                if file.attrs.get("format") != _FORMAT:
+                    raise CorruptFileError(
+                        f"{path} must be a file written by Representation.save (format {_FORMAT}); "
+                        f"its format is {file.attrs.get('format', 'unknown')!r}"
+                    )
+                about = json.loads(file.attrs["about"])
+                arrays = {name: _mapped(path, file, name) for name in _ARRAYS}
+        except (OSError, KeyError, ValueError, RuntimeError) as error:
+            if isinstance(error, CorruptFileError):
+                raise
+            raise CorruptFileError(
+                f"{path} must be a whole HDF5 file written by Representation.save; it could not be read "
+                f"({error}); encode again"
+            ) from error
+        new = object.__new__(cls)
+        given = {
+            **arrays,
+            "space": FactorSpace([Factor(n, s, k, tuple(v)) for n, s, k, v in about["factors"]]),
+            "code_names": tuple(about["code_names"]),
+            "categorical_codes": np.array(about["categorical_codes"], dtype=bool),
+            "provenance": Provenance(**about["provenance"]),
+            "inference": tuple(about["inference"]),
+            "_shared": {},
+        }
+        for name, value in given.items():
+            object.__setattr__(new, name, value)
+        return new
+
+
+def _labels(representation: Representation, position: int, n_bins: int) -> NDArray[np.int64]:
+    column = representation.factors[:, position]
+    if representation.space.factors[position].kind != "continuous":
+        return np.nan_to_num(column, nan=-1).astype(np.int64)
+    present = ~np.isnan(column)
+    labels = np.full(len(column), -1, dtype=np.int64)
+    labels[present] = quantile_bins(column[present], n_bins)
+    return labels
+
+
+def _sha256(array: NDArray[Any]) -> str:
+    digest = hashlib.sha256()
+    step = max(1, (1 << 24) // max(1, array[:1].nbytes))
+    for start in range(0, len(array), step):
+        digest.update(np.ascontiguousarray(array[start : start + step]))
+    return digest.hexdigest()
+
+
+def _mapped(path: Path, file: h5py.File, name: str) -> NDArray[Any] | None:
+    if name not in file:
+        if name in {"codes", "factors"}:
+            raise CorruptFileError(f"{path} must hold codes and factors; {name} is missing; encode again")
+        return None
+    stored = file[name]
+    array = np.memmap(path, stored.dtype, "r", stored.id.get_offset(), stored.shape)
+    if _sha256(array) != stored.attrs["sha256"]:
+        raise CorruptFileError(
+            f"{path} was altered after it was written: {name} does not match its checksum; encode again"
+        )
+    return array
+
+
+def _check_real(name: str, values: ArrayLike) -> NDArray[np.floating]:
+    try:
+        array = np.asarray(values)
+        if array.dtype == object:
+            array = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"{name} must be real numbers of shape (n_samples, n_codes); {error}") from error
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2 or not array.shape[1]:
+        raise InvalidInputError(f"{name} must have shape (n_samples, n_codes); got {np.shape(values)}")
+    if not len(array):
+        raise InvalidInputError(f"{name} must have at least one row; got shape {array.shape}")
+    if array.dtype.kind not in "fiub":
+        raise InvalidInputError(f"{name} must be real numbers; got dtype {array.dtype}")
+    if array.dtype not in (np.float32, np.float64):
+        array = array.astype(np.float64)
+    if not np.isfinite(array.sum()) and not np.isfinite(array).all():
+        bad = ~np.isfinite(array)
+        columns = ", ".join(str(j) for j in np.flatnonzero(bad.any(axis=0))[:10])
+        raise InvalidInputError(
+            f"{name} must be finite; got NaN or infinity in {int(bad.any(axis=1).sum())} of {len(array)} "
+            f"rows, in columns {columns}; mend the encoder or leave these rows out"
+        )
+    return array
+
+
+def _check_factors(factors: ArrayLike, space: FactorSpace, n_samples: int) -> NDArray[Any]:
+    array = np.asarray(factors)
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2 or array.shape[1] != len(space):
+        raise InvalidInputError(
+            f"factors must have shape (n_samples, {len(space)}), one column for each of "
+            f"{', '.join(space.names)}; got {array.shape}"
+        )
+    _check_length("factors", len(array), n_samples)
+    if array.dtype.kind not in "iufb":
+        raise InvalidInputError(f"factors of a given space must be numbers; got dtype {array.dtype}")
+    array = array.astype(np.int64 if space.is_grid and array.dtype.kind != "f" else np.float64, copy=False)
+    for column, factor in enumerate(space):
+        values = array[:, column]
+        if factor.size is None:
+            if np.isinf(values).any():
+                raise InvalidInputError(f"factor {factor.name!r} must be finite or NaN; got infinity")
+            continue
+        whole = values[~np.isnan(values)] if values.dtype.kind == "f" else values
+        if whole.size and (
+            whole.min() < -1 or whole.max() >= factor.size or (whole.dtype.kind == "f" and (whole % 1).any())
+        ):
+            raise InvalidInputError(
+                f"factor {factor.name!r} must hold whole indices 0 .. {factor.size - 1}, or -1 where "
+                f"missing; got values from {whole.min()} to {whole.max()}"
+            )
+    if space.is_grid:
+        return np.nan_to_num(array, nan=-1).astype(np.int64, copy=False)
+    return array
+
+
+def _infer(
+    factors: Any, names: Sequence[str] | None, kinds: Mapping[str, Kind] | None, n_samples: int
+) -> tuple[FactorSpace, NDArray[Any], tuple[str, ...]]:
+    columns = _columns_of(factors, names)
+    unknown = set(kinds or ()) - set(columns)
+    if unknown:
+        raise InvalidInputError(
+            f"kinds must name factors; there is no factor {', '.join(sorted(unknown))}; "
+            f"the factors are {', '.join(columns)}"
+        )
+    encoded = []
+    for name, values in columns.items():
+        _check_length(f"factor {name!r}", len(values), n_samples)
+        encoded.append(encode_factor(name, values, kind=(kinds or {}).get(name)))
+    space = FactorSpace([column.factor for column in encoded])
+    if space.is_grid:
+        array = np.stack([column.indices for column in encoded], axis=1)
+    else:
+        array = np.stack(
+            [np.where(c.indices < 0, np.nan, c.indices) if c.factor.size else c.indices for c in encoded], axis=1
+        )
+    return space, array, tuple(column.reason for column in encoded)
+
+
+def _columns_of(factors: Any, names: Sequence[str] | None) -> dict[str, Any]:
+    if hasattr(factors, "columns") and not isinstance(factors, np.ndarray):
+        return {str(name): factors[name] for name in factors.columns}
+    if isinstance(factors, Mapping):
+        return {str(name): values for name, values in factors.items()}
+    array = np.asarray(factors)
+    if array.dtype.names:
+        return {name: array[name] for name in array.dtype.names}
+    if array.ndim == 1:
+        array = array[:, None]
+    if array.ndim != 2 or not array.shape[1]:
+        raise InvalidInputError(
+            f"factors must have shape (n_samples, n_factors) with at least one factor; got {array.shape}"
+        )
+    names = list(names) if names is not None else [f"factor_{k}" for k in range(array.shape[1])]
+    if len(names) != array.shape[1]:
+        raise InvalidInputError(f"factor_names must name {array.shape[1]} factors; got {len(names)} names")
+    return {name: array[:, k] for k, name in enumerate(names)}
+
+
+def _check_length(name: str, length: int, n_samples: int) -> None:
+    if length != n_samples:
+        raise InvalidInputError(f"{name} must have one row for each of the {n_samples} rows of codes; got {length}")
+
+
+def _check_groups(groups: ArrayLike | None, n_samples: int) -> NDArray[np.int64] | None:
+    if groups is None:
+        return None
+    array = np.asarray(groups)
+    if array.ndim != 1:
+        raise InvalidInputError(f"groups must have shape (n_samples,); got {array.shape}")
+    _check_length("groups", len(array), n_samples)
+    return np.unique(array, return_inverse=True)[1].astype(np.int64)
+
+
+def _check_weights(weights: ArrayLike | None, n_samples: int) -> NDArray[np.float64] | None:
+    if weights is None:
+        return None
+    array = np.asarray(weights, dtype=np.float64)
+    if array.ndim != 1:
+        raise InvalidInputError(f"weights must have shape (n_samples,); got {array.shape}")
+    _check_length("weights", len(array), n_samples)
+    if not np.isfinite(array).all() or array.min() < 0 or array.max() <= 0:
+        raise InvalidInputError(
+            "weights must be finite, none below 0 and some above; "
+            f"got values from {array.min()} to {array.max()}"
+        )
+    return array
+
+
+def _check_categorical(flags: ArrayLike | None, n_codes: int) -> NDArray[np.bool_]:
+    if flags is None:
+        return np.zeros(n_codes, dtype=bool)
+    array = np.asarray(flags)
+    if array.shape != (n_codes,) or array.dtype != bool:
+        raise InvalidInputError(
+            f"categorical_codes must be {n_codes} booleans, one for each code; "
+            f"got shape {array.shape}, dtype {array.dtype}"
+        )
+    return array
+
+
+def _shuffle_groups(
+    groups: NDArray[np.int64] | None, n_samples: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    if groups is None:
+        return rng.permutation(n_samples)
+    sizes = np.bincount(groups)
+    if sizes.min() != sizes.max():
+        return rng.permutation(n_samples)
+    by_group = np.argsort(groups, kind="stable").reshape(len(sizes), -1)
+    order = np.empty(n_samples, dtype=np.int64)
+    order[by_group.ravel()] = by_group[rng.permutation(len(sizes))].ravel()
+    return order

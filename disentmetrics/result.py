@@ -1,0 +1,287 @@
+"""Scores: a value with its interval, its null and the signature that repeats it."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from html import escape
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from disentmetrics.cache import atomic_path
+from disentmetrics.errors import CorruptFileError, InvalidInputError
+from disentmetrics.suggest import did_you_mean
+
+_FORMAT = "disentmetrics-scorecard-1"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval.
+
+    Attributes
+    ----------
+    low, high : float
+        Ends, within the metric's bounds.
+    level : float
+        Nominal coverage, such as 0.95.
+    method : str
+        ``jackknife`` or ``half-sampling`` over rows; ``seeds`` where the rows are the whole
+        population and only the metric's own randomness is left; ``exact`` where nothing is.
+    """
+
+    low: float
+    high: float
+    level: float
+    method: str
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """What one metric says of one representation.
+
+    Attributes
+    ----------
+    name : str
+        As asked for: ``mig`` or ``mig@chen2018``.
+    value : float
+        NaN exactly when ``undefined`` gives the reason.
+    interval : Interval or None
+        None when none was asked for.
+    null : float or None
+        Mean of the score when rows of codes are permuted against factors.
+    adjusted : float or None
+        ``(value - null) / (best - null)``: 0 for a random code, 1 for a perfect one.
+    p_value : float or None
+        How often permuted rows score at least as well.
+    per_factor : mapping of factor name to float
+        The score of each factor, where the metric has one; NaN where undefined.
+    details : mapping of name to array
+        Matrices behind the value, such as ``mutual_information`` (n_codes, n_factors).
+    signature : str
+        See :class:`disentmetrics.signature.Signature`.
+    undefined : str or None
+        Why there is no value.
+    notes : tuple of str
+        What a reader of this score must know, such as a known failure that applies here.
+    seed_sd : float
+        Standard deviation over the metric's own random draws; 0 for a deterministic metric.
+    replicates : tuple of float
+        Values on the resampled rows behind the interval, for paired comparison.
+    """
+
+    name: str
+    value: float
+    signature: str
+    interval: Interval | None = None
+    null: float | None = None
+    adjusted: float | None = None
+    p_value: float | None = None
+    per_factor: Mapping[str, float] = field(default_factory=dict)
+    details: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    undefined: str | None = None
+    notes: tuple[str, ...] = ()
+    seed_sd: float = 0.0
+    replicates: tuple[float, ...] = ()
+
+    def __float__(self) -> float:
+        if self.undefined:
+            raise InvalidInputError(f"{self.name} has no value: {self.undefined}")
+        return self.value
+
+    def __str__(self) -> str:
+        if self.undefined:
+            return f"{self.name} undefined: {self.undefined}"
+        interval = f" [{self.interval.low:.3f}, {self.interval.high:.3f}]" if self.interval else ""
+        return f"{self.name} = {self.value:.3f}{interval}  {self.signature}"
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreCard(Mapping[str, Score]):
+    """All scores of one representation, by metric name.
+
+    Attributes
+    ----------
+    scores : dict of str to Score
+    about : dict of str
+        Data, encoder, number of rows, codes and factors, and ``row_key``, which is equal for
+        two cards exactly when their rows can be compared in pairs.
+    notes : tuple of str
+        Diagnostics of the representation in words, such as dead codes.
+
+    Examples
+    --------
+    >>> import numpy as np, disentmetrics as dm
+    >>> factors = np.indices((6, 8)).reshape(2, -1).T.repeat(20, axis=0)
+    >>> card = dm.score(dm.Representation(factors.astype(float), factors), ["mig"], interval=None)
+    >>> card["mig"].value
+    1.0
+    >>> ScoreCard.from_json(card.to_json())["mig"].value
+    1.0
+    """
+
+    scores: Mapping[str, Score]
+    about: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> Score:
+        if name not in self.scores:
+            raise InvalidScoreNameError(name, self.scores)
+        return self.scores[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.scores)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __str__(self) -> str:
+        buffer = StringIO()
+        console = Console(file=buffer, width=110, highlight=False)
+        console.print(self.table())
+        for line in (*self.notes, *(f"{s.name}: {note}" for s in self.scores.values() for note in s.notes)):
+            console.print(f"• {line}", markup=False)
+        return buffer.getvalue().rstrip("\n")
+
+    def table(self) -> Table:
+        """Return the scores as a rich table, for terminals."""
+        table = Table(title=None, pad_edge=False, box=None, header_style="bold")
+        for heading in ("metric", "value", "95 % interval", "null", "adjusted", "p", "per factor"):
+            table.add_column(heading, justify="left" if heading in {"metric", "per factor"} else "right")
+        for row in self.rows():
+            table.add_row(*row)
+        return table
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return one row of text a score: name, value, interval, null, adjusted, p, per factor."""
+        return [_row(score) for score in self.scores.values()]
+
+    def _repr_html_(self) -> str:
+        head = "".join(
+            f"<th>{h}</th>" for h in ("metric", "value", "95 % interval", "null", "adjusted", "p", "per factor")
+        )
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows()
+        )
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><ul>{notes}</ul>"
+
+    def to_json(self, path: Path | str | None = None) -> str:
+        """Return the card as JSON, and write it to ``path`` (whole or not at all) if given."""
+        content = {
+            "format": _FORMAT,
+            "about": dict(self.about),
+            "notes": list(self.notes),
+            "scores": {name: _to_plain(asdict(score)) for name, score in self.scores.items()},
+        }
+        text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
+        if path is not None:
+            with atomic_path(Path(path)) as temporary:
+                temporary.write_text(text + "\n", encoding="utf-8")
+        return text
+
+    @classmethod
+    def from_json(cls, source: Path | str) -> "ScoreCard":
+        """Read a card from a file, or from the text that :meth:`to_json` returned.
+
+        Raises
+        ------
+        InvalidInputError
+            If there is no such file.
+        CorruptFileError
+            If the text is truncated, altered in layout, or not a score card.
+        """
+        text, origin = _text_of(source)
+        try:
+            content = json.loads(text)
+            if not isinstance(content, dict) or content.get("format") != _FORMAT:
+                raise CorruptFileError(f"{origin} must be a score card of format {_FORMAT}; score again")
+            scores = {name: _score_of(plain) for name, plain in content["scores"].items()}
+            return cls(scores, content["about"], tuple(content["notes"]))
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, CorruptFileError):
+                raise
+            raise CorruptFileError(
+                f"{origin} must be a whole score card in JSON; it could not be read "
+                f"({type(error).__name__}: {error}); score again"
+            ) from error
+
+
+class InvalidScoreNameError(InvalidInputError, KeyError):
+    """A score that the card does not hold."""
+
+    def __init__(self, name: str, known: Mapping[str, Score]) -> None:
+        super().__init__(
+            f"the card holds no score {name!r}{did_you_mean(name, known)}; it holds {', '.join(known) or 'none'}"
+        )
+
+    __str__ = Exception.__str__
+
+
+def _text_of(source: Path | str) -> tuple[str, str]:
+    if isinstance(source, str) and source.lstrip().startswith("{"):
+        return source, "the given text"
+    path = Path(source)
+    if not path.is_file():
+        raise InvalidInputError(f"{path} must be a score card in JSON; there is no such file")
+    try:
+        return path.read_text(encoding="utf-8"), str(path)
+    except UnicodeDecodeError as error:
+        raise CorruptFileError(f"{path} must be a score card in JSON; it is not text ({error})") from error
+
+
+def _score_of(plain: dict[str, Any]) -> Score:
+    interval = plain["interval"]
+    return Score(
+        **{
+            **plain,
+            "value": math.nan if plain["value"] is None else float(plain["value"]),
+            "interval": None if interval is None else Interval(**interval),
+            "per_factor": {k: math.nan if v is None else v for k, v in plain["per_factor"].items()},
+            "details": {name: np.array(rows, dtype=float) for name, rows in plain["details"].items()},
+            "notes": tuple(plain["notes"]),
+            "replicates": tuple(math.nan if v is None else v for v in plain["replicates"]),
+        }
+    )
+
+
+def _to_plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _to_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return _to_plain(value.tolist())
+    if isinstance(value, np.generic):
+        return _to_plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _row(score: Score) -> tuple[str, ...]:
+    if score.undefined:
+        return (score.name, "—", "", "", "", "", f"undefined: {score.undefined}")
+    interval = f"[{score.interval.low:.3f}, {score.interval.high:.3f}]" if score.interval else "—"
+    per_factor = "  ".join(f"{name} {_number(value, 2)}" for name, value in score.per_factor.items())
+    return (
+        score.name,
+        f"{score.value:.3f}",
+        interval,
+        _number(score.null, 3),
+        _number(score.adjusted, 3),
+        _number(score.p_value, 3),
+        per_factor,
+    )
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "—" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+

@@ -1,0 +1,279 @@
+"""Score a representation: every metric once, then on resampled and on permuted rows."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import joblib
+import numpy as np
+
+from disentmetrics._version import __version__
+from disentmetrics.errors import InvalidInputError, UndefinedScoreError
+from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl
+from disentmetrics.metric import Metric, generator
+from disentmetrics.metrics import find_metric, registered_metrics
+from disentmetrics.progress import tracked
+from disentmetrics.representation import Representation
+from disentmetrics.result import Score, ScoreCard
+from disentmetrics.suggest import did_you_mean
+from disentmetrics.uncertainty import (
+    N_SEEDS,
+    IntervalMethod,
+    half_sample_rows,
+    jackknife_rows,
+    permutation_p_value,
+    standard_error,
+    t_interval,
+)
+
+PRESETS: dict[str, tuple[str, ...]] = {"default": ("mig", "factorvae", "higgins")}
+"""Named choices of metrics; ``all`` is every metric under every protocol."""
+N_PERMUTATIONS = 99
+N_PERMUTATIONS_RANDOMISED = 19
+
+
+@dataclass(frozen=True)
+class _Asked:
+    name: str
+    metric: Metric
+    protocol: str
+
+    def value(self, representation: Representation, seed: int | tuple[int, ...]) -> float:
+        try:
+            return self.metric.evaluate(representation, self.protocol, seed=seed).value
+        except UndefinedScoreError:
+            return math.nan
+
+
+def score(
+    representation: Representation,
+    metrics: Literal["default", "all"] | str | Sequence[str] = "default",
+    *,
+    seed: int = 0,
+    interval: IntervalMethod | None = "jackknife",
+    null: bool = True,
+    n_jobs: int = 1,
+    progress: bool = False,
+) -> ScoreCard:
+    """Score codes against factors with every metric asked for.
+
+    Parameters
+    ----------
+    representation : Representation
+        Codes beside factors.
+    metrics : {"default", "all"} or sequence of str
+        A preset, or names such as ``["mig", "factorvae@kim2018"]``.
+    seed : int
+        Decides every random draw. The same seed gives the same numbers for every ``n_jobs``.
+    interval : {"jackknife", "half-sampling"} or None
+        How rows are resampled for the 95 % interval. A randomised metric always uses halves: a
+        jackknife would multiply the noise of its own draws by the square root of 19.
+    null : bool
+        Whether to permute rows (99 times; 19 for randomised metrics) for ``null``,
+        ``adjusted`` and ``p_value``.
+    n_jobs : int
+        Threads; -1 for one a processor.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    ScoreCard
+        A metric that is not defined on these rows is there with its reason; the others run.
+
+    Raises
+    ------
+    InvalidInputError
+        If a metric, protocol or interval method does not exist.
+
+    Examples
+    --------
+    >>> import numpy as np, disentmetrics as dm
+    >>> factors = np.indices((6, 8)).reshape(2, -1).T.repeat(20, axis=0)
+    >>> card = dm.score(dm.Representation(factors * [1.0, -5.0], factors), ["mig", "higgins"])
+    >>> card["mig"].value, card["mig"].interval.method, card["higgins"].null
+    (1.0, 'jackknife', 0.5)
+    """
+    if interval not in {"jackknife", "half-sampling", None}:
+        raise InvalidInputError(f"interval must be 'jackknife', 'half-sampling' or None; got {interval!r}")
+    asked = [_Asked(name, *find_metric(name)) for name in _names(metrics, representation)]
+    scored = representation.thinned(generator(seed, "weights"))
+    point = {a.name: a.metric.score(scored, a.protocol, seed=seed) for a in asked}
+    defined = [a for a in asked if not point[a.name].undefined]
+    steady = [a for a in defined if not a.metric.randomised]
+    random = [a for a in defined if a.metric.randomised]
+    population = scored.provenance.population
+
+    jobs: list[tuple[str, Callable[[], Representation], list[_Asked], int | tuple[int, ...]]] = []
+    if interval:
+        jobs += [("seeds", lambda: scored, random, (seed, r)) for r in range(1, N_SEEDS)]
+    if interval and not population:
+        drawn = generator(seed, "rows")
+        ways: list[tuple[list[np.ndarray], list[_Asked]]]
+        if interval == "jackknife":
+            ways = [(jackknife_rows(scored, drawn), steady), (half_sample_rows(scored, drawn), random)]
+        else:
+            ways = [(half_sample_rows(scored, drawn), defined)]
+        jobs += [
+            ("rows", lambda rows=rows: scored.take(rows), group, seed)  # type: ignore[misc] # mypy loses the default
+            for subsets, group in ways
+            if group
+            for rows in subsets
+        ]
+    if null:
+        n_all = N_PERMUTATIONS_RANDOMISED if random else 0
+        jobs += [
+            ("null", lambda b=b: scored.shuffled(generator((seed, b), "null")), defined if b < n_all else steady, seed)  # type: ignore[misc] # idem
+            for b in range(N_PERMUTATIONS if steady else n_all)
+        ]
+    jobs = [job for job in jobs if job[2]]
+    found = _run(jobs, n_jobs, progress)
+    scores = {
+        a.name: _finished(
+            point[a.name],
+            a,
+            {kind: found.get((a.name, kind), []) for kind in ("seeds", "rows", "null")},
+            interval,
+            population=population,
+        )
+        for a in asked
+    }
+    return ScoreCard(scores, _about(representation, seed), tuple(_diagnostics(representation, scored)))
+
+
+def _names(metrics: str | Sequence[str], representation: Representation) -> list[str]:
+    if metrics == "all":
+        return [
+            name if protocol == "default" else f"{name}@{protocol}"
+            for name, metric in registered_metrics().items()
+            for protocol in metric.protocols
+        ]
+    if isinstance(metrics, str):
+        if metrics not in PRESETS:
+            known = [*PRESETS, "all"]
+            raise InvalidInputError(
+                f"no preset of metrics is named {metrics!r}{did_you_mean(metrics, known)}; presets: "
+                f"{', '.join(known)}; or give a list of metric names"
+            )
+        extra = ("mig@chen2018",) if metrics == "default" and representation.log_variance is not None else ()
+        return [*PRESETS[metrics], *extra]
+    names = list(dict.fromkeys(metrics))
+    if not names:
+        raise InvalidInputError("metrics must name at least one metric; got an empty list")
+    return names
+
+
+def _run(
+    jobs: list[tuple[str, Callable[[], Representation], list[_Asked], int | tuple[int, ...]]],
+    n_jobs: int,
+    progress: bool,
+) -> dict[tuple[str, str], list[float]]:
+    def work(
+        make: Callable[[], Representation], group: list[_Asked], seed: int | tuple[int, ...]
+    ) -> list[float]:
+        view = make()
+        return [a.value(view, seed) for a in group]
+
+    parallel = joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+    results: Iterable[list[float]] = parallel(joblib.delayed(work)(*job[1:]) for job in jobs)
+    found: dict[tuple[str, str], list[float]] = {}
+    for (kind, _, group, _), values in zip(
+        jobs, tracked(results, len(jobs), "scoring", shown=progress), strict=True
+    ):
+        for a, value in zip(group, values, strict=True):
+            found.setdefault((a.name, kind), []).append(value)
+    return found
+
+
+def _finished(
+    point: Score, asked: _Asked, found: dict[str, list[float]], interval: str | None, *, population: bool
+) -> Score:
+    if point.undefined:
+        return point
+    metric = asked.metric
+    notes = list(point.notes)
+    seeds = [value for value in (point.value, *found["seeds"]) if not math.isnan(value)]
+    seed_sd = float(np.std(seeds, ddof=1)) if metric.randomised and len(seeds) > 1 else 0.0
+    replicates = [value for value in found["rows"] if not math.isnan(value)]
+    range_ = None
+    if interval and population:
+        method = "seeds" if metric.randomised else "exact"
+        range_ = t_interval(point.value, seed_sd, N_SEEDS - 1, metric.bounds, method)
+    elif interval and len(replicates) >= max(2, len(found["rows"]) // 2):
+        method = "half-sampling" if metric.randomised else interval
+        error = standard_error(replicates, "jackknife" if method == "jackknife" else "half-sampling")
+        range_ = t_interval(point.value, error, len(replicates) - 1, metric.bounds, method)
+    elif interval:
+        notes.append("no interval: the score is undefined on most resamples of the rows")
+    permuted = [value for value in found["null"] if not math.isnan(value)]
+    mean_null = adjusted = p_value = None
+    if permuted:
+        mean_null = point.null if point.null is not None else float(np.mean(permuted))
+        p_value = permutation_p_value(point.value, permuted)
+        best = metric.bounds[1 if metric.higher_is_better else 0]
+        if math.isfinite(best) and best != mean_null:
+            adjusted = (point.value - mean_null) / (best - mean_null)
+    return replace(
+        point,
+        interval=range_,
+        null=mean_null if permuted else None,
+        adjusted=adjusted,
+        p_value=p_value,
+        seed_sd=seed_sd,
+        replicates=tuple(found["rows"]),
+        notes=tuple(notes),
+    )
+
+
+def _about(representation: Representation, seed: int) -> dict[str, object]:
+    return {
+        "data": representation.provenance.data,
+        "encoder": representation.provenance.encoder,
+        "rows": representation.n_samples,
+        "codes": representation.n_codes,
+        "factors": list(representation.space.names),
+        "row_key": representation.row_key,
+        "seed": seed,
+        "version": __version__,
+    }
+
+
+def _diagnostics(representation: Representation, scored: Representation) -> Iterable[str]:
+    codes, names = representation.codes, np.array(representation.code_names)
+    dead = constant(codes)
+    if dead.any():
+        yield f"{dead.sum()} of {len(dead)} codes are constant: {_some(names[dead])}"
+    if representation.log_variance is not None:
+        collapsed = (mean_kl(codes, representation.log_variance) <= KL_THRESHOLD) & ~dead
+        if collapsed.any():
+            yield (
+                f"{collapsed.sum()} of {len(dead)} codes are collapsed to the prior (mean KL at most "
+                f"{KL_THRESHOLD} nats): {_some(names[collapsed])}"
+            )
+    elif representation.n_codes > 1:
+        spread = np.std(codes, axis=0, dtype=np.float64)
+        quiet = (spread < 0.01 * spread.max()) & ~dead
+        if quiet.any():
+            listed = [f"{name} ({sd:.2g})" for name, sd in zip(names[quiet], spread[quiet], strict=True)]
+            yield (
+                f"{quiet.sum()} of {len(dead)} codes vary by less than 1 % of the widest (standard deviation "
+                f"{spread.max():.2g}) and may be dead: {_some(listed)}"
+            )
+    for position, factor in enumerate(representation.space):
+        labels = representation.labels(position)
+        missing = int((labels < 0).sum())
+        if missing:
+            yield f"factor {factor.name}: {missing} of {len(labels)} rows have no label and are left out for it"
+        if labels.max() <= 0 or (labels[labels >= 0] == labels.max()).all():
+            yield f"factor {factor.name} takes a single value and is left out"
+    if len(scored) < len(representation):
+        yield (
+            f"{len(scored)} of {len(representation)} rows were kept, each with a probability proportional to "
+            "its weight"
+        )
+
+
+def _some(names: Iterable[str], most: int = 8) -> str:
+    listed = list(names)
+    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")

@@ -1,0 +1,78 @@
+"""Intervals from resampled rows, and nulls from permuted ones.
+
+Rows are never drawn twice: a bootstrap duplicates rows, which adds the bias of mutual
+information a second time and leaks rows from training to test halves.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from disentmetrics.representation import Representation
+from disentmetrics.result import Interval
+
+IntervalMethod = Literal["jackknife", "half-sampling"]
+LEVEL = 0.95
+N_REPLICATES = 20
+N_SEEDS = 5
+
+
+def jackknife_rows(representation: Representation, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Return the rows that stay when each of 20 groups is deleted in turn.
+
+    With ``representation.groups``, clusters are deleted whole: 20 lots of clusters, or each
+    cluster by itself where there are fewer than 20.
+    """
+    lot = _lots(representation, N_REPLICATES, rng)
+    return [np.flatnonzero(lot != g) for g in range(int(lot.max()) + 1)]
+
+
+def half_sample_rows(representation: Representation, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+    """Return 20 random halves of the rows; clusters stay whole."""
+    return [np.flatnonzero(_lots(representation, 2, rng) == 0) for _ in range(N_REPLICATES)]
+
+
+def _lots(representation: Representation, n_lots: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    groups = representation.groups
+    n_units = len(representation) if groups is None else int(groups.max()) + 1
+    lot_of_unit = rng.permutation(n_units) % min(n_lots, n_units)
+    return lot_of_unit if groups is None else lot_of_unit[groups]
+
+
+def standard_error(replicates: Sequence[float] | NDArray[np.float64], method: IntervalMethod) -> float:
+    """Return the standard error of the full-sample value from its replicates.
+
+    Delete-a-group jackknife: sqrt((G - 1) / G * sum of squared deviations). Half-sampling: the
+    variance over halves equals the variance of the full sample, as n / 2 rows are left out.
+
+    References
+    ----------
+    Kott (2001), *The Delete-a-Group Jackknife*; Politis, Romano & Wolf (1999), *Subsampling*,
+    section 2.
+    """
+    values = np.asarray(replicates, dtype=float)
+    deviations = values - values.mean()
+    n = len(values)
+    factor = (n - 1) / n if method == "jackknife" else 1 / (n - 1)
+    return float(np.sqrt(factor * (deviations @ deviations)))
+
+
+def t_interval(
+    value: float, error: float, degrees: int, bounds: tuple[float, float], method: str
+) -> Interval:
+    """Return value -+ t * error, cut off at the bounds."""
+    reach = float(stats.t.ppf((1 + LEVEL) / 2, degrees)) * error
+    low, high = bounds
+    return Interval(
+        min(max(value - reach, low), value), max(min(value + reach, high), value), LEVEL, method
+    )
+
+
+def permutation_p_value(value: float, permuted: Sequence[float]) -> float:
+    """Return the share of permutations, the identity among them, that score at least as well."""
+    defined = [score for score in permuted if not math.isnan(score)]
+    return (1 + sum(score >= value for score in defined)) / (1 + len(defined))
