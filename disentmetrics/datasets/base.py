@@ -1,11 +1,39 @@
 """What a data set is: factors, observations on demand, and a name for exactly this content."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from disentmetrics.factors import FactorSpace
+
+
+@dataclass(frozen=True)
+class DataSetInfo:
+    """What is known of a data set before it is loaded.
+
+    Attributes
+    ----------
+    name, summary : str
+        As on the command line, and one line on what it is.
+    space : FactorSpace
+        The factors; the grid has ``space.n_combinations`` observations.
+    offline : bool
+        Whether it needs no download.
+    licence, citation : str
+        Of the data.
+    remarks : tuple of str
+        What one must know to use it well, such as a checksum that nobody published.
+    """
+
+    name: str
+    summary: str
+    space: FactorSpace
+    offline: bool
+    licence: str
+    citation: str
+    remarks: tuple[str, ...] = ()
 
 
 class DataSet(ABC):
@@ -42,6 +70,9 @@ class DataSet(ABC):
         -------
         (n, height, width, channels) uint8
         """
+
+    def prepare(self, *, progress: bool = False) -> None:  # noqa: B027 - most have nothing to prepare
+        """Do once what makes later observations faster, such as filling a cache; show a bar if asked."""
 
     def sample_factors(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Draw ``n`` combinations of factors independently, as (n, n_factors) indices."""
