@@ -2,6 +2,10 @@
 
 from disentmetrics import metrics as metrics
 from disentmetrics._version import __version__ as __version__
+from disentmetrics.adapter import load_encoder as load_encoder
+from disentmetrics.compare import compare as compare
+from disentmetrics.datasets import list_datasets as list_datasets, load_dataset as load_dataset
+from disentmetrics.encode import encode as encode
 from disentmetrics.encoder import Encoder as Encoder, Posterior as Posterior
 from disentmetrics.factors import Factor as Factor, FactorSpace as FactorSpace
 from disentmetrics.representation import Provenance as Provenance, Representation as Representation

@@ -248,7 +248,7 @@ class Metric:
             "rows": str(representation.n_samples),
             "code": "mean",
             **settings,
-            "data": origin.data,
+            "data": origin.data if origin.data != "table" else f"table/{representation.row_key[:8]}",
             "draw": origin.rows,
             "encoder": origin.encoder,
             "seed": str(seed),

@@ -106,6 +106,7 @@ class Representation:
     provenance: Provenance
     inference: tuple[str, ...]
     _shared: dict[Any, Any] = field(default_factory=dict, repr=False)
+    _shared_by_codes: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def __init__(
         self,
@@ -148,6 +149,7 @@ class Representation:
             "provenance": provenance or Provenance(),
             "inference": inference,
             "_shared": {},
+            "_shared_by_codes": {},
         }
         for name, value in given.items():
             object.__setattr__(self, name, value)
@@ -191,6 +193,15 @@ class Representation:
             self._shared[key] = function(self, *args, **kwargs)
         return self._shared[key]  # type: ignore[no-any-return] # the key holds the function itself
 
+    def shared_by_codes(
+        self, function: Callable[Concatenate[NDArray[np.floating], P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Return ``function(codes, ...)``, computed once and kept when only factors change."""
+        key = (function, args, tuple(sorted(kwargs.items())))
+        if key not in self._shared_by_codes:
+            self._shared_by_codes[key] = function(self.codes, *args, **kwargs)
+        return self._shared_by_codes[key]  # type: ignore[no-any-return] # the key holds the function itself
+
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "Representation":
         """Return the representation of these rows only."""
         return self._with(
@@ -229,18 +240,14 @@ class Representation:
         for name in self.__dataclass_fields__:
             object.__setattr__(new, name, changes.get(name, getattr(self, name)))
         object.__setattr__(new, "_shared", {})
+        if "codes" in changes:
+            object.__setattr__(new, "_shared_by_codes", {})
         return new
 
     @property
     def row_key(self) -> str:
         """Hash of which rows these are: two representations with one key can be paired."""
-        digest = hashlib.sha256(f"{self.provenance.data}|{self.space.names}|{len(self)}".encode())
-        digest.update(np.ascontiguousarray(self.factors))
-        if self.groups is not None:
-            digest.update(np.ascontiguousarray(self.groups))
-        if self.weights is not None:
-            digest.update(np.ascontiguousarray(self.weights))
-        return digest.hexdigest()[:16]
+        return self.shared(_row_key)
 
     @classmethod
     def from_table(cls, source: Any, **columns: Any) -> "Representation":
@@ -262,7 +269,7 @@ class Representation:
         """
         kinds = columns.pop("kinds", None)
         raw: RawTable = read_table(source, **columns)
-        return cls(
+        representation = cls(
             raw.codes,
             raw.factors,
             log_variance=raw.log_variance,
@@ -270,8 +277,9 @@ class Representation:
             weights=raw.weights,
             code_names=raw.code_names,
             kinds=kinds,
-            provenance=Provenance(data=raw.fingerprint),
+            provenance=Provenance(data="table" if raw.fingerprint == "memory" else raw.fingerprint),
         )
+        return representation._with(inference=(*raw.notes, *representation.inference))
 
     def save(self, path: Path | str) -> None:
         """Write to one HDF5 file, whole or not at all; each array carries its checksum."""
@@ -331,10 +339,20 @@ class Representation:
             "provenance": Provenance(**about["provenance"]),
             "inference": tuple(about["inference"]),
             "_shared": {},
+            "_shared_by_codes": {},
         }
         for name, value in given.items():
             object.__setattr__(new, name, value)
         return new
+
+
+def _row_key(representation: Representation) -> str:
+    about = (representation.provenance.data, representation.space.names, len(representation))
+    digest = hashlib.sha256(repr(about).encode())
+    for array in (representation.factors, representation.groups, representation.weights):
+        if array is not None:
+            digest.update(_sha256(array).encode())
+    return digest.hexdigest()[:16]
 
 
 def _labels(representation: Representation, position: int, n_bins: int) -> NDArray[np.int64]:

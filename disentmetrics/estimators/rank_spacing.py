@@ -39,16 +39,16 @@ class SortedCode:
     from 1, 0 standing for the continuous part, or is None when there is no atom.
     """
 
-    order: NDArray[np.int64]
-    tie_start: NDArray[np.int64] | None
-    tie_size: NDArray[np.int64] | None
-    atom: NDArray[np.int64] | None
+    order: NDArray[np.integer]
+    tie_start: NDArray[np.integer] | None
+    tie_size: NDArray[np.integer] | None
+    atom: NDArray[np.integer] | None
     n_atoms: int
 
 
 def sort_code(code: NDArray[np.floating]) -> SortedCode:
     """Sort one code (n,) and find its atoms."""
-    order = np.argsort(code, kind="stable")
+    order = np.argsort(code, kind="stable").astype(np.int32 if len(code) < 2**31 else np.int64)
     ordered = code[order]
     first_of_run = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
     if len(first_of_run) == len(code):
@@ -59,7 +59,7 @@ def sort_code(code: NDArray[np.floating]) -> SortedCode:
     atom = None
     if n_atoms:
         number = np.where(is_atom, np.cumsum(is_atom), 0)
-        atom = np.empty(len(code), dtype=np.int64)
+        atom = np.empty(len(code), dtype=np.int32)
         atom[order] = np.repeat(number, length)
         order = order[np.repeat(~is_atom, length)]
         length = length[~is_atom]
@@ -143,8 +143,8 @@ def _digamma_of_integers(n: int) -> NDArray[np.float64]:
 def _expected_positions(
     by_value: NDArray[np.int64],
     value: NDArray[np.int64],
-    tie_start: NDArray[np.int64],
-    tie_size: NDArray[np.int64],
+    tie_start: NDArray[np.integer],
+    tie_size: NDArray[np.integer],
 ) -> NDArray[np.float64]:
     """Place each row where it stands on average when ties are broken at random."""
     start, size = tie_start[by_value], tie_size[by_value]

@@ -131,7 +131,7 @@ def higgins(
         value=accuracy,
         per_factor=per_factor,
         details={"mean_difference": difference},
-        notes=_elimination_note(representation, accuracy, difference, positions),
+        notes=_elimination_note(representation, per_factor, difference, positions),
         chance=1 / len(positions),
     )
 
@@ -192,16 +192,18 @@ _FITTERS = {"converged": _fit_converged, "scikit-learn": _fit_scikit_learn, "ada
 
 
 def _elimination_note(
-    representation: Representation, accuracy: float, difference: NDArray[np.float64], positions: list[int]
+    representation: Representation,
+    per_factor: NDArray[np.float64],
+    difference: NDArray[np.float64],
+    positions: list[int],
 ) -> tuple[str, ...]:
     mean = difference[:, positions]
     mean = mean[~np.isnan(mean).any(axis=1)]
     # Sharing a factor that a code follows brings the code's values closer together.
     closeness = (mean / mean.max(axis=1, keepdims=True)).min(axis=0)
-    missing = [representation.space.names[k] for k, ratio in zip(positions, closeness, strict=True) if ratio > 0.97]
-    if not missing:
-        return ()
-    return (
-        f"no code follows {' or '.join(missing)}, yet the accuracy is {accuracy:.2f}: "
-        "a factor that is missing is recognised by elimination; see factorvae",
+    return tuple(
+        f"no code follows {representation.space.names[k]}, yet {per_factor[k]:.0%} of its points are recognised: "
+        "a missing factor is told by elimination; see factorvae"
+        for k, ratio in zip(positions, closeness, strict=True)
+        if ratio > 0.97 and per_factor[k] > 0.5
     )

@@ -151,38 +151,33 @@ def information_matrix(
         return mixture_information(
             representation.codes, representation.log_variance, labels
         ).mutual_information
-    alive = np.flatnonzero(~constant(representation.codes))
-    every_row = _every_label_present(representation)
-    for code in alive:
-        column = np.ascontiguousarray(representation.codes[:, code])
-        prepared = _prepare(column, estimator, n_bins)
-        for position in range(representation.n_factors):
-            labels = representation.labels(position)
-            usable = prepared
-            if not every_row[position]:
-                present = labels >= 0
-                labels, usable = labels[present], _prepare(column[present], estimator, n_bins)
-            if len(labels):
-                nats[code, position] = _information(usable, labels, int(labels.max()) + 1, n_bins)
+    prepared = representation.shared_by_codes(_prepared, estimator, n_bins)
+    for position in range(representation.n_factors):
+        labels = representation.labels(position)
+        present = labels >= 0
+        codes, usable = representation.codes, prepared
+        if not present.all():
+            codes, labels = codes[present], labels[present]
+            usable = _prepared(codes, estimator, n_bins)
+        n_values = int(labels.max(initial=0)) + 1
+        for code, ready in enumerate(usable):
+            if isinstance(ready, SortedCode):
+                nats[code, position] = rank_spacing_information(ready, labels, n_values)
+            elif ready is not None:
+                nats[code, position] = plug_in_information(contingency(ready, labels, n_bins, n_values))
     return nats
 
 
-def _every_label_present(representation: Representation) -> list[bool]:
-    return [bool((representation.labels(k) >= 0).all()) for k in range(representation.n_factors)]
-
-
-def _prepare(
-    column: NDArray[np.floating], estimator: Estimator, n_bins: int
-) -> SortedCode | NDArray[np.int64]:
-    return sort_code(column) if estimator == "rank-spacing" else equal_width_bins(column, n_bins)
-
-
-def _information(
-    code: SortedCode | NDArray[np.int64], labels: NDArray[np.int64], n_values: int, n_bins: int
-) -> float:
-    if isinstance(code, SortedCode):
-        return rank_spacing_information(code, labels, n_values)
-    return plug_in_information(contingency(code, labels, n_bins, n_values))
+def _prepared(
+    codes: NDArray[np.floating], estimator: Estimator, n_bins: int
+) -> list[SortedCode | NDArray[np.int64] | None]:
+    """Sort or bin each code; None for a constant one."""
+    if not len(codes):
+        return [None] * codes.shape[1]
+    columns = (None if dead else np.ascontiguousarray(codes[:, j]) for j, dead in enumerate(constant(codes)))
+    if estimator == "rank-spacing":
+        return [None if column is None else sort_code(column) for column in columns]
+    return [None if column is None else equal_width_bins(column, n_bins) for column in columns]
 
 
 def factor_entropies(representation: Representation) -> NDArray[np.float64]:

@@ -1,0 +1,593 @@
+"""The command line: it reads arguments, calls the verbs and shows results."""
+
+import inspect
+import json
+import logging
+import os
+import sys
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from disentmetrics._version import __version__
+from disentmetrics.adapter import find_adapters, load_adapter, load_encoder
+from disentmetrics.cache import cache_entries, cache_folder, clear_cache
+from disentmetrics.compare import compare as compare_cards
+from disentmetrics.datasets import list_datasets, load_dataset
+from disentmetrics.datasets.base import DataSet
+from disentmetrics.demo import leaderboard, run_demo
+from disentmetrics.encode import encode as encode_rows
+from disentmetrics.errors import DisentmetricsError, EncoderError, InvalidInputError
+from disentmetrics.factors import KINDS
+from disentmetrics.metrics import find_metric, registered_metrics
+from disentmetrics.representation import Representation
+from disentmetrics.result import ScoreCard
+from disentmetrics.score import PRESETS, score as score_representation
+
+OK, CHECK_FAILED, WRONG_INPUT, ENCODER_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+DEFAULT_SAMPLES = 20_000
+
+app = typer.Typer(
+    name="disentmetrics",
+    help="Score any encoder for disentanglement, with numbers that can be trusted and compared.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+datasets_app = typer.Typer(help="Data sets with known factors.", no_args_is_help=False)
+metrics_app = typer.Typer(help="Metrics, their protocols and what is known of them.")
+adapters_app = typer.Typer(help="Encoder schemes: how to name an encoder of any framework.")
+cache_app = typer.Typer(help="Codes and data sets that are kept to save time.")
+app.add_typer(datasets_app, name="datasets")
+app.add_typer(metrics_app, name="metrics")
+app.add_typer(adapters_app, name="adapters")
+app.add_typer(cache_app, name="cache")
+
+out = Console()
+err = Console(stderr=True)
+
+
+class IntervalChoice(StrEnum):
+    """How rows are resampled for intervals."""
+
+    JACKKNIFE = "jackknife"
+    HALF_SAMPLING = "half-sampling"
+    NONE = "none"
+
+
+EncoderArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="ENCODER",
+        help="scheme:target, such as [bold]baseline:pca[/], [bold]onnx:model.onnx[/] or "
+        "[bold]torch:model.py:build?weights=w.pt[/]; see [bold]disentmetrics adapters[/].",
+    ),
+]
+DataOption = Annotated[
+    str | None,
+    typer.Option("--data", metavar="DATASET", help="Data set to encode, such as dsprites or dsprites:file.npz."),
+]
+SamplesOption = Annotated[
+    int | None,
+    typer.Option("--samples", min=1, help=f"Distinct rows to draw (default {DEFAULT_SAMPLES:,})."),
+]
+FullGridOption = Annotated[bool, typer.Option("--full-grid", help="Encode every combination of factors.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Decides every random draw.")]
+BatchOption = Annotated[int, typer.Option("--batch-size", min=1, help="Observations in a call of the encoder.")]
+NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep codes.")]
+TrustOption = Annotated[
+    bool,
+    typer.Option("--trust-pickle", help="Let pickles be read. A pickle can run any code: only for files of yours."),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no remarks.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for machines.")]
+JobsOption = Annotated[int, typer.Option("--jobs", "-j", help="Threads; -1 for one a processor. Numbers stay equal.")]
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 # typer hands the flag over by position
+    if value:
+        out.print(f"disentmetrics {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # noqa: ARG001 # handled by its callback
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Score any encoder for disentanglement, with numbers that can be trusted and compared."""
+
+
+@app.command()
+def score(
+    encoder: EncoderArgument = None,
+    data: DataOption = None,
+    codes: Annotated[
+        Path | None,
+        typer.Option(
+            "--codes",
+            help="Score a table of codes and labels instead of an encoder: .npz, .csv, .tsv, .parquet, .xlsx, "
+            ".h5ad, or .h5 from [bold]disentmetrics encode[/].",
+        ),
+    ] = None,
+    metrics: Annotated[
+        str,
+        typer.Option(help="Preset (default, all) or names with commas, such as mig,factorvae@kim2018."),
+    ] = "default",
+    samples: SamplesOption = None,
+    full_grid: FullGridOption = False,
+    code_columns: Annotated[
+        str | None, typer.Option(help="Codes of the table: a key of an .npz, or names and patterns: 'PC*,z?'.")
+    ] = None,
+    factor_columns: Annotated[
+        str | None, typer.Option(help="Factors of the table: a key of an .npz, or names and patterns.")
+    ] = None,
+    log_variance_columns: Annotated[
+        str | None, typer.Option(help="Log-variances of the table: a key of an .npz, or names and patterns.")
+    ] = None,
+    groups: Annotated[str | None, typer.Option(help="Column that names clusters of rows, such as donor.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Column that weighs rows.")] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Kind of a factor, as name=kind; kinds: {', '.join(KINDS)}. May be repeated."),
+    ] = None,
+    interval: Annotated[
+        IntervalChoice, typer.Option(help="How rows are resampled for 95 % intervals.")
+    ] = IntervalChoice.JACKKNIFE,
+    null: Annotated[bool, typer.Option("--null/--no-null", help="Permute rows for null and p-value.")] = True,
+    seed: SeedOption = 0,
+    jobs: JobsOption = -1,
+    batch_size: BatchOption = 256,
+    out_file: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the score card as JSON to this file.")
+    ] = None,
+    as_json: JsonOption = False,
+    no_cache: NoCacheOption = False,
+    trust_pickle: TrustOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Score an encoder on a data set, or a table of codes and labels.
+
+    [bold]Examples[/]
+
+      disentmetrics score baseline:pca --data dsprites --samples 20000
+
+      disentmetrics score "torch:model.py:build?weights=w.safetensors" --data dsprites --out card.json
+
+      disentmetrics score "exec:python my_encoder.py" --data dsprites --samples 2000
+
+      disentmetrics score --codes codes.npz --metrics mig,factorvae@kim2018
+
+      disentmetrics score --codes cells.csv --code-columns 'PC*' --factor-columns type,donor --groups donor
+    """
+    names = metrics if metrics in {*PRESETS, "all"} else [name.strip() for name in metrics.split(",") if name.strip()]
+    for name in names if isinstance(names, list) else ():
+        find_metric(name)
+    if (encoder is None) == (codes is None):
+        raise InvalidInputError(
+            "either an encoder with --data or a table with --codes must be given; "
+            f"got {'both' if encoder else 'neither'}; see disentmetrics score --help"
+        )
+    if codes is not None:
+        _refuse("--codes", {"--data": data, "--samples": samples, "--full-grid": full_grid or None})
+        representation = _read_codes(
+            codes,
+            quiet=quiet,
+            codes=_selection(code_columns),
+            factors=_selection(factor_columns),
+            log_variance=_selection(log_variance_columns),
+            groups=groups,
+            weights=weights,
+            kinds=_kinds(kind),
+        )
+    else:
+        table_options = {
+            "--code-columns": code_columns,
+            "--factor-columns": factor_columns,
+            "--log-variance-columns": log_variance_columns,
+            "--groups": groups,
+            "--weights": weights,
+            "--kind": kind,
+        }
+        _refuse("an encoder", table_options)
+        representation = _encode(
+            str(encoder),
+            data,
+            samples,
+            full_grid=full_grid,
+            seed=seed,
+            batch_size=batch_size,
+            cache=not no_cache,
+            trust_pickle=trust_pickle,
+            quiet=quiet,
+        )
+    card = score_representation(
+        representation,
+        names,
+        seed=seed,
+        interval=None if interval is IntervalChoice.NONE else interval.value,
+        null=null,
+        n_jobs=jobs,
+        progress=not quiet and err.is_terminal,
+    )
+    if out_file is not None:
+        card.to_json(out_file)
+    if as_json:
+        sys.stdout.write(card.to_json() + "\n")
+    else:
+        _show_card(card)
+        if out_file is not None and not quiet:
+            err.print(f"score card written to {out_file}", highlight=False, markup=False)
+
+
+@app.command()
+def encode(
+    encoder: Annotated[str, typer.Argument(metavar="ENCODER", help="scheme:target; see disentmetrics adapters.")],
+    data: Annotated[str, typer.Option("--data", metavar="DATASET", help="Data set to encode.")],
+    out_file: Annotated[Path, typer.Option("--out", "-o", help="File to write, .h5; score it with --codes.")],
+    samples: SamplesOption = None,
+    full_grid: FullGridOption = False,
+    seed: SeedOption = 0,
+    batch_size: BatchOption = 256,
+    no_cache: NoCacheOption = False,
+    trust_pickle: TrustOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Encode a data set once and keep codes and factors in one file.
+
+    [bold]Example[/]
+
+      disentmetrics encode onnx:model.onnx --data dsprites --full-grid --out codes.h5
+    """
+    representation = _encode(
+        encoder,
+        data,
+        samples,
+        full_grid=full_grid,
+        seed=seed,
+        batch_size=batch_size,
+        cache=not no_cache,
+        trust_pickle=trust_pickle,
+        quiet=quiet,
+    )
+    representation.save(out_file)
+    if not quiet:
+        err.print(f"{representation} written to {out_file}", highlight=False, markup=False)
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="A score card in JSON.")],
+    second: Annotated[Path, typer.Argument(help="Another one, scored on the same rows with the same seed.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two encoders by their score cards, paired on the same rows.
+
+    [bold]Example[/]
+
+      disentmetrics compare pca.json ica.json
+    """
+    cards = ScoreCard.from_json(first), ScoreCard.from_json(second)
+    names = (first.stem, second.stem) if first.stem != second.stem else (str(first), str(second))
+    comparison = compare_cards(*cards, names=names)
+    if as_json:
+        sys.stdout.write(comparison.to_json() + "\n")
+        return
+    out.print(comparison.table())
+    for line in comparison.skipped:
+        out.print(f"• {line}", markup=False, highlight=False)
+
+
+@app.command()
+def demo(
+    out_folder: Annotated[Path, typer.Option("--out", "-o", help="Folder for the score cards.")] = Path("demo"),
+    samples: Annotated[int, typer.Option(min=200, help="Rows of dSprites to score on.")] = 5_000,
+    seed: SeedOption = 0,
+    jobs: JobsOption = -1,
+) -> None:
+    """Score five baseline encoders on dSprites and print the leaderboard."""
+    shown = err.is_terminal
+    entries = []
+    for entry in run_demo(out_folder, n_samples=samples, seed=seed, n_jobs=jobs, progress=shown):
+        entries.append(entry)
+        err.print(f"scored {entry.encoder} in {entry.seconds:.1f} s", highlight=False)
+    out.print()
+    out.print(leaderboard(entries))
+    out.print()
+    out.print(
+        f"{samples:,} random dSprites images; 95 % intervals; a random code scores 0 on mig and 1/5 on the others.",
+        f"Score cards: {out_folder}/*.json. Next: disentmetrics compare {out_folder / 'pca.json'} "
+        f"{out_folder / 'ica.json'}",
+        sep="\n",
+        highlight=False,
+        markup=False,
+    )
+
+
+@datasets_app.callback(invoke_without_command=True)
+def _datasets(context: typer.Context) -> None:
+    """List data sets, describe one, or fetch its files."""
+    if context.invoked_subcommand is None:
+        datasets_list()
+
+
+@datasets_app.command("list")
+def datasets_list(as_json: JsonOption = False) -> None:
+    """List all data sets."""
+    found = list_datasets()
+    if as_json:
+        _print_json([{**asdict(info), "space": _factors_of(info.space)} for info in found])
+        return
+    rows = [
+        (info.name, f"{info.space.n_combinations:,}", _sizes(info.space), "yes" if info.offline else "no", info.licence)
+        for info in found
+    ]
+    _print_table(("name", "observations", "factors", "offline", "licence"), rows)
+
+
+@datasets_app.command("info")
+def datasets_info(name: str) -> None:
+    """Describe one data set: factors, licence, citation, remarks."""
+    found = {info.name: info for info in list_datasets()}
+    if name not in found:
+        load_dataset(name)  # says which names there are
+    info = found[name]
+    out.print(f"[bold]{info.name}[/]: {escape(info.summary)}", highlight=False)
+    _print_table(
+        ("factor", "values", "kind"), [(f.name, str(f.size or "real"), f.kind) for f in info.space]
+    )
+    for heading, text in (("licence", info.licence), ("cite", info.citation), *(("note", r) for r in info.remarks)):
+        out.print(f"{heading}: {text}", highlight=False, markup=False)
+
+
+@datasets_app.command("fetch")
+def datasets_fetch(name: str, quiet: QuietOption = False) -> None:
+    """Download and verify a data set, or render it into the cache."""
+    data = load_dataset(name)
+    prepare = getattr(data, "prepare", None)
+    if prepare is not None:
+        prepare(progress=not quiet and err.is_terminal)
+    err.print(f"{data.name} ({data.fingerprint}) is ready", highlight=False)
+
+
+@metrics_app.callback(invoke_without_command=True)
+def _metrics(context: typer.Context) -> None:
+    """List metrics, or describe one."""
+    if context.invoked_subcommand is None:
+        metrics_list()
+
+
+@metrics_app.command("list")
+def metrics_list(as_json: JsonOption = False) -> None:
+    """List all metrics with their protocols."""
+    found = registered_metrics()
+    if as_json:
+        _print_json(
+            [
+                {
+                    "name": metric.name,
+                    "bounds": metric.bounds,
+                    "higher_is_better": metric.higher_is_better,
+                    "paper": metric.paper,
+                    "known_failure": metric.known_failure,
+                    "protocols": {name: protocol.source for name, protocol in metric.protocols.items()},
+                }
+                for metric in found.values()
+            ]
+        )
+        return
+    rows = [
+        (name, (inspect.getdoc(metric) or "").partition("\n")[0], ", ".join(metric.protocols), metric.paper)
+        for name, metric in found.items()
+    ]
+    _print_table(("name", "what it measures", "protocols", "paper"), rows)
+
+
+@metrics_app.command("info")
+def metrics_info(name: str) -> None:
+    """Explain one metric: formula, range, source, protocols, known failure."""
+    metric, _ = find_metric(name)
+    out.print(f"[bold]{metric.name}[/]", highlight=False)
+    out.print(inspect.getdoc(metric) or "", highlight=False, markup=False)
+    out.print(f"\nknown failure: {metric.known_failure}\n", highlight=False, markup=False)
+    rows = [(key, p.source, ", ".join(sorted(p.invariant_to))) for key, p in metric.protocols.items()]
+    _print_table(("protocol", "source", "not changed by"), rows)
+
+
+@adapters_app.callback(invoke_without_command=True)
+def _adapters(context: typer.Context) -> None:
+    """List encoder schemes, or explain one."""
+    if context.invoked_subcommand is None:
+        adapters_list()
+
+
+@adapters_app.command("list")
+def adapters_list(as_json: JsonOption = False) -> None:
+    """List all encoder schemes that are installed."""
+    found = [load_adapter(scheme) for scheme in sorted(find_adapters())]
+    if as_json:
+        _print_json([{"scheme": a.scheme, "from": a.origin, "summary": a.summary} for a in found])
+        return
+    _print_table(("scheme", "what it loads", "from"), [(a.scheme, a.summary, a.origin) for a in found])
+
+
+@adapters_app.command("info")
+def adapters_info(scheme: str) -> None:
+    """Explain one scheme and its options."""
+    adapter = load_adapter(scheme)
+    out.print(f"[bold]{adapter.scheme}[/]", highlight=False)
+    out.print(inspect.getdoc(adapter.load) or "", highlight=False, markup=False)
+
+
+@cache_app.callback(invoke_without_command=True)
+def _cache(context: typer.Context) -> None:
+    """List what is cached, or clear it."""
+    if context.invoked_subcommand is None:
+        cache_list()
+
+
+@cache_app.command("list")
+def cache_list(as_json: JsonOption = False) -> None:
+    """List cached files and their sizes."""
+    found = cache_entries()
+    if as_json:
+        _print_json([{"path": str(entry.path), "bytes": entry.n_bytes} for entry in found])
+        return
+    _print_table(
+        ("file", "MB"), [(str(e.path.relative_to(cache_folder())), f"{e.n_bytes / 1e6:,.1f}") for e in found]
+    )
+    total = sum(entry.n_bytes for entry in found) / 1e6
+    out.print(f"{len(found)} files, {total:,.1f} MB in {cache_folder()}", highlight=False, markup=False)
+
+
+@cache_app.command("clear")
+def cache_clear() -> None:
+    """Delete all cached files; they are made again when needed."""
+    out.print(f"{clear_cache() / 1e6:,.1f} MB freed in {cache_folder()}", highlight=False, markup=False)
+
+
+def _encode(
+    encoder: str,
+    data: str | None,
+    samples: int | None,
+    *,
+    full_grid: bool,
+    seed: int,
+    batch_size: int,
+    cache: bool,
+    trust_pickle: bool,
+    quiet: bool,
+) -> Representation:
+    if data is None:
+        raise InvalidInputError("an encoder needs observations: give --data, such as --data dsprites")
+    if full_grid and samples is not None:
+        raise InvalidInputError("either --samples or --full-grid must be given; got both")
+    loaded: DataSet = load_dataset(data)
+    if samples is None and not full_grid:
+        samples = DEFAULT_SAMPLES
+        if len(loaded) <= samples:
+            samples, full_grid = None, True
+            logging.getLogger("disentmetrics").info("%s has %d rows: all are encoded", data, len(loaded))
+    named = load_encoder(encoder, data=loaded, seed=seed, trust_pickle=trust_pickle)
+    return encode_rows(
+        named,
+        loaded,
+        n_samples=samples,
+        full_grid=full_grid,
+        seed=seed,
+        batch_size=batch_size,
+        cache=cache,
+        progress=not quiet and err.is_terminal,
+    )
+
+
+def _read_codes(path: Path, *, quiet: bool, **columns: Any) -> Representation:
+    if path.suffix == ".h5":
+        return Representation.load(path)
+    representation = Representation.from_table(path, **columns)
+    for sentence in () if quiet else representation.inference:
+        err.print(sentence, style="dim", highlight=False, markup=False)
+    return representation
+
+
+def _selection(text: str | None) -> str | list[str] | None:
+    if text is None or "," not in text:
+        return text
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _kinds(given: list[str] | None) -> dict[str, Any] | None:
+    kinds = {}
+    for pair in given or ():
+        name, equals, kind = pair.rpartition("=")
+        if not equals or kind not in KINDS:
+            raise InvalidInputError(f"--kind must be name=kind with a kind of {', '.join(KINDS)}; got {pair!r}")
+        kinds[name] = kind
+    return kinds or None
+
+
+def _refuse(what: str, options: dict[str, Any]) -> None:
+    for option, value in options.items():
+        if value:
+            raise InvalidInputError(f"{option} does not go with {what}; leave it out")
+
+
+def _show_card(card: ScoreCard) -> None:
+    out.print(card.table())
+    out.print()
+    for line in card.notes:
+        out.print(f"• {line}", highlight=False, markup=False)
+    for name in card:
+        for note in card[name].notes:
+            out.print(f"• {name}: {note}", highlight=False, markup=False)
+    for name in card:
+        out.print(card[name].signature, style="dim", highlight=False, markup=False, soft_wrap=True)
+
+
+def _factors_of(space: Any) -> list[dict[str, Any]]:
+    return [asdict(factor) for factor in space]
+
+
+def _sizes(space: Any) -> str:
+    return ", ".join(f"{factor.name} {factor.size or 'real'}" for factor in space)
+
+
+def _print_table(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    out.print(table)
+
+
+def _print_json(content: Any) -> None:
+    sys.stdout.write(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("disentmetrics")
+    quiet = {"-q", "--quiet"} & set(sys.argv[1:])
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.ERROR if quiet else logging.INFO)
+
+
+def main() -> None:
+    """Run the command line; exit 0 fine, 1 a check failed, 2 wrong input, 3 an encoder failed."""
+    _log_to_stderr()
+    try:
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except EncoderError as error:
+        _fail(str(error), ENCODER_FAILED)
+    except DisentmetricsError as error:
+        _fail(str(error), WRONG_INPUT)
+    except typer.Abort:
+        _fail("interrupted; nothing half-written was left behind", INTERRUPTED)
+    except KeyboardInterrupt:
+        _fail("interrupted; nothing half-written was left behind", INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(OK) from None
+    except Exception as error:
+        show = getattr(error, "show", None)  # errors of the argument parser know how to show themselves
+        if show is None:
+            raise
+        show()
+        raise SystemExit(getattr(error, "exit_code", WRONG_INPUT)) from None
+    raise SystemExit(code or OK)
+
+
+def _fail(sentence: str, code: int) -> None:
+    err.print(f"error: {sentence}", style="red", highlight=False, markup=False, soft_wrap=True)
+    raise SystemExit(code)
