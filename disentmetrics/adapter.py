@@ -100,13 +100,20 @@ class Adapter:
 
 
 @dataclass(frozen=True)
-class _Fingerprinted:
-    """An encoder under a name that the user vouches for."""
+class Fingerprinted:
+    """An encoder with a name for exactly its content, by which its codes are cached.
+
+    Examples
+    --------
+    >>> Fingerprinted(lambda observations: observations, "identity-1").fingerprint
+    'identity-1'
+    """
 
     encoder: Encoder
     fingerprint: str
 
     def __call__(self, observations: NDArray[np.generic], /) -> NDArray[np.floating] | Posterior:
+        """Encode as the encoder does."""
         return self.encoder(observations)
 
     def __getattr__(self, name: str) -> Any:
@@ -228,4 +235,4 @@ def load_encoder(spec: str, **context: Any) -> Encoder:
         raise InvalidInputError(f"fingerprint must name exactly this encoder; it is empty in {spec!r}")
     given = {name: value for name, value in context.items() if name in parameters}
     encoder = adapter.load(parsed.target, **options, **given)
-    return _Fingerprinted(encoder, fingerprint) if fingerprint else encoder
+    return Fingerprinted(encoder, fingerprint) if fingerprint else encoder
