@@ -1,0 +1,141 @@
+import sys
+import textwrap
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from disentmetrics.datasets import DataSetInfo, list_datasets, load_dataset, manifest
+from disentmetrics.datasets.dsprites import DSprites
+from disentmetrics.datasets.registry import DataSetSpec
+from disentmetrics.errors import InvalidInputError
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "target", "options"),
+    [
+        ("dsprites", "dsprites", "", {}),
+        ("dsprites?source=original&verify=false", "dsprites", "", {"source": "original", "verify": "false"}),
+        ("dsprites:a/b c/größe.npz", "dsprites", "a/b c/größe.npz", {}),
+        ("dsprites:C:\\data\\x.npz?verify=false", "dsprites", "C:\\data\\x.npz", {"verify": "false"}),
+        ("dsprites:a=b+c&d.npz", "dsprites", "a=b+c&d.npz", {}),
+        ("dsprites:what?.npz", "dsprites", "what?.npz", {}),
+        ("dsprites:what?.npz?layout=npz", "dsprites", "what?.npz", {"layout": "npz"}),
+        ("my.data-set_2", "my.data-set_2", "", {}),
+    ],
+)
+def test_a_spec_is_name_path_and_options(spec: str, name: str, target: str, options: dict[str, str]) -> None:
+    assert DataSetSpec.parse(spec) == DataSetSpec(name, target, options)
+
+
+@pytest.mark.parametrize("spec", ["", ":path", "dsprites:", "?a=b", "a/b.npz", "dsprites?", "dsprites?x"])
+def test_what_names_no_data_set_is_refused(spec: str) -> None:
+    with pytest.raises(InvalidInputError, match="NAME"):
+        load_dataset(spec)
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(InvalidInputError, match=r"did you mean 'dsprites'\?; there are: .*dsprites"):
+        load_dataset("dsprite")
+
+
+def test_a_module_that_is_no_data_set_is_not_offered() -> None:
+    with pytest.raises(InvalidInputError, match="no data set is named 'packed'"):
+        load_dataset("packed")
+
+
+@pytest.mark.parametrize("spec", ["dsprites", "dsprites?source=rendered"])
+def test_dsprites_needs_no_file(spec: str) -> None:
+    assert type(load_dataset(spec)) is DSprites
+
+
+@pytest.mark.parametrize(
+    ("spec", "complaint"),
+    [
+        ("dsprites?sourse=original", "no option 'sourse'; did you mean 'source'"),
+        ("dsprites?source=web", "source must be rendered"),
+        ("dsprites:file.npz?source=rendered", "and the path file.npz"),
+        ("dsprites:file.npz?verify=no", "verify must be true or false; got 'no'"),
+    ],
+)
+def test_wrong_options_are_refused(spec: str, complaint: str) -> None:
+    with pytest.raises(InvalidInputError, match=complaint):
+        load_dataset(spec)
+
+
+def test_an_option_given_twice_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="source came twice"):
+        load_dataset("dsprites?source=rendered", source="original")
+
+
+def test_dsprites_is_listed_with_what_one_must_know() -> None:
+    (info,) = (info for info in list_datasets() if info.name == "dsprites")
+    assert isinstance(info, DataSetInfo)
+    assert info.offline
+    assert info.licence == "Apache-2.0"
+    assert "Matthey" in info.citation
+    assert info.space == DSprites.space
+    assert "orientation 0 and orientation 39 are the same image" in info.remarks
+
+
+MANIFEST = """
+name = "dots"
+summary = "white or not"
+licence = "CC0-1.0"
+citation = "none"
+observations = { shape = [8, 8, 1], white = 255 }
+factors = [{ name = "white", kind = "categorical", values = ["no", "yes"] }]
+files = [{ name = "dots.npz", layout = "npz", images = "x", urls = [] }]
+"""
+
+
+def test_a_manifest_alone_is_a_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dots.toml").write_text(MANIFEST)
+    dsprites = (files("disentmetrics_data_manifests") / "dsprites.toml").read_text(encoding="utf-8")
+    (tmp_path / "dsprites.toml").write_text(dsprites, encoding="utf-8")
+    monkeypatch.setattr(manifest, "files", lambda _: tmp_path)
+    assert [info.name for info in list_datasets()] == ["dots", "dsprites"]
+    images = np.repeat(np.array([0, 255], np.uint8), 64).reshape(2, 8, 8)
+    np.savez(tmp_path / "dots.npz", x=images)
+    data = load_dataset(f"dots:{tmp_path}/dots.npz?verify=false")
+    assert (data.observations([[1], [0]])[..., 0] == images[::-1]).all()
+
+
+@pytest.fixture
+def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "rooms_package.py").write_text(
+        textwrap.dedent("""
+            from dataclasses import replace
+            from disentmetrics.datasets import dsprites
+
+            def info():
+                return replace(dsprites.info(), name="rooms", licence="MIT")
+
+            def load(target, *, size: int = 1, dark: bool = False):
+                data = dsprites.DSprites()
+                data.fingerprint = f"rooms-{target}-{size}-{dark}"
+                return data
+        """)
+    )
+    metadata = tmp_path / "rooms_package-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: rooms-package\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[disentmetrics.datasets]\nrooms = rooms_package\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "rooms_package", raising=False)
+    return metadata
+
+
+def test_another_package_adds_a_data_set(third_party: Path) -> None:
+    assert [(i.name, i.licence) for i in list_datasets() if i.name == "rooms"] == [("rooms", "MIT")]
+    assert load_dataset("rooms:here?dark=true", size=3).fingerprint == "rooms-here-3-True"
+    with pytest.raises(InvalidInputError, match="its options: size, dark"):
+        load_dataset("rooms?colour=red")
+
+
+def test_another_package_cannot_take_a_name(third_party: Path) -> None:
+    entry = "[disentmetrics.datasets]\ndsprites = rooms_package\n"
+    (third_party / "entry_points.txt").write_text(entry)
+    with pytest.raises(InvalidInputError, match="'dsprites' is taken"):
+        load_dataset("dsprites")
