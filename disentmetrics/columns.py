@@ -136,7 +136,7 @@ def encode_factor(name: str, values: Any, *, kind: Kind | None = None) -> Encode
     n_missing = int(np.count_nonzero(column.missing))
     if n_missing == len(column):
         raise InvalidInputError(
-            f"factor {name!r} must have a label in at least one row; got {n_missing:,} rows, "
+            f"factor {name!r} must have a label in at least one row; got {_count(n_missing, 'row')}, "
             "none with a label; leave it out"
         )
     if isinstance(column, CategoricalColumn) and kind == "continuous" and column.family == "numbers":
@@ -248,7 +248,7 @@ def _read_series(name: str, series: nw.Series[Any]) -> CategoricalColumn | _Numb
         series = series.cast(nw.Float64)
     if series.dtype.is_numeric():
         return _numbers(series.fill_null(0).to_numpy(), series.is_null().to_numpy())
-    if series.dtype not in {nw.Categorical, nw.Enum}:
+    if not isinstance(series.dtype, nw.Categorical | nw.Enum):
         return _read_objects(name, series.to_list())
     column = _checked(name, factorise(series.to_list()))
     if not isinstance(series.dtype, nw.Enum):
