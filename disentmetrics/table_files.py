@@ -108,22 +108,22 @@ def some_of(names: Collection[str]) -> str:
 
 
 def split_array(values: Any, key: str, role: str, named: Mapping[str, Sequence[str]]) -> Mapping[str, Any]:
-    """Return the columns of a matrix, a structured array or a data frame.
+    """Return the columns of a matrix, a data frame or a mapping.
 
     Parameters
     ----------
-    values : array, sparse matrix or data frame
+    values : array, sparse matrix, data frame or mapping of columns
         With one row an observation.
     key, role : str
         Its name in the source, and what it is wanted for.
     named : mapping of role to sequence of str
         Names that the source gives to columns; numbered ones are made otherwise.
     """
-    if isinstance(nw.from_native(values, eager_only=True, pass_through=True), nw.DataFrame):
+    if isinstance(values, Mapping):
+        return values
+    if nw.dependencies.is_into_dataframe(values):
         return frame_columns(key, values)
     array = np.asarray(values.toarray() if sparse.issparse(values) else values)
-    if array.dtype.names:
-        return {name: array[name] for name in array.dtype.names}
     if array.ndim == 1 and key != role:
         return {key: array}
     matrix = array[:, None] if array.ndim == 1 else array
@@ -202,7 +202,7 @@ def open_object(table: Any) -> Source:
         roles = {"codes": keys[0]} if len(keys) == 1 else {}
         columns = frame_columns(f"{name}'s obs", table.obs)
         return Source(name, columns, Lazy(keys, table.obsm.__getitem__), roles)
-    if not isinstance(nw.from_native(table, eager_only=True, pass_through=True), nw.DataFrame):
+    if not nw.dependencies.is_into_dataframe(table):
         hint = "; collect it first" if hasattr(table, "collect") else ""
         raise InvalidInputError(
             f"a table must be a path, an eager data frame or an object with obsm and obs; got {name}{hint}"
@@ -211,14 +211,16 @@ def open_object(table: Any) -> Source:
 
 
 def _read_npz(path: Path, missing: frozenset[str]) -> Source:
-    def load(key: str) -> NDArray[Any]:
+    def load(key: str) -> Any:
         with _whole(path, *_DAMAGED_ZIP), zipfile.ZipFile(path) as archive:
             with archive.open(members[key]) as member:
                 while member.read(1 << 20):  # at the end the checksum is compared, before a byte is believed
                     pass
             with archive.open(members[key]) as member:
                 array = _read_array(path, key, member)
-                return array if key in _NAMES.values() else _without_tokens(array, missing)
+        if array.dtype.names:
+            return {name: _without_tokens(array[name], missing) for name in array.dtype.names}
+        return array if key in _NAMES.values() else _without_tokens(array, missing)
 
     with _whole(path, *_DAMAGED_ZIP), zipfile.ZipFile(path) as archive:
         members = {name.removesuffix(".npy"): name for name in archive.namelist()}

@@ -228,9 +228,9 @@ def _offered(source: Source) -> str:
 
 def _real(role: str, source: Source, columns: Mapping[str, Any]) -> NDArray[np.floating]:
     """Return columns as one matrix of finite numbers."""
-    arrays = {name: _numbers(role, name, column) for name, column in columns.items()}
-    if not all(map(len, arrays.values())):
+    if not all(map(len, columns.values())):
         raise InvalidInputError(f"{role} must have at least one row; got none in {source.name}")
+    arrays = {name: _numbers(role, name, column) for name, column in columns.items()}
     if len({len(array) for array in arrays.values()}) > 1:
         lengths = some_of([f"{name} has {len(array):,}" for name, array in arrays.items()])
         raise InvalidInputError(f"the columns of {role} must have as many rows each; {lengths}")
