@@ -24,7 +24,7 @@ class DataSetInfo:
     licence, citation : str
         Of the data.
     remarks : tuple of str
-        What one must know to use it well, such as a checksum that nobody published.
+        What one must know to use it well, such as a checksum that is missing.
     """
 
     name: str

@@ -84,11 +84,7 @@ class ResumingDownloader:
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={n_had}-"} if n_had else {})
         with requests.get(url, headers=headers, stream=True, timeout=self.timeout) as answer:
             if answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                whole = answer.headers.get("Content-Range") == f"bytes */{n_had}"
-                if not whole:
-                    self.partial.unlink()
-                    return self._append(url)
-                return True
+                return True  # nothing is missing: the beginning is the whole, or not of this file
             if not answer.ok:
                 failure = f"the server answers {answer.status_code} {answer.reason}"
                 passing = answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
@@ -136,13 +132,13 @@ def fetch(
     Raises
     ------
     DownloadError
-        If no address gives the file, or gives another one, or no checksum was ever published.
+        If no address gives the file, or gives another one, or no published checksum is known.
     StorageError
         If the cache folder cannot be written.
     """
     if not file.checksums:
         raise DownloadError(
-            f"nobody published a checksum of {file.name}, so a download could not be verified; "
+            f"no published checksum of {file.name} is known, so a download could not be verified; "
             "fetch it yourself and give its path with ?verify=false"
         )
     path = cache_folder() / "datasets" / "original" / file.name
@@ -155,9 +151,7 @@ def fetch(
             return path
         for url in file.urls:
             try:
-                pooch.retrieve(
-                    url, f"{algorithm}:{checksum}", fname=path.name, path=path.parent, downloader=downloader
-                )
+                pooch.retrieve(url, f"{algorithm}:{checksum}", fname=path.name, path=path.parent, downloader=downloader)
             except DownloadError as error:
                 failures.append(f"{error} at {url}")
             except OSError as error:

@@ -101,8 +101,7 @@ def _npy_header(member: IO[bytes], path: Path) -> tuple[tuple[int, ...], np.dtyp
     shape, fortran_order, dtype = read(member)
     if dtype.hasobject:
         raise UntrustedFileError(
-            f"{path} holds pickled objects where numbers must be, and unpickling could run code; "
-            "it was not read"
+            f"{path} holds pickled objects where numbers must be, and unpickling could run code; it was not read"
         )
     if fortran_order:
         raise ValueError("arrays must be in C order")

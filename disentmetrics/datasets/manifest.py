@@ -66,7 +66,7 @@ class ManifestFile:
         """What is not published, one sentence each."""
         unknown = [algorithm for algorithm in CHECKSUMS if algorithm not in self.checksums]
         unknown += ["size"] if self.n_bytes is None else []
-        return tuple(f"nobody published the {what} of {self.name}" for what in unknown)
+        return tuple(f"no published {what} of {self.name} is known" for what in unknown)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,11 +109,9 @@ class Manifest:
 
     @property
     def info(self) -> DataSetInfo:
-        """Describe the data set; what nobody published is among the remarks."""
+        """Describe the data set; missing checksums are among the remarks."""
         gaps = tuple(gap for file in self.files for gap in file.gaps)
-        return DataSetInfo(
-            self.name, self.summary, self.space, False, self.licence, self.citation, self.remarks + gaps
-        )
+        return DataSetInfo(self.name, self.summary, self.space, False, self.licence, self.citation, self.remarks + gaps)
 
 
 def _manifest_of(table: Mapping[str, Any]) -> Manifest:

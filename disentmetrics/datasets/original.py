@@ -105,19 +105,15 @@ def _published_name(manifest: Manifest, file: ManifestFile) -> str:
     return f"{manifest.name}-original-{file.layout}"
 
 
-def _recognised(
-    path: Path, manifest: Manifest, files: list[ManifestFile], *, verify: bool
-) -> tuple[ManifestFile, str]:
+def _recognised(path: Path, manifest: Manifest, files: list[ManifestFile], *, verify: bool) -> tuple[ManifestFile, str]:
     if not path.is_file():
-        raise InvalidInputError(
-            f"the path of {manifest.name} must be that of a file; there is none at {path}"
-        )
+        raise InvalidInputError(f"the path of {manifest.name} must be that of a file; there is none at {path}")
     differences = []
     for file in files:
         difference = file.mismatch(path)
         if not difference and file.checksums:
             return file, _published_name(manifest, file)
-        differences.append(f"not {file.name} ({difference or 'no checksum of it was ever published'})")
+        differences.append(f"not {file.name} ({difference or 'no published checksum of it is known'})")
     if verify:
         raise CorruptFileError(
             f"{path} is {' and '.join(differences)}, so it was not used; "
@@ -156,9 +152,7 @@ def _packed(path: Path, manifest: Manifest, file: ManifestFile, *, progress: boo
     return bits
 
 
-def _blocks(
-    path: Path, manifest: Manifest, file: ManifestFile, *, progress: bool
-) -> Iterator[NDArray[np.uint8]]:
+def _blocks(path: Path, manifest: Manifest, file: ManifestFile, *, progress: bool) -> Iterator[NDArray[np.uint8]]:
     with opened(path, file) as content, progress_bar(shown=progress) as bar:
         task = bar.add_task(f"unpacking {path.name}", total=content.shape[0])
         _check_images(path, manifest, content.shape, content.dtype)
@@ -174,15 +168,12 @@ def _blocks(
             bar.advance(task, len(block))
 
 
-def _check_images(
-    path: Path, manifest: Manifest, shape: tuple[int, ...], dtype: np.dtype[np.generic]
-) -> None:
+def _check_images(path: Path, manifest: Manifest, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> None:
     height, width, *channels = manifest.shape
     whole = (manifest.space.n_combinations, height, width)
     if shape not in {whole, (*whole, *channels)} or dtype != np.uint8:
         raise CorruptFileError(
-            f"the images of {path} must be uint8 of shape {whole}; got {dtype} of shape {shape}; "
-            "nothing was read"
+            f"the images of {path} must be uint8 of shape {whole}; got {dtype} of shape {shape}; nothing was read"
         )
 
 

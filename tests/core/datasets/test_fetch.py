@@ -3,6 +3,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -51,7 +52,7 @@ class Server:
                     self.send_error(int(behaviour))
                     return
                 if behaviour == "slow":
-                    server.released.wait(10)
+                    server.released.wait(2)
                     return
                 start = int(wanted[len("bytes=") : -1] or 0) if behaviour != "ignores range" else 0
                 content = ALTERED if behaviour == "altered" else CONTENT
@@ -146,9 +147,7 @@ def test_the_beginning_of_another_version_is_thrown_away(server: Server, cache: 
 
 
 @pytest.mark.parametrize(("beginning", "n_requests"), [(CONTENT, 1), (CONTENT + b"more", 2)])
-def test_a_beginning_that_is_already_the_end(
-    beginning: bytes, n_requests: int, server: Server, cache: Path
-) -> None:
+def test_a_beginning_that_is_already_the_end(beginning: bytes, n_requests: int, server: Server, cache: Path) -> None:
     folder = cache / "datasets" / "original"
     folder.mkdir(parents=True)
     (folder / "größe.npz.partial").write_bytes(beginning)
@@ -219,17 +218,8 @@ def test_every_failure_is_told(server: Server) -> None:
 
 
 def test_what_cannot_be_verified_is_not_fetched(server: Server) -> None:
-    unknown = ManifestFile(
-        name="x",
-        layout="npz",
-        images="",
-        labels="",
-        label_columns=(),
-        urls=(server.url,),
-        n_bytes=3,
-        checksums={},
-    )
-    with pytest.raises(DownloadError, match=r"nobody published a checksum of x.*verify=false"):
+    unknown = replace(file_at(server.url), checksums={})
+    with pytest.raises(DownloadError, match=r"no published checksum of .* is known.*verify=false"):
         fetch(unknown)
     assert server.requests == []
 

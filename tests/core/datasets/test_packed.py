@@ -64,9 +64,7 @@ def test_nothing_is_left_if_the_blocks_fail_half_way(tmp_path: Path) -> None:
 @given(st.lists(st.integers(0, 299), max_size=50))
 def test_unpacking_agrees_with_arithmetic(rows: list[int]) -> None:
     images = unpack(BITS, np.array(rows, np.int64), (4, 16, 1))
-    expected = [
-        255 * (int(byte) >> shift & 1) for row in rows for byte in BITS[row] for shift in range(7, -1, -1)
-    ]
+    expected = [255 * (int(byte) >> shift & 1) for row in rows for byte in BITS[row] for shift in range(7, -1, -1)]
     assert images.dtype == np.uint8
     assert images.ravel().tolist() == expected
 
