@@ -106,9 +106,7 @@ def cache_entries() -> list[CacheEntry]:
     sections = (cache_folder() / section for section in SECTIONS)
     files = (path for section in sections if section.is_dir() for path in section.rglob("*"))
     return [
-        CacheEntry(path, path.stat().st_size)
-        for path in sorted(files)
-        if path.is_file() and path.suffix != ".lock"
+        CacheEntry(path, path.stat().st_size) for path in sorted(files) if path.is_file() and path.suffix != ".lock"
     ]
 
 

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -25,10 +26,12 @@ from disentmetrics.demo import leaderboard, run_demo
 from disentmetrics.encode import encode as encode_rows
 from disentmetrics.errors import DisentmetricsError, EncoderError, InvalidInputError
 from disentmetrics.factors import KINDS
-from disentmetrics.metrics import find_metric, registered_metrics
+from disentmetrics.metric import registered_metrics
+from disentmetrics.metrics import find_metric
 from disentmetrics.representation import Representation
 from disentmetrics.result import ScoreCard
 from disentmetrics.score import PRESETS, score as score_representation
+from disentmetrics.uncertainty import IntervalMethod
 
 OK, CHECK_FAILED, WRONG_INPUT, ENCODER_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 DEFAULT_SAMPLES = 20_000
@@ -62,6 +65,12 @@ class IntervalChoice(StrEnum):
     NONE = "none"
 
 
+_INTERVALS: dict[IntervalChoice, IntervalMethod | None] = {
+    IntervalChoice.JACKKNIFE: "jackknife",
+    IntervalChoice.HALF_SAMPLING: "half-sampling",
+    IntervalChoice.NONE: None,
+}
+
 EncoderArgument = Annotated[
     str | None,
     typer.Argument(
@@ -91,7 +100,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard
 JobsOption = Annotated[int, typer.Option("--jobs", "-j", help="Threads; -1 for one a processor. Numbers stay equal.")]
 
 
-def _version(value: bool) -> None:  # noqa: FBT001 # typer hands the flag over by position
+def _version(value: bool) -> None:
     if value:
         out.print(f"disentmetrics {__version__}", highlight=False)
         raise typer.Exit
@@ -99,7 +108,7 @@ def _version(value: bool) -> None:  # noqa: FBT001 # typer hands the flag over b
 
 @app.callback()
 def _options(
-    version: Annotated[  # noqa: ARG001 # handled by its callback
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
@@ -213,7 +222,7 @@ def score(
         representation,
         names,
         seed=seed,
-        interval=None if interval is IntervalChoice.NONE else interval.value,
+        interval=_INTERVALS[interval],
         null=null,
         n_jobs=jobs,
         progress=not quiet and err.is_terminal,
@@ -341,9 +350,7 @@ def datasets_info(name: str) -> None:
         load_dataset(name)  # says which names there are
     info = found[name]
     out.print(f"[bold]{info.name}[/]: {escape(info.summary)}", highlight=False)
-    _print_table(
-        ("factor", "values", "kind"), [(f.name, str(f.size or "real"), f.kind) for f in info.space]
-    )
+    _print_table(("factor", "values", "kind"), [(f.name, str(f.size or "real"), f.kind) for f in info.space])
     for heading, text in (("licence", info.licence), ("cite", info.citation), *(("note", r) for r in info.remarks)):
         out.print(f"{heading}: {text}", highlight=False, markup=False)
 
@@ -441,9 +448,7 @@ def cache_list(as_json: JsonOption = False) -> None:
     if as_json:
         _print_json([{"path": str(entry.path), "bytes": entry.n_bytes} for entry in found])
         return
-    _print_table(
-        ("file", "MB"), [(str(e.path.relative_to(cache_folder())), f"{e.n_bytes / 1e6:,.1f}") for e in found]
-    )
+    _print_table(("file", "MB"), [(str(e.path.relative_to(cache_folder())), f"{e.n_bytes / 1e6:,.1f}") for e in found])
     total = sum(entry.n_bytes for entry in found) / 1e6
     out.print(f"{len(found)} files, {total:,.1f} MB in {cache_folder()}", highlight=False, markup=False)
 
@@ -540,7 +545,7 @@ def _sizes(space: Any) -> str:
     return ", ".join(f"{factor.name} {factor.size or 'real'}" for factor in space)
 
 
-def _print_table(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _print_table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         table.add_column(heading, overflow="fold")

@@ -129,8 +129,7 @@ def encode_factor(name: str, values: Any, *, kind: Kind | None = None) -> Encode
     """
     if kind is not None and kind not in KINDS:
         raise InvalidInputError(
-            f"factor {name!r}: kind must be one of {', '.join(KINDS)}; "
-            f"got {kind!r}{did_you_mean(str(kind), KINDS)}"
+            f"factor {name!r}: kind must be one of {', '.join(KINDS)}; got {kind!r}{did_you_mean(str(kind), KINDS)}"
         )
     column = _read(name, values)
     n_missing = int(np.count_nonzero(column.missing))
@@ -177,7 +176,9 @@ def _encode_numbers(
         inferred, why = "ordinal", f"because its values are {what} that recur ({counts})"
     kind = kind or inferred
     if kind == "continuous":
-        return Factor(name, None, kind), np.where(column.missing, np.float64(np.nan), column.values), why
+        reals = column.values.astype(np.float64)
+        reals[column.missing] = np.nan
+        return Factor(name, None, kind), reals, why
     indices = np.full(len(column), -1, dtype=np.int64)
     indices[~column.missing] = np.searchsorted(distinct, present)
     values = tuple(int(value) if whole else float(value) for value in distinct)
@@ -232,9 +233,7 @@ def _read(name: str, values: Any) -> CategoricalColumn | _NumberColumn:
     except (TypeError, ValueError, RuntimeError) as error:
         raise InvalidInputError(f"factor {name!r} must be one column of labels; {error}") from error
     if array.ndim != 1:
-        raise InvalidInputError(
-            f"factor {name!r} must be one column of shape (n_rows,); got shape {array.shape}"
-        )
+        raise InvalidInputError(f"factor {name!r} must be one column of shape (n_rows,); got shape {array.shape}")
     if array.dtype.kind in "iuf":
         return _numbers(array.data, np.ma.getmaskarray(array))
     if array.dtype.kind not in "bOTU":
@@ -296,9 +295,7 @@ def _checked(name: str, column: CategoricalColumn) -> CategoricalColumn:
             raise _unusable(name, family, [label])
     if len(example) > 1:
         found = " and ".join(f"{family} such as {label!r}" for family, label in example.items())
-        raise InvalidInputError(
-            f"factor {name!r} must hold labels of one type; got {found}; write them one way"
-        )
+        raise InvalidInputError(f"factor {name!r} must hold labels of one type; got {found}; write them one way")
     return column
 
 

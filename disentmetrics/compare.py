@@ -62,9 +62,7 @@ class Comparison:
         for d in self.differences:
             interval = f"[{d.interval.low:+.3f}, {d.interval.high:+.3f}]" if d.interval else "—"
             p_values = ["—" if p is None else f"{p:.3f}" for p in (d.p_value, d.p_holm)]
-            table.add_row(
-                d.metric, f"{d.first:.3f}", f"{d.second:.3f}", f"{d.difference:+.3f}", interval, *p_values
-            )
+            table.add_row(d.metric, f"{d.first:.3f}", f"{d.second:.3f}", f"{d.difference:+.3f}", interval, *p_values)
         return table
 
     def __str__(self) -> str:
@@ -80,9 +78,7 @@ class Comparison:
         return json.dumps(asdict(self), indent=1, ensure_ascii=False)
 
 
-def compare(
-    first: ScoreCard, second: ScoreCard, *, names: tuple[str, str] = ("first", "second")
-) -> Comparison:
+def compare(first: ScoreCard, second: ScoreCard, *, names: tuple[str, str] = ("first", "second")) -> Comparison:
     """Compare two encoders that were scored on the same rows with the same seed.
 
     Parameters
@@ -151,9 +147,11 @@ def _incomparable(first: Score, second: Score) -> str | None:
 def _difference(first: Score, second: Score) -> Difference:
     difference = second.value - first.value
     interval = p_value = None
-    pairs = np.array([first.replicates, second.replicates]) if len(first.replicates) == len(
-        second.replicates
-    ) else np.empty((2, 0))
+    pairs = (
+        np.array([first.replicates, second.replicates])
+        if len(first.replicates) == len(second.replicates)
+        else np.empty((2, 0))
+    )
     pairs = pairs[:, ~np.isnan(pairs).any(axis=0)] if pairs.size else pairs
     method = second.interval.method if second.interval else None
     if method in {"jackknife", "half-sampling"} and pairs.shape[1] >= 2:
@@ -164,10 +162,9 @@ def _difference(first: Score, second: Score) -> Difference:
     else:
         return Difference(first.name, first.value, second.value, difference, None, None, None)
     interval = t_interval(difference, error, degrees, (-math.inf, math.inf), str(method))
-    if error > 0:
-        p_value = float(2 * stats.t.sf(abs(difference) / error, degrees))
-    else:
-        p_value = 1.0 if difference == 0 else 0.0
+    # Without any error, equal values are equal for certain and different ones differ for certain.
+    distance = abs(difference) / error if error > 0 else math.inf if difference else 0.0
+    p_value = float(2 * stats.t.sf(distance, degrees))
     return Difference(first.name, first.value, second.value, difference, interval, p_value, None)
 
 

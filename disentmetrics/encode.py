@@ -93,7 +93,7 @@ def encode(
     """
     if batch_size < 1:
         raise InvalidInputError(f"batch_size must be at least 1; got {batch_size}")
-    rows, named = _rows(data, n_samples, full_grid, indices, seed)
+    rows, named = _rows(data, n_samples, indices, seed, full_grid=full_grid)
     if isinstance(encoder, str):
         encoder = load_encoder(encoder, data=data, seed=seed)
     distinct, back = np.unique(rows, return_inverse=True)
@@ -105,7 +105,7 @@ def encode(
 
 
 def _rows(
-    data: DataSet, n_samples: int | None, full_grid: bool, indices: ArrayLike | None, seed: int
+    data: DataSet, n_samples: int | None, indices: ArrayLike | None, seed: int, *, full_grid: bool
 ) -> tuple[NDArray[np.int64], str]:
     ways = (n_samples is not None) + full_grid + (indices is not None)
     if ways != 1:
@@ -157,7 +157,7 @@ class _Run:
 
     def key(self) -> str:
         digest = hashlib.sha256(
-            "\n".join([_LAYOUT, self.data.fingerprint, self.provenance.encoder, self.provenance.rows]).encode()
+            f"{_LAYOUT}\n{self.data.fingerprint}\n{self.provenance.encoder}\n{self.provenance.rows}".encode()
         )
         digest.update(self.rows.tobytes())
         return digest.hexdigest()[:32]
@@ -232,7 +232,7 @@ class _Run:
             answer = self.encoder(batch)
         except EncoderError as error:
             raise EncoderError(f"{self.where(first, len(batch))}: {error}") from error
-        except Exception as error:  # noqa: BLE001 # an encoder is foreign code and may raise anything
+        except Exception as error:
             raise EncoderError(
                 f"the encoder raised {type(error).__name__} at {self.where(first, len(batch))}: {error}"
             ) from error
@@ -283,7 +283,7 @@ def _as_codes(values: Any, n_rows: int, where: str) -> NDArray[np.floating]:
         )
     try:
         array = np.asarray(values)
-    except Exception as error:  # noqa: BLE001 # a foreign array type may raise anything
+    except Exception as error:
         raise EncoderError(f"{where} gave {type(values).__name__}, which is no array: {error}") from error
     if array.ndim != 2 or len(array) != n_rows or not array.shape[1]:
         raise EncoderError(

@@ -47,9 +47,7 @@ class Factor:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise InvalidInputError(
-                f"factor {self.name!r}: kind must be one of {', '.join(KINDS)}; got {self.kind!r}"
-            )
+            raise InvalidInputError(f"factor {self.name!r}: kind must be one of {', '.join(KINDS)}; got {self.kind!r}")
         if (self.size is None) != (self.kind == "continuous"):
             raise InvalidInputError(
                 f"factor {self.name!r}: size must be None exactly when the kind is continuous; "
@@ -119,9 +117,7 @@ class FactorSpace:
         """Number of values of each factor; only a grid has them."""
         if not self.is_grid:
             continuous = ", ".join(factor.name for factor in self.factors if factor.size is None)
-            raise InvalidInputError(
-                f"only a grid of discrete factors has sizes; these are continuous: {continuous}"
-            )
+            raise InvalidInputError(f"only a grid of discrete factors has sizes; these are continuous: {continuous}")
         return tuple(factor.size for factor in self.factors if factor.size is not None)
 
     @property
@@ -149,7 +145,7 @@ class FactorSpace:
             Rows, with the last factor varying fastest.
         """
         checked = self.check_indices(indices)
-        return np.ravel_multi_index(tuple(checked.T), self.sizes).astype(np.int64)
+        return np.asarray(np.ravel_multi_index(tuple(checked.T), self.sizes), dtype=np.int64)
 
     def indices_of(self, rows: ArrayLike) -> NDArray[np.int64]:
         """Return the combination that stands at each row of the full grid.

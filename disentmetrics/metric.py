@@ -77,6 +77,8 @@ class Protocol:
         Value where each factor has its own noiseless code.
     noise : float or "chance"
         Value for codes that are independent of the factors; chance is 1 / number of factors.
+    precision : float
+        How exactly the formula is computed.
     """
 
     source: str
@@ -84,6 +86,7 @@ class Protocol:
     invariant_to: frozenset[Invariance] = frozenset()
     perfect: float = 1.0
     noise: float | Literal["chance"] = 0.0
+    precision: float = 1e-9
 
 
 def all_except(*exceptions: Invariance) -> frozenset[Invariance]:

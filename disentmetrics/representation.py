@@ -111,7 +111,7 @@ class Representation:
     def __init__(
         self,
         codes: ArrayLike,
-        factors: ArrayLike | Mapping[str, ArrayLike] | Any,
+        factors: Any,
         *,
         space: FactorSpace | None = None,
         log_variance: ArrayLike | None = None,
@@ -131,9 +131,7 @@ class Representation:
             columns, inference = _check_factors(factors, space, n_samples), ()
         spread = None if log_variance is None else _check_real("log_variance", log_variance)
         if spread is not None and spread.shape != checked.shape:
-            raise InvalidInputError(
-                f"log_variance must have the shape of codes, {checked.shape}; got {spread.shape}"
-            )
+            raise InvalidInputError(f"log_variance must have the shape of codes, {checked.shape}; got {spread.shape}")
         names = tuple(code_names) if code_names is not None else tuple(f"z{j}" for j in range(n_codes))
         if len(names) != n_codes:
             raise InvalidInputError(f"code_names must name {n_codes} codes; got {len(names)} names")
@@ -184,9 +182,7 @@ class Representation:
         """
         return self.shared(_labels, position, n_bins)
 
-    def shared(
-        self, function: Callable[Concatenate["Representation", P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    def shared(self, function: Callable[Concatenate["Representation", P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return ``function(self, ...)``, computed once for these arguments."""
         key = (function, args, tuple(sorted(kwargs.items())))
         if key not in self._shared:
@@ -223,7 +219,7 @@ class Representation:
         if self.weights is None:
             return self
         kept = np.flatnonzero(rng.random(len(self)) * self.weights.max() < self.weights)
-        return self.take(kept)._with(weights=None)
+        return Representation._with(self.take(kept), weights=None)
 
     def without_codes(self, dropped: NDArray[np.bool_]) -> "Representation":
         """Return the representation without some codes."""
@@ -279,7 +275,7 @@ class Representation:
             kinds=kinds,
             provenance=Provenance(data="table" if raw.fingerprint == "memory" else raw.fingerprint),
         )
-        return representation._with(inference=(*raw.notes, *representation.inference))
+        return cls._with(representation, inference=(*raw.notes, *representation.inference))
 
     def save(self, path: Path | str) -> None:
         """Write to one HDF5 file, whole or not at all; each array carries its checksum."""
@@ -331,7 +327,7 @@ class Representation:
                 f"({error}); encode again"
             ) from error
         new = object.__new__(cls)
-        given = {
+        given: dict[str, Any] = {
             **arrays,
             "space": FactorSpace([Factor(n, s, k, tuple(v)) for n, s, k, v in about["factors"]]),
             "code_names": tuple(about["code_names"]),
@@ -358,7 +354,7 @@ def _row_key(representation: Representation) -> str:
 def _labels(representation: Representation, position: int, n_bins: int) -> NDArray[np.int64]:
     column = representation.factors[:, position]
     if representation.space.factors[position].kind != "continuous":
-        return np.nan_to_num(column, nan=-1).astype(np.int64)
+        return np.asarray(np.nan_to_num(column, nan=-1), dtype=np.int64)
     present = ~np.isnan(column)
     labels = np.full(len(column), -1, dtype=np.int64)
     labels[present] = quantile_bins(column[present], n_bins)
@@ -369,7 +365,7 @@ def _sha256(array: NDArray[Any]) -> str:
     digest = hashlib.sha256()
     step = max(1, (1 << 24) // max(1, array[:1].nbytes))
     for start in range(0, len(array), step):
-        digest.update(np.ascontiguousarray(array[start : start + step]))
+        digest.update(np.ascontiguousarray(array[start : start + step]).data)
     return digest.hexdigest()
 
 
@@ -379,7 +375,7 @@ def _mapped(path: Path, file: h5py.File, name: str) -> NDArray[Any] | None:
             raise CorruptFileError(f"{path} must hold codes and factors; {name} is missing; encode again")
         return None
     stored = file[name]
-    array = np.memmap(path, stored.dtype, "r", stored.id.get_offset(), stored.shape)
+    array = np.asarray(np.memmap(path, stored.dtype, "r", stored.id.get_offset(), stored.shape))
     if _sha256(array) != stored.attrs["sha256"]:
         raise CorruptFileError(
             f"{path} was altered after it was written: {name} does not match its checksum; encode again"
@@ -442,7 +438,7 @@ def _check_factors(factors: ArrayLike, space: FactorSpace, n_samples: int) -> ND
                 f"missing; got values from {whole.min()} to {whole.max()}"
             )
     if space.is_grid:
-        return np.nan_to_num(array, nan=-1).astype(np.int64, copy=False)
+        return np.asarray(np.nan_to_num(array, nan=-1), dtype=np.int64)
     return array
 
 
@@ -514,8 +510,7 @@ def _check_weights(weights: ArrayLike | None, n_samples: int) -> NDArray[np.floa
     _check_length("weights", len(array), n_samples)
     if not np.isfinite(array).all() or array.min() < 0 or array.max() <= 0:
         raise InvalidInputError(
-            "weights must be finite, none below 0 and some above; "
-            f"got values from {array.min()} to {array.max()}"
+            f"weights must be finite, none below 0 and some above; got values from {array.min()} to {array.max()}"
         )
     return array
 
@@ -532,9 +527,7 @@ def _check_categorical(flags: ArrayLike | None, n_codes: int) -> NDArray[np.bool
     return array
 
 
-def _shuffle_groups(
-    groups: NDArray[np.int64] | None, n_samples: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
+def _shuffle_groups(groups: NDArray[np.int64] | None, n_samples: int, rng: np.random.Generator) -> NDArray[np.int64]:
     if groups is None:
         return rng.permutation(n_samples)
     sizes = np.bincount(groups)

@@ -166,9 +166,7 @@ class ScoreCard(Mapping[str, Score]):
         head = "".join(
             f"<th>{h}</th>" for h in ("metric", "value", "95 % interval", "null", "adjusted", "p", "per factor")
         )
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows()
-        )
+        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows())
         notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><ul>{notes}</ul>"
 
@@ -283,5 +281,3 @@ def _row(score: Score) -> tuple[str, ...]:
 
 def _number(value: float | None, digits: int) -> str:
     return "—" if value is None or math.isnan(value) else f"{value:.{digits}f}"
-
-

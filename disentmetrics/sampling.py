@@ -41,7 +41,7 @@ class RowGroups:
         """
         group = np.searchsorted(np.cumsum(self.count), rng.integers(self.count.sum(), size=n), side="right")
         within = rng.integers(self.count[group, None], size=(n, size))
-        return self.rows[self.start[group, None] + within]
+        return np.asarray(self.rows[self.start[group, None] + within])
 
     def draw_pairs(self, n: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Draw ``n`` pairs of different rows that share a value, as two (n,) arrays."""
@@ -83,20 +83,16 @@ def rows_by_value(
     start = np.cumsum(count) - count
     present = (count > 0) & (np.arange(len(count)) > 0)
     kept = present & (count >= min_rows)
-    return RowGroups(
-        order if rows is None else rows[order], start[kept], count[kept], int((present & ~kept).sum())
-    )
+    return RowGroups(order if rows is None else rows[order], start[kept], count[kept], int((present & ~kept).sum()))
 
 
-def drawable_factors(
-    representation: Representation, rows: NDArray[np.int64] | None = None
-) -> dict[int, RowGroups]:
+def drawable_factors(representation: Representation, rows: NDArray[np.int64] | None = None) -> dict[int, RowGroups]:
     """Return the row groups of every factor that can be fixed by drawing, by position.
 
     Left out are factors of one value, and factors no value of which has rows enough.
     """
     varied = representation.shared(varied_factors)
-    groups = {k: rows_by_value(representation, k, rows) for k in np.flatnonzero(varied)}
+    groups = {int(k): rows_by_value(representation, int(k), rows) for k in np.flatnonzero(varied)}
     return {k: group for k, group in groups.items() if group.usable}
 
 

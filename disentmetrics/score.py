@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import joblib
 import numpy as np
@@ -11,8 +10,8 @@ import numpy as np
 from disentmetrics._version import __version__
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError
 from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl
-from disentmetrics.metric import Metric, generator
-from disentmetrics.metrics import find_metric, registered_metrics
+from disentmetrics.metric import Metric, generator, registered_metrics
+from disentmetrics.metrics import find_metric
 from disentmetrics.progress import tracked
 from disentmetrics.representation import Representation
 from disentmetrics.result import Score, ScoreCard
@@ -48,7 +47,7 @@ class _Asked:
 
 def score(
     representation: Representation,
-    metrics: Literal["default", "all"] | str | Sequence[str] = "default",
+    metrics: str | Sequence[str] = "default",
     *,
     seed: int = 0,
     interval: IntervalMethod | None = "jackknife",
@@ -128,7 +127,7 @@ def score(
             for b in range(N_PERMUTATIONS if steady else n_all)
         ]
     jobs = [job for job in jobs if job[2]]
-    found = _run(jobs, n_jobs, progress)
+    found = _run(jobs, n_jobs, progress=progress)
     scores = {
         a.name: _finished(
             point[a.name],
@@ -167,20 +166,17 @@ def _names(metrics: str | Sequence[str], representation: Representation) -> list
 def _run(
     jobs: list[tuple[str, Callable[[], Representation], list[_Asked], int | tuple[int, ...]]],
     n_jobs: int,
+    *,
     progress: bool,
 ) -> dict[tuple[str, str], list[float]]:
-    def work(
-        make: Callable[[], Representation], group: list[_Asked], seed: int | tuple[int, ...]
-    ) -> list[float]:
+    def work(make: Callable[[], Representation], group: list[_Asked], seed: int | tuple[int, ...]) -> list[float]:
         view = make()
         return [a.value(view, seed) for a in group]
 
     parallel = joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
     results: Iterable[list[float]] = parallel(joblib.delayed(work)(*job[1:]) for job in jobs)
     found: dict[tuple[str, str], list[float]] = {}
-    for (kind, _, group, _), values in zip(
-        jobs, tracked(results, len(jobs), "scoring", shown=progress), strict=True
-    ):
+    for (kind, _, group, _), values in zip(jobs, tracked(results, len(jobs), "scoring", shown=progress), strict=True):
         for a, value in zip(group, values, strict=True):
             found.setdefault((a.name, kind), []).append(value)
     return found
@@ -269,8 +265,7 @@ def _diagnostics(representation: Representation, scored: Representation) -> Iter
             yield f"factor {factor.name} takes a single value and is left out"
     if len(scored) < len(representation):
         yield (
-            f"{len(scored)} of {len(representation)} rows were kept, each with a probability proportional to "
-            "its weight"
+            f"{len(scored)} of {len(representation)} rows were kept, each with a probability proportional to its weight"
         )
 
 

@@ -45,8 +45,7 @@ class Signature:
             key, colon, value = part.partition(":")
             if not colon or not key or unquote(key) in fields:
                 raise InvalidInputError(
-                    "a signature is metric|key:value|key:value with every key once; "
-                    f"got the part {part!r} in {text!r}"
+                    f"a signature is metric|key:value|key:value with every key once; got the part {part!r} in {text!r}"
                 )
             fields[unquote(key)] = unquote(value)
         if not metric:

@@ -179,9 +179,7 @@ def _whole(path: Path, *damage: type[Exception]) -> Iterator[None]:
 
 def _check_names(source: str, names: Sequence[Any]) -> None:
     if odd := [name for name in names if not isinstance(name, str)]:
-        raise InvalidInputError(
-            f"column names must be text; {source} has a column named {odd[0]!r}; rename it"
-        )
+        raise InvalidInputError(f"column names must be text; {source} has a column named {odd[0]!r}; rename it")
     if double := [name for name, n in Counter(names).items() if n > 1]:
         raise InvalidInputError(f"column names must be unique; {source} has {some_of(double)} more than once")
 
@@ -225,12 +223,8 @@ def _read_npz(path: Path, missing: frozenset[str]) -> Source:
     with _whole(path, *_DAMAGED_ZIP), zipfile.ZipFile(path) as archive:
         members = {name.removesuffix(".npy"): name for name in archive.namelist()}
     arrays = Lazy(members, load)
-    roles = {
-        role: role for role in ("codes", "factors", "log_variance", "groups", "weights") if role in arrays
-    }
-    names = {
-        role: tuple(map(str, _text(arrays[key]).ravel())) for role, key in _NAMES.items() if key in arrays
-    }
+    roles = {role: role for role in ("codes", "factors", "log_variance", "groups", "weights") if role in arrays}
+    names = {role: tuple(map(str, _text(arrays[key]).ravel())) for role, key in _NAMES.items() if key in arrays}
     # a factor may be asked for by its own name
     factors = split_array(arrays["factors"], "factors", "factors", names) if "factors" in arrays else {}
     return Source(path.name, factors, arrays, roles, names)
@@ -443,9 +437,7 @@ def _h5_column(path: Path, file: h5py.File, stored: Any) -> Any:
         values = stored["values"]
         values = values.asstr()[:] if h5py.check_string_dtype(values.dtype) else values[:]
         return np.ma.MaskedArray(values, stored["mask"][:])
-    raise InvalidInputError(
-        f"{stored.name} of {path.name} must be an array or a column; its encoding is {encoding}"
-    )
+    raise InvalidInputError(f"{stored.name} of {path.name} must be an array or a column; its encoding is {encoding}")
 
 
 def _h5_categories(indices: Any, categories: Any, attributes: Mapping[str, Any]) -> CategoricalColumn:

@@ -291,9 +291,7 @@ def _groups(columns: Mapping[str, Any]) -> NDArray[np.int64] | None:
 def _check_lengths(table: RawTable) -> None:
     spread = table.log_variance
     if spread is not None and spread.shape != table.codes.shape:
-        raise InvalidInputError(
-            f"log_variance must have the shape of codes, {table.codes.shape}; got {spread.shape}"
-        )
+        raise InvalidInputError(f"log_variance must have the shape of codes, {table.codes.shape}; got {spread.shape}")
     columns = {**table.factors, "groups": table.groups, "weights": table.weights}
     for name, column in columns.items():
         if column is not None and len(column) != len(table.codes):

@@ -61,15 +61,11 @@ def standard_error(replicates: Sequence[float] | NDArray[np.float64], method: In
     return float(np.sqrt(factor * (deviations @ deviations)))
 
 
-def t_interval(
-    value: float, error: float, degrees: int, bounds: tuple[float, float], method: str
-) -> Interval:
+def t_interval(value: float, error: float, degrees: int, bounds: tuple[float, float], method: str) -> Interval:
     """Return value -+ t * error, cut off at the bounds."""
     reach = float(stats.t.ppf((1 + LEVEL) / 2, degrees)) * error
     low, high = bounds
-    return Interval(
-        min(max(value - reach, low), value), max(min(value + reach, high), value), LEVEL, method
-    )
+    return Interval(min(max(value - reach, low), value), max(min(value + reach, high), value), LEVEL, method)
 
 
 def permutation_p_value(value: float, permuted: Sequence[float]) -> float:

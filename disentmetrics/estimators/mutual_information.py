@@ -95,9 +95,7 @@ def _expected_information(first: bytes, second: bytes) -> float:
     return float(weight @ (mean_log - expected * np.log(expected)) / total)
 
 
-def _mean_x_log_x_series(
-    a: NDArray[np.float64], b: NDArray[np.float64], total: int
-) -> NDArray[np.float64]:
+def _mean_x_log_x_series(a: NDArray[np.float64], b: NDArray[np.float64], total: int) -> NDArray[np.float64]:
     n = float(total)
     mean = a * b / n
     variance = mean * (n - a) * (n - b) / (n * (n - 1))
@@ -106,9 +104,7 @@ def _mean_x_log_x_series(
     return mean * np.log(mean) + variance / (2 * mean) - third / (6 * mean**2) + fourth / (12 * mean**3)
 
 
-def _mean_x_log_x_exact(
-    a: NDArray[np.float64], b: NDArray[np.float64], total: int
-) -> NDArray[np.float64]:
+def _mean_x_log_x_exact(a: NDArray[np.float64], b: NDArray[np.float64], total: int) -> NDArray[np.float64]:
     if not len(a):
         return a
     mean = a * b / total
@@ -180,4 +176,5 @@ def quantile_bins(values: NDArray[np.floating], n_bins: int) -> NDArray[np.int64
     array([0, 0, 1, 1])
     """
     edges = np.unique(np.quantile(values, np.arange(1, n_bins) / n_bins))
-    return np.searchsorted(edges, values, side="left").astype(np.int64)
+    found: NDArray[np.int64] = np.searchsorted(edges, values, side="left").astype(np.int64)
+    return found

@@ -48,7 +48,9 @@ class SortedCode:
 
 def sort_code(code: NDArray[np.floating]) -> SortedCode:
     """Sort one code (n,) and find its atoms."""
-    order = np.argsort(code, kind="stable").astype(np.int32 if len(code) < 2**31 else np.int64)
+    order: NDArray[np.integer] = np.argsort(code, kind="stable")
+    if len(code) < 2**31:
+        order = order.astype(np.int32)  # half the memory
     ordered = code[order]
     first_of_run = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
     if len(first_of_run) == len(code):
@@ -121,7 +123,11 @@ def _continuous_part(code: SortedCode, labels: NDArray[np.integer], n_values: in
         mean_log = _digamma_of_integers(n)[gap]
     else:
         position = _expected_positions(by_value, value, code.tie_start, code.tie_size)
-        mean_log = digamma((position[SPACING:] - position[:-SPACING])[same])
+        gap = (position[SPACING:] - position[:-SPACING])[same]
+        whole = gap.astype(np.int64)
+        mean_log = _digamma_of_integers(n)[whole]
+        between = gap != whole
+        mean_log[between] = digamma(gap[between])
     n_gaps = np.maximum(counts - SPACING, 0)
     seen = n_gaps > 0
     if not seen.any():

@@ -24,8 +24,7 @@ _CHUNK = 1 << 22  # code values gathered at once: 32 MB
     randomised=True,
     protocols={
         "default": Protocol(
-            source="disentmetrics: constant and collapsed codes left out, votes counted and scored on "
-            "disjoint rows",
+            source="disentmetrics: constant and collapsed codes left out, votes counted and scored on disjoint rows",
             invariant_to=all_except("monotone warp", "outlier"),
             noise="chance",
         ),
@@ -84,14 +83,14 @@ def factorvae(
     Raises
     ------
     UndefinedScoreError
-        If fewer than two factors have a value with rows enough, or no code survives pruning.
+        If fewer than two factors have a value with rows enough.
 
     Notes
     -----
     The variance of a code marked as categorical is Gini's: the chance that two rows differ, halved.
     Scoring the votes that were learnt from overestimates by a few points (``kim2018`` gives a random
-    code of 10 dimensions about 0.23 for five factors). L = 100 for Kim & Mnih is the figure
-    that reimplementations quote.
+    code of 10 dimensions about 0.23 for five factors). If no code survives pruning the score is 0.
+    L = 100 for Kim & Mnih is the figure that reimplementations quote.
 
     Examples
     --------
@@ -111,7 +110,12 @@ def factorvae(
         )
     kept, rule = _surviving(representation, pruning)
     if not kept.any():
-        raise UndefinedScoreError(f"factorvae needs a code that is not dead; none survives the rule {rule}")
+        return Outcome(
+            value=0.0,
+            settings={"prune": rule},
+            notes=(f"every code is dead by the rule {rule}: scored 0, as Kim & Mnih do",),
+            chance=1 / len(positions),
+        )
     spread = _Spread(representation, kept)
     voters, chosen = _vote(spread, [train[k] for k in positions], n_train, n_rows, rng)
     votes = np.zeros((len(positions), int(kept.sum())), dtype=np.int64)
@@ -159,10 +163,11 @@ class _Spread:
     def relative(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         batch = self.codes[rows]
         batch -= batch.mean(axis=1, keepdims=True)
-        variance = np.einsum("tlj,tlj->tj", batch, batch, dtype=np.float64) / (rows.shape[1] - 1)
+        np.multiply(batch, batch, out=batch)
+        variance = batch.sum(axis=1) / (rows.shape[1] - 1)
         for code in self.categorical:
             variance[:, code] = _gini(self.codes[rows, code])
-        return variance / self.everywhere
+        return np.asarray(variance / self.everywhere)
 
 
 def _gini(values: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -171,7 +176,7 @@ def _gini(values: NDArray[np.floating]) -> NDArray[np.float64]:
     same = np.zeros(len(values))
     for category in np.unique(values):
         same += (values == category).sum(axis=1, dtype=np.float64) ** 2
-    return (n * n - same) / (2 * n * (n - 1))
+    return np.asarray((n * n - same) / (2 * n * (n - 1)))
 
 
 def _vote(

@@ -1,0 +1,61 @@
+"""Representations whose scores are known, or known to be delicate."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.factors import Factor, FactorSpace
+from disentmetrics.representation import Representation
+
+_SIZES = (3, 6, 10)
+_SPACE = FactorSpace([Factor(f"v{k}", size, "ordinal") for k, size in enumerate(_SIZES)])
+_NARROW, _WIDE = -6.5, -1.0  # log-variance of codes that know something, and of codes that know nothing
+
+
+def _table(
+    codes: NDArray[np.float64], factors: NDArray[np.int64], *, posterior: bool, spread: float = _NARROW
+) -> Representation:
+    log_variance = np.full(codes.shape, spread) if posterior else None
+    return Representation(codes, factors, space=_SPACE, log_variance=log_variance)
+
+
+def _draw(n: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    factors = rng.integers(_SIZES, size=(n, len(_SIZES)))
+    return factors, (factors - factors.mean(axis=0)) / factors.std(axis=0)
+
+
+def perfect(n: int, rng: np.random.Generator, *, posterior: bool = False) -> Representation:
+    """One noiseless code a factor."""
+    factors, ideal = _draw(n, rng)
+    return _table(ideal, factors, posterior=posterior)
+
+
+def noise(n: int, rng: np.random.Generator, *, posterior: bool = False) -> Representation:
+    """Codes that know nothing of the factors."""
+    factors, _ = _draw(n, rng)
+    return _table(rng.normal(size=(n, 5)), factors, posterior=posterior, spread=_WIDE)
+
+
+def noisy(n: int, rng: np.random.Generator, *, posterior: bool = False) -> Representation:
+    """One blurred code a factor and one code that mixes two."""
+    factors, ideal = _draw(n, rng)
+    blurred = ideal + 0.5 * rng.normal(size=ideal.shape)
+    mixed = ideal[:, :1] + 0.7 * ideal[:, 1:2] + 0.2 * rng.normal(size=(n, 1))
+    return _table(np.hstack([blurred, mixed]), factors, posterior=posterior)
+
+
+def rotated(n: int, rng: np.random.Generator, *, posterior: bool = False) -> Representation:
+    """Perfect codes, rotated so that each code mixes all factors."""
+    factors, ideal = _draw(n, rng)
+    rotation = np.linalg.qr(np.array([[1.0, 1.0, 1.0], [1.0, -1.0, 0.5], [0.3, 1.0, -1.0]]))[0]
+    return _table(ideal @ rotation + 0.02 * rng.normal(size=ideal.shape), factors, posterior=posterior)
+
+
+EXAMPLES: dict[str, Callable[..., Representation]] = {
+    "perfect": perfect,
+    "noise": noise,
+    "noisy": noisy,
+    "rotated": rotated,
+}
+"""Makers of examples: ``(n_rows, rng, posterior=False) -> Representation``."""
