@@ -424,13 +424,15 @@ def _read_h5ad(path: Path) -> Source:
 
 
 def _h5_column(path: Path, file: h5py.File, stored: Any) -> Any:
-    """Return an element as anndata encodes it: array, text, categories, or values with a mask."""
+    """Return an element as anndata encodes it: array, text, data frame, categories, values with a mask."""
     if isinstance(stored, h5py.Dataset):
         if "categories" in stored.attrs:  # anndata before 0.8
             categories = file[stored.attrs["categories"]]
             return _h5_categories(stored, categories, categories.attrs)
         return stored.asstr()[:] if h5py.check_string_dtype(stored.dtype) else stored[:]
     encoding = stored.attrs.get("encoding-type", "unknown")
+    if encoding == "dataframe":
+        return {name: _h5_column(path, file, stored[name]) for name in stored.attrs["column-order"]}
     if encoding == "categorical":
         return _h5_categories(stored["codes"], stored["categories"], stored.attrs)
     if encoding in {"nullable-integer", "nullable-boolean", "nullable-string-array"}:

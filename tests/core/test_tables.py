@@ -2,6 +2,7 @@ import contextlib
 import csv
 import hashlib
 import pickle
+import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
@@ -38,8 +39,7 @@ def labels(table: RawTable) -> dict[str, list[Any]]:
         encoded = encode_factor(name, column)
         values = encoded.factor.values
         found[name] = [
-            (None if i < 0 else values[i]) if values else (None if np.isnan(i) else i)
-            for i in encoded.indices.tolist()
+            (None if i < 0 else values[i]) if values else (None if np.isnan(i) else i) for i in encoded.indices.tolist()
         ]
     return found
 
@@ -53,9 +53,7 @@ def refused(error: type[Exception], said: str, source: Any, **options: Any) -> N
 # One table, written in every format.
 
 
-def write_csv(
-    path: Path, text: str = "z0,z1,shape,size\n0.1,3,square,0.5\n0.2,4,heart,1\n-1e-5,5,,0.5\n"
-) -> Path:
+def write_csv(path: Path, text: str = "z0,z1,shape,size\n0.1,3,square,0.5\n0.2,4,heart,1\n-1e-5,5,,0.5\n") -> Path:
     path.write_text(text, encoding="utf-8", newline="")
     return path
 
@@ -179,9 +177,7 @@ def test_an_empty_file_is_refused(suffix: str, tmp_path: Path) -> None:
 
 def test_a_missing_file_and_an_unknown_kind_of_file_are_refused(tmp_path: Path) -> None:
     refused(InvalidInputError, "there is none at", tmp_path / "no.csv")
-    refused(
-        InvalidInputError, r"one of these kinds: \.npz, \.csv, .*got 'a\.xls'.*did you mean '\.xlsx'", "a.xls"
-    )
+    refused(InvalidInputError, r"one of these kinds: \.npz, \.csv, .*got 'a\.xls'.*did you mean '\.xlsx'", "a.xls")
     refused(InvalidInputError, "a path, an eager data frame or an object with obsm and obs; got the int", 3)
     (tmp_path / "folder.csv").mkdir()
     refused(InvalidInputError, "must be a file", tmp_path / "folder.csv")
@@ -221,9 +217,7 @@ def test_codes_are_the_only_numbered_family_in_order_of_its_numbers() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "names", [("z0", "z1"), ("z_0", "z_1"), ("code_0",), ("latent_1", "latent_2"), ("PC1",)]
-)
+@pytest.mark.parametrize("names", [("z0", "z1"), ("z_0", "z_1"), ("code_0",), ("latent_1", "latent_2"), ("PC1",)])
 def test_the_usual_names_of_codes_are_known(names: tuple[str, ...]) -> None:
     assert read_table(polars_frame(**dict.fromkeys([*names, "label"], (1.0, 2.0)))).code_names == names
 
@@ -409,9 +403,7 @@ def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
         ("\n\n", InvalidInputError, "it holds no column"),
     ],
 )
-def test_a_text_file_that_is_no_table_is_refused(
-    text: str, error: type[Exception], said: str, tmp_path: Path
-) -> None:
+def test_a_text_file_that_is_no_table_is_refused(text: str, error: type[Exception], said: str, tmp_path: Path) -> None:
     refused(error, said, write_csv(tmp_path / "a.csv", text))
 
 
@@ -424,9 +416,7 @@ def test_text_of_another_encoding_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_a_separator_is_one_character(tmp_path: Path) -> None:
-    refused(
-        InvalidInputError, "must be one character; got '::'", write_csv(tmp_path / "a.csv"), separator="::"
-    )
+    refused(InvalidInputError, "must be one character; got '::'", write_csv(tmp_path / "a.csv"), separator="::")
 
 
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), min_size=1, max_size=6)
@@ -437,9 +427,7 @@ cells = st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), min_s
     column=st.lists(cells.filter(lambda text: not text[0].isspace() and not text[0].isnumeric()), min_size=1),
     numbers=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1),
 )
-def test_what_the_csv_module_writes_is_read_back(
-    column: list[str], numbers: list[float], tmp_path: Path
-) -> None:
+def test_what_the_csv_module_writes_is_read_back(column: list[str], numbers: list[float], tmp_path: Path) -> None:
     rows = [[repr(number), f"_{label}"] for number, label in zip(numbers, column, strict=False)]
     path = tmp_path / "a.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -539,9 +527,7 @@ def test_single_precision_codes_stay_single(tmp_path: Path) -> None:
         ({"codes": np.zeros((2, 1), complex), "factors": [1, 2]}, "'z0' holds complex"),
     ],
 )
-def test_an_npz_that_does_not_fit_together_is_refused(
-    arrays: dict[str, Any], said: str, tmp_path: Path
-) -> None:
+def test_an_npz_that_does_not_fit_together_is_refused(arrays: dict[str, Any], said: str, tmp_path: Path) -> None:
     refused(InvalidInputError, said, write_npz(tmp_path / "a.npz", **arrays))
 
 
@@ -661,7 +647,11 @@ def test_an_h5ad_file_gives_every_encoding_of_a_column(tmp_path: Path) -> None:
         obs["old"] = [0, 1, 0]
         obs["old"].attrs["categories"] = obs["__categories/old"].ref
         obs.create_group("bad").attrs["encoding-type"] = "awkward-array"
-    table = read_table(path, factors=["text", "n", "flag", "dose", "old"])
+        frame = file.create_group("obsm/frame")
+        frame.attrs.update({"encoding-type": "dataframe", "column-order": np.array(["u"], dtype=object)})
+        frame["u"] = [7.0, 8.0, 9.0]
+    table = read_table(path, codes=["z", "frame"], factors=["text", "n", "flag", "dose", "old"])
+    assert table.code_names == ("z_0", "z_1", "u")
     assert labels(table) == {
         "text": ["ä", "b", "b"],
         "n": [None, 2, 2],
@@ -671,5 +661,32 @@ def test_an_h5ad_file_gives_every_encoding_of_a_column(tmp_path: Path) -> None:
     }
     assert encode_factor("dose", table.factors["dose"]).factor.values == ("low", "high")
     refused(
-        InvalidInputError, "/obs/bad of a.h5ad must be an array or a column; its encoding is awkward", path
+        InvalidInputError, "/obs/bad of a.h5ad must be an array or a column; its encoding is awkward", path, codes="z"
     )
+
+
+# The example that a user would begin with.
+
+
+def test_the_example_writes_principal_components_that_can_be_read(tmp_path: Path) -> None:
+    example = Path(__file__).parents[2] / "examples" / "table_pca.py"
+    if not example.is_file():
+        pytest.skip("the examples are not installed")
+    pytest.importorskip("polars", reason="the example reads with polars")
+    rng = np.random.default_rng(0)
+    genotype = np.arange(40) % 2
+    signal = genotype[:, None] * [3, -3, 0] + rng.normal(size=(40, 3))
+    rows = [
+        f"m{i // 4}_{i % 4};{a!r};{b!r};{'' if i == 7 else repr(c)};{'AB'[genotype[i]]}"
+        for i, (a, b, c) in enumerate(signal.tolist())
+    ]
+    path = write_csv(tmp_path / "my table.csv", "\n".join(["id;p_N;q_N;r_N;genotype", *rows, ""]))
+    out = tmp_path / "codes.csv"
+    options = ["--measured", "*_N", "--labels", "genotype", "--donor", "id", "--out", str(out)]
+    subprocess.run([sys.executable, str(example), str(path), *options], check=True, timeout=120)
+    table = read_table(out, groups="donor")
+    assert table.code_names == ("PC1", "PC2", "PC3")
+    assert labels(table) == {"genotype": ["AB"[g] for g in genotype]}
+    assert table.groups is not None
+    assert len(np.unique(table.groups)) == 10
+    assert abs(np.corrcoef(table.codes[:, 0], genotype)[0, 1]) > 0.7
