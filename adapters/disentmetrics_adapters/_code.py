@@ -161,8 +161,6 @@ def _is_of_the_user(module: ModuleType, root: ModuleType) -> bool:
 
 @functools.cache
 def _is_installed(file: Path) -> bool:
-    homes = {
-        Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")
-    }
+    homes = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     parents = set(file.resolve().parents)
     return bool(parents & homes) or any(p.name in {"site-packages", "dist-packages"} for p in parents)

@@ -112,11 +112,7 @@ def scale(observations: Array, range_: str) -> Array:
         return observations
     if range_ == "0..255":
         # Exact for uint8: 255 * (k / 255) is not always k.
-        return (
-            observations.astype(np.float32)
-            if observations.dtype == np.uint8
-            else _unit(observations, range_) * 255
-        )
+        return observations.astype(np.float32) if observations.dtype == np.uint8 else _unit(observations, range_) * 255
     unit = _unit(observations, range_)
     if range_ == "0..1":
         return unit
@@ -300,7 +296,8 @@ def _children(node: Any) -> dict[str, Any]:
 
 def _resolve(node: Any, path: str, select: str, output: Any) -> list[Any]:
     if not path:
-        return [node]
+        leaves = [leaf for _, leaf in _walk(node)]
+        return leaves if len(leaves) == 1 else [node]  # a lone array in a tuple or dict is meant itself
     children = {} if _is_array(node) else _children(node)
     # Output names may hold dots, so the longest key that fits is the step.
     for key in sorted(children, key=len, reverse=True):
@@ -313,9 +310,7 @@ def _resolve(node: Any, path: str, select: str, output: Any) -> list[Any]:
         return _resolve(node[int(step)], rest, select, output)
     if not children and not _is_array(node) and not step.startswith("_") and hasattr(node, step):
         return _resolve(getattr(node, step), rest, select, output)
-    raise InvalidInputError(
-        f"select={select} finds no {step!r} in what the encoder returned: {describe(output)}"
-    )
+    raise InvalidInputError(f"select={select} finds no {step!r} in what the encoder returned: {describe(output)}")
 
 
 def _array(leaf: Any, n: int, path: str, output: Any, to_array: Callable[[Any], Array]) -> Array:
@@ -363,8 +358,7 @@ def describe(output: Any) -> str:
     'tuple of 0: array (2, 3), 1.loss: array (), 1.kind: str'
     """
     leaves = [
-        (path, f"array {tuple(leaf.shape)}" if _is_array(leaf) else type(leaf).__name__)
-        for path, leaf in _walk(output)
+        (path, f"array {tuple(leaf.shape)}" if _is_array(leaf) else type(leaf).__name__) for path, leaf in _walk(output)
     ]
     if len(leaves) == 1 and not leaves[0][0]:
         return leaves[0][1]
@@ -394,8 +388,8 @@ def _infer(output: Any, n: int, spread: str) -> tuple[str, str, str]:
         path, shape = arrays[0]
         if len(shape) == 2 and shape[1] % 2 == 0:
             log.warning(
-                "the encoder returned one array of shape %s, taken as %d codes; if it holds means and "
-                "log-variances, give select=halves, interleaved or log_variance_first, and select=whole if it does not",
+                "the encoder returned one array of shape %s, taken as %d codes; give select=whole to say "
+                "so, or, if it holds mean and log-variance, select=halves, interleaved or log_variance_first",
                 shape, shape[1],
             )  # fmt: skip
         return path or "whole", spread, f"it returned one array of shape {shape}"
@@ -415,8 +409,7 @@ def _infer(output: Any, n: int, spread: str) -> tuple[str, str, str]:
     ways += [f"select={alike[0]},{alike[1]} for mean and log-variance"] if len(alike) > 1 else []
     ways += ["select=*.mean,*.variance&spread=variance for distributions"] if normals else []
     raise InvalidInputError(
-        f"the encoder returned {what}; say which are the codes by select=, such as "
-        f"{', or '.join(ways or ['select=0'])}"
+        f"the encoder returned {what}; say which are the codes by select=, such as {', or '.join(ways or ['select=0'])}"
     )
 
 
@@ -452,15 +445,11 @@ class Pipeline:
         """Encode a batch."""
         observations = np.asarray(observations)
         if observations.ndim < 2 or len(observations) == 0:
-            raise InvalidInputError(
-                f"observations must have shape (n, ...) with n >= 1; got {observations.shape}"
-            )
+            raise InvalidInputError(f"observations must have shape (n, ...) with n >= 1; got {observations.shape}")
         if not self._layout:
-            self._settle(observations[:2])
+            self._settle(observations[: min(2, self.batch_size or 2)])
         size = self.batch_size or len(observations)
-        parts = [
-            self._encode(observations[i : i + size], self._layout) for i in range(0, len(observations), size)
-        ]
+        parts = [self._encode(observations[i : i + size], self._layout) for i in range(0, len(observations), size)]
         return parts[0] if len(parts) == 1 else _stack(parts)
 
     def _settle(self, observations: Array) -> None:
@@ -488,8 +477,8 @@ class Pipeline:
             log.info("layout=%s inferred: the encoder runs with no other", layout)
         batch = self.inputs(observations, layout)
         log.info(
-            "the encoder gets %s of shape (n, %s), first values %.4g .. %.4g (see range= and layout=)",
-            batch.dtype, ", ".join(map(str, batch.shape[1:])), batch.min(), batch.max(),
+            "the encoder gets batches of shape (n, %s), first values %.4g .. %.4g (see range= and layout=)",
+            ", ".join(map(str, batch.shape[1:])), batch.min(), batch.max(),
         )  # fmt: skip
         self._layout, self.outputs = layout, outputs
 

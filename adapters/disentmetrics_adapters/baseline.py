@@ -102,7 +102,7 @@ def _fitting_images(data: DataSet, n_fit: int, seed: int) -> NDArray[np.floating
 
 def fit_pca(images: NDArray[np.floating], n_codes: int, seed: int) -> LinearEncoder:
     """Fit principal components to images (n, n_pixels), which are centred in place."""
-    from sklearn.decomposition import PCA
+    from sklearn.utils.extmath import randomized_svd
 
     most = min(images.shape)
     if n_codes > most:
@@ -112,12 +112,13 @@ def fit_pca(images: NDArray[np.floating], n_codes: int, seed: int) -> LinearEnco
         )
     mean = images.mean(axis=0)
     images -= mean
-    pca = PCA(n_codes, svd_solver="randomized", random_state=seed, copy=False).fit(images)
-    return LinearEncoder(mean, pca.components_.T.copy())
+    # What sklearn's PCA(svd_solver="randomized") does, without its second copy of the images.
+    components = randomized_svd(images, n_codes, random_state=seed)[2]
+    return LinearEncoder(mean, components.T.copy())
 
 
 def fit_ica(images: NDArray[np.floating], n_codes: int, seed: int) -> LinearEncoder:
-    """Fit independent components to the whitened principal components of images (n, n_pixels)."""
+    """Fit independent components, of unit variance, to the principal components of images."""
     from sklearn.decomposition import FastICA
     from sklearn.exceptions import ConvergenceWarning
 
@@ -130,7 +131,7 @@ def fit_ica(images: NDArray[np.floating], n_codes: int, seed: int) -> LinearEnco
             f"the {len(images)} images span {rank} dimensions, too few for {n_codes} independent components; "
             f"give n_codes={max(rank, 1)} or more images by n_fit="
         )
-    ica = FastICA(n_codes, whiten=False, random_state=seed, max_iter=500, tol=1e-3)
+    ica = FastICA(n_codes, whiten="unit-variance", random_state=seed, max_iter=500, tol=1e-3)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         ica.fit(projected / spread)
@@ -169,9 +170,7 @@ def load(
     """
     names = ("factors", "pixels", "pca", "ica", "random")
     if target not in names:
-        raise InvalidInputError(
-            f"a baseline is one of {', '.join(names)}; got {target!r}{did_you_mean(target, names)}"
-        )
+        raise InvalidInputError(f"a baseline is one of {', '.join(names)}; got {target!r}{did_you_mean(target, names)}")
     if (n_codes and target in {"factors", "pixels"}) or (n_fit and target not in FITS):
         raise InvalidInputError(
             f"baseline:{target} takes no {'n_fit' if n_fit else 'n_codes'}: n_codes is for pca, ica and "
@@ -183,9 +182,7 @@ def load(
     if target == "random":
         return Fingerprinted(RandomEncoder(width, seed), f"baseline-random-{width}-seed-{seed}")
     if data is None:
-        raise InvalidInputError(
-            f"baseline:{target} is made from a data set; name one by --data, or data= in Python"
-        )
+        raise InvalidInputError(f"baseline:{target} is made from a data set; name one by --data, or data= in Python")
     if target == "factors":
         return Fingerprinted(FactorsEncoder(data.space), f"baseline-factors-{data.fingerprint}")
     n_images = positive_integer("n_fit", n_fit) if n_fit else N_FIT

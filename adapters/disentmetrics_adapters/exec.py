@@ -188,9 +188,7 @@ class _Process:
     def has_ended_well(self) -> bool:
         """Wait for output or the end; return whether the program ended, without error or output."""
         try:
-            chunk = (
-                b"" if self._buffer else self._output.get(timeout=max(0.0, self.deadline - time.monotonic()))
-            )
+            chunk = b"" if self._buffer else self._output.get(timeout=max(0.0, self.deadline - time.monotonic()))
         except queue.Empty:
             return False  # receive() will say so
         if self._buffer or chunk:
@@ -289,11 +287,7 @@ class _Process:
         """End the program and return the error, with the last lines of its standard error."""
         self.kill()
         lines = self._errors.decode(errors="replace").strip().splitlines()[-STDERR_LINES:]
-        said = (
-            ". Its standard error ends with:\n" + "\n".join(lines)
-            if lines
-            else "; its standard error is empty"
-        )
+        said = ". Its standard error ends with:\n" + "\n".join(lines) if lines else "; its standard error is empty"
         return EncoderError(f"the program {self.name} {what}{said}")
 
     def end(self) -> None:
@@ -360,7 +354,7 @@ def _npy(observations: NDArray[np.generic]) -> bytes:
 def _exit(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
-    return f"killed by {signal.Signals(-code).name}"
+    return f"killed by signal {-code}, {signal.strsignal(-code)}"
 
 
 def _program(name: str) -> str:
@@ -398,7 +392,5 @@ def load(target: str, *, timeout: str = "120", loop: str = "auto") -> Encoder:
     try:
         arguments = shlex.split(target, posix=os.name == "posix")
     except ValueError as error:
-        raise InvalidInputError(
-            f"the program and its arguments cannot be split: {error} in {target!r}"
-        ) from error
+        raise InvalidInputError(f"the program and its arguments cannot be split: {error} in {target!r}") from error
     return ExecEncoder(arguments, timeout=positive_number("timeout", timeout), loop=loop)

@@ -1,5 +1,6 @@
 """Scheme ``onnx``: a model file run by onnxruntime; and the door for a live session."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,7 @@ class OnnxEncoder:
         self._session, self._input = session, inputs[0]
         if self._input.type not in DTYPES:
             raise InvalidInputError(
-                f"the model's input must be one of {', '.join(DTYPES)}; {self._input.name} is "
-                f"{self._input.type}"
+                f"the model's input must be one of {', '.join(DTYPES)}; {self._input.name} is {self._input.type}"
             )
         self._dtype = np.dtype(DTYPES[self._input.type])
         self._inputs = InputConvention(layout, self._range(range))
@@ -100,24 +100,22 @@ class OnnxEncoder:
 
     def _layout(self, shape: tuple[int, ...]) -> str:
         declared = self._input.shape[1:]
-        if len(shape) != 3 or not self._input.shape:
-            return "auto"
-        height, width, channels = shape
-        possible = {
-            "NCHW": (channels, height, width),
-            "NHWC": (height, width, channels),
-            "flat": (height * width * channels,),
-        }
-        fitting = [name for name, dims in possible.items() if _fits(declared, dims)]
-        if len(fitting) == 1:
-            log.info("layout=%s inferred from the model's input %s", fitting[0], self._input.shape)
-            return fitting[0]
-        if fitting:
-            return "auto"
-        raise InvalidInputError(
-            f"the model takes {self._input.name} of shape {self._input.shape}; observations of shape {shape} "
-            "(height, width, channels) fit it in no layout"
-        )
+        if not self._input.shape:
+            return "auto"  # the model declares nothing
+        possible = {"auto": shape}
+        if len(shape) == 3:
+            height, width, channels = shape
+            possible = {"NCHW": (channels, height, width), "NHWC": shape, "flat": (math.prod(shape),)}
+        fitting = [layout for layout, dims in possible.items() if _fits(dims, declared)]
+        if not fitting:
+            raise InvalidInputError(
+                f"the model takes {self._input.name} of shape {self._input.shape}; batches of observations "
+                f"of shape {shape} fit it in no layout"
+            )
+        if len(fitting) > 1 or len(shape) != 3:
+            return "auto"  # the first batch tells, or the user
+        log.info("layout=%s inferred from the model's input %s", fitting[0], self._input.shape)
+        return fitting[0]
 
     def _run(self, batch: NDArray[Any]) -> dict[str, Any]:
         names = [output.name for output in self._session.get_outputs()]
@@ -125,10 +123,9 @@ class OnnxEncoder:
         return dict(zip(names, arrays, strict=True))
 
 
-def _fits(declared: list[Any], dims: tuple[int, ...]) -> bool:
+def _fits(dims: tuple[int, ...], declared: list[Any]) -> bool:
     return len(declared) == len(dims) and all(
-        have == want or not isinstance(want, int) or want <= 0
-        for have, want in zip(dims, declared, strict=True)
+        have == want or not isinstance(want, int) or want <= 0 for have, want in zip(dims, declared, strict=True)
     )
 
 

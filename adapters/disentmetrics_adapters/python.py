@@ -56,14 +56,12 @@ def _check_is_encoder(value: Any, target: str, *, was_called: bool) -> None:
         )
     if not callable(value):
         raise InvalidInputError(
-            f"an encoder is called with observations; {target} is a {type(value).__name__}, which cannot be"
-            + ("; wrap it in disentmetrics_adapters.sklearn.SklearnEncoder" * hasattr(value, "transform"))
+            f"an encoder is called with observations; {target} is a {type(value).__name__}, which cannot be "
+            "called" + ("; wrap it in disentmetrics_adapters.sklearn.SklearnEncoder" * hasattr(value, "transform"))
         )
     if not was_called and (inspect.isclass(value) or not _takes_observations(value)):
         kind = "a class" if inspect.isclass(value) else "a function without arguments"
-        raise InvalidInputError(
-            f"{target} is {kind}, not an encoder; if calling it makes the encoder, give call=yes"
-        )
+        raise InvalidInputError(f"{target} is {kind}, not an encoder; if calling it makes the encoder, give call=yes")
 
 
 def _takes_observations(value: Any) -> bool:

@@ -1,5 +1,6 @@
 """Scheme ``table``: codes computed elsewhere, one row for each point of the data set's grid."""
 
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -44,8 +45,7 @@ class TableEncoder:
             )
         if isinstance(codes, Posterior) and codes.log_variance.shape != table.shape:
             raise InvalidInputError(
-                f"codes and log_variance must have one shape; got {table.shape} and "
-                f"{codes.log_variance.shape}"
+                f"codes and log_variance must have one shape; got {table.shape} and {codes.log_variance.shape}"
             )
         self._codes, self._space = codes, space
 
@@ -76,33 +76,30 @@ def load(target: str, *, data: DataSet | None = None) -> Encoder:
 
 
 def _read(file: Path) -> Posterior | NDArray[np.floating]:
-    readers = {".npz": _read_npz, ".npy": _read_npy, ".csv": _read_csv}
+    readers = {".npz": _read_numpy, ".npy": _read_numpy, ".csv": _read_csv}
     if file.suffix.lower() not in readers:
         raise InvalidInputError(f"a table of codes must be one of {', '.join(readers)}; got {file}")
     try:
         return readers[file.suffix.lower()](file)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, UserWarning, zipfile.BadZipFile) as error:
         if isinstance(error, InvalidInputError):
             raise
         if "pickle" in str(error):
-            raise UntrustedFileError(
-                f"{file} holds Python objects, which are not read; save numbers"
-            ) from error
+            raise UntrustedFileError(f"{file} holds Python objects, which are not read; save numbers") from error
         raise CorruptFileError(f"{file} is damaged, or not a table of numbers: {error}") from error
 
 
-def _read_npz(file: Path) -> Posterior | NDArray[np.floating]:
-    with np.load(file, allow_pickle=False) as arrays:
-        if "codes" not in arrays:
-            raise InvalidInputError(
-                f"{file} must hold an array 'codes'; it holds {', '.join(arrays) or 'nothing'}"
-            )
-        codes = _numbers(arrays["codes"], file)
-        return Posterior(codes, _numbers(arrays["log_variance"], file)) if "log_variance" in arrays else codes
-
-
-def _read_npy(file: Path) -> NDArray[np.floating]:
-    return _numbers(np.load(file, allow_pickle=False), file)
+def _read_numpy(file: Path) -> Posterior | NDArray[np.floating]:
+    with file.open("rb") as stream:  # np.load leaves the file open when it fails
+        loaded = np.load(stream, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return _numbers(loaded, file)
+        if "codes" not in loaded:
+            raise InvalidInputError(f"{file} must hold an array 'codes'; it holds {', '.join(loaded) or 'nothing'}")
+        codes = _numbers(loaded["codes"], file)
+        if "log_variance" not in loaded:
+            return codes
+        return Posterior(codes, _numbers(loaded["log_variance"], file))
 
 
 def _read_csv(file: Path) -> NDArray[np.floating]:
@@ -113,7 +110,9 @@ def _read_csv(file: Path) -> NDArray[np.floating]:
         header = 0
     except ValueError:
         header = 1
-    return np.loadtxt(file, delimiter=",", skiprows=header, ndmin=2, encoding="utf-8-sig")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # of no rows at all
+        return np.loadtxt(file, delimiter=",", skiprows=header, ndmin=2, encoding="utf-8-sig")
 
 
 def _numbers(array: NDArray[np.generic], file: Path) -> NDArray[np.floating]:

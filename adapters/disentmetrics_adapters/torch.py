@@ -135,7 +135,7 @@ def load(
     prefix : text, default empty
         Take the weights whose names begin so, without this beginning, such as ``vae.``.
     ignore : texts joined by commas, default empty
-        Leave out the weights whose names begin so, such as ``decoder.``.
+        Leave out the weights whose names, after the prefix, begin so, such as ``decoder.``.
     method : text, default ``encode`` or ``encoder`` if the module has one of them, else ``forward``
         What is called.
     layout : auto, NCHW, NHWC or flat; default auto
@@ -236,9 +236,7 @@ def _door(module: Any, method: str | None) -> Callable[[Any], Any]:
                 "method=encode or method=encoder (or method=forward)"
             )
         method = found[0] if found else "forward"
-        log.info(
-            "method=%s inferred: %s", method, f"the module has {found}" if found else "there is no encode"
-        )
+        log.info("method=%s inferred: %s", method, f"the module has {found}" if found else "there is no encode")
     if method == "forward":
         return cast("Callable[[Any], Any]", module)  # called itself, so that hooks run
     door = module
@@ -247,8 +245,7 @@ def _door(module: Any, method: str | None) -> Callable[[Any], Any]:
     if not callable(door):
         submodules = ", ".join(name for name, _ in module.named_children())
         raise InvalidInputError(
-            f"{type(module).__name__} has no method {method!r}; it has forward and the "
-            f"submodules {submodules}"
+            f"{type(module).__name__} has no method {method!r}; it has forward and the submodules {submodules}"
         )
     return cast("Callable[[Any], Any]", door)
 
@@ -295,19 +292,20 @@ def read_weights(file: Path) -> Any:
         except SafetensorError as error:
             raise CorruptFileError(f"{file} is truncated or no safetensors file: {error}") from error
     if _is_torchscript(file):
-        raise InvalidInputError(
-            f"{file} is a TorchScript archive, not a state dict: name it torchscript:{file}"
-        )
+        raise InvalidInputError(f"{file} is a TorchScript archive, not a state dict: name it torchscript:{file}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # on the pickle protocol
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         wanted = re.search(r"(?:GLOBAL|class|function) ([\w.]+\.\w+)", str(error))
-        if not wanted:
+        with file.open("rb") as content:
+            is_pickle = content.read(1) == b"\x80"
+        if not wanted and not is_pickle:
             raise CorruptFileError(f"{file} is damaged, or no PyTorch file of weights") from error
+        what = f"asks to run {wanted[1]}" if wanted else "may run code"
         raise UntrustedFileError(
-            f"{file} is a pickle that asks to run {wanted[1]}, and was not read; save the weights alone, by "
+            f"{file} is a pickle that {what}, and was not read; save the weights alone, by "
             "torch.save(model.state_dict(), path) or as safetensors"
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
@@ -352,11 +350,8 @@ def _state_of(read: Any, file: Path, key: str) -> Mapping[str, Any]:
 
 def _load_state(module: Any, state: Mapping[str, Any], file: Path, *, prefix: str, ignore: str) -> None:
     ignored = tuple(ignore.split(",")) if ignore else ()
-    chosen = {
-        name.removeprefix(prefix): weight
-        for name, weight in state.items()
-        if name.startswith(prefix) and not (ignored and name.startswith(ignored))
-    }
+    named = {name.removeprefix(prefix): w for name, w in state.items() if name.startswith(prefix)}
+    chosen = {name: weight for name, weight in named.items() if not (ignored and name.startswith(ignored))}
     log.info("%s: %d of %d weights are taken", file, len(chosen), len(state))
     expected = set(module.state_dict())
     missing, unexpected = sorted(expected - set(chosen)), sorted(set(chosen) - expected)
