@@ -36,6 +36,7 @@ from disentmetrics.errors import EncoderError, InvalidInputError
 from disentmetrics_adapters._options import choice, log, positive_number
 
 MAGIC = b"\x93NUMPY"
+ONLY_BLOBS = "must write one .npy blob for each batch to its standard output, and nothing else"
 MAX_HEADER_BYTES = 1 << 16
 STDERR_BYTES = 4096
 STDERR_LINES = 8
@@ -168,9 +169,10 @@ class _Process:
 
     def send(self, blob: bytes) -> None:
         """Hand a blob over; raise if more than the last answer was written before."""
-        with contextlib.suppress(queue.Empty):
-            self._keep(self._output.get_nowait())
-        self._check_nothing_left()
+        if self.has_answered:
+            with contextlib.suppress(queue.Empty):
+                self._keep(self._output.get_nowait())
+            self._check_nothing_left()
         self._input.put(blob)
 
     def end_input(self) -> None:
@@ -199,12 +201,10 @@ class _Process:
 
     def receive(self, n: int) -> NDArray[Any]:
         """Read one .npy blob with ``n`` rows."""
+        for n_bytes in range(1, len(MAGIC) + 1):  # one by one, not to wait for more of what is wrong
+            if self._read(n_bytes, keep=True) != MAGIC[:n_bytes]:
+                raise self.failure(f"{ONLY_BLOBS}; it wrote {bytes(self._buffer[:50])!r}")
         start = self._read(8)
-        if start[:6] != MAGIC:
-            raise self.failure(
-                "must write one .npy blob for each batch to its standard output, and nothing else; "
-                f"it wrote {bytes(start + self._buffer[:50])!r}"
-            )
         length = int.from_bytes(self._read(2 if start[6] == 1 else 4), "little")
         if length > MAX_HEADER_BYTES:
             raise self.failure(f"wrote a .npy header of {length} bytes; at most {MAX_HEADER_BYTES} are read")
@@ -228,7 +228,7 @@ class _Process:
         except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError) as error:
             raise self.failure(f"wrote a .npy header that cannot be read: {header[:100]!r}") from error
 
-    def _read(self, n: int) -> bytes:
+    def _read(self, n: int, *, keep: bool = False) -> bytes:
         while len(self._buffer) < n:
             try:
                 chunk = self._output.get(timeout=max(0.0, self.deadline - time.monotonic()))
@@ -241,7 +241,8 @@ class _Process:
             if not chunk:
                 raise self._ended_early(n)
         taken = bytes(self._buffer[:n])
-        del self._buffer[:n]
+        if not keep:
+            del self._buffer[:n]
         return taken
 
     def _keep(self, chunk: bytes) -> None:
@@ -272,10 +273,7 @@ class _Process:
 
     def _check_nothing_left(self) -> None:
         if self._buffer:
-            raise self.failure(
-                "must write one .npy blob for each batch to its standard output, and nothing else; "
-                f"after its answer it wrote {bytes(self._buffer[:50])!r}"
-            )
+            raise self.failure(f"{ONLY_BLOBS}; after its answer it wrote {bytes(self._buffer[:50])!r}")
 
     def _exit_code(self, wait: float = 1.0) -> int | None:
         try:
@@ -393,4 +391,6 @@ def load(target: str, *, timeout: str = "120", loop: str = "auto") -> Encoder:
         arguments = shlex.split(target, posix=os.name == "posix")
     except ValueError as error:
         raise InvalidInputError(f"the program and its arguments cannot be split: {error} in {target!r}") from error
+    if not arguments:
+        raise InvalidInputError("exec: needs a program, such as exec:./my-encoder; got nothing after the colon")
     return ExecEncoder(arguments, timeout=positive_number("timeout", timeout), loop=loop)
