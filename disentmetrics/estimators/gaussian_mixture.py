@@ -47,11 +47,11 @@ class MixtureInformation:
     Attributes
     ----------
     mutual_information : (n_codes, n_factors) float
-        I(z_j; v_k) over the rows where factor k is known; never below 0.
+        I(z_j; v_k) over the rows where factor k is known; never below 0, NaN where no row is known.
     code_entropy : (n_codes,) float
         Differential entropy of q(z_j) over all rows.
     conditional_entropy : (n_codes, n_factors) float
-        Entropy of q(z_j | v_k), averaged over the values of factor k by their frequency.
+        Entropy of q(z_j | v_k), averaged over the values of factor k by their frequency; NaN likewise.
     """
 
     mutual_information: Floats
@@ -95,8 +95,8 @@ def mixture_information(
     Raises
     ------
     InvalidInputError
-        If shapes disagree, a number is not finite, a factor's value is out of range or never known,
-        or a code's posteriors are too narrow for double precision.
+        If shapes disagree, a number is not finite, a factor's value is out of range, or a code's
+        posteriors are too narrow for double precision.
 
     References
     ----------
@@ -159,19 +159,12 @@ def _checked(
             raise InvalidInputError(
                 f"factor {k} must lie in 0 .. {size - 1}, or be -1 where not known; got {lowest} .. {highest}"
             )
-    counts = factors >= 0
     if weights is not None:
         weights = np.asarray(weights, dtype=np.float64)
-        if weights.shape != (len(mean),) or not (np.isfinite(weights) & (weights >= 0)).all():
+        if weights.shape != (len(mean),) or not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
             raise InvalidInputError(
-                f"weights must be {len(mean)} finite numbers, none negative; got shape {weights.shape}"
+                f"weights must be {len(mean)} finite numbers, none negative, some positive; got shape {weights.shape}"
             )
-        counts &= weights[:, None] > 0
-    if not counts.any(axis=0).all():
-        raise InvalidInputError(
-            f"factor {np.argmin(counts.any(axis=0))} must be known in at least one row that counts; "
-            "got none; leave the factor out"
-        )
     return mean, log_variance, factors, weights
 
 
@@ -249,6 +242,8 @@ def _ranks(keys: Integers, n_keys: int) -> tuple[Integers, NDArray[np.int32]]:
 
 def _mean_entropy(masses: _Masses, labels: NDArray[np.int32], n_groups: int) -> float:
     """Mean over groups of rows, in proportion to their masses, of the entropy of their mixture."""
+    if not masses.parts.any():
+        return float("nan")
     n_tiles = len(masses.level)
     slots, slot = _ranks(labels.astype(np.int64) * n_tiles + masses.tile, n_groups * n_tiles)
     group, tile = np.divmod(slots, n_tiles)
@@ -295,9 +290,7 @@ def _add_up(masses: _Masses, slot: NDArray[np.int32], n_slots: int) -> Any:
     return table.reshape(n_slots, CELLS)
 
 
-def _integrate(
-    group: Integers, level: Integers, number: Integers, densities: Floats, n_groups: int
-) -> Floats:
+def _integrate(group: Integers, level: Integers, number: Integers, densities: Floats, n_groups: int) -> Floats:
     """Integrate density times logarithm of density over the line of each group, in level-0 spacings.
 
     From the widest level to the narrowest, each tile takes its density from the wider levels and adds
