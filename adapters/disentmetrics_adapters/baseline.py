@@ -153,9 +153,10 @@ def load(
 ) -> Encoder:
     """Encode without training: factors, pixels, pca, ica or random.
 
-    ``baseline:factors`` is the standardised ground truth, the best there is; ``baseline:random`` is noise,
-    a fixed function of each observation, the worst. ``pixels`` hands the pixels through; ``pca`` and
-    ``ica`` are fitted to random images of the data set, drawn by the seed.
+    ``baseline:factors`` is the standardised ground truth, the best there is;
+    ``baseline:random`` is noise, a fixed function of each observation, the worst.
+    ``pixels`` hands the pixels through; ``pca`` and ``ica`` are fitted to random
+    images of the data set, drawn by the seed.
 
     Options
     -------

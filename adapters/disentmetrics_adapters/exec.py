@@ -132,8 +132,8 @@ class ExecEncoder:
             return None
         answer = process.receive(n)
         if self._loop != "yes":
-            self._process = None
             process.expect_end()
+            self._process = None
         return answer
 
 
@@ -370,18 +370,20 @@ def _program(name: str) -> str:
 def load(target: str, *, timeout: str = "120", loop: str = "auto") -> Encoder:
     """Run a program in any language: one .npy in on stdin, one .npy out on stdout.
 
-    The target is the program and its arguments, split as a shell would, but run without one;
-    ``python`` is the Python of the activated environment, or else the one that runs disentmetrics.
-    For each batch the program gets one .npy blob, uint8 (n, height, width, channels), and writes
-    one .npy blob: codes (n, n_codes), or mean and log-variance (n, 2, n_codes). It may answer blob
-    after blob until its input ends (then it is started once), or just one.
+    The target is the program and its arguments, split as a shell would, but run
+    without one; ``python`` is the Python of the activated environment, or else the
+    one that runs disentmetrics. For each batch the program gets one .npy blob,
+    uint8 (n, height, width, channels), and writes one .npy blob: codes (n,
+    n_codes), or mean and log-variance (n, 2, n_codes). It may answer blob after
+    blob until its input ends (then it is started once), or just one.
 
     Options
     -------
     timeout : seconds, default 120
         How long one batch may take, the start of the program included.
     loop : auto, yes or no; default auto
-        Whether the program answers one blob after another; auto finds out at the second batch.
+        Whether the program answers one blob after another; auto finds out at the
+        second batch.
 
     Example
     -------

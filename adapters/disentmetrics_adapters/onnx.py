@@ -140,17 +140,20 @@ def load(
 ) -> Encoder:
     """Run an ONNX model by onnxruntime, on the CPU.
 
-    The target is an ``.onnx`` file; weights beside it in files of their own are found by onnxruntime.
+    The target is an ``.onnx`` file; weights beside it in files of their own are
+    found by onnxruntime.
 
     Options
     -------
     layout : auto, NCHW, NHWC or flat; default auto
         How images are handed over; auto reads it from the model's declared input.
     range : auto, 0..1, -1..1, 0..255, raw or MEAN,STD; default auto
-        Range of pixels; auto is 0..1 for uint8 images and a model that takes floating-point numbers.
+        Range of pixels; auto is 0..1 for uint8 images and a model that takes
+        floating-point numbers.
     select : text, default inferred where unambiguous
         Name of the output that holds the codes, ``z``; or of mean and log-variance,
-        ``mu,logvar``; or how the one output holds both: ``halves``, ``interleaved``, ``log_variance_first``.
+        ``mu,logvar``; or how the one output holds both: ``halves``,
+        ``interleaved``, ``log_variance_first``.
     spread : log_variance, log_std, std or variance; default log_variance
         What stands beside the mean.
     flatten : yes or no, default no

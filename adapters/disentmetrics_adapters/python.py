@@ -13,9 +13,10 @@ from disentmetrics_adapters._options import yes_no
 def load(target: str, *, call: str = "no") -> Encoder:
     """Import any Python callable from observations to codes.
 
-    The target is ``package.module:name``, importable from the current folder or installed, or
-    ``file.py:name``. It is called with a batch (n, height, width, channels) uint8, as the data
-    set gives it, and returns codes (n, n_codes) or a ``disentmetrics.Posterior``.
+    The target is ``package.module:name``, importable from the current folder or
+    installed, or ``file.py:name``. It is called with a batch (n, height, width,
+    channels) uint8, as the data set gives it, and returns codes (n, n_codes) or a
+    ``disentmetrics.Posterior``.
 
     Options
     -------
@@ -27,8 +28,8 @@ def load(target: str, *, call: str = "no") -> Encoder:
     python:my_package.encoders:mean_brightness
     python:my_encoder.py:MyEncoder?call=yes&fingerprint=mine-v2
 
-    The content of a Python object cannot be known, so its codes are cached only under
-    a ``fingerprint`` of yours.
+    The content of a Python object cannot be known, so its codes are cached only
+    under a ``fingerprint`` of yours.
     """
     calls = yes_no("call", call)
     with named_object(target) as found:

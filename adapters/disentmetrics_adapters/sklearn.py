@@ -74,8 +74,9 @@ def load(
 ) -> Encoder:
     """Load a fitted scikit-learn transformer (.skops; pickles with --trust-pickle).
 
-    The target is a file made by ``skops.io.dump(transformer, path)``. A pickle (.pkl, .joblib) runs
-    whatever code it holds; it is read only if you say by ``--trust-pickle`` that you trust its maker.
+    The target is a file made by ``skops.io.dump(transformer, path)``. A pickle
+    (.pkl, .joblib) runs whatever code it holds; it is read only if you say by
+    ``--trust-pickle`` that you trust its maker.
 
     Options
     -------

@@ -60,10 +60,11 @@ class TableEncoder:
 def load(target: str, *, data: DataSet | None = None) -> Encoder:
     """Look codes up in a table for the data set's full grid (.npz, .npy, .csv).
 
-    The target holds one row for each point of the grid, the last factor varying fastest: as an array
-    ``codes`` (n, n_codes), and ``log_variance`` if you like, in .npz; as the array itself in
-    .npy; as numbers with an optional header line in .csv. (Codes with their own factors, without
-    a data set, are scored by ``--codes`` instead.)
+    The target holds one row for each point of the grid, the last factor varying
+    fastest: as an array ``codes`` (n, n_codes), and ``log_variance`` if you like,
+    in .npz; as the array itself in .npy; as numbers with an optional header line in
+    .csv. (Codes with their own factors, without a data set, are scored by
+    ``--codes`` instead.)
 
     Example
     -------

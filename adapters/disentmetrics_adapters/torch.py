@@ -121,32 +121,37 @@ def load(
 ) -> Encoder:
     """Build a PyTorch module and fill in its weights (.pt, .ckpt, .safetensors).
 
-    The target is ``file.py:build`` or ``package.module:build``, where ``build`` is a class
-    or function that, called without arguments, gives the ``torch.nn.Module``.
+    The target is ``file.py:build`` or ``package.module:build``, where ``build`` is
+    a class or function that, called without arguments, gives the
+    ``torch.nn.Module``.
 
     Options
     -------
     weights : file, or none
-        A state dict (``torch.save(model.state_dict(), ...)``), a checkpoint that holds one, or
-        safetensors. Pickles that need code are refused. ``none``: ``build`` fills the
-        weights in by itself.
+        A state dict (``torch.save(model.state_dict(), ...)``), a checkpoint that
+        holds one, or safetensors. Pickles that need code are refused. ``none``:
+        ``build`` fills the weights in by itself.
     key : text, default found if there is only one
         Entry of a checkpoint that holds the state dict, such as ``state_dict``.
     prefix : text, default empty
-        Take the weights whose names begin so, without this beginning, such as ``vae.``.
+        Take the weights whose names begin so, without this beginning, such as
+        ``vae.``.
     ignore : texts joined by commas, default empty
-        Leave out the weights whose names, after the prefix, begin so, such as ``decoder.``.
+        Leave out the weights whose names, after the prefix, begin so, such as
+        ``decoder.``.
     method : text, default ``encode`` or ``encoder`` if the module has one of them, else ``forward``
         What is called.
     layout : auto, NCHW, NHWC or flat; default auto
-        How images are handed over; auto takes the only layout with which the module runs.
+        How images are handed over; auto takes the only layout with which the module
+        runs.
     range : auto, 0..1, -1..1, 0..255, raw or MEAN,STD; default auto
         Range of pixels; auto is 0..1 for uint8 images, and raw for anything else.
     select : text, default inferred where unambiguous
-        Where the codes are in what the module returns: ``0`` (first of a tuple), ``0,1`` (mean and
-        log-variance), ``mu,logvar`` (of a dict), ``halves``, ``interleaved``,
-        ``log_variance_first`` (one array that holds both), ``whole`` (one array of codes),
-        ``*.mean`` (of every element), ``a.0+b.0`` (side by side).
+        Where the codes are in what the module returns: ``0`` (first of a tuple),
+        ``0,1`` (mean and log-variance), ``mu,logvar`` (of a dict), ``halves``,
+        ``interleaved``, ``log_variance_first`` (one array that holds both),
+        ``whole`` (one array of codes), ``*.mean`` (of every element), ``a.0+b.0``
+        (side by side).
     spread : log_variance, log_std, std or variance; default log_variance
         What stands beside the mean.
     flatten : yes or no, default no
