@@ -44,9 +44,7 @@ SCHEMES = {"python", "torch", "torchscript", "onnx", "sklearn", "exec", "table",
         ("exec:python enc.py --flag 'a b'?timeout=5", "python enc.py --flag 'a b'", {"timeout": "5"}),
     ],
 )
-def test_a_spec_is_split_into_scheme_target_and_options(
-    spec: str, target: str, options: dict[str, str]
-) -> None:
+def test_a_spec_is_split_into_scheme_target_and_options(spec: str, target: str, options: dict[str, str]) -> None:
     parsed = EncoderSpec.parse(spec)
     assert (parsed.target, parsed.options) == (target, options)
 
