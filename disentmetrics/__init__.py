@@ -12,3 +12,4 @@ from disentmetrics.representation import Provenance as Provenance, Representatio
 from disentmetrics.result import Interval as Interval, Score as Score, ScoreCard as ScoreCard
 from disentmetrics.score import score as score
 from disentmetrics.signature import Signature as Signature
+from disentmetrics.udr import UDRResult as UDRResult, udr as udr

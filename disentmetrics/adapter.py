@@ -11,12 +11,13 @@ In a spec everything after the scheme's colon is the target, up to the first ``?
 literally, but for ``%3F``, which stands for a question mark.
 """
 
+import contextlib
 import importlib
 import importlib.util
 import inspect
 import pkgutil
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
@@ -236,3 +237,15 @@ def load_encoder(spec: str, **context: Any) -> Encoder:
     given = {name: value for name, value in context.items() if name in parameters}
     encoder = adapter.load(parsed.target, **options, **given)
     return Fingerprinted(encoder, fingerprint) if fingerprint else encoder
+
+
+@contextlib.contextmanager
+def opened_encoder(spec: str, **context: Any) -> Iterator[Encoder]:
+    """Load an encoder as :func:`load_encoder` does, and close it at the end if it can be closed."""
+    encoder = load_encoder(spec, **context)
+    try:
+        yield encoder
+    finally:
+        close = getattr(encoder, "close", None)
+        if close is not None:
+            close()

@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from disentmetrics._version import __version__
-from disentmetrics.adapter import find_adapters, load_adapter, load_encoder
+from disentmetrics.adapter import find_adapters, load_adapter, opened_encoder
 from disentmetrics.cache import cache_entries, cache_folder, clear_cache
 from disentmetrics.compare import compare as compare_cards
 from disentmetrics.datasets import list_datasets, load_dataset
@@ -481,17 +481,17 @@ def _encode(
         if len(loaded) <= samples:
             samples, full_grid = None, True
             logging.getLogger("disentmetrics").info("%s has %d rows: all are encoded", data, len(loaded))
-    named = load_encoder(encoder, data=loaded, seed=seed, trust_pickle=trust_pickle)
-    return encode_rows(
-        named,
-        loaded,
-        n_samples=samples,
-        full_grid=full_grid,
-        seed=seed,
-        batch_size=batch_size,
-        cache=cache,
-        progress=not quiet and err.is_terminal,
-    )
+    with opened_encoder(encoder, data=loaded, seed=seed, trust_pickle=trust_pickle) as opened:
+        return encode_rows(
+            opened,
+            loaded,
+            n_samples=samples,
+            full_grid=full_grid,
+            seed=seed,
+            batch_size=batch_size,
+            cache=cache,
+            progress=not quiet and err.is_terminal,
+        )
 
 
 def _read_codes(path: Path, *, quiet: bool, **columns: Any) -> Representation:

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from disentmetrics.adapter import load_encoder
+from disentmetrics.adapter import opened_encoder
 from disentmetrics.cache import atomic_path, cache_folder, locked
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.encoder import Encoder, Posterior
-from disentmetrics.errors import CorruptFileError, EncoderError, InvalidInputError, StorageError
+from disentmetrics.errors import CorruptFileError, DisentmetricsError, EncoderError, InvalidInputError, StorageError
 from disentmetrics.metric import generator
 from disentmetrics.progress import progress_bar
 from disentmetrics.representation import Provenance, Representation
@@ -95,7 +95,18 @@ def encode(
         raise InvalidInputError(f"batch_size must be at least 1; got {batch_size}")
     rows, named = _rows(data, n_samples, indices, seed, full_grid=full_grid)
     if isinstance(encoder, str):
-        encoder = load_encoder(encoder, data=data, seed=seed)
+        with opened_encoder(encoder, data=data, seed=seed) as loaded:
+            return encode(
+                loaded,
+                data,
+                indices=indices,
+                n_samples=n_samples,
+                full_grid=full_grid,
+                seed=seed,
+                batch_size=batch_size,
+                cache=cache,
+                progress=progress,
+            )
     distinct, back = np.unique(rows, return_inverse=True)
     fingerprint = getattr(encoder, "fingerprint", None)
     provenance = Provenance(data.fingerprint, fingerprint or "unknown", named, population=full_grid)
@@ -232,6 +243,8 @@ class _Run:
             answer = self.encoder(batch)
         except EncoderError as error:
             raise EncoderError(f"{self.where(first, len(batch))}: {error}") from error
+        except DisentmetricsError:
+            raise  # the encoder's settings are wrong, not the encoder
         except Exception as error:
             raise EncoderError(
                 f"the encoder raised {type(error).__name__} at {self.where(first, len(batch))}: {error}"

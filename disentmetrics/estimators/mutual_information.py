@@ -35,7 +35,7 @@ def plug_in_information(counts: NDArray[np.integer]) -> float:
 
     Examples
     --------
-    >>> round(plug_in_information(np.eye(4, dtype=int)), 6) == round(np.log(4), 6)
+    >>> bool(np.isclose(plug_in_information(np.eye(4, dtype=int)), np.log(4)))
     True
     """
     total = counts.sum()
@@ -140,7 +140,7 @@ def adjusted_information(counts: NDArray[np.integer]) -> float:
 
     Examples
     --------
-    >>> round(adjusted_information(5 * np.eye(4, dtype=int)), 6) == round(np.log(4), 6)
+    >>> bool(np.isclose(adjusted_information(5 * np.eye(4, dtype=int)), np.log(4)))
     True
     >>> abs(adjusted_information(np.full((4, 4), 25))) < 0.05
     True

@@ -1,19 +1,21 @@
 """Mutual information between a continuous code and a discrete factor, from ranks alone.
 
-The rows are sorted by the code. Within the rows of one factor value, ``s`` is the number of
-ranks between a row and the m-th next row of that value. If code and factor are independent,
-the mean of digamma(s) is exactly ``digamma(n + 1) - digamma(n_v + 1) + digamma(m)``,
-whatever the distribution of the code (the rank gap of two uniform order statistics is a
-beta variable with that mean logarithm). What is missing from this mean is information:
+The rows are sorted by the code. Around each row a window reaches to the second neighbour of
+the same factor value on either side, or as far as there are any; it spans ``m`` neighbours of
+that value and ``s`` ranks. If code and factor are independent, the mean of digamma(s) is
+exactly ``digamma(n + 1) - digamma(n_v + 1) + digamma(m)``, whatever the distribution of the
+code: s ranks among n uniform ones span a beta variable with mean logarithm
+``digamma(s) - digamma(n + 1)``, and m among n_v likewise. What is missing from this mean is
+information:
 
-    I = sum_v n_v / n [digamma(n + 1) - digamma(n_v + 1) + digamma(m) - mean digamma(s)]
+    I = sum_v n_v / n mean[digamma(n + 1) - digamma(n_v + 1) + digamma(m) - digamma(s)]
 
 So the estimate has mean 0 for an independent code, is not changed by a strictly monotone
 warp, is moved by an outlier no more than by any other row, and reaches its maximum exactly
-when the rows of each factor value are neighbours. It has no bins. It is the m-spacing
-estimator of entropy (Vasicek 1976) applied to ranks, which makes its bias known.
+when the rows of each factor value are neighbours. It has no bins. It is the spacing estimator
+of entropy (Vasicek 1976) applied to ranks, which makes its bias known.
 
-Values that more than m rows share are atoms: which atom a row takes is a discrete variable,
+Values that more than three rows share are atoms: which atom a row takes is a discrete variable,
 whose information is the chance-corrected one, and the chain rule adds both parts.
 """
 
@@ -26,8 +28,10 @@ from scipy.special import digamma
 
 from disentmetrics.estimators.mutual_information import adjusted_information, contingency, entropy
 
-SPACING = 3
-"""m: larger is less noisy and blurs more; nearest-neighbour estimators use 3 as well."""
+REACH = 2
+"""Neighbours on each side of a window: more are less noisy and blur more."""
+MOST_TIED = 3
+"""Values that more rows share are atoms."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def sort_code(code: NDArray[np.floating]) -> SortedCode:
     if len(first_of_run) == len(code):
         return SortedCode(order, None, None, None, 0)
     length = np.diff(np.r_[first_of_run, len(code)])
-    is_atom = length > SPACING
+    is_atom = length > MOST_TIED
     n_atoms = int(is_atom.sum())
     atom = None
     if n_atoms:
@@ -98,7 +102,7 @@ def rank_spacing_information(code: SortedCode, labels: NDArray[np.integer], n_va
     --------
     >>> labels = np.repeat([0, 1], 500)
     >>> code = sort_code(np.arange(1000.0))
-    >>> round(rank_spacing_information(code, labels, 2), 6), round(np.log(2), 6)
+    >>> round(rank_spacing_information(code, labels, 2), 6), round(float(np.log(2)), 6)
     (0.693147, 0.693147)
     """
     n = len(labels)
@@ -116,34 +120,38 @@ def _continuous_part(code: SortedCode, labels: NDArray[np.integer], n_values: in
     compact = labels.astype(np.uint8 if n_values <= 256 else np.uint16 if n_values <= 65536 else np.int64)
     by_value = np.argsort(compact, kind="stable")
     counts = np.bincount(compact, minlength=n_values)
-    value = np.repeat(np.arange(n_values), counts)
-    same = value[SPACING:] == value[:-SPACING]
+    start = np.cumsum(counts) - counts
+    row = np.arange(n)
+    low = np.maximum(row - REACH, np.repeat(start, counts))
+    high = np.minimum(row + REACH, np.repeat(start + counts - 1, counts))
+    span = _digamma_of_integers(n)
     if code.tie_start is None or code.tie_size is None:
-        gap = (by_value[SPACING:] - by_value[:-SPACING])[same]
-        mean_log = _digamma_of_integers(n)[gap]
+        log_gap = span[by_value[high] - by_value[low]]
     else:
+        value = np.repeat(np.arange(n_values), counts)
         position = _expected_positions(by_value, value, code.tie_start, code.tie_size)
-        gap = (position[SPACING:] - position[:-SPACING])[same]
+        gap = position[high] - position[low]
         whole = gap.astype(np.int64)
-        mean_log = _digamma_of_integers(n)[whole]
+        log_gap = span[whole]
         between = gap != whole
-        mean_log[between] = digamma(gap[between])
-    n_gaps = np.maximum(counts - SPACING, 0)
-    seen = n_gaps > 0
+        log_gap[between] = digamma(gap[between])
+    seen = counts > 1
     if not seen.any():
         return 0.0
-    totals = np.bincount(value[SPACING:][same], weights=mean_log, minlength=n_values)
+    log_ratio = span[high - low] - log_gap
+    log_ratio[high == low] = 0.0  # a value of one row has no neighbour, and is not counted
+    totals = np.add.reduceat(log_ratio, start[counts > 0]) if n else np.empty(0)
     most = digamma(n + 1) - digamma(counts[seen] + 1)
-    found = most + digamma(SPACING) - totals[seen] / n_gaps[seen]
     scale = float(counts[seen] @ most)
     if scale <= 0:
         return 0.0
-    return entropy(counts) * float(counts[seen] @ found) / scale
+    found = float(counts[seen] @ most + totals[seen[counts > 0]].sum())
+    return entropy(counts) * found / scale
 
 
 @lru_cache(maxsize=4)
 def _digamma_of_integers(n: int) -> NDArray[np.float64]:
-    return np.concatenate(([-np.inf], digamma(np.arange(1, n + 1))))
+    return np.concatenate(([0.0], digamma(np.arange(1, n + 1))))  # the first is never asked for
 
 
 def _expected_positions(

@@ -88,8 +88,9 @@ def factorvae(
     Notes
     -----
     The variance of a code marked as categorical is Gini's: the chance that two rows differ, halved.
-    Scoring the votes that were learnt from overestimates by a few points (``kim2018`` gives a random
-    code of 10 dimensions about 0.23 for five factors). If no code survives pruning the score is 0.
+    Each factor is asked equally often here, and at random by the authors.
+    Scoring the votes that were learnt from overestimates by a few points (``kim2018`` gives random
+    codes 0.23 if there are 5 of them, 0.25 if there are 10, for five factors). If no code survives pruning the score is 0.
     L = 100 for Kim & Mnih is the figure that reimplementations quote.
 
     Examples
@@ -182,7 +183,7 @@ def _gini(values: NDArray[np.floating]) -> NDArray[np.float64]:
 def _vote(
     spread: _Spread, groups: list[RowGroups], n_votes: int, n_rows: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    chosen = rng.integers(len(groups), size=n_votes)
+    chosen = rng.permutation(np.arange(n_votes) % len(groups))  # each factor equally often: chance is 1 / K
     voters = np.empty(n_votes, dtype=np.int64)
     step = max(1, _CHUNK // (n_rows * spread.codes.shape[1]))
     for index, group in enumerate(groups):

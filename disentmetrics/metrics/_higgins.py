@@ -92,7 +92,8 @@ def higgins(
 
     Notes
     -----
-    The authors draw pairs from a simulator; on a full grid drawing from the table is the same.
+    The authors draw pairs from a simulator; on a full grid drawing from the table is the same. Each
+    factor is asked equally often here, and at random there.
     L = 200 for Higgins et al. is the figure that later papers quote. The Adagrad classifier starts at
     zero and keeps improving with iterations (Kim & Mnih, figure 16): report which one was used.
 
@@ -139,7 +140,7 @@ def higgins(
 def _draw(
     codes: NDArray[np.floating], groups: list[RowGroups], n_points: int, n_pairs: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
-    labels = rng.integers(len(groups), size=n_points)
+    labels = rng.permutation(np.arange(n_points) % len(groups))  # each factor equally often: chance is 1 / K
     points = np.empty((n_points, codes.shape[1]), dtype=codes.dtype)
     step = max(1, _CHUNK // (n_pairs * codes.shape[1]))
     for index, group in enumerate(groups):
@@ -201,7 +202,7 @@ def _elimination_note(
     positions: list[int],
 ) -> tuple[str, ...]:
     mean = difference[:, positions]
-    mean = mean[mean.min(axis=1, initial=np.inf) > 0]  # neither constant nor never drawn apart
+    mean = mean[mean.max(axis=1, initial=0.0) > 0]  # NaN and 0 where a code is constant
     if not len(mean):
         return ()
     # Sharing a factor that a code follows brings the code's values closer together.

@@ -54,9 +54,7 @@ def test_values_at_indices_give_booleans_back_as_names(column: list[bool | None]
 
 
 @given(with_one_label(st.integers(0, 5)), st.randoms(use_true_random=False))
-def test_order_of_rows_permutes_indices_and_changes_nothing_else(
-    column: list[int | None], random: Any
-) -> None:
+def test_order_of_rows_permutes_indices_and_changes_nothing_else(column: list[int | None], random: Any) -> None:
     order = list(range(len(column)))
     random.shuffle(order)
     before, after = encode_factor("v", column), encode_factor("v", [column[i] for i in order])
@@ -188,9 +186,7 @@ def test_declared_order_is_kept_and_unused_categories_are_not() -> None:
     assert encoded.factor.values == ("low", "mid", "high")
     assert encoded.indices.tolist() == [2, 0, -1, 1]
     assert encoded.factor.kind == "categorical"
-    assert encoded.reason.startswith(
-        "dose is categorical because its values are 3 categories in their declared"
-    )
+    assert encoded.reason.startswith("dose is categorical because its values are 3 categories in their declared")
     assert encode_factor("dose", column, kind="ordinal").factor.kind == "ordinal"
 
 

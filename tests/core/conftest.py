@@ -1,0 +1,18 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """No test reads or fills the cache of the person who runs it."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("DISENTMETRICS_CACHE", str(folder))
+    yield folder
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+
+import disentmetrics as dm
+from disentmetrics.metrics import find_metric
+
+PROTOCOLS = ["default", "locatello2019", "kim2018"]
+
+
+def uniform_factors(n: int = 6_000) -> np.ndarray:
+    return np.random.default_rng(0).integers((3, 6, 8, 5, 4), size=(n, 5))
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_perfect_codes_score_one_and_noise_scores_about_chance(protocol: str) -> None:
+    factors = uniform_factors()
+    noise = np.random.default_rng(1).normal(size=(6_000, 10))
+    assert dm.metrics.factorvae(factors.astype(float), factors, protocol=protocol).value == 1.0
+    assert dm.metrics.factorvae(noise, factors, protocol=protocol).value == pytest.approx(0.2, abs=0.08)
+
+
+def test_scoring_the_votes_that_were_learnt_from_overestimates_noise() -> None:
+    """The largest of five random counts is above their mean: 0.25 for 80 votes a code, 0.2 on fresh votes."""
+    rng = np.random.default_rng(2)
+    factors = uniform_factors(50_000)
+    metric, _ = find_metric("factorvae")
+    tables = [dm.Representation(rng.normal(size=(50_000, 10)), factors) for _ in range(12)]
+    same = [metric.evaluate(t, "kim2018").value for t in tables]
+    fresh = [metric.evaluate(t, n_train=1_000, n_test=1_000).value for t in tables]
+    largest = rng.multinomial(800 // 10, [0.2] * 5, size=20_000).max(axis=1).mean() / (800 // 10)
+    assert np.mean(same) == pytest.approx(largest, abs=0.01)
+    assert np.mean(fresh) == pytest.approx(0.2, abs=4 * np.std(fresh) / np.sqrt(12))
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_constant_codes_are_pruned_instead_of_winning_every_vote(protocol: str) -> None:
+    """Elsewhere a constant code gives 0 / 0 and takes every vote: 0.17 instead of 1."""
+    factors = uniform_factors()
+    codes = np.hstack([factors, np.full((6_000, 2), 3.0)])
+    assert dm.metrics.factorvae(codes, factors, protocol=protocol).value == 1.0
+
+
+def test_collapsed_codes_are_pruned_by_kl() -> None:
+    """A collapsed latent whose mean traces a factor wins its votes unless it is pruned."""
+    factors = uniform_factors()
+    rng = np.random.default_rng(1)
+    codes = np.hstack([factors[:, :4] + 0.05 * rng.normal(size=(6_000, 4)), 1e-3 * factors[:, 4:]])
+    log_variance = np.array([-5.0] * 4 + [0.0]) * np.ones_like(codes)
+    assert dm.metrics.factorvae(codes, factors).value > 0.99
+    pruned = dm.metrics.factorvae(codes, factors, log_variance=log_variance)
+    assert pruned.value < 0.9
+    assert "prune:kl<=0.01" in pruned.signature
+    assert pruned.details["votes"][4].sum() == 0
+
+
+def test_only_the_default_prunes_whatever_the_scale() -> None:
+    factors = uniform_factors()
+    small = 1e-4 * factors
+    assert dm.metrics.factorvae(small, factors).value == 1.0
+    literature = dm.metrics.factorvae(small, factors, protocol="locatello2019")
+    assert literature.value == 0.0
+    assert "every code is dead by the rule sd<0.05" in literature.notes[0]
+
+
+def test_a_missing_factor_costs_its_share_of_votes() -> None:
+    factors = uniform_factors()
+    score = dm.metrics.factorvae(factors[:, :4].astype(float), factors)
+    assert score.value == pytest.approx(0.8, abs=0.03)
+    assert score.per_factor["factor_4"] == 0.0
+
+
+def test_gini_variance_is_the_sample_variance_of_an_indicator_distance() -> None:
+    """Sum over pairs of (x_i - x_j)^2 / (2 n (n - 1)) is the unbiased variance; with 0 or 1 it is Gini's."""
+    from disentmetrics.metrics._factorvae import _gini
+
+    values = np.random.default_rng(0).integers(2, size=(6, 40)).astype(float)
+    assert _gini(values) == pytest.approx(values.var(axis=1, ddof=1))
+    many = np.random.default_rng(0).integers(5, size=(1, 200_000)).astype(float)
+    assert _gini(many)[0] == pytest.approx((1 - 1 / 5) / 2, abs=1e-3)
+
+
+def test_categorical_codes_are_voted_on_by_gini_variance() -> None:
+    """A category in random order has a numerical variance that means nothing."""
+    rng = np.random.default_rng(0)
+    factors = rng.integers((12, 6), size=(6_000, 2))
+    codes = np.c_[rng.permutation(12)[factors[:, 0]], factors[:, 1]].astype(float)
+    metric, _ = find_metric("factorvae")
+    table = dm.Representation(codes, factors, categorical_codes=[True, False])
+    assert metric.evaluate(table, "kim2018").value == 1.0
+
+
+def test_votes_count_which_code_varies_least() -> None:
+    factors = uniform_factors()
+    votes = dm.metrics.factorvae(factors[:, ::-1].astype(float), factors).details["votes"]
+    assert np.array_equal(votes.argmax(axis=0), [4, 3, 2, 1, 0])
+    assert votes.sum() == 5_000
+
+
+def test_known_failure_a_rotation_still_wins_most_votes() -> None:
+    factors = uniform_factors()
+    ideal = (factors - factors.mean(0)) / factors.std(0)
+    rotations = [np.linalg.qr(np.random.default_rng(seed).normal(size=(5, 5)))[0] for seed in range(6)]
+    assert np.mean([dm.metrics.factorvae(ideal @ rotation, factors).value for rotation in rotations]) > 0.75
+    assert np.mean([dm.metrics.mig(ideal @ rotation, factors).value for rotation in rotations]) < 0.2

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+from disentmetrics.errors import InvalidInputError
+from disentmetrics.factors import Factor, FactorSpace
+
+sizes = st.lists(st.integers(1, 6), min_size=1, max_size=4)
+
+
+def space_of(sizes: list[int]) -> FactorSpace:
+    return FactorSpace([Factor(f"v{k}", size, "ordinal") for k, size in enumerate(sizes)])
+
+
+@given(sizes)
+def test_rows_and_indices_are_inverse_over_the_whole_grid(sizes: list[int]) -> None:
+    space = space_of(sizes)
+    rows = np.arange(space.n_combinations)
+    assert np.array_equal(space.rows_of(space.indices_of(rows)), rows)
+
+
+@given(sizes)
+def test_the_last_factor_varies_fastest(sizes: list[int]) -> None:
+    space = space_of(sizes)
+    expected = np.indices(sizes).reshape(len(sizes), -1).T
+    assert np.array_equal(space.indices_of(np.arange(space.n_combinations)), expected)
+
+
+def test_sampling_without_replacement_exhausts_the_grid(rng: np.random.Generator) -> None:
+    space = space_of([3, 4])
+    drawn = space.rows_of(space.sample(12, rng, replace=False))
+    assert sorted(drawn) == list(range(12))
+    with pytest.raises(InvalidInputError, match="at most 12 distinct combinations"):
+        space.sample(13, rng, replace=False)
+
+
+def test_sampling_with_replacement_is_uniform(rng: np.random.Generator) -> None:
+    counts = np.bincount(space_of([2, 3]).rows_of(space_of([2, 3]).sample(60_000, rng)), minlength=6)
+    assert ((counts - 10_000) ** 2 / 10_000).sum() < 20.5  # chi-square with 5 degrees, p = 0.001
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "kind", "values", "message"),
+    [
+        ("x", None, "ordinal", (), "size must be None exactly when"),
+        ("x", 3, "continuous", (), "size must be None exactly when"),
+        ("x", 0, "ordinal", (), "size must be at least 1"),
+        ("x", 2, "ordinal", (1.0,), "as many values as size"),
+        ("x", 2, "nominal", (), "kind must be one of"),
+    ],
+)
+def test_a_factor_that_contradicts_itself_is_refused(name, size, kind, values, message) -> None:  # type: ignore[no-untyped-def] # wrong types are the point
+    with pytest.raises(InvalidInputError, match=message):
+        Factor(name, size, kind, values)
+
+
+@pytest.mark.parametrize(
+    ("indices", "message"),
+    [
+        ([[0, 0, 0]], r"shape \(n, 2\)"),
+        ([[0.5, 0.5]], "must be integers"),
+        ([[2, 0]], "factor 'v0' must lie in 0 .. 1; got 2 .. 2"),
+        ([[0, -1]], "factor 'v1' must lie in 0 .. 2; got -1"),
+    ],
+)
+def test_indices_outside_the_grid_are_refused(indices: list[list[float]], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        space_of([2, 3]).rows_of(indices)
+
+
+def test_names_are_unique_and_at_least_one() -> None:
+    with pytest.raises(InvalidInputError, match="must be unique"):
+        FactorSpace([Factor("x", 2, "ordinal"), Factor("x", 3, "ordinal")])
+    with pytest.raises(InvalidInputError, match="at least one factor"):
+        FactorSpace([])
+
+
+def test_a_continuous_factor_makes_no_grid() -> None:
+    space = FactorSpace([Factor("x", 2, "ordinal"), Factor("t", None, "continuous")])
+    assert not space.is_grid
+    with pytest.raises(InvalidInputError, match="these are continuous: t"):
+        _ = space.sizes

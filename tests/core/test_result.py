@@ -1,0 +1,79 @@
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import disentmetrics as dm
+from disentmetrics.errors import CorruptFileError, InvalidInputError
+
+
+@pytest.fixture
+def card(rng: np.random.Generator) -> dm.ScoreCard:
+    factors = rng.integers((3, 4), size=(400, 2))
+    codes = np.hstack([factors + 0.3 * rng.normal(size=factors.shape), np.zeros((400, 1))])
+    return dm.score(dm.Representation(codes, factors), ["mig", "mig@chen2018", "factorvae"])
+
+
+def test_a_card_is_read_back_equal_from_text_and_from_a_file(card: dm.ScoreCard, tmp_path: Path) -> None:
+    path = tmp_path / "card ü.json"
+    text = card.to_json(path)
+    for read in (dm.ScoreCard.from_json(text), dm.ScoreCard.from_json(path)):
+        assert list(read) == list(card)
+        assert read.about == card.about
+        assert read["mig"].interval == card["mig"].interval
+        assert read["mig"].replicates == card["mig"].replicates
+        assert np.array_equal(read["mig"].details["mutual_information"], card["mig"].details["mutual_information"])
+        assert read.to_json() == text
+
+
+def test_json_holds_no_nan_and_an_undefined_score_says_why(card: dm.ScoreCard) -> None:
+    plain = json.loads(card.to_json(), parse_constant=lambda name: pytest.fail(f"JSON holds {name}"))
+    assert plain["scores"]["mig@chen2018"]["value"] is None
+    assert "posterior variances" in plain["scores"]["mig@chen2018"]["undefined"]
+    assert math.isnan(card["mig@chen2018"].value)
+    with pytest.raises(InvalidInputError, match="has no value: mig@chen2018 needs posterior variances"):
+        float(card["mig@chen2018"])
+
+
+def test_tables_show_values_intervals_reasons_and_dead_codes(card: dm.ScoreCard) -> None:
+    shown = str(card)
+    assert f"{card['mig'].value:.3f}" in shown
+    assert "undefined: mig@chen2018 needs posterior variances" in shown
+    assert "1 of 3 codes are constant: z2" in shown
+
+
+def test_html_escapes_what_users_named(rng: np.random.Generator) -> None:
+    factors = {"<script>alert(1)</script>": rng.integers(3, size=200), "b": rng.integers(3, size=200)}
+    html = dm.score(dm.Representation(rng.normal(size=(200, 2)), factors), ["mig"])._repr_html_()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_an_unknown_score_is_a_key_error_that_names_the_nearest(card: dm.ScoreCard) -> None:
+    with pytest.raises(KeyError, match="did you mean 'factorvae'"):
+        card["factorvea"]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "other", "list", "no scores", "wrong field", "binary"])
+def test_a_damaged_card_is_refused(card: dm.ScoreCard, tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "card.json"
+    content = json.loads(card.to_json())
+    if damage == "other":
+        content = {"format": "something-else"}
+    elif damage == "list":
+        content = [1]
+    elif damage == "no scores":
+        del content["scores"]
+    elif damage == "wrong field":
+        content["scores"]["mig"]["value"] = "high"
+    text = json.dumps(content)
+    path.write_bytes(b"\xff\xfe\x00" if damage == "binary" else text.encode()[: 500 if damage == "truncated" else None])
+    with pytest.raises(CorruptFileError, match=r"card\.json must be a"):
+        dm.ScoreCard.from_json(path)
+
+
+def test_a_card_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="there is no such file"):
+        dm.ScoreCard.from_json(tmp_path / "none.json")

@@ -1,0 +1,151 @@
+import json
+
+import numpy as np
+import pytest
+
+import disentmetrics as dm
+from disentmetrics.errors import InvalidInputError
+from disentmetrics.representation import Provenance
+
+
+def blurred(n: int = 600, seed: int = 0, **options: object) -> dm.Representation:
+    rng = np.random.default_rng(seed)
+    factors = rng.integers((3, 4, 5), size=(n, 3))
+    mixing = np.array([[1.0, 0.5, 0.0], [0.0, 1.0, 0.6], [0.7, 0.0, 1.0]])
+    codes = np.hstack([factors @ mixing + 0.4 * rng.normal(size=factors.shape), rng.normal(size=(n, 1))])
+    return dm.Representation(codes, factors, **options)  # type: ignore[arg-type] # any option
+
+
+def test_the_same_seed_gives_the_same_card_for_every_number_of_workers() -> None:
+    cards = [dm.score(blurred(), seed=3, n_jobs=n).to_json() for n in (1, 2, 4)]
+    assert cards[0] == cards[1] == cards[2]
+    assert (
+        dm.score(blurred(), ["factorvae"], seed=4)["factorvae"].value
+        != json.loads(cards[0])["scores"]["factorvae"]["value"]
+    )
+
+
+def test_scoring_leaves_the_global_random_state_alone() -> None:
+    np.random.seed(7)  # noqa: NPY002 # the global state is what is tested
+    before = np.random.get_state()[1].copy()  # type: ignore[index] # legacy state tuple
+    dm.score(blurred(300))
+    assert np.array_equal(before, np.random.get_state()[1])  # type: ignore[index] # idem
+
+
+def test_the_value_is_that_of_the_metric_alone() -> None:
+    card = dm.score(blurred(), seed=5)
+    representation = blurred()
+    assert card["mig"].value == dm.metrics.mig(representation.codes, representation.factors).value
+    assert card["higgins"].value == dm.metrics.higgins(representation.codes, representation.factors, seed=5).value
+
+
+def test_a_random_code_adjusts_to_zero_and_a_perfect_one_to_one(rng: np.random.Generator) -> None:
+    factors = rng.integers((3, 4, 5), size=(2_000, 3))
+    noise = dm.score(dm.Representation(rng.normal(size=(2_000, 4)), factors))
+    perfect = dm.score(dm.Representation(factors.astype(float), factors))
+    for name in noise:
+        assert abs(noise[name].adjusted or 0.0) < 0.06
+        assert noise[name].p_value > 0.05  # type: ignore[operator] # a null was asked for
+        assert perfect[name].adjusted == pytest.approx(1.0, abs=0.01)
+    assert perfect["mig"].p_value == 0.01
+    assert perfect["higgins"].null == pytest.approx(1 / 3)
+
+
+def test_a_refused_metric_carries_its_reason_and_the_others_run() -> None:
+    card = dm.score(blurred(), ["mig@chen2018", "mig"])
+    assert card["mig"].value > 0.02
+    assert card["mig@chen2018"].undefined == (
+        "mig@chen2018 needs posterior variances (log_variance); the encoder gave codes alone"
+    )
+
+
+def test_too_few_rows_refuse_a_metric_by_name() -> None:
+    card = dm.score(blurred(15))
+    assert card["mig"].undefined == "mig needs at least 20 rows; got 15"
+
+
+def test_posteriors_add_the_exact_gap_to_the_default() -> None:
+    representation = blurred()
+    with_posterior = dm.Representation(
+        representation.codes, representation.factors, log_variance=np.full(representation.codes.shape, -3.0)
+    )
+    assert list(dm.score(with_posterior, interval=None, null=False)) == ["mig", "factorvae", "higgins", "mig@chen2018"]
+
+
+def test_a_full_grid_leaves_only_the_metrics_own_randomness() -> None:
+    space = dm.FactorSpace([dm.Factor("a", 8, "ordinal"), dm.Factor("b", 9, "ordinal")])
+    factors = space.indices_of(np.arange(72)).repeat(1, axis=0)
+    codes = factors + 0.1 * np.random.default_rng(0).normal(size=factors.shape)
+    grid = dm.Representation(codes, factors, space=space, provenance=Provenance("g-1", "e", "grid", population=True))
+    mig = dm.score(grid, ["mig"], null=False)["mig"]
+    assert mig.interval is not None
+    assert (mig.interval.method, mig.interval.low, mig.interval.high) == ("exact", mig.value, mig.value)
+
+
+def test_randomised_metrics_report_their_own_spread_apart() -> None:
+    card = dm.score(blurred())
+    assert card["mig"].seed_sd == 0.0
+    assert 0 < card["factorvae"].seed_sd < 0.05
+    assert card["factorvae"].interval.method == "half-sampling"  # type: ignore[union-attr] # one was asked for
+
+
+def test_weights_thin_the_rows_and_the_card_says_so() -> None:
+    weights = np.where(np.arange(600) % 3, 1.0, 0.5)
+    card = dm.score(blurred(weights=weights), ["mig"], interval=None, null=False)
+    assert any("rows were kept" in note for note in card.notes)
+    rows = int(dm.Signature.parse(card["mig"].signature).fields["rows"])
+    assert 450 < rows < 550
+
+
+def test_the_card_names_missing_labels_and_factors_of_one_value(rng: np.random.Generator) -> None:
+    labels = np.where(rng.random(300) < 0.2, None, rng.choice(["a", "b"], size=300))
+    card = dm.score(
+        dm.Representation(rng.normal(size=(300, 2)), {"cell": labels, "still": np.zeros(300, int)}), ["mig"], null=False
+    )
+    missing = sum(label is None for label in labels)
+    assert f"factor cell: {missing} of 300 rows have no label and are left out for it" in card.notes
+    assert "factor still takes a single value and is left out" in card.notes
+
+
+def test_codes_that_hardly_vary_are_shown_in_raw_units() -> None:
+    representation = blurred()
+    codes = representation.codes * [1.0, 1.0, 1.0, 1e-4]
+    card = dm.score(dm.Representation(codes, representation.factors), ["mig"], interval=None, null=False)
+    assert any("may be dead: z3 (0.0001" in note for note in card.notes)
+
+
+def test_the_signature_repeats_the_number() -> None:
+    card = dm.score(blurred(), ["factorvae@kim2018"], seed=11)
+    fields = dm.Signature.parse(card["factorvae@kim2018"].signature).fields
+    representation = blurred()
+    again = dm.metrics.factorvae(
+        representation.codes, representation.factors, protocol=fields["protocol"], seed=int(fields["seed"])
+    )
+    assert again.value == card["factorvae@kim2018"].value
+    assert again.signature == card["factorvae@kim2018"].signature
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        (["mgi"], "no metric is named 'mgi'; did you mean 'mig'"),
+        (["mig@chen2019"], "no protocol 'chen2019'; did you mean 'chen2018'"),
+        ("defualt", "did you mean 'default'"),
+        ([], "at least one metric"),
+    ],
+)
+def test_unknown_names_are_refused_with_the_nearest(metrics: list[str] | str, message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        dm.score(blurred(), metrics)
+
+
+def test_an_unknown_interval_or_option_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="interval must be"):
+        dm.score(blurred(), interval="bootstrap")  # type: ignore[arg-type] # wrong on purpose
+    with pytest.raises(InvalidInputError, match="no option 'nbins'; did you mean 'n_bins'"):
+        dm.metrics.mig(np.zeros((30, 2)), np.arange(30) % 2, nbins=3)
+
+
+def test_a_preset_named_all_runs_every_protocol() -> None:
+    card = dm.score(blurred(200), "all", interval=None, null=False)
+    assert {"mig", "mig@locatello2019", "factorvae@kim2018", "higgins@higgins2017"} <= set(card)
