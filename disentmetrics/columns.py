@@ -157,11 +157,7 @@ def _encode_numbers(
     name: str, column: _NumberColumn, kind: Kind | None
 ) -> tuple[Factor, NDArray[np.int64] | NDArray[np.float64], str]:
     present = column.values[~column.missing]
-    if n_infinite := int(np.count_nonzero(np.isinf(present))):
-        raise InvalidInputError(
-            f"factor {name!r} must be finite; got {_count(n_infinite, 'infinite label')}; "
-            "mark such rows as missing or leave them out"
-        )
+    _refuse_infinity(name, present)
     distinct = np.unique(present)
     whole = bool((distinct == np.floor(distinct)).all())
     what = "whole numbers" if whole else "numbers"
@@ -199,6 +195,8 @@ def _encode_categories(
     order = occurring if column.ordered else sorted(occurring, key=column.categories.__getitem__)
     labels = [column.categories[i] for i in order]
     values = tuple(map(_number, labels)) if family == "numbers" else tuple(map(str, labels))
+    if family == "numbers":
+        _refuse_infinity(name, np.array(values, dtype=np.float64))
     position = np.full(len(column.categories) + 1, -1, dtype=np.int64)  # the last is for index -1
     position[order] = np.arange(len(labels))
     if family == "booleans":
@@ -210,6 +208,14 @@ def _encode_categories(
     else:
         why = f"because its values are names ({len(values):,} distinct)"
     return Factor(name, len(values), kind or "categorical", values), position[column.indices], why
+
+
+def _refuse_infinity(name: str, labels: NDArray[Any]) -> None:
+    if n_infinite := int(np.count_nonzero(np.isinf(labels))):
+        raise InvalidInputError(
+            f"factor {name!r} must be finite; got {_count(n_infinite, 'infinite label')}; "
+            "mark such rows as missing or leave them out"
+        )
 
 
 def _count(n: int, noun: str) -> str:

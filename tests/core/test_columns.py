@@ -278,6 +278,7 @@ def test_circular_is_never_guessed_but_can_be_asked_for() -> None:
         ([np.nan], "continuous", "got 1 row, none with a label"),
         ([], None, "got 0 rows, none with a label"),
         ([1.0, np.inf, -np.inf], None, "must be finite; got 2 infinite labels"),
+        (CategoricalColumn(np.array([0, 1]), (1.0, np.inf)), None, "must be finite; got 1 infinite label;"),
         (["a", 1], None, "of one type; got numbers such as 1 and text such as 'a'"),
         (["a", True], None, "of one type"),
         ([dt.date(2020, 1, 1)], None, r"real numbers; got date such as datetime.date\(2020, 1, 1\)"),
