@@ -164,7 +164,7 @@ def equal_width_bins(values: NDArray[np.floating], n_bins: int) -> NDArray[np.in
     array([0, 0, 1, 1])
     """
     edges = np.histogram_bin_edges(values, n_bins)
-    return np.clip(np.digitize(values, edges[:-1]) - 1, 0, n_bins - 1)
+    return np.asarray(np.clip(np.digitize(values, edges[:-1]) - 1, 0, n_bins - 1), dtype=np.int64)
 
 
 def quantile_bins(values: NDArray[np.floating], n_bins: int) -> NDArray[np.int64]:

@@ -90,7 +90,8 @@ def factorvae(
     The variance of a code marked as categorical is Gini's: the chance that two rows differ, halved.
     Each factor is asked equally often here, and at random by the authors.
     Scoring the votes that were learnt from overestimates by a few points (``kim2018`` gives random
-    codes 0.23 if there are 5 of them, 0.25 if there are 10, for five factors). If no code survives pruning the score is 0.
+    codes 0.23 if there are 5 of them, 0.25 if there are 10, for five factors). If no code survives
+    pruning the score is 0.
     L = 100 for Kim & Mnih is the figure that reimplementations quote.
 
     Examples

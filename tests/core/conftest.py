@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -6,11 +5,11 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test reads or fills the cache of the person who runs it."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("DISENTMETRICS_CACHE", str(folder))
-    yield folder
+    return folder
 
 
 @pytest.fixture
