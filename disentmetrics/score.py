@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import joblib
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from disentmetrics._version import __version__
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError
@@ -64,7 +66,8 @@ def score(
     metrics : {"default", "all"} or sequence of str
         A preset, or names such as ``["mig", "factorvae@kim2018"]``.
     seed : int
-        Decides every random draw. The same seed gives the same numbers for every ``n_jobs``.
+        Decides every random draw. The same seed gives the same numbers for every ``n_jobs`` and
+        every number of processors: no product of matrices is split among threads.
     interval : {"jackknife", "half-sampling"} or None
         How rows are resampled for the 95 % interval. A randomised metric always uses halves: a
         jackknife would multiply the noise of its own draws by the square root of 19.
@@ -98,7 +101,8 @@ def score(
         raise InvalidInputError(f"interval must be 'jackknife', 'half-sampling' or None; got {interval!r}")
     asked = [_Asked(name, *find_metric(name)) for name in _names(metrics, representation)]
     scored = representation.thinned(generator(seed, "weights"))
-    point = {a.name: a.metric.score(scored, a.protocol, seed=seed) for a in asked}
+    with _one_thread_a_product():
+        point = {a.name: a.metric.score(scored, a.protocol, seed=seed) for a in asked}
     defined = [a for a in asked if not point[a.name].undefined]
     steady = [a for a in defined if not a.metric.randomised]
     random = [a for a in defined if a.metric.randomised]
@@ -127,7 +131,8 @@ def score(
             for b in range(N_PERMUTATIONS if steady else n_all)
         ]
     jobs = [job for job in jobs if job[2]]
-    found = _run(jobs, n_jobs, progress=progress)
+    with _one_thread_a_product():
+        found = _run(jobs, n_jobs, progress=progress)
     scores = {
         a.name: _finished(
             point[a.name],
@@ -139,6 +144,12 @@ def score(
         for a in asked
     }
     return ScoreCard(scores, _about(representation, seed), tuple(_diagnostics(representation, scored)))
+
+
+def _one_thread_a_product() -> AbstractContextManager[object]:
+    # Split sums round differently; and threads that share few processors wait for each other more than they work.
+    limits: AbstractContextManager[object] = threadpool_limits(1, "blas")
+    return limits
 
 
 def _names(metrics: str | Sequence[str], representation: Representation) -> list[str]:

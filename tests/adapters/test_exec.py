@@ -176,7 +176,7 @@ def test_every_real_number_type_and_both_orders_are_read(
     program: Program,
     descr: str,
     code: str,
-    fortran: bool,  # noqa: FBT001 - a value of the table
+    fortran: bool,
 ) -> None:
     source = f"""
     import io

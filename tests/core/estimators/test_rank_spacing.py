@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from math import comb
 
 import numpy as np
@@ -34,12 +35,12 @@ def test_an_unrelated_code_has_no_information_on_average(n_values: int) -> None:
 def test_ties_leave_an_unrelated_code_without_information(make: str) -> None:
     rng = np.random.default_rng(1)
     labels = rng.integers(5, size=2_000)
-    draw = {
-        "relu": lambda: np.maximum(rng.normal(size=2_000), 0),
-        "rounded": lambda: np.round(rng.normal(size=2_000), 3),
-        "integers": lambda: rng.integers(30, size=2_000).astype(float),
-    }[make]
-    found = [information(draw(), labels) for _ in range(100)]
+    tied: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "relu": lambda z: np.maximum(z, 0),
+        "rounded": lambda z: np.round(z, 3),
+        "integers": lambda z: np.round(8 * z),
+    }
+    found = [information(tied[make](rng.normal(size=2_000)), labels) for _ in range(100)]
     assert abs(np.mean(found)) < 0.003
 
 
