@@ -21,6 +21,7 @@ whose information is the chance-corrected one, and the chain rule adds both part
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,16 +46,14 @@ class SortedCode:
 
     order: NDArray[np.integer]
     tie_start: NDArray[np.integer] | None
-    tie_size: NDArray[np.integer] | None
+    tie_size: NDArray[np.uint8] | None
     atom: NDArray[np.integer] | None
     n_atoms: int
 
 
 def sort_code(code: NDArray[np.floating]) -> SortedCode:
     """Sort one code (n,) and find its atoms."""
-    order: NDArray[np.integer] = np.argsort(code, kind="stable")
-    if len(code) < 2**31:
-        order = order.astype(np.int32)  # half the memory
+    order = _order(code)
     ordered = code[order]
     first_of_run = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
     if len(first_of_run) == len(code):
@@ -69,10 +68,26 @@ def sort_code(code: NDArray[np.floating]) -> SortedCode:
         atom[order] = np.repeat(number, length)
         order = order[np.repeat(~is_atom, length)]
         length = length[~is_atom]
-    size = np.repeat(length, length)
-    start = np.repeat(np.cumsum(length) - length, length)
-    has_ties = bool((length > 1).any())
-    return SortedCode(order, start if has_ties else None, size if has_ties else None, atom, n_atoms)
+    if not (length > 1).any():
+        return SortedCode(order, None, None, atom, n_atoms)
+    start = (np.cumsum(length) - length).astype(order.dtype)
+    return SortedCode(order, np.repeat(start, length), np.repeat(length.astype(np.uint8), length), atom, n_atoms)
+
+
+def _order(code: NDArray[np.floating]) -> NDArray[np.integer]:
+    """Return the rows (n,) from the lowest code to the highest.
+
+    A radix sort, 16 bits at a time: numpy sorts integers of 16 bits several times as fast as floats.
+    """
+    values = code + 0.0  # -0 becomes 0
+    n_bits = 8 * values.itemsize
+    keys = values.view(f"u{values.itemsize}")
+    negative = keys >> (n_bits - 1) != 0
+    keys = np.where(negative, ~keys, keys | 1 << (n_bits - 1))  # ordered as the numbers are
+    order: NDArray[np.integer] = np.arange(len(code), dtype=np.int32 if len(code) < 2**31 else np.int64)
+    for shift in range(0, n_bits, 16):
+        order = order[np.argsort((keys >> shift).astype(np.uint16)[order], kind="stable")]
+    return order
 
 
 def rank_spacing_information(code: SortedCode, labels: NDArray[np.integer], n_values: int) -> float:
@@ -106,7 +121,8 @@ def rank_spacing_information(code: SortedCode, labels: NDArray[np.integer], n_va
     (0.693147, 0.693147)
     """
     n = len(labels)
-    part = labels[code.order]
+    narrow = labels.astype(np.uint8 if n_values <= 256 else np.uint16 if n_values <= 65536 else np.int64, copy=False)
+    part = narrow[code.order]
     nats = 0.0
     if code.atom is not None:
         nats += adjusted_information(contingency(code.atom, labels, code.n_atoms + 1, n_values))
@@ -116,37 +132,49 @@ def rank_spacing_information(code: SortedCode, labels: NDArray[np.integer], n_va
 
 
 def _continuous_part(code: SortedCode, labels: NDArray[np.integer], n_values: int) -> float:
-    n = len(labels)
-    compact = labels.astype(np.uint8 if n_values <= 256 else np.uint16 if n_values <= 65536 else np.int64)
-    by_value = np.argsort(compact, kind="stable")
-    counts = np.bincount(compact, minlength=n_values)
-    start = np.cumsum(counts) - counts
-    row = np.arange(n)
-    low = np.maximum(row - REACH, np.repeat(start, counts))
-    high = np.minimum(row + REACH, np.repeat(start + counts - 1, counts))
-    span = _digamma_of_integers(n)
-    if code.tie_start is None or code.tie_size is None:
-        log_gap = span[by_value[high] - by_value[low]]
-    else:
-        value = np.repeat(np.arange(n_values), counts)
-        position = _expected_positions(by_value, value, code.tie_start, code.tie_size)
-        gap = position[high] - position[low]
-        whole = gap.astype(np.int64)
-        log_gap = span[whole]
-        between = gap != whole
-        log_gap[between] = digamma(gap[between])
+    counts = np.bincount(labels, minlength=n_values)
+    counts = counts[counts > 0]
     seen = counts > 1
     if not seen.any():
         return 0.0
-    log_ratio = span[high - low] - log_gap
-    log_ratio[high == low] = 0.0  # a value of one row has no neighbour, and is not counted
-    totals = np.add.reduceat(log_ratio, start[counts > 0]) if n else np.empty(0)
+    n = len(labels)
+    by_value = np.argsort(labels, kind="stable")
+    position: NDArray[Any] = by_value
+    if code.tie_start is not None and code.tie_size is not None:
+        position = _expected_positions(by_value, labels, code.tie_start, code.tie_size)
+    gap = np.empty_like(position)
+    gap[REACH:-REACH] = position[2 * REACH :] - position[: -2 * REACH]
+
+    # Windows that begin or end with the rows of a value are shorter.
+    start = np.cumsum(counts) - counts
+    end = start + counts - 1
+    nth = np.arange(REACH)[:, None]
+    row = np.concatenate([np.minimum(start + nth, end), np.maximum(end - nth, start)])
+    low, high = np.maximum(row - REACH, start), np.minimum(row + REACH, end)
+    gap[row] = position[high] - position[low]
+
+    digamma_of = _digamma_of_integers(n)
+    log_gap = _digamma(gap, digamma_of)
+    log_ratio = digamma(2 * REACH) - log_gap
+    log_ratio[row] = digamma_of[high - low] - log_gap[row]
+    log_ratio[row[high == low]] = 0.0  # a value of one row has no neighbour, and is not counted
+    totals = np.add.reduceat(log_ratio, start)
     most = digamma(n + 1) - digamma(counts[seen] + 1)
     scale = float(counts[seen] @ most)
     if scale <= 0:
         return 0.0
-    found = float(counts[seen] @ most + totals[seen[counts > 0]].sum())
+    found = float(counts[seen] @ most + totals[seen].sum())
     return entropy(counts) * found / scale
+
+
+def _digamma(gap: NDArray[Any], digamma_of: NDArray[np.float64]) -> NDArray[np.float64]:
+    whole = gap.astype(np.int64, copy=False)
+    result = digamma_of[whole]
+    if whole is gap:
+        return result
+    between = np.flatnonzero(gap != whole)
+    result[between] = digamma(gap[between])
+    return result
 
 
 @lru_cache(maxsize=4)
@@ -156,14 +184,18 @@ def _digamma_of_integers(n: int) -> NDArray[np.float64]:
 
 def _expected_positions(
     by_value: NDArray[np.int64],
-    value: NDArray[np.int64],
+    labels: NDArray[np.integer],
     tie_start: NDArray[np.integer],
-    tie_size: NDArray[np.integer],
+    tie_size: NDArray[np.uint8],
 ) -> NDArray[np.float64]:
     """Place each row where it stands on average when ties are broken at random."""
-    start, size = tie_start[by_value], tie_size[by_value]
+    position = by_value.astype(np.float64)
+    tied = np.flatnonzero(tie_size[by_value] > 1)
+    rows = by_value[tied]
+    start, size, value = tie_start[rows], tie_size[rows], labels[rows]
     new_cell = np.r_[True, (value[1:] != value[:-1]) | (start[1:] != start[:-1])]
     first = np.flatnonzero(new_cell)
-    n_in_cell = np.diff(np.r_[first, len(value)])
-    nth = np.arange(len(value)) - np.repeat(first, n_in_cell)
-    return np.asarray(start + (nth + 1) * (size + 1) / (np.repeat(n_in_cell, n_in_cell) + 1) - 1)
+    n_in_cell = np.diff(np.r_[first, len(rows)])
+    nth = np.arange(len(rows)) - np.repeat(first, n_in_cell)
+    position[tied] = start + (nth + 1) * (size + 1) / (np.repeat(n_in_cell, n_in_cell) + 1) - 1
+    return position
