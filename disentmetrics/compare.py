@@ -9,14 +9,15 @@ from io import StringIO
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from scipy import stats
+from scipy.special import stdtr
 
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.result import Interval, Score, ScoreCard
 from disentmetrics.signature import Signature
 from disentmetrics.uncertainty import N_SEEDS, standard_error, t_interval
 
-_MAY_DIFFER = {"encoder", "code", "mask", "prune"}
+_MAY_DIFFER = {"encoder", "code", "mask", "prune", "data"}
+"""Not in what makes a score comparable; that the rows are the same is told by the row key."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ def _difference(first: Score, second: Score) -> Difference:
     interval = t_interval(difference, error, degrees, (-math.inf, math.inf), str(method))
     # Without any error, equal values are equal for certain and different ones differ for certain.
     distance = abs(difference) / error if error > 0 else math.inf if difference else 0.0
-    p_value = float(2 * stats.t.sf(distance, degrees))
+    p_value = float(2 * stdtr(degrees, -distance))
     return Difference(first.name, first.value, second.value, difference, interval, p_value, None)
 
 

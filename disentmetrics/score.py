@@ -31,7 +31,9 @@ from disentmetrics.uncertainty import (
 PRESETS: dict[str, tuple[str, ...]] = {"default": ("mig", "factorvae", "higgins")}
 """Named choices of metrics; ``all`` is every metric under every protocol."""
 N_PERMUTATIONS = 99
-N_PERMUTATIONS_RANDOMISED = 19
+N_FEW_PERMUTATIONS = 19
+MANY_ROWS = 100_000
+"""Above this the null hardly varies, and few permutations show it."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ def score(
         How rows are resampled for the 95 % interval. A randomised metric always uses halves: a
         jackknife would multiply the noise of its own draws by the square root of 19.
     null : bool
-        Whether to permute rows (99 times; 19 for randomised metrics) for ``null``,
-        ``adjusted`` and ``p_value``.
+        Whether to permute rows for ``null``, ``adjusted`` and ``p_value``: 99 times, or 19 for
+        randomised metrics and for more than 100,000 rows.
     n_jobs : int
         Threads; -1 for one a processor.
     progress : bool
@@ -125,10 +127,11 @@ def score(
             for rows in subsets
         ]
     if null:
-        n_all = N_PERMUTATIONS_RANDOMISED if random else 0
+        n_all = N_FEW_PERMUTATIONS if random else 0
+        n_steady = N_FEW_PERMUTATIONS if len(scored) > MANY_ROWS else N_PERMUTATIONS
         jobs += [
             ("null", lambda b=b: scored.shuffled(generator((seed, b), "null")), defined if b < n_all else steady, seed)  # type: ignore[misc] # idem
-            for b in range(N_PERMUTATIONS if steady else n_all)
+            for b in range(n_steady if steady else n_all)
         ]
     jobs = [job for job in jobs if job[2]]
     with _one_thread_a_product():

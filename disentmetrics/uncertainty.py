@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 from disentmetrics.representation import Representation
 from disentmetrics.result import Interval
@@ -63,7 +63,7 @@ def standard_error(replicates: Sequence[float] | NDArray[np.float64], method: In
 
 def t_interval(value: float, error: float, degrees: int, bounds: tuple[float, float], method: str) -> Interval:
     """Return value -+ t * error, cut off at the bounds."""
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, degrees)) * error
+    reach = float(stdtrit(degrees, (1 + LEVEL) / 2)) * error
     low, high = bounds
     return Interval(min(max(value - reach, low), value), max(min(value + reach, high), value), LEVEL, method)
 

@@ -131,7 +131,7 @@ def fit_ica(images: NDArray[np.floating], n_codes: int, seed: int) -> LinearEnco
             f"the {len(images)} images span {rank} dimensions, too few for {n_codes} independent components; "
             f"give n_codes={max(rank, 1)} or more images by n_fit="
         )
-    ica = FastICA(n_codes, whiten="unit-variance", random_state=seed, max_iter=500, tol=1e-3)
+    ica = FastICA(n_codes, whiten="unit-variance", random_state=seed, max_iter=2_000, tol=1e-3)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         ica.fit(projected / spread)

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
 
 from disentmetrics.estimators.activity import constant
 
@@ -40,6 +39,8 @@ def standardised_ranks(codes: NDArray[np.floating]) -> NDArray[np.float64]:
     (n_samples, n_codes) float
         0 in the columns of constant codes.
     """
+    from scipy.stats import rankdata  # slow to import
+
     ranks = standardise(rankdata(codes, axis=0))
     ranks[:, constant(codes)] = 0.0
     return ranks

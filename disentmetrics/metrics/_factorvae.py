@@ -12,7 +12,8 @@ from disentmetrics.representation import Representation
 from disentmetrics.sampling import RowGroups, drawable_factors, halves
 
 Pruning = Literal["kl", "sd"]
-_CHUNK = 1 << 22  # code values gathered at once: 32 MB
+_CHUNK = 1 << 22  # code values drawn at once: 32 MB; another number would draw other rows
+_IN_CACHE = 1 << 18  # code values gathered at once, which the processor's cache holds
 
 
 @metric(
@@ -163,10 +164,14 @@ class _Spread:
             self.everywhere[code] = _gini(self.codes[None, :, code])[0]
 
     def relative(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        batch = self.codes[rows]
-        batch -= batch.mean(axis=1, keepdims=True)
-        np.multiply(batch, batch, out=batch)
-        variance = batch.sum(axis=1) / (rows.shape[1] - 1)
+        variance = np.empty((len(rows), self.codes.shape[1]), dtype=self.codes.dtype)
+        step = max(1, _IN_CACHE // (rows.shape[1] * self.codes.shape[1]))
+        for start in range(0, len(rows), step):
+            batch = self.codes[rows[start : start + step]]
+            batch -= batch.mean(axis=1, keepdims=True)
+            np.multiply(batch, batch, out=batch)
+            variance[start : start + step] = batch.sum(axis=1)
+        variance /= rows.shape[1] - 1
         for code in self.categorical:
             variance[:, code] = _gini(self.codes[rows, code])
         return np.asarray(variance / self.everywhere)

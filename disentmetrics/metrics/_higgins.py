@@ -5,8 +5,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant
@@ -15,7 +13,8 @@ from disentmetrics.representation import Representation
 from disentmetrics.sampling import RowGroups, drawable_factors, halves
 
 Classifier = Literal["converged", "adagrad", "scikit-learn"]
-_CHUNK = 1 << 22  # code values gathered at once: 32 MB
+_CHUNK = 1 << 22  # code values drawn at once: 32 MB; another number would draw other pairs
+_IN_CACHE = 1 << 18  # code values gathered at once, which the processor's cache holds
 
 
 @metric(
@@ -147,17 +146,29 @@ def _draw(
         mine = np.flatnonzero(labels == index)
         for start in range(0, len(mine), step):
             part = mine[start : start + step]
-            first, second = group.draw_pairs(len(part) * n_pairs, rng)
-            difference = codes[first]
-            difference -= codes[second]
-            np.abs(difference, out=difference)
-            points[part] = difference.reshape(len(part), n_pairs, -1).mean(axis=1)
+            points[part] = _mean_difference(codes, *group.draw_pairs(len(part) * n_pairs, rng), n_pairs)
     return points, labels
+
+
+def _mean_difference(
+    codes: NDArray[np.floating], first: NDArray[np.int64], second: NDArray[np.int64], n_pairs: int
+) -> NDArray[np.floating]:
+    mean = np.empty((len(first) // n_pairs, codes.shape[1]), dtype=codes.dtype)
+    step = max(1, _IN_CACHE // (n_pairs * codes.shape[1]))
+    for start in range(0, len(mean), step):
+        pairs = slice(start * n_pairs, (start + step) * n_pairs)
+        difference = codes[first[pairs]]
+        difference -= codes[second[pairs]]
+        np.abs(difference, out=difference)
+        mean[start : start + step] = difference.reshape(-1, n_pairs, codes.shape[1]).mean(axis=1)
+    return mean
 
 
 def _fit_converged(
     points: NDArray[np.floating], labels: NDArray[np.int64], new: NDArray[np.floating], _: int
 ) -> NDArray[np.int64]:
+    from sklearn.linear_model import LogisticRegression  # slow to import
+
     low, centre, high = np.quantile(points, [0.16, 0.5, 0.84], axis=0)
     scale = np.where(high > low, (high - low) / 2, points.std(axis=0))
     seen = scale > 0
@@ -169,6 +180,9 @@ def _fit_converged(
 def _fit_scikit_learn(
     points: NDArray[np.floating], labels: NDArray[np.int64], new: NDArray[np.floating], _: int
 ) -> NDArray[np.int64]:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # 100 iterations are part of the protocol
         return np.asarray(LogisticRegression().fit(points, labels).predict(new))
