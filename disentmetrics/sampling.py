@@ -75,9 +75,9 @@ def rows_by_value(
 ) -> RowGroups:
     """Group rows by the value of the factor at ``position``; missing labels are left out."""
     labels = representation.labels(position)
-    labels = labels if rows is None else labels[rows]
     n_values = int(labels.max()) + 1
     narrow = (labels + 1).astype(np.uint8 if n_values < 255 else np.uint16 if n_values < 65535 else np.int64)
+    narrow = narrow if rows is None else narrow[rows]
     order = np.argsort(narrow, kind="stable")
     count = np.bincount(narrow, minlength=n_values + 1)
     start = np.cumsum(count) - count

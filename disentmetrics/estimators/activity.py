@@ -25,6 +25,14 @@ def mean_kl(mean: NDArray[np.floating], log_variance: NDArray[np.floating]) -> N
 
 def constant(codes: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Return which codes vary by no more than rounding, whatever their scale, as (n_codes,)."""
-    low, high = codes.min(axis=0), codes.max(axis=0)
+    # Numpy is slow over short rows, so many are laid side by side.
+    n_rows, n_codes = codes.shape
+    width = max(1, min(n_rows, 1024 // max(1, n_codes)))
+    whole = n_rows // width * width
+    wide, rest = codes[:whole].reshape(n_rows // width, width * n_codes), codes[whole:]
+    low, high = (
+        extreme.reduce(np.concatenate([extreme.reduce(wide).reshape(width, n_codes), rest]))
+        for extreme in (np.minimum, np.maximum)
+    )
     rounding = 8 * np.finfo(codes.dtype).eps * np.maximum(np.abs(low), np.abs(high))
     return np.asarray(high - low <= rounding)
