@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import h5py
+import narwhals as nw
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -343,7 +344,9 @@ class Representation:
 
 
 def _row_key(representation: Representation) -> str:
-    about = (representation.provenance.data, representation.space.names, len(representation))
+    # The rows of a table are told by their labels alone: two encoders' files of the same rows are paired.
+    origin = representation.provenance
+    about = (None if origin.rows == "table" else origin.data, representation.space.names, len(representation))
     digest = hashlib.sha256(repr(about).encode())
     for array in (representation.factors, representation.groups, representation.weights):
         if array is not None:
@@ -467,8 +470,9 @@ def _infer(
 
 
 def _columns_of(factors: Any, names: Sequence[str] | None) -> dict[str, Any]:
-    if hasattr(factors, "columns") and not isinstance(factors, np.ndarray):
-        return {str(name): factors[name] for name in factors.columns}
+    frame = nw.from_native(factors, eager_only=True, pass_through=True)
+    if isinstance(frame, nw.DataFrame):
+        return {name: frame[name].to_native() for name in frame.columns}
     if isinstance(factors, Mapping):
         return {str(name): values for name, values in factors.items()}
     array = np.asarray(factors)
