@@ -7,11 +7,12 @@ measured on as many images as the number printed and not extrapolated into secon
 
 import os
 import tempfile
-import time
+from collections import deque
 from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
+from timing import clock, measure
 
 from disentmetrics.datasets.dsprites import POSITIONS, DSprites, outlines
 from disentmetrics.datasets.packed import open_packed
@@ -36,14 +37,7 @@ def draw_one(indices: NDArray[np.int64]) -> NDArray[np.uint8]:
 
 
 def images_per_second(n_images: int, work: Callable[[], Iterable[object]]) -> float:
-    """Return the best of three, since other programs can only slow it down."""
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        for _ in work():
-            pass
-        seconds.append(time.perf_counter() - start)
-    return n_images / min(seconds)
+    return n_images / measure(lambda: deque(work(), maxlen=0)).seconds
 
 
 def report(what: str, ours: float, baseline: float) -> None:
@@ -65,13 +59,9 @@ def main() -> None:
     drawn = images_per_second(len(many), lambda: (DSprites().observations(batch) for batch in batches))
     report(f"the same in batches of {BATCH}", drawn, one_by_one)
 
-    start = time.perf_counter()
-    data.prepare()
-    seconds = time.perf_counter() - start
+    seconds, _, _ = clock(data.prepare)
     report("whole grid into the cache", len(data) / seconds, one_by_one)
-    start = time.perf_counter()
-    bits = open_packed(data._path, len(data), 512)  # noqa: SLF001 - the baseline reads the same file
-    opening = time.perf_counter() - start
+    opening, _, bits = clock(lambda: open_packed(data._path, len(data), 512))  # noqa: SLF001 - the baseline reads it
     assert bits is not None
 
     def unpack_one(row: int) -> NDArray[np.uint8]:

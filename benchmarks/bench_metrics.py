@@ -1,0 +1,398 @@
+"""What the metrics cost, beside the straightforward way: ``python benchmarks/bench_metrics.py``.
+
+The references stand in ``references.py`` and are measured in the same run. Where one would take too
+long, a part of it is run and multiplied, and the notes below the table say which part. Every job
+starts from arrays, in a process of its own.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import combinations, permutations
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import references
+from numpy.typing import NDArray
+from references import CHEN_SAMPLES, IMAGES, N_ROWS, N_TEST, N_TRAIN
+from rich.console import Console
+from rich.table import Table
+from timing import Cost, measure
+
+from disentmetrics.cache import atomic_path
+from disentmetrics.datasets.dsprites import SPACE, DSprites
+from disentmetrics.encoder import Posterior
+from disentmetrics.factors import Factor, FactorSpace
+from disentmetrics.metrics import find_metric
+from disentmetrics.representation import Representation
+from disentmetrics.score import score
+from disentmetrics.udr import Variant, udr
+
+N_CODES = 10
+COLLAPSED = 9  # the code that says nothing
+GIGABYTE = 1e9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How large the jobs are; the targets are meant for the full sizes."""
+
+    name: str
+    grid: tuple[int, ...]
+    n_models: int
+    n_model_rows: int
+    n_score_rows: int
+    scored: str | tuple[str, ...]  # by score() with intervals and null
+    n_samples: int  # of CHEN_SAMPLES, that are drawn from each mixture
+    n_pairs: int  # of models, that are compared one by one
+    n_batches: int  # of 256 images, that the network encodes
+    repeats: int
+
+
+FULL = Sizes(
+    name="full",
+    grid=SPACE.sizes,
+    n_models=50,
+    n_model_rows=10_000,
+    n_score_rows=20_000,
+    scored="default",
+    n_samples=20,
+    n_pairs=40,
+    n_batches=20,
+    repeats=5,
+)
+QUICK = Sizes(
+    name="quick",
+    grid=(3, 6, 10, 16, 16),
+    n_models=10,
+    n_model_rows=2_000,
+    n_score_rows=1_000,
+    scored=("mig",),
+    n_samples=20,
+    n_pairs=10,
+    n_batches=2,
+    repeats=1,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """The straightforward way: what it is, what it takes, and which part of it was run."""
+
+    what: str
+    seconds: float
+    part: str = ""
+
+    @property
+    def note(self) -> str:
+        return f"{self.what}; extrapolated: {self.part}" if self.part else self.what
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One job of the table."""
+
+    job: str
+    ours: Cost
+    reference: Reference | None = None
+    most_seconds: float = inf
+    most_bytes: float = inf
+    counts_input: bool = False  # whether the memory is that of the whole process
+
+    @property
+    def ratio(self) -> float | None:
+        return self.reference.seconds / self.ours.seconds if self.reference else None
+
+    @property
+    def n_bytes(self) -> int:
+        return self.ours.total_bytes if self.counts_input else self.ours.extra_bytes
+
+    @property
+    def target(self) -> str:
+        limits = [f"{self.most_seconds:g} s"] * (self.most_seconds < inf)
+        limits += [f"{self.most_bytes / GIGABYTE:g} GB"] * (self.most_bytes < inf)
+        return ", ".join(limits)
+
+    @property
+    def met(self) -> bool | None:
+        if not self.target:
+            return None
+        return self.ours.seconds <= self.most_seconds and self.n_bytes <= self.most_bytes
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """What an encoder and a data set leave behind: the input of every job."""
+
+    codes: NDArray[np.float32]
+    log_variance: NDArray[np.float32]
+    factors: NDArray[np.int64]
+    space: FactorSpace
+
+    def representation(self) -> Representation:
+        return Representation(self.codes, self.factors, space=self.space, log_variance=self.log_variance)
+
+
+def synthetic(factors: NDArray[np.int64], sizes: tuple[int, ...], rng: np.random.Generator) -> Arrays:
+    """Make five codes that follow a factor each, three that mix two, one that hardly follows one, and one collapsed."""
+    space = FactorSpace([Factor(factor.name, size, factor.kind) for factor, size in zip(SPACE, sizes, strict=True)])
+    mixing = np.zeros((len(sizes), N_CODES))
+    mixing[range(5), range(5)] = 1.0
+    mixing[[0, 1, 2, 2, 3, 4], [5, 6, 7, 5, 6, 7]] = 0.7
+    mixing[3, 8] = 0.3
+    noise = np.array([0.1] * 5 + [0.3] * 3 + [1.0, 0.02])
+    middle, spread = (np.array(sizes) - 1) / 2, np.sqrt((np.square(sizes) - 1) / 12)
+    codes = np.empty((len(factors), N_CODES), np.float32)  # as encoders return them
+    log_variance = np.zeros_like(codes)
+    for start in range(0, len(factors), 2**16):
+        part = slice(start, start + 2**16)
+        signal = (factors[part] - middle) / spread @ mixing
+        codes[part] = signal + noise * rng.standard_normal(signal.shape)
+        log_variance[part] = -4 + 0.3 * signal + 0.3 * rng.standard_normal(signal.shape)
+    log_variance[:, COLLAPSED] = 0.0
+    return Arrays(codes, log_variance, factors, space)
+
+
+def full_grid(sizes: tuple[int, ...], rng: np.random.Generator) -> Arrays:
+    return synthetic(np.indices(sizes).reshape(len(sizes), -1).T.copy(), sizes, rng)
+
+
+def random_rows(n: int, rng: np.random.Generator) -> Arrays:
+    return synthetic(SPACE.sample(n, rng), SPACE.sizes, rng)
+
+
+def alike_models(sizes: Sizes, rng: np.random.Generator) -> list[Posterior]:
+    """Make models that find the same codes, in another order, with other signs and noise."""
+    arrays = random_rows(sizes.n_model_rows, rng)
+    models = []
+    for _ in range(sizes.n_models):
+        order = rng.permutation(N_CODES)
+        codes = arrays.codes[:, order] * rng.choice([-1, 1], N_CODES)
+        codes += 0.3 * codes.std(axis=0) * rng.standard_normal(codes.shape)
+        models.append(Posterior(codes.astype(np.float32), arrays.log_variance[:, order]))
+    return models
+
+
+def cost_of(name: str, arrays: Arrays, sizes: Sizes) -> Cost:
+    metric, protocol = find_metric(name)
+    return measure(lambda: metric.score(arrays.representation(), protocol).value, repeats=sizes.repeats)
+
+
+def exact_mig(arrays: Arrays, sizes: Sizes, rng: np.random.Generator) -> Iterator[Line]:
+    mixtures = references.mixtures(arrays.codes, arrays.log_variance, arrays.factors)
+    sampling = measure(references.sampled_entropies, mixtures, sizes.n_samples, rng, repeats=1)
+    times = CHEN_SAMPLES / sizes.n_samples
+    yield Line(
+        job="mig@chen2018, exact",
+        ours=cost_of("mig@chen2018", arrays, sizes),
+        reference=Reference(
+            what=f"estimator of Chen et al., {CHEN_SAMPLES:,} samples of each mixture against all its components",
+            seconds=sampling.seconds * times,
+            part=f"{sizes.n_samples} samples took {sampling.seconds:.2f} s, times {times:g}",
+        ),
+        most_seconds=5.0,
+        most_bytes=2 * GIGABYTE,
+    )
+
+
+def binned_mig(arrays: Arrays, sizes: Sizes) -> Iterator[Line]:
+    pairs = measure(references.binned_mig, arrays.codes, arrays.factors, repeats=1)
+    what = "20 bins by np.digitize, sklearn.metrics.mutual_info_score of one pair after the other"
+    reference = Reference(what=what, seconds=pairs.seconds)
+    for name in ("mig", "mig@locatello2019"):
+        yield Line(job=name, ours=(cost := cost_of(name, arrays, sizes)), reference=reference)
+    assert np.isclose(cost.value, pairs.value, atol=1e-9), "locatello2019 must be what the reference finds"
+
+
+def fixed_factor(arrays: Arrays, sizes: Sizes, rng: np.random.Generator) -> Iterator[Line]:
+    for name, loop in (("higgins", references.higgins_by_drawing), ("factorvae", references.factorvae_by_drawing)):
+        drawing = measure(loop, arrays.codes, sizes.grid, rng, repeats=min(3, sizes.repeats))
+        reference = Reference(
+            what=f"{name} of disentanglement_lib, {N_TRAIN:,} + {N_TEST:,} points drawn one by one; {IMAGES[name]:,} "
+            f"images, their codes looked up in a table, {N_ROWS} at a time",
+            seconds=drawing.seconds,
+        )
+        yield Line(job=name, ours=cost_of(name, arrays, sizes), reference=reference, most_seconds=0.7)
+        same = f"{name}@locatello2019"
+        yield Line(job=f"{same}, as many points", ours=cost_of(same, arrays, sizes), reference=reference)
+
+
+def ranking(variant: Variant, sizes: Sizes, rng: np.random.Generator) -> Iterator[Line]:
+    models = alike_models(sizes, rng)
+    cost = measure(lambda: udr(models, variant=variant), repeats=min(3, sizes.repeats))
+    informative = [model.mean[:, kept] for model, kept in zip(models, cost.value.informative, strict=True)]
+    if variant == "spearman":
+        what, compare, precision = "scipy.stats.spearmanr", references.udr_by_spearman, 1e-9
+        pairs = list(combinations(range(sizes.n_models), 2))  # disentanglement_lib takes each in both orders
+    else:
+        what, compare, precision = "sklearn.linear_model.Lasso", references.udr_by_lasso, 1e-3
+        pairs = list(permutations(range(sizes.n_models), 2))
+    some = [pairs[i] for i in rng.choice(len(pairs), sizes.n_pairs, replace=False)]
+    compared = measure(lambda: [compare(informative[i], informative[j]) for i, j in some], repeats=1)
+    same = np.allclose(compared.value, [cost.value.pairwise[pair] for pair in some], atol=precision)
+    assert same, f"udr must be what {what} finds"
+    times = len(pairs) / len(some)
+    yield Line(
+        job=f"udr, {variant}, {sizes.n_models} models, all pairs",
+        ours=cost,
+        reference=Reference(
+            what=f"{what} of one pair of models after the other, {len(pairs):,} pairs",
+            seconds=compared.seconds * times,
+            part=f"{len(some)} pairs took {compared.seconds:.2f} s, times {times:.4g}",
+        ),
+        most_seconds=5.0 if variant == "spearman" else inf,
+    )
+
+
+def whole_suite(sizes: Sizes, rng: np.random.Generator) -> Iterator[Line]:
+    arrays = random_rows(sizes.n_score_rows, rng)
+    cost = measure(lambda: len(score(arrays.representation(), sizes.scored)), repeats=1)
+    metrics = sizes.scored if isinstance(sizes.scored, str) else ", ".join(sizes.scored)
+    yield Line(job=f"score({metrics}), intervals, null, {sizes.n_score_rows:,} rows", ours=cost)
+
+
+def large_table(rng: np.random.Generator) -> Iterator[Line]:
+    arrays = random_rows(5_000_000, rng)
+    cost = measure(lambda: len(score(arrays.representation(), interval=None, null=False)), repeats=1)
+    job = "score(default), values, 5,000,000 rows, table incl."
+    yield Line(job=job, ours=cost, most_bytes=8 * GIGABYTE, counts_input=True)
+
+
+def jobs(sizes: Sizes, *, large: bool) -> Iterator[Callable[[], Iterator[Line]]]:
+    rng = np.random.default_rng(0)
+    arrays = full_grid(sizes.grid, rng)
+    yield lambda: exact_mig(arrays, sizes, rng)
+    yield lambda: binned_mig(arrays, sizes)
+    yield lambda: fixed_factor(arrays, sizes, rng)
+    yield lambda: ranking("spearman", sizes, rng)
+    yield lambda: ranking("lasso", sizes, rng)
+    yield lambda: whole_suite(sizes, rng)
+    if large:
+        yield lambda: large_table(rng)
+
+
+def images_per_second(sizes: Sizes, rng: np.random.Generator) -> float | None:
+    """Return how fast an encoder like that of Burgess et al. runs here, None without torch."""
+    if importlib.util.find_spec("torch") is None:
+        return None
+    images = DSprites().observations(SPACE.sample(256, rng))
+
+    def encode() -> None:
+        import torch  # in the measured process: no later one is forked from a process that holds its threads
+
+        convolutions: list[Any] = []
+        for channels in (1, 32, 32, 32):
+            convolutions += [torch.nn.Conv2d(channels, 32, 4, 2, 1), torch.nn.ReLU()]
+        linear = torch.nn.Linear
+        head = [linear(512, 256), torch.nn.ReLU(), linear(256, 256), torch.nn.ReLU(), linear(256, 2 * N_CODES)]
+        network = torch.nn.Sequential(*convolutions, torch.nn.Flatten(), *head)
+        batch = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+        with torch.no_grad():
+            for _ in range(sizes.n_batches):
+                network(batch)
+
+    return sizes.n_batches * 256 / measure(encode).seconds  # the median: only the first run imports torch
+
+
+def encoding_note(rate: float | None) -> str:
+    if rate is None:
+        return "What encoding anew would cost was not measured, as torch is not installed."
+    anew = "; ".join(f"{name} {n:,} images, {n / rate:,.0f} s" for name, n in IMAGES.items())
+    return (
+        f"With a network in place of the table: an encoder of the size of Burgess et al. runs at {rate:,.0f} images/s "
+        f"here (torch, batches of 256). By that rate, extrapolated: encoding anew for {anew}; encoding the full grid "
+        f"once for all metrics, {SPACE.n_combinations:,} images, {SPACE.n_combinations / rate:,.0f} s."
+    )
+
+
+def as_table(lines: list[Line], notes: list[str]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("job")
+    for heading in ("ours, s", "CPU, s", "memory, GB", "reference, s", "ratio", "target"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("met?")
+    for line in lines:
+        reference = ratio = ""
+        if line.reference:
+            about = "extrapolated " if line.reference.part else ""
+            reference = f"{about}{line.reference.seconds:,.1f} [{1 + notes.index(line.reference.note)}]"
+            ratio = f"{line.ratio:,.0f} x"
+        table.add_row(
+            line.job,
+            f"{line.ours.seconds:.2f}",
+            f"{line.ours.cpu_seconds:.2f}",
+            f"{line.n_bytes / GIGABYTE:.2f}",
+            reference,
+            ratio,
+            line.target,
+            {None: "", True: "yes", False: "no"}[line.met],
+        )
+    return table
+
+
+def as_json(lines: list[Line], about: dict[str, Any]) -> str:
+    found = [
+        {
+            "job": line.job,
+            "seconds": line.ours.seconds,
+            "cpu_seconds": line.ours.cpu_seconds,
+            "bytes": line.n_bytes,
+            "reference": vars(line.reference) if line.reference else None,
+            "ratio": line.ratio,
+            "target": line.target or None,
+            "met": line.met,
+        }
+        for line in lines
+    ]
+    return json.dumps({**about, "jobs": found}, indent=2)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure the metrics beside the straightforward way.")
+    parser.add_argument("--quick", action="store_true", help="small sizes, for which the targets are not meant")
+    parser.add_argument("--large", action="store_true", help="also a table of 5,000,000 rows")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to a file as well")
+    asked = parser.parse_args()
+    sizes = QUICK if asked.quick else FULL
+    about = {
+        "sizes": sizes.name,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+        "processors": os.cpu_count(),
+        "load": os.getloadavg()[0],
+    }
+
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, markup=False)
+    lines: list[Line] = []
+    with console.status("measuring") as status:
+        for job in jobs(sizes, large=asked.large):
+            for line in job():
+                lines.append(line)
+                status.update(f"measured {line.job}")
+        rate = images_per_second(sizes, np.random.default_rng(0))
+    notes = list(dict.fromkeys(line.reference.note for line in lines if line.reference))
+    grid = f"{' x '.join(map(str, sizes.grid))} = {np.prod(sizes.grid):,} rows"
+    console.print(f"{sizes.name} sizes: full grid {grid}, {N_CODES} codes with posterior variances, 32 bits")
+    console.print("{processors} processors, load {load:.1f} at the start, numpy {numpy}".format_map(about))
+    if sizes is not FULL:
+        console.print("the targets are meant for the full sizes")
+    console.print(as_table(lines, notes))
+    for number, note in enumerate(notes, start=1):
+        console.print(f"[{number}] {note}")
+    console.print(encoding_note(rate))
+    console.print(f"targets missed: {'; '.join(line.job for line in lines if line.met is False) or 'none'}")
+    if asked.json:
+        with atomic_path(asked.json) as path:
+            path.write_text(as_json(lines, {**about, "images_per_second": rate}), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
