@@ -5,10 +5,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from io import StringIO
+from typing import Literal
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from scipy.special import stdtr
 
 from disentmetrics.errors import InvalidInputError
@@ -58,10 +60,11 @@ class Comparison:
         """Return the differences as a rich table, for terminals."""
         table = Table(pad_edge=False, box=None, header_style="bold")
         headings = ("metric", *self.names, "difference", "95 % interval", "p", "p (Holm)")
-        for heading in headings:
-            table.add_column(heading, justify="left" if heading == "metric" else "right")
+        for position, heading in enumerate(headings):
+            justify: Literal["left", "right"] = "right" if position else "left"
+            table.add_column(Text(heading), justify=justify, no_wrap=heading not in self.names, overflow="fold")
         for d in self.differences:
-            interval = f"[{d.interval.low:+.3f}, {d.interval.high:+.3f}]" if d.interval else "—"
+            interval = Text(f"[{d.interval.low:+.3f}, {d.interval.high:+.3f}]" if d.interval else "—")
             p_values = ["—" if p is None else f"{p:.3f}" for p in (d.p_value, d.p_holm)]
             table.add_row(d.metric, f"{d.first:.3f}", f"{d.second:.3f}", f"{d.difference:+.3f}", interval, *p_values)
         return table

@@ -8,11 +8,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 T = TypeVar("T")
 
+err = Console(stderr=True)
+"""Standard error: what is printed here while a bar is shown goes above the bar."""
+
 
 def progress_bar(*, shown: bool) -> Progress:
     """Return a bar that says what runs, how far it is and how long it will take."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown)
+    return Progress(*columns, console=err, transient=True, disable=not shown)
 
 
 def tracked(items: Iterable[T], total: int, description: str, *, shown: bool) -> Iterator[T]:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from html import escape
 from io import StringIO
@@ -11,14 +11,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from disentmetrics.cache import atomic_path
 from disentmetrics.errors import CorruptFileError, InvalidInputError
 from disentmetrics.suggest import did_you_mean
 
 _FORMAT = "disentmetrics-scorecard-1"
+_HEADINGS = ("metric", "value", "95 % interval", "null", "adjusted", "p")
+_TERMINAL = 80  # columns that every terminal has
 
 
 @dataclass(frozen=True)
@@ -144,31 +148,51 @@ class ScoreCard(Mapping[str, Score]):
     def __str__(self) -> str:
         buffer = StringIO()
         console = Console(file=buffer, width=110, highlight=False)
-        console.print(self.table())
-        for line in (*self.notes, *(f"{s.name}: {note}" for s in self.scores.values() for note in s.notes)):
+        for table in self.tables():
+            console.print(table)
+            console.print()
+        for line in self.remarks():
             console.print(f"• {line}", markup=False)
-        return buffer.getvalue().rstrip("\n")
+        return "\n".join(line.rstrip() for line in buffer.getvalue().rstrip().splitlines())
 
-    def table(self) -> Table:
-        """Return the scores as a rich table, for terminals."""
-        table = Table(title=None, pad_edge=False, box=None, header_style="bold")
-        for heading in ("metric", "value", "95 % interval", "null", "adjusted", "p", "per factor"):
-            table.add_column(heading, justify="left" if heading in {"metric", "per factor"} else "right")
-        for row in self.rows():
-            table.add_row(*row)
-        return table
+    def tables(self) -> list[Table]:
+        """Return the scores, and the scores of single factors where there are any, for terminals."""
+        tables = [_table(_HEADINGS, [_row(score) for score in self.scores.values()])]
+        by_factor = self._by_factor()
+        turned = list(zip(*by_factor, strict=True))
+        if turned:
+            lying = _width(by_factor) <= _TERMINAL or _width(by_factor) <= _width(turned)
+            head, *body = by_factor if lying else turned
+            tables.append(_table(head, body))
+        return tables
 
-    def rows(self) -> list[tuple[str, ...]]:
-        """Return one row of text a score: name, value, interval, null, adjusted, p, per factor."""
-        return [_row(score) for score in self.scores.values()]
+    def remarks(self) -> list[str]:
+        """Return what a reader must know, of the representation first and then of each score."""
+        of_scores = [
+            f"{score.name}: {line}"
+            for score in self.scores.values()
+            for line in ([f"undefined: {score.undefined}"] if score.undefined else score.notes)
+        ]
+        return [*self.notes, *of_scores]
+
+    def _by_factor(self) -> list[tuple[str, ...]]:
+        scores = [score for score in self.scores.values() if score.per_factor]
+        names = list(dict.fromkeys(name for score in scores for name in score.per_factor))
+        rows = [(s.name, *(_number(s.per_factor.get(name), 2) for name in names)) for s in scores]
+        return [("by factor", *names), *rows] if rows else []
 
     def _repr_html_(self) -> str:
-        head = "".join(
-            f"<th>{h}</th>" for h in ("metric", "value", "95 % interval", "null", "adjusted", "p", "per factor")
-        )
-        body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows())
-        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table><ul>{notes}</ul>"
+        def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+            rows = ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in body]
+            heads = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+            inner = "".join(f"<tr>{row}</tr>" for row in rows)
+            return f"<table><thead><tr>{heads}</tr></thead><tbody>{inner}</tbody></table>"
+
+        tables = table(_HEADINGS, [_row(score) for score in self.scores.values()])
+        by_factor = self._by_factor()
+        if by_factor:
+            tables += table(by_factor[0], by_factor[1:])
+        return f"{tables}<ul>{''.join(f'<li>{escape(line)}</li>' for line in self.remarks())}</ul>"
 
     def to_json(self, path: Path | str | None = None) -> str:
         """Return the card as JSON, and write it to ``path`` (whole or not at all) if given."""
@@ -263,20 +287,25 @@ def _to_plain(value: Any) -> Any:
     return value
 
 
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for position, heading in enumerate(headings):
+        table.add_column(Text(heading), justify="right" if position else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def _width(rows: Sequence[Sequence[str]]) -> int:
+    return sum(2 + max(map(cell_len, column)) for column in zip(*rows, strict=True))
+
+
 def _row(score: Score) -> tuple[str, ...]:
     if score.undefined:
-        return (score.name, "—", "", "", "", "", f"undefined: {score.undefined}")
+        return (score.name, "undefined", "—", "—", "—", "—")
     interval = f"[{score.interval.low:.3f}, {score.interval.high:.3f}]" if score.interval else "—"
-    per_factor = "  ".join(f"{name} {_number(value, 2)}" for name, value in score.per_factor.items())
-    return (
-        score.name,
-        f"{score.value:.3f}",
-        interval,
-        _number(score.null, 3),
-        _number(score.adjusted, 3),
-        _number(score.p_value, 3),
-        per_factor,
-    )
+    numbers = (score.null, score.adjusted, score.p_value)
+    return (score.name, f"{score.value:.3f}", interval, *(_number(number, 3) for number in numbers))
 
 
 def _number(value: float | None, digits: int) -> str:
