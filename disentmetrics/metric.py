@@ -3,11 +3,13 @@
 import math
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import threadpool_limits
 
 from disentmetrics._version import __version__
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError
@@ -159,7 +161,8 @@ class Metric:
         """Score a representation; undefined, with the reason, where the metric has no value."""
         name = self.name if protocol == "default" else f"{self.name}@{protocol}"
         try:
-            outcome = self.evaluate(representation, protocol, seed=seed, **options)
+            with one_thread_a_product():
+                outcome = self.evaluate(representation, protocol, seed=seed, **options)
         except UndefinedScoreError as reason:
             signature = self._signature(representation, protocol, seed, options, {})
             return Score(name, math.nan, signature, undefined=str(reason))
@@ -258,6 +261,13 @@ class Metric:
             "v": __version__,
         }
         return str(Signature(self.name, fields))
+
+
+def one_thread_a_product() -> AbstractContextManager[object]:
+    """Keep products of matrices from being split among threads while the context lasts."""
+    # Split sums round differently; and threads that share few processors wait for each other more than they work.
+    limits: AbstractContextManager[object] = threadpool_limits(1, "blas")
+    return limits
 
 
 def generator(seed: int | tuple[int, ...], purpose: str) -> np.random.Generator:

@@ -2,17 +2,15 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import joblib
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from disentmetrics._version import __version__
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError
 from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl
-from disentmetrics.metric import Metric, generator, registered_metrics
+from disentmetrics.metric import Metric, generator, one_thread_a_product, registered_metrics
 from disentmetrics.metrics import find_metric
 from disentmetrics.progress import tracked
 from disentmetrics.representation import Representation
@@ -103,8 +101,7 @@ def score(
         raise InvalidInputError(f"interval must be 'jackknife', 'half-sampling' or None; got {interval!r}")
     asked = [_Asked(name, *find_metric(name)) for name in _names(metrics, representation)]
     scored = representation.thinned(generator(seed, "weights"))
-    with _one_thread_a_product():
-        point = {a.name: a.metric.score(scored, a.protocol, seed=seed) for a in asked}
+    point = {a.name: a.metric.score(scored, a.protocol, seed=seed) for a in asked}
     defined = [a for a in asked if not point[a.name].undefined]
     steady = [a for a in defined if not a.metric.randomised]
     random = [a for a in defined if a.metric.randomised]
@@ -134,7 +131,7 @@ def score(
             for b in range(n_steady if steady else n_all)
         ]
     jobs = [job for job in jobs if job[2]]
-    with _one_thread_a_product():
+    with one_thread_a_product():
         found = _run(jobs, n_jobs, progress=progress)
     scores = {
         a.name: _finished(
@@ -147,12 +144,6 @@ def score(
         for a in asked
     }
     return ScoreCard(scores, _about(representation, seed), tuple(_diagnostics(representation, scored)))
-
-
-def _one_thread_a_product() -> AbstractContextManager[object]:
-    # Split sums round differently; and threads that share few processors wait for each other more than they work.
-    limits: AbstractContextManager[object] = threadpool_limits(1, "blas")
-    return limits
 
 
 def _names(metrics: str | Sequence[str], representation: Representation) -> list[str]:
