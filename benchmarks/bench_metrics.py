@@ -255,13 +255,13 @@ def whole_suite(sizes: Sizes, rng: np.random.Generator) -> Iterator[Line]:
     arrays = random_rows(sizes.n_score_rows, rng)
     cost = measure(lambda: len(score(arrays.representation(), sizes.scored)), repeats=1)
     metrics = sizes.scored if isinstance(sizes.scored, str) else ", ".join(sizes.scored)
-    yield Line(job=f"score({metrics}), intervals, null, {sizes.n_score_rows:,} rows", ours=cost)
+    yield Line(job=f"score {metrics}, intervals, null, {sizes.n_score_rows:,} rows", ours=cost)
 
 
 def large_table(rng: np.random.Generator) -> Iterator[Line]:
     arrays = random_rows(5_000_000, rng)
     cost = measure(lambda: len(score(arrays.representation(), interval=None, null=False)), repeats=1)
-    job = "score(default), values, 5,000,000 rows, table incl."
+    job = "score default, values alone, 5,000,000 rows"
     yield Line(job=job, ours=cost, most_bytes=8 * GIGABYTE, counts_input=True)
 
 
@@ -384,6 +384,8 @@ def main() -> None:
     console.print("{processors} processors, load {load:.1f} at the start, numpy {numpy}".format_map(about))
     if sizes is not FULL:
         console.print("the targets are meant for the full sizes")
+    more = ", of 5,000,000 rows with it" if asked.large else ""
+    console.print(f"seconds are wall time; memory is the largest beyond the input{more}")
     console.print(as_table(lines, notes))
     for number, note in enumerate(notes, start=1):
         console.print(f"[{number}] {note}")
