@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -11,12 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from disentmetrics.errors import StorageError
 
 VARIABLE = "DISENTMETRICS_CACHE"
 SECTIONS = ("datasets", "representations")
+TAG = "CACHEDIR.TAG"
+"""Marks a folder of ours; backup programs know it too (bford.info/cachedir)."""
+
+_TAG_TEXT = "Signature: 8a477f597d28d172789f06886806bc55\n# Made by disentmetrics; safe to delete.\n"
+_SAID_AFTER = 1.0  # seconds of waiting for another process
+logger = logging.getLogger("disentmetrics")
 
 
 def cache_folder() -> Path:
@@ -77,11 +84,15 @@ def sha256_of(path: Path) -> str:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of ``path`` between processes; a file beside it carries the lock."""
+    """Hold the lock of ``path``, in the cache folder, between processes; a file beside it carries the lock."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_section(path)
         lock = FileLock(path.with_name(f"{path.name}.lock"))
-        lock.acquire()
+        try:
+            lock.acquire(timeout=_SAID_AFTER)
+        except Timeout:
+            logger.info("waiting for another process that makes %s", path)
+            lock.acquire()
     except OSError as error:
         raise StorageError(
             f"the cache folder {path.parent} cannot be written ({error.strerror or error}); "
@@ -93,9 +104,19 @@ def locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
+def _make_section(path: Path) -> None:
+    folder = cache_folder()
+    section = folder / path.relative_to(folder).parts[0]
+    # A folder that somebody has filled already is not ours to clear, even if it has our name.
+    ours = not (section.is_dir() and any(section.iterdir()))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if ours:
+        (section / TAG).write_text(_TAG_TEXT, encoding="utf-8")
+
+
 @dataclass(frozen=True)
 class CacheEntry:
-    """A file or folder of the cache and its size in bytes."""
+    """A file of the cache and its size in bytes."""
 
     path: Path
     n_bytes: int
@@ -103,16 +124,37 @@ class CacheEntry:
 
 def cache_entries() -> list[CacheEntry]:
     """List what the cache holds, sorted by path; lock files are not counted."""
-    sections = (cache_folder() / section for section in SECTIONS)
-    files = (path for section in sections if section.is_dir() for path in section.rglob("*"))
-    return [
-        CacheEntry(path, path.stat().st_size) for path in sorted(files) if path.is_file() and path.suffix != ".lock"
-    ]
+    return sorted(
+        (
+            CacheEntry(path, path.stat().st_size)
+            for section in _own_sections()
+            for path in section.rglob("*")
+            if path.is_file() and path.suffix != ".lock" and path.name != TAG
+        ),
+        key=lambda entry: entry.path,
+    )
 
 
 def clear_cache() -> int:
-    """Delete all that disentmetrics put into the cache folder; return how many bytes became free."""
-    freed = sum(entry.n_bytes for entry in cache_entries())
-    for section in SECTIONS:
-        shutil.rmtree(cache_folder() / section, ignore_errors=True)
-    return freed
+    """Delete all that disentmetrics put into the cache folder; return how many bytes became free.
+
+    Folders that were not made by disentmetrics are left alone.
+    """
+    before = sum(entry.n_bytes for entry in cache_entries())
+    for section in _own_sections():
+        for path in section.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name != TAG:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+    return before - sum(entry.n_bytes for entry in cache_entries())
+
+
+def _own_sections() -> list[Path]:
+    sections = (cache_folder() / section for section in SECTIONS)
+    return [section for section in sections if section.is_dir() and (_is_ours_by_name() or (section / TAG).is_file())]
+
+
+def _is_ours_by_name() -> bool:
+    return not os.environ.get(VARIABLE)

@@ -5,11 +5,12 @@ import json
 import logging
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -22,12 +23,13 @@ from disentmetrics.cache import cache_entries, cache_folder, clear_cache
 from disentmetrics.compare import compare as compare_cards
 from disentmetrics.datasets import list_datasets, load_dataset
 from disentmetrics.datasets.base import DataSet
-from disentmetrics.demo import leaderboard, run_demo
+from disentmetrics.demo import WIDE, leaderboard, run_demo
 from disentmetrics.encode import encode as encode_rows
 from disentmetrics.errors import DisentmetricsError, EncoderError, InvalidInputError
 from disentmetrics.factors import KINDS
 from disentmetrics.metric import registered_metrics
 from disentmetrics.metrics import find_metric
+from disentmetrics.progress import err
 from disentmetrics.representation import Representation
 from disentmetrics.result import ScoreCard
 from disentmetrics.score import PRESETS, score as score_representation
@@ -35,6 +37,8 @@ from disentmetrics.uncertainty import IntervalMethod
 
 OK, CHECK_FAILED, WRONG_INPUT, ENCODER_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 DEFAULT_SAMPLES = 20_000
+_UNBOUNDED = 10_000  # columns
+_FULL = 60  # a shorter line ends its paragraph
 
 app = typer.Typer(
     name="disentmetrics",
@@ -53,8 +57,17 @@ app.add_typer(metrics_app, name="metrics")
 app.add_typer(adapters_app, name="adapters")
 app.add_typer(cache_app, name="cache")
 
-out = Console()
-err = Console(stderr=True)
+
+class _Output(Console):
+    """Standard output: as wide as the terminal, and without bounds into a file or a pipe."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Stop quietly when the reader of a pipe has left."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
+        raise SystemExit(OK)
+
+
+out = _Output()
 
 
 class IntervalChoice(StrEnum):
@@ -70,6 +83,13 @@ _INTERVALS: dict[IntervalChoice, IntervalMethod | None] = {
     IntervalChoice.HALF_SAMPLING: "half-sampling",
     IntervalChoice.NONE: None,
 }
+
+
+def _jobs(value: int) -> int:
+    if value == 0:
+        raise InvalidInputError("--jobs must be a number from 1, or -1 for one a processor; got 0")
+    return value
+
 
 EncoderArgument = Annotated[
     str | None,
@@ -97,7 +117,10 @@ TrustOption = Annotated[
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no remarks.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for machines.")]
-JobsOption = Annotated[int, typer.Option("--jobs", "-j", help="Threads; -1 for one a processor. Numbers stay equal.")]
+JobsOption = Annotated[
+    int,
+    typer.Option("--jobs", "-j", callback=_jobs, help="Threads; -1 for one a processor. Numbers stay equal."),
+]
 
 
 def _version(value: bool) -> None:
@@ -177,35 +200,39 @@ def score(
 
       disentmetrics score --codes cells.csv --code-columns 'PC*' --factor-columns type,donor --groups donor
     """
-    names = metrics if metrics in {*PRESETS, "all"} else [name.strip() for name in metrics.split(",") if name.strip()]
-    for name in names if isinstance(names, list) else ():
-        find_metric(name)
+    names = _metric_names(metrics)
+    _check_output(out_file)
     if (encoder is None) == (codes is None):
         raise InvalidInputError(
             "either an encoder with --data or a table with --codes must be given; "
-            f"got {'both' if encoder else 'neither'}; see disentmetrics score --help"
+            f"got {'neither' if encoder is None else 'both'}; see disentmetrics score --help"
         )
+    table_options = {
+        "--code-columns": code_columns,
+        "--factor-columns": factor_columns,
+        "--log-variance-columns": log_variance_columns,
+        "--groups": groups,
+        "--weights": weights,
+        "--kind": kind,
+    }
     if codes is not None:
         _refuse("--codes", {"--data": data, "--samples": samples, "--full-grid": full_grid or None})
-        representation = _read_codes(
-            codes,
-            quiet=quiet,
-            codes=_selection(code_columns),
-            factors=_selection(factor_columns),
-            log_variance=_selection(log_variance_columns),
-            groups=groups,
-            weights=weights,
-            kinds=_kinds(kind),
-        )
+        if codes.suffix == ".h5":
+            _refuse("a file of disentmetrics encode, which says it", table_options)
+            representation = Representation.load(codes)
+        else:
+            representation = Representation.from_table(
+                codes,
+                codes=_selection(code_columns),
+                factors=_selection(factor_columns),
+                log_variance=_selection(log_variance_columns),
+                groups=groups,
+                weights=weights,
+                kinds=_kinds(kind),
+            )
+            for sentence in () if quiet else representation.inference:
+                err.print(sentence, style="dim", highlight=False, markup=False, soft_wrap=True)
     else:
-        table_options = {
-            "--code-columns": code_columns,
-            "--factor-columns": factor_columns,
-            "--log-variance-columns": log_variance_columns,
-            "--groups": groups,
-            "--weights": weights,
-            "--kind": kind,
-        }
         _refuse("an encoder", table_options)
         representation = _encode(
             str(encoder),
@@ -230,11 +257,11 @@ def score(
     if out_file is not None:
         card.to_json(out_file)
     if as_json:
-        sys.stdout.write(card.to_json() + "\n")
+        _print_json(card.to_json())
     else:
         _show_card(card)
         if out_file is not None and not quiet:
-            err.print(f"score card written to {out_file}", highlight=False, markup=False)
+            err.print(f"score card written to {out_file}", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -256,6 +283,9 @@ def encode(
 
       disentmetrics encode onnx:model.onnx --data dsprites --full-grid --out codes.h5
     """
+    if out_file.suffix != ".h5":
+        raise InvalidInputError(f"--out must name a file that ends in .h5, as HDF5 is written; got {out_file}")
+    _check_output(out_file)
     representation = _encode(
         encoder,
         data,
@@ -269,7 +299,7 @@ def encode(
     )
     representation.save(out_file)
     if not quiet:
-        err.print(f"{representation} written to {out_file}", highlight=False, markup=False)
+        err.print(f"{representation} written to {out_file}", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -288,7 +318,7 @@ def compare(
     names = (first.stem, second.stem) if first.stem != second.stem else (str(first), str(second))
     comparison = compare_cards(*cards, names=names)
     if as_json:
-        sys.stdout.write(comparison.to_json() + "\n")
+        _print_json(comparison.to_json())
         return
     out.print(comparison.table())
     for line in comparison.skipped:
@@ -300,24 +330,35 @@ def demo(
     out_folder: Annotated[Path, typer.Option("--out", "-o", help="Folder for the score cards.")] = Path("demo"),
     samples: Annotated[int, typer.Option(min=200, help="Rows of dSprites to score on.")] = 5_000,
     seed: SeedOption = 0,
-    jobs: JobsOption = -1,
+    jobs: Annotated[
+        int,
+        typer.Option("--jobs", "-j", callback=_jobs, help="Processes; -1 for one a processor. Numbers stay equal."),
+    ] = -1,
 ) -> None:
-    """Score five baseline encoders on dSprites and print the leaderboard."""
-    shown = err.is_terminal
+    """Score five baseline encoders on dSprites and print the leaderboard.
+
+    [bold]Example[/]
+
+      disentmetrics demo --out cards
+    """
+    _check_output(out_folder / "pca.json")
+    err.print("scoring five baseline encoders on dSprites, about half a minute", highlight=False)
     entries = []
-    for entry in run_demo(out_folder, n_samples=samples, seed=seed, n_jobs=jobs, progress=shown):
+    for entry in run_demo(out_folder, n_samples=samples, seed=seed, n_jobs=jobs, progress=err.is_terminal):
         entries.append(entry)
         err.print(f"scored {entry.encoder} in {entry.seconds:.1f} s", highlight=False)
     out.print()
     out.print(leaderboard(entries))
-    out.print()
     out.print(
-        f"{samples:,} random dSprites images; 95 % intervals; a random code scores 0 on mig and 1/5 on the others.",
-        f"Score cards: {out_folder}/*.json. Next: disentmetrics compare {out_folder / 'pca.json'} "
-        f"{out_folder / 'ica.json'}",
+        "",
+        f"{samples:,} random dSprites images, 95 % intervals (none above {WIDE} codes, to save time).",
+        "A random code scores 0 on mig and 1/5 on the others.",
+        f"Score cards: {out_folder}/*.json. Next:",
+        f"  disentmetrics compare {out_folder / 'pca.json'} {out_folder / 'ica.json'}",
         sep="\n",
         highlight=False,
         markup=False,
+        soft_wrap=True,
     )
 
 
@@ -403,7 +444,7 @@ def metrics_info(name: str) -> None:
     """Explain one metric: formula, range, source, protocols, known failure."""
     metric, _ = find_metric(name)
     out.print(f"[bold]{metric.name}[/]", highlight=False)
-    out.print(inspect.getdoc(metric) or "", highlight=False, markup=False)
+    _print_text(inspect.getdoc(metric) or "")
     out.print(f"\nknown failure: {metric.known_failure}\n", highlight=False, markup=False)
     rows = [(key, p.source, ", ".join(sorted(p.invariant_to))) for key, p in metric.protocols.items()]
     _print_table(("protocol", "source", "not changed by"), rows)
@@ -431,7 +472,7 @@ def adapters_info(scheme: str) -> None:
     """Explain one scheme and its options."""
     adapter = load_adapter(scheme)
     out.print(f"[bold]{adapter.scheme}[/]", highlight=False)
-    out.print(inspect.getdoc(adapter.load) or "", highlight=False, markup=False)
+    _print_text(adapter.help)
 
 
 @cache_app.callback(invoke_without_command=True)
@@ -472,10 +513,12 @@ def _encode(
     quiet: bool,
 ) -> Representation:
     if data is None:
-        raise InvalidInputError("an encoder needs observations: give --data, such as --data dsprites")
+        raise InvalidInputError("an encoder needs observations; give --data, such as --data dsprites")
     if full_grid and samples is not None:
         raise InvalidInputError("either --samples or --full-grid must be given; got both")
     loaded: DataSet = load_dataset(data)
+    if samples is not None and samples > len(loaded):
+        raise InvalidInputError(f"--samples must be at most {len(loaded):,}, the rows of {data}; got {samples:,}")
     if samples is None and not full_grid:
         samples = DEFAULT_SAMPLES
         if len(loaded) <= samples:
@@ -494,15 +537,6 @@ def _encode(
         )
 
 
-def _read_codes(path: Path, *, quiet: bool, **columns: Any) -> Representation:
-    if path.suffix == ".h5":
-        return Representation.load(path)
-    representation = Representation.from_table(path, **columns)
-    for sentence in () if quiet else representation.inference:
-        err.print(sentence, style="dim", highlight=False, markup=False)
-    return representation
-
-
 def _selection(text: str | None) -> str | list[str] | None:
     if text is None or "," not in text:
         return text
@@ -519,6 +553,30 @@ def _kinds(given: list[str] | None) -> dict[str, Any] | None:
     return kinds or None
 
 
+def _metric_names(text: str) -> str | list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if len(names) == 1 and names[0] in {*PRESETS, "all"}:
+        return names[0]
+    if not names:
+        raise InvalidInputError("--metrics must name at least one metric, such as mig,factorvae; got none")
+    for name in names:
+        find_metric(name)
+    return names
+
+
+def _check_output(path: Path | None) -> None:
+    """Refuse before the work what could not be written after it."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise InvalidInputError(f"--out must name a file; {path} is a folder")
+    parent = next(folder for folder in path.absolute().parents if folder.exists())
+    if not parent.is_dir():
+        raise InvalidInputError(f"--out must lie in a folder; {parent} is a file")
+    if not os.access(parent, os.W_OK):
+        raise InvalidInputError(f"--out must lie in a folder that can be written; {parent} cannot")
+
+
 def _refuse(what: str, options: dict[str, Any]) -> None:
     for option, value in options.items():
         if value:
@@ -526,13 +584,11 @@ def _refuse(what: str, options: dict[str, Any]) -> None:
 
 
 def _show_card(card: ScoreCard) -> None:
-    out.print(card.table())
-    out.print()
-    for line in card.notes:
+    for table in card.tables():
+        out.print(table)
+        out.print()
+    for line in card.remarks():
         out.print(f"• {line}", highlight=False, markup=False)
-    for name in card:
-        for note in card[name].notes:
-            out.print(f"• {name}: {note}", highlight=False, markup=False)
     for name in card:
         out.print(card[name].signature, style="dim", highlight=False, markup=False, soft_wrap=True)
 
@@ -554,22 +610,71 @@ def _print_table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> 
     out.print(table)
 
 
+def _print_text(text: str) -> None:
+    """Print a docstring; its long lines are filled anew where the terminal is narrower."""
+    lines = text.splitlines()
+    if max(map(len, lines), default=0) > out.width:
+        lines = _filled(lines, out.width)
+    out.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+
+
+def _filled(lines: list[str], width: int) -> list[str]:
+    joined: list[str] = []
+    previous = ""
+    for line in lines:
+        goes_on = len(previous) > _FULL and _indent(line) == _indent(previous) and not line.lstrip().startswith(">>>")
+        if line.strip() and goes_on:
+            joined[-1] += f" {line.strip()}"
+        else:
+            joined.append(line)
+        previous = line
+    filled = []
+    for line in joined:
+        indent = " " * _indent(line)
+        filled += textwrap.wrap(
+            line.strip(),
+            width,
+            initial_indent=indent,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [""]
+    return filled
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
 def _print_json(content: Any) -> None:
-    sys.stdout.write(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    text = content if isinstance(content, str) else json.dumps(content, indent=1, ensure_ascii=False)
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        out.on_broken_pipe()
 
 
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+class _Remarks(logging.Handler):
+    """Shows what the library remarks on, above the progress bar if there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the message alone."""
+        err.print(record.getMessage(), style="dim", highlight=False, markup=False, soft_wrap=True)
+
+
+def _show_remarks() -> None:
     logger = logging.getLogger("disentmetrics")
     quiet = {"-q", "--quiet"} & set(sys.argv[1:])
-    logger.handlers[:] = [handler]
+    logger.handlers[:] = [_Remarks()]
     logger.setLevel(logging.ERROR if quiet else logging.INFO)
 
 
 def main() -> None:
     """Run the command line; exit 0 fine, 1 a check failed, 2 wrong input, 3 an encoder failed."""
-    _log_to_stderr()
+    _show_remarks()
+    if not out.is_terminal and "COLUMNS" not in os.environ:
+        out.width = _UNBOUNDED
     try:
         code = app(standalone_mode=False)
         sys.stdout.flush()
@@ -577,22 +682,21 @@ def main() -> None:
         _fail(str(error), ENCODER_FAILED)
     except DisentmetricsError as error:
         _fail(str(error), WRONG_INPUT)
-    except typer.Abort:
-        _fail("interrupted; nothing half-written was left behind", INTERRUPTED)
-    except KeyboardInterrupt:
-        _fail("interrupted; nothing half-written was left behind", INTERRUPTED)
+    except (typer.Abort, KeyboardInterrupt):  # which of them depends on the version of typer, or it exits with 130
+        code = INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(OK) from None
+        out.on_broken_pipe()
     except Exception as error:
         show = getattr(error, "show", None)  # errors of the argument parser know how to show themselves
         if show is None:
             raise
         show()
         raise SystemExit(getattr(error, "exit_code", WRONG_INPUT)) from None
+    if code == INTERRUPTED:
+        _fail("interrupted; nothing half-written was left behind", INTERRUPTED)
     raise SystemExit(code or OK)
 
 
-def _fail(sentence: str, code: int) -> None:
+def _fail(sentence: str, code: int) -> NoReturn:
     err.print(f"error: {sentence}", style="red", highlight=False, markup=False, soft_wrap=True)
     raise SystemExit(code)

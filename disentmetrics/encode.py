@@ -4,12 +4,14 @@ import contextlib
 import hashlib
 import json
 import logging
+import math
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -109,6 +111,10 @@ def encode(
             )
     distinct, back = np.unique(rows, return_inverse=True)
     fingerprint = getattr(encoder, "fingerprint", None)
+    if fingerprint is not None and not (isinstance(fingerprint, str) and fingerprint):
+        raise InvalidInputError(
+            f"an encoder's fingerprint must be text that names exactly this encoder; got {fingerprint!r}"
+        )
     provenance = Provenance(data.fingerprint, fingerprint or "unknown", named, population=full_grid)
     run = _Run(encoder, data, distinct, batch_size, provenance, progress=progress)
     encoded = run.cached() if cache and fingerprint else run.in_memory()
@@ -154,8 +160,7 @@ class _Run:
         self.reads_factors = bool(getattr(encoder, "reads_factors", False))
 
     def in_memory(self) -> Representation:
-        parts = list(self.encoded_from(0))
-        return self.representation(np.concatenate(parts))
+        return self.representation(np.concatenate(list(self.encoded_from(0))))
 
     def cached(self) -> Representation:
         path = cache_folder() / "representations" / f"{self.key()}.h5"
@@ -174,43 +179,64 @@ class _Run:
         return digest.hexdigest()[:32]
 
     def load_or_make(self, path: Path) -> Representation:
-        if path.is_file():
-            try:
-                return Representation.load(path)
-            except CorruptFileError as error:
-                logger.warning("%s", error)
-        store = _PartialStore(path.with_suffix(".partial"))
+        kept = self.kept(path)
+        if kept is not None:
+            return kept
+        store = _PartialStore(path.with_suffix(".partial"), len(self.rows))
+        try:
+            return self.make(store, path)
+        finally:
+            store.close()
+
+    def make(self, store: "_PartialStore", path: Path) -> Representation:
         if store.n_rows:
             logger.info("an interrupted run left %d of %d rows; going on from there", store.n_rows, len(self.rows))
-        for part in self.encoded_from(store.n_rows):
-            store.append(part)
-        store.flush()
+        try:
+            for part in self.encoded_from(store.n_rows):
+                store.append(part)
+        finally:
+            store.flush()
         representation = self.representation(store.read())
-        if store.failure is None:
-            try:
-                representation.save(path)
-            except StorageError as error:
-                logger.warning("codes are not cached: %s", error)
-                return representation
-            store.remove()
-            return Representation.load(path)
-        return representation
+        if store.failure is not None:
+            return representation
+        try:
+            representation.save(path)
+        except StorageError as error:
+            logger.warning("codes are not cached: %s", error)
+            return representation
+        del representation  # it keeps the rows open that are removed
+        store.remove()
+        return Representation.load(path)
+
+    def kept(self, path: Path) -> Representation | None:
+        """Return what an earlier run kept, or None if there is nothing or it was altered."""
+        if not path.is_file():
+            return None
+        try:
+            found = Representation.load(path)
+        except CorruptFileError as error:
+            logger.warning("encoding again: %s", error)
+            return None
+        if found.provenance != self.provenance or found.space != self.data.space or len(found) != len(self.rows):
+            logger.warning("encoding again: %s holds other rows than its name says", path)
+            return None
+        return found
 
     def representation(self, stacked: NDArray[np.floating]) -> Representation:
         """Build the table from (n, n_codes) codes or (n, 2, n_codes) posteriors."""
-        has_posterior = stacked.ndim == 3
+        codes, log_variance = (stacked[:, 0], stacked[:, 1]) if stacked.ndim == 3 else (stacked, None)
         return Representation(
-            stacked[:, 0] if has_posterior else stacked,
+            np.ascontiguousarray(codes),
             self.data.space.indices_of(self.rows),
             space=self.data.space,
-            log_variance=stacked[:, 1] if has_posterior else None,
+            log_variance=None if log_variance is None else np.ascontiguousarray(log_variance),
             provenance=self.provenance,
         )
 
     def encoded_from(self, start: int) -> Iterator[NDArray[np.floating]]:
         """Yield the codes batch by batch; the next batch is made while the encoder works."""
         starts = range(start, len(self.rows), self.batch_size)
-        shape: tuple[int, ...] | None = None
+        kind = ""
         with ThreadPoolExecutor(1) as ahead, progress_bar(shown=self.progress) as bar:
             task = bar.add_task("encoding", total=len(self.rows), completed=start)
             coming = ahead.submit(self.batch, start) if start < len(self.rows) else None
@@ -219,15 +245,13 @@ class _Run:
                 batch = coming.result()
                 if first + self.batch_size < len(self.rows):
                     coming = ahead.submit(self.batch, first + self.batch_size)
-                codes = self.call(batch, first)
-                if shape is None:
-                    self.check_first(batch, codes, first)
-                    shape = codes.shape[1:]
-                elif codes.shape[1:] != shape:
+                codes = self.call(batch, first) if kind else self.call_first(batch, first)
+                if kind and _kind(codes) != kind:
                     raise EncoderError(
-                        f"every batch must give codes of one shape; {self.where(first, len(batch))} gave "
-                        f"{codes.shape[1:]} after {shape} before"
+                        f"every batch must give codes of one shape and type; {self.where(first, len(batch))} gave "
+                        f"{_kind(codes)} after {kind}"
                     )
+                kind = _kind(codes)
                 bar.advance(task, len(batch))
                 yield codes
 
@@ -245,9 +269,10 @@ class _Run:
             raise EncoderError(f"{self.where(first, len(batch))}: {error}") from error
         except DisentmetricsError:
             raise  # the encoder's settings are wrong, not the encoder
-        except Exception as error:
+        except (Exception, SystemExit) as error:
+            said = f": {error}" if str(error) else ""
             raise EncoderError(
-                f"the encoder raised {type(error).__name__} at {self.where(first, len(batch))}: {error}"
+                f"the encoder raised {type(error).__name__} at {self.where(first, len(batch))}{said}"
             ) from error
         return self.check(answer, batch, first)
 
@@ -263,28 +288,31 @@ class _Run:
             return np.stack([mean, log_variance], axis=1)
         return _as_codes(answer, len(batch), where)
 
-    def check_first(self, batch: NDArray[Any], codes: NDArray[np.floating], first: int) -> None:
+    def call_first(self, batch: NDArray[Any], first: int) -> NDArray[np.floating]:
+        n_few = min(_CHECKED_ROWS, max(1, len(batch) // 2))
+        few = batch[-n_few:].copy()  # an encoder may write into its input
+        about = (batch.dtype, batch.shape, batch.min(), batch.max())
+        codes = self.call(batch, first)
         logger.info(
             "first batch: %s %s %s from %s to %s; codes %s from %.3g to %.3g",
-            "factors" if self.reads_factors else "observations",
-            batch.dtype, batch.shape, batch.min(), batch.max(), codes.shape, codes.min(), codes.max(),
+            "factors" if self.reads_factors else "observations", *about, codes.shape, codes.min(), codes.max(),
         )  # fmt: skip
-        few = batch[: min(_CHECKED_ROWS, max(1, len(batch) // 2))]
-        again = self.call(few, first)
-        if _differ(again, codes[: len(few)]):
-            once_more = self.call(few, first)
-            if _differ(again, once_more):
-                raise EncoderError(
-                    "an encoder must give one answer for one observation; this one is stochastic: the same "
-                    f"batch twice gave codes up to {_distance(again, once_more):.2g} apart; switch it to "
-                    "evaluation mode, or return the posterior mean instead of a sample"
-                )
+        again = self.call(few.copy(), first)
+        expected = codes[-n_few:]
+        if not _differ(again, expected):
+            return codes
+        once_more = self.call(few.copy(), first)
+        if _differ(again, once_more):
             raise EncoderError(
-                "an encoder must encode each observation by itself; this one depends on the batch: "
-                f"{len(few)} observations alone and among {len(batch)} gave codes up to "
-                f"{_distance(again, codes[: len(few)]):.2g} apart; switch batch normalisation to "
-                "evaluation mode"
+                "an encoder must give one answer for one observation; this one is stochastic: the same "
+                f"batch twice gave codes {_apart(again, once_more)}; switch it to "
+                "evaluation mode, or return the posterior mean instead of a sample"
             )
+        raise EncoderError(
+            "an encoder must encode each observation by itself; this one depends on the batch: "
+            f"{n_few} observations alone and among {len(batch)} gave codes {_apart(again, expected)}; "
+            "switch batch normalisation to evaluation mode"
+        )
 
 
 def _as_codes(values: Any, n_rows: int, where: str) -> NDArray[np.floating]:
@@ -294,8 +322,10 @@ def _as_codes(values: Any, n_rows: int, where: str) -> NDArray[np.floating]:
             f"an encoder must return an array (batch, n_codes) or Posterior(mean, log_variance); {where} gave a "
             f"{kind} of {len(values)}; choose one of its parts (select= in an encoder's name)"
         )
+    if values is None:
+        raise EncoderError(f"an encoder must return its codes; {where} gave None")
     try:
-        array = np.asarray(values)
+        array = np.array(np.asarray(values))  # a copy: some encoders fill one buffer again and again
     except Exception as error:
         raise EncoderError(f"{where} gave {type(values).__name__}, which is no array: {error}") from error
     if array.ndim != 2 or len(array) != n_rows or not array.shape[1]:
@@ -313,46 +343,62 @@ def _as_codes(values: Any, n_rows: int, where: str) -> NDArray[np.floating]:
     return array
 
 
-def _distance(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
-    return float(np.abs(a - b).max())
+def _kind(codes: NDArray[np.floating]) -> str:
+    shape = f"(batch, {codes.shape[-1]})"
+    return f"{'mean and log-variance' if codes.ndim == 3 else 'codes'} {shape} {codes.dtype}"
 
 
 def _differ(a: NDArray[np.floating], b: NDArray[np.floating]) -> bool:
     scale = max(float(np.abs(a).max()), float(np.abs(b).max()), 1e-30)
-    return a.shape != b.shape or _distance(a, b) > 1e-4 * scale
+    return a.shape != b.shape or float(np.abs(a - b).max()) > 1e-4 * scale
+
+
+def _apart(a: NDArray[np.floating], b: NDArray[np.floating]) -> str:
+    if a.shape != b.shape:
+        return f"of shape {a.shape} and {b.shape}"
+    return f"up to {float(np.abs(a - b).max()):.2g} apart"
 
 
 class _PartialStore:
-    """Codes of an unfinished run: raw rows in one file, and beside it how many are certain."""
+    """Codes of an unfinished run: raw rows in one file, and beside it how many are certain.
 
-    def __init__(self, folder: Path) -> None:
+    The file stays open, so that the rows are at hand even if the cache is cleared meanwhile.
+    """
+
+    def __init__(self, folder: Path, most_rows: int) -> None:
         self.folder = folder
         self.waiting: list[NDArray[np.floating]] = []
         self.waiting_bytes = 0
         self.flushed_at = time.monotonic()
         self.failure: OSError | None = None
         self.rescued: list[NDArray[np.floating]] = []
-        self.about = self._read_about()
-
-    @property
-    def rows_file(self) -> Path:
-        return self.folder / "rows.bin"
+        self.digest = hashlib.sha256()
+        self.file: BinaryIO | None = None
+        self.about = self._open(most_rows)
 
     @property
     def n_rows(self) -> int:
         return int(self.about["n_rows"]) if self.about else 0
 
-    def _read_about(self) -> dict[str, Any] | None:
+    def _open(self, most_rows: int) -> dict[str, Any] | None:
+        """Open the rows of an interrupted run, or return None if there are none or they were altered."""
         try:
             about: dict[str, Any] = json.loads((self.folder / "about.json").read_text(encoding="utf-8"))
-            row_bytes = int(np.prod(about["shape"])) * np.dtype(about["dtype"]).itemsize
-            with self.rows_file.open("r+b") as file:
-                if file.seek(0, 2) < about["n_rows"] * row_bytes:
-                    return None
-                file.truncate(about["n_rows"] * row_bytes)  # rows written after the last certain one
+            dtype = np.dtype(about["dtype"])
+            n_bytes = about["n_rows"] * math.prod(about["shape"]) * dtype.itemsize
+            file = (self.folder / "rows.bin").open("r+b")
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return about
+        digest = hashlib.sha256()
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            while piece := file.read(max(0, min(n_bytes - file.tell(), _FLUSH_BYTES))):
+                digest.update(piece)
+            if dtype.kind == "f" and 0 < about["n_rows"] <= most_rows and digest.hexdigest() == about["sha256"]:
+                file.truncate(n_bytes)  # rows written after the last certain one
+                self.file, self.digest = file, digest
+                return about
+        file.close()
+        return None
 
     def append(self, rows: NDArray[np.floating]) -> None:
         if self.about and (list(rows.shape[1:]), rows.dtype.str) != (self.about["shape"], self.about["dtype"]):
@@ -382,13 +428,19 @@ class _PartialStore:
             self.rescued.append(rows)
 
     def _write(self, rows: NDArray[np.floating]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self.rows_file.open("ab" if self.about else "wb") as file:
-            file.write(rows.tobytes())
+        if self.file is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.file = (self.folder / "rows.bin").open("w+b")
+        content = np.ascontiguousarray(rows).data
+        self.file.write(content)
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.digest.update(content)
         about = {
             "n_rows": self.n_rows + len(rows),
             "shape": list(rows.shape[1:]),
             "dtype": rows.dtype.str,
+            "sha256": self.digest.hexdigest(),
         }
         with atomic_path(self.folder / "about.json") as temporary:
             temporary.write_text(json.dumps(about), encoding="utf-8")
@@ -397,11 +449,17 @@ class _PartialStore:
     def _on_disk(self) -> NDArray[np.floating]:
         assert self.about is not None  # noqa: S101 # only asked for when rows are certain
         shape = (self.n_rows, *self.about["shape"])
-        return np.memmap(self.rows_file, np.dtype(self.about["dtype"]), "r", 0, shape)
+        rows: NDArray[np.floating] = np.memmap(self.file, self.about["dtype"], "r", 0, shape)  # type: ignore[call-overload] # an open file will do
+        return rows
 
     def read(self) -> NDArray[np.floating]:
         return np.concatenate(self.rescued) if self.failure is not None else self._on_disk()
 
+    def close(self) -> None:
+        if self.file is not None:
+            self.file.close()
+
     def remove(self) -> None:
+        self.close()
         with contextlib.suppress(OSError):
             shutil.rmtree(self.folder)

@@ -272,6 +272,8 @@ def one_thread_a_product() -> AbstractContextManager[object]:
 
 def generator(seed: int | tuple[int, ...], purpose: str) -> np.random.Generator:
     """Return a generator that depends on nothing but seed and purpose."""
+    if np.min(seed) < 0:
+        raise InvalidInputError(f"seed must be at least 0; got {seed}")
     return np.random.default_rng([*np.atleast_1d(seed), zlib.crc32(purpose.encode())])
 
 

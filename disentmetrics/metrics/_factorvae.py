@@ -167,10 +167,10 @@ class _Spread:
         variance = np.empty((len(rows), self.codes.shape[1]), dtype=self.codes.dtype)
         step = max(1, _IN_CACHE // (rows.shape[1] * self.codes.shape[1]))
         for start in range(0, len(rows), step):
-            batch = self.codes[rows[start : start + step]]
-            batch -= batch.mean(axis=1, keepdims=True)
+            batch = self.codes[rows[start : start + step].T]  # numpy sums fastest over the first axis
+            batch -= batch.mean(axis=0)
             np.multiply(batch, batch, out=batch)
-            variance[start : start + step] = batch.sum(axis=1)
+            variance[start : start + step] = batch.sum(axis=0)
         variance /= rows.shape[1] - 1
         for code in self.categorical:
             variance[:, code] = _gini(self.codes[rows, code])

@@ -153,14 +153,14 @@ def _draw(
 def _mean_difference(
     codes: NDArray[np.floating], first: NDArray[np.int64], second: NDArray[np.int64], n_pairs: int
 ) -> NDArray[np.floating]:
-    mean = np.empty((len(first) // n_pairs, codes.shape[1]), dtype=codes.dtype)
+    first, second = first.reshape(-1, n_pairs).T, second.reshape(-1, n_pairs).T
+    mean = np.empty((first.shape[1], codes.shape[1]), dtype=codes.dtype)
     step = max(1, _IN_CACHE // (n_pairs * codes.shape[1]))
     for start in range(0, len(mean), step):
-        pairs = slice(start * n_pairs, (start + step) * n_pairs)
-        difference = codes[first[pairs]]
-        difference -= codes[second[pairs]]
+        difference = codes[first[:, start : start + step]]
+        difference -= codes[second[:, start : start + step]]
         np.abs(difference, out=difference)
-        mean[start : start + step] = difference.reshape(-1, n_pairs, codes.shape[1]).mean(axis=1)
+        mean[start : start + step] = difference.mean(axis=0)  # numpy sums fastest over the first axis
     return mean
 
 
