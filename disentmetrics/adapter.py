@@ -215,7 +215,10 @@ def load_encoder(spec: str, **context: Any) -> Encoder:
     Examples
     --------
     >>> import disentmetrics as dm
-    >>> load_encoder("baseline:random?n_codes=4", data=dm.load_dataset("dsprites"), seed=0)  # doctest: +SKIP
+    >>> data = dm.load_dataset("dsprites")
+    >>> encoder = load_encoder("baseline:random?n_codes=4", data=data, seed=0)
+    >>> encoder(data.observations([[0, 0, 0, 0, 0], [2, 5, 39, 31, 31]])).shape
+    (2, 4)
     """
     parsed = EncoderSpec.parse(spec)
     adapter = load_adapter(parsed.scheme)

@@ -58,9 +58,9 @@ class TorchEncoder:
 
     Examples
     --------
-    >>> import torch  # doctest: +SKIP
-    >>> encoder = TorchEncoder(torch.nn.Linear(3, 2), select="whole")  # doctest: +SKIP
-    >>> encoder(np.zeros((4, 3), np.float32)).shape  # doctest: +SKIP
+    >>> import torch
+    >>> encoder = TorchEncoder(torch.nn.Linear(3, 2), select="whole")
+    >>> encoder(np.zeros((4, 3), np.float32)).shape
     (4, 2)
     """
 

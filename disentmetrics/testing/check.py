@@ -83,11 +83,14 @@ def check_metric(
 
     Examples
     --------
-    >>> def mean_correlation(codes, factors):
-    ...     return float(np.abs(np.corrcoef(codes.T, factors.T)[: codes.shape[1], codes.shape[1] :]).max())
-    >>> found = check_metric(mean_correlation, invariant_to=["row order", "sign", "scale", "shift"])
-    >>> [finding.property for finding in found if not finding.holds]  # an outlier makes its own correlation
-    ['monotone warp', 'outlier', 'relabelled factors']
+    >>> from disentmetrics.estimators.rank_correlation import rank_correlation
+    >>> def largest_correlation(codes, factors):
+    ...     return np.abs(rank_correlation(codes, factors)).max()
+    >>> found = check_metric(largest_correlation, invariant_to=["row order", "sign", "scale", "shift"])
+    >>> [finding.property for finding in found if finding.claimed and finding.holds]
+    ['row order', 'sign', 'scale', 'shift', 'bounds', 'repeatable']
+    >>> [finding.property for finding in found if not finding.holds]
+    ['relabelled factors']
     """
     if not isinstance(metric, Metric):
         metric = _as_metric(metric, bounds, invariant_to or ())
