@@ -5,6 +5,7 @@ import errno
 import hashlib
 import logging
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +22,10 @@ SECTIONS = ("datasets", "representations")
 TAG = "CACHEDIR.TAG"
 """Marks a folder of ours; backup programs know it too (bford.info/cachedir)."""
 
+_ABOUT_STORAGE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG,
+    errno.EIO, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ENOENT,
+}  # fmt: skip
 _TAG_TEXT = "Signature: 8a477f597d28d172789f06886806bc55\n# Made by disentmetrics; safe to delete.\n"
 _SAID_AFTER = 1.0  # seconds of waiting for another process
 logger = logging.getLogger("disentmetrics")
@@ -33,8 +38,15 @@ def cache_folder() -> Path:
 
 
 @contextlib.contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, n_bytes: int = 0) -> Iterator[Path]:
     """Yield a temporary path that becomes ``path`` if the block ends well, and vanishes if not.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder is made if need be.
+    n_bytes : int
+        How much will be written, if known: then a disk that is too full fails at once.
 
     Raises
     ------
@@ -45,29 +57,44 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-        os.close(handle)
         temporary = Path(name)
+        try:
+            _reserve(handle, n_bytes)
+        finally:
+            os.close(handle)
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         _as_readable_as_other_files(temporary)
         temporary.replace(path)
-    except OSError as error:
-        if isinstance(error, StorageError) or not _is_about_storage(error):
+    except (OSError, RuntimeError) as error:
+        number = _error_number(error)
+        if isinstance(error, StorageError) or number not in _ABOUT_STORAGE:
             raise
         raise StorageError(
-            f"{path} could not be written: {error.strerror or error}; free space or choose another folder"
+            f"{path} could not be written: {os.strerror(number)}; free space or choose another folder"
         ) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
 
 
-def _is_about_storage(error: OSError) -> bool:
-    return error.errno in {
-        errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG,
-        errno.EIO, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ENOENT,
-    } or "No space left" in str(error)  # fmt: skip
+def _reserve(file: int, n_bytes: int) -> None:
+    if not n_bytes or not hasattr(os, "posix_fallocate"):
+        return
+    try:
+        os.posix_fallocate(file, 0, n_bytes)
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise  # others mean that this kind of disk cannot reserve
+    os.ftruncate(file, 0)
+
+
+def _error_number(error: Exception) -> int:
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    told = re.search(r"errno = (\d+)", str(error))  # h5py has a RuntimeError for a disk that is full at closing
+    return int(told[1]) if told else 0
 
 
 def _as_readable_as_other_files(path: Path) -> None:

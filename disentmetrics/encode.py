@@ -10,8 +10,9 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,7 +29,7 @@ from disentmetrics.representation import Provenance, Representation
 logger = logging.getLogger("disentmetrics")
 
 _FLUSH_SECONDS = 2.0
-_FLUSH_BYTES = 1 << 26
+_FLUSH_BYTES = 1 << 24
 _CHECKED_ROWS = 16
 _LAYOUT = "1"  # part of every cache key: what is stored under it
 
@@ -373,7 +374,7 @@ class _PartialStore:
         self.failure: OSError | None = None
         self.rescued: list[NDArray[np.floating]] = []
         self.digest = hashlib.sha256()
-        self.file: BinaryIO | None = None
+        self.file: FileIO | None = None
         self.about = self._open(most_rows)
 
     @property
@@ -386,14 +387,15 @@ class _PartialStore:
             about: dict[str, Any] = json.loads((self.folder / "about.json").read_text(encoding="utf-8"))
             dtype = np.dtype(about["dtype"])
             n_bytes = about["n_rows"] * math.prod(about["shape"]) * dtype.itemsize
-            file = (self.folder / "rows.bin").open("r+b")
+            file = (self.folder / "rows.bin").open("r+b", buffering=0)
         except (OSError, ValueError, KeyError, TypeError):
             return None
         digest = hashlib.sha256()
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             while piece := file.read(max(0, min(n_bytes - file.tell(), _FLUSH_BYTES))):
                 digest.update(piece)
-            if dtype.kind == "f" and 0 < about["n_rows"] <= most_rows and digest.hexdigest() == about["sha256"]:
+            whole = file.tell() == n_bytes and digest.hexdigest() == about["sha256"]
+            if whole and dtype.kind == "f" and 0 < about["n_rows"] <= most_rows:
                 file.truncate(n_bytes)  # rows written after the last certain one
                 self.file, self.digest = file, digest
                 return about
@@ -430,10 +432,11 @@ class _PartialStore:
     def _write(self, rows: NDArray[np.floating]) -> None:
         if self.file is None:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self.file = (self.folder / "rows.bin").open("w+b")
-        content = np.ascontiguousarray(rows).data
-        self.file.write(content)
-        self.file.flush()
+            self.file = (self.folder / "rows.bin").open("w+b", buffering=0)
+        content = np.ascontiguousarray(rows).data.cast("B")
+        n_written = 0
+        while n_written < len(content):
+            n_written += self.file.write(content[n_written:])
         os.fsync(self.file.fileno())
         self.digest.update(content)
         about = {

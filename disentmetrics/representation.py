@@ -20,6 +20,7 @@ from disentmetrics.factors import Factor, FactorSpace, Kind
 from disentmetrics.tables import RawTable, read_table
 
 _FORMAT = "disentmetrics-representation-1"
+_OVERHEAD = 1 << 16  # bytes of a file that are not arrays
 _ARRAYS = ("codes", "factors", "log_variance", "groups", "weights")
 FACTOR_BINS = 10
 """How many bins of equal frequency stand in for the values of a continuous factor."""
@@ -280,7 +281,10 @@ class Representation:
 
     def save(self, path: Path | str) -> None:
         """Write to one HDF5 file, whole or not at all; each array carries its checksum."""
-        with atomic_path(Path(path)) as temporary, h5py.File(temporary, "w") as file:
+        arrays = {name: array for name in _ARRAYS if (array := getattr(self, name)) is not None}
+        # HDF5 crashes on a disk that fills up while it writes.
+        n_bytes = sum(array.nbytes for array in arrays.values()) + _OVERHEAD
+        with atomic_path(Path(path), n_bytes) as temporary, h5py.File(temporary, "w") as file:
             file.attrs["format"] = _FORMAT
             file.attrs["about"] = json.dumps(
                 {
@@ -291,11 +295,9 @@ class Representation:
                     "inference": list(self.inference),
                 }
             )
-            for name in _ARRAYS:
-                array = getattr(self, name)
-                if array is not None:
-                    stored = file.create_dataset(name, data=array)
-                    stored.attrs["sha256"] = _sha256(array)
+            for name, array in arrays.items():
+                stored = file.create_dataset(name, data=array)
+                stored.attrs["sha256"] = _sha256(array)
 
     @classmethod
     def load(cls, path: Path | str) -> "Representation":
