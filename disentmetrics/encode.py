@@ -165,6 +165,9 @@ class _Run:
 
     def cached(self) -> Representation:
         path = cache_folder() / "representations" / f"{self.key()}.h5"
+        kept = self.kept(path)  # without the lock, so that a cache that is read-only serves too
+        if kept is not None:
+            return kept
         try:
             with locked(path):
                 return self.load_or_make(path)
@@ -180,7 +183,7 @@ class _Run:
         return digest.hexdigest()[:32]
 
     def load_or_make(self, path: Path) -> Representation:
-        kept = self.kept(path)
+        kept = self.kept(path)  # by another process, meanwhile
         if kept is not None:
             return kept
         store = _PartialStore(path.with_suffix(".partial"), len(self.rows))
@@ -210,18 +213,21 @@ class _Run:
         return Representation.load(path)
 
     def kept(self, path: Path) -> Representation | None:
-        """Return what an earlier run kept, or None if there is nothing or it was altered."""
+        """Return what an earlier run kept; None if there is nothing, or it was altered and is removed."""
         if not path.is_file():
             return None
         try:
             found = Representation.load(path)
         except CorruptFileError as error:
-            logger.warning("encoding again: %s", error)
-            return None
-        if found.provenance != self.provenance or found.space != self.data.space or len(found) != len(self.rows):
-            logger.warning("encoding again: %s holds other rows than its name says", path)
-            return None
-        return found
+            why = str(error)
+        else:
+            if (found.provenance, found.space, len(found)) == (self.provenance, self.data.space, len(self.rows)):
+                return found
+            why = f"{path} holds other rows than its name says"
+        logger.warning("encoding again: %s", why)
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return None
 
     def representation(self, stacked: NDArray[np.floating]) -> Representation:
         """Build the table from (n, n_codes) codes or (n, 2, n_codes) posteriors."""

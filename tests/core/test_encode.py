@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -20,13 +21,13 @@ from numpy.typing import ArrayLike, NDArray
 
 import disentmetrics as dm
 from disentmetrics import encode as encode_function
-from disentmetrics.cache import TAG, cache_entries, cache_folder, clear_cache
+from disentmetrics.cache import TAG, cache_entries, cache_folder, clear_cache, locked
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.encode import _PartialStore
 from disentmetrics.errors import EncoderError, InvalidInputError, StorageError
 from disentmetrics.factors import Factor, FactorSpace
 
-ENCODE = sys.modules["disentmetrics.encode"]
+ENCODE, CACHE = sys.modules["disentmetrics.encode"], sys.modules["disentmetrics.cache"]
 
 
 class Tiles(DataSet):
@@ -618,6 +619,17 @@ def test_a_read_only_cache_folder_is_said_and_gone_without(
     assert "codes are not cached" in caplog.text
 
 
+def test_a_cache_that_is_read_only_serves_what_it_holds(tiles: Tiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise StorageError(f"{path} cannot be written")
+
+    first = dm.encode(Counting(), tiles, n_samples=100)
+    monkeypatch.setattr(ENCODE, "locked", refuse)
+    again = Counting()
+    assert np.array_equal(dm.encode(again, tiles, n_samples=100).codes, first.codes)
+    assert not again.seen
+
+
 @pytest.mark.parametrize("full_at", [0, 1, 5])
 def test_a_disk_that_fills_up_while_codes_come_in_costs_the_cache_alone(
     tiles: Tiles, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, full_at: int
@@ -734,6 +746,26 @@ def test_of_two_processes_one_encodes_and_both_agree(tmp_path: Path) -> None:
     (n_first, first), (n_second, second) = (out.split() for out, _ in said)
     assert first == second
     assert sorted([int(n_first), int(n_second)]) == [0, 21]
+
+
+def test_whoever_waits_for_another_process_is_told(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = own_cache / "representations" / "some.h5"
+    monkeypatch.setattr(CACHE, "_SAID_AFTER", 0.05)
+    told = threading.Event()
+    monkeypatch.setattr(CACHE.logger, "info", lambda *_: told.set())
+    got = threading.Event()
+
+    def wait() -> None:
+        with locked(path):
+            got.set()
+
+    other = threading.Thread(target=wait)
+    with locked(path):
+        other.start()
+        assert told.wait(10)
+        assert not got.is_set()
+    other.join(10)
+    assert got.is_set()
 
 
 @pytest.mark.skipif(importlib.util.find_spec("resource") is None, reason="needs file size limits")
