@@ -81,6 +81,8 @@ class Protocol:
         Value for codes that are independent of the factors; chance is 1 / number of factors.
     precision : float
         How exactly the formula is computed.
+    costly : bool
+        Whether few permutations must do for the null.
     """
 
     source: str
@@ -89,6 +91,7 @@ class Protocol:
     perfect: float = 1.0
     noise: float | Literal["chance"] = 0.0
     precision: float = 1e-9
+    costly: bool = False
 
 
 def all_except(*exceptions: Invariance) -> frozenset[Invariance]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.representation import Representation
 
 MIN_ROWS = 10
@@ -84,6 +85,40 @@ def rows_by_value(
     present = (count > 0) & (np.arange(len(count)) > 0)
     kept = present & (count >= min_rows)
     return RowGroups(order if rows is None else rows[order], start[kept], count[kept], int((present & ~kept).sum()))
+
+
+@dataclass(frozen=True)
+class FixableFactors:
+    """The factors that can be fixed by drawing, and the rows to learn from and to score on."""
+
+    positions: list[int]
+    train: list[RowGroups]
+    test: list[RowGroups]
+
+
+def fixable_factors(representation: Representation, rng: np.random.Generator, *, disjoint: bool) -> FixableFactors:
+    """Group rows by the value of each factor, to learn from and to score on.
+
+    Parameters
+    ----------
+    disjoint : bool
+        Whether rows to learn from and rows to score on are two random halves, or both all rows.
+
+    Raises
+    ------
+    UndefinedScoreError
+        If fewer than two factors have a value with rows enough.
+    """
+    first, second = halves(representation, rng) if disjoint else (None, None)
+    train = drawable_factors(representation, first)
+    test = drawable_factors(representation, second)
+    positions = [position for position in train if position in test]
+    if len(positions) < 2:
+        raise UndefinedScoreError(
+            f"two factors are needed with a value that at least {MIN_ROWS} rows share"
+            f"{' in each half of the rows' if disjoint else ''}; got {len(positions)}"
+        )
+    return FixableFactors(positions, [train[k] for k in positions], [test[k] for k in positions])
 
 
 def drawable_factors(representation: Representation, rows: NDArray[np.int64] | None = None) -> dict[int, RowGroups]:

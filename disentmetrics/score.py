@@ -40,6 +40,10 @@ class _Asked:
     metric: Metric
     protocol: str
 
+    def n_permutations(self, n_rows: int) -> int:
+        few = self.metric.randomised or self.metric.protocol(self.protocol).costly or n_rows > MANY_ROWS
+        return N_FEW_PERMUTATIONS if few else N_PERMUTATIONS
+
     def value(self, representation: Representation, seed: int | tuple[int, ...]) -> float:
         try:
             return self.metric.evaluate(representation, self.protocol, seed=seed).value
@@ -73,7 +77,7 @@ def score(
         jackknife would multiply the noise of its own draws by the square root of 19.
     null : bool
         Whether to permute rows for ``null``, ``adjusted`` and ``p_value``: 99 times, or 19 for
-        randomised metrics and for more than 100,000 rows.
+        randomised and costly metrics and for more than 100,000 rows.
     n_jobs : int
         Threads; -1 for one a processor.
     progress : bool
@@ -124,11 +128,14 @@ def score(
             for rows in subsets
         ]
     if null:
-        n_all = N_FEW_PERMUTATIONS if random else 0
-        n_steady = N_FEW_PERMUTATIONS if len(scored) > MANY_ROWS else N_PERMUTATIONS
         jobs += [
-            ("null", lambda b=b: scored.shuffled(generator((seed, b), "null")), defined if b < n_all else steady, seed)  # type: ignore[misc] # idem
-            for b in range(n_steady if steady else n_all)
+            (
+                "null",
+                lambda b=b: scored.shuffled(generator((seed, b), "null")),  # type: ignore[misc] # idem
+                [a for a in defined if b < a.n_permutations(len(scored))],
+                seed,
+            )
+            for b in range(N_PERMUTATIONS)
         ]
     jobs = [job for job in jobs if job[2]]
     with one_thread_a_product():

@@ -5,11 +5,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl
 from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.sampling import RowGroups, drawable_factors, halves
+from disentmetrics.sampling import RowGroups, fixable_factors
 
 Pruning = Literal["kl", "sd"]
 _CHUNK = 1 << 22  # code values drawn at once: 32 MB; another number would draw other rows
@@ -101,16 +100,8 @@ def factorvae(
     >>> factorvae(factors.astype(float), factors).value
     1.0
     """
-    disjoint = n_test > 0 and pruning == "kl"
-    first, second = halves(representation, rng) if disjoint else (None, None)
-    train = drawable_factors(representation, first)
-    test = drawable_factors(representation, second)
-    positions = [k for k in train if k in test]
-    if len(positions) < 2:
-        raise UndefinedScoreError(
-            "factorvae needs two factors with a value that at least 10 rows share"
-            f"{' in each half of the rows' if disjoint else ''}; got {len(positions)}"
-        )
+    fixable = fixable_factors(representation, rng, disjoint=n_test > 0 and pruning == "kl")
+    positions = fixable.positions
     kept, rule = _surviving(representation, pruning)
     if not kept.any():
         return Outcome(
@@ -120,12 +111,12 @@ def factorvae(
             chance=1 / len(positions),
         )
     spread = _Spread(representation, kept)
-    voters, chosen = _vote(spread, [train[k] for k in positions], n_train, n_rows, rng)
+    voters, chosen = _vote(spread, fixable.train, n_train, n_rows, rng)
     votes = np.zeros((len(positions), int(kept.sum())), dtype=np.int64)
     np.add.at(votes, (chosen, voters), 1)
     factor_of_code = votes.argmax(axis=0)
     if n_test:
-        voters, chosen = _vote(spread, [test[k] for k in positions], n_test, n_rows, rng)
+        voters, chosen = _vote(spread, fixable.test, n_test, n_rows, rng)
     right = factor_of_code[voters] == chosen
 
     per_factor = np.full(representation.n_factors, np.nan)

@@ -10,7 +10,7 @@ from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant
 from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.sampling import RowGroups, drawable_factors, halves
+from disentmetrics.sampling import RowGroups, fixable_factors
 
 Classifier = Literal["converged", "adagrad", "scikit-learn"]
 _CHUNK = 1 << 22  # code values drawn at once: 32 MB; another number would draw other pairs
@@ -102,22 +102,14 @@ def higgins(
     >>> higgins(factors.astype(float), factors).value
     1.0
     """
-    disjoint = classifier == "converged"
-    train_rows, test_rows = halves(representation, rng) if disjoint else (None, None)
-    train = drawable_factors(representation, train_rows)
-    test = drawable_factors(representation, test_rows)
-    positions = [k for k in train if k in test]
-    if len(positions) < 2:
-        raise UndefinedScoreError(
-            "higgins needs two factors with a value that at least 10 rows share"
-            f"{' in each half of the rows' if disjoint else ''}; got {len(positions)}"
-        )
+    fixable = fixable_factors(representation, rng, disjoint=classifier == "converged")
+    positions = fixable.positions
     alive = ~constant(representation.codes)
     if not alive.any():
         raise UndefinedScoreError("higgins needs a code that varies; every code is constant")
     codes = representation.codes if alive.all() else np.ascontiguousarray(representation.codes[:, alive])
-    points, labels = _draw(codes, [train[k] for k in positions], n_train, n_pairs, rng)
-    new_points, truth = _draw(codes, [test[k] for k in positions], n_test, n_pairs, rng)
+    points, labels = _draw(codes, fixable.train, n_train, n_pairs, rng)
+    new_points, truth = _draw(codes, fixable.test, n_test, n_pairs, rng)
     guess = _FITTERS[classifier](points, labels, new_points, len(positions))
 
     per_factor = np.full(representation.n_factors, np.nan)

@@ -38,6 +38,7 @@ Estimator = Literal["rank-spacing", "equal-width", "posterior"]
             source="Chen et al. (2018): aggregate posteriors, integrated exactly instead of sampled",
             options={"estimator": "posterior"},
             precision=1e-3,
+            costly=True,
             invariant_to=all_except("duplicated code"),
         ),
         "locatello2019": Protocol(
