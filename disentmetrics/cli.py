@@ -99,6 +99,9 @@ EncoderArgument = Annotated[
         "[bold]torch:model.py:build?weights=w.pt[/]; see [bold]disentmetrics adapters[/].",
     ),
 ]
+DataSetArgument = Annotated[str, typer.Argument(metavar="NAME", help="Data set, such as dsprites.")]
+MetricArgument = Annotated[str, typer.Argument(metavar="NAME", help="Metric, such as mig or factorvae.")]
+SchemeArgument = Annotated[str, typer.Argument(metavar="SCHEME", help="Encoder scheme, such as torch or onnx.")]
 DataOption = Annotated[
     str | None,
     typer.Option("--data", metavar="DATASET", help="Data set to encode, such as dsprites or dsprites:file.npz."),
@@ -384,7 +387,7 @@ def datasets_list(as_json: JsonOption = False) -> None:
 
 
 @datasets_app.command("info")
-def datasets_info(name: str) -> None:
+def datasets_info(name: DataSetArgument) -> None:
     """Describe one data set: factors, licence, citation, remarks."""
     found = {info.name: info for info in list_datasets()}
     if name not in found:
@@ -397,7 +400,7 @@ def datasets_info(name: str) -> None:
 
 
 @datasets_app.command("fetch")
-def datasets_fetch(name: str, quiet: QuietOption = False) -> None:
+def datasets_fetch(name: DataSetArgument, quiet: QuietOption = False) -> None:
     """Download and verify a data set, or render it into the cache."""
     data = load_dataset(name)
     prepare = getattr(data, "prepare", None)
@@ -440,7 +443,7 @@ def metrics_list(as_json: JsonOption = False) -> None:
 
 
 @metrics_app.command("info")
-def metrics_info(name: str) -> None:
+def metrics_info(name: MetricArgument) -> None:
     """Explain one metric: formula, range, source, protocols, known failure."""
     metric, _ = find_metric(name)
     out.print(f"[bold]{metric.name}[/]", highlight=False)
@@ -468,7 +471,7 @@ def adapters_list(as_json: JsonOption = False) -> None:
 
 
 @adapters_app.command("info")
-def adapters_info(scheme: str) -> None:
+def adapters_info(scheme: SchemeArgument) -> None:
     """Explain one scheme and its options."""
     adapter = load_adapter(scheme)
     out.print(f"[bold]{adapter.scheme}[/]", highlight=False)
@@ -676,7 +679,7 @@ def main() -> None:
     if not out.is_terminal and "COLUMNS" not in os.environ:
         out.width = _UNBOUNDED
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="disentmetrics", standalone_mode=False)
         sys.stdout.flush()
     except EncoderError as error:
         _fail(str(error), ENCODER_FAILED)
@@ -687,11 +690,12 @@ def main() -> None:
     except BrokenPipeError:
         out.on_broken_pipe()
     except Exception as error:
-        show = getattr(error, "show", None)  # errors of the argument parser know how to show themselves
-        if show is None:
+        if not hasattr(error, "format_message"):  # as errors of the argument parser have
             raise
-        show()
-        raise SystemExit(getattr(error, "exit_code", WRONG_INPUT)) from None
+        sentence, context = error.format_message().strip().rstrip("."), getattr(error, "ctx", None)
+        if not sentence:  # the help was asked for by giving no arguments, and is printed
+            raise SystemExit(WRONG_INPUT) from None
+        _fail(f"{sentence}; see {context.command_path} --help" if context else sentence, WRONG_INPUT)
     if code == INTERRUPTED:
         _fail("interrupted; nothing half-written was left behind", INTERRUPTED)
     raise SystemExit(code or OK)
