@@ -1,7 +1,7 @@
 """The first minute: five baseline encoders on dSprites, scored and ranked."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,17 +56,17 @@ def run_demo(
     """
     n_workers = min(joblib.effective_n_jobs(n_jobs), len(BASELINES))
     parallel = joblib.Parallel(n_workers, return_as="generator_unordered")
-    entries = parallel(joblib.delayed(_entry)(name, out, n_samples, seed) for name in BASELINES)
+    entries = parallel(joblib.delayed(_entry)(name, METRICS, out, n_samples, seed) for name in BASELINES)
     yield from tracked(entries, len(BASELINES), "scoring five baselines on dSprites", shown=progress)
 
 
-def _entry(name: str, out: Path, n_samples: int, seed: int) -> Entry:
+def _entry(name: str, metrics: Sequence[str], out: Path, n_samples: int, seed: int) -> Entry:
     started = time.perf_counter()
     data = load_dataset("dsprites")
     encoder = load_encoder(f"baseline:{name}", data=data, seed=seed)
     representation = encode(encoder, data, n_samples=n_samples, seed=seed)
     wide = representation.n_codes > WIDE
-    card = score(representation, METRICS, seed=seed, interval=None if wide else "jackknife", null=not wide)
+    card = score(representation, metrics, seed=seed, interval=None if wide else "jackknife", null=not wide)
     card.to_json(out / f"{name}.json")
     return Entry(f"baseline:{name}", card, time.perf_counter() - started)
 
