@@ -3,6 +3,7 @@
 import inspect
 import json
 import logging
+import math
 import os
 import sys
 import textwrap
@@ -33,6 +34,7 @@ from disentmetrics.progress import err
 from disentmetrics.representation import Representation
 from disentmetrics.result import ScoreCard
 from disentmetrics.score import PRESETS, score as score_representation
+from disentmetrics.udr import udr as rank_models
 from disentmetrics.uncertainty import IntervalMethod
 
 OK, CHECK_FAILED, WRONG_INPUT, ENCODER_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -68,6 +70,13 @@ class _Output(Console):
 
 
 out = _Output()
+
+
+class UdrVariant(StrEnum):
+    """How codes of two models are matched."""
+
+    SPEARMAN = "spearman"
+    LASSO = "lasso"
 
 
 class IntervalChoice(StrEnum):
@@ -170,6 +179,8 @@ def score(
     ] = None,
     groups: Annotated[str | None, typer.Option(help="Column that names clusters of rows, such as donor.")] = None,
     weights: Annotated[str | None, typer.Option(help="Column that weighs rows.")] = None,
+    sheet: Annotated[str | None, typer.Option(help="Sheet of an .xlsx; the first by default.")] = None,
+    separator: Annotated[str | None, typer.Option(help="Between the columns of a .csv; detected by default.")] = None,
     kind: Annotated[
         list[str] | None,
         typer.Option(help=f"Kind of a factor, as name=kind; kinds: {', '.join(KINDS)}. May be repeated."),
@@ -216,6 +227,8 @@ def score(
         "--log-variance-columns": log_variance_columns,
         "--groups": groups,
         "--weights": weights,
+        "--sheet": sheet,
+        "--separator": separator,
         "--kind": kind,
     }
     if codes is not None:
@@ -231,6 +244,8 @@ def score(
                 log_variance=_selection(log_variance_columns),
                 groups=groups,
                 weights=weights,
+                sheet=sheet,
+                separator=separator,
                 kinds=_kinds(kind),
             )
             for sentence in () if quiet else representation.inference:
@@ -326,6 +341,43 @@ def compare(
     out.print(comparison.table())
     for line in comparison.skipped:
         out.print(f"• {line}", markup=False, highlight=False)
+
+
+@app.command()
+def udr(
+    models: Annotated[
+        list[Path], typer.Argument(help="Files of disentmetrics encode: the same rows, two or more models.")
+    ],
+    variant: Annotated[UdrVariant, typer.Option(help="How codes of two models are matched.")] = UdrVariant.SPEARMAN,
+    partners: Annotated[
+        int | None, typer.Option(min=1, help="Partners to draw for each model; all others by default.")
+    ] = None,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Rank trained models without labels, by how well their codes match (UDR).
+
+    [bold]Example[/]
+
+      for seed in 0 1 2 3 4; do disentmetrics encode onnx:run$seed.onnx --data dsprites -o run$seed.h5; done
+
+      disentmetrics udr run*.h5
+    """
+    result = rank_models(
+        [Representation.load(path) for path in models],
+        variant=variant.value,
+        n_partners=partners,
+        names=[path.stem for path in models],
+        seed=seed,
+    )
+    if as_json:
+        scores = {
+            name: None if math.isnan(score) else score for name, score in zip(result.names, result.scores, strict=True)
+        }
+        _print_json({"scores": scores, "signature": result.signature})
+        return
+    out.print(result.table())
+    out.print(result.signature, style="dim", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()

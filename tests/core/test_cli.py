@@ -612,3 +612,26 @@ def test_texts_are_filled_to_the_terminal_and_left_alone_in_a_pipe(
 def test_tables_are_not_cut_in_a_pipe(run: Run) -> None:
     papers = {metric.paper for metric in (dm.metrics.mig, dm.metrics.higgins)}
     assert all(paper in run("metrics").out for paper in papers)
+
+
+def test_models_are_ranked_without_labels(run: Run) -> None:
+    rng = np.random.default_rng(0)
+    factors = rng.integers((4, 5), size=(300, 2))
+    for name, codes in {"one": factors, "two": -factors[:, ::-1], "mixed": factors @ [[1, 1], [1, -1]]}.items():
+        dm.Representation(codes.astype(float), factors).save(f"{name}.h5")
+    found = json.loads(run("udr", "one.h5", "two.h5", "mixed.h5", "--json").out)
+    assert found["scores"]["one"] == found["scores"]["two"] > found["scores"]["mixed"]
+    assert "lasso" in run("udr", "one.h5", "two.h5", "--variant", "lasso").out
+    alone = run("udr", "one.h5")
+    assert alone.code == 2
+    assert "at least two" in alone.err
+
+
+def test_the_sheet_and_the_separator_of_a_table_can_be_named(run: Run) -> None:
+    Path("t.csv").write_text("z0|z1|v\n" + "\n".join(f"{i}|{i % 7}|{i % 3}" for i in range(60)), encoding="utf-8")
+    ran = run("score", "--codes", "t.csv", "--separator", "|", "--metrics", "mig", *FAST, "--json")
+    assert json.loads(ran.out)["about"]["factors"] == ["v"]
+    assert (
+        "--sheet does not go with an encoder"
+        in run("score", "baseline:random", "--data", "dsprites", "--sheet", "a").err
+    )
