@@ -1,6 +1,7 @@
 """The command line: it reads arguments, calls the verbs and shows results."""
 
 import inspect
+import io
 import json
 import logging
 import math
@@ -65,7 +66,7 @@ class _Output(Console):
 
     def on_broken_pipe(self) -> NoReturn:
         """Stop quietly when the reader of a pipe has left."""
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
+        _drop_output()
         raise SystemExit(OK)
 
 
@@ -702,7 +703,8 @@ def _indent(line: str) -> int:
 
 
 def _print_json(content: Any) -> None:
-    text = content if isinstance(content, str) else json.dumps(content, indent=1, ensure_ascii=False)
+    plain = json.loads(content) if isinstance(content, str) else content
+    text = json.dumps(plain, indent=1, ensure_ascii=not sys.stdout.encoding.lower().startswith("utf"))
     try:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
@@ -718,41 +720,53 @@ class _Remarks(logging.Handler):
         err.print(record.getMessage(), style="dim", highlight=False, markup=False, soft_wrap=True)
 
 
-def _show_remarks() -> None:
+def _prepare_streams() -> None:
     logger = logging.getLogger("disentmetrics")
     quiet = {"-q", "--quiet"} & set(sys.argv[1:])
     logger.handlers[:] = [_Remarks()]
     logger.setLevel(logging.ERROR if quiet else logging.INFO)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what the terminal has no letter for
+    if not out.is_terminal and "COLUMNS" not in os.environ:
+        out.width = _UNBOUNDED
 
 
 def main() -> None:
     """Run the command line; exit 0 fine, 1 a check failed, 2 wrong input, 3 an encoder failed."""
-    _show_remarks()
-    if not out.is_terminal and "COLUMNS" not in os.environ:
-        out.width = _UNBOUNDED
+    _prepare_streams()
     try:
         code = app(prog_name="disentmetrics", standalone_mode=False)
         sys.stdout.flush()
-    except EncoderError as error:
-        _fail(str(error), ENCODER_FAILED)
-    except DisentmetricsError as error:
-        _fail(str(error), WRONG_INPUT)
     except (typer.Abort, KeyboardInterrupt):  # which of them depends on the version of typer, or it exits with 130
         code = INTERRUPTED
     except BrokenPipeError:
         out.on_broken_pipe()
     except Exception as error:
-        if not hasattr(error, "format_message"):  # as errors of the argument parser have
-            raise
-        sentence, context = error.format_message().strip().rstrip("."), getattr(error, "ctx", None)
-        if not sentence:  # the help was asked for by giving no arguments, and is printed
-            raise SystemExit(WRONG_INPUT) from None
-        _fail(f"{sentence}; see {context.command_path} --help" if context else sentence, WRONG_INPUT)
+        sentence, code = _explained(error)
+        if sentence:
+            err.print(f"error: {sentence}", style="red", highlight=False, markup=False, soft_wrap=True)
+        raise SystemExit(code) from error
     if code == INTERRUPTED:
-        _fail("interrupted; nothing half-written was left behind", INTERRUPTED)
+        err.print("error: interrupted; nothing half-written was left behind", style="red", highlight=False)
     raise SystemExit(code or OK)
 
 
-def _fail(sentence: str, code: int) -> NoReturn:
-    err.print(f"error: {sentence}", style="red", highlight=False, markup=False, soft_wrap=True)
-    raise SystemExit(code)
+def _explained(error: Exception) -> tuple[str, int]:
+    """Return what to say of an error and how to end; raise it again if it is a fault of ours."""
+    if isinstance(error, EncoderError):
+        return str(error), ENCODER_FAILED
+    if isinstance(error, DisentmetricsError):
+        return str(error), WRONG_INPUT
+    if hasattr(error, "format_message"):  # as errors of the argument parser have, empty where the help is printed
+        sentence, context = error.format_message().strip().rstrip("."), getattr(error, "ctx", None)
+        return f"{sentence}; see {context.command_path} --help" if sentence and context else sentence, WRONG_INPUT
+    if isinstance(error, OSError) and error.filename is None:
+        _drop_output()
+        return f"the output could not be written: {error.strerror}", WRONG_INPUT
+    raise error
+
+
+def _drop_output() -> None:
+    """Send what waits to be written, at exit too, where it does no harm."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

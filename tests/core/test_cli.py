@@ -489,6 +489,28 @@ def test_a_reader_that_leaves_is_not_an_error(arguments: tuple[str, ...]) -> Non
     assert process.wait(60) == 0
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+@pytest.mark.parametrize("arguments", [("metrics", "list", "--json"), ("metrics",)])
+def test_an_output_that_is_full_is_said_in_a_sentence(arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(_command(*arguments), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr == "error: the output could not be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_terminal_without_the_letters_gets_others(table: Path, as_json: bool) -> None:
+    arguments = ("score", "--codes", str(table), "--metrics", "mig", *FAST, *(["--json"] if as_json else []))
+    plain_ascii = {**os.environ, "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+    ended = subprocess.run(_command(*arguments), env=plain_ascii, capture_output=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    shown = ended.stdout.decode("ascii")
+    if as_json:
+        assert "größe" in json.loads(shown)["scores"]["mig"]["per_factor"]
+    else:
+        assert r"gr\xf6\xdfe" in shown
+
+
 def test_remarks_and_the_progress_bar_do_not_write_into_each_other() -> None:
     """Both go through one console, which puts what is printed above the bar."""
     with progress_bar(shown=False) as bar:
