@@ -1,5 +1,6 @@
 """The command line: it reads arguments, calls the verbs and shows results."""
 
+import errno
 import inspect
 import io
 import json
@@ -25,6 +26,7 @@ from disentmetrics.cache import cache_entries, cache_folder, clear_cache
 from disentmetrics.compare import compare as compare_cards
 from disentmetrics.datasets import list_datasets, load_dataset
 from disentmetrics.datasets.base import DataSet
+from disentmetrics.datasets.registry import DataSetSpec
 from disentmetrics.demo import WIDE, leaderboard, run_demo
 from disentmetrics.encode import encode as encode_rows
 from disentmetrics.errors import DisentmetricsError, EncoderError, InvalidInputError
@@ -41,7 +43,8 @@ from disentmetrics.uncertainty import IntervalMethod
 OK, CHECK_FAILED, WRONG_INPUT, ENCODER_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 DEFAULT_SAMPLES = 20_000
 _UNBOUNDED = 10_000  # columns
-_FULL = 60  # a shorter line ends its paragraph
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+_FULL_LINE = 60  # a shorter one ends its paragraph
 
 app = typer.Typer(
     name="disentmetrics",
@@ -443,6 +446,7 @@ def datasets_list(as_json: JsonOption = False) -> None:
 def datasets_info(name: DataSetArgument) -> None:
     """Describe one data set: factors, licence, citation, remarks."""
     found = {info.name: info for info in list_datasets()}
+    name = DataSetSpec.parse(name).name
     if name not in found:
         load_dataset(name)  # says which names there are
     info = found[name]
@@ -459,7 +463,8 @@ def datasets_fetch(name: DataSetArgument, quiet: QuietOption = False) -> None:
     prepare = getattr(data, "prepare", None)
     if prepare is not None:
         prepare(progress=not quiet and err.is_terminal)
-    err.print(f"{data.name} ({data.fingerprint}) is ready", highlight=False)
+    if not quiet:
+        err.print(f"{data.name} ({data.fingerprint}) is ready", highlight=False)
 
 
 @metrics_app.callback(invoke_without_command=True)
@@ -678,7 +683,9 @@ def _filled(lines: list[str], width: int) -> list[str]:
     joined: list[str] = []
     previous = ""
     for line in lines:
-        goes_on = len(previous) > _FULL and _indent(line) == _indent(previous) and not line.lstrip().startswith(">>>")
+        goes_on = (
+            len(previous) > _FULL_LINE and _indent(line) == _indent(previous) and not line.lstrip().startswith(">>>")
+        )
         if line.strip() and goes_on:
             joined[-1] += f" {line.strip()}"
         else:
@@ -761,7 +768,7 @@ def _explained(error: Exception) -> tuple[str, int]:
     if hasattr(error, "format_message"):  # as errors of the argument parser have, empty where the help is printed
         sentence, context = error.format_message().strip().rstrip("."), getattr(error, "ctx", None)
         return f"{sentence}; see {context.command_path} --help" if sentence and context else sentence, WRONG_INPUT
-    if isinstance(error, OSError) and error.filename is None:
+    if isinstance(error, OSError) and error.filename is None and error.errno in _FULL:
         _drop_output()
         return f"the output could not be written: {error.strerror}", WRONG_INPUT
     raise error

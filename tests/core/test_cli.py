@@ -570,6 +570,7 @@ def test_one_thing_is_explained(run: Run) -> None:
     about = run("datasets", "info", "dsprites").out
     assert re.search(r"orientation +40 +circular", about)
     assert "licence: Apache-2.0" in about
+    assert run("datasets", "info", "dsprites?source=original").out == about
     about = run("metrics", "info", "mig@chen2018").out
     assert "Mean gap between the two codes" in about
     assert "known failure: Two factors packed" in about
