@@ -1,6 +1,6 @@
 """Score any encoder for disentanglement, with numbers that can be trusted and compared."""
 
-from disentmetrics import metrics as metrics
+from disentmetrics import metrics as metrics, testing as testing
 from disentmetrics._version import __version__ as __version__
 from disentmetrics.adapter import load_encoder as load_encoder
 from disentmetrics.compare import compare as compare

@@ -114,11 +114,14 @@ def compare(first: ScoreCard, second: ScoreCard, *, names: tuple[str, str] = ("f
     >>> compare(*cards).differences[0].p_value < 0.001
     True
     """
+    for card in (first, second):
+        if not isinstance(card, ScoreCard):
+            raise InvalidInputError(f"compare takes two score cards; got {type(card).__name__}")
     for what, key in (("rows", "row_key"), ("seed", "seed"), ("version", "version")):
         if first.about.get(key) != second.about.get(key):
             raise InvalidInputError(
                 f"two cards can be compared when they were scored on the same rows with one seed and version; "
-                f"their {what} differ ({first.about.get(key)} and {second.about.get(key)}); score both again"
+                f"their {what} are not the same ({first.about.get(key)} and {second.about.get(key)}); score both again"
             )
     shared = [name for name in first if name in second]
     if not shared:
@@ -141,6 +144,9 @@ def compare(first: ScoreCard, second: ScoreCard, *, names: tuple[str, str] = ("f
 def _incomparable(first: Score, second: Score) -> str | None:
     if first.undefined or second.undefined:
         return f"undefined: {first.undefined or second.undefined}"
+    methods = [score.interval.method if score.interval else None for score in (first, second)]
+    if methods[0] != methods[1]:
+        return f"rows were resampled in two ways: {methods[0]} and {methods[1]}"
     differing = Signature.parse(first.signature).differences(Signature.parse(second.signature))
     serious = {key: pair for key, pair in differing.items() if key not in _MAY_DIFFER}
     if serious:

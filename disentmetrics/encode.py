@@ -94,6 +94,8 @@ def encode(
     Representation(100 rows, 1 code, factors: shape (categorical, 3), scale (ordinal, 6),
         orientation (circular, 40), x (ordinal, 32), y (ordinal, 32))
     """
+    if not isinstance(data, DataSet):
+        raise InvalidInputError(f"encode takes a data set, such as load_dataset('dsprites'); got {data!r}")
     if batch_size < 1:
         raise InvalidInputError(f"batch_size must be at least 1; got {batch_size}")
     rows, named = _rows(data, n_samples, indices, seed, full_grid=full_grid)
@@ -137,8 +139,8 @@ def _rows(
         return rows, f"rows/{hashlib.sha256(rows.tobytes()).hexdigest()[:12]}"
     if full_grid:
         return np.arange(len(data)), "grid"
-    if n_samples is None or n_samples < 1:
-        raise InvalidInputError(f"n_samples must be at least 1; got {n_samples}")
+    if not isinstance(n_samples, int | np.integer) or n_samples < 1:
+        raise InvalidInputError(f"n_samples must be a whole number of at least 1; got {n_samples!r}")
     drawn = data.space.sample(n_samples, generator(seed, "draw"), replace=False)
     return np.sort(data.space.rows_of(drawn)), f"uniform/{seed}"
 

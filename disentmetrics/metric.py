@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -127,6 +127,8 @@ class Metric:
         ``default`` is our recommendation; the bare name means it.
     randomised : bool
         Whether the score depends on the seed.
+    least : mapping of option to int
+        The smallest value of a whole-numbered option, where it is not 1.
     """
 
     name: str
@@ -139,6 +141,7 @@ class Metric:
     needs: Needs = Needs()
     needs_of: Mapping[str, Needs] = field(default_factory=dict)
     randomised: bool = False
+    least: Mapping[str, int] = field(default_factory=dict)
 
     def __call__(
         self,
@@ -227,7 +230,7 @@ class Metric:
             ("rows", needs.rows, representation.n_samples),
         ):
             if came < least:
-                return f"{name} needs at least {least} {what}; got {came}"
+                return f"{name} needs {least} or more {what}; got {came}"
         if needs.log_variance and representation.log_variance is None:
             return f"{name} needs posterior variances (log_variance); the encoder gave codes alone"
         return None
@@ -240,6 +243,15 @@ class Metric:
                     f"{self.name} has no option {name!r}{did_you_mean(name, known)}; "
                     f"its options: {', '.join(known) or 'none'}"
                 )
+        hints = get_type_hints(self.formula)
+        for name, value in options.items():
+            if get_origin(hints[name]) is Literal and value not in get_args(hints[name]):
+                raise InvalidInputError(
+                    f"{name} must be one of {', '.join(map(repr, get_args(hints[name])))}; got {value!r}"
+                )
+            least = self.least.get(name, 1)
+            if hints[name] is int and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+                raise InvalidInputError(f"{name} must be a whole number of at least {least}; got {value!r}")
         return options
 
     def _signature(
@@ -275,8 +287,9 @@ def one_thread_a_product() -> AbstractContextManager[object]:
 
 def generator(seed: int | tuple[int, ...], purpose: str) -> np.random.Generator:
     """Return a generator that depends on nothing but seed and purpose."""
-    if np.min(seed) < 0:
-        raise InvalidInputError(f"seed must be at least 0; got {seed}")
+    parts = seed if isinstance(seed, tuple) else (seed,)
+    if not all(isinstance(part, int | np.integer) and not isinstance(part, bool) and part >= 0 for part in parts):
+        raise InvalidInputError(f"seed must be a whole number of at least 0; got {seed!r}")
     return np.random.default_rng([*np.atleast_1d(seed), zlib.crc32(purpose.encode())])
 
 

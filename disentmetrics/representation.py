@@ -25,6 +25,8 @@ _ARRAYS = ("codes", "factors", "log_variance", "groups", "weights")
 FACTOR_BINS = 10
 """How many bins of equal frequency stand in for the values of a continuous factor."""
 
+_FEWEST_GROUPS = 10  # fewer have too few orders: the identity would come up again and again
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -60,7 +62,7 @@ class Representation:
     ----------
     codes : (n_samples, n_codes) real
         One row an observation; the posterior mean unless stated. A single code may be
-        given as (n_samples,).
+        given as (n_samples,). Arrays are not copied: do not change them afterwards.
     factors : (n_samples, n_factors) array, mapping of columns, or data frame
         With ``space``: indices of the factors' values, -1 where missing (real values with NaN
         where missing, for continuous factors). Without: raw labels of any type, whose kinds
@@ -73,7 +75,7 @@ class Representation:
         Cluster of each row, such as donor or speaker; rows of one cluster stay together
         when rows are resampled.
     weights : (n_samples,) real, optional
-        How much each row counts; positive.
+        How much each row counts; not negative.
     factor_names, code_names : sequence of str, optional
         Names of the columns.
     kinds : mapping of factor name to kind, optional
@@ -125,6 +127,10 @@ class Representation:
         categorical_codes: ArrayLike | None = None,
         provenance: Provenance | None = None,
     ) -> None:
+        if space is not None and (factor_names is not None or kinds is not None):
+            raise InvalidInputError("a given space names the factors and their kinds; leave factor_names and kinds out")
+        if isinstance(code_names, str) or isinstance(factor_names, str):
+            raise InvalidInputError("code_names and factor_names must be lists of names; got text")
         checked = _check_real("codes", codes)
         n_samples, n_codes = checked.shape
         if space is None:
@@ -152,7 +158,7 @@ class Representation:
             "_shared_by_codes": {},
         }
         for name, value in given.items():
-            object.__setattr__(self, name, value)
+            object.__setattr__(self, name, _read_only(value) if isinstance(value, np.ndarray) else value)
 
     def __repr__(self) -> str:
         factors = ", ".join(f"{f.name} ({f.kind}{f', {f.size}' if f.size else ''})" for f in self.space)
@@ -210,11 +216,16 @@ class Representation:
     def shuffled(self, rng: np.random.Generator) -> "Representation":
         """Pair codes with factors of other rows at random, which removes every relation.
 
-        Rows of one group keep their codes together: groups are dealt out whole where they
+        Rows of one group keep their codes together: ten groups or more are dealt out whole where they
         are of one size, and rows are shuffled singly otherwise.
         """
         order = _shuffle_groups(self.groups, len(self), rng)
         return self._with(factors=self.factors[order])
+
+    @property
+    def shuffles_groups(self) -> bool:
+        """Whether :meth:`shuffled` moves whole groups."""
+        return self.groups is not None and _can_be_dealt(self.groups)
 
     def thinned(self, rng: np.random.Generator) -> "Representation":
         """Keep each row with probability weight / largest weight, so that all rows count alike."""
@@ -322,7 +333,17 @@ class Representation:
                     )
                 about = json.loads(file.attrs["about"])
                 arrays = {name: _mapped(path, file, name) for name in _ARRAYS}
-        except (OSError, KeyError, ValueError, RuntimeError) as error:
+            given: dict[str, Any] = {
+                **arrays,
+                "space": FactorSpace([Factor(n, s, k, tuple(v)) for n, s, k, v in about["factors"]]),
+                "code_names": tuple(about["code_names"]),
+                "categorical_codes": np.array(about["categorical_codes"], dtype=bool),
+                "provenance": Provenance(**about["provenance"]),
+                "inference": tuple(about["inference"]),
+                "_shared": {},
+                "_shared_by_codes": {},
+            }
+        except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
             if isinstance(error, CorruptFileError):
                 raise
             raise CorruptFileError(
@@ -330,16 +351,6 @@ class Representation:
                 f"({error}); encode again"
             ) from error
         new = object.__new__(cls)
-        given: dict[str, Any] = {
-            **arrays,
-            "space": FactorSpace([Factor(n, s, k, tuple(v)) for n, s, k, v in about["factors"]]),
-            "code_names": tuple(about["code_names"]),
-            "categorical_codes": np.array(about["categorical_codes"], dtype=bool),
-            "provenance": Provenance(**about["provenance"]),
-            "inference": tuple(about["inference"]),
-            "_shared": {},
-            "_shared_by_codes": {},
-        }
         for name, value in given.items():
             object.__setattr__(new, name, value)
         return new
@@ -388,7 +399,14 @@ def _mapped(path: Path, file: h5py.File, name: str) -> NDArray[Any] | None:
     return array
 
 
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 def _check_real(name: str, values: ArrayLike) -> NDArray[np.floating]:
+    _refuse_masked(name, values)
     try:
         array = np.asarray(values)
         if array.dtype == object:
@@ -472,14 +490,23 @@ def _infer(
 
 
 def _columns_of(factors: Any, names: Sequence[str] | None) -> dict[str, Any]:
-    frame = nw.from_native(factors, eager_only=True, pass_through=True)
+    try:
+        frame = nw.from_native(factors, eager_only=True, pass_through=True)
+    except nw.exceptions.DuplicateError as error:
+        raise InvalidInputError(f"factor names must be unique; {error}") from error
+    named: list[tuple[Any, Any]] | None = None
     if isinstance(frame, nw.DataFrame):
-        return {name: frame[name].to_native() for name in frame.columns}
-    if isinstance(factors, Mapping):
-        return {str(name): values for name, values in factors.items()}
+        named = [(name, frame.get_column(name).to_native()) for name in frame.columns]
+    elif isinstance(factors, Mapping):
+        named = list(factors.items())
+    elif isinstance(factors, np.ndarray) and factors.dtype.names:
+        named = [(name, factors[name]) for name in factors.dtype.names]
+    if named is not None:
+        if names is not None:
+            raise InvalidInputError("these factors have names of their own; leave factor_names out")
+        return _unique([str(name) for name, _ in named], [values for _, values in named])
+    _refuse_masked("factors", factors)
     array = np.asarray(factors)
-    if array.dtype.names:
-        return {name: array[name] for name in array.dtype.names}
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2 or not array.shape[1]:
@@ -489,7 +516,18 @@ def _columns_of(factors: Any, names: Sequence[str] | None) -> dict[str, Any]:
     names = list(names) if names is not None else [f"factor_{k}" for k in range(array.shape[1])]
     if len(names) != array.shape[1]:
         raise InvalidInputError(f"factor_names must name {array.shape[1]} factors; got {len(names)} names")
-    return {name: array[:, k] for k, name in enumerate(names)}
+    return _unique(names, list(array.T))
+
+
+def _unique(names: list[str], columns: list[Any]) -> dict[str, Any]:
+    if len(set(names)) < len(names):
+        raise InvalidInputError(f"factor names must be unique; got {', '.join(names)}")
+    return dict(zip(names, columns, strict=True))
+
+
+def _refuse_masked(name: str, values: Any) -> None:
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise InvalidInputError(f"{name} must not hide values under a mask; fill them, or leave these rows out")
 
 
 def _check_length(name: str, length: int, n_samples: int) -> None:
@@ -504,13 +542,19 @@ def _check_groups(groups: ArrayLike | None, n_samples: int) -> NDArray[np.int64]
     if array.ndim != 1:
         raise InvalidInputError(f"groups must have shape (n_samples,); got {array.shape}")
     _check_length("groups", len(array), n_samples)
-    return np.unique(array, return_inverse=True)[1].astype(np.int64)
+    encoded = encode_factor("groups", groups, kind="categorical")
+    if encoded.n_missing:
+        raise InvalidInputError(f"every row must belong to a group; {encoded.n_missing} of {n_samples} rows have none")
+    return np.asarray(encoded.indices, dtype=np.int64)
 
 
 def _check_weights(weights: ArrayLike | None, n_samples: int) -> NDArray[np.float64] | None:
     if weights is None:
         return None
-    array = np.asarray(weights, dtype=np.float64)
+    try:
+        array = np.asarray(weights, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"weights must be real numbers; {error}") from error
     if array.ndim != 1:
         raise InvalidInputError(f"weights must have shape (n_samples,); got {array.shape}")
     _check_length("weights", len(array), n_samples)
@@ -533,12 +577,16 @@ def _check_categorical(flags: ArrayLike | None, n_codes: int) -> NDArray[np.bool
     return array
 
 
+def _can_be_dealt(groups: NDArray[np.int64]) -> bool:
+    """Tell whether whole groups can change places often enough to show a null."""
+    sizes = np.bincount(groups)
+    return len(sizes) >= _FEWEST_GROUPS and bool(sizes.min() == sizes.max())
+
+
 def _shuffle_groups(groups: NDArray[np.int64] | None, n_samples: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    if groups is None:
+    if groups is None or not _can_be_dealt(groups):
         return rng.permutation(n_samples)
     sizes = np.bincount(groups)
-    if sizes.min() != sizes.max():
-        return rng.permutation(n_samples)
     by_group = np.argsort(groups, kind="stable").reshape(len(sizes), -1)
     order = np.empty(n_samples, dtype=np.int64)
     order[by_group.ravel()] = by_group[rng.permutation(len(sizes))].ravel()

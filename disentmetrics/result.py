@@ -225,7 +225,7 @@ class ScoreCard(Mapping[str, Score]):
             if not isinstance(content, dict) or content.get("format") != _FORMAT:
                 raise CorruptFileError(f"{origin} must be a score card of format {_FORMAT}; score again")
             scores = {name: _score_of(plain) for name, plain in content["scores"].items()}
-            return cls(scores, content["about"], tuple(content["notes"]))
+            return cls(scores, dict(content["about"]), tuple(map(str, content["notes"])))
         except (json.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, CorruptFileError):
                 raise
@@ -247,7 +247,7 @@ class InvalidScoreNameError(InvalidInputError, KeyError):
 
 
 def _text_of(source: Path | str) -> tuple[str, str]:
-    if isinstance(source, str) and source.lstrip().startswith("{"):
+    if isinstance(source, str) and source.lstrip().startswith(("{", "[")):
         return source, "the given text"
     path = Path(source)
     if not path.is_file():
@@ -264,11 +264,17 @@ def _score_of(plain: dict[str, Any]) -> Score:
         **{
             **plain,
             "value": math.nan if plain["value"] is None else float(plain["value"]),
-            "interval": None if interval is None else Interval(**interval),
-            "per_factor": {k: math.nan if v is None else v for k, v in plain["per_factor"].items()},
+            "interval": None
+            if interval is None
+            else Interval(
+                float(interval["low"]), float(interval["high"]), float(interval["level"]), interval["method"]
+            ),
+            "per_factor": {k: math.nan if v is None else float(v) for k, v in plain["per_factor"].items()},
             "details": {name: np.array(rows, dtype=float) for name, rows in plain["details"].items()},
-            "notes": tuple(plain["notes"]),
-            "replicates": tuple(math.nan if v is None else v for v in plain["replicates"]),
+            "notes": tuple(map(str, plain["notes"])),
+            "replicates": tuple(math.nan if v is None else float(v) for v in plain["replicates"]),
+            "seed_sd": float(plain["seed_sd"]),
+            **{name: None if plain[name] is None else float(plain[name]) for name in ("null", "adjusted", "p_value")},
         }
     )
 

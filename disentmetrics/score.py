@@ -68,7 +68,7 @@ def score(
     representation : Representation
         Codes beside factors.
     metrics : {"default", "all"} or sequence of str
-        A preset, or names such as ``["mig", "factorvae@kim2018"]``.
+        A preset, or names such as ``["mig", "factorvae@kim2018"]`` or ``"mig,factorvae@kim2018"``.
     seed : int
         Decides every random draw. The same seed gives the same numbers for every ``n_jobs`` and
         every number of processors: no product of matrices is split among threads.
@@ -101,7 +101,14 @@ def score(
     >>> card["mig"].value, card["mig"].interval.method, card["higgins"].null
     (1.0, 'jackknife', 0.5)
     """
-    if interval not in {"jackknife", "half-sampling", None}:
+    if not isinstance(representation, Representation):
+        raise InvalidInputError(
+            "score takes a Representation, such as Representation(codes, factors) or what encode returns; "
+            f"got {type(representation).__name__}"
+        )
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
+        raise InvalidInputError(f"n_jobs must be a whole number other than 0; got {n_jobs!r}")
+    if interval not in ("jackknife", "half-sampling", None):
         raise InvalidInputError(f"interval must be 'jackknife', 'half-sampling' or None; got {interval!r}")
     asked = [_Asked(name, *find_metric(name)) for name in _names(metrics, representation)]
     scored = representation.thinned(generator(seed, "weights"))
@@ -160,15 +167,19 @@ def _names(metrics: str | Sequence[str], representation: Representation) -> list
             for name, metric in registered_metrics().items()
             for protocol in metric.protocols
         ]
-    if isinstance(metrics, str):
-        if metrics not in PRESETS:
-            known = [*PRESETS, "all"]
+    if isinstance(metrics, str) and metrics not in PRESETS:
+        metrics = [name.strip() for name in metrics.split(",") if name.strip()]
+        if len(metrics) == 1 and metrics[0].partition("@")[0] not in registered_metrics():
+            known = [*PRESETS, "all", *registered_metrics()]
             raise InvalidInputError(
-                f"no preset of metrics is named {metrics!r}{did_you_mean(metrics, known)}; presets: "
-                f"{', '.join(known)}; or give a list of metric names"
+                f"no metric and no preset is named {metrics[0]!r}{did_you_mean(metrics[0], known)}; "
+                f"there are {', '.join(known)}"
             )
+    if isinstance(metrics, str):
         extra = ("mig@chen2018",) if metrics == "default" and representation.log_variance is not None else ()
         return [*PRESETS[metrics], *extra]
+    if not isinstance(metrics, list | tuple) or not all(isinstance(name, str) for name in metrics):
+        raise InvalidInputError(f"metrics must be a preset or a list of names; got {metrics!r}")
     names = list(dict.fromkeys(metrics))
     if not names:
         raise InvalidInputError("metrics must name at least one metric; got an empty list")
@@ -213,7 +224,8 @@ def _finished(
         error = standard_error(replicates, "jackknife" if method == "jackknife" else "half-sampling")
         range_ = t_interval(point.value, error, len(replicates) - 1, metric.bounds, method)
     elif interval:
-        notes.append("no interval: the score is undefined on most resamples of the rows")
+        why = "the score is undefined on most resamples of the rows" if found["rows"] else "all rows are of one group"
+        notes.append(f"no interval: {why}")
     permuted = [value for value in found["null"] if not math.isnan(value)]
     mean_null = adjusted = p_value = None
     if permuted:
@@ -268,6 +280,19 @@ def _diagnostics(representation: Representation, scored: Representation) -> Iter
                 f"{quiet.sum()} of {len(dead)} codes vary by less than 1 % of the widest (standard deviation "
                 f"{spread.max():.2g}) and may be dead: {_some(listed)}"
             )
+    yield from _factor_remarks(representation)
+    if representation.groups is not None and not representation.shuffles_groups:
+        yield (
+            "for the null, rows were shuffled one by one: whole groups can only change places if there are "
+            "10 or more of one size; p-values of clustered rows are then too small"
+        )
+    if len(scored) < len(representation):
+        yield (
+            f"{len(scored)} of {len(representation)} rows were kept, each with a probability proportional to its weight"
+        )
+
+
+def _factor_remarks(representation: Representation) -> Iterable[str]:
     for position, factor in enumerate(representation.space):
         labels = representation.labels(position)
         missing = int((labels < 0).sum())
@@ -275,10 +300,6 @@ def _diagnostics(representation: Representation, scored: Representation) -> Iter
             yield f"factor {factor.name}: {missing} of {len(labels)} rows have no label and are left out for it"
         if labels.max() <= 0 or (labels[labels >= 0] == labels.max()).all():
             yield f"factor {factor.name} takes a single value and is left out"
-    if len(scored) < len(representation):
-        yield (
-            f"{len(scored)} of {len(representation)} rows were kept, each with a probability proportional to its weight"
-        )
 
 
 def _some(names: Iterable[str], most: int = 8) -> str:

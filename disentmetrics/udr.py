@@ -140,8 +140,10 @@ def udr(
     Returns
     -------
     UDRResult
-        Scores in [0, 1] for Spearman correlation; a perfect match scores 1, and 0.9 with the Lasso,
-        whose penalty shrinks. A model without informative codes scores 0, and says so.
+        Scores in [0, 1] for Spearman correlation; a perfect match of uncorrelated codes scores 1, and
+        0.9 with the Lasso, whose penalty shrinks. On few rows chance correlation enters the
+        denominators: two equal models of 3 codes score about 0.97 on 2,000 rows. A model without
+        informative codes scores 0, and says so.
 
     Raises
     ------

@@ -28,12 +28,14 @@ def jackknife_rows(representation: Representation, rng: np.random.Generator) -> 
     cluster by itself where there are fewer than 20.
     """
     lot = _lots(representation, N_REPLICATES, rng)
-    return [np.flatnonzero(lot != g) for g in range(int(lot.max()) + 1)]
+    n_lots = int(lot.max()) + 1
+    return [np.flatnonzero(lot != g) for g in range(n_lots)] if n_lots > 1 else []
 
 
 def half_sample_rows(representation: Representation, rng: np.random.Generator) -> list[NDArray[np.int64]]:
     """Return 20 random halves of the rows; clusters stay whole."""
-    return [np.flatnonzero(_lots(representation, 2, rng) == 0) for _ in range(N_REPLICATES)]
+    lots = (_lots(representation, 2, rng) for _ in range(N_REPLICATES))
+    return [np.flatnonzero(lot == 0) for lot in lots if lot.max() > 0]
 
 
 def _lots(representation: Representation, n_lots: int, rng: np.random.Generator) -> NDArray[np.int64]:

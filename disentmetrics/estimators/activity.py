@@ -19,7 +19,8 @@ def mean_kl(mean: NDArray[np.floating], log_variance: NDArray[np.floating]) -> N
     for start in range(0, len(mean), 65536):
         m = mean[start : start + 65536].astype(np.float64)
         v = log_variance[start : start + 65536].astype(np.float64)
-        total += (m**2 + np.exp(v) - 1 - v).sum(axis=0)
+        with np.errstate(over="ignore"):  # an infinite divergence is no collapsed code
+            total += (m**2 + np.exp(v) - 1 - v).sum(axis=0)
     return total / (2 * len(mean))
 
 
@@ -36,3 +37,16 @@ def constant(codes: NDArray[np.floating]) -> NDArray[np.bool_]:
     )
     rounding = 8 * np.finfo(codes.dtype).eps * np.maximum(np.abs(low), np.abs(high))
     return np.asarray(high - low <= rounding)
+
+
+def well_scaled(codes: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return the codes such that squares neither overflow nor vanish; most come back as they are.
+
+    Codes of extreme range are centred and divided by a power of two, in double precision.
+    """
+    low, high = codes.min(axis=0).astype(np.float64), codes.max(axis=0).astype(np.float64)
+    reach = high / 2 - low / 2
+    if (np.maximum(np.abs(low), np.abs(high)) < 1e12).all() and (reach > 1e-12).all():
+        return codes
+    exponent = np.frexp(np.where(reach > 0, reach, 1.0))[1]
+    return np.asarray(np.ldexp(codes.astype(np.float64) - (high / 2 + low / 2), -exponent))

@@ -43,4 +43,4 @@ def __getattr__(name: str) -> Metric:
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *registered_metrics()]
+    return ["find_metric", *registered_metrics()]

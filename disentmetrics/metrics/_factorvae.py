@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl
+from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, well_scaled
 from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.sampling import RowGroups, fixable_factors
@@ -22,6 +22,7 @@ _IN_CACHE = 1 << 18  # code values gathered at once, which the processor's cache
     known_failure="Rotated and mixed codes still win most votes: a random rotation scores about 0.9.",
     needs=Needs(factors=2, rows=40),
     randomised=True,
+    least={"n_rows": 2, "n_test": 0},
     protocols={
         "default": Protocol(
             source="disentmetrics: constant and collapsed codes left out, votes counted and scored on disjoint rows",
@@ -148,7 +149,7 @@ class _Spread:
 
     def __init__(self, representation: Representation, kept: NDArray[np.bool_]) -> None:
         codes = representation.codes
-        self.codes = codes if kept.all() else np.ascontiguousarray(codes[:, kept])
+        self.codes = well_scaled(codes if kept.all() else np.ascontiguousarray(codes[:, kept]))
         self.categorical = np.flatnonzero(representation.categorical_codes[kept])
         self.everywhere = np.var(self.codes, axis=0, ddof=1, dtype=np.float64)
         for code in self.categorical:

@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.estimators.activity import constant
+from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.sampling import RowGroups, fixable_factors
 
 Classifier = Literal["converged", "adagrad", "scikit-learn"]
+_LARGEST = 1e30  # sums of larger differences overflow
 _CHUNK = 1 << 22  # code values drawn at once: 32 MB; another number would draw other pairs
 _IN_CACHE = 1 << 18  # code values gathered at once, which the processor's cache holds
 
@@ -108,6 +109,10 @@ def higgins(
     if not alive.any():
         raise UndefinedScoreError("higgins needs a code that varies; every code is constant")
     codes = representation.codes if alive.all() else np.ascontiguousarray(representation.codes[:, alive])
+    if classifier == "converged":
+        codes = well_scaled(codes)
+    elif np.abs(codes).max() > _LARGEST:
+        raise UndefinedScoreError(f"this classifier takes codes up to {_LARGEST:g}; got {np.abs(codes).max():g}")
     points, labels = _draw(codes, fixable.train, n_train, n_pairs, rng)
     new_points, truth = _draw(codes, fixable.test, n_test, n_pairs, rng)
     guess = _FITTERS[classifier](points, labels, new_points, len(positions))

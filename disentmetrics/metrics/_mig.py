@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics.errors import UndefinedScoreError
+from disentmetrics.errors import InvalidInputError, UndefinedScoreError
 from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl
 from disentmetrics.estimators.gaussian_mixture import mixture_information
 from disentmetrics.estimators.mutual_information import (
@@ -149,7 +149,11 @@ def information_matrix(representation: Representation, estimator: Estimator, n_b
         if representation.log_variance is None:
             raise UndefinedScoreError("the posterior estimator needs posterior variances (log_variance)")
         sizes = [int(column.max()) + 1 for column in table.T]
-        return mixture_information(representation.codes, representation.log_variance, table, sizes).mutual_information
+        try:
+            found = mixture_information(representation.codes, representation.log_variance, table, sizes)
+        except InvalidInputError as error:
+            raise UndefinedScoreError(f"the aggregate posteriors cannot be integrated: {error}") from error
+        return found.mutual_information
     prepared = representation.shared_by_codes(_prepared, estimator, n_bins)
     for position in range(representation.n_factors):
         labels = representation.labels(position)

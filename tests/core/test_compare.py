@@ -41,8 +41,8 @@ def test_the_paired_test_has_about_its_nominal_size() -> None:
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (lambda: card(0.5, rows=700), "their rows differ"),
-        (lambda: card(0.5, seed=1), "their seed differ"),
+        (lambda: card(0.5, rows=700), "their rows are not the same"),
+        (lambda: card(0.5, seed=1), "their seed are not the same"),
     ],
 )
 def test_cards_of_other_rows_or_seeds_are_not_compared(other, message: str) -> None:  # type: ignore[no-untyped-def] # a maker of cards
@@ -61,3 +61,10 @@ def test_metrics_that_only_one_card_holds_are_named() -> None:
 
 def test_holm_is_the_step_down_of_bonferroni() -> None:
     assert _holm([0.01, 0.04, 0.03, None]) == [0.03, 0.06, 0.06, None]
+
+
+def test_two_ways_of_resampling_are_not_mixed() -> None:
+    factors = np.random.default_rng(0).integers((4, 5), size=(300, 2))
+    table = dm.Representation(factors + 0.5 * np.random.default_rng(1).normal(size=factors.shape), factors)
+    cards = [dm.score(table, ["mig"], interval=way, null=False) for way in ("jackknife", "half-sampling")]
+    assert dm.compare(*cards).skipped == ("mig: rows were resampled in two ways: jackknife and half-sampling",)

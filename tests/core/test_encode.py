@@ -103,13 +103,13 @@ def test_rows_are_chosen_in_exactly_one_way(tiles: Tiles, ways: dict[str, Any]) 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_samples": 0}, "n_samples must be at least 1; got 0"),
+        ({"n_samples": 0}, "n_samples must be a whole number of at least 1; got 0"),
         ({"n_samples": 2001}, "at most 2000 distinct combinations"),
         ({"indices": np.empty((0, 3), int)}, "indices is empty"),
         ({"indices": [[0, 0, 50]]}, "indices of factor 'c' must lie in 0 .. 49"),
         ({"indices": [[0.5, 0, 0]]}, "must be integers"),
         ({"n_samples": 5, "batch_size": 0}, "batch_size must be at least 1; got 0"),
-        ({"n_samples": 5, "seed": -1}, "seed must be at least 0; got -1"),
+        ({"n_samples": 5, "seed": -1}, "seed must be a whole number of at least 0; got -1"),
     ],
 )
 def test_impossible_rows_are_refused_in_a_sentence(tiles: Tiles, options: dict[str, Any], message: str) -> None:

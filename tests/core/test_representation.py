@@ -105,7 +105,7 @@ def test_a_loaded_file_is_mapped_and_cannot_be_written(tmp_path: Path) -> None:
         read.codes[0, 0] = 1.0
 
 
-@pytest.mark.parametrize("damage", ["truncated", "altered", "empty", "text", "foreign"])
+@pytest.mark.parametrize("damage", ["truncated", "altered", "empty", "text", "foreign", "about"])
 def test_a_damaged_file_is_refused(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "r.h5"
     table(2_000).save(path)
@@ -120,6 +120,9 @@ def test_a_damaged_file_is_refused(tmp_path: Path, damage: str) -> None:
     elif damage == "text":
         content = bytearray(b"this is no HDF5")
     path.write_bytes(content)
+    if damage == "about":
+        with h5py.File(path, "r+") as file:
+            file.attrs["about"] = '{"factors": 1, "provenance": {"who": 1}}'
     if damage == "foreign":
         with h5py.File(path, "w") as file:
             file["codes"] = [1.0]
@@ -201,3 +204,40 @@ def test_five_million_rows_are_scored_within_eight_gigabytes() -> None:
     card = dm.score(dm.Representation(codes, factors), interval=None, null=False)
     assert card["mig"].value > 0.99
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 8_000_000
+
+
+def test_names_are_never_lost_and_masks_never_ignored() -> None:
+    rng = np.random.default_rng(0)
+    codes, factors = rng.normal(size=(9, 2)), rng.integers(2, size=(9, 2))
+    with pytest.raises(InvalidInputError, match="factor names must be unique; got a, a"):
+        dm.Representation(codes, factors, factor_names=["a", "a"])
+    with pytest.raises(InvalidInputError, match="under a mask"):
+        dm.Representation(np.ma.array(codes, mask=codes > 1), factors)
+    with pytest.raises(InvalidInputError, match="leave factor_names out"):
+        dm.Representation(codes, {"a": factors[:, 0]}, factor_names=["b"])
+    with pytest.raises(InvalidInputError, match="lists of names; got text"):
+        dm.Representation(codes, factors, code_names="ab")
+
+
+def test_groups_may_be_text_and_every_row_must_have_one() -> None:
+    codes = np.arange(4.0)
+    assert dm.Representation(codes, {"v": [0, 1, 0, 1]}, groups=["b", "a", "b", "c"]).groups.tolist() == [1, 0, 1, 2]  # type: ignore[union-attr] # given
+    for groups in (np.array(["b", None, "b", "c"], object), np.array([0.0, 1.0, np.nan, 1.0])):
+        with pytest.raises(InvalidInputError, match="every row must belong to a group; 1 of 4 rows have none"):
+            dm.Representation(codes, {"v": [0, 1, 0, 1]}, groups=groups)
+
+
+def test_arrays_of_a_representation_cannot_be_written() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        table().factors[0, 0] = 7
+
+
+@pytest.mark.parametrize("frame", ["pandas", "polars"])
+def test_data_frames_give_named_factors(frame: str) -> None:
+    library = pytest.importorskip(frame, reason="this data frame library is not installed")
+    columns = {"a": ["x", "y", "x"], "b": [1, 2, 1]}
+    assert dm.Representation(np.arange(3.0), library.DataFrame(columns)).space.names == ("a", "b")
+    if frame == "pandas":
+        assert dm.Representation(np.arange(3.0), library.DataFrame(np.eye(3, dtype=int))).space.names == ("0", "1", "2")
+        with pytest.raises(InvalidInputError, match="must be unique"):
+            dm.Representation(np.arange(3.0), library.DataFrame(np.eye(3, dtype=int), columns=["a", "a", "b"]))

@@ -60,7 +60,7 @@ def test_a_refused_metric_carries_its_reason_and_the_others_run() -> None:
 
 def test_too_few_rows_refuse_a_metric_by_name() -> None:
     card = dm.score(blurred(15))
-    assert card["mig"].undefined == "mig needs at least 20 rows; got 15"
+    assert card["mig"].undefined == "mig needs 20 or more rows; got 15"
 
 
 def test_posteriors_add_the_exact_gap_to_the_default() -> None:
@@ -148,3 +148,45 @@ def test_an_unknown_interval_or_option_is_refused() -> None:
 def test_a_preset_named_all_runs_every_protocol() -> None:
     card = dm.score(blurred(200), "all", interval=None, null=False)
     assert {"mig", "mig@locatello2019", "factorvae@kim2018", "higgins@higgins2017"} <= set(card)
+
+
+def test_a_posterior_too_narrow_for_one_metric_leaves_the_others() -> None:
+    representation = blurred()
+    log_variance = np.full(representation.codes.shape, -60.0)
+    card = dm.score(
+        dm.Representation(representation.codes, representation.factors, log_variance=log_variance), null=False
+    )
+    assert "cannot be integrated" in (card["mig@chen2018"].undefined or "")
+    assert card["factorvae"].value > 0.5
+
+
+def test_one_group_has_no_interval_and_few_groups_a_remark() -> None:
+    one = dm.score(blurred(groups=np.zeros(600, int)), ["mig", "factorvae"])
+    assert one["mig"].interval is None
+    assert "no interval: all rows are of one group" in one["mig"].notes
+    two = dm.score(blurred(groups=np.arange(600) % 2), ["mig"])
+    assert any("rows were shuffled one by one" in note for note in two.notes)
+    assert two["mig"].p_value == 0.01
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seed": 1.5}, "seed must be a whole number"),
+        ({"seed": True}, "seed must be a whole number"),
+        ({"n_jobs": 0}, "n_jobs must be a whole number other than 0"),
+        ({"metrics": None}, "metrics must be a preset or a list of names"),
+    ],
+)
+def test_wrong_types_are_refused_in_a_sentence(options: dict[str, object], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        dm.score(blurred(), **options)  # type: ignore[arg-type] # wrong on purpose
+    with pytest.raises(InvalidInputError, match="score takes a Representation"):
+        dm.score(np.zeros((9, 2)))  # type: ignore[arg-type] # idem
+
+
+def test_names_may_come_in_one_text() -> None:
+    assert list(dm.score(blurred(), "mig, factorvae@kim2018", interval=None, null=False)) == [
+        "mig",
+        "factorvae@kim2018",
+    ]

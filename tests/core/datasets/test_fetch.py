@@ -99,12 +99,12 @@ def get(*urls: str) -> Path:
 
 
 def assert_only_the_whole_file_is_there(cache: Path) -> None:
-    (path,) = (path for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock")
+    (path,) = (path for path in cache.rglob("*") if path.is_file() and path.suffix not in {".lock", ".TAG"})
     assert path.read_bytes() == CONTENT
 
 
 def assert_no_file_is_there(cache: Path) -> None:
-    assert not [path for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    assert not [path for path in cache.rglob("*") if path.is_file() and path.suffix not in {".lock", ".TAG"}]
 
 
 def test_a_whole_file_is_fetched_once(server: Server, cache: Path) -> None:

@@ -1,7 +1,10 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 import disentmetrics as dm
+from disentmetrics.errors import InvalidInputError
 from disentmetrics.metrics import find_metric
 
 PROTOCOLS = ["default", "locatello2019", "kim2018"]
@@ -102,3 +105,33 @@ def test_known_failure_a_rotation_still_wins_most_votes() -> None:
     rotations = [np.linalg.qr(np.random.default_rng(seed).normal(size=(5, 5)))[0] for seed in range(6)]
     assert np.mean([dm.metrics.factorvae(ideal @ rotation, factors).value for rotation in rotations]) > 0.75
     assert np.mean([dm.metrics.mig(ideal @ rotation, factors).value for rotation in rotations]) < 0.2
+
+
+@pytest.mark.parametrize("metric", ["factorvae", "higgins"])
+@pytest.mark.parametrize("scale", [1e-310, 1e-170, 1e155, 1e300])
+def test_extreme_scales_neither_overflow_nor_vanish(metric: str, scale: float) -> None:
+    factors = uniform_factors(2_000)
+    assert find_metric(metric)[0](factors * scale, factors).value > 0.99
+    single = (factors * np.float32(1e20 if scale > 1 else 1e-25)).astype(np.float32)
+    assert find_metric(metric)[0](single, factors).value > 0.99
+
+
+def test_one_absurd_outlier_in_a_code_that_tells_nothing_does_not_matter() -> None:
+    factors = uniform_factors(2_000)
+    codes = np.hstack([factors, np.random.default_rng(0).normal(size=(2_000, 1))]).astype(np.float32)
+    codes[3, 5] = 1e25
+    assert find_metric("factorvae")[0](codes, factors).value > 0.9
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pruning": "x"}, "pruning must be one of 'kl', 'sd'; got 'x'"),
+        ({"n_rows": 1}, "n_rows must be a whole number of at least 2; got 1"),
+        ({"n_train": 0}, "n_train must be a whole number of at least 1; got 0"),
+        ({"n_test": 2.5}, "n_test must be a whole number of at least 0; got 2.5"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        dm.metrics.factorvae(np.zeros((50, 2)), np.arange(50) % 2, **options)

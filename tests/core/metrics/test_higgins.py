@@ -100,8 +100,12 @@ def test_the_adagrad_classifier_is_that_of_a_plain_loop() -> None:
     ("codes", "factors", "reason"),
     [
         (np.ones((200, 2)), np.random.default_rng(0).integers(3, size=(200, 2)), "every code is constant"),
-        (np.random.default_rng(0).normal(size=(200, 2)), np.arange(200) % 3, "2 factors that take two values; got 1"),
-        (np.random.default_rng(0).normal(size=(30, 2)), np.indices((5, 6)).reshape(2, -1).T, "at least 40 rows"),
+        (
+            np.random.default_rng(0).normal(size=(200, 2)),
+            np.arange(200) % 3,
+            "2 or more factors that take two values; got 1",
+        ),
+        (np.random.default_rng(0).normal(size=(30, 2)), np.indices((5, 6)).reshape(2, -1).T, "40 or more rows"),
         (np.random.default_rng(0).normal(size=(64, 2)), np.indices((8, 8)).reshape(2, -1).T, "at least 10 rows share"),
     ],
 )

@@ -1,0 +1,43 @@
+"""What the pages tell a reader to do."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def python_blocks(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_metric_of_the_page_keeps_its_claims_and_no_more(tmp_path: Path) -> None:
+    (tmp_path / "_median_correlation.py").write_text(python_blocks("docs/extending.md")[0], encoding="utf-8")
+    check = (
+        "import doctest, _median_correlation as page\n"
+        "from disentmetrics.testing import check_metric\n"
+        "metric = page.median_correlation\n"
+        "claimed = metric.protocols['default'].invariant_to\n"
+        "for finding in check_metric(metric):\n"
+        "    assert finding.holds or not finding.claimed\n"
+        "    assert finding.claimed or not finding.holds, finding\n"
+        "assert doctest.testmod(page).attempted > 0 and doctest.testmod(page).failed == 0\n"
+        "assert all(part in metric.__doc__ for part in ('Parameters', 'Returns', 'Notes', 'Examples'))\n"
+    )
+    subprocess.run([sys.executable, "-c", check], cwd=tmp_path, check=True, timeout=120)
+
+
+def test_the_functions_of_the_readme_run_as_they_stand(tmp_path: Path) -> None:
+    snippet = python_blocks("README.md")[0].replace("20_000", "300").replace("progress=True", "progress=False")
+    done = subprocess.run(
+        [sys.executable, "-c", snippet], cwd=tmp_path, check=True, timeout=300, capture_output=True, text=True
+    )
+    assert "factorvae" in done.stdout
+
+
+def test_everything_that_the_readme_calls_exists() -> None:
+    code = "import disentmetrics as dm\n" + "\n".join(
+        sorted(set(re.findall(r"dm\.[a-zA-Z_]+(?:\.[a-z_]+)?", (ROOT / "README.md").read_text(encoding="utf-8"))))
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
