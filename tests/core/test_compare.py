@@ -35,7 +35,7 @@ def test_the_paired_test_has_about_its_nominal_size() -> None:
             for _ in range(2)
         ]
         p_values.append(dm.compare(*cards).differences[0].p_value)
-    assert sum(p < 0.05 for p in p_values if p is not None) <= 9  # 99.8 % of binomial(60, 0.05) lie below
+    assert sum(p < 0.05 for p in p_values if p is not None) <= 9  # probability 0.999 if it has
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_the_standard_error_of_a_mean_comes_out(method, split, rng: np.random.Ge
 
 @pytest.mark.parametrize("method", ["jackknife", "half-sampling"])
 def test_intervals_cover_the_value_of_a_large_sample(method: str) -> None:
-    """Nominal 95 %: at least 86 % of 60 runs is what 95 % coverage gives with certainty 0.999."""
+    """Nominal 95 %: with that coverage, 52 or more of 60 runs are covered with probability 0.997."""
 
     def draw(n: int, rng: np.random.Generator) -> dm.Representation:
         factors = rng.integers(10, size=(n, 3))
