@@ -31,8 +31,15 @@ Invariance = Literal[
     "noise code",
     "duplicated code",
     "relabelled factors",
+    "factor order",
+    "repeated rows",
+    "rotation",
+    "dependent factors",
 ]
 INVARIANCES: tuple[Invariance, ...] = get_args(Invariance)
+Defect = Literal["rotated", "packed", "rotated copy", "missing factor", "blurred", "synergy lost"]
+DEFECTS: tuple[Defect, ...] = get_args(Defect)
+Family = Literal["information", "predictor", "matching", "intervention", "geometry", "downstream", "unsupervised"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,9 @@ class Outcome:
         What a reader of this score must know.
     chance : float or None
         The null in closed form, where there is one.
+    parts : mapping of str to float
+        Further numbers of the same metric, such as the completeness of DCI; each gets an interval
+        and a null of its own. NaN where undefined.
     """
 
     value: float
@@ -59,6 +69,7 @@ class Outcome:
     settings: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     chance: float | None = None
+    parts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +85,11 @@ class Protocol:
     invariant_to : set of Invariance
         Changes of the representation that leave the score as it is (within the spread of
         its own random draws). The property suite tests every claim, and shows a counterexample
-        to every change that is not claimed.
+        to every change that is not claimed. ``dependent factors`` is claimed of perfect codes only.
+    detects : set of Defect
+        Defects that lower the score of a perfect code by more than 0.1; the suite tests that every
+        other one goes unseen. ``synergy lost`` is the difference of codes that tell a factor only
+        together from codes that tell nothing.
     perfect : float
         Value where each factor has its own noiseless code.
     noise : float or "chance"
@@ -82,12 +97,13 @@ class Protocol:
     precision : float
         How exactly the formula is computed.
     costly : bool
-        Whether few permutations must do for the null.
+        Whether few permutations must do for the null, and fewer rows for the property suite.
     """
 
     source: str
     options: Mapping[str, Any] = field(default_factory=dict)
     invariant_to: frozenset[Invariance] = frozenset()
+    detects: frozenset[Defect] = frozenset()
     perfect: float = 1.0
     noise: float | Literal["chance"] = 0.0
     precision: float = 1e-9
@@ -116,6 +132,8 @@ class Metric:
     Attributes
     ----------
     name : str
+    family : Family
+        By what the metric looks at.
     bounds : pair of float
     higher_is_better : bool
     paper : str
@@ -126,12 +144,16 @@ class Metric:
     protocols : mapping of name to Protocol
         ``default`` is our recommendation; the bare name means it.
     randomised : bool
-        Whether the score depends on the seed.
+        Whether the score depends on the seed; the formula then takes ``rng``, or ``seed`` if it shares
+        draws with other metrics.
+    parts : mapping of str to pair of float
+        Further numbers that the formula returns, with their bounds.
     least : mapping of option to int
         The smallest value of a whole-numbered option, where it is not 1.
     """
 
     name: str
+    family: Family
     formula: Callable[..., Outcome]
     bounds: tuple[float, float]
     higher_is_better: bool
@@ -141,6 +163,7 @@ class Metric:
     needs: Needs = Needs()
     needs_of: Mapping[str, Needs] = field(default_factory=dict)
     randomised: bool = False
+    parts: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     least: Mapping[str, int] = field(default_factory=dict)
 
     def __call__(
@@ -175,15 +198,22 @@ class Metric:
         per_factor = {}
         if outcome.per_factor is not None:
             per_factor = dict(zip(representation.space.names, map(float, outcome.per_factor), strict=True))
+        signature = self._signature(representation, protocol, seed, options, outcome.settings)
         return Score(
             name,
             float(outcome.value),
-            self._signature(representation, protocol, seed, options, outcome.settings),
+            signature,
             per_factor=per_factor,
             details=outcome.details,
             notes=outcome.notes,
             null=outcome.chance,
+            parts={part: self._part(f"{name}.{part}", outcome.parts[part], signature) for part in self.parts},
         )
+
+    @staticmethod
+    def _part(name: str, value: float, signature: str) -> Score:
+        undefined = "it has no value on these rows" if math.isnan(value) else None
+        return Score(name, float(value), signature, undefined=undefined)
 
     def evaluate(
         self,
@@ -206,7 +236,9 @@ class Metric:
         reason = self.refusal(representation, protocol)
         if reason:
             raise UndefinedScoreError(reason)
-        if self.randomised:
+        if "seed" in self.formula.__annotations__:
+            settings["seed"] = seed
+        elif self.randomised:
             settings["rng"] = generator(seed, self.name)
         return self.formula(representation, **settings)
 
@@ -281,7 +313,7 @@ class Metric:
 def one_thread_a_product() -> AbstractContextManager[object]:
     """Keep products of matrices from being split among threads while the context lasts."""
     # Split sums round differently; and threads that share few processors wait for each other more than they work.
-    limits: AbstractContextManager[object] = threadpool_limits(1, "blas")
+    limits: AbstractContextManager[object] = threadpool_limits(1)
     return limits
 
 
@@ -308,7 +340,7 @@ def metric(**declaration: Any) -> Callable[[Callable[..., Outcome]], Metric]:
     -------
     Callable
         Turns the function ``(representation, *, options) -> Outcome`` into a :class:`Metric`.
-        A randomised metric also takes ``rng``.
+        A randomised metric also takes ``rng`` or ``seed``.
     """
 
     def register(formula: Callable[..., Outcome]) -> Metric:

@@ -60,6 +60,9 @@ class Score:
         None when none was asked for.
     null : float or None
         Mean of the score when rows of codes are permuted against factors.
+    corrected : float or None
+        ``value`` less its bias in the number of rows, estimated by the jackknife; None where the
+        interval is of another kind.
     adjusted : float or None
         ``(value - null) / (best - null)``: 0 for a random code, 1 for a perfect one.
     p_value : float or None
@@ -78,6 +81,9 @@ class Score:
         Standard deviation over the metric's own random draws; 0 for a deterministic metric.
     replicates : tuple of float
         Values on the resampled rows behind the interval, for paired comparison.
+    parts : mapping of str to Score
+        Further numbers of the same metric: ``card["dci"].parts["completeness"]``, or
+        ``card["dci.completeness"]``.
     """
 
     name: str
@@ -93,6 +99,8 @@ class Score:
     notes: tuple[str, ...] = ()
     seed_sd: float = 0.0
     replicates: tuple[float, ...] = ()
+    corrected: float | None = None
+    parts: Mapping[str, "Score"] = field(default_factory=dict)
 
     def __float__(self) -> float:
         if self.undefined:
@@ -135,9 +143,16 @@ class ScoreCard(Mapping[str, Score]):
     notes: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Score:
-        if name not in self.scores:
-            raise InvalidScoreNameError(name, self.scores)
-        return self.scores[name]
+        if name in self.scores:
+            return self.scores[name]
+        every = {score.name: score for score in self.every_score()}
+        if name not in every:
+            raise InvalidScoreNameError(name, every)
+        return every[name]
+
+    def every_score(self) -> list[Score]:
+        """Return all scores, each followed by its parts."""
+        return [single for score in self.scores.values() for single in (score, *score.parts.values())]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.scores)
@@ -157,7 +172,7 @@ class ScoreCard(Mapping[str, Score]):
 
     def tables(self) -> list[Table]:
         """Return the scores, and the scores of single factors where there are any, for terminals."""
-        tables = [_table(_HEADINGS, [_row(score) for score in self.scores.values()])]
+        tables = [_table(_HEADINGS, [_row(score) for score in self.every_score()])]
         by_factor = self._by_factor()
         turned = list(zip(*by_factor, strict=True))
         if turned:
@@ -170,7 +185,7 @@ class ScoreCard(Mapping[str, Score]):
         """Return what a reader must know, of the representation first and then of each score."""
         of_scores = [
             f"{score.name}: {line}"
-            for score in self.scores.values()
+            for score in self.every_score()
             for line in ([f"undefined: {score.undefined}"] if score.undefined else score.notes)
         ]
         return [*self.notes, *of_scores]
@@ -188,7 +203,7 @@ class ScoreCard(Mapping[str, Score]):
             inner = "".join(f"<tr>{row}</tr>" for row in rows)
             return f"<table><thead><tr>{heads}</tr></thead><tbody>{inner}</tbody></table>"
 
-        tables = table(_HEADINGS, [_row(score) for score in self.scores.values()])
+        tables = table(_HEADINGS, [_row(score) for score in self.every_score()])
         by_factor = self._by_factor()
         if by_factor:
             tables += table(by_factor[0], by_factor[1:])
@@ -274,7 +289,8 @@ def _score_of(plain: dict[str, Any]) -> Score:
             "notes": tuple(map(str, plain["notes"])),
             "replicates": tuple(math.nan if v is None else float(v) for v in plain["replicates"]),
             "seed_sd": float(plain["seed_sd"]),
-            **{name: None if plain[name] is None else float(plain[name]) for name in ("null", "adjusted", "p_value")},
+            "parts": {name: _score_of(part) for name, part in plain["parts"].items()},
+            **{name: None if plain[name] is None else float(plain[name]) for name in ("null", "adjusted", "p_value", "corrected")},
         }
     )
 

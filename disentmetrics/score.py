@@ -20,6 +20,7 @@ from disentmetrics.uncertainty import (
     N_SEEDS,
     IntervalMethod,
     half_sample_rows,
+    jackknife_corrected,
     jackknife_rows,
     permutation_p_value,
     standard_error,
@@ -44,11 +45,14 @@ class _Asked:
         few = self.metric.randomised or self.metric.protocol(self.protocol).costly or n_rows > MANY_ROWS
         return N_FEW_PERMUTATIONS if few else N_PERMUTATIONS
 
-    def value(self, representation: Representation, seed: int | tuple[int, ...]) -> float:
+    def values(self, representation: Representation, seed: int | tuple[int, ...]) -> tuple[float, ...]:
+        """Return the value and its parts."""
+        parts = self.metric.parts
         try:
-            return self.metric.evaluate(representation, self.protocol, seed=seed).value
+            outcome = self.metric.evaluate(representation, self.protocol, seed=seed)
         except UndefinedScoreError:
-            return math.nan
+            return (math.nan,) * (1 + len(parts))
+        return (outcome.value, *(outcome.parts[part] for part in parts))
 
 
 def score(
@@ -147,16 +151,16 @@ def score(
     jobs = [job for job in jobs if job[2]]
     with one_thread_a_product():
         found = _run(jobs, n_jobs, progress=progress)
-    scores = {
-        a.name: _finished(
-            point[a.name],
-            a,
-            {kind: found.get((a.name, kind), []) for kind in ("seeds", "rows", "null")},
-            interval,
-            population=population,
-        )
-        for a in asked
-    }
+    scores = {}
+    for a in asked:
+        finished = [
+            _finished(one, a.metric, bounds, _Replicates.of(found, a.name, index), interval, population=population)
+            for index, (one, bounds) in enumerate(
+                [(point[a.name], a.metric.bounds)]
+                + [(part, a.metric.parts[name]) for name, part in point[a.name].parts.items()]
+            )
+        ]
+        scores[a.name] = replace(finished[0], parts=dict(zip(a.metric.parts, finished[1:], strict=False)))
     return ScoreCard(scores, _about(representation, seed), tuple(_diagnostics(representation, scored)))
 
 
@@ -192,56 +196,81 @@ def _run(
     *,
     progress: bool,
 ) -> dict[tuple[str, str], list[float]]:
-    def work(make: Callable[[], Representation], group: list[_Asked], seed: int | tuple[int, ...]) -> list[float]:
-        view = make()
-        return [a.value(view, seed) for a in group]
+    def work(
+        make: Callable[[], Representation], group: list[_Asked], seed: int | tuple[int, ...]
+    ) -> list[tuple[float, ...]]:
+        with one_thread_a_product():
+            view = make()
+            return [a.values(view, seed) for a in group]
 
     parallel = joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-    results: Iterable[list[float]] = parallel(joblib.delayed(work)(*job[1:]) for job in jobs)
-    found: dict[tuple[str, str], list[float]] = {}
+    results: Iterable[list[tuple[float, ...]]] = parallel(joblib.delayed(work)(*job[1:]) for job in jobs)
+    found: dict[tuple[str, str], list[tuple[float, ...]]] = {}
     for (kind, _, group, _), values in zip(jobs, tracked(results, len(jobs), "scoring", shown=progress), strict=True):
         for a, value in zip(group, values, strict=True):
             found.setdefault((a.name, kind), []).append(value)
     return found
 
 
+@dataclass(frozen=True)
+class _Replicates:
+    """One number of a metric on other seeds, on resampled rows and on permuted rows."""
+
+    seeds: list[float]
+    rows: list[float]
+    null: list[float]
+
+    @classmethod
+    def of(cls, found: dict[tuple[str, str], list[tuple[float, ...]]], name: str, index: int) -> "_Replicates":
+        return cls(*([values[index] for values in found.get((name, kind), [])] for kind in ("seeds", "rows", "null")))
+
+
 def _finished(
-    point: Score, asked: _Asked, found: dict[str, list[float]], interval: str | None, *, population: bool
+    point: Score,
+    metric: Metric,
+    bounds: tuple[float, float],
+    found: _Replicates,
+    interval: IntervalMethod | None,
+    *,
+    population: bool,
 ) -> Score:
     if point.undefined:
         return point
-    metric = asked.metric
     notes = list(point.notes)
-    seeds = [value for value in (point.value, *found["seeds"]) if not math.isnan(value)]
+    seeds = [value for value in (point.value, *found.seeds) if not math.isnan(value)]
     seed_sd = float(np.std(seeds, ddof=1)) if metric.randomised and len(seeds) > 1 else 0.0
-    replicates = [value for value in found["rows"] if not math.isnan(value)]
-    range_ = None
+    replicates = [value for value in found.rows if not math.isnan(value)]
+    range_ = corrected = None
     if interval and population:
         method = "seeds" if metric.randomised else "exact"
-        range_ = t_interval(point.value, seed_sd, N_SEEDS - 1, metric.bounds, method)
-    elif interval and len(replicates) >= max(2, len(found["rows"]) // 2):
+        range_ = t_interval(point.value, seed_sd, N_SEEDS - 1, bounds, method)
+    elif interval and len(replicates) >= max(2, len(found.rows) // 2):
         method = "half-sampling" if metric.randomised else interval
         error = standard_error(replicates, "jackknife" if method == "jackknife" else "half-sampling")
-        range_ = t_interval(point.value, error, len(replicates) - 1, metric.bounds, method)
+        range_ = t_interval(point.value, error, len(replicates) - 1, bounds, method)
+        if method == "jackknife":
+            corrected = jackknife_corrected(point.value, replicates)
     elif interval:
-        why = "the score is undefined on most resamples of the rows" if found["rows"] else "all rows are of one group"
+        why = "the score is undefined on most resamples of the rows" if found.rows else "all rows are of one group"
         notes.append(f"no interval: {why}")
-    permuted = [value for value in found["null"] if not math.isnan(value)]
+    permuted = [value for value in found.null if not math.isnan(value)]
     mean_null = adjusted = p_value = None
     if permuted:
         mean_null = point.null if point.null is not None else float(np.mean(permuted))
-        p_value = permutation_p_value(point.value, permuted)
-        best = metric.bounds[1 if metric.higher_is_better else 0]
+        sign = 1 if metric.higher_is_better else -1
+        p_value = permutation_p_value(sign * point.value, [sign * value for value in permuted])
+        best = bounds[1 if metric.higher_is_better else 0]
         if math.isfinite(best) and best != mean_null:
             adjusted = (point.value - mean_null) / (best - mean_null)
     return replace(
         point,
         interval=range_,
+        corrected=corrected,
         null=mean_null if permuted else None,
         adjusted=adjusted,
         p_value=p_value,
         seed_sd=seed_sd,
-        replicates=tuple(found["rows"]),
+        replicates=tuple(found.rows),
         notes=tuple(notes),
     )
 

@@ -16,6 +16,7 @@ _IN_CACHE = 1 << 18  # code values gathered at once, which the processor's cache
 
 
 @metric(
+    family="intervention",
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Kim & Mnih (2018), Disentangling by Factorising, section 4 and appendix C",

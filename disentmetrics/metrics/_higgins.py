@@ -19,6 +19,7 @@ _IN_CACHE = 1 << 18  # code values gathered at once, which the processor's cache
 
 
 @metric(
+    family="intervention",
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Higgins et al. (2017), beta-VAE, section 3; Kim & Mnih (2018), appendix B, for the classifier",

@@ -1,28 +1,18 @@
 """The mutual information gap."""
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics.errors import InvalidInputError, UndefinedScoreError
-from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl
-from disentmetrics.estimators.gaussian_mixture import mixture_information
-from disentmetrics.estimators.mutual_information import (
-    contingency,
-    entropy,
-    equal_width_bins,
-    plug_in_information,
-)
-from disentmetrics.estimators.rank_spacing import SortedCode, rank_spacing_information, sort_code
+from disentmetrics.errors import UndefinedScoreError
+from disentmetrics.estimators.activity import KL_THRESHOLD, mean_kl
 from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.pair_matrices import InformationEstimator, best_and_second, factor_entropies, information_matrix
 from disentmetrics.representation import Representation
 from disentmetrics.sampling import varied_factors
 
-Estimator = Literal["rank-spacing", "equal-width", "posterior"]
-
 
 @metric(
+    family="information",
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Chen, Li, Grosse & Duvenaud (2018), Isolating Sources of Disentanglement in VAEs, section 4",
@@ -48,7 +38,7 @@ Estimator = Literal["rank-spacing", "equal-width", "posterior"]
         ),
     },
 )
-def mig(representation: Representation, *, estimator: Estimator = "rank-spacing", n_bins: int = 20) -> Outcome:
+def mig(representation: Representation, *, estimator: InformationEstimator = "rank-spacing", n_bins: int = 20) -> Outcome:
     """Mean gap between the two codes that tell most about each factor.
 
     ``mean over k of [I(z_(1); v_k) - I(z_(2); v_k)] / H(v_k)``, informations sorted over codes.
@@ -58,12 +48,13 @@ def mig(representation: Representation, *, estimator: Estimator = "rank-spacing"
     representation : Representation
         At least two codes. Rows that miss a factor's label are left out for that factor; a
         continuous factor is cut into 10 bins of equal frequency.
-    estimator : {"rank-spacing", "equal-width", "posterior"}
+    estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
         How I(z_j; v_k) is estimated, in nats. ``rank-spacing`` has no bins and is unbiased for
-        unrelated codes; ``equal-width`` cuts each code into ``n_bins`` and plugs in;
-        ``posterior`` integrates the aggregate posterior q(z_j) and q(z_j | v_k).
+        unrelated codes; ``equal-width`` and ``quantile`` cut each code into ``n_bins`` and plug in;
+        ``adjusted`` corrects the latter for chance; ``posterior`` integrates the aggregate posterior
+        q(z_j) and q(z_j | v_k).
     n_bins : int
-        Only for ``equal-width``.
+        Only for the estimators that have bins.
 
     Returns
     -------
@@ -99,10 +90,10 @@ def mig(representation: Representation, *, estimator: Estimator = "rank-spacing"
     defined = representation.shared(varied_factors)
     if not defined.any():
         raise UndefinedScoreError("mig needs a factor that takes two values; every factor is constant")
-    ranked = np.sort(np.maximum(nats, 0.0), axis=0)
+    best, second = best_and_second(np.maximum(nats, 0.0))
     gaps = np.full(representation.n_factors, np.nan)
-    gaps[defined] = (ranked[-1] - ranked[-2])[defined] / entropies[defined]
-    most = (ranked[-1][defined] / entropies[defined]).mean()
+    gaps[defined] = (best - second)[defined] / entropies[defined]
+    most = (best[defined] / entropies[defined]).mean()
     return Outcome(
         value=mean_over_factors(gaps),
         per_factor=gaps,
@@ -112,7 +103,7 @@ def mig(representation: Representation, *, estimator: Estimator = "rank-spacing"
     )
 
 
-def _kept_codes(representation: Representation, estimator: Estimator) -> tuple[NDArray[np.bool_], dict[str, str]]:
+def _kept_codes(representation: Representation, estimator: InformationEstimator) -> tuple[NDArray[np.bool_], dict[str, str]]:
     if estimator == "posterior":
         return np.ones(representation.n_codes, dtype=bool), {"code": "mean+logvar"}
     if estimator == "rank-spacing" and representation.log_variance is not None:
@@ -139,51 +130,3 @@ def _packing_note(
                 "this score does not punish packing two factors into one code"
             )
     return tuple(notes)
-
-
-def information_matrix(representation: Representation, estimator: Estimator, n_bins: int = 20) -> NDArray[np.float64]:
-    """Return I(z_j; v_k) in nats as (n_codes, n_factors), 0 for constant codes."""
-    nats = np.zeros((representation.n_codes, representation.n_factors))
-    if estimator == "posterior":
-        table = np.stack([representation.labels(k) for k in range(representation.n_factors)], axis=1)
-        if representation.log_variance is None:
-            raise UndefinedScoreError("the posterior estimator needs posterior variances (log_variance)")
-        sizes = [int(column.max()) + 1 for column in table.T]
-        try:
-            found = mixture_information(representation.codes, representation.log_variance, table, sizes)
-        except InvalidInputError as error:
-            raise UndefinedScoreError(f"the aggregate posteriors cannot be integrated: {error}") from error
-        return found.mutual_information
-    prepared = representation.shared_by_codes(_prepared, estimator, n_bins)
-    for position in range(representation.n_factors):
-        labels = representation.labels(position)
-        present = labels >= 0
-        codes, usable = representation.codes, prepared
-        if not present.all():
-            codes, labels = codes[present], labels[present]
-            usable = _prepared(codes, estimator, n_bins)
-        n_values = int(labels.max(initial=0)) + 1
-        for code, ready in enumerate(usable):
-            if isinstance(ready, SortedCode):
-                nats[code, position] = rank_spacing_information(ready, labels, n_values)
-            elif ready is not None:
-                nats[code, position] = plug_in_information(contingency(ready, labels, n_bins, n_values))
-    return nats
-
-
-def _prepared(
-    codes: NDArray[np.floating], estimator: Estimator, n_bins: int
-) -> list[SortedCode | NDArray[np.int64] | None]:
-    """Sort or bin each code; None for a constant one."""
-    if not len(codes):
-        return [None] * codes.shape[1]
-    columns = (None if dead else np.ascontiguousarray(codes[:, j]) for j, dead in enumerate(constant(codes)))
-    if estimator == "rank-spacing":
-        return [None if column is None else sort_code(column) for column in columns]
-    return [None if column is None else equal_width_bins(column, n_bins) for column in columns]
-
-
-def factor_entropies(representation: Representation) -> NDArray[np.float64]:
-    """Return the plug-in entropy of each factor in nats, as (n_factors,)."""
-    labels = (representation.labels(k) for k in range(representation.n_factors))
-    return np.array([entropy(np.bincount(column[column >= 0], minlength=1)) for column in labels])

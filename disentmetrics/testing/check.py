@@ -8,14 +8,18 @@ from typing import Any
 import numpy as np
 
 from disentmetrics.errors import DisentmetricsError, UndefinedScoreError
-from disentmetrics.metric import INVARIANCES, Invariance, Metric, Outcome, Protocol
+from disentmetrics.metric import DEFECTS, INVARIANCES, Defect, Invariance, Metric, Outcome, Protocol
 from disentmetrics.representation import Representation
 from disentmetrics.testing.changes import CHANGES
-from disentmetrics.testing.examples import EXAMPLES
+from disentmetrics.testing.examples import DEFECTIVE, EXAMPLES, synergy
 
 TOLERANCE: dict[Invariance, float] = {"outlier": 0.05, "noise code": 0.03, "monotone warp": 0.01, "scale": 0.01}
 """How far a claimed score may move by chance, beyond its precision and the spread of its own draws."""
+DETECTED = 0.1
+"""How much a defect must lower a score to be detected."""
 _ROWS = 3_000
+_FEW_ROWS = 1_200
+_ONLY_ON: dict[Invariance, tuple[str, ...]] = {"dependent factors": ("perfect",)}
 
 
 class BrokenClaimError(DisentmetricsError, AssertionError):
@@ -29,10 +33,11 @@ class Finding:
     Attributes
     ----------
     property : str
-        An invariance, ``perfect``, ``noise``, ``bounds`` or ``repeatable``.
+        An invariance, a defect, ``perfect``, ``noise``, ``bounds`` or ``repeatable``.
     claimed, holds : bool
     largest_move : float
-        The largest change of the score that was seen, or its largest distance from the claim.
+        The largest change of the score that was seen, or its largest distance from the claim; by how
+        much a defect lowers it.
     example : str
         On which example it was seen.
     """
@@ -45,6 +50,8 @@ class Finding:
 
     def __str__(self) -> str:
         verdict = "holds" if self.holds else "FAILS" if self.claimed else "does not hold (not claimed)"
+        if self.property in DEFECTS:
+            verdict = "is detected" if self.holds else "is NOT detected" if self.claimed else "goes unseen (not claimed)"
         return f"{self.property:<20} {verdict}: moved by {self.largest_move:.4f} on {self.example}"
 
 
@@ -53,6 +60,7 @@ def check_metric(
     protocol: str = "default",
     *,
     invariant_to: Collection[Invariance] | None = None,
+    detects: Collection[Defect] | None = None,
     bounds: tuple[float, float] = (0.0, 1.0),
     seed: int = 0,
 ) -> list[Finding]:
@@ -66,6 +74,8 @@ def check_metric(
         Which protocol of a registered metric.
     invariant_to : collection of Invariance, optional
         What a plain function claims; a registered metric has declared it.
+    detects : collection of Defect, optional
+        Which defects a plain function claims to see.
     bounds : pair of float
         Range of a plain function.
     seed : int
@@ -93,11 +103,12 @@ def check_metric(
     ['relabelled factors']
     """
     if not isinstance(metric, Metric):
-        metric = _as_metric(metric, bounds, invariant_to or ())
+        metric = _as_metric(metric, bounds, invariant_to or (), detects or ())
     declared = metric.protocol(protocol)
     posterior = metric.needs_of.get(protocol, metric.needs).log_variance
+    n_rows = _FEW_ROWS if declared.costly else _ROWS
     made = {
-        name: make(_ROWS, np.random.default_rng([seed, i]), posterior=posterior)
+        name: make(n_rows, np.random.default_rng([seed, i]), posterior=posterior)
         for i, (name, make) in enumerate(EXAMPLES.items())
     }
     before = {
@@ -105,6 +116,7 @@ def check_metric(
         for name, representation in made.items()
     }
     findings = [_invariance(metric, protocol, made, before, change, seed) for change in INVARIANCES]
+    findings += [_defect(metric, protocol, defect, n_rows, seed) for defect in DEFECTS]
     findings += _limits(metric, protocol, made, declared, seed)
     broken = [finding for finding in findings if finding.claimed and not finding.holds]
     if broken:
@@ -114,21 +126,33 @@ def check_metric(
     return findings
 
 
-def _as_metric(function: Callable[..., Any], bounds: tuple[float, float], claims: Collection[Invariance]) -> Metric:
+def _as_metric(
+    function: Callable[..., Any],
+    bounds: tuple[float, float],
+    claims: Collection[Invariance],
+    detects: Collection[Defect],
+) -> Metric:
     def formula(representation: Representation) -> Outcome:
         return Outcome(float(function(representation.codes, representation.factors)))
 
     unknown = set(claims) - set(INVARIANCES)
     if unknown:
         raise ValueError(f"invariant_to must hold names of {', '.join(INVARIANCES)}; got {', '.join(unknown)}")
+    unseen = set(detects) - set(DEFECTS)
+    if unseen:
+        raise ValueError(f"detects must hold names of {', '.join(DEFECTS)}; got {', '.join(unseen)}")
+    declared = Protocol(
+        source="", invariant_to=frozenset(claims), detects=frozenset(detects), perfect=math.nan, noise=math.nan
+    )
     return Metric(
         name=getattr(function, "__name__", "metric"),
+        family="information",
         formula=formula,
         bounds=bounds,
         higher_is_better=True,
         paper="",
         known_failure="",
-        protocols={"default": Protocol(source="", invariant_to=frozenset(claims), perfect=math.nan, noise=math.nan)},
+        protocols={"default": declared},
     )
 
 
@@ -157,6 +181,8 @@ def _invariance(
     declared = metric.protocol(protocol)
     worst, example, holds = 0.0, "", True
     for index, (name, representation) in enumerate(made.items()):
+        if name not in _ONLY_ON.get(change, made):
+            continue
         changed = CHANGES[change](representation, np.random.default_rng([seed, index]))
         value, spread = before[name]
         move = abs(_value(metric, changed, protocol, seed) - value)
@@ -164,6 +190,17 @@ def _invariance(
         if move >= worst:
             worst, example = move, name
     return Finding(change, change in declared.invariant_to, holds, worst, example)
+
+
+def _defect(metric: Metric, protocol: str, defect: Defect, n_rows: int, seed: int) -> Finding:
+    posterior = metric.needs_of.get(protocol, metric.needs).log_variance
+    whole = synergy if defect == "synergy lost" else EXAMPLES["perfect"]
+    values = [
+        _value(metric, make(n_rows, np.random.default_rng([seed, 100]), posterior=posterior), protocol, seed)
+        for make in (whole, DEFECTIVE[defect])
+    ]
+    drop = (values[0] - values[1]) * (1 if metric.higher_is_better else -1)
+    return Finding(defect, defect in metric.protocol(protocol).detects, drop > DETECTED, drop, DEFECTIVE[defect].__name__)
 
 
 def _limits(

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.factors import Factor, FactorSpace
+from disentmetrics.metric import Defect
 from disentmetrics.representation import Representation
 
 _SIZES = (3, 6, 10)
@@ -52,6 +53,48 @@ def rotated(n: int, rng: np.random.Generator, *, posterior: bool = False) -> Rep
     return _table(ideal @ rotation + 0.02 * rng.normal(size=ideal.shape), factors, posterior=posterior)
 
 
+def packed(n: int, rng: np.random.Generator, *, posterior: bool = False) -> Representation:
+    """Two factors without loss in one code, the third in another, and a code of noise."""
+    factors, ideal = _draw(n, rng)
+    both = factors[:, 0] * _SIZES[1] + factors[:, 1]
+    return _table(np.stack([both, ideal[:, 2], rng.normal(size=n)], axis=1), factors, posterior=posterior)
+
+
+def rotated_copy(n: int, rng: np.random.Generator, *, posterior: bool = False) -> Representation:
+    """Perfect codes, and beside them the same codes rotated."""
+    factors, ideal = _draw(n, rng)
+    rotation = np.linalg.qr(np.array([[1.0, 1.0, 1.0], [1.0, -1.0, 0.5], [0.3, 1.0, -1.0]]))[0]
+    return _table(np.hstack([ideal, ideal @ rotation]), factors, posterior=posterior)
+
+
+def missing_factor(n: int, rng: np.random.Generator, *, posterior: bool = False) -> Representation:
+    """Perfect codes of all factors but the last, and a code of noise."""
+    factors, ideal = _draw(n, rng)
+    return _table(np.hstack([ideal[:, :-1], rng.normal(size=(n, 1))]), factors, posterior=posterior)
+
+
+def blurred(n: int, rng: np.random.Generator, *, posterior: bool = False) -> Representation:
+    """One code a factor, with as much noise as signal."""
+    factors, ideal = _draw(n, rng)
+    return _table(ideal + rng.normal(size=ideal.shape), factors, posterior=posterior, spread=0.0)
+
+
+def synergy(n: int, rng: np.random.Generator, *, posterior: bool = False) -> Representation:
+    """A pair of codes a factor: a random key, and the factor shifted by it; either alone tells nothing."""
+    factors, _ = _draw(n, rng)
+    key = rng.integers(_SIZES, size=factors.shape)
+    return _table(np.hstack([key, (factors + key) % _SIZES]).astype(float), factors, posterior=posterior)
+
+
+DEFECTIVE: dict[Defect, Callable[..., Representation]] = {
+    "rotated": rotated,
+    "packed": packed,
+    "rotated copy": rotated_copy,
+    "missing factor": missing_factor,
+    "blurred": blurred,
+    "synergy lost": noise,
+}
+"""What each defect looks like; ``synergy lost`` is compared with :func:`synergy`, others with :func:`perfect`."""
 EXAMPLES: dict[str, Callable[..., Representation]] = {
     "perfect": perfect,
     "noise": noise,

@@ -1,0 +1,203 @@
+"""Factors predicted from codes, always out of fold: targets, folds and probes shared by metrics."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.estimators.activity import constant
+from disentmetrics.estimators.rank_correlation import standardise
+from disentmetrics.metric import generator
+from disentmetrics.pair_matrices import factor_columns
+from disentmetrics.representation import Representation
+
+Probe = Literal["linear", "boosting"]
+Seed = int | tuple[int, ...]
+N_FOLDS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A factor as a probe sees it.
+
+    Attributes
+    ----------
+    rows : (n,) int
+        Rows that have a label.
+    values : (n,) int or (n, width) float
+        Classes from 0 for categories (those that occur); columns of real numbers for every other kind:
+        one for ordinal and continuous factors, cosine and sine for circular ones.
+    is_class : bool
+    """
+
+    rows: NDArray[np.int64]
+    values: NDArray[Any]
+    is_class: bool
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes that occur; 0 for real values."""
+        return int(self.values.max()) + 1 if self.is_class and len(self.values) else 0
+
+    @property
+    def varies(self) -> bool:
+        """Whether there is anything to predict."""
+        if not len(self.rows):
+            return False
+        return self.n_classes > 1 if self.is_class else bool((np.ptp(self.values, axis=0) > 0).any())
+
+
+def target(representation: Representation, position: int, *, classes: bool = False) -> Target:
+    """Return the factor at ``position`` as a target; with ``classes``, every kind as classes.
+
+    A continuous factor is then cut into 10 bins of equal frequency.
+    """
+    if classes or representation.space.factors[position].kind == "categorical":
+        labels = representation.labels(position)
+        rows = np.flatnonzero(labels >= 0)
+        return Target(rows, np.unique(labels[rows], return_inverse=True)[1].ravel(), is_class=True)
+    columns = representation.shared(factor_columns, position)
+    rows = np.flatnonzero(~np.isnan(columns[:, 0]))
+    return Target(rows, columns[rows], is_class=False)
+
+
+def folds(
+    representation: Representation, rows: NDArray[np.int64], n_folds: int, seed: Seed
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Split ``rows`` into pairs of training and test rows, each row once in a test part.
+
+    Rows of one group stay together; the same seed deals a row into the same fold whichever other rows
+    take part.
+    """
+    fold = representation.shared(fold_of_each_row, n_folds, seed)[rows]
+    used = [f for f in range(n_folds) if (fold == f).any()]
+    return [(rows[fold != f], rows[fold == f]) for f in used]
+
+
+def fold_of_each_row(representation: Representation, n_folds: int, seed: Seed) -> NDArray[np.int64]:
+    """Deal rows, or groups of rows, into folds of nearly equal size."""
+    rng = generator(seed, "folds")
+    if representation.groups is None:
+        return rng.permutation(len(representation)) % n_folds
+    n_groups = int(representation.groups.max()) + 1
+    return (rng.permutation(n_groups) % n_folds)[representation.groups]
+
+
+def standardised_codes(representation: Representation) -> NDArray[np.float64]:
+    """Return codes with mean 0 and mean square 1, without constant ones."""
+    return standardise(representation.codes[:, ~representation.shared_by_codes(constant)])
+
+
+def held_out_score(
+    representation: Representation,
+    position: int,
+    probe: Probe,
+    seed: Seed,
+    *,
+    codes: tuple[int, ...] | None = None,
+    n_folds: int = N_FOLDS,
+) -> float:
+    """Score how well codes predict a factor on rows that the probe has not seen.
+
+    Parameters
+    ----------
+    representation : Representation
+    position : int
+        Of the factor.
+    probe : {"linear", "boosting"}
+        Least squares or logistic regression; histogram gradient boosting.
+    seed : int or tuple of int
+        Decides folds and the probe's own draws.
+    codes : tuple of int, optional
+        Only these codes.
+    n_folds : int
+
+    Returns
+    -------
+    float
+        R² about the mean of the training rows, averaged over columns; for categories
+        ``(accuracy - a) / (1 - a)`` with a the share of the most frequent class of the training rows.
+        At most 1, 0 for useless codes and below it for misleading ones; NaN if there is nothing to predict.
+    """
+    aim = representation.shared(target, position)
+    chosen = list(range(representation.n_codes)) if codes is None else list(codes)
+    values = representation.codes[:, chosen]
+    values = standardise(values[:, ~constant(values)])
+    splits = folds(representation, aim.rows, n_folds, seed)
+    if not aim.varies or len(splits) < 2:  # noqa: PLR2004 # training and test rows
+        return float("nan")
+    if not values.shape[1]:
+        return 0.0
+    where = np.full(len(representation), -1)
+    where[aim.rows] = np.arange(len(aim.rows))
+    errors = baseline = 0.0
+    for train, test in splits:
+        known, wanted = aim.values[where[train]], aim.values[where[test]]
+        guess = predict(probe, values[train], known, values[test], is_class=aim.is_class, seed=seed)
+        if aim.is_class:
+            errors += float((guess != wanted).sum())
+            baseline += float((np.bincount(known).argmax() != wanted).sum())
+        else:
+            errors += float(((guess - wanted) ** 2).sum())
+            baseline += float(((known.mean(axis=0) - wanted) ** 2).sum())
+    return 1 - errors / baseline if baseline > 0 else 0.0
+
+
+def predict(
+    probe: Probe,
+    codes: NDArray[np.float64],
+    values: NDArray[Any],
+    new: NDArray[np.float64],
+    *,
+    is_class: bool,
+    seed: Seed,
+) -> NDArray[Any]:
+    """Fit a probe on ``codes`` and ``values`` and predict for ``new`` codes."""
+    if is_class and len(np.unique(values)) < 2:  # noqa: PLR2004 # nothing to learn
+        return np.full(len(new), values[0])
+    state = int(generator(seed, f"probe {probe}").integers(2**31))
+    fit = _CLASSIFIERS[probe] if is_class else _REGRESSORS[probe]
+    return np.asarray(fit(codes, values, new, state))
+
+
+def _least_squares(
+    codes: NDArray[np.float64], values: NDArray[np.float64], new: NDArray[np.float64], _: int
+) -> NDArray[np.float64]:
+    centre, mean = codes.mean(axis=0), values.mean(axis=0)
+    weights = np.linalg.lstsq(codes - centre, values - mean, rcond=None)[0]
+    return np.asarray((new - centre) @ weights + mean)
+
+
+def _logistic(
+    codes: NDArray[np.float64], values: NDArray[np.int64], new: NDArray[np.float64], _: int
+) -> NDArray[np.int64]:
+    from sklearn.linear_model import LogisticRegression
+
+    return np.asarray(LogisticRegression(max_iter=1000).fit(codes, values).predict(new))
+
+
+def _boosted_regression(
+    codes: NDArray[np.float64], values: NDArray[np.float64], new: NDArray[np.float64], state: int
+) -> NDArray[np.float64]:
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    columns = [
+        HistGradientBoostingRegressor(early_stopping=False, random_state=state).fit(codes, column).predict(new)
+        for column in values.T
+    ]
+    return np.stack(columns, axis=1)
+
+
+def _boosted_classification(
+    codes: NDArray[np.float64], values: NDArray[np.int64], new: NDArray[np.float64], state: int
+) -> NDArray[np.int64]:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    model = HistGradientBoostingClassifier(early_stopping=False, random_state=state)
+    return np.asarray(model.fit(codes, values).predict(new))
+
+
+_REGRESSORS: dict[str, Callable[..., NDArray[Any]]] = {"linear": _least_squares, "boosting": _boosted_regression}
+_CLASSIFIERS: dict[str, Callable[..., NDArray[Any]]] = {"linear": _logistic, "boosting": _boosted_classification}
