@@ -86,9 +86,7 @@ def _sorted_codes(representation: Representation, present: NDArray[np.bool_]) ->
 
 
 def _sort_each(codes: NDArray[np.floating]) -> list[SortedCode | None]:
-    return [
-        None if dead else sort_code(np.ascontiguousarray(codes[:, j])) for j, dead in enumerate(constant(codes))
-    ]
+    return [None if dead else sort_code(np.ascontiguousarray(codes[:, j])) for j, dead in enumerate(constant(codes))]
 
 
 def code_bins(representation: Representation, how: Bins, n_bins: int) -> list[NDArray[np.int64] | None]:
@@ -109,9 +107,7 @@ def _bins_of_present(
 
 def _bin_each(codes: NDArray[np.floating], how: Bins, n_bins: int) -> list[NDArray[np.int64] | None]:
     cut = equal_width_bins if how == "equal-width" else _quantile_bins_or_values
-    return [
-        None if dead else cut(np.ascontiguousarray(codes[:, j]), n_bins) for j, dead in enumerate(constant(codes))
-    ]
+    return [None if dead else cut(np.ascontiguousarray(codes[:, j]), n_bins) for j, dead in enumerate(constant(codes))]
 
 
 def _quantile_bins_or_values(values: NDArray[np.floating], n_bins: int) -> NDArray[np.int64]:
@@ -164,7 +160,7 @@ def correlation_matrix(
     for position in range(representation.n_factors):
         columns = representation.shared(factor_columns, position)
         present = ~np.isnan(columns[:, 0])
-        if present.sum() < 2:  # noqa: PLR2004 # a correlation needs two rows
+        if present.sum() < 2:
             continue
         whole = present.all()
         codes = representation.shared_by_codes(transform) if whole else transform(representation.codes[present])
@@ -185,9 +181,9 @@ def _orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:
 def best_and_second(matrix: NDArray[np.float64], axis: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the largest and the second largest entries along an axis; the second is 0 where there is one entry."""
     if matrix.shape[axis] == 1:
-        return matrix.max(axis=axis), np.zeros(matrix.shape[1 - axis])
+        return np.asarray(matrix.max(axis=axis)), np.zeros(matrix.shape[1 - axis])
     ranked = np.partition(matrix, matrix.shape[axis] - 2, axis=axis)
-    return ranked.take(-1, axis=axis), ranked.take(-2, axis=axis)
+    return np.asarray(ranked.take(-1, axis=axis)), np.asarray(ranked.take(-2, axis=axis))
 
 
 def matched(matrix: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -126,7 +126,7 @@ def held_out_score(
     values = representation.codes[:, chosen]
     values = standardise(values[:, ~constant(values)])
     splits = folds(representation, aim.rows, n_folds, seed)
-    if not aim.varies or len(splits) < 2:  # noqa: PLR2004 # training and test rows
+    if not aim.varies or len(splits) < 2:
         return float("nan")
     if not values.shape[1]:
         return 0.0
@@ -155,7 +155,7 @@ def predict(
     seed: Seed,
 ) -> NDArray[Any]:
     """Fit a probe on ``codes`` and ``values`` and predict for ``new`` codes."""
-    if is_class and len(np.unique(values)) < 2:  # noqa: PLR2004 # nothing to learn
+    if is_class and len(np.unique(values)) < 2:
         return np.full(len(new), values[0])
     state = int(generator(seed, f"probe {probe}").integers(2**31))
     fit = _CLASSIFIERS[probe] if is_class else _REGRESSORS[probe]

@@ -290,7 +290,10 @@ def _score_of(plain: dict[str, Any]) -> Score:
             "replicates": tuple(math.nan if v is None else float(v) for v in plain["replicates"]),
             "seed_sd": float(plain["seed_sd"]),
             "parts": {name: _score_of(part) for name, part in plain["parts"].items()},
-            **{name: None if plain[name] is None else float(plain[name]) for name in ("null", "adjusted", "p_value", "corrected")},
+            **{
+                name: None if plain[name] is None else float(plain[name])
+                for name in ("null", "adjusted", "p_value", "corrected")
+            },
         }
     )
 

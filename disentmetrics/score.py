@@ -195,7 +195,7 @@ def _run(
     n_jobs: int,
     *,
     progress: bool,
-) -> dict[tuple[str, str], list[float]]:
+) -> dict[tuple[str, str], list[tuple[float, ...]]]:
     def work(
         make: Callable[[], Representation], group: list[_Asked], seed: int | tuple[int, ...]
     ) -> list[tuple[float, ...]]:

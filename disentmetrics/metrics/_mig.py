@@ -22,23 +22,28 @@ from disentmetrics.sampling import varied_factors
     protocols={
         "default": Protocol(
             source="disentmetrics: rank spacings of the mean code, collapsed codes left out",
-            invariant_to=all_except("duplicated code"),
+            invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
+            detects=frozenset({"rotated", "rotated copy", "missing factor", "blurred"}),
         ),
         "chen2018": Protocol(
             source="Chen et al. (2018): aggregate posteriors, integrated exactly instead of sampled",
             options={"estimator": "posterior"},
             precision=1e-3,
             costly=True,
-            invariant_to=all_except("duplicated code"),
+            invariant_to=all_except("duplicated code", "rotation", "dependent factors"),
+            detects=frozenset({"rotated", "rotated copy", "missing factor", "blurred"}),
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: mean code in 20 bins of equal width",
             options={"estimator": "equal-width"},
-            invariant_to=all_except("monotone warp", "duplicated code", "outlier"),
+            invariant_to=all_except("monotone warp", "duplicated code", "outlier", "rotation", "dependent factors"),
+            detects=frozenset({"rotated", "rotated copy", "missing factor", "blurred"}),
         ),
     },
 )
-def mig(representation: Representation, *, estimator: InformationEstimator = "rank-spacing", n_bins: int = 20) -> Outcome:
+def mig(
+    representation: Representation, *, estimator: InformationEstimator = "rank-spacing", n_bins: int = 20
+) -> Outcome:
     """Mean gap between the two codes that tell most about each factor.
 
     ``mean over k of [I(z_(1); v_k) - I(z_(2); v_k)] / H(v_k)``, informations sorted over codes.
@@ -103,7 +108,9 @@ def mig(representation: Representation, *, estimator: InformationEstimator = "ra
     )
 
 
-def _kept_codes(representation: Representation, estimator: InformationEstimator) -> tuple[NDArray[np.bool_], dict[str, str]]:
+def _kept_codes(
+    representation: Representation, estimator: InformationEstimator
+) -> tuple[NDArray[np.bool_], dict[str, str]]:
     if estimator == "posterior":
         return np.ones(representation.n_codes, dtype=bool), {"code": "mean+logvar"}
     if estimator == "rank-spacing" and representation.log_variance is not None:

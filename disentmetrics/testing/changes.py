@@ -22,9 +22,7 @@ class _Parts:
 
     def rows(self, chosen: NDArray[np.int64]) -> "_Parts":
         spread = self.log_variance
-        return _Parts(
-            self.codes[chosen], self.factors[chosen], None if spread is None else spread[chosen], self.space
-        )
+        return _Parts(self.codes[chosen], self.factors[chosen], None if spread is None else spread[chosen], self.space)
 
     def with_codes(self, codes: Array, log_variance: Array | None) -> "_Parts":
         return _Parts(codes, self.factors, log_variance, self.space)

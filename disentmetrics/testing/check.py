@@ -51,7 +51,9 @@ class Finding:
     def __str__(self) -> str:
         verdict = "holds" if self.holds else "FAILS" if self.claimed else "does not hold (not claimed)"
         if self.property in DEFECTS:
-            verdict = "is detected" if self.holds else "is NOT detected" if self.claimed else "goes unseen (not claimed)"
+            verdict = (
+                "is detected" if self.holds else "is NOT detected" if self.claimed else "goes unseen (not claimed)"
+            )
         return f"{self.property:<20} {verdict}: moved by {self.largest_move:.4f} on {self.example}"
 
 
@@ -200,7 +202,9 @@ def _defect(metric: Metric, protocol: str, defect: Defect, n_rows: int, seed: in
         for make in (whole, DEFECTIVE[defect])
     ]
     drop = (values[0] - values[1]) * (1 if metric.higher_is_better else -1)
-    return Finding(defect, defect in metric.protocol(protocol).detects, drop > DETECTED, drop, DEFECTIVE[defect].__name__)
+    return Finding(
+        defect, defect in metric.protocol(protocol).detects, drop > DETECTED, drop, DEFECTIVE[defect].__name__
+    )
 
 
 def _limits(

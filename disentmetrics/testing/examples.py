@@ -80,7 +80,7 @@ def blurred(n: int, rng: np.random.Generator, *, posterior: bool = False) -> Rep
 
 
 def synergy(n: int, rng: np.random.Generator, *, posterior: bool = False) -> Representation:
-    """A pair of codes a factor: a random key, and the factor shifted by it; either alone tells nothing."""
+    """Give each factor two codes, a random key and the factor shifted by it; either alone tells nothing."""
     factors, _ = _draw(n, rng)
     key = rng.integers(_SIZES, size=factors.shape)
     return _table(np.hstack([key, (factors + key) % _SIZES]).astype(float), factors, posterior=posterior)
