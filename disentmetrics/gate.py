@@ -1,0 +1,89 @@
+"""What the codes tell of the factors beyond chance: the matrix behind the adjusted scores."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.estimators.activity import KL_THRESHOLD, mean_kl
+from disentmetrics.estimators.independence import false_discovery_gate, independence_p_value
+from disentmetrics.estimators.mutual_information import contingency
+from disentmetrics.pair_matrices import code_bins, factor_entropies, information_matrix
+from disentmetrics.representation import Representation
+from disentmetrics.sampling import varied_factors
+
+FALSE_DISCOVERY_RATE = 0.01
+_BINS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class GatedInformation:
+    """Shares I(z_j; v_k) / H(v_k) of the pairs that are related beyond doubt, and 0 elsewhere.
+
+    Attributes
+    ----------
+    share : (n_codes, n_factors) float
+        In [0, 1].
+    defined : (n_factors,) bool
+        Which factors take two values.
+    settings : dict of str
+        For the signature.
+    """
+
+    share: NDArray[np.float64]
+    defined: NDArray[np.bool_]
+    settings: dict[str, str]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to say where nothing passed the gate."""
+        if self.share.any():
+            return ()
+        rate = f"{FALSE_DISCOVERY_RATE:.0%}"
+        return (f"no code is related to any factor at a false discovery rate of {rate}: the score is 0 by definition",)
+
+
+def gated_information(representation: Representation) -> GatedInformation:
+    """Estimate what each code tells of each factor, and set to 0 what chance explains.
+
+    The estimate has no bins (rank spacings); a pair passes if codes in 10 bins of equal frequency and
+    labels are dependent at a false discovery rate of 1 % over all pairs. Collapsed codes are left out
+    where posterior variances tell them.
+    """
+    defined = representation.shared(varied_factors)
+    entropies = representation.shared(factor_entropies)
+    nats = representation.shared(information_matrix, "rank-spacing", 20)
+    share = np.where(defined, nats / np.where(defined, entropies, 1.0), 0.0)
+    passed = representation.shared(_passed)
+    active, settings = active_codes(representation)
+    return GatedInformation(np.where(passed & active[:, None], np.clip(share, 0.0, 1.0), 0.0), defined, settings)
+
+
+def active_codes(representation: Representation) -> tuple[NDArray[np.bool_], dict[str, str]]:
+    """Return which codes are not collapsed to the prior, and what to say of it in the signature.
+
+    Without posterior variances all codes count.
+    """
+    if representation.log_variance is None:
+        return np.ones(representation.n_codes, dtype=bool), {}
+    kl = mean_kl(representation.codes, representation.log_variance)
+    return kl > KL_THRESHOLD, {"mask": f"kl>{KL_THRESHOLD}"}
+
+
+def above_chance(share: NDArray[np.float64] | float, n: int) -> NDArray[np.float64]:
+    """Rescale a largest share of ``n`` so that equal shares become 0; a single one stays 1."""
+    return np.asarray((share - 1 / n) / (1 - 1 / n)) if n > 1 else np.ones_like(share)
+
+
+def _passed(representation: Representation) -> NDArray[np.bool_]:
+    p_values = np.ones((representation.n_codes, representation.n_factors))
+    bins = representation.shared(code_bins, "quantile", _BINS)
+    for position in range(representation.n_factors):
+        labels = representation.labels(position)
+        present = labels >= 0
+        n_values = int(labels.max(initial=0)) + 1
+        for code, column in enumerate(bins):
+            if column is not None:
+                counts = contingency(column[present], labels[present], int(column.max()) + 1, n_values)
+                p_values[code, position] = independence_p_value(counts)
+    return false_discovery_gate(p_values, FALSE_DISCOVERY_RATE)

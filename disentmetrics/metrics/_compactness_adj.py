@@ -1,0 +1,74 @@
+"""Compactness, corrected for chance."""
+
+import numpy as np
+
+from disentmetrics.gate import above_chance, gated_information
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.representation import Representation
+
+
+@metric(
+    family="information",
+    bounds=(0.0, 1.0),
+    higher_is_better=True,
+    paper="disentmetrics; after Carbonneau et al. (2022) and Hsu et al. (2023), who neither gate nor weight",
+    known_failure="Two factors packed without loss into one code score 1.",
+    needs=Needs(rows=20),
+    protocols={
+        "default": Protocol(
+            source="disentmetrics: rank spacings, gate at a false discovery rate of 1 %, weighted by information",
+            invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
+            detects=frozenset({"rotated", "rotated copy"}),
+        )
+    },
+)
+def compactness_adj(representation: Representation) -> Outcome:
+    """Tell whether each factor is told by one code, without credit for chance.
+
+    ``C = (c - 1 / d) / (1 - 1 / d)`` with ``c = sum_k max_j A_jk / sum_jk A_jk``, A_jk the share
+    I(z_j; v_k) / H(v_k) of the pairs that are related beyond chance, 0 for all others, and d the number
+    of codes that are related to any factor.
+
+    Parameters
+    ----------
+    representation : Representation
+        Factors of any kind (continuous ones in 10 bins of equal frequency), labels may be missing.
+
+    Returns
+    -------
+    Outcome
+        In [0, 1]: 1 where no second code tells anything of a factor, 0 where all d codes tell equally much, and 0
+        where no code tells anything. ``per_factor`` is NaN for a factor that no code tells. Details:
+        ``share`` (n_codes, n_factors).
+
+    Raises
+    ------
+    UndefinedScoreError
+        If no factor varies.
+
+    Notes
+    -----
+    A single informative code is as compact as can be and scores 1. Codes of noise and dead codes
+    change nothing, because d does not count them.
+
+    Examples
+    --------
+    >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0)
+    >>> copied = np.hstack([factors, factors]).astype(float)
+    >>> compactness_adj(factors.astype(float), factors).value, round(compactness_adj(copied, factors).value, 3)
+    (1.0, 0.333)
+    """
+    gated = representation.shared(gated_information)
+    share = gated.share[gated.share.any(axis=1)]
+    per_factor = np.full(representation.n_factors, np.nan)
+    told, best = share.sum(axis=0), share.max(axis=0, initial=0.0)
+    found = told > 0
+    per_factor[found] = above_chance(best[found] / told[found], len(share))
+    value = float(above_chance(best.sum() / told.sum(), len(share))) if found.any() else 0.0
+    return Outcome(
+        value=value,
+        per_factor=per_factor,
+        details={"share": gated.share},
+        settings=gated.settings,
+        notes=gated.notes,
+    )

@@ -1,0 +1,67 @@
+"""Explicitness, corrected for chance."""
+
+import numpy as np
+
+from disentmetrics.gate import gated_information
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.representation import Representation
+
+
+@metric(
+    family="information",
+    bounds=(0.0, 1.0),
+    higher_is_better=True,
+    paper="disentmetrics; the coverage of factors by single codes, after Almudévar & Ortega (2024), sufficiency",
+    known_failure="Two factors packed without loss into one code score 1.",
+    needs=Needs(rows=20),
+    protocols={
+        "default": Protocol(
+            source="disentmetrics: rank spacings, gate at a false discovery rate of 1 %",
+            invariant_to=all_except("repeated rows", "rotation"),
+            detects=frozenset({"rotated", "missing factor", "blurred"}),
+        )
+    },
+)
+def explicitness_adj(representation: Representation) -> Outcome:
+    """Tell how much of each factor its best code tells, without credit for chance.
+
+    ``E = mean_k max_j A_jk`` with A_jk the share I(z_j; v_k) / H(v_k) of the pairs that are
+    related beyond chance, 0 for all others.
+
+    Parameters
+    ----------
+    representation : Representation
+        Factors of any kind (continuous ones in 10 bins of equal frequency), labels may be missing.
+
+    Returns
+    -------
+    Outcome
+        In [0, 1]: 1 where each factor can be read from one code, 0 where no code tells anything. Details:
+        ``share`` (n_codes, n_factors).
+
+    Raises
+    ------
+    UndefinedScoreError
+        If no factor varies.
+
+    Notes
+    -----
+    Ridgeway & Mozer's explicitness asks all codes together, through a linear classifier, and so
+    ignores rotation; it is the metric ``explicitness``. A factor that needs two codes, such as an angle in
+    its cosine and sine, scores below 1 here.
+
+    Examples
+    --------
+    >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0)
+    >>> round(explicitness_adj(factors[:, 0].astype(float), factors).value, 3)
+    0.5
+    """
+    gated = representation.shared(gated_information)
+    per_factor = np.where(gated.defined, gated.share.max(axis=0), np.nan)
+    return Outcome(
+        value=mean_over_factors(per_factor),
+        per_factor=per_factor,
+        details={"share": gated.share},
+        settings=gated.settings,
+        notes=gated.notes,
+    )
