@@ -9,7 +9,8 @@ def independence_p_value(counts: NDArray[np.integer]) -> float:
     """Return how probable so large a chi-squared statistic is when rows are paired at random.
 
     Pearson's statistic has a known mean and variance over all tables with the same margins, also
-    where most cells are empty; a gamma distribution with these two moments gives the probability.
+    where most cells are empty; a gamma distribution with these two moments gives the probability. With less
+    than a row a cell a probability of .01 is really up to .015.
 
     Parameters
     ----------

@@ -20,8 +20,9 @@ def test_p_values_of_permuted_rows_are_uniform_also_in_sparse_tables(n: int, n_f
     p_values = np.array(
         [independence_p_value(contingency(first, rng.permutation(second), n_first, n_second)) for _ in range(2_000)]
     )
+    excess = 1.7 if n < n_first * n_second else 1.25  # as the docstring says of sparse tables
     for level in (0.01, 0.05, 0.2):
-        assert np.mean(p_values <= level) == pytest.approx(level, abs=0.5 * level)
+        assert 0.7 * level <= np.mean(p_values <= level) <= excess * level
 
 
 def test_it_agrees_with_the_chi_squared_test_where_no_cell_is_sparse() -> None:
