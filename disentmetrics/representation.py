@@ -26,6 +26,8 @@ FACTOR_BINS = 10
 """How many bins of equal frequency stand in for the values of a continuous factor."""
 
 _FEWEST_GROUPS = 10  # fewer have too few orders: the identity would come up again and again
+_ENOUGH_GROUPS = 20
+_N_BLOCKS = 40
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,6 +78,9 @@ class Representation:
         when rows are resampled.
     weights : (n_samples,) real, optional
         How much each row counts; not negative.
+    sequential : bool
+        Whether rows follow each other in time, within each group where there are groups. Rows are then
+        resampled in blocks, and the null shifts codes against factors in a circle.
     factor_names, code_names : sequence of str, optional
         Names of the columns.
     kinds : mapping of factor name to kind, optional
@@ -105,6 +110,7 @@ class Representation:
     log_variance: NDArray[np.floating] | None
     groups: NDArray[np.int64] | None
     weights: NDArray[np.float64] | None
+    sequential: bool
     code_names: tuple[str, ...]
     categorical_codes: NDArray[np.bool_]
     provenance: Provenance
@@ -121,6 +127,7 @@ class Representation:
         log_variance: ArrayLike | None = None,
         groups: ArrayLike | None = None,
         weights: ArrayLike | None = None,
+        sequential: bool = False,
         factor_names: Sequence[str] | None = None,
         code_names: Sequence[str] | None = None,
         kinds: Mapping[str, Kind] | None = None,
@@ -150,6 +157,7 @@ class Representation:
             "log_variance": spread,
             "groups": _check_groups(groups, n_samples),
             "weights": _check_weights(weights, n_samples),
+            "sequential": bool(sequential),
             "code_names": names,
             "categorical_codes": _check_categorical(categorical_codes, n_codes),
             "provenance": provenance or Provenance(),
@@ -216,16 +224,30 @@ class Representation:
     def shuffled(self, rng: np.random.Generator) -> "Representation":
         """Pair codes with factors of other rows at random, which removes every relation.
 
-        Rows of one group keep their codes together: ten groups or more are dealt out whole where they
-        are of one size, and rows are shuffled singly otherwise.
+        Rows of one group keep their codes together: ten groups or more are dealt out whole, one after the
+        other in random order, and rows are shuffled singly otherwise. Sequential rows are shifted in a circle,
+        each group by its own random distance.
         """
-        order = _shuffle_groups(self.groups, len(self), rng)
+        if self.sequential:
+            order = _shifted(self.groups, len(self), rng)
+        elif self.groups is not None and self.shuffles_groups:
+            order = _dealt(self.groups, rng)
+        else:
+            order = rng.permutation(len(self))
         return self._with(factors=self.factors[order])
 
     @property
     def shuffles_groups(self) -> bool:
         """Whether :meth:`shuffled` moves whole groups."""
-        return self.groups is not None and _can_be_dealt(self.groups)
+        return self.groups is not None and int(self.groups.max()) + 1 >= _FEWEST_GROUPS
+
+    @property
+    def units(self) -> NDArray[np.int64] | None:
+        """What is resampled or dealt into folds whole, numbered from 0 for each row; None for single rows.
+
+        The groups; for sequential rows of fewer than 20 groups, 40 blocks of rows that follow each other.
+        """
+        return self.shared(_units)
 
     def thinned(self, rng: np.random.Generator) -> "Representation":
         """Keep each row with probability weight / largest weight, so that all rows count alike."""
@@ -301,6 +323,7 @@ class Representation:
                 {
                     "factors": [[f.name, f.size, f.kind, list(f.values)] for f in self.space],
                     "code_names": list(self.code_names),
+                    "sequential": self.sequential,
                     "categorical_codes": self.categorical_codes.tolist(),
                     "provenance": vars(self.provenance),
                     "inference": list(self.inference),
@@ -337,6 +360,7 @@ class Representation:
                 **arrays,
                 "space": FactorSpace([Factor(n, s, k, tuple(v)) for n, s, k, v in about["factors"]]),
                 "code_names": tuple(about["code_names"]),
+                "sequential": bool(about["sequential"]),
                 "categorical_codes": np.array(about["categorical_codes"], dtype=bool),
                 "provenance": Provenance(**about["provenance"]),
                 "inference": tuple(about["inference"]),
@@ -577,17 +601,35 @@ def _check_categorical(flags: ArrayLike | None, n_codes: int) -> NDArray[np.bool
     return array
 
 
-def _can_be_dealt(groups: NDArray[np.int64]) -> bool:
-    """Tell whether whole groups can change places often enough to show a null."""
-    sizes = np.bincount(groups)
-    return len(sizes) >= _FEWEST_GROUPS and bool(sizes.min() == sizes.max())
+def _units(representation: Representation) -> NDArray[np.int64] | None:
+    groups = representation.groups
+    n_groups = 1 if groups is None else int(groups.max()) + 1
+    if not representation.sequential or n_groups >= _ENOUGH_GROUPS:
+        return groups
+    n_rows = len(representation)
+    place = np.arange(n_rows) if groups is None else np.argsort(np.argsort(groups, kind="stable"), kind="stable")
+    block = place * min(_N_BLOCKS, n_rows) // n_rows
+    joint = block if groups is None else block * n_groups + groups  # a block never spans two groups
+    return np.asarray(np.unique(joint, return_inverse=True)[1], dtype=np.int64).ravel()
 
 
-def _shuffle_groups(groups: NDArray[np.int64] | None, n_samples: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    if groups is None or not _can_be_dealt(groups):
-        return rng.permutation(n_samples)
+def _dealt(groups: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Lay out whole groups in random order along the rows, which are taken group by group."""
+    by_group = np.argsort(groups, kind="stable")
     sizes = np.bincount(groups)
-    by_group = np.argsort(groups, kind="stable").reshape(len(sizes), -1)
-    order = np.empty(n_samples, dtype=np.int64)
-    order[by_group.ravel()] = by_group[rng.permutation(len(sizes))].ravel()
+    ends = np.cumsum(sizes)
+    laid = [by_group[ends[g] - sizes[g] : ends[g]] for g in rng.permutation(len(sizes))]
+    order = np.empty(len(by_group), dtype=np.int64)
+    order[by_group] = np.concatenate(laid)
+    return order
+
+
+def _shifted(groups: NDArray[np.int64] | None, n_rows: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    groups = np.zeros(n_rows, dtype=np.int64) if groups is None else groups
+    by_group = np.argsort(groups, kind="stable")
+    sizes = np.bincount(groups)
+    start = np.repeat(np.cumsum(sizes) - sizes, sizes)
+    shift = np.repeat(rng.integers(1, np.maximum(sizes, 2)), sizes)
+    order = np.empty(n_rows, dtype=np.int64)
+    order[by_group] = by_group[start + (np.arange(n_rows) - start + shift) % np.repeat(sizes, sizes)]
     return order

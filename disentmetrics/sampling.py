@@ -57,13 +57,14 @@ class RowGroups:
 
 def halves(representation: Representation, rng: np.random.Generator) -> tuple[NDArray[np.int64], ...]:
     """Split the rows at random into two halves; rows of one group stay together."""
-    if representation.groups is None:
+    units = representation.units
+    if units is None:
         order = rng.permutation(len(representation))
         return order[: len(order) // 2], order[len(order) // 2 :]
-    n_groups = int(representation.groups.max()) + 1
-    first = np.zeros(n_groups, dtype=bool)
-    first[rng.permutation(n_groups)[: n_groups // 2]] = True
-    in_first = first[representation.groups]
+    n_units = int(units.max()) + 1
+    first = np.zeros(n_units, dtype=bool)
+    first[rng.permutation(n_units)[: n_units // 2]] = True
+    in_first = first[units]
     return np.flatnonzero(in_first), np.flatnonzero(~in_first)
 
 

@@ -310,10 +310,10 @@ def _diagnostics(representation: Representation, scored: Representation) -> Iter
                 f"{spread.max():.2g}) and may be dead: {_some(listed)}"
             )
     yield from _factor_remarks(representation)
-    if representation.groups is not None and not representation.shuffles_groups:
+    if representation.groups is not None and not (representation.shuffles_groups or representation.sequential):
         yield (
             "for the null, rows were shuffled one by one: whole groups can only change places if there are "
-            "10 or more of one size; p-values of clustered rows are then too small"
+            "10 or more; p-values of clustered rows are then too small"
         )
     if len(scored) < len(representation):
         yield (

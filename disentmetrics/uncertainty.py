@@ -25,7 +25,7 @@ def jackknife_rows(representation: Representation, rng: np.random.Generator) -> 
     """Return the rows that stay when each of 20 groups is deleted in turn.
 
     With ``representation.groups``, clusters are deleted whole: 20 lots of clusters, or each
-    cluster by itself where there are fewer than 20.
+    cluster by itself where there are fewer than 20. Sequential rows are deleted in blocks.
     """
     lot = _lots(representation, N_REPLICATES, rng)
     n_lots = int(lot.max()) + 1
@@ -39,10 +39,10 @@ def half_sample_rows(representation: Representation, rng: np.random.Generator) -
 
 
 def _lots(representation: Representation, n_lots: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    groups = representation.groups
-    n_units = len(representation) if groups is None else int(groups.max()) + 1
+    units = representation.units
+    n_units = len(representation) if units is None else int(units.max()) + 1
     lot_of_unit = rng.permutation(n_units) % min(n_lots, n_units)
-    return lot_of_unit if groups is None else lot_of_unit[groups]
+    return lot_of_unit if units is None else lot_of_unit[units]
 
 
 def standard_error(replicates: Sequence[float] | NDArray[np.float64], method: IntervalMethod) -> float:

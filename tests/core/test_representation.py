@@ -165,6 +165,49 @@ def test_groups_of_one_size_are_shuffled_whole(rng: np.random.Generator) -> None
     assert (labels == labels[:, :1]).all()
 
 
+def test_groups_of_different_size_are_laid_out_one_after_the_other(rng: np.random.Generator) -> None:
+    groups = rng.permutation(np.repeat(np.arange(30), np.arange(1, 31)))
+    representation = dm.Representation(groups.astype(float), {"v": groups}, groups=groups)
+    assert representation.shuffles_groups
+    labels = representation.shuffled(rng).labels(0)
+    assert sorted(labels) == sorted(groups)
+    in_rows = labels[np.argsort(groups, kind="stable")]
+    assert np.count_nonzero(np.diff(in_rows)) == 29  # each group's labels stay together
+    assert (labels != groups).mean() > 0.5
+
+
+def test_sequential_rows_are_shifted_in_a_circle_within_each_trajectory(rng: np.random.Generator) -> None:
+    trajectory = np.array([0, 0, 1, 0, 1, 1, 0, 1, 0, 1, 2])
+    step = np.array([0, 1, 0, 2, 1, 2, 3, 3, 4, 4, 0])
+    original = dm.Representation(
+        step * 1.0, {"t": trajectory * 10 + step}, kinds={"t": "ordinal"}, groups=trajectory, sequential=True
+    )
+    labels = np.array(original.space["t"].values)[original.shuffled(rng).labels(0)]
+    assert (labels // 10 == trajectory).all()
+    for one in (0, 1):
+        turned = (labels[trajectory == one] % 10).tolist()
+        start = turned[0]
+        assert start > 0
+        assert turned == [(start + i) % 5 for i in range(5)]
+
+
+def test_sequential_rows_are_resampled_in_blocks_that_never_span_two_trajectories() -> None:
+    trajectory = np.arange(3_000) // 1_000
+    one = dm.Representation(np.zeros(3_000), {"v": np.arange(3_000) % 5}, sequential=True)
+    three = dm.Representation(np.zeros(3_000), {"v": np.arange(3_000) % 5}, groups=trajectory, sequential=True)
+    for representation in (one, three):
+        units = representation.units
+        assert units is not None
+        assert units.max() + 1 >= 40
+        assert np.count_nonzero(np.diff(units)) == units.max()
+    joint = np.unique(np.stack([np.asarray(three.units), trajectory]), axis=1)
+    assert joint.shape[1] == three.units.max() + 1  # type: ignore[union-attr] # seen above
+    many = dm.Representation(
+        np.zeros(3_000), {"v": np.arange(3_000) % 5}, groups=np.arange(3_000) // 100, sequential=True
+    )
+    assert np.array_equal(many.units, many.groups)  # type: ignore[arg-type] # they are given
+
+
 def test_thinning_keeps_rows_in_proportion_to_their_weight(rng: np.random.Generator) -> None:
     weights = np.where(np.arange(20_000) % 2, 1.0, 0.25)
     representation = dm.Representation(np.arange(20_000.0), {"odd": np.arange(20_000) % 2}, weights=weights)
