@@ -18,6 +18,7 @@ def standardise(values: NDArray[np.floating]) -> NDArray[np.float64]:
     array([[-1.,  0.],
            [ 1.,  0.]])
     """
+    values = np.ascontiguousarray(values)  # or sums, and their last digits, would depend on the memory layout
     flat = constant(values)
     centred = np.asarray(values - values.mean(axis=0, dtype=np.float64), dtype=np.float64)
     centred[:, flat] = 0.0
