@@ -1,5 +1,6 @@
 """The interventional robustness score."""
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -21,25 +22,33 @@ Deviation = Literal["ranks", "maximum"]
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Suter, Miladinović, Schölkopf & Bauer (2019), Robustly Disentangled Causal Mechanisms, section 4",
-    known_failure="A factor that no code follows costs nothing, since the score is a mean over codes.",
+    known_failure="A factor that no code follows costs nothing if no code is left over, since it is a mean over codes.",
     needs=Needs(rows=20),
     protocols={
         "default": Protocol(
-            source="disentmetrics: ranks of the codes, deviations relative to those of all rows, codes weighted alike",
-            invariant_to=all_except(),
-            detects=frozenset(),
+            source="disentmetrics: 0.9 quantile of the deviations of ranks, relative to that of all rows; codes weighted alike",
+            invariant_to=all_except("noise code", "duplicated code", "repeated rows", "rotation"),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
         "suter2019": Protocol(
             source="Suter et al. (2019): largest deviations (quantile 1), codes weighted by them",
             options={"deviation": "maximum", "quantile": 1.0},
-            invariant_to=all_except(),
-            detects=frozenset(),
+            invariant_to=all_except(
+                "scale", "monotone warp", "outlier", "noise code", "duplicated code", "rotation"
+            ),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
+            perfect=math.nan,  # 1, and noise is no constant: it falls with the number of rows
+            noise=math.nan,
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: quantile 0.99, factors in 20 bins of equal width",
-            options={"deviation": "maximum", "factor_bins": 20},
-            invariant_to=all_except(),
-            detects=frozenset(),
+            options={"deviation": "maximum", "quantile": 0.99, "factor_bins": 20},
+            invariant_to=all_except(
+                "scale", "monotone warp", "outlier", "noise code", "duplicated code", "repeated rows", "rotation"
+            ),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
+            perfect=math.nan,
+            noise=math.nan,
         ),
     },
 )
@@ -47,7 +56,7 @@ def irs(
     representation: Representation,
     *,
     deviation: Deviation = "ranks",
-    quantile: float = 0.99,
+    quantile: float = 0.9,
     factor_bins: int = 0,
 ) -> Outcome:
     """How little a code moves when other factors than its own change.

@@ -1,0 +1,171 @@
+"""The Z-max-variance metric of RF-VAE."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.errors import UndefinedScoreError
+from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, well_scaled
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.representation import Representation
+from disentmetrics.sampling import RowGroups, halves
+from disentmetrics.traversals import cells, factors_alone, left_out
+
+Pruning = Literal["kl", "sd"]
+_FEWEST_CELLS = 2
+_CHUNK = 1 << 20  # code values drawn at once, 8 MB; another number would draw other rows
+
+
+@metric(
+    family="intervention",
+    bounds=(0.0, 1.0),
+    higher_is_better=True,
+    paper="Kim, Wang, Sahu & Pavlovic (2019), Relevance Factor VAE, section 4",
+    known_failure="Every code may move with a factor, as long as the one that moves most is another for each factor.",
+    needs=Needs(factors=2, rows=40),
+    randomised=True,
+    least={"n_rows": 2},
+    protocols={
+        "default": Protocol(
+            source="disentmetrics: constant and collapsed codes left out, votes counted and scored on disjoint rows",
+            invariant_to=all_except(),
+            detects=frozenset(),
+            noise="chance",
+        ),
+        "carbonneau2022": Protocol(
+            source="Carbonneau et al. (2022): codes with standard deviation below 0.05 left out, 800 votes of 200 "
+            "rows to learn from and as many to score, of the same rows; 0 stands for chance",
+            options={"pruning": "sd", "n_train": 800, "n_test": 800, "n_rows": 200, "rescale": True},
+            invariant_to=all_except(),
+            detects=frozenset(),
+        ),
+    },
+)
+def z_max_var(
+    representation: Representation,
+    *,
+    rng: np.random.Generator,
+    pruning: Pruning = "kl",
+    n_train: int = 5_000,
+    n_test: int = 5_000,
+    n_rows: int = 64,
+    n_bins: int = 3,
+    rescale: bool = False,
+) -> Outcome:
+    """Accuracy of telling which factor alone changes, from the code that varies most.
+
+    A vote is cast by choosing a factor k, then L rows that agree in all factors but k: the code j with
+    the largest ``Var(z_j in the batch) / Var(z_j over all rows)`` is paired with k. Code j is given the
+    factor it is paired with most often; the score is the share of votes in which that is right.
+
+    Parameters
+    ----------
+    representation : Representation
+        Batches are drawn from its rows, so half of them must have a partner that differs in factor k
+        alone, as on a full grid; a factor without such rows is left out.
+    rng : numpy.random.Generator
+        Source of randomness.
+    pruning : {"kl", "sd"}
+        ``kl`` leaves out codes whose mean KL to N(0, 1) is at most 0.01 nats, where posterior
+        variances are given, and constant codes, and scores votes on other rows than it learns from;
+        ``sd`` leaves out codes with a standard deviation below 0.05, and uses all rows for both.
+    n_train, n_test : int
+        Votes to learn from and to score.
+    n_rows : int
+        L, rows in a batch.
+    n_bins : int
+        Bins of equal frequency that continuous factors are cut into; more leave too few rows that agree.
+    rescale : bool
+        Whether to subtract chance, divide by what is left to 1, and cut off at 0.
+
+    Returns
+    -------
+    Outcome
+        Accuracy in [0, 1], chance is 1 / K for K factors; ``per_factor`` is the share of each
+        factor's votes that is right, never rescaled. Details: ``votes`` (n_codes, n_factors).
+
+    Raises
+    ------
+    UndefinedScoreError
+        If fewer than two factors change alone for half of the rows.
+
+    Notes
+    -----
+    The authors draw batches from a simulator. A cell of rows is drawn as often as it has rows, and rows
+    within it with replacement. Missing labels leave a row out. If every code is left out the score is 0.
+
+    Examples
+    --------
+    >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0)
+    >>> z_max_var(factors.astype(float), factors).value
+    1.0
+    """
+    usable = factors_alone(representation, "z_max_var", least=2, n_bins=n_bins)
+    disjoint = pruning == "kl"
+    parts = halves(representation, rng) if disjoint else (None, None)
+    train, test = ([cells(representation, k, rows, n_bins=n_bins).groups() for k in usable] for rows in parts)
+    positions = [k for k, *both in zip(usable, train, test, strict=True) if _enough(both)]
+    if len(positions) < 2:
+        raise UndefinedScoreError("z_max_var needs two factors that change alone in each half of the rows")
+    train, test = ([one for k, one in zip(usable, side, strict=True) if k in positions] for side in (train, test))
+    kept, rule = _surviving(representation, pruning)
+    if not kept.any():
+        note = f"every code is left out by the rule {rule}: scored 0"
+        return Outcome(value=0.0, settings={"prune": rule}, notes=(note,), chance=_chance(positions, rescale=rescale))
+    codes = well_scaled(np.ascontiguousarray(representation.codes[:, kept]))
+    codes = codes / codes.std(axis=0, ddof=1, dtype=np.float64)
+    voters, chosen = _vote(codes, train, n_train, n_rows, rng)
+    votes = np.zeros((len(positions), codes.shape[1]), dtype=np.int64)
+    np.add.at(votes, (chosen, voters), 1)
+    voters, chosen = _vote(codes, test, n_test, n_rows, rng)
+    right = votes.argmax(axis=0)[voters] == chosen
+
+    per_factor = np.full(representation.n_factors, np.nan)
+    table = np.zeros((representation.n_codes, representation.n_factors))
+    for index, position in enumerate(positions):
+        asked = chosen == index
+        per_factor[position] = right[asked].mean() if asked.any() else np.nan
+        table[kept, position] = votes[index]
+    accuracy, chance = float(right.mean()), 1 / len(positions)
+    return Outcome(
+        value=max(0.0, (accuracy - chance) / (1 - chance)) if rescale else accuracy,
+        per_factor=per_factor,
+        details={"votes": table},
+        settings={"prune": rule},
+        notes=left_out(representation, usable),
+        chance=_chance(positions, rescale=rescale),
+    )
+
+
+def _enough(both: list[RowGroups]) -> bool:
+    return all(len(groups.count) >= _FEWEST_CELLS for groups in both)
+
+
+def _chance(positions: list[int], *, rescale: bool) -> float:
+    return 0.0 if rescale else 1 / len(positions)
+
+
+def _surviving(representation: Representation, pruning: Pruning) -> tuple[NDArray[np.bool_], str]:
+    if pruning == "sd":
+        return np.std(representation.codes, axis=0, dtype=np.float64) >= 0.05, "sd<0.05"
+    alive = ~representation.shared_by_codes(constant)
+    if representation.log_variance is None:
+        return alive, "constant"
+    return alive & (mean_kl(representation.codes, representation.log_variance) > KL_THRESHOLD), f"kl<={KL_THRESHOLD}"
+
+
+def _vote(
+    codes: NDArray[np.float64], groups: list[RowGroups], n_votes: int, n_rows: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    chosen = rng.permutation(np.arange(n_votes) % len(groups))  # each factor equally often: chance is 1 / K
+    voters = np.empty(n_votes, dtype=np.int64)
+    step = max(1, _CHUNK // (n_rows * codes.shape[1]))
+    for index, group in enumerate(groups):
+        mine = np.flatnonzero(chosen == index)
+        for start in range(0, len(mine), step):
+            part = mine[start : start + step]
+            batch = codes[group.draw(len(part), n_rows, rng).T]  # numpy sums fastest over the first axis
+            batch -= batch.mean(axis=0)
+            voters[part] = np.einsum("lvj,lvj->vj", batch, batch).argmax(axis=1)
+    return voters, chosen
