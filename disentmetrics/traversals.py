@@ -183,9 +183,11 @@ def traversals(
 
 
 def factor_traversals(
-    representation: Representation, metric: str, n_lines: int, rng: np.random.Generator
+    representation: Representation, metric: str, n_lines: int, rng: np.random.Generator, *, ordered: bool = False
 ) -> dict[int, Traversals]:
     """Draw walks along every factor that the table holds whole walks of, by position.
+
+    With ``ordered``, not along categorical factors.
 
     Raises
     ------
@@ -201,12 +203,13 @@ def factor_traversals(
     found = {
         int(k): traversals(representation, int(k), n_lines, rng)
         for k in np.flatnonzero(representation.shared(varied_factors))
+        if not (ordered and representation.space.factors[k].kind == "categorical")
     }
     whole = {k: one for k, one in found.items() if one is not None}
     if not whole:
         raise UndefinedScoreError(
-            f"{metric} needs rows that show every value of a factor while all others stay, as a full grid does; "
-            "this table holds too few"
+            f"{metric} needs rows that show every value of {'an ordered' if ordered else 'a'} factor while all others "
+            "stay, as a full grid does; this table holds too few"
         )
     return whole
 

@@ -1,0 +1,134 @@
+"""Whether a factor moves the codes along a line, and along an axis."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.estimators.activity import constant, well_scaled
+from disentmetrics.estimators.rank_correlation import standardise
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.representation import Representation
+from disentmetrics.traversals import factor_traversals, left_out
+
+
+@metric(
+    family="geometry",
+    bounds=(0.0, 1.0),
+    higher_is_better=True,
+    paper="Michlo, Klein & James (2023), Overlooked Implications of the Reconstruction Loss for VAE Disentanglement",
+    known_failure="Two factors that move one and the same code, each by itself, score 1.",
+    needs=Needs(codes=2, rows=4),
+    randomised=True,
+    protocols={
+        "default": Protocol(
+            source="disentmetrics: axis ratio of standardised codes, up to 1,000 traversals a factor, arithmetic mean",
+            invariant_to=all_except(),
+            detects=frozenset(),
+            noise=float("nan"),
+        ),
+        "michlo2023": Protocol(
+            source="disent 0.8: codes as they are, 128 traversals a factor, geometric mean over factors",
+            options={"n_lines": 128, "standardised": False, "geometric": True},
+            invariant_to=all_except(),
+            detects=frozenset(),
+            noise=float("nan"),
+        ),
+    },
+    parts={"linear_ratio": (0.0, 1.0), "axis_alignment": (0.0, 1.0), "axis_ratio_of_mean": (0.0, 1.0)},
+)
+def linearity(
+    representation: Representation,
+    *,
+    rng: np.random.Generator,
+    n_lines: int = 1_000,
+    standardised: bool = True,
+    geometric: bool = False,
+) -> Outcome:
+    """Share of the codes' variance along a factor that lies in one code.
+
+    The axis ratio of a traversal of factor k, all others fixed, is ``(max_j s_j / sum_j s_j - 1 / d) / (1 - 1 / d)``
+    with s_j the variance of code j along it. It is averaged over traversals, then over factors.
+
+    Parameters
+    ----------
+    representation : Representation
+        At least two codes. Must hold whole traversals, as a full grid does; a factor with too few is left
+        out. Of rows with the same factors one is drawn.
+    rng : numpy.random.Generator
+        Source of randomness.
+    n_lines : int
+        Traversals a factor; all are used if there are no more.
+    standardised : bool
+        Whether each code is divided by its standard deviation.
+    geometric : bool
+        Whether the mean over factors is geometric, so that one factor that moves no code makes it 0.
+
+    Returns
+    -------
+    Outcome
+        In [0, 1]: 1 where each factor moves one code. Parts: ``linear_ratio``, the same of the
+        eigenvalues of the covariance along the traversal, 1 where codes move on any straight line;
+        ``axis_alignment``, their ratio; ``axis_ratio_of_mean``, of variances averaged over traversals,
+        1 where it is the same code on every traversal. Details: ``variance`` (n_codes, n_factors), that average.
+
+    Raises
+    ------
+    UndefinedScoreError
+        If a factor is continuous, or the table holds too few whole traversals.
+
+    Notes
+    -----
+    Here d counts codes that are not constant, as constant ones would raise the score; the author's code
+    counts all. A traversal along which no code moves has ratios of 0, and 0 / 0 in the author's code. The order of
+    a factor's values plays no part, so categories do no harm. Missing labels leave a row out. With a single
+    code that is not constant every ratio is 1, or 0 where it does not move.
+
+    Examples
+    --------
+    >>> factors = np.indices((4, 5)).reshape(2, -1).T
+    >>> turned = factors / factors.std(axis=0) @ [[1, 1], [1, -1]]
+    >>> score = linearity(turned, factors)
+    >>> round(score.value, 6), round(score.parts["linear_ratio"].value, 6)
+    (0.0, 1.0)
+    """
+    found = factor_traversals(representation, "linearity", n_lines, rng)
+    alive = ~representation.shared_by_codes(constant) if standardised else np.ones(representation.n_codes, dtype=bool)
+    codes = representation.codes[:, alive]
+    codes = standardise(codes) if standardised else well_scaled(codes).astype(np.float64)
+    ratios = np.full((4, representation.n_factors), np.nan)
+    variance = np.full((representation.n_codes, representation.n_factors), np.nan)
+    for position, drawn in found.items():
+        lines = codes[drawn.rows]
+        lines -= lines.mean(axis=1, keepdims=True)
+        covariance = np.swapaxes(lines, 1, 2) @ lines / max(1, lines.shape[1] - 1)
+        along_axes = np.diagonal(covariance, axis1=1, axis2=2)
+        axis = _ratio(along_axes)
+        linear = np.maximum(_ratio(np.maximum(np.linalg.eigvalsh(covariance), 0.0)), axis)
+        aligned = np.divide(axis, linear, out=np.zeros_like(axis), where=linear > 0)
+        of_mean = _ratio(along_axes.mean(axis=0, keepdims=True))
+        ratios[:, position] = axis.mean(), linear.mean(), aligned.mean(), of_mean.mean()
+        variance[:, position] = 0.0
+        variance[alive, position] = along_axes.mean(axis=0)
+    means = [_mean(row[~np.isnan(row)], geometric=geometric) for row in ratios]
+    return Outcome(
+        value=means[0],
+        per_factor=ratios[0],
+        details={"variance": variance},
+        notes=left_out(representation, found),
+        parts=dict(zip(("linear_ratio", "axis_alignment", "axis_ratio_of_mean"), means[1:], strict=True)),
+    )
+
+
+def _ratio(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of the largest of each row in its sum, 0 where all are alike; 0 where all are 0."""
+    n_lines, n = values.shape
+    if not n:
+        return np.zeros(n_lines)
+    total = values.sum(axis=1)
+    share = np.divide(values.max(axis=1), total, out=np.zeros(n_lines), where=total > 0)
+    return share if n == 1 else np.asarray(np.clip((share - 1 / n) / (1 - 1 / n), 0.0, 1.0))
+
+
+def _mean(values: NDArray[np.float64], *, geometric: bool) -> float:
+    if not geometric:
+        return float(values.mean())
+    return float(np.exp(np.log(values).mean())) if (values > 0).all() else 0.0
