@@ -1,0 +1,79 @@
+"""The average maximal mutual information."""
+
+from disentmetrics.information import informations
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.pair_matrices import InformationEstimator
+from disentmetrics.representation import Representation
+
+
+@metric(
+    family="information",
+    bounds=(0.0, 1.0),
+    higher_is_better=True,
+    paper="Chen, Li, Grosse & Duvenaud (2018), Isolating Sources of Disentanglement in VAEs, section 4",
+    known_failure="Every code twice, or a perfect code beside a rotated copy, scores 1.",
+    needs=Needs(rows=20),
+    needs_of={"chen2018": Needs(rows=2, log_variance=True)},
+    protocols={
+        "default": Protocol(
+            source="disentmetrics: rank spacings of the mean code, collapsed codes left out",
+            invariant_to=all_except("rotation"),
+            detects=frozenset({"rotated", "missing factor", "blurred"}),
+        ),
+        "chen2018": Protocol(
+            source="Chen et al. (2018): aggregate posteriors, integrated exactly instead of sampled",
+            options={"estimator": "posterior"},
+            precision=1e-3,
+            costly=True,
+            invariant_to=all_except("rotation"),
+            detects=frozenset({"rotated", "missing factor", "blurred"}),
+        ),
+    },
+)
+def average_maximal_mi(
+    representation: Representation, *, estimator: InformationEstimator = "rank-spacing", n_bins: int = 20
+) -> Outcome:
+    """Share of each factor that the best single code tells.
+
+    ``mean over k of max_j I(z_j; v_k) / H(v_k)``; the first half of the mutual information gap.
+
+    Parameters
+    ----------
+    representation : Representation
+        Rows that miss a factor's label are left out for that factor; a continuous factor is cut into 10 bins
+        of equal frequency, a circular one is taken by its values.
+    estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
+        How I(z_j; v_k) is estimated, as in ``mig``.
+    n_bins : int
+        Only for the estimators that have bins.
+
+    Returns
+    -------
+    Outcome
+        In [0, 1]: 1 where some code tells all of each factor. Details: ``mutual_information``
+        (n_codes, n_factors) in nats.
+
+    Raises
+    ------
+    UndefinedScoreError
+        If no factor takes two values.
+
+    Notes
+    -----
+    The authors name it as what MIG improves upon: it sees neither duplicated nor entangled codes. Dead codes tell
+    nothing and do not count. ``sufficiency`` is the same formula under another name and other published settings.
+
+    Examples
+    --------
+    >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0)
+    >>> average_maximal_mi(factors.astype(float), factors).value
+    1.0
+    """
+    known = informations(representation, estimator, n_bins)
+    per_factor = known.per_factor(known.shares.max(axis=0))
+    return Outcome(
+        value=mean_over_factors(per_factor),
+        per_factor=per_factor,
+        details={"mutual_information": known.nats},
+        settings=known.settings,
+    )

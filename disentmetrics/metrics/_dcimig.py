@@ -1,0 +1,91 @@
+"""The DCIMIG score, also known as 3CharM."""
+
+import numpy as np
+
+from disentmetrics.information import informations
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.pair_matrices import InformationEstimator, best_and_second
+from disentmetrics.representation import Representation
+
+
+@metric(
+    family="information",
+    bounds=(0.0, 1.0),
+    higher_is_better=True,
+    paper="Sepliarskaia, Kiseleva & de Rijke (2019), Evaluating Disentangled Representations",
+    known_failure="A perfect code beside a rotated copy of itself scores 1.",
+    needs=Needs(rows=20),
+    needs_of={"carbonneau2022": Needs(rows=2)},
+    protocols={
+        "default": Protocol(
+            source="disentmetrics: rank spacings of the mean code, collapsed codes left out",
+        ),
+        "carbonneau2022": Protocol(
+            source="Carbonneau et al. (2022): codes and factors in 10 bins of equal width",
+            options={"estimator": "equal-width", "n_bins": 10, "factor_bins": 10},
+        ),
+    },
+)
+def dcimig(
+    representation: Representation,
+    *,
+    estimator: InformationEstimator = "rank-spacing",
+    n_bins: int = 20,
+    factor_bins: int | None = None,
+) -> Outcome:
+    """Share of all factors' entropy that codes tell of their own factor beyond any other.
+
+    A code belongs to the factor of which it tells most, with the gap ``I(z_j; v_(1)) - I(z_j; v_(2))``; a factor
+    takes the largest gap S_k of the codes that belong to it. The score is ``sum_k S_k / sum_k H(v_k)``.
+
+    Parameters
+    ----------
+    representation : Representation
+        Rows that miss a factor's label are left out for that factor; a continuous factor is cut into 10 bins
+        of equal frequency unless ``factor_bins`` is given, a circular one is taken by its values.
+    estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
+        How I(z_j; v_k) is estimated, as in ``mig``.
+    n_bins : int
+        Of codes, only for the estimators that have bins.
+    factor_bins : int, optional
+        Cut factors into this many bins of equal width first.
+
+    Returns
+    -------
+    Outcome
+        In [0, 1]: 1 where for each factor a code tells all of it and nothing of others. ``per_factor`` is
+        S_k / H(v_k); the score weighs factors by entropy. Details: ``mutual_information`` (n_codes, n_factors) and
+        ``gap`` (n_codes,), in nats.
+
+    Raises
+    ------
+    UndefinedScoreError
+        If no factor takes two values.
+
+    Notes
+    -----
+    Dead, noisy and duplicated codes leave it as it is. With one factor the gap is the information itself.
+    Two factors of which a code tells equally much leave it a gap of 0, to whichever it is said to belong.
+
+    Examples
+    --------
+    >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0)
+    >>> packed = factors[:, 0] * 5.0 + factors[:, 1]
+    >>> dcimig(factors.astype(float), factors).value, round(dcimig(packed, factors).value, 2)
+    (1.0, 0.07)
+    """
+    known = informations(representation, estimator, n_bins, factor_bins)
+    nats = known.nats[:, known.defined]
+    best, second = best_and_second(nats, axis=1)
+    gap = best - second
+    own = np.zeros_like(nats)
+    own[np.arange(len(nats)), np.argmax(nats, axis=1)] = gap
+    found = np.full(representation.n_factors, np.nan)
+    found[known.defined] = own.max(axis=0)
+    entropies = known.entropies[known.defined]
+    return Outcome(
+        value=float(min(1.0, np.nansum(found) / entropies.sum())),
+        per_factor=found / np.where(known.defined, known.entropies, 1.0),
+        details={"mutual_information": known.nats, "gap": gap},
+        settings=known.settings,
+    )

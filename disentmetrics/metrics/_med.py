@@ -1,0 +1,132 @@
+"""Mutual information based entropy disentanglement."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.estimators.importance import completeness, disentanglement
+from disentmetrics.gate import gated_information
+from disentmetrics.information import informations, mean_by_best_factor, untold_note
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.pair_matrices import InformationEstimator
+from disentmetrics.representation import Representation
+
+Floats = NDArray[np.float64]
+
+
+@metric(
+    family="information",
+    bounds=(0.0, 1.0),
+    higher_is_better=True,
+    paper="Cao, Nai, Yang, Huang & Gao (2022), An Empirical Study on Disentanglement of Negative-Free Contrastive "
+    "Learning, section 3",
+    known_failure="Dependent factors lower the score of a perfect code, whose codes then tell of several factors.",
+    needs=Needs(factors=2, rows=20),
+    needs_of={"cao2022": Needs(factors=2, rows=2)},
+    parts={"completeness": (0.0, 1.0)},
+    protocols={
+        "default": Protocol(
+            source="disentmetrics: rank spacings, pairs that are related beyond chance, divided by H(v_k)",
+        ),
+        "cao2022": Protocol(
+            source="Cao et al. (2022): mean code in 20 bins of equal width, each factor's informations divided by "
+            "their sum over codes",
+            options={"estimator": "equal-width", "gated": False, "normalise": "sum"},
+        ),
+    },
+)
+def med(
+    representation: Representation,
+    *,
+    estimator: InformationEstimator = "rank-spacing",
+    n_bins: int = 20,
+    gated: bool = True,
+    normalise: Literal["entropy", "sum"] = "entropy",
+    top: int | None = None,
+) -> Outcome:
+    """Tell how far each code's information is about one factor, by the entropy of its shares.
+
+    ``sum over j of w_j [1 - H_K(R_j. / sum_k R_jk)]`` as for DCI, with normalised informations R_jk in place of a
+    predictor's importances and w_j the share of code j in their sum; the entropy is to base K.
+
+    Parameters
+    ----------
+    representation : Representation
+        Two factors or more that vary. Rows that miss a factor's label are left out for that factor; a continuous
+        factor is cut into 10 bins of equal frequency, a circular one is taken by its values.
+    estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
+        How I(z_j; v_k) is estimated, as in ``mig``.
+    n_bins : int
+        Only for the estimators that have bins.
+    gated : bool
+        Whether pairs that are not related beyond chance count as 0.
+    normalise : {"entropy", "sum"}
+        Divide the informations of factor k by H(v_k), or by their sum over codes.
+    top : int, optional
+        Keep for each factor no more codes than this: of those that tell most of it, the most disentangled.
+
+    Returns
+    -------
+    Outcome
+        In [0, 1]: 1 where no code tells anything of a second factor, 0 where each tells equally much of all, and
+        where no code tells anything. Part ``completeness``, the same over factors: 1 where no factor is told by a
+        second code. ``per_factor`` is the mean over the codes that tell most of this factor, NaN where there is none.
+        Details: ``normalised_information`` (n_codes, n_factors), ``disentanglement`` (n_codes,), ``completeness``
+        (n_factors,).
+
+    Raises
+    ------
+    UndefinedScoreError
+        If fewer than two factors vary.
+
+    Notes
+    -----
+    Plugged-in informations are never 0, so that noise adds entropy: without the gate a perfect code scores .04 on 100
+    rows and .92 on 10,000. Divided by its sum, a factor of which no code tells anything weighs as much as any
+    other, and its noise is scored; divided by H(v_k), it weighs nothing. Dead codes do not count, but are
+    counted in the base of completeness, as by the authors.
+
+    Examples
+    --------
+    >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0)
+    >>> score = med(factors.astype(float), factors)
+    >>> score.value, score.parts["completeness"].value
+    (1.0, 1.0)
+    """
+    known = informations(representation, estimator, n_bins)
+    nats = known.nats[:, known.defined]
+    if gated:
+        nats = np.where(representation.shared(gated_information).share[:, known.defined] > 0, nats, 0.0)
+    total = nats.sum(axis=0) if normalise == "sum" else known.entropies[known.defined]
+    matrix = nats / np.where(total > 0, total, 1.0)
+    used = np.ones(len(matrix), dtype=bool) if top is None else _most_disentangled(matrix, top)
+    of_code, weights = disentanglement(np.where(used[:, None], matrix, 0.0))
+    of_factor, factor_weights = completeness(matrix[used])
+    full = np.zeros_like(known.nats)
+    full[:, known.defined] = matrix
+    completeness_of_factor = np.full(representation.n_factors, np.nan)
+    completeness_of_factor[known.defined] = of_factor
+    return Outcome(
+        value=float(of_code @ weights),
+        per_factor=mean_by_best_factor(of_code, weights, full),
+        details={
+            "normalised_information": full,
+            "disentanglement": np.where(weights > 0, of_code, np.nan),
+            "completeness": completeness_of_factor,
+        },
+        settings=known.settings,
+        notes=untold_note(representation, known.shares, known.defined),
+        parts={"completeness": float(of_factor @ factor_weights)},
+    )
+
+
+def _most_disentangled(matrix: Floats, top: int) -> NDArray[np.bool_]:
+    """Return for each factor its ``top`` most disentangled codes, of those that tell most of it."""
+    of_code, weights = disentanglement(matrix)
+    best = np.argmax(matrix, axis=1)
+    used = np.zeros(len(matrix), dtype=bool)
+    for factor in range(matrix.shape[1]):
+        own = np.flatnonzero((best == factor) & (weights > 0))
+        used[own[np.argsort(-of_code[own], kind="stable")[:top]]] = True
+    return used

@@ -1,0 +1,114 @@
+"""Modularity after Ridgeway and Mozer."""
+
+from typing import Literal
+
+import numpy as np
+
+from disentmetrics.gate import gated_information
+from disentmetrics.information import informations, mean_by_best_factor, untold_note
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.pair_matrices import InformationEstimator
+from disentmetrics.representation import Representation
+
+
+@metric(
+    family="information",
+    bounds=(0.0, 1.0),
+    higher_is_better=True,
+    paper="Ridgeway & Mozer (2018), Learning Deep Disentangled Embeddings with the F-Statistic Loss, section 4",
+    known_failure="A random rotation of perfect codes scores about .9, and a missing factor goes unseen.",
+    needs=Needs(factors=2, rows=20),
+    needs_of={name: Needs(factors=2, rows=2) for name in ("ridgeway2018", "locatello2019", "carbonneau2022")},
+    protocols={
+        "default": Protocol(
+            source="disentmetrics: rank spacings, pairs related beyond chance, codes weighted by what they tell",
+        ),
+        "ridgeway2018": Protocol(
+            source="Ridgeway & Mozer (2018): mean code in 20 bins of equal width, over codes that are not constant",
+            options={"estimator": "equal-width", "averaged": "live"},
+        ),
+        "locatello2019": Protocol(
+            source="disentanglement_lib 1.5: mean code in 20 bins of equal width, dead codes count 0",
+            options={"estimator": "equal-width", "averaged": "all"},
+        ),
+        "carbonneau2022": Protocol(
+            source="Carbonneau et al. (2022): codes and factors in 10 bins of equal width, dead codes left out",
+            options={"estimator": "equal-width", "n_bins": 10, "factor_bins": 10, "averaged": "live"},
+        ),
+    },
+)
+def modularity(
+    representation: Representation,
+    *,
+    estimator: InformationEstimator = "rank-spacing",
+    n_bins: int = 20,
+    factor_bins: int | None = None,
+    averaged: Literal["told", "live", "all"] = "told",
+) -> Outcome:
+    """Tell how far each code follows one factor alone.
+
+    ``mean over j of 1 - sum over k != k* of I(z_j; v_k)^2 / [(K - 1) I(z_j; v_k*)^2]`` with k* the factor of which
+    code j tells most and K the number of factors.
+
+    Parameters
+    ----------
+    representation : Representation
+        Two factors or more that vary. Rows that miss a factor's label are left out for that factor; a continuous
+        factor is cut into 10 bins of equal frequency unless ``factor_bins`` is given, a circular one is taken by
+        its values.
+    estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
+        How I(z_j; v_k) is estimated, as in ``mig``.
+    n_bins : int
+        Of codes, only for the estimators that have bins.
+    factor_bins : int, optional
+        Cut factors into this many bins of equal width first.
+    averaged : {"told", "live", "all"}
+        ``told`` counts pairs as 0 that are not related beyond chance, and weights code j by I(z_j; v_k*) / H(v_k*);
+        ``live`` is the plain mean over codes with information above 0, ``all`` over all, dead ones as 0.
+
+    Returns
+    -------
+    Outcome
+        In [0, 1]: 1 where no code tells anything of a second factor; 0 where no code tells anything.
+        ``per_factor`` is the mean over the codes that tell most of this factor, NaN where there is none. Details:
+        ``mutual_information`` (n_codes, n_factors) in nats, ``modularity_of_code`` (n_codes,), NaN for codes that tell
+        nothing.
+
+    Raises
+    ------
+    UndefinedScoreError
+        If fewer than two factors vary.
+
+    Notes
+    -----
+    Published modularities of a code without information are ratios of estimation errors: pure noise scores .25 to .76,
+    above a perfect code with as many dead codes beside it (.50), and adding noise moves the score either way. Weighted
+    by what codes tell, neither dead codes nor noise decide it. The square and the mean over K - 1 factors make it
+    lenient; ``modularity_adj`` is stricter.
+
+    Examples
+    --------
+    >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0)
+    >>> packed = factors[:, 0] * 5.0 + factors[:, 1]
+    >>> modularity(factors.astype(float), factors).value, round(modularity(packed, factors).value, 2)
+    (1.0, 0.26)
+    """
+    known = informations(representation, estimator, n_bins, factor_bins)
+    nats = known.nats
+    if averaged == "told":
+        nats = np.where(representation.shared(gated_information).share > 0, nats, 0.0)
+    shares = nats / np.where(known.defined, known.entropies, np.inf)
+    n_factors = int(known.defined.sum())
+    best = nats.max(axis=1)
+    tells = best > 0
+    ratio = nats / np.where(tells, best, 1.0)[:, None]
+    of_code = np.clip(1 - ((ratio**2).sum(axis=1) - 1) / max(1, n_factors - 1), 0.0, 1.0)
+    weights = shares.max(axis=1) if averaged == "told" else tells.astype(np.float64)
+    total = len(nats) if averaged == "all" else weights.sum()
+    return Outcome(
+        value=float(min(1.0, of_code @ weights / total)) if total > 0 else 0.0,
+        per_factor=mean_by_best_factor(of_code, weights, nats),
+        details={"mutual_information": nats, "modularity_of_code": np.where(tells, of_code, np.nan)},
+        settings=known.settings,
+        notes=untold_note(representation, shares, known.defined),
+    )
