@@ -14,7 +14,7 @@ from disentmetrics.traversals import factor_traversals, left_out
     family="geometry",
     bounds=(0.0, 1.0),
     higher_is_better=True,
-    paper="Michlo, Klein & James (2023), Overlooked Implications of the Reconstruction Loss for VAE Disentanglement",
+    paper="Michlo (2021), disent: a modular disentangled representation learning framework, metric factored components",
     known_failure="Two factors that move one and the same code, each by itself, score 1.",
     needs=Needs(codes=2, rows=4),
     randomised=True,
@@ -25,7 +25,7 @@ from disentmetrics.traversals import factor_traversals, left_out
             detects=frozenset(),
             noise=float("nan"),
         ),
-        "michlo2023": Protocol(
+        "michlo2021": Protocol(
             source="disent 0.8: codes as they are, 128 traversals a factor, geometric mean over factors",
             options={"n_lines": 128, "standardised": False, "geometric": True},
             invariant_to=all_except(),

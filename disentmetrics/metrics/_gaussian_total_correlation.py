@@ -1,0 +1,81 @@
+"""Total correlation of the codes, as if they were Gaussian."""
+
+import math
+
+import numpy as np
+
+from disentmetrics.estimators.activity import constant, well_scaled
+from disentmetrics.estimators.gaussian_dependence import gaussian_total_correlation as closed_form
+from disentmetrics.estimators.normal_scores import normal_scores
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.representation import Representation
+
+
+@metric(
+    family="unsupervised",
+    bounds=(0.0, math.inf),
+    higher_is_better=False,
+    paper="Watanabe (1960), Information Theoretical Analysis of Multivariate Correlation; as a score of codes: "
+    "Locatello et al. (2019), Challenging Common Assumptions, section 5.3",
+    known_failure="Codes of pure noise score 0, the best value: independent codes need not tell any factor.",
+    needs=Needs(factors=0, rows=3),
+    protocols={
+        "default": Protocol(
+            source="disentmetrics: normal scores of the codes' ranks, so that only their dependence counts",
+            invariant_to=all_except(),
+            detects=frozenset(),
+            perfect=0.0,
+        ),
+        "locatello2019": Protocol(
+            source="disentanglement_lib 1.5: covariance of the mean codes",
+            options={"ranks": False},
+            invariant_to=all_except(),
+            detects=frozenset(),
+            perfect=0.0,
+        ),
+    },
+)
+def gaussian_total_correlation(representation: Representation, *, ranks: bool = True) -> Outcome:
+    """Total correlation in nats of a Gaussian with the codes' covariance; 0 where codes are uncorrelated.
+
+    ``(sum over j of log S_jj - log det S) / 2``, with S the covariance of the codes.
+
+    Parameters
+    ----------
+    representation : Representation
+        More rows than codes; factors are not looked at. Constant codes are left out.
+    ranks : bool
+        Whether each code is first replaced by the normal scores of its ranks: the total correlation of a Gaussian
+        copula, which neither outliers nor monotone maps of a code change.
+
+    Returns
+    -------
+    Outcome
+        In nats, from 0; lower is better. Details: ``correlation`` (n_codes, n_codes), 0 for constant codes.
+
+    Raises
+    ------
+    UndefinedScoreError
+        If it is infinite: a code is a linear function of the others, as a copy is.
+
+    Notes
+    -----
+    With d codes and n rows, independent codes have about d (d - 1) / 4n nats by chance. Dependence that is not
+    linear goes unseen. The total correlation of sampled codes, a term of the beta-TCVAE objective, is another
+    quantity: noise of the posterior lowers it.
+
+    Examples
+    --------
+    >>> factors = np.indices((4, 5)).reshape(2, -1).T
+    >>> gaussian_total_correlation(factors.astype(float), factors).value
+    0.0
+    """
+    alive = ~representation.shared_by_codes(constant)
+    chosen = representation.shared_by_codes(normal_scores) if ranks else well_scaled(representation.codes)
+    chosen = np.asarray(chosen[:, alive], dtype=np.float64)
+    covariance = np.atleast_2d(np.cov(chosen, rowvar=False)) if alive.any() else np.zeros((0, 0))
+    value = closed_form(covariance)
+    scale = np.sqrt(np.diag(covariance))
+    correlation = np.zeros((representation.n_codes, representation.n_codes))
+    correlation[np.ix_(alive, alive)] = covariance / np.outer(scale, scale)
+    return Outcome(value=value, details={"correlation": correlation})

@@ -1,0 +1,105 @@
+"""Mean mutual information between two codes."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.estimators.activity import constant
+from disentmetrics.estimators.mutual_information import (
+    contingency,
+    entropy,
+    expected_information,
+    plug_in_information,
+)
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.pair_matrices import Bins, code_bins
+from disentmetrics.representation import Representation
+
+
+@metric(
+    family="unsupervised",
+    bounds=(0.0, math.inf),
+    higher_is_better=False,
+    paper="Locatello et al. (2019), Challenging Common Assumptions; disentanglement_lib, unsupervised_metrics",
+    known_failure="Codes of pure noise score 0, the best value: independent codes need not tell any factor.",
+    needs=Needs(codes=2, factors=0, rows=20),
+    protocols={
+        "default": Protocol(
+            source="disentmetrics: 20 bins of equal frequency, corrected for chance, constant codes left out",
+            invariant_to=all_except(),
+            detects=frozenset(),
+            perfect=0.0,
+        ),
+        "locatello2019": Protocol(
+            source="disentanglement_lib 1.5: 20 bins of equal width, plug-in, all codes",
+            options={"bins": "equal-width", "adjusted": False},
+            invariant_to=all_except(),
+            detects=frozenset(),
+            perfect=math.nan,
+            noise=math.nan,
+        ),
+    },
+)
+def mean_pairwise_mi(
+    representation: Representation, *, bins: Bins = "quantile", n_bins: int = 20, adjusted: bool = True
+) -> Outcome:
+    """Mean over pairs of codes of their mutual information, in nats.
+
+    Parameters
+    ----------
+    representation : Representation
+        At least two codes; factors are not looked at.
+    bins : {"quantile", "equal-width"}
+        How codes are cut; with ``quantile``, a code of at most ``n_bins`` distinct values is left as it is.
+    n_bins : int
+        Bins a code.
+    adjusted : bool
+        Whether each information I becomes ``H (I - E) / (H - E)``, with E its mean under random pairing and H the
+        smaller of the two entropies, and constant codes are left out of the mean.
+
+    Returns
+    -------
+    Outcome
+        In nats, from 0 to log ``n_bins``; lower is better. Details: ``mutual_information`` (n_codes, n_codes),
+        0 on the diagonal and for constant codes.
+
+    Raises
+    ------
+    UndefinedScoreError
+        If there are fewer than two codes, or too few rows.
+
+    Notes
+    -----
+    Without the correction independent codes score about (bins - 1)² / 2n. An outlier squeezes a code into
+    few bins of equal width, which lowers the score. With fewer than two codes that vary it is 0. Missing
+    labels play no part.
+
+    Examples
+    --------
+    >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(2, axis=0)
+    >>> mean_pairwise_mi(factors.astype(float), factors).value
+    0.0
+    >>> round(mean_pairwise_mi(factors[:, [0, 0]].astype(float), factors).value, 6) == round(np.log(4), 6)
+    True
+    """
+    cut = code_bins(representation, bins, n_bins)
+    n_codes = len(cut)
+    nats = np.zeros((n_codes, n_codes))
+    for i, first in enumerate(cut):
+        for j, second in enumerate(cut[:i]):
+            if first is not None and second is not None:
+                table = contingency(first, second, int(first.max()) + 1, int(second.max()) + 1)
+                nats[i, j] = nats[j, i] = _adjusted(table) if adjusted else plug_in_information(table)
+    n_used = int((~representation.shared_by_codes(constant)).sum()) if adjusted else n_codes
+    mean = float(nats.sum()) / (n_used * (n_used - 1)) if n_used > 1 else 0.0
+    return Outcome(value=max(0.0, mean), details={"mutual_information": nats})
+
+
+def _adjusted(counts: NDArray[np.int64]) -> float:
+    margins = counts.sum(axis=1), counts.sum(axis=0)
+    most = min(entropy(margin) for margin in margins)
+    chance = expected_information(*margins)
+    if most - chance <= 1e-12 * max(most, 1.0):
+        return 0.0
+    return most * (plug_in_information(counts) - chance) / (most - chance)
