@@ -107,17 +107,17 @@ def forest_importance(
         return ForestImportance(np.zeros(n_inputs), 0.0, beats_null=False)
     rise = (loss[1:] - loss[0]).reshape(repeats, n_inputs, n_new).mean(axis=0)
     gain = baseline - loss[0]
-    importance = np.where(_exceeds_its_noise(rise, clusters), rise.mean(axis=1) / total, 0.0)
+    importance = np.where(exceeds_its_noise(rise, clusters), rise.mean(axis=1) / total, 0.0)
     score = 1 - float(loss[0].mean()) / total
     if is_class:
         right = (guess[:n_new].argmax(axis=1) == new_target).mean()
         chance = (mean.argmax() == new_target).mean()
         score = float((right - chance) / (1 - chance)) if chance < 1 else 0.0
-    return ForestImportance(importance, score, beats_null=bool(_exceeds_its_noise(gain[None], clusters)[0]))
+    return ForestImportance(importance, score, beats_null=bool(exceeds_its_noise(gain[None], clusters)[0]))
 
 
-def _exceeds_its_noise(values: Floats, clusters: NDArray[np.int64] | None) -> NDArray[np.bool_]:
-    """Whether the mean of each row is above 0 by three of its standard errors."""
+def exceeds_its_noise(values: Floats, clusters: NDArray[np.int64] | None) -> NDArray[np.bool_]:
+    """Return whether the mean of each row is above 0 by three of its standard errors; clusters count as one."""
     if clusters is not None:
         member = np.unique(clusters, return_inverse=True)[1].ravel()
         values = np.stack([np.bincount(member, row) for row in values])

@@ -188,7 +188,7 @@ def _probability(
     if not codes.shape[1]:
         return np.zeros((len(new), len(np.unique(labels))))
     classes = np.unique(labels)
-    model = LogisticRegression(C=inverse_penalty, max_iter=100 if inverse_penalty <= 1 else 500)
+    model = LogisticRegression(C=inverse_penalty, max_iter=100 if inverse_penalty <= 1 else 200)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the ranks of the scores settle long before
         if classifier == "multinomial" or len(classes) == 2:  # one model is enough
