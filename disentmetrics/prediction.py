@@ -12,7 +12,7 @@ from disentmetrics.estimators.activity import constant
 from disentmetrics.estimators.mutual_information import contingency
 from disentmetrics.estimators.rank_correlation import standardise
 from disentmetrics.metric import generator
-from disentmetrics.pair_matrices import code_bins, factor_columns
+from disentmetrics.pair_matrices import code_bins, factor_columns, information_matrix, matched
 from disentmetrics.representation import Representation
 
 Probe = Literal["linear", "boosting"]
@@ -289,3 +289,15 @@ def _explained(bins: NDArray[np.int64], n_values: int, aim: Target) -> float:
     centred = aim.values - aim.values.mean(axis=0)
     within = np.stack([np.bincount(bins, column, minlength=n_values) for column in centred.T])
     return float((within**2 / count).sum() / (centred**2).sum())
+
+
+def aligned_codes(representation: Representation) -> NDArray[np.int64]:
+    """Return one code of its own for each factor, -1 where codes are too few, as (n_factors,).
+
+    Pairs are those of largest total mutual information, corrected for chance: the Hungarian method.
+    """
+    information = representation.shared(information_matrix, "adjusted")
+    codes, factors = matched(np.maximum(information, 0.0))
+    aligned = np.full(representation.n_factors, -1)
+    aligned[factors] = codes
+    return aligned

@@ -1,0 +1,89 @@
+"""Neuron knockout."""
+
+import numpy as np
+
+from disentmetrics.errors import UndefinedScoreError
+from disentmetrics.metric import Needs, Outcome, Protocol, mean_over_factors, metric
+from disentmetrics.prediction import Probe, Seed, aligned_codes, held_out_score, target
+from disentmetrics.representation import Representation
+
+N_FOLDS = 2
+
+
+@metric(
+    family="predictor",
+    bounds=(0.0, 1.0),
+    higher_is_better=True,
+    paper="Mahon, Sha & Lukasiewicz (2024), Correcting Flaws in Common Disentanglement Metrics, section 4",
+    known_failure="Every code twice scores 0, for the copy stands in for the code that is taken away.",
+    needs=Needs(rows=40),
+    randomised=True,
+    protocols={
+        "default": Protocol(
+            source="disentmetrics: gradient boosting, fall of the held-out score",
+            costly=True,
+        ),
+    },
+)
+def nk(representation: Representation, *, seed: Seed = 0, probe: Probe = "boosting", n_rows: int = 5_000) -> Outcome:
+    """How much of each factor is lost when one code of its own is taken away.
+
+    ``mean over k of s_k(all codes) - s_k(all but the code aligned with k)``.
+
+    Parameters
+    ----------
+    representation : Representation
+        Rows that miss a factor's label are left out for that factor.
+    seed : int or tuple of int
+        Decides rows, folds and the probe's own draws.
+    probe : {"boosting", "linear"}
+        Predicts the factor; s is the score of :func:`disentmetrics.prediction.held_out_score`, R² or
+        chance-corrected accuracy over two folds, at least 0.
+    n_rows : int
+        At most so many rows take part.
+
+    Returns
+    -------
+    Outcome
+        In [0, 1]: 1 where every factor is read perfectly with its code and not at all without it. A factor for which
+        no code is left counts 0. Details: ``aligned_code`` (n_factors,), -1 where there is none, ``with_all_codes``
+        and ``without_its_code`` (n_factors,).
+
+    Raises
+    ------
+    UndefinedScoreError
+        If no factor varies on rows of two groups or more.
+
+    Notes
+    -----
+    Pairs maximise the total mutual information, corrected for chance, so that no code is taken away for two
+    factors. The authors train neural networks and report the accuracy without the code, where low is good; this is
+    the fall, so that a factor which no code holds does not look disentangled. Categories are classified, circular
+    factors predicted by cosine and sine together. Dead codes change nothing.
+
+    Examples
+    --------
+    >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0)
+    >>> round(nk(factors.astype(float), factors, probe="linear").value, 2)
+    1.0
+    """
+    aligned = representation.shared(aligned_codes)
+    complete, reduced = np.full((2, representation.n_factors), np.nan)
+    for position, code in enumerate(aligned):
+        if not representation.shared(target, position).varies:
+            continue
+        every = tuple(range(representation.n_codes))
+        rest = tuple(j for j in every if j != code)
+        for scores, codes in ((complete, every), (reduced, rest)):
+            scores[position] = representation.shared(
+                held_out_score, position, probe, seed, codes=codes, n_folds=N_FOLDS, n_rows=n_rows
+            )
+    falls = np.clip(np.maximum(complete, 0.0) - np.maximum(reduced, 0.0), 0.0, 1.0)
+    falls[aligned < 0] *= 0.0
+    if np.isnan(falls).all():
+        raise UndefinedScoreError("nk needs a factor that takes two values, on rows of two groups or more")
+    return Outcome(
+        value=mean_over_factors(falls),
+        per_factor=falls,
+        details={"aligned_code": aligned, "with_all_codes": complete, "without_its_code": reduced},
+    )
