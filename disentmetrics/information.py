@@ -165,10 +165,14 @@ def information_at_resolution(representation: Representation) -> tuple[Floats, F
         n_values = int(labels.max()) + 1
         for code, place in enumerate(places):
             if place is not None:
-                bins = _bins_of_places(place, n_taken)
-                counts = contingency(bins, labels, int(bins.max()) + 1, n_values)
-                information[code, position] = max(0.0, adjusted_information(counts))
-                entropies[code, position] = entropy(counts.sum(axis=1))
+                bins, middle = _bins_of_places(place, n_taken)
+                told = []
+                for bins_of_middle in (bins[middle], bins[middle] - 1) if len(middle) else ((),):
+                    bins[middle] = bins_of_middle
+                    counts = contingency(bins, labels, int(bins.max()) + 1, n_values)
+                    told.append((adjusted_information(counts), entropy(counts.sum(axis=1))))
+                best = max(told)  # so that the sign of the code does not matter
+                information[code, position], entropies[code, position] = max(0.0, best[0]), best[1]
     return information, entropies
 
 
@@ -194,13 +198,16 @@ def _places_of(values: NDArray[np.floating]) -> _Places:
     return _Places(twice, len(start))
 
 
-def _bins_of_places(place: _Places, n_bins: int) -> NDArray[np.int64]:
+def _bins_of_places(place: _Places, n_bins: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return bins of equal frequency, and the rows in the very middle, which might be one bin lower too."""
     if place.n_distinct <= n_bins:
-        return np.asarray(np.unique(place.twice, return_inverse=True)[1], dtype=np.int64).ravel()
+        values = np.unique(place.twice, return_inverse=True)[1].ravel()
+        return np.asarray(values, dtype=np.int64), np.empty(0, dtype=np.int64)
     reach = 2 * len(place.twice)
     bins, over = np.divmod(place.twice.astype(np.int64) * n_bins, reach)
+    middle = np.flatnonzero((over == 0) & (2 * bins == n_bins))
     bins -= (over == 0) & (2 * bins > n_bins)  # a row on an edge goes to the inner bin: the sign does not matter
-    return np.asarray(bins, dtype=np.int64)
+    return np.asarray(bins, dtype=np.int64), middle
 
 
 def information_between_factors(representation: Representation) -> Floats:
@@ -244,7 +251,13 @@ def share_of_code(
     (n_codes, n_factors) float
         In [0, 1]; NaN for a constant code.
     """
-    cut = representation.shared_by_codes(_symbols) if how == "values" else representation.shared(code_bins, how, n_bins)
+    if how == "values":
+        cut = representation.shared_by_codes(_symbols)
+    elif how == "quantile":
+        places = representation.shared_by_codes(_places)
+        cut = [None if place is None else _bins_of_places(place, n_bins)[0] for place in places]
+    else:
+        cut = representation.shared(code_bins, how, n_bins)
     found = np.full((representation.n_codes, representation.n_factors), np.nan)
     for position in range(representation.n_factors):
         labels = representation.labels(position)
@@ -378,9 +391,9 @@ def soft_information(
         mean = representation.codes[:, code].astype(np.float64)
         with np.errstate(over="ignore"):
             deviation = np.exp(0.5 * representation.log_variance[:, code].astype(np.float64))
-        centre, reach = 0.0, limit
+        centre, reach = 0.0, limit or 4 * float(np.sqrt(mean.var() + np.mean(deviation**2)))
         if limit is None:
-            centre, reach = float(mean.mean()), 4 * float(np.sqrt(mean.var() + np.mean(deviation**2)))
+            centre = float(mean.mean())
         if not 0 < np.nextafter(deviation.min(), 0) <= deviation.max() < np.inf or not np.isfinite(reach):
             name = representation.code_names[code]
             raise UndefinedScoreError(f"code {name} has a posterior variance of 0 or infinity")

@@ -20,6 +20,8 @@ from disentmetrics.representation import Representation
     protocols={
         "default": Protocol(
             source="disentmetrics: rank spacings of the mean code, pairs that are related beyond chance",
+            invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
+            detects=frozenset({"rotated", "rotated copy", "missing factor"}),
         ),
         "dubois2019": Protocol(
             source="Dubois et al. (2019): aggregate posteriors, integrated exactly instead of sampled, all pairs",

@@ -19,10 +19,14 @@ from disentmetrics.representation import Representation
     protocols={
         "default": Protocol(
             source="disentmetrics: rank spacings of the mean code, collapsed codes left out",
+            invariant_to=all_except("repeated rows", "rotation", "dependent factors"),
+            detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
         ),
         "carbonneau2022": Protocol(
             source="Carbonneau et al. (2022): codes and factors in 10 bins of equal width",
             options={"estimator": "equal-width", "n_bins": 10, "factor_bins": 10},
+            invariant_to=all_except("monotone warp", "outlier", "rotation", "dependent factors"),
+            detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
         ),
     },
 )

@@ -27,16 +27,27 @@ Floats = NDArray[np.float64]
     protocols={
         "default": Protocol(
             source="disentmetrics: codes cut as finely as the factor, corrected for chance, collapsed codes left out",
-            precision=0.01,  # a row on the edge of a bin takes the other side when the sign changes
+            invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
         "do2020": Protocol(
             source="Do & Tran (2020): posteriors at the centres of 100 bins between -4 and 4, 1 minus their score",
             options={"cut": "posterior", "n_bins": 100},
             costly=True,
+            # A perfect code does not fill 100 bins evenly. The suite's codes for packing and synergy exceed the limits.
+            perfect=0.89,
+            noise=0.08,
+            invariant_to=all_except(
+                "scale", "shift", "monotone warp", "duplicated code", "rotation", "dependent factors"
+            ),
+            detects=frozenset({"rotated", "packed", "missing factor", "blurred", "synergy lost"}),
         ),
         "carbonneau2022": Protocol(
             source="Carbonneau et al. (2022): codes and factors in 10 bins of equal width",
             options={"cut": "equal-width", "n_bins": 10, "factor_bins": 10},
+            noise=0.13,  # bins of equal width are not filled evenly
+            invariant_to=all_except("monotone warp", "outlier", "duplicated code", "rotation", "dependent factors"),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
     },
 )

@@ -28,11 +28,16 @@ Floats = NDArray[np.float64]
     protocols={
         "default": Protocol(
             source="disentmetrics: rank spacings, pairs that are related beyond chance, divided by H(v_k)",
+            invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
+            detects=frozenset({"rotated", "packed", "rotated copy"}),
         ),
         "cao2022": Protocol(
             source="Cao et al. (2022): mean code in 20 bins of equal width, each factor's informations divided by "
             "their sum over codes",
             options={"estimator": "equal-width", "gated": False, "normalise": "sum"},
+            perfect=0.975,  # on 3,000 rows: informations of noise are above 0
+            invariant_to=all_except("monotone warp", "outlier", "duplicated code", "rotation", "dependent factors"),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
     },
 )

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from disentmetrics.gate import gated_information
 from disentmetrics.information import informations, mean_by_best_factor, untold_note
@@ -28,6 +29,8 @@ _SPREAD = 0.01  # variance of the mean code above which Li et al. call a code ac
     protocols={
         "default": Protocol(
             source="disentmetrics: rank spacings of the mean code, over the codes that tell something beyond chance",
+            invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
+            detects=frozenset({"rotated", "packed", "rotated copy", "blurred"}),
         ),
         "li2020": Protocol(
             source="Li et al. (2020): aggregate posteriors, integrated exactly instead of sampled, over codes "
@@ -39,6 +42,16 @@ _SPREAD = 0.01  # variance of the mean code above which Li et al. call a code ac
         "carbonneau2022": Protocol(
             source="Carbonneau et al. (2022): codes and factors in 10 bins of equal width, over all codes",
             options={"estimator": "equal-width", "n_bins": 10, "factor_bins": 10, "averaged": "all"},
+            invariant_to=all_except(
+                "monotone warp",
+                "outlier",
+                "dead code",
+                "noise code",
+                "duplicated code",
+                "rotation",
+                "dependent factors",
+            ),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
     },
 )
@@ -98,13 +111,13 @@ def mig_sup(
     """
     known = informations(representation, estimator, n_bins, factor_bins)
     shares = known.shares[:, known.defined]
-    counted = np.ones(representation.n_codes, dtype=bool)
+    counted: NDArray[np.bool_] = np.ones(representation.n_codes, dtype=bool)
     if averaged == "telling":
         passed = representation.shared(gated_information).share[:, known.defined] > 0
         shares = np.where(passed, shares, 0.0)
-        counted = shares.any(axis=1)
+        counted = np.asarray(shares.any(axis=1))
     elif averaged == "spread":
-        counted = representation.codes.var(axis=0, dtype=np.float64) > _SPREAD
+        counted = np.asarray(representation.codes.var(axis=0, dtype=np.float64) > _SPREAD)
     best, second = best_and_second(shares, axis=1)
     gap = best - second
     full = np.zeros_like(known.nats)

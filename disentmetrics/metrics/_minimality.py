@@ -23,11 +23,15 @@ from disentmetrics.representation import Representation
     protocols={
         "default": Protocol(
             source="disentmetrics: codes in 10 bins of equal frequency, corrected for chance, collapsed codes left out",
-            precision=0.01,  # a row on the edge of a bin takes the other side when the sign changes
+            precision=0.002,  # a row on the edge of a bin takes the other side when the sign changes,
+            invariant_to=all_except("noise code", "duplicated code", "repeated rows", "rotation"),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
         "almudevar2024": Protocol(
             source="Almudévar & Ortega (2024): mean code in 15 bins of equal width",
             options={"bins": "equal-width", "n_bins": 15, "correction": "none"},
+            invariant_to=all_except("monotone warp", "outlier", "noise code", "duplicated code", "rotation"),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
     },
 )
@@ -80,7 +84,9 @@ def minimality(
     (1.0, 0.58)
     """
     explained = share_of_code(representation, bins, n_bins, adjusted=correction == "chance")
-    kept, settings = active_codes(representation) if correction == "chance" else (np.bool_(True), {})
+    kept, settings = (
+        active_codes(representation) if correction == "chance" else (np.ones(len(explained), dtype=bool), {})
+    )
     counted = ~np.isnan(explained).all(axis=1) & kept
     if not counted.any():
         raise UndefinedScoreError("minimality needs a code that varies and is not collapsed; there is none")

@@ -22,18 +22,42 @@ from disentmetrics.representation import Representation
     protocols={
         "default": Protocol(
             source="disentmetrics: rank spacings, pairs related beyond chance, codes weighted by what they tell",
+            # packing two of three factors costs 0.095
+            invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
+            detects=frozenset({"rotated", "rotated copy"}),
         ),
         "ridgeway2018": Protocol(
             source="Ridgeway & Mozer (2018): mean code in 20 bins of equal width, over codes that are not constant",
             options={"estimator": "equal-width", "averaged": "live"},
+            noise=0.775,  # a ratio of informations near 0: arbitrary
+            invariant_to=all_except(
+                "monotone warp", "outlier", "noise code", "duplicated code", "rotation", "dependent factors"
+            ),
+            detects=frozenset({"rotated", "packed", "rotated copy"}),
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: mean code in 20 bins of equal width, dead codes count 0",
             options={"estimator": "equal-width", "averaged": "all"},
+            noise=0.775,  # a ratio of informations near 0: arbitrary
+            invariant_to=all_except(
+                "monotone warp",
+                "outlier",
+                "dead code",
+                "noise code",
+                "duplicated code",
+                "rotation",
+                "dependent factors",
+            ),
+            detects=frozenset({"rotated", "packed", "rotated copy"}),
         ),
         "carbonneau2022": Protocol(
             source="Carbonneau et al. (2022): codes and factors in 10 bins of equal width, dead codes left out",
             options={"estimator": "equal-width", "n_bins": 10, "factor_bins": 10, "averaged": "live"},
+            noise=0.775,  # a ratio of informations near 0: arbitrary
+            invariant_to=all_except(
+                "monotone warp", "outlier", "noise code", "duplicated code", "rotation", "dependent factors"
+            ),
+            detects=frozenset({"rotated", "packed", "rotated copy"}),
         ),
     },
 )

@@ -17,10 +17,14 @@ from disentmetrics.representation import Representation
     protocols={
         "default": Protocol(
             source="disentmetrics: rank spacings of the mean code, collapsed codes left out",
+            invariant_to=all_except("repeated rows", "rotation"),
+            detects=frozenset({"rotated", "missing factor", "blurred"}),
         ),
         "almudevar2024": Protocol(
             source="Almudévar & Ortega (2024): mean code in 15 bins of equal width",
             options={"estimator": "equal-width", "n_bins": 15},
+            invariant_to=all_except("monotone warp", "outlier", "rotation"),
+            detects=frozenset({"rotated", "missing factor", "blurred"}),
         ),
     },
 )
