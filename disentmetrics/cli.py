@@ -1,15 +1,17 @@
 """The command line: it reads arguments, calls the verbs and shows results."""
 
 import errno
+import importlib
 import inspect
 import io
 import json
 import logging
 import math
 import os
+import re
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -31,12 +33,14 @@ from disentmetrics.demo import WIDE, leaderboard, run_demo
 from disentmetrics.encode import encode as encode_rows
 from disentmetrics.errors import DisentmetricsError, EncoderError, InvalidInputError
 from disentmetrics.factors import KINDS
-from disentmetrics.metric import registered_metrics
+from disentmetrics.metric import Metric, registered_metrics
 from disentmetrics.metrics import find_metric
-from disentmetrics.progress import err
+from disentmetrics.presets import ALL, PRESETS, expand, parse
+from disentmetrics.progress import err, tracked
 from disentmetrics.representation import Representation
 from disentmetrics.result import ScoreCard
-from disentmetrics.score import PRESETS, score as score_representation
+from disentmetrics.score import score as score_representation
+from disentmetrics.testing import CASES, axiom_rows, axiom_table, check_metric
 from disentmetrics.udr import udr as rank_models
 from disentmetrics.uncertainty import IntervalMethod
 
@@ -81,6 +85,14 @@ class UdrVariant(StrEnum):
 
     SPEARMAN = "spearman"
     LASSO = "lasso"
+
+
+class TableFormat(StrEnum):
+    """How to print a table."""
+
+    TABLE = "table"
+    MARKDOWN = "markdown"
+    JSON = "json"
 
 
 class IntervalChoice(StrEnum):
@@ -168,7 +180,9 @@ def score(
     ] = None,
     metrics: Annotated[
         str,
-        typer.Option(help="Preset (default, all) or names with commas, such as mig,factorvae@kim2018."),
+        typer.Option(
+            help=f"Presets ({', '.join((*PRESETS, ALL))}) and names, with commas: robust,mcc,dci@locatello2019."
+        ),
     ] = "default",
     samples: SamplesOption = None,
     full_grid: FullGridOption = False,
@@ -183,6 +197,10 @@ def score(
     ] = None,
     groups: Annotated[str | None, typer.Option(help="Column that names clusters of rows, such as donor.")] = None,
     weights: Annotated[str | None, typer.Option(help="Column that weighs rows.")] = None,
+    sequential: Annotated[
+        bool,
+        typer.Option("--sequential", help="Rows follow each other in time, within each group if there are groups."),
+    ] = False,
     sheet: Annotated[str | None, typer.Option(help="Sheet of an .xlsx; the first by default.")] = None,
     separator: Annotated[str | None, typer.Option(help="Between the columns of a .csv; detected by default.")] = None,
     kind: Annotated[
@@ -218,7 +236,7 @@ def score(
 
       disentmetrics score --codes cells.csv --code-columns 'PC*' --factor-columns type,donor --groups donor
     """
-    names = _metric_names(metrics)
+    names = parse(metrics)
     _check_output(out_file)
     if (encoder is None) == (codes is None):
         raise InvalidInputError(
@@ -231,6 +249,7 @@ def score(
         "--log-variance-columns": log_variance_columns,
         "--groups": groups,
         "--weights": weights,
+        "--sequential": sequential,
         "--sheet": sheet,
         "--separator": separator,
         "--kind": kind,
@@ -248,6 +267,7 @@ def score(
                 log_variance=_selection(log_variance_columns),
                 groups=groups,
                 weights=weights,
+                sequential=sequential,
                 sheet=sheet,
                 separator=separator,
                 kinds=_kinds(kind),
@@ -483,6 +503,9 @@ def metrics_list(as_json: JsonOption = False) -> None:
             [
                 {
                     "name": metric.name,
+                    "family": metric.family,
+                    "needs": asdict(metric.needs),
+                    "parts": list(metric.parts),
                     "bounds": metric.bounds,
                     "higher_is_better": metric.higher_is_better,
                     "paper": metric.paper,
@@ -494,10 +517,105 @@ def metrics_list(as_json: JsonOption = False) -> None:
         )
         return
     rows = [
-        (name, (inspect.getdoc(metric) or "").partition("\n")[0], ", ".join(metric.protocols), metric.paper)
-        for name, metric in found.items()
+        (
+            name,
+            metric.family,
+            _short(metric.paper),
+            _needs(metric),
+            ", ".join(metric.protocols),
+        )
+        for name, metric in sorted(found.items(), key=lambda pair: (pair[1].family, pair[0]))
     ]
-    _print_table(("name", "what it measures", "protocols", "paper"), rows)
+    _print_table(("name", "family", "paper", "needs", "protocols"), rows)
+    out.print("\npresets, for --metrics:")
+    _print_table(("name", "what it is", "metrics"), [(n, p.about, ", ".join(p.metrics)) for n, p in PRESETS.items()])
+
+
+def _short(paper: str) -> str:
+    """Return authors and year."""
+    found = re.match(r".*?\(\d{4}\)", paper)
+    return found.group() if found else paper.partition(";")[0]
+
+
+def _needs(metric: Metric) -> str:
+    """Say what a representation must have, beyond a code and a factor."""
+    needs = metric.needs
+    counts = ((needs.codes, "codes"), (needs.factors, "factors"))
+    wanted = [f"{least} {what}" for least, what in counts if least > 1]
+    wanted += ["no factors"] if needs.factors == 0 else []
+    wanted += ["log-variance"] if needs.log_variance else []
+    wanted += [
+        f"log-variance (@{name})" for name, other in metric.needs_of.items() if other.log_variance > needs.log_variance
+    ]
+    return ", ".join(wanted) or "–"
+
+
+@metrics_app.command("axioms")
+def metrics_axioms(
+    metrics: Annotated[
+        str | None,
+        typer.Option(help="Presets and names with commas; by default every quick metric's default protocol."),
+    ] = None,
+    rows: Annotated[int, typer.Option(min=100, help="Rows of each representation.")] = 6_000,
+    seeds: Annotated[int, typer.Option(min=1, help="Representations averaged in each cell.")] = 2,
+    form: Annotated[TableFormat, typer.Option("--format", help="How to print.")] = TableFormat.TABLE,
+    quiet: QuietOption = False,
+) -> None:
+    """Measure what each metric says of 14 representations whose worth is known, and which axioms it keeps."""
+    if metrics is None:
+        every = registered_metrics().values()
+        chosen = [(metric, "default") for metric in every if not metric.protocol("default").costly]
+    else:
+        chosen = [find_metric(name) for name in expand(metrics, posterior=True)]
+    measured = axiom_rows(chosen, n_rows=rows, n_seeds=seeds)
+    found = list(tracked(measured, len(chosen), "scoring", shown=not quiet and err.is_terminal))
+    if form is TableFormat.MARKDOWN:
+        out.print(axiom_table(found), highlight=False, markup=False, soft_wrap=True)
+    elif form is TableFormat.JSON:
+        _print_json(
+            [
+                {"name": row.name, "values": dict(zip(CASES, row.values, strict=True)), "axioms": row.kept}
+                for row in found
+            ]
+        )
+    else:
+        cells = [(row.name, *("–" if v is None else f"{v:.2f}" for v in row.values)) for row in found]
+        _print_table(("metric", *CASES), cells)
+        out.print()
+        _print_table(("case", "codes"), [(name, about) for name, (about, _) in CASES.items()])
+        out.print()
+        _print_table(("metric", "axioms kept"), [(row.name, " ".join(row.kept)) for row in found])
+
+
+@metrics_app.command("check")
+def metrics_check(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Metric, metric@protocol, or package.module:function of your own.")
+    ],
+    seed: SeedOption = 0,
+) -> None:
+    """Put a metric to the test: which invariances hold, which defects it detects, where it breaks.
+
+    A function of your own takes codes (n_samples, n_codes) and factors (n_samples, n_factors) and returns a float.
+    """
+    findings = check_metric(_function(name), seed=seed) if ":" in name else check_metric(*find_metric(name), seed=seed)
+    _print_table(
+        ("axiom", "property", "", "moved by", "on"),
+        [
+            (f.axiom, f.name, f.verdict, f"{f.largest_move:.4f}", f.example)
+            for f in sorted(findings, key=lambda f: int(f.axiom[1:]))
+        ],
+    )
+
+
+def _function(name: str) -> Callable[..., Any]:
+    module, _, attribute = name.partition(":")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise InvalidInputError(f"{name} must be package.module:function; it cannot be imported ({error})") from error
+    return function
 
 
 @metrics_app.command("info")
@@ -507,8 +625,11 @@ def metrics_info(name: MetricArgument) -> None:
     out.print(f"[bold]{metric.name}[/]", highlight=False)
     _print_text(inspect.getdoc(metric) or "")
     out.print(f"\nknown failure: {metric.known_failure}\n", highlight=False, markup=False)
-    rows = [(key, p.source, ", ".join(sorted(p.invariant_to))) for key, p in metric.protocols.items()]
-    _print_table(("protocol", "source", "not changed by"), rows)
+    rows = [
+        (key, p.source, ", ".join(sorted(p.invariant_to)), ", ".join(sorted(p.detects)))
+        for key, p in metric.protocols.items()
+    ]
+    _print_table(("protocol", "source", "not changed by", "detects"), rows)
 
 
 @adapters_app.callback(invoke_without_command=True)
@@ -612,17 +733,6 @@ def _kinds(given: list[str] | None) -> dict[str, Any] | None:
             raise InvalidInputError(f"--kind must be name=kind with a kind of {', '.join(KINDS)}; got {pair!r}")
         kinds[name] = kind
     return kinds or None
-
-
-def _metric_names(text: str) -> str | list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if len(names) == 1 and names[0] in {*PRESETS, "all"}:
-        return names[0]
-    if not names:
-        raise InvalidInputError("--metrics must name at least one metric, such as mig,factorvae; got none")
-    for name in names:
-        find_metric(name)
-    return names
 
 
 def _check_output(path: Path | None) -> None:

@@ -1,19 +1,27 @@
 """What the codes tell of the factors beyond chance: the matrix behind the adjusted scores."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.estimators.activity import KL_THRESHOLD, mean_kl
-from disentmetrics.estimators.independence import false_discovery_gate, independence_p_value
+from disentmetrics.estimators.independence import (
+    chi_squared,
+    false_discovery_gate,
+    gamma_p_value,
+    independence_p_value,
+)
 from disentmetrics.estimators.mutual_information import contingency
+from disentmetrics.metric import generator
 from disentmetrics.pair_matrices import code_bins, factor_entropies, information_matrix
 from disentmetrics.representation import Representation
 from disentmetrics.sampling import varied_factors
 
 FALSE_DISCOVERY_RATE = 0.01
 _BINS = 10
+_N_SHUFFLES = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +55,8 @@ def gated_information(representation: Representation) -> GatedInformation:
     """Estimate what each code tells of each factor, and set to 0 what chance explains.
 
     The estimate has no bins (rank spacings); a pair passes if codes in 10 bins of equal frequency and
-    labels are dependent at a false discovery rate of 1 % over all pairs. Collapsed codes are left out
+    labels are dependent at a false discovery rate of 1 % over all pairs; the null keeps clusters of rows together.
+    Collapsed codes are left out
     where posterior variances tell them.
     """
     defined = representation.shared(varied_factors)
@@ -76,8 +85,33 @@ def above_chance(share: NDArray[np.float64] | float, n: int) -> NDArray[np.float
 
 
 def _passed(representation: Representation) -> NDArray[np.bool_]:
-    p_values = np.ones((representation.n_codes, representation.n_factors))
-    bins = representation.shared(code_bins, "quantile", _BINS)
+    clustered = representation.sequential or representation.shuffles_groups
+    find = _p_values_of_clustered_rows if clustered else _p_values
+    return false_discovery_gate(find(representation), FALSE_DISCOVERY_RATE)
+
+
+def _p_values(representation: Representation) -> NDArray[np.float64]:
+    return _of_each_table(representation, independence_p_value, 1.0)
+
+
+def _p_values_of_clustered_rows(representation: Representation) -> NDArray[np.float64]:
+    """Take the moments of the statistic from shuffles that keep clusters together."""
+    seen = _of_each_table(representation, chi_squared, 0.0)
+    shuffles = (representation.shuffled(generator((0, b), "gate")) for b in range(_N_SHUFFLES))
+    null = np.stack([_of_each_table(shuffled, chi_squared, 0.0) for shuffled in shuffles])
+    mean, variance = null.mean(axis=0), null.var(axis=0, ddof=1)
+    p_values = np.ones(seen.shape)
+    for cell in np.ndindex(seen.shape):
+        if mean[cell] > 0:
+            p_values[cell] = gamma_p_value(float(seen[cell]), float(mean[cell]), float(variance[cell]))
+    return p_values
+
+
+def _of_each_table(
+    representation: Representation, function: Callable[[NDArray[np.int64]], float], where_constant: float
+) -> NDArray[np.float64]:
+    found = np.full((representation.n_codes, representation.n_factors), where_constant)
+    bins = code_bins(representation, "quantile", _BINS)
     for position in range(representation.n_factors):
         labels = representation.labels(position)
         present = labels >= 0
@@ -85,5 +119,5 @@ def _passed(representation: Representation) -> NDArray[np.bool_]:
         for code, column in enumerate(bins):
             if column is not None:
                 counts = contingency(column[present], labels[present], int(column.max()) + 1, n_values)
-                p_values[code, position] = independence_p_value(counts)
-    return false_discovery_gate(p_values, FALSE_DISCOVERY_RATE)
+                found[code, position] = function(counts)
+    return found

@@ -47,7 +47,7 @@ def information_matrix(
     if estimator == "posterior":
         return _posterior_information(representation)
     nats = np.zeros((representation.n_codes, representation.n_factors))
-    how = "equal-width" if estimator == "equal-width" else "quantile"
+    how: Bins = "equal-width" if estimator == "equal-width" else "quantile"
     for position in range(representation.n_factors):
         labels = representation.labels(position)
         present = labels >= 0

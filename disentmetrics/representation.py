@@ -291,14 +291,15 @@ class Representation:
             frame; or an object with ``obsm`` and ``obs``.
         **columns
             ``codes``, ``factors``, ``log_variance``, ``groups``, ``weights`` choose columns
-            or keys as in :func:`disentmetrics.tables.read_table`; ``kinds`` overrides kinds.
+            or keys as in :func:`disentmetrics.tables.read_table`; ``kinds`` overrides kinds; ``sequential``
+            says that rows follow each other in time.
 
         Raises
         ------
         InvalidInputError, CorruptFileError, MissingExtraError
             If columns cannot be told apart, the file is damaged, or a reader is missing.
         """
-        kinds = columns.pop("kinds", None)
+        kinds, sequential = columns.pop("kinds", None), columns.pop("sequential", False)
         raw: RawTable = read_table(source, **columns)
         representation = cls(
             raw.codes,
@@ -306,6 +307,7 @@ class Representation:
             log_variance=raw.log_variance,
             groups=raw.groups,
             weights=raw.weights,
+            sequential=sequential,
             code_names=raw.code_names,
             kinds=kinds,
             provenance=Provenance(data="table" if raw.fingerprint == "memory" else raw.fingerprint),

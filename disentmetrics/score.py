@@ -8,14 +8,14 @@ import joblib
 import numpy as np
 
 from disentmetrics._version import __version__
+from disentmetrics.diagnostics import diagnose
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError
-from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl
-from disentmetrics.metric import Metric, generator, one_thread_a_product, registered_metrics
+from disentmetrics.metric import Metric, generator, one_thread_a_product
 from disentmetrics.metrics import find_metric
+from disentmetrics.presets import expand
 from disentmetrics.progress import tracked
 from disentmetrics.representation import Representation
 from disentmetrics.result import Score, ScoreCard
-from disentmetrics.suggest import did_you_mean
 from disentmetrics.uncertainty import (
     N_SEEDS,
     IntervalMethod,
@@ -27,8 +27,6 @@ from disentmetrics.uncertainty import (
     t_interval,
 )
 
-PRESETS: dict[str, tuple[str, ...]] = {"default": ("mig", "factorvae", "higgins")}
-"""Named choices of metrics; ``all`` is every metric under every protocol."""
 N_PERMUTATIONS = 99
 N_FEW_PERMUTATIONS = 19
 MANY_ROWS = 100_000
@@ -71,8 +69,9 @@ def score(
     ----------
     representation : Representation
         Codes beside factors.
-    metrics : {"default", "all"} or sequence of str
-        A preset, or names such as ``["mig", "factorvae@kim2018"]`` or ``"mig,factorvae@kim2018"``.
+    metrics : str or sequence of str
+        Presets (:data:`disentmetrics.presets.PRESETS`) and names, such as ``"core"``,
+        ``["mig", "factorvae@kim2018"]`` or ``"robust,mcc,dci@locatello2019"``.
     seed : int
         Decides every random draw. The same seed gives the same numbers for every ``n_jobs`` and
         every number of processors: no product of matrices is split among threads.
@@ -114,7 +113,9 @@ def score(
         raise InvalidInputError(f"n_jobs must be a whole number other than 0; got {n_jobs!r}")
     if interval not in ("jackknife", "half-sampling", None):
         raise InvalidInputError(f"interval must be 'jackknife', 'half-sampling' or None; got {interval!r}")
-    asked = [_Asked(name, *find_metric(name)) for name in _names(metrics, representation)]
+    asked = [
+        _Asked(name, *find_metric(name)) for name in expand(metrics, posterior=representation.log_variance is not None)
+    ]
     scored = representation.thinned(generator(seed, "weights"))
     point = {a.name: a.metric.score(scored, a.protocol, seed=seed) for a in asked}
     defined = [a for a in asked if not point[a.name].undefined]
@@ -161,33 +162,11 @@ def score(
             )
         ]
         scores[a.name] = replace(finished[0], parts=dict(zip(a.metric.parts, finished[1:], strict=False)))
-    return ScoreCard(scores, _about(representation, seed), tuple(_diagnostics(representation, scored)))
-
-
-def _names(metrics: str | Sequence[str], representation: Representation) -> list[str]:
-    if metrics == "all":
-        return [
-            name if protocol == "default" else f"{name}@{protocol}"
-            for name, metric in registered_metrics().items()
-            for protocol in metric.protocols
-        ]
-    if isinstance(metrics, str) and metrics not in PRESETS:
-        metrics = [name.strip() for name in metrics.split(",") if name.strip()]
-        if len(metrics) == 1 and metrics[0].partition("@")[0] not in registered_metrics():
-            known = [*PRESETS, "all", *registered_metrics()]
-            raise InvalidInputError(
-                f"no metric and no preset is named {metrics[0]!r}{did_you_mean(metrics[0], known)}; "
-                f"there are {', '.join(known)}"
-            )
-    if isinstance(metrics, str):
-        extra = ("mig@chen2018",) if metrics == "default" and representation.log_variance is not None else ()
-        return [*PRESETS[metrics], *extra]
-    if not isinstance(metrics, list | tuple) or not all(isinstance(name, str) for name in metrics):
-        raise InvalidInputError(f"metrics must be a preset or a list of names; got {metrics!r}")
-    names = list(dict.fromkeys(metrics))
-    if not names:
-        raise InvalidInputError("metrics must name at least one metric; got an empty list")
-    return names
+    return ScoreCard(
+        scores,
+        _about(representation, seed),
+        tuple(diagnose(representation, scored, [(a.metric, a.protocol) for a in asked])),
+    )
 
 
 def _run(
@@ -286,51 +265,3 @@ def _about(representation: Representation, seed: int) -> dict[str, object]:
         "seed": seed,
         "version": __version__,
     }
-
-
-def _diagnostics(representation: Representation, scored: Representation) -> Iterable[str]:
-    codes, names = representation.codes, np.array(representation.code_names)
-    dead = constant(codes)
-    if dead.any():
-        yield f"{dead.sum()} of {len(dead)} codes are constant: {_some(names[dead])}"
-    if representation.log_variance is not None:
-        collapsed = (mean_kl(codes, representation.log_variance) <= KL_THRESHOLD) & ~dead
-        if collapsed.any():
-            yield (
-                f"{collapsed.sum()} of {len(dead)} codes are collapsed to the prior (mean KL at most "
-                f"{KL_THRESHOLD} nats): {_some(names[collapsed])}"
-            )
-    elif representation.n_codes > 1:
-        spread = np.std(codes, axis=0, dtype=np.float64)
-        quiet = (spread < 0.01 * spread.max()) & ~dead
-        if quiet.any():
-            listed = [f"{name} ({sd:.2g})" for name, sd in zip(names[quiet], spread[quiet], strict=True)]
-            yield (
-                f"{quiet.sum()} of {len(dead)} codes vary by less than 1 % of the widest (standard deviation "
-                f"{spread.max():.2g}) and may be dead: {_some(listed)}"
-            )
-    yield from _factor_remarks(representation)
-    if representation.groups is not None and not (representation.shuffles_groups or representation.sequential):
-        yield (
-            "for the null, rows were shuffled one by one: whole groups can only change places if there are "
-            "10 or more; p-values of clustered rows are then too small"
-        )
-    if len(scored) < len(representation):
-        yield (
-            f"{len(scored)} of {len(representation)} rows were kept, each with a probability proportional to its weight"
-        )
-
-
-def _factor_remarks(representation: Representation) -> Iterable[str]:
-    for position, factor in enumerate(representation.space):
-        labels = representation.labels(position)
-        missing = int((labels < 0).sum())
-        if missing:
-            yield f"factor {factor.name}: {missing} of {len(labels)} rows have no label and are left out for it"
-        if labels.max() <= 0 or (labels[labels >= 0] == labels.max()).all():
-            yield f"factor {factor.name} takes a single value and is left out"
-
-
-def _some(names: Iterable[str], most: int = 8) -> str:
-    listed = list(names)
-    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")

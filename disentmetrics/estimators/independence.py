@@ -35,19 +35,30 @@ def independence_p_value(counts: NDArray[np.integer]) -> float:
     1.0
     """
     rows, columns = counts.sum(axis=1), counts.sum(axis=0)
-    table = counts[np.ix_(rows > 0, columns > 0)]
     rows, columns = rows[rows > 0].astype(np.float64), columns[columns > 0].astype(np.float64)
     n, r, c = rows.sum(), len(rows), len(columns)
     if min(r, c) < 2 or n < 4:
         return 1.0
-    statistic = n * (np.sum(table**2 / np.outer(rows, columns)) - 1)
     mean = n / (n - 1) * (r - 1) * (c - 1)
     v_rows, v_columns = ((k - 1) * (n - k) / (n - 1) for k in (r, c))
     w_rows, w_columns = ((n * np.sum(1 / margin) - k**2) / (n - 2) for margin, k in ((rows, r), (columns, c)))
     variance = 2 * n / (n - 3) * (v_rows - w_rows) * (v_columns - w_columns) + n**2 / (n - 1) * w_rows * w_columns
+    return gamma_p_value(chi_squared(counts), float(mean), float(variance))
+
+
+def chi_squared(counts: NDArray[np.integer]) -> float:
+    """Return Pearson's statistic of a contingency table; empty rows and columns add nothing."""
+    rows, columns = counts.sum(axis=1), counts.sum(axis=0)
+    table = counts[np.ix_(rows > 0, columns > 0)]
+    expected = np.outer(rows[rows > 0].astype(np.float64), columns[columns > 0])
+    return max(0.0, float(counts.sum() * (np.sum(table**2 / expected) - 1)))
+
+
+def gamma_p_value(statistic: float, mean: float, variance: float) -> float:
+    """Return the upper tail of the gamma distribution with this mean and variance; 1 where it is a point."""
     if variance <= 1e-12 * mean**2:  # every row a value of its own: all tables are alike
         return 1.0
-    return float(gammaincc(mean**2 / variance, max(statistic, 0.0) * mean / variance))
+    return float(gammaincc(mean**2 / variance, statistic * mean / variance))
 
 
 def false_discovery_gate(p_values: NDArray[np.float64], level: float) -> NDArray[np.bool_]:

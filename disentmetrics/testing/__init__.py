@@ -1,5 +1,6 @@
 """The public property suite: what a metric claims, put to the test."""
 
+from disentmetrics.testing.axioms import CASES as CASES, axiom_rows as axiom_rows, axiom_table as axiom_table
 from disentmetrics.testing.changes import CHANGES as CHANGES
 from disentmetrics.testing.check import (
     BrokenClaimError as BrokenClaimError,

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from disentmetrics.errors import DisentmetricsError, UndefinedScoreError
 from disentmetrics.metric import DEFECTS, INVARIANCES, Defect, Invariance, Metric, Outcome, Protocol
 from disentmetrics.representation import Representation
 from disentmetrics.testing.changes import CHANGES
-from disentmetrics.testing.examples import DEFECTIVE, EXAMPLES, synergy
+from disentmetrics.testing.examples import DEFECTIVE, EXAMPLES, degenerate_tables, synergy
 
 TOLERANCE: dict[Invariance, float] = {"outlier": 0.05, "noise code": 0.03, "monotone warp": 0.01, "scale": 0.01}
 """How far a claimed score may move by chance, beyond its precision and the spread of its own draws."""
@@ -19,6 +20,28 @@ DETECTED = 0.1
 """How much a defect must lower a score to be detected."""
 _ROWS = 3_000
 _FEW_ROWS = 1_200
+AXIOMS: dict[str, tuple[str, ...]] = {
+    "A1": ("code order",),
+    "A2": ("sign", "scale", "shift"),
+    "A3": ("monotone warp",),
+    "A4": ("perfect",),
+    "A5": ("noise",),
+    "A6": ("rotated", "rotated copy", "rotation"),
+    "A7": ("noise code", "dead code"),
+    "A8": ("duplicated code",),
+    "A9": ("packed",),
+    "A10": ("missing factor",),
+    "A11": ("blurred",),
+    "A12": ("relabelled factors", "factor order"),
+    "A13": ("dependent factors",),
+    "A14": ("outlier",),
+    "A15": ("row order", "repeated rows"),
+    "A16": ("synergy lost",),
+    "A17": ("bounds", "degenerate tables"),
+    "A18": ("repeatable", "layout and type"),
+}
+"""The axioms of a good metric, each with the properties that test it."""
+_AXIOM_OF = {name: axiom for axiom, names in AXIOMS.items() for name in names}
 _ONLY_ON: dict[Invariance, tuple[str, ...]] = {"dependent factors": ("perfect",)}
 
 
@@ -32,8 +55,9 @@ class Finding:
 
     Attributes
     ----------
-    property : str
-        An invariance, a defect, ``perfect``, ``noise``, ``bounds`` or ``repeatable``.
+    name : str
+        An invariance, a defect, ``perfect``, ``noise``, ``bounds``, ``degenerate tables``, ``repeatable``
+        or ``layout and type``.
     claimed, holds : bool
     largest_move : float
         The largest change of the score that was seen, or its largest distance from the claim; by how
@@ -42,19 +66,29 @@ class Finding:
         On which example it was seen.
     """
 
-    property: str
+    name: str
     claimed: bool
     holds: bool
     largest_move: float
     example: str
 
-    def __str__(self) -> str:
+    @property
+    def axiom(self) -> str:
+        """Which axiom (A1 to A18) the property belongs to."""
+        return _AXIOM_OF[self.name]
+
+    @property
+    def verdict(self) -> str:
+        """Whether the property holds, or the defect is detected, and whether that was claimed."""
         verdict = "holds" if self.holds else "FAILS" if self.claimed else "does not hold (not claimed)"
-        if self.property in DEFECTS:
+        if self.name in DEFECTS:
             verdict = (
                 "is detected" if self.holds else "is NOT detected" if self.claimed else "goes unseen (not claimed)"
             )
-        return f"{self.property:<20} {verdict}: moved by {self.largest_move:.4f} on {self.example}"
+        return verdict
+
+    def __str__(self) -> str:
+        return f"{self.axiom:<4}{self.name:<20} {self.verdict}: moved by {self.largest_move:.4f} on {self.example}"
 
 
 def check_metric(
@@ -99,11 +133,12 @@ def check_metric(
     >>> def largest_correlation(codes, factors):
     ...     return np.abs(rank_correlation(codes, factors)).max()
     >>> found = check_metric(largest_correlation, invariant_to=["row order", "sign", "scale", "shift"])
-    >>> [finding.property for finding in found if finding.claimed and finding.holds]
+    >>> [finding.name for finding in found if finding.claimed and finding.holds]
     ['row order', 'sign', 'scale', 'shift', 'bounds', 'repeatable']
-    >>> [finding.property for finding in found if not finding.holds]
-    ['relabelled factors']
+    >>> print(next(finding for finding in found if finding.axiom == "A13"))
+    A13 dependent factors    holds: moved by 0.0000 on perfect
     """
+    registered = isinstance(metric, Metric)
     if not isinstance(metric, Metric):
         metric = _as_metric(metric, bounds, invariant_to or (), detects or ())
     declared = metric.protocol(protocol)
@@ -120,6 +155,7 @@ def check_metric(
     findings = [_invariance(metric, protocol, made, before, change, seed) for change in INVARIANCES]
     findings += [_defect(metric, protocol, defect, n_rows, seed) for defect in DEFECTS]
     findings += _limits(metric, protocol, made, declared, seed)
+    findings += _robustness(metric, protocol, made["noisy"], seed, claimed=registered)
     broken = [finding for finding in findings if finding.claimed and not finding.holds]
     if broken:
         raise BrokenClaimError(
@@ -203,7 +239,7 @@ def _defect(metric: Metric, protocol: str, defect: Defect, n_rows: int, seed: in
     ]
     drop = (values[0] - values[1]) * (1 if metric.higher_is_better else -1)
     return Finding(
-        defect, defect in metric.protocol(protocol).detects, drop > DETECTED, drop, DEFECTIVE[defect].__name__
+        defect, defect in metric.protocol(protocol).detects, drop > DETECTED + 1e-9, drop, DEFECTIVE[defect].__name__
     )
 
 
@@ -225,5 +261,45 @@ def _limits(
     ]
     if not math.isnan(declared.perfect):
         findings.append(Finding("perfect", True, from_perfect <= 0.01, from_perfect, "perfect"))
+    if not math.isnan(chance):
         findings.append(Finding("noise", True, from_noise <= 0.06, from_noise, "noise"))
     return findings
+
+
+def _robustness(metric: Metric, protocol: str, noisy: Representation, seed: int, *, claimed: bool) -> list[Finding]:
+    posterior = noisy.log_variance is not None
+    broken = ""
+    for name, table in degenerate_tables(seed, posterior=posterior).items():
+        try:
+            value = metric.evaluate(table, protocol, seed=seed).value
+        except UndefinedScoreError:
+            continue
+        except Exception as error:  # noqa: BLE001 # whatever a stranger's function raises is the finding
+            broken = broken or f"{name} ({type(error).__name__})"
+            continue
+        if not math.isfinite(value):
+            broken = broken or f"{name} (not finite)"
+    codes = np.round(noisy.codes * 64) / 64  # exact in single precision
+    layouts: dict[str, NDArray[np.floating]] = {
+        "C order": codes,
+        "Fortran order": np.asfortranarray(codes),
+        "strided": np.repeat(codes, 2, axis=0)[::2],
+        "single precision": codes.astype(np.float32),
+    }
+    values = {
+        name: _value(
+            metric,
+            Representation(layout, noisy.factors, space=noisy.space, log_variance=noisy.log_variance),
+            protocol,
+            seed,
+        )
+        for name, layout in layouts.items()
+    }
+    moves = {name: abs(value - values["C order"]) for name, value in values.items()}
+    worst = max(moves, key=lambda name: moves[name])
+    allowed = {"single precision": 0.02}
+    same = all(move <= allowed.get(name, 0.0) for name, move in moves.items())
+    return [
+        Finding("degenerate tables", claimed, not broken, 1.0 if broken else 0.0, broken or "all"),
+        Finding("layout and type", claimed, same, moves[worst], worst),
+    ]

@@ -102,3 +102,33 @@ EXAMPLES: dict[str, Callable[..., Representation]] = {
     "rotated": rotated,
 }
 """Makers of examples: ``(n_rows, rng, posterior=False) -> Representation``."""
+
+
+def degenerate_tables(seed: int, *, posterior: bool = False) -> dict[str, Representation]:
+    """Return tables on which a metric must have a finite value or say why it has none."""
+    rng = np.random.default_rng([seed, 17])
+    codes, factors = rng.normal(size=(200, 3)), rng.integers(3, size=(200, 2))
+    holes = np.where(rng.random(factors.shape) < 0.3, -1, factors)
+    lonely = np.where(np.arange(200)[:, None] == 7, 2, factors % 2)
+    space = FactorSpace([Factor("a", 3, "categorical"), Factor("b", 3, "ordinal")])
+    tables = {
+        "one code": (codes[:, :1], factors),
+        "constant codes": (np.ones_like(codes), factors),
+        "constant factors": (codes, np.zeros_like(factors)),
+        "one constant factor": (codes, factors * [1, 0]),
+        "missing labels": (codes, holes),
+        "no label of one factor": (codes, np.stack([factors[:, 0], np.full(200, -1)], axis=1)),
+        "a value of one row": (codes, lonely),
+        "equal factors": (codes, factors[:, [0, 0]]),
+        "five rows": (codes[:5], factors[:5]),
+        "one row": (codes[:1], factors[:1]),
+    }
+    made = {
+        name: Representation(z, v, space=space, log_variance=np.full(z.shape, -3.0) if posterior else None)
+        for name, (z, v) in tables.items()
+    }
+    single = FactorSpace([Factor("a", 3, "categorical")])
+    made["one factor"] = Representation(
+        codes, factors[:, :1], space=single, log_variance=np.full(codes.shape, -3.0) if posterior else None
+    )
+    return made

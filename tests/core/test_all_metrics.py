@@ -27,7 +27,7 @@ def posterior(metric: Metric, protocol: str) -> bool:
 
 @quick
 def test_every_claim_holds_and_every_other_change_has_a_counterexample(metric: Metric, protocol: str) -> None:
-    findings = {finding.property: finding for finding in check_metric(metric, protocol)}
+    findings = {finding.name: finding for finding in check_metric(metric, protocol)}
     for change in INVARIANCES:
         claimed = change in metric.protocol(protocol).invariant_to
         assert findings[change].holds == claimed, f"{change} holds but is not claimed: {findings[change]}"
