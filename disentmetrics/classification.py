@@ -21,6 +21,7 @@ ENOUGH_TEST_ROWS = 3_000
 VARIANCES = (1e-2, 1.0, 1e2, 1e4)
 _ROWS_TO_CHOOSE = 1_000
 _INNER_FOLDS = 3
+_ROWS_FOR_ONE_SPLIT = 300
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +159,28 @@ def learned(
     return Learned(rows, truth, guess, fewest, accuracy, float(hit.mean()), float(loss.mean()), float(prior.mean()))
 
 
+def learned_from_each_size(
+    representation: Representation,
+    sizes: tuple[int, ...],
+    classifier: Classifier,
+    seed: Seed,
+    most: int | None = MOST_CLASSES,
+) -> list[list[Learned | None]]:
+    """Learn every factor from each of these numbers of rows, in ascending order; a list of factors for each."""
+    found: list[list[Learned | None]] = []
+    for size in sizes:
+        before = found[-1] if found else [None] * representation.n_factors
+        found.append(
+            [
+                one  # all rows took part already
+                if one is not None and one.n_train < sizes[len(found) - 1]
+                else representation.shared(learned, k, size, classifier, seed, most=most)
+                for k, one in enumerate(before)
+            ]
+        )
+    return found
+
+
 def smoothed(probabilities: NDArray[np.float64], n_train: int) -> NDArray[np.float64]:
     """Mix probabilities with uniform ones, as one row of no class beside ``n_train`` rows would."""
     return np.asarray((n_train * probabilities + 1 / probabilities.shape[-1]) / (n_train + 1))
@@ -194,8 +217,8 @@ def class_probabilities(
     Parameters
     ----------
     classifier : {"logistic", "boosting", "logistic-cv", "gradient-boosting"}
-        ``logistic`` is multinomial, its penalty chosen among four by the log loss of 3 folds of at most 1,000
-        rows: the penalty is the variance of a prior on weights, which more rows do not change.
+        ``logistic`` is multinomial, its penalty chosen among four by the log loss of a held-out third of at
+        most 1,000 rows, each third in turn below 300 rows: the penalty is the variance of a prior on weights, which more rows do not change.
         ``boosting`` is histogram gradient boosting; ``logistic-cv`` and ``gradient-boosting`` are those of
         disentanglement_lib: ten penalties chosen by the accuracy of 5 folds, and 100 trees of depth 3 a class.
     codes : (n_train, n_codes) float
@@ -256,6 +279,8 @@ def _best_variance(codes: NDArray[np.float64], labels: NDArray[np.int64], fold: 
     used = np.unique(fold)
     if len(used) < 2:
         return _Choice(1.0, None)
+    if len(codes) >= _ROWS_FOR_ONE_SPLIT:
+        used = used[:1]
     losses = np.zeros(len(VARIANCES))
     models: list[SoftmaxRegression | None] = [None] * len(VARIANCES)
     for f in used:
