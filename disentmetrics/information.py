@@ -329,7 +329,8 @@ def owners_of_factors(shares: Floats, declared: Sequence[int] | None) -> NDArray
     n_codes, n_factors = shares.shape
     if declared is None:
         owners = np.full(n_factors, -1)
-        codes, factors = matched(shares)
+        others = np.where(np.eye(n_factors, dtype=bool), 0.0, shares[:, None, :]).max(axis=2)
+        codes, factors = matched(shares - 1e-6 * others)  # of equal codes the one that tells less of other factors
         owners[factors] = codes
         return owners
     owners = np.asarray(declared)

@@ -38,6 +38,8 @@ _SPREAD = 0.01  # variance of the mean code above which Li et al. call a code ac
             options={"estimator": "posterior", "averaged": "spread"},
             precision=1e-3,
             costly=True,
+            invariant_to=all_except("scale", "noise code", "duplicated code", "rotation", "dependent factors"),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
         "carbonneau2022": Protocol(
             source="Carbonneau et al. (2022): codes and factors in 10 bins of equal width, over all codes",

@@ -1,0 +1,104 @@
+"""The dependency-aware mutual information gap."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from disentmetrics.information import information_between_factors, informations, owners_of_factors
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.pair_matrices import InformationEstimator
+from disentmetrics.representation import Representation
+
+
+@metric(
+    family="information",
+    bounds=(0.0, 1.0),
+    higher_is_better=True,
+    paper="Watcharasupat & Lerch (2021), Evaluation of Latent Space Disentanglement in the Presence of "
+    "Interdependent Attributes",
+    known_failure="A code that tells all of its factor and of the factors that depend on it is not told from one that "
+    "tells only its own.",
+    needs=Needs(codes=2, rows=20),
+    protocols={
+        "default": Protocol(
+            source="disentmetrics: rank spacings of the mean code, codes matched to factors, limited to [0, 1]",
+            invariant_to=all_except("duplicated code", "repeated rows", "rotation"),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
+        ),
+    },
+)
+def dmig(
+    representation: Representation,
+    *,
+    estimator: InformationEstimator = "rank-spacing",
+    n_bins: int = 20,
+    owners: Sequence[int] | None = None,
+) -> Outcome:
+    """Mean gap between each factor's own code and the next, relative to what the gap can be at most.
+
+    ``mean over k of [I(z_k; v_k) - I(z_r; v_k)] / H(v_k | v_r)``, where z_k is the code of factor k, z_r tells most
+    of v_k among the other codes, and v_r is the factor whose code z_r is; ``H(v_k)`` if it is no factor's code.
+
+    Parameters
+    ----------
+    representation : Representation
+        At least two codes. Rows that miss a factor's label are left out for that factor; a continuous factor is cut
+        into 10 bins of equal frequency, a circular one is taken by its values.
+    estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
+        How I(z_j; v_k) is estimated, as in ``mig``.
+    n_bins : int
+        Only for the estimators that have bins.
+    owners : sequence of int, optional
+        Number of the code of each factor, from 0, -1 for none, as it was trained. By default codes and factors are
+        paired one to one so that the sum of shares I(z_j; v_k) / H(v_k) is largest.
+
+    Returns
+    -------
+    Outcome
+        In [0, 1]: 1 where each factor's code tells all of it, and others no more than their own factors do. 0 for a
+        factor without a code, and where another code tells more. Details: ``mutual_information``
+        (n_codes, n_factors) and ``conditional_entropy`` (n_factors,) in nats, ``owner`` (n_factors,).
+
+    Raises
+    ------
+    UndefinedScoreError
+        If no factor takes two values, or each is decided by another.
+
+    Notes
+    -----
+    Unlike MIG it is 1 for a perfect code of dependent factors. Entropies are those of the labels, and H(v_k | v_r) is
+    corrected for chance; the authors' code takes for an entropy a nearest-neighbour estimate of I(v_k; v_k), which
+    grows with the number of rows, and does not limit the ratio, which exceeds 1 where the next code tells less of
+    v_k than its factor does. A factor that is decided by v_r is undefined. Dead codes tell nothing.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> first = rng.integers(4, size=5000)
+    >>> factors = np.stack([first, np.where(rng.random(5000) < 0.7, first, rng.integers(4, size=5000))], axis=1)
+    >>> round(dmig(factors.astype(float), factors).value, 6)
+    1.0
+    """
+    known = informations(representation, estimator, n_bins)
+    owner = owners_of_factors(known.shares, owners)
+    owned = owner >= 0
+    factor = np.arange(representation.n_factors)
+    own = np.where(owned, known.nats[owner, factor], 0.0)
+    others = known.nats.copy()
+    others[owner[owned], factor[owned]] = -1.0
+    next_code = np.argmax(others, axis=0)
+    next_told = others[next_code, factor]
+    factor_of = np.full(representation.n_codes, -1)
+    factor_of[owner[owned]] = factor[owned]
+    rival = np.where(next_told > 0, factor_of[next_code], -1)
+    shared = np.where(rival >= 0, representation.shared(information_between_factors)[factor, rival], 0.0)
+    most = np.maximum(known.entropies - shared, 0.0)
+    decided = most <= 1e-9 * known.entropies
+    gaps = np.clip((own - next_told) / np.where(decided, 1.0, most), 0.0, 1.0)
+    per_factor = known.per_factor(np.where(decided, np.nan, np.where(owned, gaps, 0.0)))
+    return Outcome(
+        value=mean_over_factors(per_factor),
+        per_factor=per_factor,
+        details={"mutual_information": known.nats, "conditional_entropy": most, "owner": owner},
+        settings={**known.settings, "owners": "declared" if owners is not None else "matched"},
+    )

@@ -1,0 +1,91 @@
+"""The dependency-blind mutual information gap."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from disentmetrics.information import informations, owners_of_factors
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.pair_matrices import InformationEstimator
+from disentmetrics.representation import Representation
+
+
+@metric(
+    family="information",
+    bounds=(0.0, 1.0),
+    higher_is_better=True,
+    paper="Watcharasupat (2021), Controllable Music: Supervised Learning of Disentangled Representations for Music "
+    "Generation",
+    known_failure="Codes of factors that each also tell of all other factors score 1 if no code is left over.",
+    needs=Needs(rows=20),
+    protocols={
+        "default": Protocol(
+            source="disentmetrics: rank spacings of the mean code, codes matched to factors, limited to [0, 1]",
+            invariant_to=all_except("duplicated code", "repeated rows", "rotation"),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
+        ),
+    },
+)
+def xmig(
+    representation: Representation,
+    *,
+    estimator: InformationEstimator = "rank-spacing",
+    n_bins: int = 20,
+    owners: Sequence[int] | None = None,
+) -> Outcome:
+    """Mean gap between each factor's own code and the codes that are no factor's.
+
+    ``mean over k of [I(z_k; v_k) - max_r I(z_r; v_k)] / H(v_k)``, where z_k is the code of factor k, and r runs over
+    the codes that belong to no factor.
+
+    Parameters
+    ----------
+    representation : Representation
+        Rows that miss a factor's label are left out for that factor; a continuous factor is cut into 10 bins of
+        equal frequency, a circular one is taken by its values.
+    estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
+        How I(z_j; v_k) is estimated, as in ``mig``.
+    n_bins : int
+        Only for the estimators that have bins.
+    owners : sequence of int, optional
+        Number of the code of each factor, from 0, -1 for none, as it was trained. By default codes and factors are
+        paired one to one so that the sum of shares I(z_j; v_k) / H(v_k) is largest.
+
+    Returns
+    -------
+    Outcome
+        In [0, 1]: 1 where each factor's code tells all of it, and codes left over tell nothing. 0 for a factor
+        without a code, and where a code left over tells more. Details: ``mutual_information``
+        (n_codes, n_factors) in nats, ``owner`` (n_factors,).
+
+    Raises
+    ------
+    UndefinedScoreError
+        If no factor takes two values.
+
+    Notes
+    -----
+    Dependence among factors does not matter to it, nor does entanglement among their codes. Where no code is
+    left over, nothing is subtracted; the authors' code refuses such representations, and takes for an entropy a
+    nearest-neighbour estimate of I(v_k; v_k), which grows with the number of rows. Dead codes tell nothing.
+
+    Examples
+    --------
+    >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0)
+    >>> codes = np.hstack([factors, factors[:, :1]]).astype(float)
+    >>> round(xmig(factors.astype(float), factors).value, 6), round(xmig(codes, factors).value, 6)
+    (1.0, 0.5)
+    """
+    known = informations(representation, estimator, n_bins)
+    owner = owners_of_factors(known.shares, owners)
+    owned = owner >= 0
+    left_over = np.ones(representation.n_codes, dtype=bool)
+    left_over[owner[owned]] = False
+    own = np.where(owned, known.shares[owner, np.arange(representation.n_factors)], 0.0)
+    per_factor = known.per_factor(np.clip(own - known.shares[left_over].max(axis=0, initial=0.0), 0.0, 1.0))
+    return Outcome(
+        value=mean_over_factors(per_factor),
+        per_factor=per_factor,
+        details={"mutual_information": known.nats, "owner": owner},
+        settings={**known.settings, "owners": "declared" if owners is not None else "matched"},
+    )
