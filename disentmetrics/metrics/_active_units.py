@@ -23,16 +23,16 @@ _QUIET = 0.1  # share of the widest code's standard deviation
     protocols={
         "default": Protocol(
             source="disentmetrics: mean KL above 0.01 nats where posterior variances are given, else not constant",
-            invariant_to=all_except(),
-            detects=frozenset(),
+            invariant_to=all_except("noise code", "duplicated code"),
+            detects=frozenset({"synergy lost"}),
             perfect=math.nan,
             noise=math.nan,
         ),
         "burda2016": Protocol(
             source="Burda et al. (2016): variance of the posterior mean above 0.01",
             options={"rule": "variance"},
-            invariant_to=all_except(),
-            detects=frozenset(),
+            invariant_to=all_except("scale", "noise code", "duplicated code"),
+            detects=frozenset({"synergy lost"}),
             perfect=math.nan,
             noise=math.nan,
         ),

@@ -23,15 +23,19 @@ _CHUNK = 1 << 20  # differences held at once
     protocols={
         "default": Protocol(
             source="disentmetrics: standardised codes, up to 1,000 traversals a factor",
-            invariant_to=all_except(),
-            detects=frozenset(),
+            invariant_to=all_except(
+                "monotone warp", "outlier", "noise code", "duplicated code", "relabelled factors", "rotation"
+            ),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
             noise=float("nan"),
         ),
         "michlo2021": Protocol(
             source="disent 0.8: codes as they are, 128 traversals a factor, categories and all",
             options={"n_lines": 128, "standardised": False},
-            invariant_to=all_except(),
-            detects=frozenset(),
+            invariant_to=all_except(
+                "scale", "monotone warp", "noise code", "duplicated code", "relabelled factors", "rotation"
+            ),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
             noise=float("nan"),
         ),
     },
@@ -85,17 +89,16 @@ def flatness(
     >>> flatness.score(grid).per_factor
     {'factor_0': 1.0, 'factor_1': 0.707...}
     """
-    found = factor_traversals(
-        representation, "flatness", n_lines, rng, ordered=standardised
-    )
+    found = factor_traversals(representation, "flatness", n_lines, rng, ordered=standardised)
     alive = ~representation.shared_by_codes(constant)
     codes = representation.codes[:, alive]
-    codes = standardise(codes) if standardised else well_scaled(np.ascontiguousarray(codes)).astype(np.float64)
+    scaled = standardise(codes) if standardised else well_scaled(np.ascontiguousarray(codes))
+    points = scaled.astype(np.float64)
     width = np.full((2, representation.n_factors), np.nan)
     length = np.full((2, representation.n_factors), np.nan)
     for position, drawn in found.items():
         for norm in (1, 2):
-            width[norm - 1, position], length[norm - 1, position] = _extent(codes, drawn.rows, norm)
+            width[norm - 1, position], length[norm - 1, position] = _extent(points, drawn.rows, norm)
 
     def ratio(of_width: int, of_length: int) -> NDArray[np.float64]:
         above, below = width[of_width - 1], length[of_length - 1]

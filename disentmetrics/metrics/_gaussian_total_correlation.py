@@ -22,15 +22,15 @@ from disentmetrics.representation import Representation
     protocols={
         "default": Protocol(
             source="disentmetrics: normal scores of the codes' ranks, so that only their dependence counts",
-            invariant_to=all_except(),
-            detects=frozenset(),
+            invariant_to=all_except("duplicated code", "rotation", "dependent factors"),
+            detects=frozenset({"rotated copy"}),
             perfect=0.0,
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: covariance of the mean codes",
             options={"ranks": False},
-            invariant_to=all_except(),
-            detects=frozenset(),
+            invariant_to=all_except("monotone warp", "outlier", "duplicated code", "rotation", "dependent factors"),
+            detects=frozenset({"rotated copy"}),
             perfect=0.0,
         ),
     },

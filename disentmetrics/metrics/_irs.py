@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.estimators.mutual_information import equal_width_bins
-from disentmetrics.estimators.rank_correlation import standardised_ranks
 from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.sampling import MIN_ROWS, varied_factors
 
-Deviation = Literal["ranks", "maximum"]
+Deviation = Literal["quantile", "maximum"]
 
 
 @metric(
@@ -26,16 +25,14 @@ Deviation = Literal["ranks", "maximum"]
     needs=Needs(rows=20),
     protocols={
         "default": Protocol(
-            source="disentmetrics: 0.9 quantile of the deviations of ranks, relative to that of all rows; codes weighted alike",
-            invariant_to=all_except("noise code", "duplicated code", "repeated rows", "rotation"),
+            source="disentmetrics: 0.9 quantile of deviations from medians, over that of all rows; codes alike in weight",
+            invariant_to=all_except("monotone warp", "noise code", "duplicated code", "repeated rows", "rotation"),
             detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
         "suter2019": Protocol(
             source="Suter et al. (2019): largest deviations (quantile 1), codes weighted by them",
             options={"deviation": "maximum", "quantile": 1.0},
-            invariant_to=all_except(
-                "scale", "monotone warp", "outlier", "noise code", "duplicated code", "rotation"
-            ),
+            invariant_to=all_except("scale", "monotone warp", "outlier", "noise code", "duplicated code", "rotation"),
             detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
             perfect=math.nan,  # 1, and noise is no constant: it falls with the number of rows
             noise=math.nan,
@@ -55,7 +52,7 @@ Deviation = Literal["ranks", "maximum"]
 def irs(
     representation: Representation,
     *,
-    deviation: Deviation = "ranks",
+    deviation: Deviation = "quantile",
     quantile: float = 0.9,
     factor_bins: int = 0,
 ) -> Outcome:
@@ -69,10 +66,10 @@ def irs(
     representation : Representation
         Rows that miss a factor's label are left out for that factor; continuous factors are cut into
         10 bins of equal frequency. Constant codes are left out.
-    deviation : {"ranks", "maximum"}
+    deviation : {"quantile", "maximum"}
         ``maximum`` is the published form: D_j is the largest |z_j - E z_j|, and codes are weighted by
-        it. ``ranks`` replaces codes by their ranks, takes the same quantile of |z_j - E z_j| for D_j,
-        and weights codes alike; values of a factor with fewer than 10 rows are left out.
+        it. ``quantile`` takes the same quantile of |z_j - E z_j| for D_j (the largest where that is 0),
+        medians for E, and weights codes alike; values of a factor with fewer than 10 rows are left out.
     quantile : float
         In (0, 1]; 1 is the maximum.
     factor_bins : int
@@ -94,39 +91,46 @@ def irs(
     -----
     The published form gives codes of noise 0.3 to 0.6, more on fewer rows, since a quantile of few rows
     falls short of the largest deviation of all; one outlier raises it to 1; and a code counts as
-    much as it is wide. None of that holds for ranks. If every code is constant the score is 0.
+    much as it is wide. None of that holds for the default. If every code is constant the score is 0.
     The library's ``num_active_dims`` is a sum of codes, not a number of codes, and is not given here.
 
     Examples
     --------
     >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0)
-    >>> irs(factors.astype(float), factors).value, irs(factors @ [[1.0], [1.0]], factors).value < 0.5
+    >>> round(irs(factors.astype(float), factors).value, 6), irs(factors @ [[1.0], [1.0]], factors).value < 0.5
     (1.0, True)
     """
     if not 0 < quantile <= 1:
         raise UndefinedScoreError(f"irs takes a quantile above 0 and of at most 1; got {quantile}")
+    robust = deviation == "quantile"
     alive = ~representation.shared_by_codes(constant)
-    if deviation == "ranks":
-        codes = representation.shared_by_codes(standardised_ranks)[:, alive]
-    else:
-        codes = well_scaled(np.ascontiguousarray(representation.codes[:, alive])).astype(np.float64)
+    codes = well_scaled(np.ascontiguousarray(representation.codes[:, alive])).astype(np.float64)
     robustness = np.full((representation.n_codes, representation.n_factors), np.nan)
-    whole = np.abs(codes - codes.mean(axis=0)) if alive.any() else codes
-    reach = np.quantile(whole, quantile if deviation == "ranks" else 1.0, axis=0) if alive.any() else np.zeros(0)
+    reach = _deviation(codes.T.copy(), quantile if robust else 1.0, robust=robust)
+    sparse = reach == 0  # nearly all rows share one value: their quantile is 0, and says nothing
+    reach[sparse] = _deviation(codes.T[sparse], 1.0, robust=robust)
     for position in np.flatnonzero(representation.shared(varied_factors)):
         labels = representation.labels(int(position))
         if factor_bins:
             labels, present = np.full_like(labels, -1), labels[labels >= 0]
-            labels[representation.labels(int(position)) >= 0] = equal_width_bins(present, factor_bins)
-        moved = _mean_deviation(codes, labels, quantile, MIN_ROWS if deviation == "ranks" else 1)
-        if moved is not None:
+            labels[representation.labels(int(position)) >= 0] = equal_width_bins(
+                present.astype(np.float64), factor_bins
+            )
+        groups = _rows_of_values(labels, MIN_ROWS if robust else 1)
+        if len(groups) > 1:
+            moved = np.mean([_deviation(codes[rows].T.copy(), quantile, robust=robust) for rows in groups], axis=0)
+            if sparse.any():
+                rest = codes[:, sparse]
+                moved[sparse] = np.mean(
+                    [_deviation(rest[rows].T.copy(), 1.0, robust=robust) for rows in groups], axis=0
+                )
             robustness[:, position] = 0.0
-            robustness[alive, position] = np.maximum(1 - moved / np.where(reach > 0, reach, np.inf), 0.0)
+            robustness[alive, position] = np.maximum(1 - moved / reach, 0.0)
     defined = ~np.isnan(robustness[0])
     if not defined.any():
         raise UndefinedScoreError(f"irs needs a factor with two values that {MIN_ROWS} rows share")
     best = robustness[:, defined].max(axis=1)
-    weights = reach if deviation == "maximum" else np.ones(int(alive.sum()))
+    weights = reach if deviation == "maximum" else np.ones(len(reach))
     return Outcome(
         value=float(np.average(best[alive], weights=weights)) if alive.any() else 0.0,
         per_factor=robustness.max(axis=0),
@@ -134,23 +138,21 @@ def irs(
     )
 
 
-def _mean_deviation(
-    codes: NDArray[np.float64], labels: NDArray[np.int64], quantile: float, min_rows: int
-) -> NDArray[np.float64] | None:
-    """Mean over values of the quantile of |z - E[z | value]|, as (n_codes,); None if a single value is left."""
+def _rows_of_values(labels: NDArray[np.int64], min_rows: int) -> list[NDArray[np.int64]]:
+    """Rows of each value that enough rows share."""
     order = np.argsort(labels, kind="stable")
-    count = np.bincount(labels + 1)
-    start = np.cumsum(count) - count
-    used = [g for g in range(1, len(count)) if count[g] >= min_rows]
-    if len(used) < 2:
-        return None
-    total = np.zeros(codes.shape[1])
-    for group in used:
-        of_value = codes[order[start[group] : start[group] + count[group]]].T.copy()
-        of_value -= of_value.mean(axis=1, keepdims=True)
-        np.abs(of_value, out=of_value)
-        total += _quantile(of_value, quantile)
-    return total / len(used)
+    ends = np.cumsum(np.bincount(labels + 1))
+    groups = np.split(order, ends[:-1])[1:]  # the first have no label
+    return [rows for rows in groups if len(rows) >= min_rows]
+
+
+def _deviation(values: NDArray[np.float64], quantile: float, *, robust: bool) -> NDArray[np.float64]:
+    """Quantile of the deviations of each row from its mean or median; overwrites its argument."""
+    if not values.size:
+        return np.zeros(len(values))
+    values -= _quantile(values, 0.5)[:, None] if robust else values.mean(axis=1, keepdims=True)
+    np.abs(values, out=values)
+    return _quantile(values, quantile)
 
 
 def _quantile(values: NDArray[np.float64], quantile: float) -> NDArray[np.float64]:

@@ -21,15 +21,15 @@ from disentmetrics.traversals import factor_traversals, left_out
     protocols={
         "default": Protocol(
             source="disentmetrics: axis ratio of standardised codes, up to 1,000 traversals a factor, arithmetic mean",
-            invariant_to=all_except(),
-            detects=frozenset(),
+            invariant_to=all_except("monotone warp", "outlier", "noise code", "duplicated code", "rotation"),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
             noise=float("nan"),
         ),
         "michlo2021": Protocol(
             source="disent 0.8: codes as they are, 128 traversals a factor, geometric mean over factors",
             options={"n_lines": 128, "standardised": False, "geometric": True},
-            invariant_to=all_except(),
-            detects=frozenset(),
+            invariant_to=all_except("scale", "monotone warp", "dead code", "noise code", "duplicated code", "rotation"),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred", "synergy lost"}),
             noise=float("nan"),
         ),
     },

@@ -1,5 +1,6 @@
 """The OMES metric of Dapueto et al."""
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -24,16 +25,22 @@ Pooling = Literal["max", "average"]
     needs=Needs(codes=2, factors=2, rows=20),
     protocols={
         "default": Protocol(
-            source="disentmetrics: share of variance that a factor alone makes; own code and factor left out of the means",
-            invariant_to=all_except(),
-            detects=frozenset(),
+            source="disentmetrics: share of variance that a factor alone makes; means over the other codes and factors",
+            invariant_to=all_except(
+                "monotone warp", "outlier", "noise code", "duplicated code", "rotation", "dependent factors"
+            ),
+            detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
         ),
         "dapueto2024": Protocol(
-            source="Dapueto et al. (2024): correlation over pairs that differ in one factor, all pairs instead of a draw; "
+            source="Dapueto et al. (2024): correlation over pairs that differ in one factor, all pairs not a draw; "
             "codes with standard deviation below 0.05 left out",
             options={"change": "correlation"},
-            invariant_to=all_except(),
-            detects=frozenset(),
+            invariant_to=all_except(
+                "scale", "monotone warp", "outlier", "noise code", "duplicated code", "rotation", "dependent factors"
+            ),
+            detects=frozenset({"rotated", "blurred"}),
+            perfect=math.nan,  # the mean of 1 - 1 / (n - 1) over factors of n values
+            noise=math.nan,
         ),
     },
     parts={"overlap": (0.0, 1.0), "multiple_encoding": (0.0, 1.0)},
@@ -60,9 +67,9 @@ def omes(
         full grid; a factor without such rows is left out. Constant codes are left out.
     change : {"variance", "correlation"}
         ``variance``: A_jk is the mean variance of code j among rows that agree in all factors but k, divided by
-        its variance over all rows, each combination of factors counted once. ``correlation``, the published form: A_jk is 1 - |correlation| of
-        the code between the two rows of a pair that differs in factor k alone; the means run over all
-        factors and all codes, with 1 - A_jk for the pair itself.
+        its variance over all rows, each combination of factors counted once. ``correlation``, the published
+        form: A_jk is 1 - |correlation| of the code between the two rows of a pair that differs in factor k
+        alone; the means run over all factors and all codes, with 1 - A_jk for the pair itself.
     pooling : {"max", "average"}
         The best code, or the mean over codes weighted by A_jk.
     alpha : float
@@ -83,11 +90,14 @@ def omes(
 
     Notes
     -----
-    The published form is below 1 for a perfect code, the more so the fewer values a factor has: the two rows of a pair
-    never share the value, so their codes correlate by -1 / (n - 1), and the sign is dropped. A
-    perfect code of a factor with two values scores 0. Codes of noise get (1 / K + 1 / d) / 2.
-    The variance form is the total-effect Sobol index, and gives 1 and 0. If every code is constant the score
-    is 0. The authors round A to four decimals.
+    The published form is below 1 for a perfect code, the more so the fewer values a factor has: the two rows of
+    a pair never share the value, so their codes correlate by -1 / (n - 1), and the sign is dropped. A perfect
+    code of a factor with two values scores 0, and codes of noise get (1 / K + 1 / d) / 2. The authors round A to
+    four decimals.
+
+    The variance form is the total-effect Sobol index, and gives 1 and 0. On a grid with one row a combination, noise
+    cannot be told from an effect of every factor, and A_jk is 1 - 1 / n for n values; it then scores up to 0.2.
+    If every code is constant the score is 0.
 
     Examples
     --------
@@ -96,6 +106,7 @@ def omes(
     (1.0, 0.25)
     """
     usable = factors_alone(representation, "omes", least=2, n_bins=n_bins)
+    positions = np.array(list(usable))
     kept = ~representation.shared_by_codes(constant)
     if change == "correlation":
         kept &= representation.codes.std(axis=0, dtype=np.float64) >= 0.05
@@ -105,10 +116,10 @@ def omes(
 
     overlap, multiple = _penalised(moved, own=change == "correlation")
     found = np.full((2, representation.n_factors), np.nan)
-    found[:, list(usable)] = [_pool(overlap * moved, moved, pooling), _pool(multiple * moved, moved, pooling)]
+    found[:, positions] = [_pool(overlap * moved, moved, pooling), _pool(multiple * moved, moved, pooling)]
     table = np.full((representation.n_codes, representation.n_factors), np.nan)
-    table[:, list(usable)] = 0.0
-    table[np.ix_(kept, list(usable))] = moved
+    table[:, positions] = 0.0
+    table[np.ix_(np.flatnonzero(kept), positions)] = moved
     per_factor = alpha * found[0] + (1 - alpha) * found[1]
     return Outcome(
         value=mean_over_factors(per_factor),
