@@ -1,0 +1,113 @@
+"""How much of what many rows teach a classifier, few rows teach it."""
+
+import math
+
+import numpy as np
+
+from disentmetrics.classification import MOST_CLASSES, Classifier, Learned, learned_from_each_size
+from disentmetrics.errors import UndefinedScoreError
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.prediction import Seed
+from disentmetrics.representation import Representation
+
+_FEW, _MANY = 100, 10_000
+
+
+@metric(
+    family="downstream",
+    bounds=(0.0, 1.0),
+    higher_is_better=True,
+    paper="Locatello et al. (2019), Challenging Common Assumptions, section 5.4",
+    known_failure="Codes that tell little score high if that little is learnt at once: read it beside the accuracy.",
+    needs=Needs(rows=130),
+    randomised=True,
+    protocols={
+        "default": Protocol(
+            source="disentmetrics: accuracies above chance, logistic regression out of fold",
+            costly=True,
+        ),
+        "locatello2019": Protocol(
+            source="disentanglement_lib 1.5: ratio of raw accuracies, logistic regression, every value a class",
+            options={"classifier": "logistic-cv", "all_values": True, "above_chance": False},
+            costly=True,
+            noise=1.0,
+        ),
+    },
+)
+def downstream_efficiency(
+    representation: Representation,
+    *,
+    seed: Seed,
+    classifier: Classifier = "logistic",
+    all_values: bool = False,
+    above_chance: bool = True,
+) -> Outcome:
+    """Accuracy after learning from 100 rows, over that after learning from 10,000.
+
+    ``mean over k of a_k(100) / a_k(10,000)`` with a_k the held-out accuracy for factor k, above that of the
+    most frequent class.
+
+    Parameters
+    ----------
+    representation : Representation
+        130 rows or more, so that a fold has more than 100; with fewer than 12,500 rows those that a fold has
+        stand for 10,000.
+    seed : int or tuple of int
+        Shares folds and classifiers with ``downstream_accuracy``.
+    classifier : {"logistic", "boosting", "logistic-cv", "gradient-boosting"}
+        As for ``downstream_accuracy``.
+    all_values : bool
+        Whether each value is a class, as for ``downstream_accuracy``.
+    above_chance : bool
+        Whether the share of the most frequent class is subtracted from both. Otherwise codes that tell
+        nothing score about 1: nothing is learnt from 100 rows, and no more from 10,000.
+
+    Returns
+    -------
+    Outcome
+        In [0, 1]: 1 where 100 rows teach all that 10,000 do; 0 for a factor that is not learnt from all rows
+        either (accuracy less than 3 standard errors above chance). Details: ``accuracy`` and ``baseline``
+        (2 numbers of rows, n_factors).
+
+    Raises
+    ------
+    UndefinedScoreError
+        If no factor varies, or folds have no more than 100 rows.
+
+    Notes
+    -----
+    The authors train and test on fresh draws and divide mean accuracies; here each factor's ratio is taken
+    first, cut off at 0 and 1.
+
+    Examples
+    --------
+    >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0)
+    >>> downstream_efficiency(factors.astype(float), factors).value > 0.95
+    True
+    """
+    most = None if all_values else MOST_CLASSES
+    few, many = learned_from_each_size(representation, (_FEW, _MANY), classifier, seed, most)
+    per_factor = np.array([_ratio(a, b, above_chance=above_chance) for a, b in zip(few, many, strict=True)])
+    if np.isnan(per_factor).all():
+        raise UndefinedScoreError(
+            f"downstream_efficiency needs a factor that varies and more than {_FEW} labelled rows to learn from"
+        )
+    table = [[(math.nan, math.nan) if one is None else (one.accuracy, one.baseline) for one in row] for row in (few, many)]
+    return Outcome(
+        value=mean_over_factors(per_factor),
+        per_factor=per_factor,
+        details={"accuracy": np.array(table)[:, :, 0], "baseline": np.array(table)[:, :, 1]},
+        settings={"classes": "values" if all_values else f"<={MOST_CLASSES}"},
+    )
+
+
+def _ratio(few: Learned | None, many: Learned | None, *, above_chance: bool) -> float:
+    if few is None or many is None or few.n_train < _FEW or many.n_train <= _FEW:
+        return math.nan
+    if not above_chance:
+        return min(1.0, few.accuracy / many.accuracy) if many.accuracy > 0 else 0.0
+    error = math.sqrt(many.baseline * (1 - many.baseline) / len(many.rows))
+    gained = many.accuracy - many.baseline
+    if gained <= 3 * error:
+        return 0.0
+    return min(1.0, max(0.0, (few.accuracy - many.baseline) / gained))

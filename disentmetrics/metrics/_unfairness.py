@@ -1,0 +1,149 @@
+"""How far predictions of one factor depend on another."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.classification import MOST_CLASSES, MOST_ROWS, Classifier, Learned, class_target, learned
+from disentmetrics.errors import UndefinedScoreError
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.prediction import Seed
+from disentmetrics.representation import Representation
+
+
+@metric(
+    family="downstream",
+    bounds=(0.0, 1.0),
+    higher_is_better=False,
+    paper="Locatello, Abbati, Rainforth, Bauer, Schölkopf & Bachem (2019), On the Fairness of Disentangled "
+    "Representations, section 4",
+    known_failure="Codes that tell nothing are fair: every prediction is the same.",
+    needs=Needs(factors=2, rows=40),
+    randomised=True,
+    parts={"maximum": (0.0, 1.0), "worst_pair": (0.0, 1.0)},
+    protocols={
+        "default": Protocol(
+            source="disentmetrics: logistic regression out of fold, predictions compared at equal values of the "
+            "target, 10 classes a factor",
+            perfect=0.0,
+            noise=0.0,
+            costly=True,
+        ),
+        "locatello2019": Protocol(
+            source="Locatello et al. (2019), code of disentanglement_lib: gradient boosting of 100 trees a class, "
+            "every value a class; interventions by conditioning",
+            options={"classifier": "gradient-boosting", "all_values": True, "matched": False},
+            perfect=math.nan,
+            costly=True,
+        ),
+    },
+)
+def unfairness(
+    representation: Representation,
+    *,
+    seed: Seed,
+    classifier: Classifier = "logistic",
+    all_values: bool = False,
+    matched: bool = True,
+) -> Outcome:
+    """Mean total variation of the predictions of a factor under interventions on another one.
+
+    ``mean over targets i and sensitive factors s != i of mean_c TV(p(y_i | do(v_s = c)), p(y_i))`` with
+    y_i the class that a classifier names from all codes, and ``TV(p, q) = sum |p - q| / 2``.
+
+    Parameters
+    ----------
+    representation : Representation
+        Two factors or more.
+    seed : int or tuple of int
+        Shares folds and classifiers with ``downstream_accuracy``.
+    classifier : {"logistic", "boosting", "logistic-cv", "gradient-boosting"}
+        As for ``downstream_accuracy``.
+    all_values : bool
+        Whether each value is a class; otherwise at most 10 classes a factor, of targets and sensitive factors.
+    matched : bool
+        Whether rows of v_s = c are weighed so that each value of the target is as frequent among them as
+        among all rows, which an intervention would grant; otherwise they count alike.
+
+    Returns
+    -------
+    Outcome
+        In [0, 1], lower is better: 0 where no prediction depends on another factor. ``per_factor`` is the mean of each
+        factor as the target. Parts: ``maximum``, with the largest over c in place of the mean, and
+        ``worst_pair``, the mean over c of the worst target and sensitive factor. Details: ``total_variation``
+        (n_factors as target, n_factors as sensitive), NaN where undefined.
+
+    Raises
+    ------
+    UndefinedScoreError
+        If fewer than two factors vary, or all rows are of one group.
+
+    Notes
+    -----
+    The authors change v_s in the simulator and keep all other factors. On a table the rows that have v_s = c
+    stand for that: the same where factors are independent, and where only v_s and the target
+    depend on each other if ``matched``. Few rows vary by chance, which adds up to about
+    ``sqrt(classes / rows with v_s = c) / 3``; compare with the null. Predictions are of rows that the classifier has
+    not learnt from.
+
+    Examples
+    --------
+    >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0)
+    >>> unfairness(factors.astype(float), factors).value
+    0.0
+    """
+    most = None if all_values else MOST_CLASSES
+    n = representation.n_factors
+    mean, largest = np.full((n, n), np.nan), np.full((n, n), np.nan)
+    for i in range(n):
+        found = representation.shared(learned, i, MOST_ROWS, classifier, seed, most=most)
+        for s in range(n):
+            if found is not None and s != i:
+                mean[i, s], largest[i, s] = _total_variation(representation, found, s, most, matched=matched)
+    pairs = ~np.isnan(mean)
+    if not pairs.any():
+        raise UndefinedScoreError("unfairness needs two factors that vary, and rows of two groups or more")
+    per_factor = np.array([row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else np.nan for row in mean])
+    return Outcome(
+        value=mean_over_factors(per_factor),
+        per_factor=per_factor,
+        details={"total_variation": mean},
+        settings={"classes": "values" if all_values else f"<={MOST_CLASSES}"},
+        parts={"maximum": float(largest[pairs].mean()), "worst_pair": float(mean[pairs].max())},
+    )
+
+
+def _total_variation(
+    representation: Representation, found: Learned, sensitive: int, most: int | None, *, matched: bool
+) -> tuple[float, float]:
+    aim = representation.shared(class_target, sensitive, most)
+    if not aim.varies:
+        return math.nan, math.nan
+    classes = np.full(len(representation), -1)
+    classes[aim.rows] = aim.values
+    c = classes[found.rows]
+    truth, guess, c = found.truth[c >= 0], found.guess[c >= 0], c[c >= 0]
+    n_classes = int(max(found.truth.max(), found.guess.max())) + 1
+    counts = np.zeros((aim.n_classes, n_classes, n_classes))  # sensitive value, true class, class named
+    np.add.at(counts, (c, truth, guess), 1.0)
+    counts = counts[counts.any(axis=(1, 2))]
+    if len(counts) < 2:
+        return math.nan, math.nan
+    predicted = _matched(counts) if matched else counts.sum(axis=1) / counts.sum(axis=(1, 2))[:, None]
+    weight = counts.sum(axis=(1, 2)) / counts.sum()
+    variation = np.abs(predicted - weight @ predicted).sum(axis=1) / 2
+    return float(weight @ variation), float(variation.max())
+
+
+def _matched(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the classes named under each sensitive value, at equal frequencies of the true classes.
+
+    True classes that some sensitive value never comes with cannot be made equally frequent, and take the
+    predictions that they get under the other values.
+    """
+    seen = counts.sum(axis=2, keepdims=True)
+    overall = counts.sum(axis=0) / np.maximum(seen.sum(axis=0), 1.0)
+    given = np.where(seen > 0, counts / np.maximum(seen, 1.0), overall)
+    frequency = seen.sum(axis=0)[:, 0] / counts.sum()
+    return np.asarray(np.einsum("t,stg->sg", frequency, given))
