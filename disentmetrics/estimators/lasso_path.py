@@ -12,7 +12,10 @@ PENALTIES = np.geomspace(1.0, 1e-4, 13)
 
 
 def cross_validated_lasso(inputs: Floats, targets: Floats, fold: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Fit each target on the inputs with the penalty that predicts left-out folds best.
+    """Fit each target on the inputs, with a penalty that predicts left-out folds as well as any.
+
+    It is the largest whose error is within one standard error, over folds, of the least: the penalty of least error
+    jumps from draw to draw, for the curve is flat.
 
     Parameters
     ----------
@@ -28,7 +31,11 @@ def cross_validated_lasso(inputs: Floats, targets: Floats, fold: NDArray[np.int6
     coefficients : (n_inputs, n_targets) float
         Of the fit to all rows. Of equal inputs, the first has the whole coefficient.
     penalties : (n_targets,) float
-        Those chosen; the largest of equally good ones.
+        Those chosen.
+
+    References
+    ----------
+    Breiman, Friedman, Olshen & Stone (1984), *Classification and Regression Trees*, section 3.4.3, for the rule.
 
     Examples
     --------
@@ -41,15 +48,19 @@ def cross_validated_lasso(inputs: Floats, targets: Floats, fold: NDArray[np.int6
     products = [(inputs[p].T @ inputs[p], inputs[p].T @ targets[p], (targets[p] ** 2).sum(axis=0)) for p in parts]
     n = len(inputs)
     gram, covariance = inputs.T @ inputs, inputs.T @ targets
-    error = np.zeros((len(PENALTIES), targets.shape[1]))
-    for part, (its_gram, its_covariance, its_squares) in zip(parts, products, strict=True):
+    error = np.zeros((len(parts), len(PENALTIES), targets.shape[1]))
+    for f, (part, (its_gram, its_covariance, its_squares)) in enumerate(zip(parts, products, strict=True)):
         rest = n - len(part)
         if not rest:
             continue
         for index, penalty in enumerate(PENALTIES):
             found = lasso_coefficients((gram - its_gram) / rest, (covariance - its_covariance) / rest, float(penalty))
-            error[index] += its_squares - (found * (2 * its_covariance - its_gram @ found)).sum(axis=0)
-    best = error.argmin(axis=0)
+            missed = its_squares - (found * (2 * its_covariance - its_gram @ found)).sum(axis=0)
+            error[f, index] = missed / len(part)
+    mean, spread = error.mean(axis=0), error.std(axis=0, ddof=1 if len(parts) > 1 else 0) / np.sqrt(len(parts))
+    least = mean.argmin(axis=0)[None]
+    allowed = np.take_along_axis(mean, least, 0) + np.take_along_axis(spread, least, 0)
+    best = (mean <= allowed).argmax(axis=0)  # penalties fall
     coefficients = np.zeros_like(covariance)
     for index in np.unique(best):
         mine = best == index

@@ -59,7 +59,7 @@ class _Task:
             costly=True,
         ),
         "eastwood2018": Protocol(
-            source="Eastwood & Williams (2018): Lasso with its penalty chosen by cross-validation",
+            source="Eastwood & Williams (2018): Lasso, penalty by cross-validation and the one-standard-error rule",
             options={"predictor": "lasso", "n_train": 10_000, "n_test": 5_000},
             costly=True,
         ),

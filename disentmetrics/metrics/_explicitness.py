@@ -15,6 +15,7 @@ from disentmetrics.representation import Representation
 
 Rows = Literal["out of fold", "in sample", "train and test"]
 Classifier = Literal["multinomial", "one-vs-rest"]
+Scale = Literal["standardised", "unit range", "as is"]
 Floats = NDArray[np.float64]
 _CUT = 0.5  # area of a classifier that guesses
 
@@ -34,19 +35,19 @@ _CUT = 0.5  # area of a classifier that guesses
         ),
         "ridgeway2018": Protocol(
             source="Ridgeway & Mozer (2018): mean area under the curve on the rows learned from",
-            options={"rows": "in sample", "standardised": False, "inverse_penalty": 1.0, "rescaled": False},
+            options={"rows": "in sample", "scale": "as is", "inverse_penalty": 1.0, "rescaled": False},
             noise=_CUT,
             costly=True,
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: logistic regression as it comes, 10,000 and 5,000 rows, area as it is",
-            options={"rows": "train and test", "standardised": False, "inverse_penalty": 1.0, "rescaled": False},
+            options={"rows": "train and test", "scale": "as is", "inverse_penalty": 1.0, "rescaled": False},
             noise=_CUT,
             costly=True,
         ),
         "carbonneau2022": Protocol(
             source="Carbonneau et al. (2022): one-vs-rest logistic regressions on the rows learned from, 2 AUC - 1",
-            options={"rows": "in sample", "standardised": False, "inverse_penalty": 1.0, "classifier": "one-vs-rest"},
+            options={"rows": "in sample", "scale": "unit range", "inverse_penalty": 1.0, "classifier": "one-vs-rest"},
             costly=True,
         ),
     },
@@ -57,7 +58,7 @@ def explicitness(
     seed: Seed = 0,
     rows: Rows = "out of fold",
     classifier: Classifier = "multinomial",
-    standardised: bool = True,
+    scale: Scale = "standardised",
     rescaled: bool = True,
     inverse_penalty: float = 1e4,
     n_rows: int = 5_000,
@@ -80,9 +81,9 @@ def explicitness(
         of them; or ``n_test`` others than the ``n_train`` learned from (fewer are split in this ratio). Groups stay
         whole.
     classifier : {"multinomial", "one-vs-rest"}
-        One model, or one a class with probabilities made to sum to 1.
-    standardised : bool
-        Whether codes are brought to one scale first.
+        One model; or one a class, with classes of balanced weight and probabilities made to sum to 1.
+    scale : {"standardised", "unit range", "as is"}
+        To what scale codes are brought first.
     rescaled : bool
         Whether 0 rather than 0.5 stands for guessing; areas below that then count 0, factor by factor.
     inverse_penalty : float
@@ -117,7 +118,10 @@ def explicitness(
     1.0
     """
     codes = well_scaled(representation.codes)[:, ~representation.shared_by_codes(constant)].astype(np.float64)
-    codes = standardise(codes) if standardised else codes
+    if scale == "standardised":
+        codes = standardise(codes)
+    elif scale == "unit range":
+        codes = (codes - codes.min(axis=0)) / np.ptp(codes, axis=0)
     areas = []
     for position in range(representation.n_factors):
         aim = representation.shared(target, position, classes=True)
@@ -191,8 +195,9 @@ def _probability(
     model = LogisticRegression(C=inverse_penalty, max_iter=100 if inverse_penalty <= 1 else 200)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the ranks of the scores settle long before
-        if classifier == "multinomial" or len(classes) == 2:  # one model is enough
+        if classifier == "multinomial":
             return np.asarray(model.fit(codes, labels).predict_proba(new))
+        model.set_params(class_weight="balanced")
         each = [model.fit(codes, labels == c).predict_proba(new)[:, 1] for c in classes]
     found = np.stack(each, axis=1)
     return np.asarray(found / found.sum(axis=1, keepdims=True))
