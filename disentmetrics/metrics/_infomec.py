@@ -37,14 +37,25 @@ CodeKind = Literal["auto", "continuous", "discrete"]
             source="disentmetrics: rank spacings, gate at a false discovery rate of 1 %, ratios weighted by "
             "information, InfoE out of fold",
             costly=True,
+            invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
+            detects=frozenset({"rotated", "packed", "rotated copy"}),
         ),
         "hsu2023": Protocol(
             source="Hsu et al. (2023), released code: 10 neighbours or exact counts, codes of small range left "
             "out, InfoE in sample",
             options={"gated": False},
             costly=True,
-            noise=math.nan,
             perfect=math.nan,
+            invariant_to=all_except(
+                "scale",
+                "monotone warp",
+                "noise code",
+                "duplicated code",
+                "repeated rows",
+                "rotation",
+                "dependent factors",
+            ),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor"}),
         ),
     },
 )

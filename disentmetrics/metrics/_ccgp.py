@@ -1,0 +1,126 @@
+"""Cross-condition generalisation performance."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.conditions import conditions, discriminants, moments, white_codes
+from disentmetrics.errors import UndefinedScoreError
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.representation import Representation
+
+
+@metric(
+    family="geometry",
+    bounds=(0.0, 1.0),
+    higher_is_better=True,
+    paper="Bernardi et al. (2020), The Geometry of Abstraction in the Hippocampus and Prefrontal Cortex",
+    known_failure="Every invertible linear mixture of perfect codes scores 1: abstract is not axis-aligned.",
+    needs=Needs(factors=2, rows=40),
+    protocols={
+        "default": Protocol(
+            source="disentmetrics: linear discriminants between every two values, one value of another factor left out",
+            noise=0.5,
+            costly=True,
+        ),
+    },
+)
+def ccgp(representation: Representation) -> Outcome:
+    """Accuracy of linear decoders of one factor under values of another that they have not seen.
+
+    ``mean over factors k, other factors c, values c_0 of c and pairs of values (a, b) of k`` of the accuracy with which
+    a linear decoder, learnt from rows of k in {a, b} and c != c_0, tells a from b where c = c_0.
+
+    Parameters
+    ----------
+    representation : Representation
+        Two factors or more. Neighbouring values of ordinal, circular and continuous factors are merged into
+        10 classes of equal frequency where there are more.
+
+    Returns
+    -------
+    Outcome
+        In [0, 1]: 1 where the direction that tells two values apart is the same in every context, 0.5 is chance,
+        and less is a direction that turns round. ``per_factor`` is the mean of each factor when decoded. Details:
+        ``accuracy`` (n_factors decoded, n_factors as context), NaN on the diagonal and where undefined.
+
+    Raises
+    ------
+    UndefinedScoreError
+        If no two factors have two values each in conditions of at least 3 rows.
+
+    Notes
+    -----
+    Conditions count alike, however many rows they have: that is the expectation of the authors' balanced
+    sub-samples, without drawing. They separate two halves of all conditions with a
+    support vector machine; here each pair of values is one dichotomy, which is defined for factors of more than
+    two values, and the decoder is Fisher's discriminant, so that no linear map of the codes changes the score.
+    A factor in a curve (an angle in a single code, a parity) scores low though it may be read. Give
+    the permutation null beside it: the codes' geometry alone, with conditions exchanged, is 0.5 on average.
+
+    Examples
+    --------
+    >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0)
+    >>> mixed = factors @ np.array([[1.0, 2.0], [-3.0, 1.0]])
+    >>> ccgp(factors.astype(float), factors).value, ccgp(mixed, factors).value
+    (1.0, 1.0)
+    """
+    n = representation.n_factors
+    accuracy = np.full((n, n), np.nan)
+    for decoded in range(n):
+        for context in range(n):
+            if decoded != context:
+                accuracy[decoded, context] = _accuracy(representation, decoded, context)
+    if np.isnan(accuracy).all():
+        raise UndefinedScoreError("ccgp needs two factors with two values each, in conditions of at least 3 rows")
+    per_factor = np.array([row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else np.nan for row in accuracy])
+    return Outcome(
+        value=mean_over_factors(per_factor), per_factor=per_factor, details={"accuracy": accuracy}, chance=0.5
+    )
+
+
+def _accuracy(representation: Representation, decoded: int, context: int) -> float:
+    found = representation.shared(conditions, decoded, context)
+    codes = representation.shared_by_codes(white_codes)[found.rows]
+    cells = moments(codes, found.first, found.second, found.present.shape)
+    n_values, n_contexts = found.present.shape
+    pairs = np.stack(np.triu_indices(n_values, 1), axis=1)
+    hits = n_asked = 0.0
+    for left_out in range(n_contexts):
+        # A pair is learnt where both of its values occur, so that the context tells nothing of the side.
+        both = found.present[pairs[:, 0]] & found.present[pairs[:, 1]]
+        tested = both[:, left_out].copy()
+        both[:, left_out] = False
+        tested &= both.any(axis=1)
+        if not tested.any():
+            continue
+        chosen, weight = pairs[tested], both[tested].astype(np.float64)
+        weight /= weight.sum(axis=1, keepdims=True)
+        low, high = (np.einsum("pc,pcd->pd", weight, cells.mean[side]) for side in chosen.T)
+        square = _mean_square(weight, cells.square, chosen)
+        weights, thresholds = discriminants(low, high, square)
+        here = found.second == left_out
+        says_high = codes[here] @ weights.T - thresholds
+        hits += _mean_hits(says_high, found.first[here], chosen)
+        n_asked += len(chosen)
+    return hits / n_asked if n_asked else float("nan")
+
+
+def _mean_square(
+    weight: NDArray[np.float64], square: NDArray[np.float64], pairs: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    flat = square.reshape(*square.shape[:2], -1)
+    sides = [np.einsum("pc,pcd->pd", weight, flat[side]) for side in pairs.T]
+    return np.asarray((sides[0] + sides[1]) / 2).reshape(len(pairs), *square.shape[2:])
+
+
+def _mean_hits(says_high: NDArray[np.float64], value: NDArray[np.int64], pairs: NDArray[np.int64]) -> float:
+    """Return the sum over pairs of the accuracy, both values counting half; a tie is half a hit."""
+    high = (np.sign(says_high) + 1) / 2
+    share = np.array(
+        [
+            high[value == v].mean(axis=0) if (value == v).any() else np.zeros(len(pairs))
+            for v in range(int(pairs.max()) + 1)
+        ]
+    )
+    at = np.arange(len(pairs))
+    return float(np.sum(1 - share[pairs[:, 0], at] + share[pairs[:, 1], at]) / 2)

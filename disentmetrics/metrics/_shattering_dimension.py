@@ -1,0 +1,150 @@
+"""Shattering dimension: how many ways of halving the conditions a linear decoder can learn."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.conditions import conditions, discriminants, moments, white_codes
+from disentmetrics.errors import UndefinedScoreError
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, generator, mean_over_factors, metric
+from disentmetrics.prediction import Seed, fold_of_each_row
+from disentmetrics.representation import Representation
+
+_MOST_SQUARES = 100
+_HALVES = np.array([[0, 0, 1, 1], [0, 1, 0, 1], [0, 1, 1, 0]])  # of (a, c), (a, d), (b, c), (b, d); the last is parity
+
+
+@metric(
+    family="geometry",
+    bounds=(0.0, 1.0),
+    higher_is_better=True,
+    paper="Bernardi et al. (2020), The Geometry of Abstraction in the Hippocampus and Prefrontal Cortex, "
+    "shattering dimensionality; Rigotti et al. (2013)",
+    known_failure="Random features of high dimension score 1, perfect codes 5/6: it measures capacity, not structure.",
+    needs=Needs(factors=2, rows=40),
+    randomised=True,
+    parts={"factors": (0.0, 1.0), "parity": (0.0, 1.0)},
+    protocols={
+        "default": Protocol(
+            source="disentmetrics: two values of two factors, three balanced dichotomies, linear discriminants",
+            perfect=5 / 6,
+            noise=0.5,
+            costly=True,
+        ),
+    },
+)
+def shattering_dimension(representation: Representation, *, seed: Seed) -> Outcome:
+    """Mean held-out accuracy of linear decoders over all balanced dichotomies of four conditions.
+
+    The conditions are two values of each of two factors; the ways to halve them are by the one factor, by the
+    other, and by parity (whether both or neither take their second value).
+
+    Parameters
+    ----------
+    representation : Representation
+        Two factors or more. Neighbouring values of ordinal, circular and continuous factors are merged into
+        10 classes of equal frequency where there are more.
+    seed : int or tuple of int
+        Decides which rows are tested, and which 100 sets of four conditions are looked at where two factors have more.
+
+    Returns
+    -------
+    Outcome
+        In [0, 1], 0.5 is chance: 1 where every dichotomy can be decoded, 5/6 where the codes are linear in the
+        factors, so that parity cannot. Parts: ``factors`` and ``parity``, the mean over dichotomies of either kind.
+        ``per_factor`` is the mean over sets of conditions that a factor takes part in. Details: ``accuracy`` (n_factors,
+        n_factors), NaN on the diagonal and where undefined.
+
+    Raises
+    ------
+    UndefinedScoreError
+        If no two factors have two values each in conditions of rows enough, or rows are of one group.
+
+    Notes
+    -----
+    A high value with a low ``ccgp`` is a code that keeps everything apart and abstracts nothing;
+    disentangled codes have a high ``ccgp`` and a ``parity`` of 0.5. The authors take eight conditions with 35
+    dichotomies, which few tables fill. Conditions count alike, however many rows they have; decoders learn
+    from half of the rows and are tested on the others, then the reverse. No linear map of the codes changes the score.
+
+    Examples
+    --------
+    >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0)
+    >>> score = shattering_dimension(factors.astype(float), factors)
+    >>> score.parts["factors"].value
+    1.0
+    """
+    n = representation.n_factors
+    accuracy = np.full((n, n, 3), np.nan)
+    for first in range(n):
+        for second in range(first + 1, n):
+            accuracy[first, second] = accuracy[second, first] = _accuracies(representation, first, second, seed)
+    if np.isnan(accuracy).all():
+        raise UndefinedScoreError(
+            "shattering_dimension needs two factors with two values each, in conditions of at least 3 rows on either "
+            "side of a split"
+        )
+    mean = accuracy.mean(axis=2)
+    per_factor = np.array([row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else np.nan for row in mean])
+    pairs = accuracy[~np.isnan(mean)]
+    return Outcome(
+        value=mean_over_factors(per_factor),
+        per_factor=per_factor,
+        details={"accuracy": mean},
+        chance=0.5,
+        parts={"factors": float(pairs[:, :2].mean()), "parity": float(pairs[:, 2].mean())},
+    )
+
+
+def _accuracies(representation: Representation, first: int, second: int, seed: Seed) -> NDArray[np.float64]:
+    found = representation.shared(conditions, first, second)
+    codes = representation.shared_by_codes(white_codes)[found.rows]
+    half = representation.shared(fold_of_each_row, 2, seed)[found.rows]
+    shape = found.present.shape
+    counts = np.zeros((2, *shape))
+    np.add.at(counts, (half, found.first, found.second), 1)
+    squares = _squares((counts >= 3).all(axis=0), generator(seed, f"squares {first} {second}"))
+    if not len(squares):
+        return np.full(3, np.nan)
+    hits = np.zeros(3)
+    for tested in (0, 1):
+        learns, asks = half != tested, half == tested
+        cells = moments(codes[learns], found.first[learns], found.second[learns], shape)
+        mean = cells.mean.reshape(-1, codes.shape[1])[squares]
+        square = cells.square.reshape(-1, codes.shape[1], codes.shape[1])[squares].mean(axis=1)
+        cell = (found.first * shape[1] + found.second)[asks]
+        for index, side in enumerate(_HALVES):
+            weights, thresholds = discriminants(
+                mean[:, side == 0].mean(axis=1), mean[:, side == 1].mean(axis=1), square
+            )
+            hits[index] += _mean_hits(codes[asks], cell, squares, side, weights, thresholds) / 2
+    return hits
+
+
+def _squares(present: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return the cells (a, c), (a, d), (b, c), (b, d) of sets of four conditions, all present, at most 100."""
+    a, b = np.triu_indices(present.shape[0], 1)
+    c, d = np.triu_indices(present.shape[1], 1)
+    rows, columns = (np.stack([np.repeat(x, len(c)) for x in (a, b)]), np.stack([np.tile(x, len(a)) for x in (c, d)]))
+    cells = np.stack([rows[i] * present.shape[1] + columns[j] for i in (0, 1) for j in (0, 1)], axis=1)
+    cells = cells[present.ravel()[cells].all(axis=1)]
+    if len(cells) > _MOST_SQUARES:
+        cells = cells[np.sort(rng.choice(len(cells), _MOST_SQUARES, replace=False))]
+    return np.asarray(cells)
+
+
+def _mean_hits(
+    codes: NDArray[np.float64],
+    cell: NDArray[np.int64],
+    squares: NDArray[np.int64],
+    side: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    thresholds: NDArray[np.float64],
+) -> float:
+    """Return the mean accuracy over sets of conditions, all four counting alike; a tie is half a hit."""
+    high = (np.sign(codes @ weights.T - thresholds) + 1) / 2  # (n, sets)
+    order = np.argsort(cell, kind="stable")
+    present, start = np.unique(cell[order], return_index=True)
+    share = np.add.reduceat(high[order], start, axis=0) / np.diff(np.r_[start, len(cell)])[:, None]
+    at = np.searchsorted(present, squares)
+    says_high = share[at, np.arange(len(squares))[:, None]]
+    return float(np.where(side == 1, says_high, 1 - says_high).mean())
