@@ -3,6 +3,7 @@
 from disentmetrics import metrics as metrics, testing as testing
 from disentmetrics._version import __version__ as __version__
 from disentmetrics.adapter import load_encoder as load_encoder
+from disentmetrics.agreement import AgreementResult as AgreementResult, agreement as agreement
 from disentmetrics.compare import compare as compare
 from disentmetrics.datasets import list_datasets as list_datasets, load_dataset as load_dataset
 from disentmetrics.encode import encode as encode

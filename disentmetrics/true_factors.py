@@ -1,6 +1,7 @@
 """The true factors as predictors: of codes, and of one another."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ def true_factors(representation: Representation) -> TrueFactors:
     table = np.hstack(blocks)
     rows = np.flatnonzero(~np.isnan(table).any(axis=1))
     columns = standardise(table[rows]) if len(rows) and table.shape[1] else table[rows]
-    return TrueFactors(rows, columns, tuple(tuple(range(a, b)) for a, b in zip(ends[:-1], ends[1:], strict=True)))
+    return TrueFactors(rows, columns, tuple(tuple(range(a, b)) for a, b in pairwise(ends.tolist())))
 
 
 def factors_as_codes(representation: Representation) -> Representation | None:

@@ -1,0 +1,169 @@
+"""Which block of codes predicts which block of factors."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.errors import InvalidInputError
+from disentmetrics.metric import Needs, Outcome, Protocol, mean_over_factors, metric
+from disentmetrics.prediction import Probe, Seed, held_out_score, step_prediction
+from disentmetrics.representation import Representation
+from disentmetrics.sampling import varied_factors
+from disentmetrics.true_factors import factors_as_codes, true_factors
+
+Blocks = tuple[tuple[int, ...], ...]
+
+
+@metric(
+    family="predictor",
+    bounds=(-math.inf, 1.0),
+    higher_is_better=True,
+    paper="von Kügelgen et al. (2021), Self-Supervised Learning with Data Augmentations Provably Isolates Content from "
+    "Style, section 5; Lippe et al. (2022), CITRIS, section 6, for codes assigned to factors",
+    known_failure="A block of codes that also holds the factors of every other block scores 1; leakage tells.",
+    needs=Needs(rows=60),
+    randomised=True,
+    parts={"leakage": (-math.inf, 1.0), "excess_leakage": (0.0, 1.0)},
+    protocols={
+        "default": Protocol(
+            source="disentmetrics: histogram gradient boosting on three folds, measured on the rows left out; each "
+            "code goes to the factor that it follows most",
+            costly=True,
+        ),
+        "linear": Protocol(
+            source="disentmetrics: least squares and logistic regression, else as the default",
+            options={"probe": "linear"},
+        ),
+    },
+)
+def block_identifiability(
+    representation: Representation,
+    *,
+    seed: Seed,
+    code_blocks: Blocks | None = None,
+    factor_blocks: Blocks | None = None,
+    probe: Probe = "boosting",
+    n_folds: int = 3,
+    n_rows: int = 5_000,
+) -> Outcome:
+    """Mean held-out score of each block of factors, predicted from its own block of codes.
+
+    With ``B[a, b]`` the mean over the factors of block b of their R² (of categories, their accuracy above
+    chance) predicted from the codes of block a, the value is ``mean over a of B[a, a]``.
+
+    Parameters
+    ----------
+    representation : Representation
+        Rows that miss a factor's label are left out for that factor.
+    seed : int or tuple of int
+        Deals rows into folds.
+    code_blocks : tuple of tuple of int, optional
+        Positions of the codes of each block, in the order of the factors' blocks. By default each code
+        goes to the block of the factor that a step function of it predicts best.
+    factor_blocks : tuple of tuple of int, optional
+        Positions of the factors of each block; every factor by itself by default.
+    probe : {"boosting", "linear"}
+    n_folds : int
+    n_rows : int
+        At most so many rows take part, drawn at random.
+
+    Returns
+    -------
+    Outcome
+        At most 1, where every block of factors is decided by its own codes; 0 for a block without codes.
+        Per factor: its score from its own block. Part ``leakage``: mean over blocks a of the largest ``B[a, b]``,
+        b not a; NaN for one block. Part ``excess_leakage``: the same of ``B[a, b]`` less what the true factors
+        of block a themselves tell of block b, not below 0; dependent factors do not raise it. Details:
+        ``scores``, the matrix B; ``from_factors``, what the factors tell of each other; ``block_of_code``, -1
+        for none.
+
+    Raises
+    ------
+    InvalidInputError
+        If a block names a code or factor that does not exist or twice, or blocks are not as many.
+    UndefinedScoreError
+        If no factor takes two values.
+
+    Notes
+    -----
+    Blocks of constant factors are left out. Codes are assigned on all rows, which favours noise little: the
+    score is held out. CITRIS learns the assignment with its model and uses networks as probes.
+
+    Examples
+    --------
+    >>> factors = np.indices((6, 8)).reshape(2, -1).T.repeat(5, axis=0)
+    >>> score = block_identifiability(factors[:, ::-1], factors, protocol="linear")
+    >>> round(score.value, 6), abs(round(score.parts["excess_leakage"].value, 6))
+    (1.0, 0.0)
+    """
+    targets = _checked("factor_blocks", factor_blocks, representation.n_factors)
+    if targets is None:
+        targets = tuple((k,) for k in range(representation.n_factors))
+    sources = _checked("code_blocks", code_blocks, representation.n_codes)
+    if sources is None:
+        sources = _assigned(representation, targets)
+    if len(sources) != len(targets):
+        raise InvalidInputError(
+            f"code_blocks must hold one block for each of {len(targets)} blocks of factors; got {len(sources)}"
+        )
+    varied = representation.shared(varied_factors)
+    kept = [b for b, block in enumerate(targets) if varied[list(block)].any()]
+    factors_of = [[k for k in targets[b] if varied[k]] for b in kept]
+    codes_of = [sources[b] for b in kept]
+
+    def score(table: Representation | None, columns: tuple[int, ...], factors: list[int]) -> list[float]:
+        if table is None or not columns:
+            return [0.0] * len(factors)
+        found = [held_out_score(table, k, probe, seed, codes=columns, n_folds=n_folds, n_rows=n_rows) for k in factors]
+        return list(np.nan_to_num(found))
+
+    single = [[score(representation, codes, factors) for factors in factors_of] for codes in codes_of]
+    matrix = np.array([[np.mean(cell) for cell in row] for row in single]).reshape(len(kept), len(kept))
+    truth = representation.shared(factors_as_codes)
+    columns = representation.shared(true_factors).of_factor
+    ceiling = np.ones_like(matrix)
+    for a, b in zip(*np.nonzero(~np.eye(len(kept), dtype=bool)), strict=True):
+        own = tuple(column for k in factors_of[a] for column in columns[k])
+        ceiling[a, b] = np.mean(score(truth, own, factors_of[b]))
+    per_factor = np.full(representation.n_factors, np.nan)
+    for a, factors in enumerate(factors_of):
+        per_factor[factors] = single[a][a]
+    block_of_code = np.full(representation.n_codes, -1)
+    for b, block in enumerate(sources):
+        block_of_code[list(block)] = b
+    mean_over_factors(per_factor)  # raises where no factor varies
+    leakage = _mean_of_largest(matrix)
+    return Outcome(
+        value=float(np.diag(matrix).mean()),
+        per_factor=per_factor,
+        parts={
+            "leakage": leakage,
+            "excess_leakage": _mean_of_largest(np.clip(matrix - np.maximum(ceiling, 0.0), 0.0, None)),
+        },
+        details={"scores": matrix, "from_factors": ceiling, "block_of_code": block_of_code},
+        notes=(f"blocks tell up to {leakage:.2f} of factors of other blocks, which this score does not punish",)
+        if leakage > 0.1
+        else (),
+    )
+
+
+def _checked(name: str, blocks: Blocks | None, size: int) -> Blocks | None:
+    if blocks is None:
+        return None
+    flat = [position for block in blocks for position in block]
+    if len(set(flat)) != len(flat) or not set(flat) <= set(range(size)):
+        raise InvalidInputError(f"{name} must hold positions 0 .. {size - 1}, each once at most; got {blocks!r}")
+    return tuple(tuple(map(int, block)) for block in blocks)
+
+
+def _assigned(representation: Representation, targets: Blocks) -> Blocks:
+    best = representation.shared(step_prediction).argmax(axis=1)
+    return tuple(tuple(np.flatnonzero(np.isin(best, block)).tolist()) for block in targets)
+
+
+def _mean_of_largest(matrix: NDArray[np.float64]) -> float:
+    """Average over rows the largest entry beside the diagonal; NaN where there is none."""
+    if len(matrix) < 2:
+        return math.nan
+    return float(np.where(np.eye(len(matrix), dtype=bool), -np.inf, matrix).max(axis=1).mean())
