@@ -26,12 +26,12 @@ _N_SHUFFLES = 40
 
 @dataclass(frozen=True, eq=False)
 class GatedInformation:
-    """Shares I(z_j; v_k) / H(v_k) of the pairs that are related beyond doubt, and 0 elsewhere.
+    """Shares I(z_j; v_k) / H(v_k) of codes and factors that are related to anything, and 0 elsewhere.
 
     Attributes
     ----------
     share : (n_codes, n_factors) float
-        In [0, 1].
+        Unbiased, so that an unrelated pair of a related code may come out a little below 0.
     defined : (n_factors,) bool
         Which factors take two values.
     settings : dict of str
@@ -43,6 +43,11 @@ class GatedInformation:
     settings: dict[str, str]
 
     @property
+    def related_codes(self) -> NDArray[np.bool_]:
+        """Which codes are related to a factor, as (n_codes,)."""
+        return np.asarray(self.share.any(axis=1))
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What to say where nothing passed the gate."""
         if self.share.any():
@@ -52,20 +57,22 @@ class GatedInformation:
 
 
 def gated_information(representation: Representation) -> GatedInformation:
-    """Estimate what each code tells of each factor, and set to 0 what chance explains.
+    """Estimate what each code tells of each factor, where there is anything to tell.
 
-    The estimate has no bins (rank spacings); a pair passes if codes in 10 bins of equal frequency and
-    labels are dependent at a false discovery rate of 1 % over all pairs; the null keeps clusters of rows together.
-    Collapsed codes are left out
+    The estimate has no bins (rank spacings) and mean 0 for unrelated pairs. Pairs pass a gate if codes in 10
+    bins of equal frequency and labels are dependent at a false discovery rate of 1 % over all pairs (the null
+    keeps clusters of rows together). Codes and factors without any pair that passes become 0; of the others
+    every pair is kept, because leaving small ones out would bias ratios upwards. Collapsed codes are left out
     where posterior variances tell them.
     """
     defined = representation.shared(varied_factors)
     entropies = representation.shared(factor_entropies)
     nats = representation.shared(information_matrix, "rank-spacing", 20)
     share = np.where(defined, nats / np.where(defined, entropies, 1.0), 0.0)
-    passed = representation.shared(_passed)
     active, settings = active_codes(representation)
-    return GatedInformation(np.where(passed & active[:, None], np.clip(share, 0.0, 1.0), 0.0), defined, settings)
+    passed = np.asarray(representation.shared(related_pairs) & active[:, None])
+    kept = passed.any(axis=1)[:, None] & passed.any(axis=0)
+    return GatedInformation(np.where(kept, np.minimum(share, 1.0), 0.0), defined, settings)
 
 
 def active_codes(representation: Representation) -> tuple[NDArray[np.bool_], dict[str, str]]:
@@ -84,7 +91,8 @@ def above_chance(share: NDArray[np.float64] | float, n: int) -> NDArray[np.float
     return np.asarray((share - 1 / n) / (1 - 1 / n)) if n > 1 else np.ones_like(share)
 
 
-def _passed(representation: Representation) -> NDArray[np.bool_]:
+def related_pairs(representation: Representation) -> NDArray[np.bool_]:
+    """Return which pairs of code and factor are dependent at a false discovery rate of 1 %."""
     clustered = representation.sequential or representation.shuffles_groups
     find = _p_values_of_clustered_rows if clustered else _p_values
     return false_discovery_gate(find(representation), FALSE_DISCOVERY_RATE)

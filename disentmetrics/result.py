@@ -45,6 +45,10 @@ class Interval:
     level: float
     method: str
 
+    def including(self, *values: float) -> "Interval":
+        """Return the interval, widened so that it holds these values."""
+        return Interval(min(self.low, *values), max(self.high, *values), self.level, self.method)
+
 
 @dataclass(frozen=True, eq=False)
 class Score:
@@ -61,8 +65,8 @@ class Score:
     null : float or None
         Mean of the score when rows of codes are permuted against factors.
     corrected : float or None
-        ``value`` less its bias in the number of rows, estimated by the jackknife; None where the
-        interval is of another kind.
+        ``value`` less the bias that more rows would remove, as the resampled rows show it; the middle of
+        the interval. None where rows were not resampled.
     adjusted : float or None
         ``(value - null) / (best - null)``: 0 for a random code, 1 for a perfect one.
     p_value : float or None

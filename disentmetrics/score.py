@@ -15,12 +15,12 @@ from disentmetrics.metrics import find_metric
 from disentmetrics.presets import expand
 from disentmetrics.progress import tracked
 from disentmetrics.representation import Representation
-from disentmetrics.result import Score, ScoreCard
+from disentmetrics.result import Interval, Score, ScoreCard
 from disentmetrics.uncertainty import (
     N_SEEDS,
     IntervalMethod,
+    bias_corrected,
     half_sample_rows,
-    jackknife_corrected,
     jackknife_rows,
     permutation_p_value,
     standard_error,
@@ -219,16 +219,15 @@ def _finished(
     seeds = [value for value in (point.value, *found.seeds) if not math.isnan(value)]
     seed_sd = float(np.std(seeds, ddof=1)) if metric.randomised and len(seeds) > 1 else 0.0
     replicates = [value for value in found.rows if not math.isnan(value)]
-    range_ = corrected = None
+    range_: Interval | None = None
+    corrected = None
     if interval and population:
-        method = "seeds" if metric.randomised else "exact"
-        range_ = t_interval(point.value, seed_sd, N_SEEDS - 1, bounds, method)
+        range_ = t_interval(point.value, seed_sd, N_SEEDS - 1, bounds, "seeds" if metric.randomised else "exact")
     elif interval and len(replicates) >= max(2, len(found.rows) // 2):
-        method = "half-sampling" if metric.randomised else interval
-        error = standard_error(replicates, "jackknife" if method == "jackknife" else "half-sampling")
-        range_ = t_interval(point.value, error, len(replicates) - 1, bounds, method)
-        if method == "jackknife":
-            corrected = jackknife_corrected(point.value, replicates)
+        method: IntervalMethod = "half-sampling" if metric.randomised else interval
+        error = standard_error(replicates, method)
+        corrected = bias_corrected(point.value, replicates, method)
+        range_ = t_interval(corrected, error, len(replicates) - 1, bounds, method).including(point.value)
     elif interval:
         why = "the score is undefined on most resamples of the rows" if found.rows else "all rows are of one group"
         notes.append(f"no interval: {why}")
@@ -239,6 +238,9 @@ def _finished(
         sign = 1 if metric.higher_is_better else -1
         p_value = permutation_p_value(sign * point.value, [sign * value for value in permuted])
         best = bounds[1 if metric.higher_is_better else 0]
+        low, high = np.quantile(permuted, [0.025, 0.975])
+        if range_ and not population and low <= point.value <= high:  # a jackknife fails at the kink of a null
+            range_ = range_.including(float(low), float(high), mean_null)
         if math.isfinite(best) and best != mean_null:
             adjusted = (point.value - mean_null) / (best - mean_null)
     return replace(

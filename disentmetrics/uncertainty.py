@@ -63,18 +63,21 @@ def standard_error(replicates: Sequence[float] | NDArray[np.float64], method: In
     return float(np.sqrt(factor * (deviations @ deviations)))
 
 
-def jackknife_corrected(value: float, replicates: Sequence[float]) -> float:
-    """Return the full-sample value less the bias that goes as 1 / n (Quenouille 1956).
+def bias_corrected(value: float, replicates: Sequence[float], method: IntervalMethod) -> float:
+    """Return the full-sample value less the bias that goes as 1 / n.
+
+    Each replicate of the jackknife has (G - 1) / G of the rows (Quenouille 1956), and each half has
+    half of them, and so twice the bias.
 
     Examples
     --------
     >>> x = np.array([1.0, 2.0, 4.0, 9.0])  # the plug-in variance is biased by (n - 1) / n
     >>> left_out = [np.var(np.delete(x, i)) for i in range(4)]
-    >>> bool(np.isclose(jackknife_corrected(np.var(x), left_out), np.var(x, ddof=1)))
+    >>> bool(np.isclose(bias_corrected(np.var(x), left_out, "jackknife"), np.var(x, ddof=1)))
     True
     """
-    n = len(replicates)
-    return float(n * value - (n - 1) * np.mean(replicates))
+    weight = len(replicates) - 1 if method == "jackknife" else 1
+    return float(value + weight * (value - np.mean(replicates)))
 
 
 def t_interval(value: float, error: float, degrees: int, bounds: tuple[float, float], method: str) -> Interval:

@@ -26,7 +26,7 @@ def compactness_adj(representation: Representation) -> Outcome:
     """Tell whether each factor is told by one code, without credit for chance.
 
     ``C = (c - 1 / d) / (1 - 1 / d)`` with ``c = sum_k max_j A_jk / sum_jk A_jk``, A_jk the share
-    I(z_j; v_k) / H(v_k) of the pairs that are related beyond chance, 0 for all others, and d the number
+    I(z_j; v_k) / H(v_k), 0 for codes and factors that are related to nothing beyond chance, and d the number
     of codes that are related to any factor.
 
     Parameters
@@ -59,15 +59,15 @@ def compactness_adj(representation: Representation) -> Outcome:
     (1.0, 0.333)
     """
     gated = representation.shared(gated_information)
-    share = gated.share[gated.share.any(axis=1)]
+    share = gated.share[gated.related_codes]
     per_factor = np.full(representation.n_factors, np.nan)
+    found = share.any(axis=0)
     told, best = share.sum(axis=0), share.max(axis=0, initial=0.0)
-    found = told > 0
     per_factor[found] = above_chance(best[found] / told[found], len(share))
     value = float(above_chance(best.sum() / told.sum(), len(share))) if found.any() else 0.0
     return Outcome(
-        value=value,
-        per_factor=per_factor,
+        value=min(value, 1.0),
+        per_factor=np.minimum(per_factor, 1.0),
         details={"share": gated.share},
         settings=gated.settings,
         notes=gated.notes,

@@ -25,8 +25,8 @@ from disentmetrics.representation import Representation
 def explicitness_adj(representation: Representation) -> Outcome:
     """Tell how much of each factor its best code tells, without credit for chance.
 
-    ``E = mean_k max_j A_jk`` with A_jk the share I(z_j; v_k) / H(v_k) of the pairs that are
-    related beyond chance, 0 for all others.
+    ``E = mean_k max_j A_jk`` with A_jk the share I(z_j; v_k) / H(v_k), 0 for codes and factors that are
+    related to nothing beyond chance.
 
     Parameters
     ----------

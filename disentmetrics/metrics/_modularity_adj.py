@@ -26,7 +26,7 @@ def modularity_adj(representation: Representation) -> Outcome:
     """Tell whether each code follows one factor, without credit for chance.
 
     ``M = (m - 1 / K) / (1 - 1 / K)`` with ``m = sum_j max_k A_jk / sum_jk A_jk`` and A_jk the share
-    I(z_j; v_k) / H(v_k) of the pairs that are related beyond chance, 0 for all others.
+    I(z_j; v_k) / H(v_k), 0 for codes and factors that are related to nothing beyond chance.
 
     Parameters
     ----------
@@ -60,15 +60,14 @@ def modularity_adj(representation: Representation) -> Outcome:
     """
     gated = representation.shared(gated_information)
     share, n_factors = gated.share[:, gated.defined], int(gated.defined.sum())
-    told = share.sum(axis=1)
-    best = share.max(axis=1)
+    related = gated.related_codes
+    told, best = share.sum(axis=1), share.max(axis=1)
     of_code = np.full(len(share), np.nan)
-    of_code[told > 0] = above_chance(best[told > 0] / told[told > 0], n_factors)
-    total = told.sum()
-    value = float(above_chance(best.sum() / total, n_factors)) if total > 0 else 0.0
+    of_code[related] = above_chance(best[related] / told[related], n_factors)
+    value = float(above_chance(best.sum() / told.sum(), n_factors)) if related.any() else 0.0
     return Outcome(
-        value=value,
-        details={"share": gated.share, "modularity_of_code": of_code},
+        value=min(value, 1.0),
+        details={"share": gated.share, "modularity_of_code": np.minimum(of_code, 1.0)},
         settings=gated.settings,
         notes=gated.notes,
     )

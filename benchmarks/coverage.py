@@ -1,0 +1,166 @@
+"""Do 95 % intervals cover, does the paired test keep its size, does a random code adjust to 0?
+
+    python benchmarks/coverage.py --quick
+    python benchmarks/coverage.py --sizes 300,1000 --runs 100 --out coverage.jsonl
+    python benchmarks/coverage.py --out coverage.jsonl --report
+
+Representations are drawn from a world whose large-sample scores are known: three factors of ten
+values, five codes that mix them with noise. Runs that the file named by --out already holds are not
+done again, so a study can be stopped and taken up at any time.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+import disentmetrics as dm
+from disentmetrics.metrics import find_metric
+from disentmetrics.presets import expand
+from disentmetrics.progress import tracked
+
+SIZES = (300, 1_000, 3_000, 10_000)
+MIXING = np.array([[1, 0.3, 0], [0.2, 1, 0.2], [0, 0.3, 1], [0.5, 0.5, 0], [0, 0, 0]])
+NOISE = 0.5
+SHARED = 0.8
+TRUTH_ROWS = 200_000
+QUICK = ("mig", "mig_sup", "dcimig", "jemmig", "sap", "mcc", "modularity_adj", "compactness_adj", "explicitness_adj")
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class World:
+    """Two models of one world: the second permutes the codes of the first and shares most of its noise."""
+
+    factors: NDArray[np.int64]
+    first: Floats
+    second: Floats
+
+    @classmethod
+    def draw(cls, n_rows: int, seed: int) -> "World":
+        """Draw ``n_rows`` observations."""
+        rng = np.random.default_rng([seed, n_rows])
+        factors = rng.integers(10, size=(n_rows, 3))
+        signal = (factors - 4.5) / np.sqrt(8.25) @ MIXING.T
+        common, own, other = (rng.normal(size=signal.shape) for _ in range(3))
+        noises = [np.sqrt(SHARED) * common + np.sqrt(1 - SHARED) * single for single in (own, other)]
+        return cls(factors, signal + NOISE * noises[0], (signal + NOISE * noises[1])[:, [2, 0, 4, 1, 3]])
+
+
+def study(n_rows: int, seed: int, metrics: Sequence[str]) -> dict[str, Any]:
+    """Score one draw of the world, compare its two models, and score a random code."""
+    world = World.draw(n_rows, seed)
+    cards = [
+        dm.score(dm.Representation(codes, world.factors), metrics, seed=seed, null=False)
+        for codes in (world.first, world.second)
+    ]
+    random = np.random.default_rng([seed, 7]).normal(size=world.first.shape)
+    null = dm.score(dm.Representation(random, world.factors), metrics, seed=seed)
+    differences = {d.metric: d.p_value for d in dm.compare(*cards).differences}
+    return {
+        "n": n_rows,
+        "seed": seed,
+        "scores": {score.name: _plain(score) for score in cards[0].every_score()},
+        "null": {score.name: _plain(score) for score in null.every_score()},
+        "p": differences,
+    }
+
+
+def _plain(score: dm.Score) -> list[float | None]:
+    """Value, interval, null, then the replicates, from which another interval could be tried."""
+    low, high = (score.interval.low, score.interval.high) if score.interval else (None, None)
+    return [None if score.undefined else score.value, low, high, score.null, *score.replicates]
+
+
+def truths(metrics: Sequence[str]) -> dict[str, float]:
+    """Return large-sample values."""
+    world = World.draw(TRUTH_ROWS, 12_345)
+    card = dm.score(dm.Representation(world.first, world.factors), metrics, interval=None, null=False)
+    return {score.name: score.value for score in card.every_score()}
+
+
+def report(runs: list[dict[str, Any]], truth: dict[str, float]) -> str:
+    """Summarise as a markdown table, one line a metric and size."""
+    lines = [
+        "| metric | n | runs | truth | mean | covered | half-width | paired test rejects | random code: adjusted 0 |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, value in truth.items():
+        for n in sorted({run["n"] for run in runs}):
+            chosen = [run for run in runs if run["n"] == n and name in run["scores"]]
+            found = np.array([run["scores"][name][:3] for run in chosen], dtype=float)
+            found = found[~np.isnan(found).any(axis=1)]
+            if not len(found):
+                continue
+            covered = np.mean((found[:, 1] <= value) & (value <= found[:, 2]))
+            p_values = [run["p"][name] for run in chosen if run["p"].get(name) is not None]
+            rejects = f"{np.mean(np.array(p_values) < 0.05):.2f}" if p_values else "–"
+            null = np.array([run["null"][name][:4] for run in chosen], dtype=float)
+            null = null[~np.isnan(null).any(axis=1)]
+            zero = np.mean((null[:, 1] <= null[:, 3]) & (null[:, 3] <= null[:, 2])) if len(null) else np.nan
+            half = (found[:, 2] - found[:, 1]).mean() / 2
+            lines.append(
+                f"| {name} | {n} | {len(found)} | {value:.3f} | {found[:, 0].mean():.3f} | {covered:.2f} "
+                f"| {half:.3f} | {rejects} | {zero:.2f} |"
+            )
+    return "\n".join(lines)
+
+
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--metrics", default="core", help="presets and names with commas (default core)")
+    parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="numbers of rows")
+    parser.add_argument("--runs", type=int, default=100, help="draws of each size")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--out", type=Path, help="file that keeps each run, to go on later")
+    parser.add_argument("--report", action="store_true", help="only summarise what --out holds")
+    parser.add_argument("--quick", action="store_true", help="cheap metrics, 300 and 1,000 rows, 20 runs: a minute")
+    asked = parser.parse_args(given)
+    asked.metrics = list(QUICK) if asked.quick else expand(asked.metrics, posterior=False)
+    asked.sizes = [300, 1_000] if asked.quick else [int(size) for size in asked.sizes.split(",")]
+    asked.runs = 20 if asked.quick else asked.runs
+    return asked
+
+
+def kept_runs(path: Path | None, metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Read the runs that a file holds for these metrics; a line cut off by a crash is passed over."""
+    if path is None or not path.exists():
+        return
+    for line in path.read_text().splitlines():
+        try:
+            run = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if set(metrics) <= set(run["scores"]):
+            yield run
+
+
+def main() -> None:
+    """Run the study and print its table."""
+    asked = arguments()
+    for name in asked.metrics:
+        find_metric(name)
+    runs = list(kept_runs(asked.out, asked.metrics))
+    done = {(run["n"], run["seed"]) for run in runs}
+    todo = [(n, seed) for n in asked.sizes for seed in range(asked.runs) if (n, seed) not in done]
+    if not asked.report:
+        parallel = joblib.Parallel(asked.jobs, return_as="generator_unordered")
+        found = parallel(joblib.delayed(study)(n, seed, asked.metrics) for n, seed in todo)
+        for run in tracked(found, len(todo), "scoring draws of the world", shown=sys.stderr.isatty()):
+            runs.append(run)
+            if asked.out is not None:
+                with asked.out.open("a") as file:
+                    file.write(json.dumps(run) + "\n")
+    print(report(runs, truths(asked.metrics)))
+
+
+if __name__ == "__main__":
+    main()
