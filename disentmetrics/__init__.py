@@ -12,5 +12,6 @@ from disentmetrics.factors import Factor as Factor, FactorSpace as FactorSpace
 from disentmetrics.representation import Provenance as Provenance, Representation as Representation
 from disentmetrics.result import Interval as Interval, Score as Score, ScoreCard as ScoreCard
 from disentmetrics.score import score as score
+from disentmetrics.screening import screen as screen
 from disentmetrics.signature import Signature as Signature
 from disentmetrics.udr import UDRResult as UDRResult, udr as udr

@@ -123,19 +123,20 @@ def compare(first: ScoreCard, second: ScoreCard, *, names: tuple[str, str] = ("f
                 f"two cards can be compared when they were scored on the same rows with one seed and version; "
                 f"their {what} are not the same ({first.about.get(key)} and {second.about.get(key)}); score both again"
             )
-    shared = [name for name in first if name in second]
+    ours, theirs = ({score.name: score for score in card.every_score()} for card in (first, second))
+    shared = [name for name in ours if name in theirs]
     if not shared:
         raise InvalidInputError(
             f"the cards share no metric: one holds {', '.join(first)}, the other {', '.join(second)}"
         )
-    skipped = [f"{name}: only one card holds it" for name in (*first, *second) if name not in shared]
+    skipped = [f"{name}: only one card holds it" for name in (*ours, *theirs) if name not in shared]
     found = []
     for name in shared:
-        reason = _incomparable(first[name], second[name])
+        reason = _incomparable(ours[name], theirs[name])
         if reason:
             skipped.append(f"{name}: {reason}")
         else:
-            found.append(_difference(first[name], second[name]))
+            found.append(_difference(ours[name], theirs[name]))
     holm = _holm([d.p_value for d in found])
     corrected = tuple(Difference(**{**vars(d), "p_holm": p}) for d, p in zip(found, holm, strict=True))
     return Comparison(names, corrected, tuple(skipped))

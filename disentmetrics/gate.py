@@ -70,8 +70,8 @@ def gated_information(representation: Representation) -> GatedInformation:
     nats = representation.shared(information_matrix, "rank-spacing", 20)
     share = np.where(defined, nats / np.where(defined, entropies, 1.0), 0.0)
     active, settings = active_codes(representation)
-    passed = np.asarray(representation.shared(related_pairs) & active[:, None])
-    kept = passed.any(axis=1)[:, None] & passed.any(axis=0)
+    passed = np.logical_and(representation.shared(related_pairs), active[:, None])
+    kept = np.any(passed, axis=1, keepdims=True) & np.any(passed, axis=0)
     return GatedInformation(np.where(kept, np.minimum(share, 1.0), 0.0), defined, settings)
 
 
