@@ -311,15 +311,17 @@ def untold_note(representation: Representation, shares: Floats, defined: NDArray
     return (f"no code tells a tenth of {names}: this score does not see missing factors",)
 
 
-def owners_of_factors(shares: Floats, declared: Sequence[int] | None) -> NDArray[np.int64]:
+def owners_of_factors(shares: Floats, declared: Sequence[int] | None, *, one_to_one: bool = True) -> NDArray[np.int64]:
     """Return the code that stands for each factor, -1 for none, as (n_factors,).
 
     Parameters
     ----------
     shares : (n_codes, n_factors) float
     declared : sequence of int, optional
-        Code of each factor, -1 for none. Without it codes and factors are paired one to one so that the
-        sum of shares is largest.
+        Code of each factor, -1 for none.
+    one_to_one : bool
+        Whether codes and factors that are not declared are paired so that the sum of shares is largest, or each
+        factor takes the code that tells most of it.
 
     Raises
     ------
@@ -330,7 +332,10 @@ def owners_of_factors(shares: Floats, declared: Sequence[int] | None) -> NDArray
     if declared is None:
         owners = np.full(n_factors, -1)
         others = np.where(np.eye(n_factors, dtype=bool), 0.0, shares[:, None, :]).max(axis=2)
-        codes, factors = matched(shares - 1e-6 * others)  # of equal codes the one that tells less of other factors
+        preference = shares - 1e-6 * others  # of equal codes the one that tells less of other factors
+        if not one_to_one:
+            return np.where(shares.any(axis=0), np.argmax(preference, axis=0), -1)
+        codes, factors = matched(preference)
         owners[factors] = codes
         return owners
     owners = np.asarray(declared)

@@ -18,6 +18,7 @@ from disentmetrics.result import Score
 from disentmetrics.sampling import varied_factors
 from disentmetrics.signature import Signature
 from disentmetrics.suggest import did_you_mean
+from disentmetrics.symbols import are_symbols
 
 Invariance = Literal[
     "row order",
@@ -117,12 +118,16 @@ def all_except(*exceptions: Invariance) -> frozenset[Invariance]:
 
 @dataclass(frozen=True, kw_only=True)
 class Needs:
-    """What a representation must have for the metric to be defined."""
+    """What a representation must have for the metric to be defined.
+
+    ``symbols`` asks for codes that are whole numbers, each coming again and again.
+    """
 
     codes: int = 1
     factors: int = 1
     rows: int = 2
     log_variance: bool = False
+    symbols: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -265,6 +270,8 @@ class Metric:
                 return f"{name} needs {least} or more {what}; got {came}"
         if needs.log_variance and representation.log_variance is None:
             return f"{name} needs posterior variances (log_variance); the encoder gave codes alone"
+        if needs.symbols and not are_symbols(representation):
+            return f"{name} needs codes that are symbols: whole numbers, each of which recurs"
         return None
 
     def _check_options(self, options: Mapping[str, Any]) -> Mapping[str, Any]:

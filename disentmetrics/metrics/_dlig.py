@@ -20,7 +20,7 @@ from disentmetrics.representation import Representation
     needs=Needs(factors=2, rows=20),
     protocols={
         "default": Protocol(
-            source="disentmetrics: rank spacings of the mean code, codes matched to factors, limited to [0, 1]",
+            source="disentmetrics: rank spacings, the code that tells most of each factor, limited to [0, 1]",
             invariant_to=all_except("repeated rows", "rotation"),
             detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
         ),
@@ -48,8 +48,8 @@ def dlig(
     n_bins : int
         Only for the estimators that have bins.
     owners : sequence of int, optional
-        Number of the code of each factor, from 0, -1 for none, as it was trained. By default codes and factors are
-        paired one to one so that the sum of shares I(z_j; v_k) / H(v_k) is largest.
+        Number of the code of each factor, from 0, -1 for none, as it was trained. By default the code that tells most
+        of the factor, which may be that of another factor too.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def dlig(
     1.0
     """
     known = informations(representation, estimator, n_bins)
-    owner = owners_of_factors(known.shares, owners)
+    owner = owners_of_factors(known.shares, owners, one_to_one=False)
     owned = owner >= 0
     factor = np.arange(representation.n_factors)
     told = np.where(owned[:, None], known.nats[owner], 0.0)  # row k: what the code of factor k tells
@@ -98,5 +98,5 @@ def dlig(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
         details={"mutual_information": known.nats, "conditional_entropy": most, "owner": owner},
-        settings={**known.settings, "owners": "declared" if owners is not None else "matched"},
+        settings={**known.settings, "owners": "declared" if owners is not None else "best"},
     )

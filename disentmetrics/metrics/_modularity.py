@@ -1,5 +1,6 @@
 """Modularity after Ridgeway and Mozer."""
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -29,7 +30,7 @@ from disentmetrics.representation import Representation
         "ridgeway2018": Protocol(
             source="Ridgeway & Mozer (2018): mean code in 20 bins of equal width, over codes that are not constant",
             options={"estimator": "equal-width", "averaged": "live"},
-            noise=0.775,  # a ratio of informations near 0: arbitrary
+            noise=math.nan,  # a ratio of informations near 0: arbitrary
             invariant_to=all_except(
                 "monotone warp", "outlier", "noise code", "duplicated code", "rotation", "dependent factors"
             ),
@@ -38,7 +39,7 @@ from disentmetrics.representation import Representation
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: mean code in 20 bins of equal width, dead codes count 0",
             options={"estimator": "equal-width", "averaged": "all"},
-            noise=0.775,  # a ratio of informations near 0: arbitrary
+            noise=math.nan,  # a ratio of informations near 0: arbitrary
             invariant_to=all_except(
                 "monotone warp",
                 "outlier",
@@ -53,7 +54,7 @@ from disentmetrics.representation import Representation
         "carbonneau2022": Protocol(
             source="Carbonneau et al. (2022): codes and factors in 10 bins of equal width, dead codes left out",
             options={"estimator": "equal-width", "n_bins": 10, "factor_bins": 10, "averaged": "live"},
-            noise=0.775,  # a ratio of informations near 0: arbitrary
+            noise=math.nan,  # a ratio of informations near 0: arbitrary
             invariant_to=all_except(
                 "monotone warp", "outlier", "noise code", "duplicated code", "rotation", "dependent factors"
             ),

@@ -12,7 +12,7 @@ from disentmetrics.errors import DisentmetricsError, UndefinedScoreError
 from disentmetrics.metric import DEFECTS, INVARIANCES, Defect, Invariance, Metric, Outcome, Protocol
 from disentmetrics.representation import Representation
 from disentmetrics.testing.changes import CHANGES
-from disentmetrics.testing.examples import DEFECTIVE, EXAMPLES, degenerate_tables, synergy
+from disentmetrics.testing.examples import DEFECTIVE, EXAMPLES, as_symbols, degenerate_tables, synergy
 
 TOLERANCE: dict[Invariance, float] = {"outlier": 0.05, "noise code": 0.03, "monotone warp": 0.01, "scale": 0.01}
 """How far a claimed score may move by chance, beyond its precision and the spread of its own draws."""
@@ -144,8 +144,9 @@ def check_metric(
     declared = metric.protocol(protocol)
     posterior = metric.needs_of.get(protocol, metric.needs).log_variance
     n_rows = _FEW_ROWS if declared.costly else _ROWS
+    suited = as_symbols if metric.needs_of.get(protocol, metric.needs).symbols else _as_it_is
     made = {
-        name: make(n_rows, np.random.default_rng([seed, i]), posterior=posterior)
+        name: suited(make(n_rows, np.random.default_rng([seed, i]), posterior=posterior))
         for i, (name, make) in enumerate(EXAMPLES.items())
     }
     before = {
@@ -162,6 +163,10 @@ def check_metric(
             f"{metric.name}@{protocol} does not keep what it declares:\n" + "\n".join(map(str, broken))
         )
     return findings
+
+
+def _as_it_is(representation: Representation) -> Representation:
+    return representation
 
 
 def _as_metric(
@@ -231,11 +236,15 @@ def _invariance(
 
 
 def _defect(metric: Metric, protocol: str, defect: Defect, n_rows: int, seed: int) -> Finding:
-    posterior = metric.needs_of.get(protocol, metric.needs).log_variance
+    needs = metric.needs_of.get(protocol, metric.needs)
+    suited = as_symbols if needs.symbols else _as_it_is
     whole = synergy if defect == "synergy lost" else EXAMPLES["perfect"]
     values = [
-        _value(metric, make(n_rows, np.random.default_rng([seed, 100]), posterior=posterior), protocol, seed)
-        for make in (whole, DEFECTIVE[defect])
+        _value(metric, suited(table), protocol, seed)
+        for table in (
+            make(n_rows, np.random.default_rng([seed, 100]), posterior=needs.log_variance)
+            for make in (whole, DEFECTIVE[defect])
+        )
     ]
     drop = (values[0] - values[1]) * (1 if metric.higher_is_better else -1)
     return Finding(
@@ -268,10 +277,11 @@ def _limits(
 
 def _robustness(metric: Metric, protocol: str, noisy: Representation, seed: int, *, claimed: bool) -> list[Finding]:
     posterior = noisy.log_variance is not None
+    suited = as_symbols if metric.needs_of.get(protocol, metric.needs).symbols else _as_it_is
     broken = ""
     for name, table in degenerate_tables(seed, posterior=posterior).items():
         try:
-            value = metric.evaluate(table, protocol, seed=seed).value
+            value = metric.evaluate(suited(table), protocol, seed=seed).value
         except UndefinedScoreError:
             continue
         except Exception as error:  # noqa: BLE001 # whatever a stranger's function raises is the finding

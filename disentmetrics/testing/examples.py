@@ -104,6 +104,14 @@ EXAMPLES: dict[str, Callable[..., Representation]] = {
 """Makers of examples: ``(n_rows, rng, posterior=False) -> Representation``."""
 
 
+def as_symbols(representation: Representation) -> Representation:
+    """Return a coarse version whose codes are symbols, each position with symbols of its own."""
+    codes = np.round(4 * representation.codes) + 100 * np.arange(representation.n_codes)
+    return Representation(
+        codes, representation.factors, space=representation.space, log_variance=representation.log_variance
+    )
+
+
 def degenerate_tables(seed: int, *, posterior: bool = False) -> dict[str, Representation]:
     """Return tables on which a metric must have a finite value or say why it has none."""
     rng = np.random.default_rng([seed, 17])

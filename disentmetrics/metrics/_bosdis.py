@@ -1,0 +1,126 @@
+"""Bag-of-symbols disentanglement of messages."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.errors import UndefinedScoreError
+from disentmetrics.information import mean_by_best_factor, share_of_code
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.pair_matrices import best_and_second
+from disentmetrics.representation import Representation
+from disentmetrics.symbols import messages
+
+_MOST_SYMBOLS = 10_000
+
+
+@metric(
+    family="information",
+    bounds=(0.0, 1.0),
+    higher_is_better=True,
+    paper="Chaabouni, Kharitonov, Bouchacourt, Dupoux & Baroni (2020), Compositionality and Generalization in "
+    "Emergent Languages, section 4",
+    known_failure="A perfect language scores less than 1 if its positions share their symbols.",
+    needs=Needs(rows=4, symbols=True),
+    protocols={
+        "default": Protocol(
+            source="disentmetrics: corrected for chance, all symbols",
+            # where the change makes codes that are no symbols, they are refused
+            invariant_to=all_except(
+                "scale",
+                "shift",
+                "monotone warp",
+                "outlier",
+                "noise code",
+                "repeated rows",
+                "rotation",
+                "dependent factors",
+            ),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
+        ),
+        "chaabouni2020": Protocol(
+            source="Chaabouni et al. (2020): plug-in, without the symbol 0, which ends a message",
+            options={"correction": "none", "end": 0},
+            invariant_to=all_except(
+                "scale", "shift", "monotone warp", "outlier", "noise code", "rotation", "dependent factors"
+            ),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
+        ),
+    },
+)
+def bosdis(
+    representation: Representation,
+    *,
+    correction: Literal["chance", "none"] = "chance",
+    end: int | None = None,
+) -> Outcome:
+    """Mean gap between the two factors of which the count of each symbol tells most, wherever it stands.
+
+    ``mean over symbols s of [I(n_s; v_(1)) - I(n_s; v_(2))] / H(n_s)``, with n_s how often s occurs in a message, over
+    the symbols whose count varies.
+
+    Parameters
+    ----------
+    representation : Representation
+        Codes are the symbols of a message, one column a position: whole numbers that recur. Rows that miss a factor's
+        label are left out for that factor; a continuous factor is cut into 10 bins of equal frequency, a circular
+        one is taken by its values.
+    correction : {"chance", "none"}
+        ``chance`` takes ``(I - E) / (H - E)`` for each share I / H, with E the mean of I when rows are paired at
+        random.
+    end : int, optional
+        A symbol that is not counted.
+
+    Returns
+    -------
+    Outcome
+        In [0, 1]: 1 where how often each symbol occurs is decided by one factor and has nothing to do with others.
+        ``per_factor`` is the mean gap of the symbols that tell most of this factor, NaN where there is none. Details:
+        ``explained`` (n_symbols, n_factors) and ``symbol`` (n_symbols,).
+
+    Raises
+    ------
+    UndefinedScoreError
+        If codes are no symbols, the count of no symbol varies, or there are more than 10,000 symbols.
+
+    Notes
+    -----
+    Invariant to the order within a message, so that free word order counts as disentangled. Symbols that occur
+    equally often in every message are left out. With one factor nothing is subtracted.
+
+    Examples
+    --------
+    >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0)
+    >>> words = factors + [0, 4]  # symbols 0 to 3 for the first factor, 4 to 8 for the second
+    >>> bosdis(words, factors).value, round(bosdis(factors, factors).value, 2)
+    (1.0, 0.26)
+    """
+    symbols = np.unique(representation.codes)
+    if len(symbols) > _MOST_SYMBOLS:
+        raise UndefinedScoreError(f"bosdis counts up to {_MOST_SYMBOLS:,} symbols; got {len(symbols):,}")
+    counted = np.flatnonzero(symbols != end) if end is not None else np.arange(len(symbols))
+    counts = _counts(messages(representation), len(symbols))[:, counted]
+    if not counts.shape[1]:
+        raise UndefinedScoreError("bosdis needs a symbol to count; there is none")
+    bags = Representation(counts, representation.factors, space=representation.space)
+    explained = share_of_code(bags, "values", 0, adjusted=correction == "chance")
+    varies = ~np.isnan(explained).all(axis=1)
+    if not varies.any():
+        raise UndefinedScoreError("bosdis needs a symbol whose count varies; every message has the same symbols")
+    shares = np.nan_to_num(explained)
+    best, second = best_and_second(shares, axis=1)
+    gap = best - second
+    return Outcome(
+        value=float(gap[varies].mean()),
+        per_factor=mean_by_best_factor(gap, (best > 0).astype(np.float64), shares),
+        details={"explained": explained, "symbol": symbols[counted]},
+    )
+
+
+def _counts(numbered: NDArray[np.int64], n_symbols: int) -> NDArray[np.float32]:
+    counts = np.zeros((len(numbered), n_symbols), dtype=np.float32)
+    rows = np.arange(len(numbered))
+    for position in numbered.T:
+        counts[rows, position] += 1
+    return counts

@@ -1,0 +1,98 @@
+"""Positional disentanglement of messages."""
+
+from typing import Literal
+
+import numpy as np
+
+from disentmetrics.errors import UndefinedScoreError
+from disentmetrics.information import mean_by_best_factor, share_of_code
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.pair_matrices import best_and_second
+from disentmetrics.representation import Representation
+
+
+@metric(
+    family="information",
+    bounds=(0.0, 1.0),
+    higher_is_better=True,
+    paper="Chaabouni, Kharitonov, Bouchacourt, Dupoux & Baroni (2020), Compositionality and Generalization in "
+    "Emergent Languages, section 4",
+    known_failure="Positions that all speak of one factor score 1, though all other factors are missing.",
+    needs=Needs(rows=4, symbols=True),
+    protocols={
+        "default": Protocol(
+            source="disentmetrics: corrected for chance",
+            # where the change makes codes that are no symbols, they are refused
+            invariant_to=all_except(
+                "scale",
+                "shift",
+                "monotone warp",
+                "noise code",
+                "duplicated code",
+                "repeated rows",
+                "rotation",
+                "dependent factors",
+            ),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
+        ),
+        "chaabouni2020": Protocol(
+            source="Chaabouni et al. (2020): plug-in",
+            options={"correction": "none"},
+            invariant_to=all_except(
+                "scale", "shift", "monotone warp", "noise code", "duplicated code", "rotation", "dependent factors"
+            ),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
+        ),
+    },
+)
+def posdis(representation: Representation, *, correction: Literal["chance", "none"] = "chance") -> Outcome:
+    """Mean gap between the two factors of which the symbol at each position tells most.
+
+    ``mean over j of [I(s_j; v_(1)) - I(s_j; v_(2))] / H(s_j)`` over the positions j that vary.
+
+    Parameters
+    ----------
+    representation : Representation
+        Codes are the symbols of a message, one column a position: whole numbers that recur. Rows that miss a factor's
+        label are left out for that factor; a continuous factor is cut into 10 bins of equal frequency, a circular
+        one is taken by its values.
+    correction : {"chance", "none"}
+        ``chance`` takes ``(I - E) / (H - E)`` for each share I / H, with E the mean of I when rows are paired at
+        random.
+
+    Returns
+    -------
+    Outcome
+        In [0, 1]: 1 where the symbol at each position is decided by one factor and has nothing to do with others.
+        ``per_factor`` is the mean gap of the positions that tell most of this factor, NaN where there is none. Details:
+        ``explained`` (n_codes, n_factors), the shares of the positions' entropies, NaN for constant positions.
+
+    Raises
+    ------
+    UndefinedScoreError
+        If codes are no symbols, or no position varies.
+
+    Notes
+    -----
+    The gap of MIG-sup divided by the entropy of the code: a position that adds noise to its factor is
+    marked down, one that tells only part of its factor is not. Plugged in, rare symbols tell of factors by chance.
+    Positions that are constant are left out; positions of noise count 0. With one factor nothing is subtracted.
+
+    Examples
+    --------
+    >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0)
+    >>> posdis(factors, factors).value, round(posdis(factors[:, :1] * 5 + factors[:, 1:], factors).value, 2)
+    (1.0, 0.07)
+    """
+    explained = share_of_code(representation, "values", 0, adjusted=correction == "chance")
+    varies = ~np.isnan(explained).all(axis=1)
+    if not varies.any():
+        raise UndefinedScoreError("posdis needs a position that varies; every symbol is constant")
+    shares = np.nan_to_num(explained)
+    best, second = best_and_second(shares, axis=1)
+    gap = best - second
+    return Outcome(
+        value=float(gap[varies].mean()),
+        per_factor=mean_by_best_factor(gap, (best > 0).astype(np.float64), shares),
+        details={"explained": explained},
+    )

@@ -1,0 +1,105 @@
+"""Topographic similarity of messages and factors."""
+
+from typing import Literal
+
+import numpy as np
+
+from disentmetrics.errors import UndefinedScoreError
+from disentmetrics.estimators.pair_distances import edit_distances, hamming_distances, rank_correlation_of_counts
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.representation import Representation
+from disentmetrics.sampling import varied_factors
+from disentmetrics.symbols import messages
+
+_DISTANCES = {"hamming": hamming_distances, "edit": edit_distances}
+
+
+@metric(
+    family="geometry",
+    bounds=(-1.0, 1.0),
+    higher_is_better=True,
+    paper="Brighton & Kirby (2006), Understanding Linguistic Evolution by Visualizing the Emergence of Topographic "
+    "Mappings",
+    known_failure="A language that says one factor at each position and nothing of the last factor still scores high.",
+    needs=Needs(rows=4, symbols=True),
+    randomised=True,
+    protocols={
+        "default": Protocol(
+            source="disentmetrics: Hamming distances between messages, 1,000 rows",
+            costly=True,
+            # where the change makes codes that are no symbols, they are refused
+            invariant_to=all_except("scale", "shift", "monotone warp", "noise code", "duplicated code", "rotation"),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
+        ),
+        "chaabouni2020": Protocol(
+            source="Chaabouni et al. (2020): edit distances between messages, 1,000 rows",
+            options={"distance": "edit"},
+            costly=True,
+            # code order does not matter in the suite, whose positions have symbols of their own
+            invariant_to=all_except("scale", "shift", "monotone warp", "noise code", "duplicated code", "rotation"),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
+        ),
+    },
+)
+def topsim(
+    representation: Representation,
+    *,
+    rng: np.random.Generator,
+    distance: Literal["hamming", "edit"] = "hamming",
+    n_rows: int = 1_000,
+) -> Outcome:
+    """Rank correlation between distances of messages and distances of what they are about.
+
+    Spearman's correlation over pairs of rows of the number of positions in which messages differ (or the edits
+    that turn one into the other) with the number of factors in which the rows differ.
+
+    Parameters
+    ----------
+    representation : Representation
+        Codes are the symbols of a message, one column a position: whole numbers that recur. Rows that miss a label are
+        left out; a continuous factor is cut into 10 bins of equal frequency, a circular one is taken by its values.
+    rng : numpy.random.Generator
+        Draws the rows.
+    distance : {"hamming", "edit"}
+        Between messages.
+    n_rows : int
+        Rows to pair at most, drawn without replacement.
+
+    Returns
+    -------
+    Outcome
+        In [-1, 1]: 1 where messages differ the more the more factors differ; 0 on average where messages have nothing
+        to do with factors. ``per_factor`` is the correlation with whether the rows differ in that factor, NaN for a
+        constant factor.
+
+    Raises
+    ------
+    UndefinedScoreError
+        If codes are no symbols, all messages or all factors of the rows are alike.
+
+    Notes
+    -----
+    Factors count alike, and how far their values lie apart does not matter; with one-hot inputs this orders pairs as
+    the cosine distance of the authors does. Their code takes all rows. Constant positions add nothing to any distance.
+
+    Examples
+    --------
+    >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(3, axis=0)
+    >>> round(topsim(factors, factors).value, 6), round(topsim(factors[:, :1] * 5 + factors[:, 1:], factors).value, 2)
+    (1.0, 0.37)
+    """
+    labels = np.stack([representation.labels(k) for k in range(representation.n_factors)], axis=1)
+    rows = np.flatnonzero((labels >= 0).all(axis=1))
+    if len(rows) > n_rows:
+        rows = np.sort(rng.choice(rows, n_rows, replace=False))
+    if len(rows) < 3:
+        raise UndefinedScoreError(f"topsim needs 3 or more rows with all labels; got {len(rows)}")
+    between_messages = _DISTANCES[distance](messages(representation)[rows])
+    value = rank_correlation_of_counts(between_messages, hamming_distances(labels[rows]))
+    if np.isnan(value):
+        raise UndefinedScoreError("topsim needs messages and factors that differ; all pairs are equally far apart")
+    per_factor = np.full(representation.n_factors, np.nan)
+    for factor in np.flatnonzero(representation.shared(varied_factors)):
+        differs = hamming_distances(labels[rows][:, [factor]])
+        per_factor[factor] = rank_correlation_of_counts(between_messages, differs)
+    return Outcome(value=value, per_factor=per_factor, settings={"paired": str(len(rows))})
