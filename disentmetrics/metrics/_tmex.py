@@ -72,7 +72,8 @@ def tmex(
     probe : {"boosting", "linear"}
         Predicts code and factor from the other factors.
     alpha : float
-        Level of each test.
+        Level of each test; divided by the number of codes for a factor's own code where that is found
+        by matching, as it is the best of so many.
     n_folds : int
     n_rows : int
         At most so many rows take part, drawn at random.
@@ -100,8 +101,8 @@ def tmex(
     instead (0 is best), and test with the projected covariance measure, which also sees dependences that
     cancel in the mean; identifiability-guard counts matched rejections alone. Of unrelated codes most
     cells agree, as most are expected to be independent: read ``found``. At level 0.05 one in twenty exclusive
-    cells fails by chance. The number of rows decides the power: compare at equal numbers only. Rows count
-    as independent draws. Dead codes depend on nothing.
+    cells fails by chance, and tests near the level decide otherwise on other folds. The number of rows decides
+    the power: compare at equal numbers only. Rows count as independent draws. Dead codes depend on nothing.
 
     Examples
     --------
@@ -120,8 +121,11 @@ def tmex(
     p_values = np.where(tested, chdtrc(np.maximum(degrees, 1), np.maximum(statistic, 0.0)), np.nan)
     strength = np.sqrt(statistic / (statistic + n))
     wanted = _pattern(expected, strength, tested)
+    level = np.full(p_values.shape, alpha)
+    if expected is None:
+        level[wanted[: len(level)]] /= representation.n_codes  # the best of so many codes
     rejected = np.zeros(wanted.shape, dtype=bool)
-    rejected[: len(p_values)] = np.where(tested, p_values < alpha, False)
+    rejected[: len(p_values)] = np.where(tested, p_values < level, False)
     agree = rejected == wanted
     per_factor = np.where(tested, agree.mean(axis=0), np.nan)
     cells = np.broadcast_to(tested, wanted.shape)
