@@ -98,6 +98,8 @@ def check_metric(
     invariant_to: Collection[Invariance] | None = None,
     detects: Collection[Defect] | None = None,
     bounds: tuple[float, float] = (0.0, 1.0),
+    perfect: float = math.nan,
+    noise: float = math.nan,
     seed: int = 0,
 ) -> list[Finding]:
     """Test every claim of a metric, and every property that it does not claim.
@@ -114,6 +116,9 @@ def check_metric(
         Which defects a plain function claims to see.
     bounds : pair of float
         Range of a plain function.
+    perfect, noise : float
+        What a plain function claims to return where each factor has its own noiseless code, and for codes
+        that know nothing; NaN claims nothing.
     seed : int
         Decides examples and changes.
 
@@ -140,7 +145,7 @@ def check_metric(
     """
     registered = isinstance(metric, Metric)
     if not isinstance(metric, Metric):
-        metric = _as_metric(metric, bounds, invariant_to or (), detects or ())
+        metric = _as_metric(metric, bounds, invariant_to or (), detects or (), (perfect, noise))
     declared = metric.protocol(protocol)
     posterior = metric.needs_of.get(protocol, metric.needs).log_variance
     n_rows = _FEW_ROWS if declared.costly else _ROWS
@@ -174,6 +179,7 @@ def _as_metric(
     bounds: tuple[float, float],
     claims: Collection[Invariance],
     detects: Collection[Defect],
+    limits: tuple[float, float],
 ) -> Metric:
     def formula(representation: Representation) -> Outcome:
         return Outcome(float(function(representation.codes, representation.factors)))
@@ -185,7 +191,7 @@ def _as_metric(
     if unseen:
         raise ValueError(f"detects must hold names of {', '.join(DEFECTS)}; got {', '.join(unseen)}")
     declared = Protocol(
-        source="", invariant_to=frozenset(claims), detects=frozenset(detects), perfect=math.nan, noise=math.nan
+        source="", invariant_to=frozenset(claims), detects=frozenset(detects), perfect=limits[0], noise=limits[1]
     )
     return Metric(
         name=getattr(function, "__name__", "metric"),

@@ -145,25 +145,113 @@ def test_the_registry_holds_every_file_of_the_folder() -> None:
     assert modules <= named
 
 
+Arrays = Callable[[np.ndarray, np.ndarray], float]
+
+
 def correlation(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
     z, v = codes - codes.mean(0), factors - factors.mean(0)
     return np.asarray(z.T @ v / np.maximum(np.outer(np.sqrt((z**2).sum(0)), np.sqrt((v**2).sum(0))), 1e-300))
 
 
-BROKEN: dict[str, tuple[str, Callable[[np.ndarray, np.ndarray], float]]] = {
-    "stops at the first dead code": ("dead code", lambda z, _: float((z.std(0) > 0).all())),
+def best(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    return np.asarray(np.abs(correlation(codes, factors)).max(axis=0))
+
+
+def histogram_entropy(values: np.ndarray) -> float:
+    share = np.histogram(values, 20)[0] / len(values)
+    return float(-(share[share > 0] * np.log(share[share > 0])).sum())
+
+
+def bins_told(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Share of the variance of each factor between 20 bins of equal width of each code."""
+    told = np.zeros((codes.shape[1], factors.shape[1]))
+    for j, code in enumerate(codes.T):
+        bins = np.digitize(code, np.histogram_bin_edges(code, 20)[1:-1])
+        counts = np.maximum(np.bincount(bins, minlength=20), 1)
+        for k, factor in enumerate(factors.T.astype(float)):
+            means = np.bincount(bins, weights=factor, minlength=20) / counts
+            told[j, k] = np.var(means[bins]) / np.var(factor)
+    return told
+
+
+def in_sample_neighbour(codes: np.ndarray, factors: np.ndarray, *, resampled: bool = False) -> float:
+    rows = np.random.default_rng(0).integers(600, size=600) if resampled else np.arange(600)
+    z, v = codes[rows], factors[rows, 0]
+    train, test = (slice(300), slice(300, None)) if resampled else (slice(None), slice(None))
+    nearest = ((z[test, None] - z[None, train]) ** 2).sum(-1).argmin(1)
+    return float(max(0.0, 1 - ((v[train][nearest] - v[test]) ** 2).mean() / (2 * v.var())))
+
+
+def r2_without_intercept(codes: np.ndarray, factors: np.ndarray) -> float:
+    weights = np.linalg.lstsq(codes, factors - factors.mean(0), rcond=None)[0]
+    return float(
+        max(0.0, 1 - ((codes @ weights - factors + factors.mean(0)) ** 2).sum() / (factors.var() * factors.size))
+    )
+
+
+def modularity_with_dead_codes_as_zero(codes: np.ndarray, factors: np.ndarray) -> float:
+    told = correlation(codes, factors) ** 4
+    whole = told.sum(1)
+    return float(np.where(whole > 0, told.max(1) / np.maximum(whole, 1e-300), 0.0).mean())
+
+
+def stops_at_the_first_dead_code(codes: np.ndarray, factors: np.ndarray) -> float:
+    dead = np.flatnonzero(codes.std(0) == 0)
+    return float(best(codes[:, : dead[0] if len(dead) else None], factors).mean() - 0.01 * len(dead))
+
+
+def largest_deviation(codes: np.ndarray, factors: np.ndarray) -> float:
+    moved = np.abs(codes - codes.mean(0)) / np.maximum(np.abs(codes - codes.mean(0)).max(0), 1e-300)
+    return float(1 - np.mean([moved[factors[:, 0] == value].mean() for value in np.unique(factors[:, 0])]))
+
+
+def over_codes_that_reach_far(codes: np.ndarray, factors: np.ndarray) -> float:
+    reach = np.ptp(codes, axis=0)
+    return float(best(codes[:, reach >= reach.max() / 20], factors).mean())
+
+
+def mean_over_matched_factors(codes: np.ndarray, factors: np.ndarray) -> float:
+    found = best(codes, factors)
+    return float(found[found > 0.3].mean()) if (found > 0.3).any() else 0.0
+
+
+GLOBAL = np.random.default_rng(0)  # a metric that keeps a random state is a planted bug
+
+
+BROKEN: dict[str, tuple[str, Arrays]] = {
+    "stops at the first dead code": ("dead code", stops_at_the_first_dead_code),
+    "dead codes count as zero": ("dead code", modularity_with_dead_codes_as_zero),
+    "divides by the entropy of the code": (
+        "dead code",
+        lambda z, v: (
+            float(np.mean([best(z, v).mean() / histogram_entropy(code) for code in z.T]))
+            if (z.std(0) > 0).all()
+            else math.nan
+        ),
+    ),
     "absolute threshold": ("scale", lambda z, _: float((z.std(0) > 0.05).mean())),
+    "prunes codes by their range": ("scale", over_codes_that_reach_far),
     "looks at the first half of the rows": (
         "row order",
         lambda z, v: float(np.abs(correlation(z[: len(z) // 2], v[: len(z) // 2])).max() * 0.999),
     ),
-    "reads the sign": ("sign", lambda z, v: float(correlation(z, v).max(0).mean())),
-    "divides by the range": ("outlier", lambda z, _: float((z.std(0) / (np.ptp(z, axis=0) + 1e-9)).max())),
-    "averages over all codes": ("noise code", lambda z, v: float(np.abs(correlation(z, v)).mean())),
-    "reads categories as numbers": (
-        "relabelled factors",
-        lambda z, v: float(np.abs(correlation(z, v)).max(0).mean()),
+    "reshapes where it should transpose": (
+        "row order",
+        lambda z, v: float(best(z.reshape(z.shape[1], len(z)).T, v).mean()),
     ),
+    "reads the sign": ("sign", lambda z, v: float(correlation(z, v).max(0).mean())),
+    "regresses without intercept": ("shift", r2_without_intercept),
+    "divides by the range": ("outlier", lambda z, _: float((z.std(0) / (np.ptp(z, axis=0) + 1e-9)).max())),
+    "takes the largest deviation for the scale": ("outlier", largest_deviation),
+    "cuts codes into bins of equal width": ("monotone warp", lambda z, v: float(bins_told(z, v).max(0).mean())),
+    "averages over all codes": ("noise code", lambda z, v: float(np.abs(correlation(z, v)).mean())),
+    "the first code wins": ("code order", lambda z, v: float(np.abs(correlation(z[:, :1], v)).max())),
+    "divides by the first factor's entropy": (
+        "factor order",
+        lambda z, v: min(1.0, float(best(z, v).mean() / histogram_entropy(v[:, 0]) / 3)),
+    ),
+    "reads categories as numbers": ("relabelled factors", lambda z, v: float(best(z, v).mean())),
+    "grows with the number of rows": ("repeated rows", lambda z, v: float(1 - 1 / np.log(len(z) * best(z, v).max()))),
 }
 
 
@@ -172,6 +260,36 @@ def test_the_suite_catches_each_planted_bug(bug: str) -> None:
     change, metric = BROKEN[bug]
     with pytest.raises(BrokenClaimError, match=change):
         check_metric(metric, invariant_to=[change])  # type: ignore[list-item] # one of INVARIANCES
+
+
+@pytest.mark.parametrize(
+    ("bug", "metric"),
+    [
+        ("never reads the factors", lambda z, _: float(np.abs(correlation(z, z)).mean())),
+        ("scores the rows it learnt from", in_sample_neighbour),
+        ("draws rows twice before it splits them", lambda z, v: in_sample_neighbour(z, v, resampled=True)),
+        ("a ratio of two small numbers", lambda z, v: float((best(z, v) / np.abs(correlation(z, v)).sum(0)).mean())),
+    ],
+)
+def test_the_suite_catches_scores_that_noise_can_reach(bug: str, metric: Arrays) -> None:
+    with pytest.raises(BrokenClaimError, match="noise"):
+        check_metric(metric, noise=0.0)
+
+
+def test_the_suite_catches_a_missing_factor_that_costs_nothing() -> None:
+    with pytest.raises(BrokenClaimError, match="missing factor"):
+        check_metric(mean_over_matched_factors, detects=["missing factor"])
+
+
+def test_the_suite_catches_a_score_from_a_random_state_of_its_own() -> None:
+    with pytest.raises(BrokenClaimError, match="repeatable"):
+        check_metric(lambda z, v: float(best(np.hstack([z, GLOBAL.normal(size=z.shape)]), v).mean()))
+
+
+def test_the_suite_says_what_degenerate_tables_break() -> None:
+    findings = check_metric(lambda z, v: float(best(z, v)[0]) / (z.shape[1] - 1))
+    (degenerate,) = (finding for finding in findings if finding.name == "degenerate tables")
+    assert (degenerate.holds, degenerate.example) == (False, "one code (ZeroDivisionError)")
 
 
 def test_a_random_metric_is_not_repeatable() -> None:
