@@ -85,6 +85,7 @@ def learned(
     *,
     codes: tuple[int, ...] | None = None,
     most: int | None = MOST_CLASSES,
+    n_tested: int = N_FOLDS,
 ) -> Learned | None:
     """Let a classifier learn a factor from ``n_train`` rows and score it on other rows.
 
@@ -103,12 +104,13 @@ def learned(
         Only these codes.
     most : int, optional
         See :func:`class_target`.
+    n_tested : int
+        How many of five folds are tested; fewer if they have 3,000 rows together.
 
     Returns
     -------
     Learned or None
-        None where the factor does not vary or all rows are of one group. Tested are as many of five folds as it
-        takes to score 3,000 rows. Probabilities are mixed with uniform ones as if one row had been seen
+        None where the factor does not vary or all rows are of one group. Probabilities are mixed with uniform ones as if one row had been seen
         that is of all classes alike, so that no loss is infinite.
     """
     aim = representation.shared(class_target, position, most)
@@ -128,7 +130,7 @@ def learned(
     choices = representation.shared(_choices, position, seed, codes, most)
     tested: list[tuple[NDArray[Any], ...]] = []
     fewest = MOST_ROWS
-    for index, (train, test) in enumerate(splits):
+    for index, (train, test) in enumerate(splits[:n_tested]):
         drawn = order[np.isin(order, train, assume_unique=True)][: min(n_train, MOST_ROWS)]
         known, wanted = aim.values[where[drawn]], aim.values[where[test]]
         fewest = min(fewest, len(drawn))
@@ -165,6 +167,7 @@ def learned_from_each_size(
     classifier: Classifier,
     seed: Seed,
     most: int | None = MOST_CLASSES,
+    n_tested: int = N_FOLDS,
 ) -> list[list[Learned | None]]:
     """Learn every factor from each of these numbers of rows, in ascending order; a list of factors for each."""
     found: list[list[Learned | None]] = []
@@ -174,7 +177,7 @@ def learned_from_each_size(
             [
                 one  # all rows took part already
                 if one is not None and one.n_train < sizes[len(found) - 1]
-                else representation.shared(learned, k, size, classifier, seed, most=most)
+                else representation.shared(learned, k, size, classifier, seed, most=most, n_tested=n_tested)
                 for k, one in enumerate(before)
             ]
         )

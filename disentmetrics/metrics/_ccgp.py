@@ -21,6 +21,8 @@ from disentmetrics.representation import Representation
             source="disentmetrics: linear discriminants between every two values, one value of another factor left out",
             noise=0.5,
             costly=True,
+            invariant_to=all_except("monotone warp", "outlier"),
+            detects=frozenset({"packed", "missing factor", "blurred"}),
         ),
     },
 )

@@ -7,7 +7,7 @@ import numpy as np
 from disentmetrics.classification import MOST_CLASSES, Classifier, Learned, learned_from_each_size
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
-from disentmetrics.prediction import Seed
+from disentmetrics.prediction import N_FOLDS, Seed
 from disentmetrics.representation import Representation
 
 _SIZES = (10, 100, 1_000, 10_000)
@@ -30,20 +30,25 @@ _SIZES = (10, 100, 1_000, 10_000)
         ),
         "boosting": Protocol(
             source="disentmetrics: histogram gradient boosting out of fold, 10 classes a factor",
-            options={"classifier": "boosting"},
+            options={"classifier": "boosting", "n_tested": 1},
             perfect=math.nan,
             costly=True,
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: logistic regression, ten penalties, 5 folds, every value a class",
-            options={"classifier": "logistic-cv", "all_values": True},
+            options={"classifier": "logistic-cv", "all_values": True, "n_tested": 1},
             perfect=math.nan,
             costly=True,
         ),
     },
 )
 def downstream_accuracy(
-    representation: Representation, *, seed: Seed, classifier: Classifier = "logistic", all_values: bool = False
+    representation: Representation,
+    *,
+    seed: Seed,
+    classifier: Classifier = "logistic",
+    all_values: bool = False,
+    n_tested: int = N_FOLDS,
 ) -> Outcome:
     """Held-out accuracy of classifiers that learn each factor from all codes.
 
@@ -61,6 +66,8 @@ def downstream_accuracy(
     all_values : bool
         Whether each value is a class. Otherwise neighbouring values of ordinal, circular and
         continuous factors are merged into 10 classes of nearly equal frequency where there are more values.
+    n_tested : int
+        How many of five folds are tested; fewer if they have 3,000 rows together.
 
     Returns
     -------
@@ -77,8 +84,8 @@ def downstream_accuracy(
     Notes
     -----
     The literature makes every value of a factor a class. To miss the x position by one of 32
-    pixels then counts as much as to miss it by 20, and boosting takes minutes; merging keeps nine in ten of these
-    borders out. Rows are tested in as many of five folds as score 3,000; groups are never split. The
+    pixels then counts as much as to miss it by 20, and boosting takes minutes; merging keeps most of these
+    borders out. Groups are never split. The
     authors draw 5,000 fresh rows to test, and give ``gradient-boosting`` beside logistic regression.
 
     Examples
@@ -89,7 +96,7 @@ def downstream_accuracy(
     (1.0, 'it has no value on these rows')
     """
     most = None if all_values else MOST_CLASSES
-    found = learned_from_each_size(representation, _SIZES, classifier, seed, most)
+    found = learned_from_each_size(representation, _SIZES, classifier, seed, most, n_tested)
     accuracy = np.array([[math.nan if one is None else one.accuracy for one in row] for row in found])
     baseline = np.array([[math.nan if one is None else one.baseline for one in row] for row in found])
     if np.isnan(accuracy[-1]).all():

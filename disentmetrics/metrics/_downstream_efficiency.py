@@ -7,7 +7,7 @@ import numpy as np
 from disentmetrics.classification import MOST_CLASSES, Classifier, Learned, learned_from_each_size
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
-from disentmetrics.prediction import Seed
+from disentmetrics.prediction import N_FOLDS, Seed
 from disentmetrics.representation import Representation
 
 _FEW, _MANY = 100, 10_000
@@ -28,7 +28,7 @@ _FEW, _MANY = 100, 10_000
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: ratio of raw accuracies, logistic regression, every value a class",
-            options={"classifier": "logistic-cv", "all_values": True, "above_chance": False},
+            options={"classifier": "logistic-cv", "all_values": True, "n_tested": 1, "above_chance": False},
             costly=True,
             noise=1.0,
         ),
@@ -40,6 +40,7 @@ def downstream_efficiency(
     seed: Seed,
     classifier: Classifier = "logistic",
     all_values: bool = False,
+    n_tested: int = N_FOLDS,
     above_chance: bool = True,
 ) -> Outcome:
     """Accuracy after learning from 100 rows, over that after learning from 10,000.
@@ -58,6 +59,8 @@ def downstream_efficiency(
         As for ``downstream_accuracy``.
     all_values : bool
         Whether each value is a class, as for ``downstream_accuracy``.
+    n_tested : int
+        How many of five folds are tested; fewer if they have 3,000 rows together.
     above_chance : bool
         Whether the share of the most frequent class is subtracted from both. Otherwise codes that tell
         nothing score about 1: nothing is learnt from 100 rows, and no more from 10,000.
@@ -86,13 +89,15 @@ def downstream_efficiency(
     True
     """
     most = None if all_values else MOST_CLASSES
-    few, many = learned_from_each_size(representation, (_FEW, _MANY), classifier, seed, most)
+    few, many = learned_from_each_size(representation, (_FEW, _MANY), classifier, seed, most, n_tested)
     per_factor = np.array([_ratio(a, b, above_chance=above_chance) for a, b in zip(few, many, strict=True)])
     if np.isnan(per_factor).all():
         raise UndefinedScoreError(
             f"downstream_efficiency needs a factor that varies and more than {_FEW} labelled rows to learn from"
         )
-    table = [[(math.nan, math.nan) if one is None else (one.accuracy, one.baseline) for one in row] for row in (few, many)]
+    table = [
+        [(math.nan, math.nan) if one is None else (one.accuracy, one.baseline) for one in row] for row in (few, many)
+    ]
     return Outcome(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,

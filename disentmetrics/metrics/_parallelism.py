@@ -23,11 +23,18 @@ from disentmetrics.representation import Representation
     protocols={
         "default": Protocol(
             source="disentmetrics: cosines of decorrelated codes, weighted by length and corrected for the noise of means",
+            precision=5e-3,  # what the correction leaves
+            invariant_to=all_except("monotone warp", "repeated rows"),
+            detects=frozenset({"missing factor"}),
         ),
         "bernardi2020": Protocol(
             source="Bernardi et al. (2020): mean cosine of coding directions, codes standardised one by one",
             options={"corrected": False},
             perfect=math.nan,
+            invariant_to=all_except(
+                "monotone warp", "outlier", "noise code", "duplicated code", "rotation", "dependent factors"
+            ),
+            detects=frozenset({"packed", "missing factor"}),
         ),
     },
 )

@@ -105,6 +105,8 @@ def _accuracies(representation: Representation, first: int, second: int, seed: S
     squares = _squares((counts >= 3).all(axis=0), generator(seed, f"squares {first} {second}"))
     if not len(squares):
         return np.full(3, np.nan)
+    if not codes.shape[1]:
+        return np.full(3, 0.5)  # no code varies
     hits = np.zeros(3)
     for tested in (0, 1):
         learns, asks = half != tested, half == tested

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from disentmetrics.classification import MOST_CLASSES, MOST_ROWS, Classifier, Learned, class_target, learned
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
-from disentmetrics.prediction import Seed
+from disentmetrics.prediction import N_FOLDS, Seed
 from disentmetrics.representation import Representation
 
 
@@ -33,7 +33,7 @@ from disentmetrics.representation import Representation
         "locatello2019": Protocol(
             source="Locatello et al. (2019), code of disentanglement_lib: gradient boosting of 100 trees a class, "
             "every value a class; interventions by conditioning",
-            options={"classifier": "gradient-boosting", "all_values": True, "matched": False},
+            options={"classifier": "gradient-boosting", "all_values": True, "n_tested": 1, "matched": False},
             perfect=math.nan,
             costly=True,
         ),
@@ -45,6 +45,7 @@ def unfairness(
     seed: Seed,
     classifier: Classifier = "logistic",
     all_values: bool = False,
+    n_tested: int = N_FOLDS,
     matched: bool = True,
 ) -> Outcome:
     """Mean total variation of the predictions of a factor under interventions on another one.
@@ -62,6 +63,8 @@ def unfairness(
         As for ``downstream_accuracy``.
     all_values : bool
         Whether each value is a class; otherwise at most 10 classes a factor, of targets and sensitive factors.
+    n_tested : int
+        How many of five folds are tested; fewer if they have 3,000 rows together.
     matched : bool
         Whether rows of v_s = c are weighed so that each value of the target is as frequent among them as
         among all rows, which an intervention would grant; otherwise they count alike.
@@ -97,7 +100,7 @@ def unfairness(
     n = representation.n_factors
     mean, largest = np.full((n, n), np.nan), np.full((n, n), np.nan)
     for i in range(n):
-        found = representation.shared(learned, i, MOST_ROWS, classifier, seed, most=most)
+        found = representation.shared(learned, i, MOST_ROWS, classifier, seed, most=most, n_tested=n_tested)
         for s in range(n):
             if found is not None and s != i:
                 mean[i, s], largest[i, s] = _total_variation(representation, found, s, most, matched=matched)
