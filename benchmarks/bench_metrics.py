@@ -31,6 +31,8 @@ from disentmetrics.datasets.dsprites import SPACE, DSprites
 from disentmetrics.encoder import Posterior
 from disentmetrics.factors import Factor, FactorSpace
 from disentmetrics.metrics import find_metric
+from disentmetrics.pair_matrices import information_matrix
+from disentmetrics.presets import expand
 from disentmetrics.representation import Representation
 from disentmetrics.score import score
 from disentmetrics.udr import Variant, udr
@@ -38,6 +40,8 @@ from disentmetrics.udr import Variant, udr
 N_CODES = 10
 COLLAPSED = 9  # the code that says nothing
 GIGABYTE = 1e9
+PAIR_METRICS = ["mig", "mig_sup", "dcimig", "jemmig", "modularity", "sufficiency", "mcc@hyvarinen2016", "sap@kumar2018"]
+_N_RESAMPLES = 40  # twenty for the interval, nineteen or more for the null, and the value itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +53,8 @@ class Sizes:
     n_models: int
     n_model_rows: int
     n_score_rows: int
+    n_core_rows: int
+    n_trees: int  # of references.N_TREES, that the boosting of DCI grows
     scored: str | tuple[str, ...]  # by score() with intervals and null
     n_samples: int  # of CHEN_SAMPLES, that are drawn from each mixture
     n_pairs: int  # of models, that are compared one by one
@@ -62,6 +68,8 @@ FULL = Sizes(
     n_models=50,
     n_model_rows=10_000,
     n_score_rows=20_000,
+    n_core_rows=10_000,
+    n_trees=4,
     scored="default",
     n_samples=20,
     n_pairs=40,
@@ -74,6 +82,8 @@ QUICK = Sizes(
     n_models=10,
     n_model_rows=2_000,
     n_score_rows=1_000,
+    n_core_rows=1_000,
+    n_trees=1,
     scored=("mig",),
     n_samples=20,
     n_pairs=10,
@@ -132,7 +142,7 @@ class Arrays:
     """What an encoder and a data set leave behind: the input of every job."""
 
     codes: NDArray[np.float32]
-    log_variance: NDArray[np.float32]
+    log_variance: NDArray[np.float32] | None
     factors: NDArray[np.int64]
     space: FactorSpace
 
@@ -176,6 +186,7 @@ def alike_models(sizes: Sizes, rng: np.random.Generator) -> list[Posterior]:
         order = rng.permutation(N_CODES)
         codes = arrays.codes[:, order] * rng.choice([-1, 1], N_CODES)
         codes += 0.3 * codes.std(axis=0) * rng.standard_normal(codes.shape)
+        assert arrays.log_variance is not None
         models.append(Posterior(codes.astype(np.float32), arrays.log_variance[:, order]))
     return models
 
@@ -186,6 +197,7 @@ def cost_of(name: str, arrays: Arrays, sizes: Sizes) -> Cost:
 
 
 def exact_mig(arrays: Arrays, sizes: Sizes, rng: np.random.Generator) -> Iterator[Line]:
+    assert arrays.log_variance is not None
     mixtures = references.mixtures(arrays.codes, arrays.log_variance, arrays.factors)
     sampling = measure(references.sampled_entropies, mixtures, sizes.n_samples, rng, repeats=1)
     times = CHEN_SAMPLES / sizes.n_samples
@@ -258,6 +270,94 @@ def whole_suite(sizes: Sizes, rng: np.random.Generator) -> Iterator[Line]:
     yield Line(job=f"score {metrics}, intervals, null, {sizes.n_score_rows:,} rows", ours=cost)
 
 
+def core_preset(sizes: Sizes, rng: np.random.Generator) -> Iterator[Line]:
+    """Every metric of the preset core, then all of them, on rows of dSprites' factors."""
+    arrays = random_rows(sizes.n_core_rows, rng)
+    sizes_of_factors = sizes.grid
+    ways: dict[str, Callable[[], Any]] = {
+        "mig": lambda: references.binned_mig(arrays.codes, arrays.factors),
+        "dci": lambda: references.dci_by_boosting(arrays.codes, arrays.factors, sizes.n_trees),
+        "sap": lambda: references.sap_by_support_vectors(arrays.codes, arrays.factors),
+        "explicitness": lambda: references.explicitness_by_logistic_regression(arrays.codes, arrays.factors),
+        "higgins": lambda: references.higgins_by_drawing(grid_codes, sizes_of_factors, rng),
+        "factorvae": lambda: references.factorvae_by_drawing(grid_codes, sizes_of_factors, rng),
+    }
+    grid_codes = full_grid(sizes.grid, rng).codes
+    times = {"dci": references.N_TREES / sizes.n_trees}
+    spent: dict[str, float] = {}
+    for name in expand("core", posterior=False):
+        reference = None
+        if name in ways:
+            cost = measure(ways[name], repeats=1)
+            spent[name] = cost.seconds * times.get(name, 1)
+            part = f"{sizes.n_trees} of {references.N_TREES} trees took {cost.seconds:.1f} s" if name == "dci" else ""
+            reference = Reference(what=references.WHAT[name], seconds=spent[name], part=part)
+        yield Line(job=f"{name}, {sizes.n_core_rows:,} rows", ours=cost_of(name, arrays, sizes), reference=reference)
+    whole = sum(spent.values())
+    several = f"the {len(spent)} metrics above that have a reference"
+    values = measure(lambda: len(score(arrays.representation(), "core", interval=None, null=False)), repeats=1)
+    yield Line(
+        job="score core, values alone",
+        ours=values,
+        reference=Reference(what=several, seconds=whole),
+        most_seconds=20.0,
+    )
+    n_jobs = 2
+    resampled = measure(lambda: len(score(arrays.representation(), "core", n_jobs=n_jobs)), repeats=1)
+    yield Line(
+        job=f"score core, intervals and nulls, {n_jobs} threads",
+        ours=resampled,
+        reference=Reference(
+            what=f"{several}, on {_N_RESAMPLES} resamples",
+            seconds=whole * _N_RESAMPLES / n_jobs,
+            part=f"one took {whole:.0f} s; on 2 processors",
+        ),
+        most_seconds=120.0,
+    )
+
+
+def information_matrices(sizes: Sizes, rng: np.random.Generator) -> Iterator[Line]:
+    """The matrix of mutual informations alone, beside one call of scikit-learn a pair."""
+    arrays = random_rows(sizes.n_core_rows, rng)
+    pairs = measure(references.information_by_pairs, arrays.codes, arrays.factors, repeats=sizes.repeats)
+    what = "20 bins by np.digitize, sklearn.metrics.mutual_info_score of one pair after the other"
+    for estimator in ("equal-width", "rank-spacing", "adjusted"):
+        cost = measure(lambda e=estimator: information_matrix(arrays.representation(), e), repeats=sizes.repeats)
+        yield Line(
+            job=f"information matrix, {estimator}, {sizes.n_core_rows:,} rows",
+            ours=cost,
+            reference=Reference(what=what, seconds=pairs.seconds),
+        )
+        if estimator == "equal-width":
+            assert np.allclose(cost.value, pairs.value, atol=1e-9), "the matrix must be what scikit-learn finds"
+
+
+def wide_table(rng: np.random.Generator) -> Iterator[Line]:
+    """All metrics of a pair matrix on an observational table of 64 codes and 10 factors."""
+    n_rows, n_factors = 1_000_000, 10
+    factors = rng.integers(10, size=(n_rows, n_factors))
+    mixing = rng.normal(size=(n_factors, 64)) * (rng.random((n_factors, 64)) < 0.2)
+    codes = (factors @ mixing + rng.normal(size=(n_rows, 64))).astype(np.float32)
+    space = FactorSpace([Factor(f"v{k}", 10, "categorical") for k in range(n_factors)])
+    table = Arrays(codes, None, factors, space)
+    some = [(int(j), int(k)) for j, k in rng.integers((64, n_factors), size=(6, 2))]
+    pairs = measure(references.information_of_pairs, codes, factors, some, repeats=1)
+    n_pairs = 64 * n_factors
+    cost = measure(lambda: len(score(table.representation(), PAIR_METRICS, interval=None, null=False)), repeats=1)
+    yield Line(
+        job=f"{', '.join(PAIR_METRICS)}: {n_rows:,} rows x 64 codes x {n_factors} factors",
+        ours=cost,
+        reference=Reference(
+            what="sklearn.metrics.mutual_info_score in 20 bins, one pair after the other, for a single matrix",
+            seconds=pairs.seconds * n_pairs / len(some),
+            part=f"{len(some)} of {n_pairs} pairs took {pairs.seconds:.1f} s",
+        ),
+        most_seconds=60.0,
+        most_bytes=8 * GIGABYTE,
+        counts_input=True,
+    )
+
+
 def large_table(rng: np.random.Generator) -> Iterator[Line]:
     arrays = random_rows(5_000_000, rng)
     cost = measure(lambda: len(score(arrays.representation(), interval=None, null=False)), repeats=1)
@@ -274,7 +374,10 @@ def jobs(sizes: Sizes, *, large: bool) -> Iterator[Callable[[], Iterator[Line]]]
     yield lambda: ranking("spearman", sizes, rng)
     yield lambda: ranking("lasso", sizes, rng)
     yield lambda: whole_suite(sizes, rng)
+    yield lambda: information_matrices(sizes, rng)
+    yield lambda: core_preset(sizes, rng)
     if large:
+        yield lambda: wide_table(rng)
         yield lambda: large_table(rng)
 
 
@@ -357,7 +460,7 @@ def as_json(lines: list[Line], about: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the metrics beside the straightforward way.")
     parser.add_argument("--quick", action="store_true", help="small sizes, for which the targets are not meant")
-    parser.add_argument("--large", action="store_true", help="also a table of 5,000,000 rows")
+    parser.add_argument("--large", action="store_true", help="also tables of 1,000,000 x 64 and 5,000,000 x 10 codes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to a file as well")
     asked = parser.parse_args()
     sizes = QUICK if asked.quick else FULL

@@ -5,9 +5,11 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
+from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso, LogisticRegression
-from sklearn.metrics import mutual_info_score
+from sklearn.metrics import mutual_info_score, roc_auc_score
+from sklearn.svm import LinearSVC
 
 from disentmetrics.udr import ALPHA, relative_strength
 
@@ -18,6 +20,15 @@ CHEN_SAMPLES = 10_000
 N_TRAIN, N_TEST, N_ROWS = 10_000, 5_000, 64  # points of disentanglement_lib, and images or pairs in a point
 GLOBAL_ROWS = 10_000  # images that its FactorVAE encodes for the global variance
 SMALLEST_SD = 0.05  # of a code that takes part in its FactorVAE
+N_TREES = 100  # of a gradient boosting as scikit-learn has it
+WHAT = {
+    "mig": "20 bins by np.digitize, sklearn.metrics.mutual_info_score of one pair after the other",
+    "dci": "sklearn.ensemble.GradientBoostingClassifier, 100 trees a class",
+    "sap": "sklearn.svm.LinearSVC of one code and one factor after the other",
+    "explicitness": "sklearn.linear_model.LogisticRegression and roc_auc_score a factor",
+    "higgins": "higgins of disentanglement_lib, points drawn one by one, codes looked up in a table",
+    "factorvae": "factorvae of disentanglement_lib, votes drawn one by one, codes looked up in a table",
+}
 IMAGES = {"higgins": 2 * N_ROWS * (N_TRAIN + N_TEST), "factorvae": N_ROWS * (N_TRAIN + N_TEST) + GLOBAL_ROWS}
 
 
@@ -49,8 +60,7 @@ def _sampled_entropy(mean: Floats, precision: Floats, n_samples: int, rng: np.ra
 
 def binned_mig(codes: Floats, factors: Integers) -> float:
     """Mutual information gap over 20 bins of equal width, one pair of code and factor at a time."""
-    binned = [np.digitize(code, np.histogram(code, 20)[1][:-1]) for code in codes.T]
-    nats = np.array([[mutual_info_score(factor, code) for factor in factors.T] for code in binned])
+    nats = information_by_pairs(codes, factors)
     entropies = [mutual_info_score(factor, factor) for factor in factors.T]
     ranked = np.sort(nats, axis=0)
     return float(np.mean((ranked[-1] - ranked[-2]) / entropies))
@@ -110,3 +120,54 @@ def udr_by_lasso(first: Floats, second: Floats) -> float:
     """Compare two models by scikit-learn's Lasso of the second one's codes on the first one's."""
     one, other = ((codes - codes.mean(axis=0)) / codes.std(axis=0) for codes in (first, second))
     return relative_strength(np.abs(Lasso(alpha=ALPHA).fit(one, other).coef_).T)
+
+
+def information_by_pairs(codes: Floats, factors: Integers) -> Floats:
+    """Mutual information of every code in 20 bins with every factor, in nats, one pair at a time."""
+    return np.array([[mutual_info_score(factor, code) for factor in factors.T] for code in map(_binned, codes.T)])
+
+
+def information_of_pairs(codes: Floats, factors: Integers, pairs: list[tuple[int, int]]) -> Floats:
+    """Mutual information of some pairs of code and factor."""
+    return np.array([mutual_info_score(factors[:, k], _binned(codes[:, j])) for j, k in pairs])
+
+
+def _binned(code: Floats) -> Integers:
+    return np.asarray(np.digitize(code, np.histogram(code, 20)[1][:-1]))
+
+
+def dci_by_boosting(codes: Floats, factors: Integers, n_trees: int) -> Floats:
+    """Importances of codes by scikit-learn's gradient boosting, a classifier a factor."""
+    models = [GradientBoostingClassifier(n_estimators=n_trees, random_state=0).fit(codes, v) for v in factors.T]
+    return np.stack([model.feature_importances_ for model in models], axis=1)
+
+
+def sap_by_support_vectors(codes: Floats, factors: Integers) -> float:
+    """Gap between the two codes from each of which a linear support vector machine tells a factor best."""
+    train, test = _halves(len(codes))
+    accuracy = np.zeros((codes.shape[1], factors.shape[1]))
+    for j, k in np.ndindex(accuracy.shape):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model = LinearSVC(C=0.01, class_weight="balanced", random_state=0)
+            model.fit(codes[train, j : j + 1], factors[train, k])
+        accuracy[j, k] = model.score(codes[test, j : j + 1], factors[test, k])
+    ranked = np.sort(accuracy, axis=0)
+    return float(np.mean(ranked[-1] - ranked[-2]))
+
+
+def explicitness_by_logistic_regression(codes: Floats, factors: Integers) -> float:
+    """Mean area under the curves of one class against the rest, from a logistic regression a factor."""
+    train, test = _halves(len(codes))
+    areas = []
+    for factor in factors.T:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            odds = LogisticRegression().fit(codes[train], factor[train]).predict_proba(codes[test])
+        areas.append(np.mean([roc_auc_score(factor[test] == value, odds[:, value]) for value in range(odds.shape[1])]))
+    return float(np.mean(areas))
+
+
+def _halves(n_rows: int) -> tuple[Integers, Integers]:
+    order = np.random.default_rng(0).permutation(n_rows)
+    return order[: n_rows * 2 // 3], order[n_rows * 2 // 3 :]
