@@ -16,8 +16,7 @@ from disentmetrics.representation import Representation
     higher_is_better=True,
     paper="Watcharasupat & Lerch (2021), Evaluation of Latent Space Disentanglement in the Presence of "
     "Interdependent Attributes",
-    known_failure="A code that tells all of its factor and of the factors that depend on it is not told from one that "
-    "tells only its own.",
+    known_failure="A blurred code scores 1 where its factor is nearly decided by a factor that no code tells.",
     needs=Needs(codes=2, rows=20),
     protocols={
         "default": Protocol(

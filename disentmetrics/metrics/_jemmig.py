@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Do & Tran (2020), Theory and Evaluation Metrics for Learning Disentangled Representations, section 3",
-    known_failure="A perfect code beside a weakly rotated copy keeps more than half of its score.",
+    known_failure="Every code twice still scores one half.",
     needs=Needs(codes=2, rows=20),
     needs_of={"do2020": Needs(codes=2, rows=2, log_variance=True), "carbonneau2022": Needs(codes=2, rows=2)},
     protocols={
