@@ -4,10 +4,8 @@ import numpy as np
 
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.metric import Needs, Outcome, Protocol, mean_over_factors, metric
-from disentmetrics.prediction import Probe, Seed, aligned_codes, held_out_score, target
+from disentmetrics.prediction import Seed, aligned_codes, best_held_out_score, target
 from disentmetrics.representation import Representation
-
-N_FOLDS = 2
 
 
 @metric(
@@ -20,25 +18,23 @@ N_FOLDS = 2
     randomised=True,
     protocols={
         "default": Protocol(
-            source="disentmetrics: gradient boosting, fall of the held-out score",
+            source="disentmetrics: better of linear and boosted probes, fall of the held-out score",
             costly=True,
         ),
     },
 )
-def nk(representation: Representation, *, seed: Seed = 0, probe: Probe = "boosting", n_rows: int = 5_000) -> Outcome:
+def nk(representation: Representation, *, seed: Seed = 0, n_rows: int = 4_000) -> Outcome:
     """How much of each factor is lost when one code of its own is taken away.
 
-    ``mean over k of s_k(all codes) - s_k(all but the code aligned with k)``.
+    ``mean over k of s_k(all codes) - s_k(all but the code aligned with k)``, where s is the better held-out score of
+    linear and boosted probes, R² or chance-corrected accuracy over two folds, at least 0.
 
     Parameters
     ----------
     representation : Representation
         Rows that miss a factor's label are left out for that factor.
     seed : int or tuple of int
-        Decides rows, folds and the probe's own draws.
-    probe : {"boosting", "linear"}
-        Predicts the factor; s is the score of :func:`disentmetrics.prediction.held_out_score`, R² or
-        chance-corrected accuracy over two folds, at least 0.
+        Decides rows, folds and the probes' own draws.
     n_rows : int
         At most so many rows take part.
 
@@ -64,7 +60,7 @@ def nk(representation: Representation, *, seed: Seed = 0, probe: Probe = "boosti
     Examples
     --------
     >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0)
-    >>> round(nk(factors.astype(float), factors, probe="linear").value, 2)
+    >>> round(nk(factors.astype(float), factors).value, 2)
     1.0
     """
     aligned = representation.shared(aligned_codes)
@@ -75,10 +71,8 @@ def nk(representation: Representation, *, seed: Seed = 0, probe: Probe = "boosti
         every = tuple(range(representation.n_codes))
         rest = tuple(j for j in every if j != code)
         for scores, codes in ((complete, every), (reduced, rest)):
-            scores[position] = representation.shared(
-                held_out_score, position, probe, seed, codes=codes, n_folds=N_FOLDS, n_rows=n_rows
-            )
-    falls = np.clip(np.maximum(complete, 0.0) - np.maximum(reduced, 0.0), 0.0, 1.0)
+            scores[position] = best_held_out_score(representation, position, seed, codes=codes, n_rows=n_rows)
+    falls = np.clip(complete - reduced, 0.0, 1.0)
     falls[aligned < 0] *= 0.0
     if np.isnan(falls).all():
         raise UndefinedScoreError("nk needs a factor that takes two values, on rows of two groups or more")

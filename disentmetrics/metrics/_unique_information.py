@@ -4,12 +4,11 @@ import numpy as np
 
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.metric import Needs, Outcome, Protocol, mean_over_factors, metric
-from disentmetrics.prediction import Probe, Seed, held_out_score, step_prediction, target
+from disentmetrics.prediction import Seed, best_held_out_score, step_prediction, target
 from disentmetrics.representation import Representation
 
-N_FOLDS = 2
-_PROBES: tuple[Probe, ...] = ("linear", "boosting")
-_MARGIN = 0.05  # by how much a score of one code may exceed its step prediction
+_NOTHING = 0.02
+"""A code that predicts less of a factor alone is not tried."""
 
 
 @metric(
@@ -59,7 +58,9 @@ def unique_information(
 
     Notes
     -----
-    s is the better held-out score of linear and boosted probes (R² or chance-corrected accuracy, at least 0). The
+    s is the better held-out score of linear and boosted probes (R² or chance-corrected accuracy, at least 0); of one
+    code and a factor that is no category, the chance-corrected correlation ratio, which all others together count for
+    at least as much as any one of them. Codes that alone predict less than 0.02 of a factor are not tried. The
     authors bound information in nats by discretised codes and the decoder's own posterior; their estimator is
     another one, this is its form: with I in place of s the value bounds the unique information of partial information
     decomposition from below, the part from above. Codes are tried by falling prediction alone, and no further than
@@ -75,27 +76,30 @@ def unique_information(
     >>> round(unique_information(np.hstack([codes, codes @ [[1, 1], [1, -1]]]), factors).value, 2)
     0.0
     """
-    alone = representation.shared(step_prediction)
+    alone = np.clip(representation.shared(step_prediction), 0.0, 1.0)
     unique = np.full((representation.n_codes, representation.n_factors), np.nan)
     lower, upper = np.full((2, representation.n_factors), np.nan)
     everything = tuple(range(representation.n_codes))
     for position in range(representation.n_factors):
-        if not representation.shared(target, position).varies:
-            continue
-        if np.isnan(_score(representation, position, (), seed, n_rows)):
+        aim = representation.shared(target, position)
+        if not aim.varies or np.isnan(best_held_out_score(representation, position, seed, codes=(), n_rows=n_rows)):
             continue
         lower[position] = upper[position] = 0.0
-        best = -1
-        for code in np.argsort(-alone[:, position], kind="stable")[:n_candidates]:
-            if alone[code, position] + _MARGIN <= max(lower[position], 2 * _MARGIN):
+        for code in map(int, np.argsort(-alone[:, position], kind="stable")[:n_candidates]):
+            if alone[code, position] <= max(lower[position], _NOTHING):
                 break
-            own = _score(representation, position, (int(code),), seed, n_rows)
-            rest = _score(representation, position, tuple(j for j in everything if j != code), seed, n_rows)
+            own = alone[code, position]
+            if aim.is_class:
+                own = best_held_out_score(representation, position, seed, codes=(code,), n_rows=n_rows)
+            others = tuple(j for j in everything if j != code)
+            rest = best_held_out_score(representation, position, seed, codes=others, n_rows=n_rows, enough=own)
+            if not aim.is_class:
+                rest = max(rest, alone[list(others), position].max(initial=0.0))
             unique[code, position] = max(0.0, own - rest)
-            if best < 0 or unique[code, position] > lower[position]:
-                best, lower[position] = int(code), unique[code, position]
-                gained = _score(representation, position, everything, seed, n_rows) - rest
-                upper[position] = max(lower[position], min(own, max(0.0, gained)))
+            if unique[code, position] > lower[position]:
+                lower[position] = unique[code, position]
+                together = best_held_out_score(representation, position, seed, codes=everything, n_rows=n_rows)
+                upper[position] = max(lower[position], min(own, together - rest))
     if np.isnan(lower).all():
         raise UndefinedScoreError("unique_information needs a factor of two values, on rows of two groups or more")
     return Outcome(
@@ -104,18 +108,3 @@ def unique_information(
         details={"unique": unique},
         parts={"upper_bound": mean_over_factors(upper)},
     )
-
-
-def _score(representation: Representation, position: int, codes: tuple[int, ...], seed: Seed, n_rows: int) -> float:
-    """Return the better score of the probes, at least 0; the second is not asked where the first tells all."""
-    best = 0.0
-    for probe in _PROBES:
-        score = representation.shared(
-            held_out_score, position, probe, seed, codes=codes, n_folds=N_FOLDS, n_rows=n_rows
-        )
-        if np.isnan(score):
-            return score
-        best = max(best, score)
-        if best > 0.999:
-            break
-    return best
