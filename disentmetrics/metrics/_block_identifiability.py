@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.metric import Needs, Outcome, Protocol, mean_over_factors, metric
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.prediction import Probe, Seed, held_out_score, step_prediction
 from disentmetrics.representation import Representation
 from disentmetrics.sampling import varied_factors
@@ -17,14 +17,14 @@ Blocks = tuple[tuple[int, ...], ...]
 
 @metric(
     family="predictor",
-    bounds=(-math.inf, 1.0),
+    bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="von Kügelgen et al. (2021), Self-Supervised Learning with Data Augmentations Provably Isolates Content from "
     "Style, section 5; Lippe et al. (2022), CITRIS, section 6, for codes assigned to factors",
     known_failure="A block of codes that also holds the factors of every other block scores 1; leakage tells.",
     needs=Needs(rows=60),
     randomised=True,
-    parts={"leakage": (-math.inf, 1.0), "excess_leakage": (0.0, 1.0)},
+    parts={"leakage": (0.0, 1.0), "excess_leakage": (0.0, 1.0)},
     protocols={
         "default": Protocol(
             source="disentmetrics: histogram gradient boosting on three folds, measured on the rows left out; each "
@@ -34,6 +34,8 @@ Blocks = tuple[tuple[int, ...], ...]
         "linear": Protocol(
             source="disentmetrics: least squares and logistic regression, else as the default",
             options={"probe": "linear"},
+            invariant_to=all_except("monotone warp", "outlier", "relabelled factors", "rotation"),
+            detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
         ),
     },
 )
@@ -50,7 +52,7 @@ def block_identifiability(
     """Mean held-out score of each block of factors, predicted from its own block of codes.
 
     With ``B[a, b]`` the mean over the factors of block b of their R² (of categories, their accuracy above
-    chance) predicted from the codes of block a, the value is ``mean over a of B[a, a]``.
+    chance), not below 0, predicted from the codes of block a, the value is ``mean over a of B[a, a]``.
 
     Parameters
     ----------
@@ -71,7 +73,7 @@ def block_identifiability(
     Returns
     -------
     Outcome
-        At most 1, where every block of factors is decided by its own codes; 0 for a block without codes.
+        In [0, 1]: 1 where every block of factors is decided by its own codes, 0 where its codes tell nothing.
         Per factor: its score from its own block. Part ``leakage``: mean over blocks a of the largest ``B[a, b]``,
         b not a; NaN for one block. Part ``excess_leakage``: the same of ``B[a, b]`` less what the true factors
         of block a themselves tell of block b, not below 0; dependent factors do not raise it. Details:
@@ -116,7 +118,7 @@ def block_identifiability(
         if table is None or not columns:
             return [0.0] * len(factors)
         found = [held_out_score(table, k, probe, seed, codes=columns, n_folds=n_folds, n_rows=n_rows) for k in factors]
-        return list(np.nan_to_num(found))
+        return [max(0.0, float(each)) for each in np.nan_to_num(found)]
 
     single = [[score(representation, codes, factors) for factors in factors_of] for codes in codes_of]
     matrix = np.array([[np.mean(cell) for cell in row] for row in single]).reshape(len(kept), len(kept))
@@ -139,7 +141,7 @@ def block_identifiability(
         per_factor=per_factor,
         parts={
             "leakage": leakage,
-            "excess_leakage": _mean_of_largest(np.clip(matrix - np.maximum(ceiling, 0.0), 0.0, None)),
+            "excess_leakage": _mean_of_largest(np.maximum(matrix - ceiling, 0.0)),
         },
         details={"scores": matrix, "from_factors": ceiling, "block_of_code": block_of_code},
         notes=(f"blocks tell up to {leakage:.2f} of factors of other blocks, which this score does not punish",)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError
 from disentmetrics.estimators.activity import constant
 from disentmetrics.estimators.rank_correlation import standardise
-from disentmetrics.metric import Needs, Outcome, Protocol, generator, metric
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, generator, metric
 from disentmetrics.pair_matrices import factor_columns
 from disentmetrics.prediction import Probe, Seed, predict, some_rows
 from disentmetrics.representation import Representation
@@ -31,6 +31,8 @@ from disentmetrics.sampling import varied_factors
         "linear": Protocol(
             source="disentmetrics: least squares and logistic regression, else as the default",
             options={"probe": "linear"},
+            invariant_to=all_except("monotone warp", "outlier", "relabelled factors"),
+            detects=frozenset({"packed", "missing factor", "blurred"}),
         ),
     },
 )

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from disentmetrics.metric import Needs, Outcome, Protocol, mean_over_factors, metric
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.prediction import N_FOLDS, Seed, held_out_score
 from disentmetrics.representation import Representation
 from disentmetrics.sampling import varied_factors
@@ -24,6 +24,8 @@ from disentmetrics.true_factors import codes_from_factors, orthogonality_error
     protocols={
         "default": Protocol(
             source="disentmetrics: least squares with intercept on five folds, measured on the rows left out",
+            invariant_to=all_except("monotone warp", "outlier", "relabelled factors"),
+            detects=frozenset({"packed", "missing factor", "blurred"}),
         ),
     },
 )

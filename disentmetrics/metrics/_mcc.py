@@ -180,7 +180,7 @@ def _held_out_pairs(representation: Representation, correlation: Correlation, se
             learned, scored = folded.labelled(position, train), folded.labelled(position, test)
             columns = representation.shared(factor_columns, position)
             found = 0.0
-            if code >= 0:
+            if code >= 0 and len(scored) > 1:
                 before, after = (prepare(representation.codes[some][:, [code]]) for some in (learned, scored))
                 found = _correlation(after, _combined(before, columns[learned], columns[scored], prepare))
             folded.add(position, scored, found)
@@ -210,6 +210,8 @@ def _affine(representation: Representation, correlation: Correlation, rows: Rows
             ends = np.cumsum([block.shape[1] for block in blocks])[:-1]
             for position, block, weight in zip(positions, blocks, np.split(weights, ends, axis=1), strict=True):
                 scored = folded.labelled(position, test)
+                if len(scored) < 2:
+                    continue
                 guess, truth = (codes[scored] - centre) @ weight, block[scored]
                 if truth.shape[1] == 1:
                     guess, truth = _PREPARE[correlation](guess), _PREPARE[correlation](truth)

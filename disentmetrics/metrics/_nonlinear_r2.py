@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from disentmetrics.metric import Needs, Outcome, Protocol, mean_over_factors, metric
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.prediction import Seed, held_out_score
 from disentmetrics.representation import Representation
 from disentmetrics.sampling import varied_factors
@@ -13,14 +13,14 @@ from disentmetrics.true_factors import codes_from_factors
 
 @metric(
     family="predictor",
-    bounds=(-math.inf, 1.0),
+    bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="von Kügelgen et al. (2021), Self-Supervised Learning with Data Augmentations Provably Isolates Content from "
     "Style, section 5",
     known_failure="Codes that mix all factors score 1: it measures what is there, not where.",
     needs=Needs(rows=60),
     randomised=True,
-    parts={"codes_from_factors": (-math.inf, 1.0)},
+    parts={"codes_from_factors": (0.0, 1.0)},
     protocols={
         "default": Protocol(
             source="disentmetrics: histogram gradient boosting on three folds, measured on the rows left out",
@@ -31,9 +31,9 @@ from disentmetrics.true_factors import codes_from_factors
 def nonlinear_r2(representation: Representation, *, seed: Seed, n_folds: int = 3, n_rows: int = 5_000) -> Outcome:
     """Share of the factors' variance that boosted trees predict from all codes on unseen rows.
 
-    ``mean over k of [1 - sum (v_k - f_k(z))² / sum (v_k - mean v_k)²]``, sums over held-out rows, trees and
-    mean from training rows. For categories the share is ``(accuracy - a) / (1 - a)`` with a the share
-    of the most frequent class.
+    ``mean over k of max(0, 1 - sum (v_k - f_k(z))² / sum (v_k - mean v_k)²)``, sums over held-out rows,
+    trees and mean from training rows. For categories the share is ``(accuracy - a) / (1 - a)`` with a
+    the share of the most frequent class.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ def nonlinear_r2(representation: Representation, *, seed: Seed, n_folds: int = 3
     Returns
     -------
     Outcome
-        At most 1, where the codes together decide every factor; 0 for unrelated codes, or somewhat below it,
-        as trees follow noise. Part ``codes_from_factors``: mean over codes that vary of the R² of a code
+        In [0, 1]: 1 where the codes together decide every factor, 0 where the trees do no better than the
+        mean. Part ``codes_from_factors``: mean over codes that vary of the R² of a code
         from all factors; 1 where codes hold nothing but factors. Details: ``codes_from_factors`` (n_codes,).
 
     Raises
@@ -60,10 +60,11 @@ def nonlinear_r2(representation: Representation, *, seed: Seed, n_folds: int = 3
 
     Notes
     -----
-    The authors fit kernel ridge regression and measure on rows of their own. What boosting finds beyond
-    :data:`disentmetrics.metrics.linear_r2` is nonlinear; trees need many rows to follow a rotation, so that with
-    few rows this can be the lower of the two. Rows that miss any label are left out of ``codes_from_factors``.
-    Dead codes are left out; codes that are all dead score 0.
+    Trees that follow noise predict worse than the mean, by a quarter of the variance on a thousand rows: the
+    share is cut off at 0 for each factor and each code. The authors fit kernel ridge regression and measure on
+    rows of their own. What boosting finds beyond :data:`disentmetrics.metrics.linear_r2` is nonlinear; trees
+    need many rows to follow a rotation, so that with few rows this can be the lower of the two. Rows that miss
+    any label are left out of ``codes_from_factors``. Dead codes are left out; codes that are all dead score 0.
 
     Examples
     --------
@@ -76,8 +77,8 @@ def nonlinear_r2(representation: Representation, *, seed: Seed, n_folds: int = 3
         held_out_score(representation, k, "boosting", seed, n_folds=n_folds, n_rows=n_rows)
         for k in range(representation.n_factors)
     ]
-    per_factor = np.where(representation.shared(varied_factors), factors, np.nan)
-    codes = codes_from_factors(representation, "boosting", seed, n_folds=n_folds, n_rows=n_rows)
+    per_factor = np.where(representation.shared(varied_factors), np.maximum(factors, 0.0), np.nan)
+    codes = np.maximum(codes_from_factors(representation, "boosting", seed, n_folds=n_folds, n_rows=n_rows), 0.0)
     return Outcome(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,

@@ -9,7 +9,7 @@ from scipy.special import chdtrc
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError
 from disentmetrics.estimators.activity import constant
 from disentmetrics.estimators.rank_correlation import standardise
-from disentmetrics.metric import Needs, Outcome, Protocol, mean_over_factors, metric
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.pair_matrices import matched
 from disentmetrics.prediction import Probe, Seed, folds, predict, some_rows
 from disentmetrics.representation import Representation
