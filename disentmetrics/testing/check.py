@@ -9,7 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import DisentmetricsError, UndefinedScoreError
-from disentmetrics.metric import DEFECTS, INVARIANCES, Defect, Invariance, Metric, Outcome, Protocol
+from disentmetrics.metric import (
+    DEFECTS,
+    INVARIANCES,
+    Defect,
+    Invariance,
+    Metric,
+    Outcome,
+    Protocol,
+    one_thread_a_product,
+)
 from disentmetrics.representation import Representation
 from disentmetrics.testing.changes import CHANGES
 from disentmetrics.testing.examples import DEFECTIVE, EXAMPLES, as_symbols, degenerate_tables, synergy
@@ -207,7 +216,8 @@ def _as_metric(
 
 def _value(metric: Metric, representation: Representation, protocol: str, seed: int | tuple[int, ...]) -> float:
     try:
-        return metric.evaluate(representation, protocol, seed=seed).value
+        with one_thread_a_product():
+            return metric.evaluate(representation, protocol, seed=seed).value
     except UndefinedScoreError:
         return math.inf
 
