@@ -25,6 +25,8 @@ _FEW, _MANY = 100, 10_000
         "default": Protocol(
             source="disentmetrics: accuracies above chance, logistic regression out of fold",
             costly=True,
+            invariant_to=all_except("monotone warp"),
+            detects=frozenset({"packed", "missing factor"}),
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: ratio of raw accuracies, logistic regression, every value a class",
