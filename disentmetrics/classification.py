@@ -110,8 +110,8 @@ def learned(
     Returns
     -------
     Learned or None
-        None where the factor does not vary or all rows are of one group. Probabilities are mixed with uniform ones as if one row had been seen
-        that is of all classes alike, so that no loss is infinite.
+        None where the factor does not vary or all rows are of one group. Probabilities are mixed with
+        uniform ones as if one row had been seen that is of all classes alike, so that no loss is infinite.
     """
     aim = representation.shared(class_target, position, most)
     if not aim.varies:
@@ -221,7 +221,8 @@ def class_probabilities(
     ----------
     classifier : {"logistic", "boosting", "logistic-cv", "gradient-boosting"}
         ``logistic`` is multinomial, its penalty chosen among four by the log loss of a held-out third of at
-        most 1,000 rows, each third in turn below 300 rows: the penalty is the variance of a prior on weights, which more rows do not change.
+        most 1,000 rows, each third in turn below 300 rows: the penalty is the variance of a prior on
+        weights, which more rows do not change.
         ``boosting`` is histogram gradient boosting; ``logistic-cv`` and ``gradient-boosting`` are those of
         disentanglement_lib: ten penalties chosen by the accuracy of 5 folds, and 100 trees of depth 3 a class.
     codes : (n_train, n_codes) float

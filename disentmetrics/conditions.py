@@ -121,11 +121,12 @@ def discriminants(
 
     Notes
     -----
-    Fisher's discriminant, in the form of least squares against the sides, which is defined without any variance within a
-    side. Unlike a support vector machine it has no penalty, so that it is indifferent to linear maps of the codes.
+    Fisher's discriminant, in the form of least squares against the sides, which is defined without any variance
+    within a side. Unlike a support vector machine it has no penalty, so that it is indifferent to linear maps of
+    the codes.
     """
     centre, difference = (low + high) / 2, high - low
     covariance = square - centre[:, :, None] * centre[:, None, :]
     covariance = covariance + _RIDGE * np.eye(low.shape[1])
     weights = np.linalg.solve(covariance, difference[:, :, None])[:, :, 0]
-    return weights, np.sum(weights * centre, axis=1)
+    return np.asarray(weights, dtype=np.float64), np.asarray(np.sum(weights * centre, axis=1))

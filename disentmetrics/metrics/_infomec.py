@@ -160,7 +160,7 @@ def _released(representation: Representation, defined: NDArray[np.bool_], codes:
     active = reach > (0.0 if discrete else reach.max() / 20)
     if not active.any():
         raise UndefinedScoreError("infomec without the gate needs a code that varies; every code is constant")
-    share = representation.shared(_information_share, discrete, seed)
+    share = representation.shared(_information_share, seed, discrete=discrete)
     kept = np.where(active[:, None], share, 0.0)[:, defined]
     of_code, of_factor = kept.sum(axis=1), kept.sum(axis=0)
     if not of_code.any():
@@ -171,7 +171,7 @@ def _released(representation: Representation, defined: NDArray[np.bool_], codes:
     compactness = math.nan
     if n_active > 1:
         compactness = float(above_chance(np.mean(kept[:, found].max(axis=0) / of_factor[found]), n_active))
-    explicit = representation.shared(_in_sample_explicitness, discrete)
+    explicit = representation.shared(_in_sample_explicitness, discrete=discrete)
     settings = {"codes": "discrete" if discrete else "continuous", "active": str(n_active)}
     return _outcome(modularity, compactness, explicit, share, settings, ())
 
@@ -180,7 +180,7 @@ def _takes_few_values(codes: NDArray[np.floating]) -> bool:
     return all(len(np.unique(column)) * 10 <= len(column) for column in codes.T)
 
 
-def _information_share(representation: Representation, discrete: bool, seed: Seed) -> NDArray[np.float64]:  # noqa: FBT001 # an argument of shared
+def _information_share(representation: Representation, seed: Seed, *, discrete: bool) -> NDArray[np.float64]:
     entropies = representation.shared(factor_entropies)
     varied = representation.shared(varied_factors)
     values = np.asarray(representation.codes, dtype=np.float64)
@@ -200,7 +200,7 @@ def _information_share(representation: Representation, discrete: bool, seed: See
     return np.asarray(nats / np.where(varied, entropies, 1.0))
 
 
-def _in_sample_explicitness(representation: Representation, discrete: bool) -> NDArray[np.float64]:  # noqa: FBT001 # an argument of shared
+def _in_sample_explicitness(representation: Representation, *, discrete: bool) -> NDArray[np.float64]:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import OneHotEncoder

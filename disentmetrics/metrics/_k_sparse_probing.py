@@ -49,10 +49,10 @@ def k_sparse_probing(representation: Representation, *, seed: Seed) -> Outcome:
     Returns
     -------
     Outcome
-        At most 1, which means that one code tells each factor, linearly; 0 for codes that tell nothing. Parts: ``best_1``
-        (the value), ``best_2`` and ``best_5``, with as many codes, or all if there are fewer. Details: ``score``
-        (3 numbers of codes, n_factors) and ``chosen`` (n_factors,), the best code in the first fold, -1 where
-        undefined.
+        At most 1, which means that one code tells each factor, linearly; 0 for codes that tell nothing. Parts:
+        ``best_1`` (the value), ``best_2`` and ``best_5``, with as many codes, or all if there are fewer. Details:
+        ``score`` (3 numbers of codes, n_factors) and ``chosen`` (n_factors,), the best code in the first fold, -1
+        where undefined.
 
     Raises
     ------
@@ -104,16 +104,15 @@ def _scores(representation: Representation, position: int, seed: Seed) -> tuple[
         ranked = np.argsort(-_separation(codes[learns], known), kind="stable")
         if best < 0 and len(ranked):
             best = int(_varied(representation)[ranked[0]])
+        named: dict[int, int] = {}  # with more codes than there are nothing changes
         for index, size in enumerate(_SIZES):
-            if index and size > len(ranked) and _SIZES[index - 1] >= len(ranked):
-                hits[index] += last
-                continue
             seen = np.sort(ranked[:size])
-            found = class_probabilities(
-                "logistic", codes[learns][:, seen], known, codes[test][:, seen], aim.n_classes, inner=inner[learns]
-            )
-            last = int((found.argmax(axis=1) == wanted).sum())
-            hits[index] += last
+            if len(seen) not in named:
+                found = class_probabilities(
+                    "logistic", codes[learns][:, seen], known, codes[test][:, seen], aim.n_classes, inner=inner[learns]
+                )
+                named[len(seen)] = int((found.argmax(axis=1) == wanted).sum())
+            hits[index] += named[len(seen)]
         n_frequent += int((np.bincount(known).argmax() == wanted).sum())
         n_rows += len(test)
         if n_rows >= 3_000:

@@ -19,7 +19,8 @@ _SIZES = (10, 30, 100, 300, 1_000, 3_000, 10_000)
     bounds=(-math.inf, 1.0),
     higher_is_better=True,
     paper="Voita & Titov (2020), Information-Theoretic Probing with Minimum Description Length; Whitney, Song, "
-    "Brandfonbrener, Altosaar & Cho (2021), Evaluating Representations by the Complexity of Learning Low-Loss Predictors",
+    "Brandfonbrener, Altosaar & Cho (2021), Evaluating Representations by the Complexity of Learning Low-Loss "
+    "Predictors",
     known_failure="Rotated codes score as well as perfect ones: the probe reads all codes together.",
     needs=Needs(rows=20),
     randomised=True,
@@ -72,10 +73,10 @@ def loss_data_curve(
     Outcome
         At most 1; 0 where the codes save nothing, below it where they mislead. Parts, means over factors:
         ``description_length`` in nats, of as many labels as a fold has to learn from, at most 10,000;
-        ``surplus_description_length``, ``n_1 (log(classes) - e) + sum_i (n_(i+1) - n_i) max(L(n_i) - e, 0)`` in nats and
-        ``rows_needed``, the rows at which L falls to e on the logarithmic scale of n, both NaN if some factor's loss never
-        falls to e; ``loss``, that from all rows, in nats. Details: ``rows`` (n,) and ``curve`` (n, n_factors),
-        losses in nats.
+        ``surplus_description_length``, ``n_1 (log(classes) - e) + sum_i (n_(i+1) - n_i) max(L(n_i) - e, 0)`` in
+        nats and ``rows_needed``, the rows at which L falls to e on the logarithmic scale of n, both NaN if some
+        factor's loss never falls to e; ``loss``, that from all rows, in nats. Details: ``rows`` (n,) and
+        ``curve`` (n, n_factors), losses in nats.
 
     Raises
     ------
@@ -137,7 +138,7 @@ class _Curve:
         self.rows: NDArray[np.int64] = np.array(list(different), dtype=np.int64)
         self.loss = np.array([one.loss for one in points])
         self.baseline = np.array([one.baseline_loss for one in points])
-        self.uniform = math.log(max(max(int(one.truth.max()) + 1 for one in points), 2)) if points else 0.0
+        self.uniform = math.log(max(2, *(int(one.truth.max()) + 1 for one in points))) if points else 0.0
 
     def length(self, loss: NDArray[np.float64], offset: float = 0.0) -> float:
         """Return the nats of an online code whose losses, less the offset and not below 0, are these."""

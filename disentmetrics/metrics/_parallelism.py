@@ -22,7 +22,8 @@ from disentmetrics.representation import Representation
     needs=Needs(factors=2, rows=40),
     protocols={
         "default": Protocol(
-            source="disentmetrics: cosines of decorrelated codes, weighted by length and corrected for the noise of means",
+            source="disentmetrics: cosines of decorrelated codes, weighted by length and corrected for the "
+            "noise of means",
             precision=5e-3,  # what the correction leaves
             invariant_to=all_except("monotone warp", "repeated rows"),
             detects=frozenset({"missing factor"}),
@@ -68,18 +69,16 @@ def parallelism(representation: Representation, *, corrected: bool = True) -> Ou
 
     Notes
     -----
-    The mean cosine as published falls with the noise in the means: on 1,200 rows perfect codes of
-    three factors do not reach 1. Corrected, the score is the share of a factor's effect on the codes that does not depend
-    on another factor, as in an analysis of variance, and no linear map of the codes changes it. The
-    authors take the best of all ways to pair conditions; here rows of one context are paired, which a
-    disentangled code must pass.
+    The mean cosine as published falls with the noise in the means: on 1,200 rows perfect codes of three factors
+    do not reach 1. Corrected, the score is the share of a factor's effect on the codes that does not depend on
+    another factor, as in an analysis of variance, and no linear map of the codes changes it. The authors take the
+    best of all ways to pair conditions; here rows of one context are paired, which a disentangled code must pass.
 
     Examples
     --------
-    >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0)
-    >>> turning = np.stack([factors[:, 0] * (factors[:, 1] - 2.0), factors[:, 1]], axis=1)
-    >>> parallelism(factors.astype(float), factors).per_factor, parallelism(turning, factors).per_factor["factor_0"] < 0.1
-    ({'factor_0': 1.0, 'factor_1': 1.0}, True)
+    >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0) >>> turning = np.stack([factors[:, 0] *
+    (factors[:, 1] - 2.0), factors[:, 1]], axis=1) >>> parallelism(factors.astype(float), factors).per_factor,
+    parallelism(turning, factors).per_factor["factor_0"] < 0.1 ({'factor_0': 1.0, 'factor_1': 1.0}, True)
     """
     n = representation.n_factors
     cosine = np.full((n, n), np.nan)

@@ -53,9 +53,9 @@ def shattering_dimension(representation: Representation, *, seed: Seed) -> Outco
     -------
     Outcome
         In [0, 1], 0.5 is chance: 1 where every dichotomy can be decoded, 5/6 where the codes are linear in the
-        factors, so that parity cannot. Parts: ``factors`` and ``parity``, the mean over dichotomies of either kind.
-        ``per_factor`` is the mean over sets of conditions that a factor takes part in. Details: ``accuracy`` (n_factors,
-        n_factors), NaN on the diagonal and where undefined.
+        factors, so that parity cannot. Parts: ``factors`` and ``parity``, the mean over dichotomies of either
+        kind. ``per_factor`` is the mean over sets of conditions that a factor takes part in. Details:
+        ``accuracy`` (n_factors, n_factors), NaN on the diagonal and where undefined.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def _accuracies(representation: Representation, first: int, second: int, seed: S
     shape = found.present.shape
     counts = np.zeros((2, *shape))
     np.add.at(counts, (half, found.first, found.second), 1)
-    squares = _squares((counts >= 3).all(axis=0), generator(seed, f"squares {first} {second}"))
+    squares = _squares(counts.min(axis=0) >= 3, generator(seed, f"squares {first} {second}"))
     if not len(squares):
         return np.full(3, np.nan)
     if not codes.shape[1]:

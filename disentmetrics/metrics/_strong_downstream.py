@@ -43,8 +43,8 @@ def strong_downstream(
 ) -> Outcome:
     """Accuracy for a factor under values of another factor that were held out when the classifier learnt.
 
-    ``mean over factors k and other factors c of (a - b) / (1 - b)`` with a the accuracy for factor k on rows whose value
-    of c did not occur among the rows learnt from, and b that of the most frequent class.
+    ``mean over factors k and other factors c of (a - b) / (1 - b)`` with a the accuracy for factor k on rows
+    whose value of c did not occur among the rows learnt from, and b that of the most frequent class.
 
     Parameters
     ----------
@@ -63,10 +63,10 @@ def strong_downstream(
     Returns
     -------
     Outcome
-        At most 1, 0 for codes that tell nothing, below it where the held-out values mislead. ``per_factor`` is the mean
-        of each factor when it is learnt. Parts: ``accuracy`` as it is; ``usual_accuracy``, on rows whose values of c were
-        seen; ``generalisation_gap``, ``1 - accuracy / usual_accuracy``. Details: ``accuracy`` (n_factors learnt,
-        n_factors held out).
+        At most 1, 0 for codes that tell nothing, below it where the held-out values mislead. ``per_factor`` is
+        the mean of each factor when it is learnt. Parts: ``accuracy`` as it is; ``usual_accuracy``, on rows whose
+        values of c were seen; ``generalisation_gap``, ``1 - accuracy / usual_accuracy``. Details: ``accuracy``
+        (n_factors learnt, n_factors held out).
 
     Raises
     ------

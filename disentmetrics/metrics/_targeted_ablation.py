@@ -29,14 +29,17 @@ _N_TRAIN, _VARIANCE = 4_000, 1e2
         "default": Protocol(
             source="disentmetrics: one code set to its mean, logistic regression, accuracy above chance",
             costly=True,
+            invariant_to=all_except("monotone warp", "outlier", "duplicated code", "rotation"),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
     },
 )
 def targeted_ablation(representation: Representation, *, seed: Seed, n_ablated: int = 1) -> Outcome:
     """Accuracy that a factor's probe loses to the silencing of its own codes, less what other probes lose to it.
 
-    ``mean over i of T_ii - mean over j != i of T_ij`` with T_ij the drop in the held-out accuracy of the linear probe of
-    factor j, above chance, when the codes that matter most to the probe of factor i are set to their means.
+    ``mean over i of T_ii - mean over j != i of T_ij`` with T_ij the drop in the held-out accuracy of the linear
+    probe of factor j, above chance, when the codes that matter most to the probe of factor i are set to their
+    means.
 
     Parameters
     ----------
@@ -51,9 +54,9 @@ def targeted_ablation(representation: Representation, *, seed: Seed, n_ablated: 
     Returns
     -------
     Outcome
-        In [-1, 1]: 1 where silencing the codes of a factor blinds its probe and no other. Parts: ``own`` and ``others``,
-        the two drops. Details: ``drop`` (n_factors whose codes are silenced, n_factors whose probe is tested), NaN
-        where undefined.
+        In [-1, 1]: 1 where silencing the codes of a factor blinds its probe and no other. Parts: ``own`` and
+        ``others``, the two drops. Details: ``drop`` (n_factors whose codes are silenced, n_factors whose probe is
+        tested), NaN where undefined.
 
     Raises
     ------
@@ -63,9 +66,9 @@ def targeted_ablation(representation: Representation, *, seed: Seed, n_ablated: 
     Notes
     -----
     Probes are not fitted again, unlike in ``reduced_downstream``: this asks what a probe uses, that one what the
-    codes hold. A code matters by the mean over classes of ``|weight| |class mean - mean|``; published probes are binary,
-    and the code with the largest product of weight and mean difference is set to 0 where 0 means silence. Accuracy
-    counts above the most frequent class; a drop is at most all that the probe had above chance.
+    codes hold. A code matters by the mean over classes of ``|weight| |class mean - mean|``; published probes are
+    binary, and the code with the largest product of weight and mean difference is set to 0 where 0 means silence.
+    Accuracy counts above the most frequent class; a drop is at most all that the probe had above chance.
 
     Examples
     --------
