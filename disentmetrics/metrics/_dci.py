@@ -205,14 +205,14 @@ def _forest(representation: Representation, alive: NDArray[np.bool_], task: _Tas
 def _boosting(representation: Representation, alive: NDArray[np.bool_], task: _Task) -> tuple[Floats, float]:
     from sklearn.ensemble import GradientBoostingClassifier  # slow to import
 
-    codes = well_scaled(representation.codes)[:, alive]
+    codes = well_scaled(representation.codes[:, alive])
     model = GradientBoostingClassifier(random_state=task.state).fit(codes[task.train], task.known)
     accuracy = float((model.predict(codes[task.test]) == task.wanted).mean())
     return np.asarray(model.feature_importances_, dtype=np.float64), accuracy
 
 
 def _lasso(representation: Representation, alive: NDArray[np.bool_], task: _Task) -> tuple[Floats, float]:
-    codes = well_scaled(representation.codes)[:, alive].astype(np.float64)
+    codes = well_scaled(representation.codes[:, alive]).astype(np.float64)
     fold = representation.shared(fold_of_each_row, N_FOLDS, task.seed)[task.train]
     columns, new = _columns(task)
     inputs = standardise(codes[task.train])
@@ -231,7 +231,7 @@ def _lasso(representation: Representation, alive: NDArray[np.bool_], task: _Task
 def _impurity_forest(representation: Representation, alive: NDArray[np.bool_], task: _Task) -> tuple[Floats, float]:
     from sklearn.ensemble import RandomForestRegressor  # slow to import
 
-    codes = well_scaled(representation.codes)[:, alive]
+    codes = well_scaled(representation.codes[:, alive])
     columns, new = _columns(task)
     model = RandomForestRegressor(task.n_trees, max_depth=12, random_state=task.state, n_jobs=1)
     model.fit(codes[task.train], columns[:, 0] if columns.shape[1] == 1 else columns)

@@ -104,7 +104,7 @@ def dci_es(
     (1.0, 1.0)
     """
     alive = ~representation.shared_by_codes(constant)
-    codes = well_scaled(representation.codes)[:, alive].astype(np.float64)
+    codes = well_scaled(representation.codes[:, alive]).astype(np.float64)
     forest = probe == "forest depth"
     capacity = np.array(DEPTHS) if forest else np.array(WIDTHS) + max(1, codes.shape[1])
     scores = np.full((len(capacity), representation.n_factors), np.nan)

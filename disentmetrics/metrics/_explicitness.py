@@ -117,7 +117,7 @@ def explicitness(
     >>> round(explicitness(factors.astype(float), factors).value, 2)
     1.0
     """
-    codes = well_scaled(representation.codes)[:, ~representation.shared_by_codes(constant)].astype(np.float64)
+    codes = well_scaled(representation.codes[:, ~representation.shared_by_codes(constant)]).astype(np.float64)
     if scale == "standardised":
         codes = standardise(codes)
     elif scale == "unit range":

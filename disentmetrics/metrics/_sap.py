@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.estimators.activity import well_scaled
+from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.metric import Needs, Outcome, Protocol, mean_over_factors, metric
 from disentmetrics.pair_matrices import best_and_second, correlation_matrix
 from disentmetrics.prediction import Seed, step_prediction, target, train_and_test_rows
@@ -121,7 +121,9 @@ def _svm_matrix(
     representation: Representation, n_train: int, n_test: int, seed: Seed, *, balanced: bool
 ) -> NDArray[np.float64]:
     found = np.full((representation.n_codes, representation.n_factors), np.nan)
-    codes = well_scaled(representation.codes).astype(np.float64)
+    alive = ~representation.shared_by_codes(constant)
+    codes = np.zeros((len(representation), representation.n_codes))
+    codes[:, alive] = well_scaled(representation.codes[:, alive])
     for position in range(representation.n_factors):
         aim = representation.shared(target, position, classes=True)
         train, test = train_and_test_rows(representation, aim.rows, n_train, n_test, seed)
