@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.estimators.activity import KL_THRESHOLD, mean_kl
+from disentmetrics.gate import active_codes
 from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.pair_matrices import InformationEstimator, best_and_second, factor_entropies, information_matrix
 from disentmetrics.representation import Representation
@@ -108,15 +108,10 @@ def mig(
     )
 
 
-def _kept_codes(
-    representation: Representation, estimator: InformationEstimator
-) -> tuple[NDArray[np.bool_], dict[str, str]]:
-    if estimator == "posterior":
-        return np.ones(representation.n_codes, dtype=bool), {"code": "mean+logvar"}
-    if estimator == "rank-spacing" and representation.log_variance is not None:
-        kl = mean_kl(representation.codes, representation.log_variance)
-        return kl > KL_THRESHOLD, {"mask": f"kl>{KL_THRESHOLD}"}
-    return np.ones(representation.n_codes, dtype=bool), {}
+def _kept_codes(representation: Representation, estimator: str) -> tuple[NDArray[np.bool_], dict[str, str]]:
+    if estimator == "rank-spacing":
+        return active_codes(representation)
+    return np.ones(representation.n_codes, dtype=bool), {"code": "mean+logvar"} if estimator == "posterior" else {}
 
 
 def _packing_note(
