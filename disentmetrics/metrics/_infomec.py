@@ -46,6 +46,7 @@ CodeKind = Literal["auto", "continuous", "discrete"]
             options={"gated": False},
             costly=True,
             perfect=math.nan,
+            noise=math.nan,  # ratios of noise
             invariant_to=all_except(
                 "scale",
                 "monotone warp",
@@ -59,7 +60,7 @@ CodeKind = Literal["auto", "continuous", "discrete"]
         ),
     },
 )
-def infomec(representation: Representation, *, seed: Seed, gated: bool = True, codes: CodeKind = "auto") -> Outcome:
+def infomec(representation: Representation, *, seed: Seed, gated: bool = True, code_kind: CodeKind = "auto") -> Outcome:
     """Modularity, compactness and explicitness as ratios of information; the value is InfoM.
 
     With ``R_jk = I(z_j; v_k) / H(v_k)`` and K factors,
@@ -78,7 +79,7 @@ def infomec(representation: Representation, *, seed: Seed, gated: bool = True, c
         discovery rate of 1 %, the mean over codes (and over factors, for InfoC) weighs each by its information, and
         InfoE is scored on rows that the regression has not seen, against the frequencies of classes in
         the rows it has seen, with a penalty chosen by log loss.
-    codes : {"auto", "continuous", "discrete"}
+    code_kind : {"auto", "continuous", "discrete"}
         Without the gate, whether information is estimated from 10 neighbours or counted; ``auto`` counts if the
         codes are marked as categories, or if every code takes each of its values ten times or more on average.
 
@@ -112,7 +113,7 @@ def infomec(representation: Representation, *, seed: Seed, gated: bool = True, c
     (1.0, 1.0, True)
     """
     defined = representation.shared(varied_factors)
-    return _gated(representation, defined, seed) if gated else _released(representation, defined, codes, seed)
+    return _gated(representation, defined, seed) if gated else _released(representation, defined, code_kind, seed)
 
 
 def _gated(representation: Representation, defined: NDArray[np.bool_], seed: Seed) -> Outcome:
@@ -152,9 +153,9 @@ def _outcome(
     )
 
 
-def _released(representation: Representation, defined: NDArray[np.bool_], codes: CodeKind, seed: Seed) -> Outcome:
+def _released(representation: Representation, defined: NDArray[np.bool_], code_kind: CodeKind, seed: Seed) -> Outcome:
     discrete = representation.shared_by_codes(_takes_few_values) or bool(representation.categorical_codes.all())
-    discrete = discrete if codes == "auto" else codes == "discrete"
+    discrete = discrete if code_kind == "auto" else code_kind == "discrete"
     values = np.asarray(representation.codes, dtype=np.float64)
     reach = np.where(constant(values), 0.0, np.ptp(values, axis=0))
     active = reach > (0.0 if discrete else reach.max() / 20)

@@ -34,7 +34,7 @@ _SIZES = (10, 30, 100, 300, 1_000, 3_000, 10_000)
         "default": Protocol(
             source="disentmetrics: online code of a logistic regression, losses on held-out rows, tolerance a "
             "tenth of the entropy",
-            perfect=math.nan,
+            perfect=math.nan,  # the first rows cost most
             costly=True,
         ),
     },

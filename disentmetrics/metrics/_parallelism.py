@@ -31,7 +31,7 @@ from disentmetrics.representation import Representation
         "bernardi2020": Protocol(
             source="Bernardi et al. (2020): mean cosine of coding directions, codes standardised one by one",
             options={"corrected": False},
-            perfect=math.nan,
+            perfect=math.nan,  # noise in means bends directions
             invariant_to=all_except(
                 "monotone warp", "outlier", "noise code", "duplicated code", "rotation", "dependent factors"
             ),

@@ -30,6 +30,8 @@ _N_TRAIN = 1_000
             source="disentmetrics: half of the values of one factor unseen, logistic regression from 1,000 rows, "
             "accuracy above chance",
             costly=True,
+            invariant_to=all_except("monotone warp", "outlier"),
+            detects=frozenset({"packed", "missing factor", "blurred"}),
         ),
     },
 )
@@ -131,7 +133,7 @@ def _accuracies(
     truth = np.full(len(representation), -1)
     truth[aim.rows] = aim.values
     codes = representation.shared(standardised_codes)
-    rng = generator(seed, f"held out {position} {context}")
+    rng = generator(seed, "held out")
     drawn = rng.permutation(present)
     known = [drawn[:1]] if seen == "one value" else [drawn[: len(drawn) // 2], drawn[len(drawn) // 2 :]]
     tested = representation.shared(fold_of_each_row, 5, seed) == 0
@@ -149,11 +151,13 @@ def _accuracies(
         if not len(learns) or not len(asked) or not len(usual):
             continue
         new = np.concatenate([asked, usual])
+        # A code that stands still while learning must have no weight: about another centre it is an intercept.
+        centre = codes[learns].mean(axis=0)
         found = class_probabilities(
             classifier,
-            codes[learns],
+            codes[learns] - centre,
             truth[learns],
-            codes[new],
+            codes[new] - centre,
             aim.n_classes,
             inner=inner[learns],
             state=int(generator(seed, "strong downstream").integers(2**31)),
