@@ -13,7 +13,7 @@ from disentmetrics.estimators.importance import completeness, disentanglement
 from disentmetrics.estimators.lasso_path import cross_validated_lasso
 from disentmetrics.estimators.permutation_importance import forest_importance
 from disentmetrics.estimators.rank_correlation import standardise, standardised_ranks
-from disentmetrics.metric import Needs, Outcome, Protocol, generator, metric
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, generator, metric
 from disentmetrics.prediction import N_FOLDS, Seed, Target, fold_of_each_row, target, train_and_test_rows
 from disentmetrics.representation import Representation
 
@@ -50,6 +50,8 @@ class _Task:
     protocols={
         "default": Protocol(
             source="disentmetrics: random forest on ranked codes, permutation importance on held-out rows, gated",
+            invariant_to=all_except("relabelled factors", "repeated rows", "rotation"),
+            detects=frozenset({"rotated", "packed", "synergy lost"}),
             costly=True,
         ),
         "locatello2019": Protocol(
@@ -61,11 +63,15 @@ class _Task:
         "eastwood2018": Protocol(
             source="Eastwood & Williams (2018): Lasso, penalty by cross-validation and the one-standard-error rule",
             options={"predictor": "lasso", "n_train": 10_000, "n_test": 5_000},
+            invariant_to=all_except("monotone warp", "outlier", "duplicated code", "relabelled factors", "rotation"),
+            detects=frozenset({"rotated", "packed"}),
             costly=True,
         ),
         "eastwood2018_forest": Protocol(
             source="Eastwood & Williams (2018): random forest of 10 trees of depth 12, impurity importance",
             options={"predictor": "impurity forest", "n_train": 10_000, "n_test": 5_000, "n_trees": 10},
+            invariant_to=all_except("relabelled factors", "rotation"),
+            detects=frozenset({"rotated", "packed", "missing factor", "blurred", "synergy lost"}),
             costly=True,
         ),
     },

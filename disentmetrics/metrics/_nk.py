@@ -3,7 +3,7 @@
 import numpy as np
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metric import Needs, Outcome, Protocol, mean_over_factors, metric
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.prediction import Seed, aligned_codes, best_held_out_score, target
 from disentmetrics.representation import Representation
 
@@ -19,6 +19,10 @@ from disentmetrics.representation import Representation
     protocols={
         "default": Protocol(
             source="disentmetrics: better of linear and boosted probes, fall of the held-out score",
+            invariant_to=all_except(
+                "duplicated code", "relabelled factors", "repeated rows", "rotation", "dependent factors"
+            ),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred", "synergy lost"}),
             costly=True,
         ),
     },

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
-from disentmetrics.metric import Needs, Outcome, Protocol, mean_over_factors, metric
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.pair_matrices import best_and_second, correlation_matrix
 from disentmetrics.prediction import Seed, step_prediction, target, train_and_test_rows
 from disentmetrics.representation import Representation
@@ -29,19 +29,35 @@ Predictability = Literal["steps", "linear", "svm accuracy", "svm balanced accura
     protocols={
         "default": Protocol(
             source="disentmetrics: chance-corrected correlation ratio of a step function of one code",
+            invariant_to=all_except("duplicated code", "relabelled factors", "rotation", "dependent factors"),
+            detects=frozenset({"rotated", "rotated copy", "missing factor", "blurred"}),
         ),
         "kumar2018": Protocol(
             source="Kumar et al. (2018): squared correlation",
             options={"predictability": "linear"},
+            invariant_to=all_except(
+                "monotone warp", "outlier", "duplicated code", "relabelled factors", "rotation", "dependent factors"
+            ),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
         "kumar2018_classification": Protocol(
             source="Kumar et al. (2018): linear classifier on one code, balanced accuracy",
             options={"predictability": "svm balanced accuracy"},
+            invariant_to=all_except(
+                "scale", "shift", "monotone warp", "duplicated code", "rotation", "dependent factors"
+            ),
+            detects=frozenset({"rotated", "packed", "rotated copy", "blurred"}),
+            perfect=float("nan"),  # under a half, and it moves with the sample
             costly=True,
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: LinearSVC(C=0.01, class_weight='balanced'), 10,000 and 5,000 rows",
             options={"predictability": "svm accuracy"},
+            invariant_to=all_except(
+                "scale", "shift", "monotone warp", "duplicated code", "rotation", "dependent factors"
+            ),
+            detects=frozenset({"rotated", "packed", "rotated copy", "blurred"}),
+            perfect=float("nan"),  # under a half, and it moves with the sample
             costly=True,
         ),
     },

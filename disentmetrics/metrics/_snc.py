@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metric import Needs, Outcome, Protocol, mean_over_factors, metric
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.pair_matrices import matched
 from disentmetrics.prediction import N_FOLDS, Seed, Target, aligned_codes, folds, target
 from disentmetrics.representation import Representation
@@ -25,10 +25,16 @@ Steps = Literal["best", "equal frequency"]
     protocols={
         "default": Protocol(
             source="disentmetrics: best steps of the aligned code, accuracy out of fold above the most frequent class",
+            invariant_to=all_except("rotation"),
+            detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
         ),
         "mahon2024": Protocol(
             source="Mahon et al. (2024): bins of equal frequency of the aligned code, accuracy out of fold as it is",
             options={"steps": "equal frequency", "rescaled": False},
+            invariant_to=all_except("rotation"),
+            detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
+            # Bins of equal frequency miss some rows of a perfect code; noise scores the share of one value.
+            perfect=float("nan"),
         ),
     },
 )
@@ -113,9 +119,9 @@ def _best_steps(
 ) -> NDArray[np.int64]:
     from sklearn.tree import DecisionTreeClassifier  # slow to import
 
-    # Ranks among the training rows: trees compare in single precision.
+    # Ranks among the training rows, with values between two of them in proportion: trees compare in single precision.
     distinct, rank = np.unique(code, return_inverse=True)
-    middle = (np.searchsorted(distinct, new, side="left") + np.searchsorted(distinct, new, side="right") - 1) / 2
+    middle = np.interp(new, distinct, np.arange(len(distinct)))
     tree = DecisionTreeClassifier(max_leaf_nodes=max(2, n_classes), random_state=0).fit(rank.reshape(-1, 1), known)
     return np.asarray(tree.predict(middle[:, None]))
 

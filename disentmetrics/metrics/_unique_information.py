@@ -3,7 +3,7 @@
 import numpy as np
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metric import Needs, Outcome, Protocol, mean_over_factors, metric
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.prediction import Seed, best_held_out_score, step_prediction, target
 from disentmetrics.representation import Representation
 
@@ -16,13 +16,17 @@ _NOTHING = 0.02
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Tokui & Sato (2022), Disentanglement Analysis with Partial Information Decomposition, section 4",
-    known_failure="Every code twice scores 0, for a copy leaves nothing unique.",
+    known_failure="Two factors packed without loss into one code score 1.",
     needs=Needs(rows=40),
     randomised=True,
     parts={"upper_bound": (0.0, 1.0)},
     protocols={
         "default": Protocol(
             source="disentmetrics: better of linear and boosted probes, held-out score in place of information",
+            invariant_to=all_except(
+                "duplicated code", "relabelled factors", "repeated rows", "rotation", "dependent factors"
+            ),
+            detects=frozenset({"rotated", "rotated copy", "missing factor", "blurred"}),
             costly=True,
         ),
     },

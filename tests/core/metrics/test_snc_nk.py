@@ -1,0 +1,100 @@
+"""Single-neuron classification and neuron knockout."""
+
+import numpy as np
+import pytest
+
+import disentmetrics as dm
+from disentmetrics import Factor, FactorSpace, Representation
+
+SPACE = FactorSpace([Factor("shape", 3, "categorical"), Factor("a", 5, "ordinal"), Factor("b", 8, "ordinal")])
+
+
+def draw(n: int = 1_500) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.integers((3, 5, 8), size=(n, 3)), rng.normal(size=(n, 3))
+
+
+def table(codes: np.ndarray, factors: np.ndarray) -> Representation:
+    return Representation(codes, factors, space=SPACE)
+
+
+@pytest.mark.parametrize("name", ["snc", "nk"])
+def test_perfect_codes_score_one_and_noise_nothing(name: str) -> None:
+    factors, noise = draw()
+    metric = getattr(dm.metrics, name)
+    perfect = metric.score(table(np.hstack([noise[:, :1], -1.0 * factors]), factors))
+    assert perfect.value > 0.995
+    assert perfect.details["aligned_code"].tolist() == [1, 2, 3]
+    assert metric.score(table(noise, factors)).value < 0.03
+
+
+def test_one_code_serves_one_factor() -> None:
+    """Reusing a code for two factors is the flaw that the paper corrects."""
+    factors, noise = draw()
+    packed = np.c_[8 * factors[:, 1] + factors[:, 2], factors[:, 0], noise[:, 0]].astype(float)
+    score = dm.metrics.snc.score(table(packed, factors))
+    assert score.per_factor["shape"] == 1.0
+    assert max(score.per_factor["a"], score.per_factor["b"]) == 1.0
+    assert min(score.per_factor["a"], score.per_factor["b"]) < 0.05
+    few = dm.metrics.snc.score(table(packed[:, :2], factors))
+    assert sorted(few.details["aligned_code"]) == [-1, 0, 1]
+    lost = SPACE.names[int(np.argmin(few.details["aligned_code"]))]
+    assert few.per_factor[lost] == dm.metrics.nk.score(table(packed[:, :2], factors)).per_factor[lost] == 0.0
+
+
+def test_steps_need_no_order_and_unequal_frequencies_do_not_matter() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.choice(3, p=[0.7, 0.2, 0.1], size=(2_000, 1))
+    space = FactorSpace([Factor("v", 3, "categorical")])
+    code = np.array([5.0, -2.0, 1e6])[labels] + 0.1 * rng.normal(size=(2_000, 1))
+    representation = Representation(code, labels, space=space)
+    assert dm.metrics.snc.score(representation).value > 0.999
+    published = dm.metrics.snc.score(representation, "mahon2024")
+    assert published.value < 0.75  # bins of a third each
+
+
+def test_the_published_bins_read_a_balanced_code_and_count_chance() -> None:
+    factors = np.indices((4, 5)).reshape(2, -1).T.repeat(40, axis=0)
+    jittered = factors + np.random.default_rng(1).uniform(-0.4, 0.4, size=factors.shape)
+    assert dm.metrics.snc(jittered, factors, protocol="mahon2024").value > 0.93
+    noise = np.random.default_rng(0).normal(size=(800, 2))
+    assert dm.metrics.snc(noise, factors, protocol="mahon2024").value == pytest.approx((1 / 4 + 1 / 5) / 2, abs=0.05)
+
+
+def test_default_accuracy_is_above_the_most_frequent_class() -> None:
+    rng = np.random.default_rng(0)
+    labels = (rng.random((4_000, 1)) < 0.2).astype(int)
+    code = labels + 0.4 * rng.normal(size=(4_000, 1))
+    score = dm.metrics.snc(code, labels)
+    cut = (code[:, 0] > 0.5 + 0.16 * np.log(4)) == labels[:, 0]
+    expected = (cut.mean() - (1 - labels.mean())) / labels.mean()
+    assert score.value == pytest.approx(expected, abs=0.05)
+
+
+def test_knockout_sees_a_copy_and_a_rotated_copy_where_single_neurons_do_not() -> None:
+    factors, _ = draw()
+    ideal = (factors - factors.mean(0)) / factors.std(0)
+    rotation = np.eye(3) - 2 / 3  # a reflection that mixes every factor into every code
+    for copy in (ideal, ideal @ rotation):
+        beside = table(np.hstack([ideal, copy]), factors)
+        assert dm.metrics.snc.score(beside).value > 0.995
+        assert dm.metrics.nk.score(beside).value < 0.05
+
+
+def test_knockout_is_the_difference_of_its_two_scores() -> None:
+    factors, noise = draw(600)
+    score = dm.metrics.nk.score(table(factors + noise, factors))
+    fall = score.details["with_all_codes"] - score.details["without_its_code"]
+    assert list(score.per_factor.values()) == pytest.approx(np.clip(fall, 0, 1))
+    assert (score.details["with_all_codes"] < 0.9).all()
+
+
+@pytest.mark.parametrize("name", ["snc", "nk"])
+def test_constant_factors_dead_codes_and_missing_labels(name: str) -> None:
+    factors, _ = draw(600)
+    holes = np.c_[np.where(np.arange(600) % 3, factors[:, 0], -1), factors[:, 1], np.zeros(600, int)]
+    score = getattr(dm.metrics, name).score(table(np.c_[np.ones(600), factors].astype(float), holes))
+    assert score.value > 0.99
+    assert np.isnan(score.per_factor["b"])
+    together = Representation(factors + 0.0, factors, space=SPACE, groups=np.zeros(600))
+    assert "two groups" in str(getattr(dm.metrics, name).score(together).undefined)
