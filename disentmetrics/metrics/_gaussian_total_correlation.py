@@ -5,8 +5,10 @@ import math
 import numpy as np
 
 from disentmetrics.estimators.activity import constant, well_scaled
-from disentmetrics.estimators.gaussian_dependence import gaussian_total_correlation as closed_form
-from disentmetrics.estimators.normal_scores import normal_scores
+from disentmetrics.estimators.gaussian_dependence import (
+    copula_correlation,
+    gaussian_total_correlation as closed_form,
+)
 from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
 
@@ -21,7 +23,7 @@ from disentmetrics.representation import Representation
     needs=Needs(factors=0, rows=3),
     protocols={
         "default": Protocol(
-            source="disentmetrics: normal scores of the codes' ranks, so that only their dependence counts",
+            source="disentmetrics: Gaussian copula by Spearman's correlations, so that only dependence counts",
             invariant_to=all_except("duplicated code", "rotation", "dependent factors"),
             detects=frozenset({"rotated copy"}),
             perfect=0.0,
@@ -45,8 +47,8 @@ def gaussian_total_correlation(representation: Representation, *, ranks: bool = 
     representation : Representation
         More rows than codes; factors are not looked at. Constant codes are left out.
     ranks : bool
-        Whether each code is first replaced by the normal scores of its ranks: the total correlation of a Gaussian
-        copula, which neither outliers nor monotone maps of a code change.
+        Whether S holds the correlations of a Gaussian copula, ``2 sin(pi r / 6)`` of Spearman's r, which neither
+        outliers nor monotone maps of a code change.
 
     Returns
     -------
@@ -71,9 +73,11 @@ def gaussian_total_correlation(representation: Representation, *, ranks: bool = 
     0.0
     """
     alive = ~representation.shared_by_codes(constant)
-    chosen = representation.shared_by_codes(normal_scores) if ranks else well_scaled(representation.codes)
-    chosen = np.asarray(chosen[:, alive], dtype=np.float64)
-    covariance = np.atleast_2d(np.cov(chosen, rowvar=False)) if alive.any() else np.zeros((0, 0))
+    if ranks:
+        covariance = representation.shared_by_codes(copula_correlation)[np.ix_(alive, alive)]
+    else:
+        codes = well_scaled(representation.codes[:, alive]).astype(np.float64)
+        covariance = np.atleast_2d(np.cov(codes, rowvar=False)) if alive.any() else np.zeros((0, 0))
     value = closed_form(covariance)
     scale = np.sqrt(np.diag(covariance))
     correlation = np.zeros((representation.n_codes, representation.n_codes))

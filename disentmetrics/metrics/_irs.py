@@ -25,7 +25,7 @@ Deviation = Literal["quantile", "maximum"]
     needs=Needs(rows=20),
     protocols={
         "default": Protocol(
-            source="disentmetrics: 0.9 quantile of deviations from medians, over that of all rows; codes alike in weight",
+            source="disentmetrics: 0.9 quantile of deviations from medians, over that of all rows; equal weights",
             invariant_to=all_except("monotone warp", "noise code", "duplicated code", "repeated rows", "rotation"),
             detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),

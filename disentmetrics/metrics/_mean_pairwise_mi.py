@@ -26,14 +26,14 @@ from disentmetrics.representation import Representation
     needs=Needs(codes=2, factors=0, rows=20),
     protocols={
         "default": Protocol(
-            source="disentmetrics: 20 bins of equal frequency, corrected for chance, constant codes left out",
+            source="disentmetrics: 15 bins of equal frequency, corrected for chance, constant codes left out",
             invariant_to=all_except("noise code", "duplicated code", "repeated rows", "rotation", "dependent factors"),
             detects=frozenset({"rotated", "rotated copy"}),
             perfect=0.0,
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: 20 bins of equal width, plug-in, all codes",
-            options={"bins": "equal-width", "adjusted": False},
+            options={"bins": "equal-width", "n_bins": 20, "adjusted": False},
             invariant_to=all_except(
                 "monotone warp",
                 "outlier",
@@ -50,7 +50,7 @@ from disentmetrics.representation import Representation
     },
 )
 def mean_pairwise_mi(
-    representation: Representation, *, bins: Bins = "quantile", n_bins: int = 20, adjusted: bool = True
+    representation: Representation, *, bins: Bins = "quantile", n_bins: int = 15, adjusted: bool = True
 ) -> Outcome:
     """Mean over pairs of codes of their mutual information, in nats.
 
@@ -61,7 +61,7 @@ def mean_pairwise_mi(
     bins : {"quantile", "equal-width"}
         How codes are cut; with ``quantile``, a code of at most ``n_bins`` distinct values is left as it is.
     n_bins : int
-        Bins a code.
+        Bins a code. Where codes are cut by frequency, an odd number cuts a code and its negative alike.
     adjusted : bool
         Whether each information I becomes ``H (I - E) / (H - E)``, with E its mean under random pairing and H the
         smaller of the two entropies, and constant codes are left out of the mean.
@@ -92,7 +92,10 @@ def mean_pairwise_mi(
     >>> round(twice, 6), round(float(np.log(4)), 6)
     (1.386294, 1.386294)
     """
-    cut = code_bins(representation, bins, n_bins)
+    if bins == "equal-width":
+        cut = code_bins(representation, bins, n_bins)
+    else:
+        cut = representation.shared_by_codes(_mirrored_bins, n_bins)
     n_codes = len(cut)
     nats = np.zeros((n_codes, n_codes))
     for i, first in enumerate(cut):
@@ -103,6 +106,21 @@ def mean_pairwise_mi(
     n_used = int((~representation.shared_by_codes(constant)).sum()) if adjusted else n_codes
     mean = float(nats.sum()) / (n_used * (n_used - 1)) if n_used > 1 else 0.0
     return Outcome(value=max(0.0, mean), details={"mutual_information": nats})
+
+
+def _mirrored_bins(codes: NDArray[np.floating], n_bins: int) -> list[NDArray[np.int64] | None]:
+    """Cut codes into bins of equal frequency, the same for a code and its negative if ``n_bins`` is odd."""
+    from scipy.stats import rankdata  # slow to import
+
+    found: list[NDArray[np.int64] | None] = []
+    for column, dead in zip(codes.T, constant(codes), strict=True):
+        distinct, index = np.unique(column, return_inverse=True)
+        if len(distinct) > n_bins:
+            share = (rankdata(column) - 0.5) / len(column)
+            outward = np.floor(n_bins * np.minimum(share, 1 - share))
+            index = np.where(share < 0.5, outward, n_bins - 1 - outward)
+        found.append(None if dead else np.asarray(index, dtype=np.int64).ravel())
+    return found
 
 
 def _adjusted(counts: NDArray[np.int64]) -> float:

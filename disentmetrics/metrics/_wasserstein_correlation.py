@@ -6,8 +6,7 @@ import numpy as np
 
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant
-from disentmetrics.estimators.gaussian_dependence import gaussian_wasserstein_correlation
-from disentmetrics.estimators.normal_scores import normal_scores
+from disentmetrics.estimators.gaussian_dependence import copula_correlation, gaussian_wasserstein_correlation
 from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
 
@@ -24,7 +23,7 @@ _LARGEST = 1e70  # fourth powers of larger codes overflow
     needs=Needs(factors=0, rows=3),
     protocols={
         "default": Protocol(
-            source="disentmetrics: normal scores of the codes' ranks, all codes of variance 1",
+            source="disentmetrics: Gaussian copula by Spearman's correlations, all codes of variance 1",
             invariant_to=all_except("duplicated code", "rotation", "dependent factors"),
             detects=frozenset({"rotated copy"}),
             perfect=0.0,
@@ -51,7 +50,7 @@ def wasserstein_correlation(representation: Representation, *, ranks: bool = Tru
     representation : Representation
         Factors are not looked at. Constant codes are left out.
     ranks : bool
-        Whether each code is first replaced by the normal scores of its ranks, with variance 1: then neither
+        Whether S holds the correlations of a Gaussian copula, ``2 sin(pi r / 6)`` of Spearman's r: then neither
         scale, outliers nor monotone maps of a code count.
 
     Returns
@@ -82,11 +81,13 @@ def wasserstein_correlation(representation: Representation, *, ranks: bool = Tru
     alive = ~representation.shared_by_codes(constant)
     if not alive.any():
         return Outcome(value=0.0, parts={"normalised": 0.0})
-    codes = representation.shared_by_codes(normal_scores) if ranks else representation.codes
-    codes = np.asarray(codes[:, alive], dtype=np.float64)
-    if np.abs(codes).max() > _LARGEST:
-        raise UndefinedScoreError(f"this form takes codes up to {_LARGEST:g}; got {np.abs(codes).max():g}")
-    covariance = np.atleast_2d(np.cov(codes, rowvar=False, ddof=0 if ranks else 1))
+    if ranks:
+        covariance = representation.shared_by_codes(copula_correlation)[np.ix_(alive, alive)]
+    else:
+        codes = np.asarray(representation.codes[:, alive], dtype=np.float64)
+        if np.abs(codes).max() > _LARGEST:
+            raise UndefinedScoreError(f"this form takes codes up to {_LARGEST:g}; got {np.abs(codes).max():g}")
+        covariance = np.atleast_2d(np.cov(codes, rowvar=False))
     value = gaussian_wasserstein_correlation(covariance)
     trace = float(np.trace(covariance))
     return Outcome(value=value, parts={"normalised": value / trace if trace > 0 else 0.0})
