@@ -28,6 +28,7 @@ Scale = Literal["ranks", "sd", "none"]
     protocols={
         "default": Protocol(
             source="disentmetrics: ranks of the codes, of variance 1; mean distance over pairs, four draws of 128 rows",
+            # A noise code adds pairs of middling distance; on the examples, within the spread of the draws.
             invariant_to=all_except("duplicated code", "rotation", "dependent factors"),
             detects=frozenset({"rotated", "packed", "rotated copy", "blurred", "synergy lost"}),
             perfect=math.nan,
@@ -37,6 +38,7 @@ Scale = Literal["ranks", "sd", "none"]
         "roth2023": Protocol(
             source="Roth et al. (2023): codes as they are, squared distances summed over pairs; four draws of 128 rows",
             options={"scale": "none", "squared_sum": True},
+            # Outliers and the sample decide: the spread of the draws is of the order of the score.
             invariant_to=all_except(
                 "scale",
                 "monotone warp",

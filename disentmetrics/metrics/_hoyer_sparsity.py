@@ -21,6 +21,7 @@ from disentmetrics.representation import Representation
     protocols={
         "default": Protocol(
             source="Mathieu et al. (2019): codes divided by their standard deviations, constant codes left out",
+            # A noise code draws the score towards that of noise; on the examples, by just under the tolerance.
             invariant_to=all_except(
                 "shift", "monotone warp", "outlier", "duplicated code", "rotation", "dependent factors"
             ),

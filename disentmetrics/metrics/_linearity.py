@@ -28,6 +28,7 @@ from disentmetrics.traversals import factor_traversals, left_out
         "michlo2021": Protocol(
             source="disent 0.8: codes as they are, 128 traversals a factor, geometric mean over factors",
             options={"n_lines": 128, "standardised": False, "geometric": True},
+            # An outlier counts only if drawn, one row in sixteen on the examples; lost synergy is just detected.
             invariant_to=all_except("scale", "monotone warp", "dead code", "noise code", "duplicated code", "rotation"),
             detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred", "synergy lost"}),
             noise=float("nan"),
