@@ -23,6 +23,10 @@ SLOW = {  # seconds a score; tested by parts elsewhere
     "windin@do2020",
     "dci@locatello2019",
     "dci_es@eastwood2023",
+    "block_identifiability@default",
+    "compositional_accuracy@default",
+    "nonlinear_r2@default",
+    "tmex@default",
 }
 NO_EXAMPLE = {"d_lsbd@default"}  # circular factors alone; test_d_lsbd.py
 QUICK = [pair for pair, name in zip(EVERY, NAMES, strict=True) if name not in SLOW | NO_EXAMPLE]
