@@ -12,8 +12,6 @@ from disentmetrics.classification import class_target
 from disentmetrics.estimators.rank_correlation import standardise
 from disentmetrics.representation import Representation
 
-MIN_ROWS = 3
-"""Conditions of fewer rows are left out."""
 _RIDGE = 1e-6  # of codes with variance 1: directions that do not vary get no weight
 _RANK = 1e-10
 
@@ -43,7 +41,7 @@ class Conditions:
     first, second : (n,) int
         Classes of these rows.
     present : (n_first, n_second) bool
-        Which conditions have at least 3 rows.
+        Which conditions have rows.
     """
 
     rows: NDArray[np.int64]
@@ -64,7 +62,7 @@ def conditions(representation: Representation, first: int, second: int) -> Condi
     a, b = columns[0][rows], columns[1][rows]
     shape = (int(a.max(initial=-1)) + 1, int(b.max(initial=-1)) + 1)
     counts = np.bincount(a * shape[1] + b, minlength=shape[0] * shape[1]).reshape(shape)
-    return Conditions(rows, a, b, counts >= MIN_ROWS)
+    return Conditions(rows, a, b, counts > 0)
 
 
 @dataclass(frozen=True, eq=False)

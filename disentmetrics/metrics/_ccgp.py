@@ -48,7 +48,7 @@ def ccgp(representation: Representation) -> Outcome:
     Raises
     ------
     UndefinedScoreError
-        If no two factors have two values each in conditions of at least 3 rows.
+        If no two factors have two values each in all combinations.
 
     Notes
     -----
@@ -73,7 +73,7 @@ def ccgp(representation: Representation) -> Outcome:
             if decoded != context:
                 accuracy[decoded, context] = _accuracy(representation, decoded, context)
     if np.isnan(accuracy).all():
-        raise UndefinedScoreError("ccgp needs two factors with two values each, in conditions of at least 3 rows")
+        raise UndefinedScoreError("ccgp needs two factors with two values each, in all combinations")
     per_factor = np.array([row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else np.nan for row in accuracy])
     return Outcome(
         value=mean_over_factors(per_factor), per_factor=per_factor, details={"accuracy": accuracy}, chance=0.5

@@ -27,6 +27,8 @@ _SIZES = (10, 100, 1_000, 10_000)
             source="disentmetrics: logistic regression out of fold, penalty chosen by log loss, 10 classes a factor",
             noise=math.nan,  # the share of the most frequent value, whatever that is
             costly=True,
+            invariant_to=all_except("monotone warp"),
+            detects=frozenset({"packed", "missing factor", "blurred"}),
         ),
         "boosting": Protocol(
             source="disentmetrics: histogram gradient boosting out of fold, 10 classes a factor",

@@ -35,7 +35,7 @@ from disentmetrics.representation import Representation
             invariant_to=all_except(
                 "monotone warp", "outlier", "noise code", "duplicated code", "rotation", "dependent factors"
             ),
-            detects=frozenset({"packed", "missing factor"}),
+            detects=frozenset({"packed", "missing factor"}),  # packed by no more than 0.002
         ),
     },
 )
@@ -65,7 +65,7 @@ def parallelism(representation: Representation, *, corrected: bool = True) -> Ou
     Raises
     ------
     UndefinedScoreError
-        If no two factors have two values each in conditions of at least 3 rows.
+        If no two factors have two values each in all combinations.
 
     Notes
     -----
@@ -95,9 +95,7 @@ def parallelism(representation: Representation, *, corrected: bool = True) -> Ou
             elif (found.present.sum(axis=0) > 1).sum() > 1:
                 cosine[moving, context] = 0.0  # no code varies
     if np.isnan(cosine).all():
-        raise UndefinedScoreError(
-            "parallelism needs two factors with two values each, in conditions of at least 3 rows"
-        )
+        raise UndefinedScoreError("parallelism needs two factors with two values each, in all combinations")
     per_factor = np.array([row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else np.nan for row in cosine])
     return Outcome(value=mean_over_factors(per_factor), per_factor=per_factor, details={"cosine": cosine})
 
@@ -108,6 +106,7 @@ def _pairs(present: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.in
 
 
 def _corrected(cells: Moments, present: NDArray[np.bool_]) -> float:
+    present = present & (cells.count > 1)  # the spread of a single row is unknown
     low, high, both = _pairs(present)
     shared = both.sum(axis=1) > 1
     low, high, both = low[shared], high[shared], both[shared]
