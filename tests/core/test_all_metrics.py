@@ -25,6 +25,13 @@ SLOW = {  # seconds a score; tested by parts elsewhere
     "dci_es@eastwood2023",
     "block_identifiability@default",
     "compositional_accuracy@default",
+    "downstream_accuracy@default",
+    "downstream_accuracy@boosting",
+    "downstream_accuracy@locatello2019",
+    "downstream_efficiency@locatello2019",
+    "unfairness@locatello2019",
+    "loss_data_curve@default",
+    "reduced_downstream@default",
     "nonlinear_r2@default",
     "tmex@default",
 }
