@@ -7,7 +7,7 @@ from disentmetrics.estimators.lasso import lasso_coefficients
 
 Floats = NDArray[np.float64]
 
-PENALTIES = np.geomspace(1.0, 1e-4, 13)
+PENALTIES = np.geomspace(1.0, 1e-4, 9)
 """Weights of the penalty that are tried, in units of standardised columns."""
 
 

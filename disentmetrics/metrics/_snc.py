@@ -35,6 +35,7 @@ Steps = Literal["best", "equal frequency"]
             detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
             # Bins of equal frequency miss some rows of a perfect code; noise scores the share of one value.
             perfect=float("nan"),
+            noise=float("nan"),
         ),
     },
 )
