@@ -25,7 +25,6 @@ from disentmetrics.udr import relative_strength
 Kind = Literal["udr", "mcc", "r2", "dictionary"]
 Floats = NDArray[np.float64]
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]
-Compare = Callable[[Floats, Floats, list[Split]], tuple[float, Floats]]
 
 N_FOLDS = 5
 MIN_ROWS = 20
@@ -212,9 +211,10 @@ def agreement(
 
 
 def _all_pairs(
-    models: Sequence[Floats], compare: Compare, splits: list[Split]
+    models: Sequence[Floats], kind: "_Kind", splits: list[Split]
 ) -> tuple[Floats, dict[tuple[int, int], Floats]]:
     """Compare every ordered pair; also return how well each code of j is found in i."""
+    ready = [kind.prepare(codes, splits) if codes.shape[1] else [] for codes in models]
     pairwise = np.full((len(models), len(models)), np.nan)
     found = {}
     for i, first in enumerate(models):
@@ -222,35 +222,46 @@ def _all_pairs(
             if i == j:
                 continue
             if first.shape[1] and second.shape[1]:
-                pairwise[i, j], found[i, j] = compare(first, second, splits)
+                pairwise[i, j], found[i, j] = kind.compare(ready[i], ready[j], splits)
             else:
                 pairwise[i, j], found[i, j] = 0.0, np.zeros(second.shape[1])
     return pairwise, found
 
 
-def _compare_udr(first: Floats, second: Floats, _: list[Split]) -> tuple[float, Floats]:
-    strengths = np.minimum(np.abs(standardised_ranks(first).T @ standardised_ranks(second)) / len(first), 1.0)
+@dataclass(frozen=True)
+class _Kind:
+    """How a model is prepared, once, and two prepared models are compared."""
+
+    prepare: Callable[[Floats, list[Split]], list[Floats]]
+    compare: Callable[[list[Floats], list[Floats], list[Split]], tuple[float, Floats]]
+
+
+def _ranked_folds(codes: Floats, splits: list[Split]) -> list[Floats]:
+    """Return ranks among training rows and among test rows, fold by fold."""
+    return [standardised_ranks(codes[rows]) for split in splits for rows in split]
+
+
+def _compare_udr(first: list[Floats], second: list[Floats], _: list[Split]) -> tuple[float, Floats]:
+    strengths = np.minimum(np.abs(first[0].T @ second[0]) / len(first[0]), 1.0)
     total = strengths.sum(axis=0)
     return relative_strength(strengths), np.divide(
         strengths.max(axis=0) ** 2, total, out=np.zeros_like(total), where=total > 0
     )
 
 
-def _compare_mcc(first: Floats, second: Floats, splits: list[Split]) -> tuple[float, Floats]:
-    found = np.zeros(second.shape[1])
-    for train, test in splits:
-        learned = standardised_ranks(first[train]).T @ standardised_ranks(second[train])
+def _compare_mcc(first: list[Floats], second: list[Floats], splits: list[Split]) -> tuple[float, Floats]:
+    found = np.zeros(second[0].shape[1])
+    for fold, (_, test) in enumerate(splits):
+        learned = first[2 * fold].T @ second[2 * fold]
         codes, others = matched(np.abs(learned))
-        held_out = np.mean(
-            standardised_ranks(first[test][:, codes]) * standardised_ranks(second[test][:, others]), axis=0
-        )
+        held_out = np.mean(first[2 * fold + 1][:, codes] * second[2 * fold + 1][:, others], axis=0)
         found[others] += np.sign(learned[codes, others]) * held_out * len(test)
-    found /= len(first)
-    return float(found.sum() / max(first.shape[1], second.shape[1])), found
+    found /= sum(len(test) for _, test in splits)
+    return float(found.sum() / max(first[0].shape[1], second[0].shape[1])), found
 
 
-def _compare_r2(first: Floats, second: Floats, splits: list[Split]) -> tuple[float, Floats]:
-    source, target = standardise(first), standardise(second)
+def _compare_r2(first: list[Floats], second: list[Floats], splits: list[Split]) -> tuple[float, Floats]:
+    source, target = first[0], second[0]
     errors, baseline = np.zeros(target.shape[1]), np.zeros(target.shape[1])
     for train, test in splits:
         centre, mean = source[train].mean(axis=0), target[train].mean(axis=0)
@@ -261,19 +272,19 @@ def _compare_r2(first: Floats, second: Floats, splits: list[Split]) -> tuple[flo
     return float(found.mean()), found
 
 
-def _compare_dictionaries(first: Floats, second: Floats, _: list[Split]) -> tuple[float, Floats]:
-    cosines = np.abs(_unit(first).T @ _unit(second))
+def _compare_dictionaries(first: list[Floats], second: list[Floats], _: list[Split]) -> tuple[float, Floats]:
+    cosines = np.abs(first[0].T @ second[0])
     atoms, others = matched(cosines)
-    found = np.zeros(second.shape[1])
+    found = np.zeros(cosines.shape[1])
     found[others] = np.minimum(cosines[atoms, others], 1.0)
     return float(found.sum() / max(cosines.shape)), found
 
 
-_KINDS: dict[str, Compare] = {
-    "udr": _compare_udr,
-    "mcc": _compare_mcc,
-    "r2": _compare_r2,
-    "dictionary": _compare_dictionaries,
+_KINDS: dict[str, _Kind] = {
+    "udr": _Kind(lambda codes, _: [standardised_ranks(codes)], _compare_udr),
+    "mcc": _Kind(_ranked_folds, _compare_mcc),
+    "r2": _Kind(lambda codes, _: [standardise(codes)], _compare_r2),
+    "dictionary": _Kind(lambda atoms, _: [_unit(atoms)], _compare_dictionaries),
 }
 
 
