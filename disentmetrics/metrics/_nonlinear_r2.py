@@ -25,6 +25,8 @@ from disentmetrics.true_factors import codes_from_factors
         "default": Protocol(
             source="disentmetrics: histogram gradient boosting on three folds, measured on the rows left out",
             costly=True,
+            invariant_to=all_except("relabelled factors", "repeated rows"),
+            detects=frozenset({"missing factor", "blurred", "synergy lost"}),
         ),
     },
 )
