@@ -14,7 +14,7 @@ from disentmetrics.estimators.loss_capacity import (
 )
 from disentmetrics.estimators.permutation_importance import exceeds_its_noise
 from disentmetrics.estimators.rank_correlation import standardise
-from disentmetrics.metric import Needs, Outcome, Protocol, generator, mean_over_factors, metric
+from disentmetrics.metric import Needs, Outcome, Protocol, all_except, generator, mean_over_factors, metric
 from disentmetrics.prediction import Seed, Target, target, train_and_test_rows
 from disentmetrics.representation import Representation
 
@@ -37,11 +37,17 @@ DEPTHS = (1, 2, 4, 8, 12, 20, 32)
     protocols={
         "default": Protocol(
             source="disentmetrics: ridge regression on codes and random cosines, share of the best score, gated",
+            invariant_to=all_except("monotone warp", "outlier", "relabelled factors"),
+            detects=frozenset({"missing factor", "synergy lost"}),  # packing lowers it by just under 0.1
             costly=True,
         ),
         "eastwood2023": Protocol(
             source="Eastwood et al. (2023): forests of 100 trees by depth, error above the least error",
             options={"probe": "forest depth", "n_train": 10_000, "n_test": 5_000},
+            invariant_to=frozenset({"code order", "sign", "shift", "dead code", "factor order"}),
+            # Depth decides the score of a perfect code, and noise scores nearly 1: see the notes.
+            perfect=float("nan"),
+            noise=float("nan"),
             costly=True,
         ),
     },
