@@ -27,6 +27,8 @@ from disentmetrics.sampling import varied_factors
         "default": Protocol(
             source="disentmetrics: boosting, a third of all combinations held out in turn",
             costly=True,
+            invariant_to=all_except("relabelled factors", "repeated rows", "rotation"),
+            detects=frozenset({"rotated", "missing factor", "blurred", "synergy lost"}),
         ),
         "linear": Protocol(
             source="disentmetrics: least squares and logistic regression, else as the default",
