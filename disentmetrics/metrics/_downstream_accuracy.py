@@ -41,6 +41,8 @@ _SIZES = (10, 100, 1_000, 10_000)
             options={"classifier": "logistic-cv", "all_values": True, "n_tested": 1},
             noise=math.nan,  # the share of the most frequent value, whatever that is
             costly=True,
+            invariant_to=all_except("scale", "monotone warp"),
+            detects=frozenset({"packed", "missing factor", "blurred"}),
         ),
     },
 )

@@ -29,6 +29,8 @@ _N_TRAIN = 1_000
             source="disentmetrics: codes chosen by mean differences of training rows, logistic regression from 1,000 "
             "rows, accuracy above chance",
             costly=True,
+            invariant_to=all_except("outlier", "rotation"),
+            detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
         ),
     },
 )

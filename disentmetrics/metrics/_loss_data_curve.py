@@ -36,6 +36,8 @@ _SIZES = (10, 30, 100, 300, 1_000, 3_000, 10_000)
             "tenth of the entropy",
             perfect=math.nan,  # the first rows cost most
             costly=True,
+            invariant_to=all_except("monotone warp", "repeated rows", "dependent factors"),
+            detects=frozenset({"packed", "missing factor", "blurred"}),
         ),
     },
 )
