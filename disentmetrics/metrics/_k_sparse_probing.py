@@ -29,6 +29,7 @@ _N_TRAIN = 1_000
             source="disentmetrics: codes chosen by mean differences of training rows, logistic regression from 1,000 "
             "rows, accuracy above chance",
             costly=True,
+            # A monotone warp moves noisy codes by 0.05 here, within the spread of the draws.
             invariant_to=all_except("outlier", "rotation"),
             detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
         ),

@@ -76,9 +76,12 @@ def parallelism(representation: Representation, *, corrected: bool = True) -> Ou
 
     Examples
     --------
-    >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0) >>> turning = np.stack([factors[:, 0] *
-    (factors[:, 1] - 2.0), factors[:, 1]], axis=1) >>> parallelism(factors.astype(float), factors).per_factor,
-    parallelism(turning, factors).per_factor["factor_0"] < 0.1 ({'factor_0': 1.0, 'factor_1': 1.0}, True)
+    >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0)
+    >>> turning = np.stack([factors[:, 0] * (factors[:, 1] - 2.0), factors[:, 1]], axis=1)
+    >>> parallelism(factors.astype(float), factors).value
+    1.0
+    >>> parallelism(turning, factors).per_factor["factor_0"] < 0.1
+    True
     """
     n = representation.n_factors
     cosine = np.full((n, n), np.nan)
