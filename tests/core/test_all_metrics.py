@@ -17,23 +17,30 @@ from disentmetrics.testing.examples import as_symbols
 EVERY = [(metric, protocol) for metric in registered_metrics().values() for protocol in metric.protocols]
 STEADY = [(metric, protocol) for metric, protocol in EVERY if not metric.randomised]
 NAMES = [f"{metric.name}@{protocol}" for metric, protocol in EVERY]
-SLOW = {  # seconds a score; tested by parts elsewhere
-    "higgins@higgins2017",
-    "wsepin@do2020",
-    "windin@do2020",
-    "dci@locatello2019",
-    "dci_es@eastwood2023",
+SLOW = {  # a quarter of a second a score and more; their claims are tested among the slow tests
     "block_identifiability@default",
     "compositional_accuracy@default",
-    "downstream_accuracy@default",
+    "dci@eastwood2018",
+    "dci@locatello2019",
+    "dci_es@default",
+    "dci_es@eastwood2023",
     "downstream_accuracy@boosting",
+    "downstream_accuracy@default",
     "downstream_accuracy@locatello2019",
+    "downstream_efficiency@default",
     "downstream_efficiency@locatello2019",
-    "unfairness@locatello2019",
+    "higgins@higgins2017",
+    "k_sparse_probing@default",
     "loss_data_curve@default",
-    "reduced_downstream@default",
+    "nk@default",
     "nonlinear_r2@default",
+    "reduced_downstream@default",
     "tmex@default",
+    "unfairness@locatello2019",
+    "unique_information@default",
+    "windin@do2020",
+    "wsepin@default",
+    "wsepin@do2020",
 }
 NO_EXAMPLE = {"d_lsbd@default"}  # circular factors alone; test_d_lsbd.py
 QUICK = [pair for pair, name in zip(EVERY, NAMES, strict=True) if name not in SLOW | NO_EXAMPLE]
