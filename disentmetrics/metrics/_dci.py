@@ -58,6 +58,8 @@ class _Task:
             source="disentanglement_lib 1.5: scikit-learn's gradient boosting of classes as it comes, 10,000 and "
             "5,000 rows, accuracy",
             options={"predictor": "boosting", "n_train": 10_000, "n_test": 5_000},
+            invariant_to=all_except("noise code", "duplicated code", "repeated rows", "rotation"),
+            detects=frozenset({"rotated", "packed", "blurred"}),
             costly=True,
         ),
         "eastwood2018": Protocol(
