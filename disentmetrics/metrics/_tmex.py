@@ -38,6 +38,18 @@ _EXPLAINED = 1e-6
         "default": Protocol(
             source="disentmetrics: generalised covariance measure with boosting fitted on other folds, level 0.05",
             costly=True,
+            invariant_to=all_except(
+                "row order",
+                "outlier",
+                "dead code",
+                "noise code",
+                "duplicated code",
+                "relabelled factors",
+                "repeated rows",
+                "rotation",
+            ),
+            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor"}),
+            noise=0.8,
         ),
         "linear": Protocol(
             source="disentmetrics: generalised covariance measure with least squares fitted on other folds",
