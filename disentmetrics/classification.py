@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.estimators.mutual_information import quantile_bins
 from disentmetrics.estimators.softmax_regression import SoftmaxRegression, fit_softmax
-from disentmetrics.metric import generator
+from disentmetrics.metric import generator, one_thread_a_product
 from disentmetrics.prediction import BOOSTING, N_FOLDS, Seed, Target, fold_of_each_row, folds, standardised_codes
 from disentmetrics.representation import Representation
 
@@ -335,7 +335,8 @@ def _boosting(
 ) -> NDArray[np.float64]:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    model = HistGradientBoostingClassifier(random_state=state, **BOOSTING).fit(codes, labels)
+    with one_thread_a_product():  # again, for scikit-learn's threads may have been loaded by the line above
+        model = HistGradientBoostingClassifier(random_state=state, **BOOSTING).fit(codes, labels)
     return np.asarray(model.predict_proba(new))
 
 

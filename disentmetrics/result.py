@@ -65,8 +65,8 @@ class Score:
     null : float or None
         Mean of the score when rows of codes are permuted against factors.
     corrected : float or None
-        ``value`` less the bias that more rows would remove, as the resampled rows show it; the middle of
-        the interval. None where rows were not resampled.
+        ``value`` less the bias that more rows would remove, as the resampled rows show it. None where
+        rows were not resampled.
     adjusted : float or None
         ``(value - null) / (best - null)``: 0 for a random code, 1 for a perfect one.
     p_value : float or None

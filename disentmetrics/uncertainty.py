@@ -80,9 +80,11 @@ def bias_corrected(value: float, replicates: Sequence[float], method: IntervalMe
     return float(value + weight * (value - np.mean(replicates)))
 
 
-def t_interval(value: float, error: float, degrees: int, bounds: tuple[float, float], method: str) -> Interval:
-    """Return value -+ t * error, cut off at the bounds."""
-    reach = float(stdtrit(degrees, (1 + LEVEL) / 2)) * error
+def t_interval(
+    value: float, error: float, degrees: int, bounds: tuple[float, float], method: str, *, bias: float = 0.0
+) -> Interval:
+    """Return value -+ sqrt((t * error)^2 + bias^2), cut off at the bounds."""
+    reach = math.hypot(float(stdtrit(degrees, (1 + LEVEL) / 2)) * error, bias)
     low, high = bounds
     return Interval(min(max(value - reach, low), value), max(min(value + reach, high), value), LEVEL, method)
 
