@@ -55,8 +55,8 @@ def compactness_adj(representation: Representation) -> Outcome:
     --------
     >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0)
     >>> copied = np.hstack([factors, factors]).astype(float)
-    >>> compactness_adj(factors.astype(float), factors).value, round(compactness_adj(copied, factors).value, 3)
-    (1.0, 0.333)
+    >>> compactness_adj(factors.astype(float), factors).value, round(compactness_adj(copied, factors).value, 1)
+    (1.0, 0.3)
     """
     gated = representation.shared(gated_information)
     share = gated.share[gated.related_codes]

@@ -20,6 +20,7 @@ import typer
 import disentmetrics as dm
 from disentmetrics import cli
 from disentmetrics.errors import InvalidInputError
+from disentmetrics.presets import PRESETS
 from disentmetrics.progress import progress_bar
 
 FAST = ("--interval", "none", "--no-null", "--jobs", "1")
@@ -238,7 +239,7 @@ def test_the_card_is_written_to_a_folder_that_is_made(run: Run, table: Path, tmp
         ("mig", ["mig"]),
         (" mig , factorvae@kim2018,", ["mig", "factorvae@kim2018"]),
         ("mig,mig", ["mig"]),
-        (" default ", ["mig", "factorvae", "higgins"]),
+        (" drvi ", list(PRESETS["drvi"].metrics)),
     ],
 )
 def test_metrics_are_named_with_or_without_spaces(run: Run, table: Path, asked: str, scored: list[str]) -> None:
@@ -633,8 +634,7 @@ def test_texts_are_filled_to_the_terminal_and_left_alone_in_a_pipe(
 
 
 def test_tables_are_not_cut_in_a_pipe(run: Run) -> None:
-    papers = {metric.paper for metric in (dm.metrics.mig, dm.metrics.higgins)}
-    assert all(paper in run("metrics").out for paper in papers)
+    assert all(", ".join(preset.metrics) in run("metrics").out for preset in PRESETS.values())
 
 
 def test_models_are_ranked_without_labels(run: Run) -> None:
