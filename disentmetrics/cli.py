@@ -579,7 +579,7 @@ def metrics_axioms(
             ]
         )
     else:
-        cells = [(row.name, *("–" if v is None else f"{v:.2f}" for v in row.values)) for row in found]
+        cells = [(row.name, *("–" if v is None else f"{v:z.2f}" for v in row.values)) for row in found]
         _print_table(("metric", *CASES), cells)
         out.print()
         _print_table(("case", "codes"), [(name, about) for name, (about, _) in CASES.items()])

@@ -41,3 +41,23 @@ def test_everything_that_the_readme_calls_exists() -> None:
         sorted(set(re.findall(r"dm\.[a-zA-Z_]+(?:\.[a-z_]+)?", (ROOT / "README.md").read_text(encoding="utf-8"))))
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_the_page_of_metrics_holds_a_measured_row_for_every_quick_metric() -> None:
+    from disentmetrics.metric import registered_metrics
+
+    page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    quick = {name for name, metric in registered_metrics().items() if not metric.protocol("default").costly}
+    assert quick <= set(re.findall(r"^\| ([a-z_0-9]+) \|", page, re.MULTILINE))
+
+
+def test_metrics_that_pages_name_exist() -> None:
+    from disentmetrics.metric import registered_metrics
+
+    known = registered_metrics()
+    pages = "".join((ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/metrics.md"))
+    for name, protocol in re.findall(r"`([a-z_0-9]+)@([a-z_0-9]+)`", pages):
+        assert protocol in known[name].protocols
+    table = pages[pages.index("| family | metrics |") : pages.index("disentmetrics metrics info dci")]
+    for name in re.findall(r"`([a-z_0-9]+)`", table):
+        assert name in known or name in {"udr", "agreement"}

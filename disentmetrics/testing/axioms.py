@@ -188,7 +188,7 @@ def axiom_table(rows: Sequence[AxiomRow]) -> str:
     heads = ["metric", *CASES, "axioms kept"]
     lines = [heads, ["---", *("---:" for _ in CASES), "---"]]
     lines += [
-        [row.name, *("–" if value is None else f"{value:.2f}" for value in row.values), " ".join(row.kept)]
+        [row.name, *("–" if value is None else f"{value:z.2f}" for value in row.values), " ".join(row.kept)]
         for row in rows
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
