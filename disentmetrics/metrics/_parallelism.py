@@ -25,7 +25,7 @@ from disentmetrics.representation import Representation
             source="disentmetrics: cosines of decorrelated codes, weighted by length and corrected for the "
             "noise of means",
             precision=5e-3,  # what the correction leaves
-            invariant_to=all_except("monotone warp", "repeated rows"),
+            invariant_to=all_except("monotone warp", "outlier", "repeated rows"),
             detects=frozenset({"missing factor"}),
         ),
         "bernardi2020": Protocol(
