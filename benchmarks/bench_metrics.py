@@ -345,7 +345,7 @@ def wide_table(rng: np.random.Generator) -> Iterator[Line]:
     n_pairs = 64 * n_factors
     cost = measure(lambda: len(score(table.representation(), PAIR_METRICS, interval=None, null=False)), repeats=1)
     yield Line(
-        job=f"{', '.join(PAIR_METRICS)}: {n_rows:,} rows x 64 codes x {n_factors} factors",
+        job=f"{', '.join(PAIR_METRICS)}: {n_rows:,} rows x 64 codes x {n_factors} factors, 2 threads",
         ours=cost,
         reference=Reference(
             what="sklearn.metrics.mutual_info_score in 20 bins, one pair after the other, for a single matrix",

@@ -16,6 +16,7 @@ from disentmetrics.estimators.mutual_information import (
     equal_width_bins,
     plug_in_information,
 )
+from disentmetrics.estimators.rank_spacing import sorted_rows
 from disentmetrics.estimators.soft_bins import Assignment, entropy_of_masses, soft_contingency
 from disentmetrics.factors import Factor, FactorSpace
 from disentmetrics.gate import active_codes
@@ -189,7 +190,7 @@ def _places(codes: NDArray[np.floating]) -> list[_Places | None]:
 
 
 def _places_of(values: NDArray[np.floating]) -> _Places:
-    order = np.argsort(values, kind="stable")
+    order = sorted_rows(values)
     ordered = values[order]
     start = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
     end = np.append(start[1:], len(values))

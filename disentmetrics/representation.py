@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -202,7 +204,9 @@ class Representation:
         """Return ``function(self, ...)``, computed once for these arguments."""
         key = (function, args, tuple(sorted(kwargs.items())))
         if key not in self._shared:
-            self._shared[key] = function(self, *args, **kwargs)
+            with _lock_of(self._shared, key):  # another thread may be computing it
+                if key not in self._shared:
+                    self._shared[key] = function(self, *args, **kwargs)
         return self._shared[key]  # type: ignore[no-any-return] # the key holds the function itself
 
     def shared_by_codes(
@@ -211,8 +215,18 @@ class Representation:
         """Return ``function(codes, ...)``, computed once and kept when only factors change."""
         key = (function, args, tuple(sorted(kwargs.items())))
         if key not in self._shared_by_codes:
-            self._shared_by_codes[key] = function(self.codes, *args, **kwargs)
+            with _lock_of(self._shared_by_codes, key):
+                if key not in self._shared_by_codes:
+                    self._shared_by_codes[key] = function(self.codes, *args, **kwargs)
         return self._shared_by_codes[key]  # type: ignore[no-any-return] # the key holds the function itself
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {**kept, "_shared": {}, "_shared_by_codes": {}}  # locks cannot travel to another process
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "Representation":
         """Return the representation of these rows only."""
@@ -380,6 +394,11 @@ class Representation:
         for name, value in given.items():
             object.__setattr__(new, name, value)
         return new
+
+
+def _lock_of(store: dict[Any, Any], key: Any) -> AbstractContextManager[Any]:
+    lock: AbstractContextManager[Any] = store.setdefault(("lock", key), threading.RLock())  # setdefault is atomic
+    return lock
 
 
 def _row_key(representation: Representation) -> str:

@@ -43,6 +43,9 @@ class _Asked:
         few = self.metric.randomised or self.metric.protocol(self.protocol).costly or n_rows > MANY_ROWS
         return N_FEW_PERMUTATIONS if few else N_PERMUTATIONS
 
+    def point(self, representation: Representation, seed: int) -> Score:
+        return self.metric.score(representation, self.protocol, seed=seed)
+
     def values(self, representation: Representation, seed: int | tuple[int, ...]) -> tuple[float, ...]:
         """Return the value and its parts."""
         parts = self.metric.parts
@@ -117,7 +120,10 @@ def score(
         _Asked(name, *find_metric(name)) for name in expand(metrics, posterior=representation.log_variance is not None)
     ]
     scored = representation.thinned(generator(seed, "weights"))
-    point = {a.name: a.metric.score(scored, a.protocol, seed=seed) for a in asked}
+    parallel = joblib.Parallel(n_jobs=n_jobs, prefer="threads")
+    point = dict(
+        zip((a.name for a in asked), parallel(joblib.delayed(a.point)(scored, seed) for a in asked), strict=True)
+    )
     defined = [a for a in asked if not point[a.name].undefined]
     steady = [a for a in defined if not a.metric.randomised]
     random = [a for a in defined if a.metric.randomised]

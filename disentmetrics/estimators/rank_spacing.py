@@ -53,7 +53,7 @@ class SortedCode:
 
 def sort_code(code: NDArray[np.floating]) -> SortedCode:
     """Sort one code (n,) and find its atoms."""
-    order = _order(code)
+    order = sorted_rows(code)
     ordered = code[order]
     first_of_run = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
     if len(first_of_run) == len(code):
@@ -74,7 +74,7 @@ def sort_code(code: NDArray[np.floating]) -> SortedCode:
     return SortedCode(order, np.repeat(start, length), np.repeat(length.astype(np.uint8), length), atom, n_atoms)
 
 
-def _order(code: NDArray[np.floating]) -> NDArray[np.integer]:
+def sorted_rows(code: NDArray[np.floating]) -> NDArray[np.integer]:
     """Return the rows (n,) from the lowest code to the highest.
 
     A radix sort, 16 bits at a time: numpy sorts integers of 16 bits several times as fast as floats.
