@@ -1,10 +1,12 @@
 """A metric: a function of a representation, and all that is true of it, said once."""
 
 import math
+import warnings
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -194,6 +196,7 @@ class Metric:
     ) -> Score:
         """Score a representation; undefined, with the reason, where the metric has no value."""
         name = self.name if protocol == "default" else f"{self.name}@{protocol}"
+        representation = representation.thinned(generator(seed, "weights"))
         try:
             with one_thread_a_product():
                 outcome = self.evaluate(representation, protocol, seed=seed, **options)
@@ -245,7 +248,9 @@ class Metric:
             settings["seed"] = seed
         elif self.randomised:
             settings["rng"] = generator(seed, self.name)
-        return self.formula(representation, **settings)
+        with warnings.catch_warnings():  # many rare values are the table's nature, and its remarks say so
+            warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
+            return self.formula(representation, **settings)
 
     def protocol(self, name: str) -> Protocol:
         """Return the protocol of this name."""
@@ -284,14 +289,25 @@ class Metric:
                 )
         hints = get_type_hints(self.formula)
         for name, value in options.items():
-            if get_origin(hints[name]) is Literal and value not in get_args(hints[name]):
-                raise InvalidInputError(
-                    f"{name} must be one of {', '.join(map(repr, get_args(hints[name])))}; got {value!r}"
-                )
-            least = self.least.get(name, 1)
-            if hints[name] is int and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-                raise InvalidInputError(f"{name} must be a whole number of at least {least}; got {value!r}")
+            kinds = get_args(hints[name]) if isinstance(hints[name], UnionType) else (hints[name],)
+            if value is None and type(None) in kinds:
+                continue
+            reason = self._unfit(name, value, kinds[0])
+            if reason:
+                raise InvalidInputError(f"{name} must be {reason}; got {value!r}")
         return options
+
+    def _unfit(self, name: str, value: Any, kind: Any) -> str | None:
+        """Say what an option must be, if this value is not it."""
+        if get_origin(kind) is Literal and value not in get_args(kind):
+            return f"one of {', '.join(map(repr, get_args(kind)))}"
+        least = self.least.get(name, 1)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if kind is int and (not number or not isinstance(value, int) or value < least):
+            return f"a whole number of at least {least}"
+        if kind is float and (not number or not math.isfinite(value) or value <= 0):
+            return "a finite number above 0"
+        return "true or false" if kind is bool and not isinstance(value, bool) else None
 
     def _signature(
         self,

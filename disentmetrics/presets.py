@@ -73,7 +73,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "crl": Preset(
         "causal representation learning and nonlinear ICA: identifiability up to permutation, affine maps, blocks",
-        ("mcc", "mcc@khemakhem2020", "mcc@weak", "linear_r2", "nonlinear_r2", "block_identifiability"),
+        ("mcc", "mcc@khemakhem2020", "mcc@weak", "linear_r2", "nonlinear_r2", "block_identifiability", "tmex@linear"),
     ),
 }
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from disentmetrics.cache import atomic_path
-from disentmetrics.columns import encode_factor
+from disentmetrics.columns import MAX_ORDINAL_VALUES, encode_factor
 from disentmetrics.errors import CorruptFileError, InvalidInputError
 from disentmetrics.estimators.mutual_information import quantile_bins
 from disentmetrics.factors import Factor, FactorSpace, Kind
@@ -196,7 +196,8 @@ class Representation:
     def labels(self, position: int, n_bins: int = FACTOR_BINS) -> NDArray[np.int64]:
         """Return a factor as integers from 0, -1 where missing.
 
-        A continuous factor is cut into ``n_bins`` bins of equal frequency.
+        A continuous factor, and a circular one of more than 100 values, is cut into ``n_bins`` bins of
+        equal frequency.
         """
         return self.shared(_labels, position, n_bins)
 
@@ -414,7 +415,9 @@ def _row_key(representation: Representation) -> str:
 
 def _labels(representation: Representation, position: int, n_bins: int) -> NDArray[np.int64]:
     column = representation.factors[:, position]
-    if representation.space.factors[position].kind != "continuous":
+    factor = representation.space.factors[position]
+    fine = factor.kind == "circular" and (factor.size or 0) > MAX_ORDINAL_VALUES
+    if factor.kind != "continuous" and not fine:
         return np.asarray(np.nan_to_num(column, nan=-1), dtype=np.int64)
     present = ~np.isnan(column)
     labels = np.full(len(column), -1, dtype=np.int64)

@@ -289,7 +289,7 @@ def _score_of(plain: dict[str, Any]) -> Score:
                 float(interval["low"]), float(interval["high"]), float(interval["level"]), interval["method"]
             ),
             "per_factor": {k: math.nan if v is None else float(v) for k, v in plain["per_factor"].items()},
-            "details": {name: np.array(rows, dtype=float) for name, rows in plain["details"].items()},
+            "details": {name: _array_of(rows) for name, rows in plain["details"].items()},
             "notes": tuple(map(str, plain["notes"])),
             "replicates": tuple(math.nan if v is None else float(v) for v in plain["replicates"]),
             "seed_sd": float(plain["seed_sd"]),
@@ -300,6 +300,11 @@ def _score_of(plain: dict[str, Any]) -> Score:
             },
         }
     )
+
+
+def _array_of(rows: Any) -> NDArray[Any]:
+    array = np.array(rows)
+    return array.astype(np.float64) if array.dtype == object else array  # None stands for NaN
 
 
 def _to_plain(value: Any) -> Any:

@@ -137,6 +137,6 @@ def varied_factors(representation: Representation) -> NDArray[np.bool_]:
     varied = np.zeros(representation.n_factors, dtype=bool)
     for position in range(representation.n_factors):
         labels = representation.labels(position)
-        first = labels[np.argmax(labels >= 0)]
-        varied[position] = bool(((labels != first) & (labels >= 0)).any())
+        known = labels[labels >= 0]
+        varied[position] = bool(len(known)) and bool((known != known[0]).any())
     return varied

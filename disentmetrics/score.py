@@ -232,7 +232,7 @@ def _finished(
     elif interval and len(replicates) >= max(2, len(found.rows) // 2):
         method: IntervalMethod = "half-sampling" if metric.randomised else interval
         error = standard_error(replicates, method)
-        corrected = bias_corrected(point.value, replicates, method)
+        corrected = min(max(bias_corrected(point.value, replicates, method), bounds[0]), bounds[1])
         degrees = len(replicates) - 1
         if method == "jackknife":  # nineteenfold, so its bias is too uncertain to move the middle by it
             range_ = t_interval(point.value, error, degrees, bounds, method, bias=point.value - corrected)

@@ -175,6 +175,8 @@ def quantile_bins(values: NDArray[np.floating], n_bins: int) -> NDArray[np.int64
     >>> quantile_bins(np.array([1.0, 2.0, 3.0, 1000.0]), 2)
     array([0, 0, 1, 1])
     """
+    if not len(values):
+        return np.empty(0, dtype=np.int64)
     edges = np.unique(np.quantile(values, np.arange(1, n_bins) / n_bins))
     found: NDArray[np.int64] = np.searchsorted(edges, values, side="left").astype(np.int64)
     return found

@@ -12,6 +12,7 @@ from disentmetrics.representation import Representation
     family="information",
     bounds=(0.0, 1.0),
     higher_is_better=True,
+    least={"factor_bins": 2},
     paper="Sepliarskaia, Kiseleva & de Rijke (2019), Evaluating Disentangled Representations",
     known_failure="A perfect code beside a rotated copy of itself scores 1.",
     needs=Needs(rows=20),

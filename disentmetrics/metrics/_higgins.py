@@ -26,6 +26,7 @@ _IN_CACHE = 1 << 18  # code values gathered at once, which the processor's cache
     known_failure="A representation of all factors but one scores 1: the missing one is found by elimination.",
     needs=Needs(factors=2, rows=40),
     randomised=True,
+    least={"n_train": 10},
     protocols={
         "default": Protocol(
             source="disentmetrics: scale-free features, logistic regression to convergence, rows of "
@@ -173,6 +174,8 @@ def _fit_converged(
     low, centre, high = np.quantile(points, [0.16, 0.5, 0.84], axis=0)
     scale = np.where(high > low, (high - low) / 2, points.std(axis=0))
     seen = scale > 0
+    if not seen.any():  # pairs of rows hardly ever differ
+        return np.full(len(new), np.bincount(labels).argmax())
     model = LogisticRegression(max_iter=10_000, tol=1e-4)
     model.fit((points[:, seen] - centre[seen]) / scale[seen], labels)
     return np.asarray(model.predict((new[:, seen] - centre[seen]) / scale[seen]))

@@ -20,6 +20,7 @@ Floats = NDArray[np.float64]
     family="information",
     bounds=(0.0, 1.0),
     higher_is_better=True,
+    least={"factor_bins": 2},
     paper="Do & Tran (2020), Theory and Evaluation Metrics for Learning Disentangled Representations, section 3",
     known_failure="Every code twice still scores one half.",
     needs=Needs(codes=2, rows=20),

@@ -173,7 +173,10 @@ def _held_out_pairs(representation: Representation, correlation: Correlation, se
     """Return the signed correlation of each factor with its code, 0 where it has none, NaN where undefined."""
     prepare = _PREPARE[correlation]
     folded = _Folded(representation)
-    for train, test in folds(representation, np.arange(len(representation)), N_FOLDS, seed):
+    splits = folds(representation, np.arange(len(representation)), N_FOLDS, seed)
+    if len(splits) < 2:
+        raise UndefinedScoreError("mcc pairs codes and factors on some groups of rows and scores others; got one group")
+    for train, test in splits:
         known = representation.take(train)
         assignment = _pair(correlation_matrix(known, correlation), known.shared(varied_factors))
         for position, code in enumerate(assignment):

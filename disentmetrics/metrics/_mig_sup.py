@@ -18,6 +18,7 @@ _SPREAD = 0.01  # variance of the mean code above which Li et al. call a code ac
     family="information",
     bounds=(0.0, 1.0),
     higher_is_better=True,
+    least={"factor_bins": 2},
     paper="Li, Murkute, Gyawali & Wang (2020), Progressive Learning and Disentanglement of Hierarchical "
     "Representations, section 5",
     known_failure="Codes that each tell one and the same factor score 1, though all other factors are missing.",

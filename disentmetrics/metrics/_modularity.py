@@ -16,6 +16,7 @@ from disentmetrics.representation import Representation
     family="information",
     bounds=(0.0, 1.0),
     higher_is_better=True,
+    least={"factor_bins": 2},
     paper="Ridgeway & Mozer (2018), Learning Deep Disentangled Embeddings with the F-Statistic Loss, section 4",
     known_failure="A random rotation of perfect codes scores about .9, and a missing factor goes unseen.",
     needs=Needs(factors=2, rows=20),

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics.errors import InvalidInputError
 from disentmetrics.estimators.activity import constant
 from disentmetrics.estimators.rank_correlation import standardise
 from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
@@ -105,6 +106,8 @@ def omes(
     >>> omes(factors.astype(float), factors).value, round(omes(factors @ [[1, 1], [1, -1]], factors).value, 2)
     (1.0, 0.25)
     """
+    if alpha > 1:
+        raise InvalidInputError(f"alpha must be at most 1; got {alpha!r}")
     usable = factors_alone(representation, "omes", least=2, n_bins=n_bins)
     positions = np.array(list(usable))
     kept = ~representation.shared_by_codes(constant)

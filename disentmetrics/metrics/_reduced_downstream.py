@@ -100,7 +100,10 @@ def reduced_downstream(
         per_factor=per_factor,
         details={"loss": loss},
         settings={"classes": f"<={MOST_CLASSES}"},
-        parts={"own": mean_over_factors(own), "others": mean_over_factors(others)},
+        parts={
+            name: float(np.clip(mean_over_factors(values), -1.0, 1.0))
+            for name, values in (("own", own), ("others", others))
+        },
     )
 
 
