@@ -3,8 +3,8 @@
 import math
 import warnings
 import zlib
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -198,7 +198,7 @@ class Metric:
         name = self.name if protocol == "default" else f"{self.name}@{protocol}"
         representation = representation.thinned(generator(seed, "weights"))
         try:
-            with one_thread_a_product():
+            with one_thread_a_product(), without_remarks_of_probes():
                 outcome = self.evaluate(representation, protocol, seed=seed, **options)
         except UndefinedScoreError as reason:
             signature = self._signature(representation, protocol, seed, options, {})
@@ -248,9 +248,7 @@ class Metric:
             settings["seed"] = seed
         elif self.randomised:
             settings["rng"] = generator(seed, self.name)
-        with warnings.catch_warnings():  # many rare values are the table's nature, and its remarks say so
-            warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
-            return self.formula(representation, **settings)
+        return self.formula(representation, **settings)
 
     def protocol(self, name: str) -> Protocol:
         """Return the protocol of this name."""
@@ -338,6 +336,19 @@ def one_thread_a_product() -> AbstractContextManager[object]:
     # Split sums round differently; and threads that share few processors wait for each other more than they work.
     limits: AbstractContextManager[object] = threadpool_limits(1)
     return limits
+
+
+@contextmanager
+def without_remarks_of_probes() -> Iterator[None]:
+    """Silence what scikit-learn says of probes while the context lasts.
+
+    That many values are rare the score card says itself, and protocols stop solvers early on purpose. For
+    work in threads it must be entered before they start: Python keeps one list of filters for all.
+    """
+    with warnings.catch_warnings():
+        for remark in ("The number of unique classes is greater than 50%", ".*(failed to|did not) converge"):
+            warnings.filterwarnings("ignore", remark, UserWarning)
+        yield
 
 
 def generator(seed: int | tuple[int, ...], purpose: str) -> np.random.Generator:

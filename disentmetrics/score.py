@@ -10,7 +10,7 @@ import numpy as np
 from disentmetrics._version import __version__
 from disentmetrics.diagnostics import diagnose
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError
-from disentmetrics.metric import Metric, generator, one_thread_a_product
+from disentmetrics.metric import Metric, generator, one_thread_a_product, without_remarks_of_probes
 from disentmetrics.metrics import find_metric
 from disentmetrics.presets import expand
 from disentmetrics.progress import tracked
@@ -22,6 +22,7 @@ from disentmetrics.uncertainty import (
     bias_corrected,
     half_sample_rows,
     jackknife_rows,
+    null_interval,
     permutation_p_value,
     standard_error,
     t_interval,
@@ -121,9 +122,9 @@ def score(
     ]
     scored = representation.thinned(generator(seed, "weights"))
     parallel = joblib.Parallel(n_jobs=n_jobs, prefer="threads")
-    point = dict(
-        zip((a.name for a in asked), parallel(joblib.delayed(a.point)(scored, seed) for a in asked), strict=True)
-    )
+    with without_remarks_of_probes():
+        points = parallel(joblib.delayed(a.point)(scored, seed) for a in asked)
+    point = dict(zip((a.name for a in asked), points, strict=True))
     defined = [a for a in asked if not point[a.name].undefined]
     steady = [a for a in defined if not a.metric.randomised]
     random = [a for a in defined if a.metric.randomised]
@@ -156,7 +157,7 @@ def score(
             for b in range(N_PERMUTATIONS)
         ]
     jobs = [job for job in jobs if job[2]]
-    with one_thread_a_product():
+    with one_thread_a_product(), without_remarks_of_probes():
         found = _run(jobs, n_jobs, progress=progress)
     scores = {}
     for a in asked:
@@ -248,9 +249,9 @@ def _finished(
         sign = 1 if metric.higher_is_better else -1
         p_value = permutation_p_value(sign * point.value, [sign * value for value in permuted])
         best = bounds[1 if metric.higher_is_better else 0]
-        low, high = np.quantile(permuted, [0.025, 0.975])
-        if range_ and not population and low <= point.value <= high:  # a jackknife fails at the kink of a null
-            range_ = range_.including(float(low), float(high), mean_null)
+        expected = null_interval(permuted, bounds)
+        if range_ and not population and expected.low <= point.value <= expected.high:
+            range_ = range_.including(expected.low, expected.high, mean_null)  # a jackknife fails at the kink of a null
         if math.isfinite(best) and best != mean_null:
             adjusted = (point.value - mean_null) / (best - mean_null)
     return replace(

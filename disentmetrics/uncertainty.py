@@ -89,6 +89,23 @@ def t_interval(
     return Interval(min(max(value - reach, low), value), max(min(value + reach, high), value), LEVEL, method)
 
 
+def null_interval(permuted: Sequence[float], bounds: tuple[float, float]) -> Interval:
+    """Return where the score of one more permutation lies with 95 % probability.
+
+    The mean of the permuted scores, with an allowance for how few they are.
+
+    Examples
+    --------
+    >>> null_interval([0.1, 0.2, 0.3, 0.2], (0.0, 1.0)).high > 0.3
+    True
+    """
+    centre = float(np.mean(permuted))
+    if len(permuted) < 2:
+        return Interval(centre, centre, LEVEL, "permutation")
+    spread = float(np.std(permuted, ddof=1)) * math.sqrt(1 + 1 / len(permuted))
+    return t_interval(centre, spread, len(permuted) - 1, bounds, "permutation")
+
+
 def permutation_p_value(value: float, permuted: Sequence[float]) -> float:
     """Return the share of permutations, the identity among them, that score at least as well."""
     defined = [score for score in permuted if not math.isnan(score)]
