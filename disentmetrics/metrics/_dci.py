@@ -129,6 +129,8 @@ def dci(
     The importance decides the score: impurity charges noise in a code as entanglement, and the Lasso sees lines
     only and gives the whole importance to one of two equal codes, so that completeness stays 1 where it should be
     ``1 - log 2 / log 2d``. Without the gates pure noise scores up to 0.5; with them it scores 0, and a note says so.
+    On few rows the gates also leave out weak relations that are real, and D and C come out too high: .98 on 300
+    rows and .90 on 1,000 where many rows give .85. The interval does not show that; compare encoders on equal rows.
     Ordinal and continuous factors are regressed, circular ones by cosine and sine together, categories classified;
     ``boosting`` takes the values of every factor, and 10 bins of a continuous one, for classes.
     A factor that nothing predicts has weight 0 in C, and counts in I. With one factor D is 1 for a code that matters.
