@@ -156,7 +156,7 @@ class Metric:
     parts : mapping of str to pair of float
         Further numbers that the formula returns, with their bounds.
     least : mapping of option to int
-        The smallest value of a whole-numbered option, where it is not 1.
+        The smallest value of a whole-numbered option, where it is not 1; of a real one, where it need not be above 0.
     """
 
     name: str
@@ -303,8 +303,10 @@ class Metric:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if kind is int and (not number or not isinstance(value, int) or value < least):
             return f"a whole number of at least {least}"
-        if kind is float and (not number or not math.isfinite(value) or value <= 0):
-            return "a finite number above 0"
+        if kind is float and (not number or not math.isfinite(value) or value < self.least.get(name, 5e-324)):
+            return (
+                f"a finite number of at least {self.least[name]}" if name in self.least else "a finite number above 0"
+            )
         return "true or false" if kind is bool and not isinstance(value, bool) else None
 
     def _signature(

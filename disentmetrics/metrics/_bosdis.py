@@ -19,6 +19,7 @@ _MOST_SYMBOLS = 10_000
     family="information",
     bounds=(0.0, 1.0),
     higher_is_better=True,
+    least={"end": 0},
     paper="Chaabouni, Kharitonov, Bouchacourt, Dupoux & Baroni (2020), Compositionality and Generalization in "
     "Emergent Languages, section 4",
     known_failure="A perfect language scores less than 1 if its positions share their symbols.",

@@ -20,6 +20,7 @@ Deviation = Literal["quantile", "maximum"]
     family="intervention",
     bounds=(0.0, 1.0),
     higher_is_better=True,
+    least={"quantile": 0},
     paper="Suter, Miladinović, Schölkopf & Bauer (2019), Robustly Disentangled Causal Mechanisms, section 4",
     known_failure="A factor that no code follows costs nothing if no code is left over, since it is a mean over codes.",
     needs=Needs(rows=20),
