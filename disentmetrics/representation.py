@@ -377,7 +377,7 @@ class Representation:
                 **arrays,
                 "space": FactorSpace([Factor(n, s, k, tuple(v)) for n, s, k, v in about["factors"]]),
                 "code_names": tuple(about["code_names"]),
-                "sequential": bool(about["sequential"]),
+                "sequential": bool(about.get("sequential", False)),  # older files have no such field
                 "categorical_codes": np.array(about["categorical_codes"], dtype=bool),
                 "provenance": Provenance(**about["provenance"]),
                 "inference": tuple(about["inference"]),

@@ -293,13 +293,15 @@ def _score_of(plain: dict[str, Any]) -> Score:
             "notes": tuple(map(str, plain["notes"])),
             "replicates": tuple(math.nan if v is None else float(v) for v in plain["replicates"]),
             "seed_sd": float(plain["seed_sd"]),
-            "parts": {name: _score_of(part) for name, part in plain["parts"].items()},
-            **{
-                name: None if plain[name] is None else float(plain[name])
-                for name in ("null", "adjusted", "p_value", "corrected")
-            },
+            "parts": {name: _score_of(part) for name, part in plain.get("parts", {}).items()},
+            "corrected": _optional(plain.get("corrected")),  # older cards have neither this nor parts
+            **{name: _optional(plain[name]) for name in ("null", "adjusted", "p_value")},
         }
     )
+
+
+def _optional(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 def _array_of(rows: Any) -> NDArray[Any]:

@@ -1,4 +1,6 @@
 import errno
+import hashlib
+import json
 from pathlib import Path
 
 import h5py
@@ -128,6 +130,25 @@ def test_a_damaged_file_is_refused(tmp_path: Path, damage: str) -> None:
             file["codes"] = [1.0]
     with pytest.raises(CorruptFileError, match=r"r\.h5"):
         dm.Representation.load(path)
+
+
+def test_a_file_written_before_rows_could_be_sequential_is_read(tmp_path: Path) -> None:
+    about = {
+        "factors": [["x", 2, "ordinal", []]],
+        "code_names": ["z0"],
+        "categorical_codes": [False],
+        "provenance": {"data": "table", "encoder": "unknown", "rows": "table", "population": False},
+        "inference": [],
+    }
+    arrays = {"codes": np.array([[0.5], [1.5]]), "factors": np.array([[0], [1]])}
+    with h5py.File(tmp_path / "r.h5", "w") as file:
+        file.attrs["format"] = "disentmetrics-representation-1"
+        file.attrs["about"] = json.dumps(about)
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array).attrs["sha256"] = hashlib.sha256(array.tobytes()).hexdigest()
+    read = dm.Representation.load(tmp_path / "r.h5")
+    assert not read.sequential
+    assert read.codes.tolist() == [[0.5], [1.5]]
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

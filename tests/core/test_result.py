@@ -1,6 +1,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,6 +73,36 @@ def test_a_damaged_card_is_refused(card: dm.ScoreCard, tmp_path: Path, damage: s
     path.write_bytes(b"\xff\xfe\x00" if damage == "binary" else text.encode()[: 500 if damage == "truncated" else None])
     with pytest.raises(CorruptFileError, match=r"card\.json must be a"):
         dm.ScoreCard.from_json(path)
+
+
+def test_a_card_written_before_scores_had_parts_is_read() -> None:
+    old: dict[str, Any] = {
+        "format": "disentmetrics-scorecard-1",
+        "about": {"rows": 9},
+        "notes": [],
+        "scores": {
+            "mig": {
+                "name": "mig",
+                "value": 0.5,
+                "signature": "mig|rows:9",
+                "interval": {"low": 0.4, "high": 0.6, "level": 0.95, "method": "jackknife"},
+                "null": 0.0,
+                "adjusted": 0.5,
+                "p_value": 0.01,
+                "per_factor": {"x": None},
+                "details": {"mutual_information": [[1.0]]},
+                "undefined": None,
+                "notes": [],
+                "seed_sd": 0.0,
+                "replicates": [0.5, None],
+            }
+        },
+    }
+    read = dm.ScoreCard.from_json(json.dumps(old))["mig"]
+    assert (read.value, read.parts, read.corrected) == (0.5, {}, None)
+    del old["scores"]["mig"]["null"]
+    with pytest.raises(CorruptFileError, match="null"):
+        dm.ScoreCard.from_json(json.dumps(old))
 
 
 def test_a_card_that_is_not_there_is_named(tmp_path: Path) -> None:
