@@ -19,6 +19,7 @@ import typer
 
 import disentmetrics as dm
 from disentmetrics import cli
+from disentmetrics.cli import console, scoring
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.presets import PRESETS
 from disentmetrics.progress import progress_bar
@@ -96,8 +97,8 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         pytest.fail("slow work was begun before the input was checked")
 
-    monkeypatch.setattr(cli, "encode_rows", fail)
-    monkeypatch.setattr(cli, "score_representation", fail)
+    monkeypatch.setattr(scoring, "encode_rows", fail)
+    monkeypatch.setattr(scoring, "score_representation", fail)
 
 
 # ------------------------------------------------------------------------------ help
@@ -258,7 +259,7 @@ def test_what_encode_wrote_is_scored_as_the_encoder_is(run: Run, tmp_path: Path)
     path = tmp_path / "folder ü" / "codes.h5"
     ran = run("encode", "baseline:random", *FEW, "--out", path)
     assert (ran.code, ran.out) == (0, "")
-    assert f"Representation(300 rows, 10 codes, factors: shape (categorical, 3)" in ran.err  # noqa: F541 # as printed
+    assert "Representation(300 rows, 10 codes, factors: shape (categorical, 3)" in ran.err
     direct = run("score", "baseline:random", *FEW, "--json", *FAST)
     assert run("score", "--codes", path, "--json", *FAST).out == direct.out
 
@@ -284,14 +285,14 @@ def test_numbers_do_not_depend_on_the_number_of_jobs(run: Run, table: Path) -> N
 
 
 def test_a_small_data_set_is_encoded_whole(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "DEFAULT_SAMPLES", 800_000)
+    monkeypatch.setattr(scoring, "DEFAULT_SAMPLES", 800_000)
     asked = {}
 
     def stop(*_: object, **options: Any) -> None:
         asked.update(options)
         raise InvalidInputError("enough")
 
-    monkeypatch.setattr(cli, "encode_rows", stop)
+    monkeypatch.setattr(scoring, "encode_rows", stop)
     ran = run("score", "baseline:random", "--data", "dsprites")
     assert "dsprites has 737280 rows: all are encoded" in ran.err
     assert asked["full_grid"] is True
@@ -423,7 +424,7 @@ def test_an_error_of_ours_is_not_hidden(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], table: Path
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["disentmetrics", "score", "--codes", str(table)])
-    monkeypatch.setattr(cli, "score_representation", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(scoring, "score_representation", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cli.main()
 
@@ -435,7 +436,7 @@ def test_interrupted_work_ends_with_130(run: Run, table: Path, monkeypatch: pyte
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "score_representation", interrupt)
+    monkeypatch.setattr(scoring, "score_representation", interrupt)
     ran = run("score", "--codes", table, "--out", "card.json")
     assert ran.code == 130
     assert a_sentence(ran) == "error: interrupted; nothing half-written was left behind"
@@ -515,7 +516,7 @@ def test_a_terminal_without_the_letters_gets_others(table: Path, as_json: bool) 
 def test_remarks_and_the_progress_bar_do_not_write_into_each_other() -> None:
     """Both go through one console, which puts what is printed above the bar."""
     with progress_bar(shown=False) as bar:
-        assert bar.console is vars(cli)["err"]
+        assert bar.console is console.err
 
 
 # ------------------------------------------------------------------------------ compare
@@ -599,7 +600,7 @@ def test_the_cache_is_listed_and_cleared(run: Run, own_cache: Path) -> None:
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch, run: Run) -> Run:
     """Run as in a terminal of 80 columns."""
-    monkeypatch.setattr(cli, "out", type(cli.out)(width=80))
+    monkeypatch.setattr(console.out, "width", 80)
     monkeypatch.setenv("COLUMNS", "80")
     return run
 

@@ -14,6 +14,7 @@ from rich.table import Table
 
 import disentmetrics as dm
 from disentmetrics import cli, demo
+from disentmetrics.cli import demo as demo_command
 from disentmetrics.demo import BASELINES, METRICS, Entry, leaderboard, run_demo
 
 FEW = ("random", "factors")
@@ -103,7 +104,7 @@ def test_the_command_prints_the_leaderboard_and_what_to_do_next(
         asked.update(options, out=out)
         yield from entries
 
-    monkeypatch.setattr(cli, "run_demo", run)
+    monkeypatch.setattr(demo_command, "run_demo", run)
     monkeypatch.setattr(sys, "argv", ["disentmetrics", "demo", "--out", "my cards", "--samples", "300", "--seed", "3"])
     level = logging.getLogger("disentmetrics").level
     with pytest.raises(SystemExit) as stopped:

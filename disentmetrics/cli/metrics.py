@@ -1,0 +1,180 @@
+"""``metrics``: what metrics there are, and what each keeps to."""
+
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from disentmetrics.cli.base import JsonOption, QuietOption, SeedOption, app
+from disentmetrics.cli.console import err, out, print_json, print_table, print_text
+from disentmetrics.errors import InvalidInputError
+from disentmetrics.metric import Metric, registered_metrics
+from disentmetrics.metrics import find_metric
+from disentmetrics.presets import PRESETS, expand
+from disentmetrics.progress import tracked
+from disentmetrics.testing import CASES, axiom_rows, axiom_table, check_metric
+
+metrics_app = typer.Typer(help="Metrics, their protocols and what is known of them.")
+app.add_typer(metrics_app, name="metrics")
+
+MetricArgument = Annotated[str, typer.Argument(metavar="NAME", help="Metric, such as mig or factorvae.")]
+
+
+class TableFormat(StrEnum):
+    """How to print a table."""
+
+    TABLE = "table"
+    MARKDOWN = "markdown"
+    JSON = "json"
+
+
+@metrics_app.callback(invoke_without_command=True)
+def _metrics(context: typer.Context) -> None:
+    """List metrics, or describe one."""
+    if context.invoked_subcommand is None:
+        metrics_list()
+
+
+@metrics_app.command("list")
+def metrics_list(as_json: JsonOption = False) -> None:
+    """List all metrics with their protocols."""
+    found = registered_metrics()
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": metric.name,
+                    "family": metric.family,
+                    "needs": asdict(metric.needs),
+                    "parts": list(metric.parts),
+                    "bounds": metric.bounds,
+                    "higher_is_better": metric.higher_is_better,
+                    "paper": metric.paper,
+                    "known_failure": metric.known_failure,
+                    "protocols": {name: protocol.source for name, protocol in metric.protocols.items()},
+                }
+                for metric in found.values()
+            ]
+        )
+        return
+    rows = [
+        (
+            name,
+            metric.family,
+            _short(metric.paper),
+            _needs(metric),
+            ", ".join(metric.protocols),
+        )
+        for name, metric in sorted(found.items(), key=lambda pair: (pair[1].family, pair[0]))
+    ]
+    print_table(("name", "family", "paper", "needs", "protocols"), rows)
+    out.print("\npresets, for --metrics:")
+    print_table(("name", "what it is", "metrics"), [(n, p.about, ", ".join(p.metrics)) for n, p in PRESETS.items()])
+
+
+def _short(paper: str) -> str:
+    """Return authors and year."""
+    found = re.match(r".*?\(\d{4}\)", paper)
+    return found.group() if found else paper.partition(";")[0]
+
+
+def _needs(metric: Metric) -> str:
+    """Say what a representation must have, beyond a code and a factor."""
+    needs = metric.needs
+    counts = ((needs.codes, "codes"), (needs.factors, "factors"))
+    wanted = [f"{least} {what}" for least, what in counts if least > 1]
+    wanted += ["no factors"] if needs.factors == 0 else []
+    wanted += ["log-variance"] if needs.log_variance else []
+    wanted += [
+        f"log-variance (@{name})" for name, other in metric.needs_of.items() if other.log_variance > needs.log_variance
+    ]
+    return ", ".join(wanted) or "–"
+
+
+@metrics_app.command("axioms")
+def metrics_axioms(
+    metrics: Annotated[
+        str | None,
+        typer.Option(help="Presets and names with commas; by default every quick metric's default protocol."),
+    ] = None,
+    rows: Annotated[int, typer.Option(min=100, help="Rows of each representation.")] = 6_000,
+    seeds: Annotated[int, typer.Option(min=1, help="Representations averaged in each cell.")] = 2,
+    form: Annotated[TableFormat, typer.Option("--format", help="How to print.")] = TableFormat.TABLE,
+    quiet: QuietOption = False,
+) -> None:
+    """Measure what each metric says of 14 representations whose worth is known, and which axioms it keeps."""
+    if metrics is None:
+        every = registered_metrics().values()
+        chosen = [(metric, "default") for metric in every if not metric.protocol("default").costly]
+    else:
+        chosen = [find_metric(name) for name in expand(metrics, posterior=True)]
+    measured = axiom_rows(chosen, n_rows=rows, n_seeds=seeds)
+    found = list(tracked(measured, len(chosen), "scoring", shown=not quiet and err.is_terminal))
+    if form is TableFormat.MARKDOWN:
+        out.print(axiom_table(found), highlight=False, markup=False, soft_wrap=True)
+    elif form is TableFormat.JSON:
+        print_json(
+            [
+                {"name": row.name, "values": dict(zip(CASES, row.values, strict=True)), "axioms": row.kept}
+                for row in found
+            ]
+        )
+    else:
+        cells = [(row.name, *("–" if v is None else f"{v:z.2f}" for v in row.values)) for row in found]
+        print_table(("metric", *CASES), cells)
+        out.print()
+        print_table(("case", "codes"), [(name, about) for name, (about, _) in CASES.items()])
+        out.print()
+        print_table(("metric", "axioms kept"), [(row.name, " ".join(row.kept)) for row in found])
+
+
+@metrics_app.command("check")
+def metrics_check(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Metric, metric@protocol, or package.module:function of your own.")
+    ],
+    seed: SeedOption = 0,
+) -> None:
+    """Put a metric to the test: which invariances hold, which defects it detects, where it breaks.
+
+    A function of your own takes codes (n_samples, n_codes) and factors (n_samples, n_factors) and returns a float.
+    """
+    findings = check_metric(_function(name), seed=seed) if ":" in name else check_metric(*find_metric(name), seed=seed)
+    print_table(
+        ("axiom", "property", "", "moved by", "on"),
+        [
+            (f.axiom, f.name, f.verdict, f"{f.largest_move:.4f}", f.example)
+            for f in sorted(findings, key=lambda f: int(f.axiom[1:]))
+        ],
+    )
+
+
+def _function(name: str) -> Callable[..., Any]:
+    module, _, attribute = name.partition(":")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise InvalidInputError(f"{name} must be package.module:function; it cannot be imported ({error})") from error
+    return function
+
+
+@metrics_app.command("info")
+def metrics_info(name: MetricArgument) -> None:
+    """Explain one metric: formula, range, source, protocols, known failure."""
+    metric, _ = find_metric(name)
+    out.print(f"[bold]{metric.name}[/]", highlight=False)
+    print_text(inspect.getdoc(metric) or "")
+    out.print(f"\nknown failure: {metric.known_failure}\n", highlight=False, markup=False)
+    rows = [
+        (key, p.source, ", ".join(sorted(p.invariant_to)), ", ".join(sorted(p.detects)))
+        for key, p in metric.protocols.items()
+    ]
+    print_table(("protocol", "source", "not changed by", "detects"), rows)

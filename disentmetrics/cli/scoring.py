@@ -1,0 +1,311 @@
+"""``score`` and ``encode``: an encoder on a data set, or a table of codes."""
+
+import logging
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from disentmetrics.adapter import opened_encoder
+from disentmetrics.cli.base import JobsOption, JsonOption, QuietOption, SeedOption, app, check_output
+from disentmetrics.cli.console import err, out, print_json
+from disentmetrics.datasets import load_dataset
+from disentmetrics.datasets.base import DataSet
+from disentmetrics.encode import encode as encode_rows
+from disentmetrics.errors import InvalidInputError
+from disentmetrics.factors import KINDS
+from disentmetrics.presets import ALL, PRESETS, parse
+from disentmetrics.representation import Representation
+from disentmetrics.result import ScoreCard
+from disentmetrics.score import score as score_representation
+from disentmetrics.uncertainty import IntervalMethod
+
+DEFAULT_SAMPLES = 20_000
+
+
+class IntervalChoice(StrEnum):
+    """How rows are resampled for intervals."""
+
+    JACKKNIFE = "jackknife"
+    HALF_SAMPLING = "half-sampling"
+    NONE = "none"
+
+
+_INTERVALS: dict[IntervalChoice, IntervalMethod | None] = {
+    IntervalChoice.JACKKNIFE: "jackknife",
+    IntervalChoice.HALF_SAMPLING: "half-sampling",
+    IntervalChoice.NONE: None,
+}
+
+
+EncoderArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="ENCODER",
+        help="scheme:target, such as [bold]baseline:pca[/], [bold]onnx:model.onnx[/] or "
+        "[bold]torch:model.py:build?weights=w.pt[/]; see [bold]disentmetrics adapters[/].",
+    ),
+]
+DataOption = Annotated[
+    str | None,
+    typer.Option("--data", metavar="DATASET", help="Data set to encode, such as dsprites or dsprites:file.npz."),
+]
+SamplesOption = Annotated[
+    int | None,
+    typer.Option("--samples", min=1, help=f"Distinct rows to draw (default {DEFAULT_SAMPLES:,})."),
+]
+FullGridOption = Annotated[bool, typer.Option("--full-grid", help="Encode every combination of factors.")]
+BatchOption = Annotated[int, typer.Option("--batch-size", min=1, help="Observations in a call of the encoder.")]
+NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep codes.")]
+TrustOption = Annotated[
+    bool,
+    typer.Option("--trust-pickle", help="Let pickles be read. A pickle can run any code: only for files of yours."),
+]
+
+
+@app.command()
+def score(
+    encoder: EncoderArgument = None,
+    data: DataOption = None,
+    codes: Annotated[
+        Path | None,
+        typer.Option(
+            "--codes",
+            help="Score a table of codes and labels instead of an encoder: .npz, .csv, .tsv, .parquet, .xlsx, "
+            ".h5ad, or .h5 from [bold]disentmetrics encode[/].",
+        ),
+    ] = None,
+    metrics: Annotated[
+        str,
+        typer.Option(
+            help=f"Presets ({', '.join((*PRESETS, ALL))}) and names, with commas: robust,mcc,dci@locatello2019."
+        ),
+    ] = "default",
+    samples: SamplesOption = None,
+    full_grid: FullGridOption = False,
+    code_columns: Annotated[
+        str | None, typer.Option(help="Codes of the table: a key of an .npz, or names and patterns: 'PC*,z?'.")
+    ] = None,
+    factor_columns: Annotated[
+        str | None, typer.Option(help="Factors of the table: a key of an .npz, or names and patterns.")
+    ] = None,
+    log_variance_columns: Annotated[
+        str | None, typer.Option(help="Log-variances of the table: a key of an .npz, or names and patterns.")
+    ] = None,
+    groups: Annotated[str | None, typer.Option(help="Column that names clusters of rows, such as donor.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Column that weighs rows.")] = None,
+    sequential: Annotated[
+        bool,
+        typer.Option("--sequential", help="Rows follow each other in time, within each group if there are groups."),
+    ] = False,
+    sheet: Annotated[str | None, typer.Option(help="Sheet of an .xlsx; the first by default.")] = None,
+    separator: Annotated[str | None, typer.Option(help="Between the columns of a .csv; detected by default.")] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Kind of a factor, as name=kind; kinds: {', '.join(KINDS)}. May be repeated."),
+    ] = None,
+    interval: Annotated[
+        IntervalChoice, typer.Option(help="How rows are resampled for 95 % intervals.")
+    ] = IntervalChoice.JACKKNIFE,
+    null: Annotated[bool, typer.Option("--null/--no-null", help="Permute rows for null and p-value.")] = True,
+    seed: SeedOption = 0,
+    jobs: JobsOption = -1,
+    batch_size: BatchOption = 256,
+    out_file: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the score card as JSON to this file.")
+    ] = None,
+    as_json: JsonOption = False,
+    no_cache: NoCacheOption = False,
+    trust_pickle: TrustOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Score an encoder on a data set, or a table of codes and labels.
+
+    [bold]Examples[/]
+
+      disentmetrics score baseline:pca --data dsprites --samples 20000
+
+      disentmetrics score "torch:model.py:build?weights=w.safetensors" --data dsprites --out card.json
+
+      disentmetrics score "exec:python my_encoder.py" --data dsprites --samples 2000
+
+      disentmetrics score --codes codes.npz --metrics mig,factorvae@kim2018
+
+      disentmetrics score --codes cells.csv --code-columns 'PC*' --factor-columns type,donor --groups donor
+    """
+    names = parse(metrics)
+    check_output(out_file)
+    if (encoder is None) == (codes is None):
+        raise InvalidInputError(
+            "either an encoder with --data or a table with --codes must be given; "
+            f"got {'neither' if encoder is None else 'both'}; see disentmetrics score --help"
+        )
+    table_options = {
+        "--code-columns": code_columns,
+        "--factor-columns": factor_columns,
+        "--log-variance-columns": log_variance_columns,
+        "--groups": groups,
+        "--weights": weights,
+        "--sequential": sequential,
+        "--sheet": sheet,
+        "--separator": separator,
+        "--kind": kind,
+    }
+    if codes is not None:
+        _refuse("--codes", {"--data": data, "--samples": samples, "--full-grid": full_grid or None})
+        if codes.suffix == ".h5":
+            _refuse("a file of disentmetrics encode, which says it", table_options)
+            representation = Representation.load(codes)
+        else:
+            representation = Representation.from_table(
+                codes,
+                codes=_selection(code_columns),
+                factors=_selection(factor_columns),
+                log_variance=_selection(log_variance_columns),
+                groups=groups,
+                weights=weights,
+                sequential=sequential,
+                sheet=sheet,
+                separator=separator,
+                kinds=_kinds(kind),
+            )
+            for sentence in () if quiet else representation.inference:
+                err.print(sentence, style="dim", highlight=False, markup=False, soft_wrap=True)
+    else:
+        _refuse("an encoder", table_options)
+        representation = _encode(
+            str(encoder),
+            data,
+            samples,
+            full_grid=full_grid,
+            seed=seed,
+            batch_size=batch_size,
+            cache=not no_cache,
+            trust_pickle=trust_pickle,
+            quiet=quiet,
+        )
+    card = score_representation(
+        representation,
+        names,
+        seed=seed,
+        interval=_INTERVALS[interval],
+        null=null,
+        n_jobs=jobs,
+        progress=not quiet and err.is_terminal,
+    )
+    if out_file is not None:
+        card.to_json(out_file)
+    if as_json:
+        print_json(card.to_json())
+    else:
+        _show_card(card)
+        if out_file is not None and not quiet:
+            err.print(f"score card written to {out_file}", highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
+def encode(
+    encoder: Annotated[str, typer.Argument(metavar="ENCODER", help="scheme:target; see disentmetrics adapters.")],
+    data: Annotated[str, typer.Option("--data", metavar="DATASET", help="Data set to encode.")],
+    out_file: Annotated[Path, typer.Option("--out", "-o", help="File to write, .h5; score it with --codes.")],
+    samples: SamplesOption = None,
+    full_grid: FullGridOption = False,
+    seed: SeedOption = 0,
+    batch_size: BatchOption = 256,
+    no_cache: NoCacheOption = False,
+    trust_pickle: TrustOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Encode a data set once and keep codes and factors in one file.
+
+    [bold]Example[/]
+
+      disentmetrics encode onnx:model.onnx --data dsprites --full-grid --out codes.h5
+    """
+    if out_file.suffix != ".h5":
+        raise InvalidInputError(f"--out must name a file that ends in .h5, as HDF5 is written; got {out_file}")
+    check_output(out_file)
+    representation = _encode(
+        encoder,
+        data,
+        samples,
+        full_grid=full_grid,
+        seed=seed,
+        batch_size=batch_size,
+        cache=not no_cache,
+        trust_pickle=trust_pickle,
+        quiet=quiet,
+    )
+    representation.save(out_file)
+    if not quiet:
+        err.print(f"{representation} written to {out_file}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _encode(
+    encoder: str,
+    data: str | None,
+    samples: int | None,
+    *,
+    full_grid: bool,
+    seed: int,
+    batch_size: int,
+    cache: bool,
+    trust_pickle: bool,
+    quiet: bool,
+) -> Representation:
+    if data is None:
+        raise InvalidInputError("an encoder needs observations; give --data, such as --data dsprites")
+    if full_grid and samples is not None:
+        raise InvalidInputError("either --samples or --full-grid must be given; got both")
+    loaded: DataSet = load_dataset(data)
+    if samples is not None and samples > len(loaded):
+        raise InvalidInputError(f"--samples must be at most {len(loaded):,}, the rows of {data}; got {samples:,}")
+    if samples is None and not full_grid:
+        samples = DEFAULT_SAMPLES
+        if len(loaded) <= samples:
+            samples, full_grid = None, True
+            logging.getLogger("disentmetrics").info("%s has %d rows: all are encoded", data, len(loaded))
+    with opened_encoder(encoder, data=loaded, seed=seed, trust_pickle=trust_pickle) as opened:
+        return encode_rows(
+            opened,
+            loaded,
+            n_samples=samples,
+            full_grid=full_grid,
+            seed=seed,
+            batch_size=batch_size,
+            cache=cache,
+            progress=not quiet and err.is_terminal,
+        )
+
+
+def _selection(text: str | None) -> str | list[str] | None:
+    if text is None or "," not in text:
+        return text
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _kinds(given: list[str] | None) -> dict[str, Any] | None:
+    kinds = {}
+    for pair in given or ():
+        name, equals, kind = pair.rpartition("=")
+        if not equals or kind not in KINDS:
+            raise InvalidInputError(f"--kind must be name=kind with a kind of {', '.join(KINDS)}; got {pair!r}")
+        kinds[name] = kind
+    return kinds or None
+
+
+def _refuse(what: str, options: dict[str, Any]) -> None:
+    for option, value in options.items():
+        if value:
+            raise InvalidInputError(f"{option} does not go with {what}; leave it out")
+
+
+def _show_card(card: ScoreCard) -> None:
+    for table in card.tables():
+        out.print(table)
+        out.print()
+    for line in card.remarks():
+        out.print(f"• {line}", highlight=False, markup=False)
+    for name in card:
+        out.print(card[name].signature, style="dim", highlight=False, markup=False, soft_wrap=True)
