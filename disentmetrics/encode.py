@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from disentmetrics.adapter import opened_encoder
 from disentmetrics.cache import atomic_path, cache_folder, locked
-from disentmetrics.datasets.base import DataSet
+from disentmetrics.datasets.base import DataSet, Draws
 from disentmetrics.encoder import Encoder, Posterior
 from disentmetrics.errors import CorruptFileError, DisentmetricsError, EncoderError, InvalidInputError, StorageError
 from disentmetrics.metric import generator
@@ -98,7 +98,7 @@ def encode(
         raise InvalidInputError(f"encode takes a data set, such as load_dataset('dsprites'); got {data!r}")
     if batch_size < 1:
         raise InvalidInputError(f"batch_size must be at least 1; got {batch_size}")
-    rows, named = _rows(data, n_samples, indices, seed, full_grid=full_grid)
+    draws, named = _draws(data, n_samples, indices, seed, full_grid=full_grid)
     if isinstance(encoder, str):
         with opened_encoder(encoder, data=data, seed=seed) as loaded:
             return encode(
@@ -112,37 +112,59 @@ def encode(
                 cache=cache,
                 progress=progress,
             )
-    distinct, back = np.unique(rows, return_inverse=True)
+    distinct, back = _distinct(draws, data)
     fingerprint = getattr(encoder, "fingerprint", None)
     if fingerprint is not None and not (isinstance(fingerprint, str) and fingerprint):
         raise InvalidInputError(
             f"an encoder's fingerprint must be text that names exactly this encoder; got {fingerprint!r}"
         )
-    provenance = Provenance(data.fingerprint, fingerprint or "unknown", named, population=full_grid)
+    population = full_grid and not data.nuisances
+    provenance = Provenance(data.fingerprint, fingerprint or "unknown", named, population=population)
     run = _Run(encoder, data, distinct, batch_size, provenance, progress=progress)
     encoded = run.cached() if cache and fingerprint else run.in_memory()
-    return encoded if np.array_equal(distinct, rows) else encoded.take(back)
+    return encoded if back is None else encoded.take(back)
 
 
-def _rows(
+def _draws(
     data: DataSet, n_samples: int | None, indices: ArrayLike | None, seed: int, *, full_grid: bool
-) -> tuple[NDArray[np.int64], str]:
+) -> tuple[Draws, str]:
     ways = (n_samples is not None) + full_grid + (indices is not None)
     if ways != 1:
         raise InvalidInputError(
             f"rows must be chosen in exactly one way, by n_samples, full_grid or indices; got {ways} of them"
         )
     if indices is not None:
-        rows = data.space.rows_of(indices)
-        if not len(rows):
+        draws = data.draws(indices)
+        if not len(draws):
             raise InvalidInputError("at least one row must be encoded; indices is empty")
-        return rows, f"rows/{hashlib.sha256(rows.tobytes()).hexdigest()[:12]}"
+        return draws, f"rows/{hashlib.sha256(_content(draws, data)).hexdigest()[:12]}"
     if full_grid:
-        return np.arange(len(data)), "grid"
+        return data.whole(), "grid"
     if not isinstance(n_samples, int | np.integer) or n_samples < 1:
         raise InvalidInputError(f"n_samples must be a whole number of at least 1; got {n_samples!r}")
-    drawn = data.space.sample(n_samples, generator(seed, "draw"), replace=False)
-    return np.sort(data.space.rows_of(drawn)), f"uniform/{seed}"
+    return data.sample(n_samples, generator(seed, "draw")), f"uniform/{seed}"
+
+
+def _content(draws: Draws, data: DataSet) -> bytes:
+    """Return bytes that tell these draws from all others."""
+    if data.space.is_grid and not data.nuisances:
+        return draws.nuisance.astype("<i8").tobytes()  # the row of the grid
+    return draws.nuisance.astype("<u8").tobytes() + np.ascontiguousarray(draws.factors).tobytes()
+
+
+def _distinct(draws: Draws, data: DataSet) -> tuple[Draws, NDArray[np.int64] | None]:
+    """Return each different observation once, in order, and where each draw stands there; None if they are these."""
+    if not data.space.is_grid:
+        return draws, None  # real values hardly ever come twice
+    if not data.nuisances:
+        _, first, back = np.unique(draws.nuisance, return_index=True, return_inverse=True)
+    else:
+        whole = np.column_stack([draws.factors, draws.nuisance.view(np.int64)])
+        _, first, back = np.unique(whole, axis=0, return_index=True, return_inverse=True)
+    back = back.ravel()
+    if np.array_equal(back, np.arange(len(draws))):
+        return draws, None
+    return draws[first], back
 
 
 class _Run:
@@ -152,7 +174,7 @@ class _Run:
         self,
         encoder: Callable[..., Any],
         data: DataSet,
-        rows: NDArray[np.int64],
+        rows: Draws,
         batch_size: int,
         provenance: Provenance,
         *,
@@ -181,7 +203,7 @@ class _Run:
         digest = hashlib.sha256(
             f"{_LAYOUT}\n{self.data.fingerprint}\n{self.provenance.encoder}\n{self.provenance.rows}".encode()
         )
-        digest.update(self.rows.tobytes())
+        digest.update(_content(self.rows, self.data))
         return digest.hexdigest()[:32]
 
     def load_or_make(self, path: Path) -> Representation:
@@ -236,7 +258,8 @@ class _Run:
         codes, log_variance = (stacked[:, 0], stacked[:, 1]) if stacked.ndim == 3 else (stacked, None)
         return Representation(
             np.ascontiguousarray(codes),
-            self.data.space.indices_of(self.rows),
+            self.rows.factors,
+            groups=self.rows.groups,
             space=self.data.space,
             log_variance=None if log_variance is None else np.ascontiguousarray(log_variance),
             provenance=self.provenance,
@@ -265,8 +288,8 @@ class _Run:
                 yield codes
 
     def batch(self, first: int) -> NDArray[Any]:
-        indices = self.data.space.indices_of(self.rows[first : first + self.batch_size])
-        return indices if self.reads_factors else self.data.observations(indices)
+        some = self.rows[first : first + self.batch_size]
+        return some.factors if self.reads_factors else self.data.observations(some.factors, some.nuisance)
 
     def where(self, first: int, n: int) -> str:
         return f"batch {first // self.batch_size} (rows {first} to {first + n - 1})"

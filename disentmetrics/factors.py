@@ -69,12 +69,12 @@ class FactorSpace:
     Parameters
     ----------
     factors : sequence of Factor
-        The last factor varies fastest.
+        The last factor varies fastest. There may be none: of such data nothing is known but the observations.
 
     Raises
     ------
     InvalidInputError
-        If there is no factor, or two have one name.
+        If two factors have one name.
 
     Examples
     --------
@@ -87,8 +87,6 @@ class FactorSpace:
 
     def __init__(self, factors: Sequence[Factor]) -> None:
         object.__setattr__(self, "factors", tuple(factors))
-        if not self.factors:
-            raise InvalidInputError("a factor space needs at least one factor; got none")
         if len(set(self.names)) != len(self.factors):
             raise InvalidInputError(f"factor names must be unique; got {', '.join(self.names)}")
 
@@ -145,6 +143,8 @@ class FactorSpace:
             Rows, with the last factor varying fastest.
         """
         checked = self.check_indices(indices)
+        if not self.factors:
+            return np.zeros(len(checked), np.int64)
         return np.asarray(np.ravel_multi_index(tuple(checked.T), self.sizes), dtype=np.int64)
 
     def indices_of(self, rows: ArrayLike) -> NDArray[np.int64]:
@@ -168,6 +168,8 @@ class FactorSpace:
             raise InvalidInputError(
                 f"rows must lie in 0 .. {self.n_combinations - 1}; got {checked.min()} .. {checked.max()}"
             )
+        if not self.factors:
+            return np.empty((len(checked), 0), np.int64)
         return np.stack(np.unravel_index(checked, self.sizes), axis=1).astype(np.int64)
 
     def check_indices(self, indices: ArrayLike) -> NDArray[np.int64]:
@@ -188,6 +190,26 @@ class FactorSpace:
                     f"got {values.min()} .. {values.max()}"
                 )
         return checked.astype(np.int64, copy=False)
+
+    def check_values(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Return factors as float64: finite values of continuous factors, valid indices of the others."""
+        checked = np.asarray(values)
+        if checked.ndim != 2 or checked.shape[1] != len(self) or checked.dtype.kind not in "iuf":
+            raise InvalidInputError(
+                f"factors must be numbers of shape (n, {len(self)}), one column for each of "
+                f"{', '.join(self.names)}; got {checked.dtype} of shape {checked.shape}"
+            )
+        if not np.isfinite(checked).all():
+            raise InvalidInputError("factors must be finite; got NaN or infinity")
+        for factor, column in zip(self.factors, checked.T, strict=True):
+            if factor.size is not None and len(column):
+                whole = np.array_equal(column, np.rint(column))
+                if not whole or column.min() < 0 or column.max() >= factor.size:
+                    raise InvalidInputError(
+                        f"indices of factor {factor.name!r} must be whole and lie in 0 .. {factor.size - 1}; "
+                        f"got {column.min()} .. {column.max()}"
+                    )
+        return checked.astype(np.float64, copy=False)
 
     def sample(self, n: int, rng: np.random.Generator, *, replace: bool = True) -> NDArray[np.int64]:
         """Draw combinations uniformly from the grid.

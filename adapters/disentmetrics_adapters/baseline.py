@@ -90,13 +90,15 @@ def _pixels(observations: NDArray[np.generic]) -> NDArray[np.floating]:
 
 
 def _fitting_images(data: DataSet, n_fit: int, seed: int) -> NDArray[np.floating]:
-    indices = data.sample_factors(n_fit, np.random.default_rng(seed))
-    batches = [indices[i : i + FIT_BATCH] for i in range(0, n_fit, FIT_BATCH)]
-    first = _pixels(data.observations(batches[0]))
+    draws = data.sample(n_fit, np.random.default_rng(seed), replace=True)
+    batches = [draws[i : i + FIT_BATCH] for i in range(0, n_fit, FIT_BATCH)]
+    first = _pixels(data.observations(batches[0].factors, batches[0].nuisance))
     images = np.empty((n_fit, first.shape[1]), first.dtype)  # one copy of them all, and a batch
     images[: len(first)] = first
     for number, batch in enumerate(batches[1:], start=1):
-        images[number * FIT_BATCH : number * FIT_BATCH + len(batch)] = _pixels(data.observations(batch))
+        images[number * FIT_BATCH : number * FIT_BATCH + len(batch)] = _pixels(
+            data.observations(batch.factors, batch.nuisance)
+        )
     return images
 
 

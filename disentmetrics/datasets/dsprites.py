@@ -14,10 +14,10 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from disentmetrics.cache import cache_folder, locked
-from disentmetrics.datasets.base import DataSet, DataSetInfo
+from disentmetrics.datasets.base import DataSet, DataSetInfo, Symmetry
 from disentmetrics.datasets.manifest import read_manifest
 from disentmetrics.datasets.original import load_original
 from disentmetrics.datasets.packed import open_packed, unpack, write_packed
@@ -36,6 +36,7 @@ SPACE = FactorSpace((
     Factor("x", 32, "ordinal", tuple(POSITIONS.tolist())),
     Factor("y", 32, "ordinal", tuple(POSITIONS.tolist())),
 ))  # fmt: skip
+SYMMETRIES = (Symmetry("orientation", (0, 39)),)
 
 _N_BYTES = SIDE * SIDE // 8
 _SUBPIXELS = 256
@@ -160,6 +161,7 @@ class DSprites(DataSet):
     space = SPACE
     fingerprint = "dsprites-1"
     observation_shape = (SIDE, SIDE, 1)
+    symmetries = SYMMETRIES
 
     def __init__(self) -> None:
         self._cached: NDArray[np.uint8] | None = None
@@ -168,34 +170,17 @@ class DSprites(DataSet):
     def __reduce__(self) -> tuple[type["DSprites"], tuple[()]]:
         return type(self), ()  # another process draws or opens the cache by itself
 
-    def observations(self, indices: ArrayLike) -> NDArray[np.uint8]:
-        """Return the images with these factors.
-
-        Parameters
-        ----------
-        indices : (n, 5) integer
-            Indices of shape, scale, orientation, x and y.
-
-        Returns
-        -------
-        (n, 64, 64, 1) uint8
-            Black 0, white 255.
-
-        Raises
-        ------
-        InvalidInputError
-            If an index is out of range or the shape or type is wrong.
-        """
-        checked = self.space.check_indices(indices)
-        self._n_drawn += len(checked)
+    def make(self, factors: NDArray[np.int64], nuisance: NDArray[np.uint64]) -> NDArray[np.uint8]:
+        """Return the images (n, 64, 64, 1) with these factors, black 0 and white 255."""
+        self._n_drawn += len(factors)
         if self._cached is None and self._n_drawn >= _WORTH_OPENING:
             self._n_drawn = 0
             self._cached = self._open()
         if self._cached is not None:
-            return unpack(self._cached, self.space.rows_of(checked), self.observation_shape)
-        images = np.empty((len(checked), *self.observation_shape), np.uint8)
-        for start in range(0, len(checked), _AT_ONCE):
-            bits = render(checked[start : start + _AT_ONCE])
+            return unpack(self._cached, self.space.rows_of(factors), self.observation_shape)
+        images = np.empty((len(factors), *self.observation_shape), np.uint8)
+        for start in range(0, len(factors), _AT_ONCE):
+            bits = render(factors[start : start + _AT_ONCE])
             images[start : start + _AT_ONCE] = unpack(bits, np.arange(len(bits)), self.observation_shape)
         return images
 
@@ -244,6 +229,7 @@ def info() -> DataSetInfo:
         original,
         summary=f"{original.summary}; re-rendered, ?source=original reads the file",
         space=SPACE,
+        symmetries=SYMMETRIES,
         offline=True,
     )
 

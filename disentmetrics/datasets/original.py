@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from disentmetrics.cache import cache_folder, locked, sha256_of
 from disentmetrics.datasets.base import DataSet
@@ -36,9 +36,9 @@ class OriginalDataSet(DataSet):
         self.fingerprint = fingerprint
         self._bits = bits
 
-    def observations(self, indices: ArrayLike) -> NDArray[np.uint8]:
+    def make(self, factors: NDArray[np.int64], nuisance: NDArray[np.uint64]) -> NDArray[np.uint8]:
         """Return the images with these factors, black 0 and white 255."""
-        return unpack(self._bits, self.space.rows_of(indices), self.observation_shape)
+        return unpack(self._bits, self.space.rows_of(factors), self.observation_shape)
 
 
 def load_original(

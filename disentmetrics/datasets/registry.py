@@ -4,7 +4,8 @@ A data set is a module with two functions: ``info() -> DataSetInfo`` and
 ``load(target, *, ...) -> DataSet``, where ``target`` is the path of the spec or empty and the
 keyword-only parameters are its options. Such modules in this package are found by
 themselves, others are entry points of the group ``disentmetrics.datasets`` whose value is a
-module. A manifest (TOML) whose name no module takes is a data set by itself.
+module. The file ``linear_ica.py`` holds ``linear-ica``. A manifest (TOML) whose name no module
+takes is a data set by itself.
 """
 
 import importlib
@@ -79,7 +80,7 @@ def find_datasets() -> dict[str, Entry]:
     for listed in pkgutil.iter_modules(disentmetrics.datasets.__path__):
         module = importlib.import_module(f"{disentmetrics.datasets.__name__}.{listed.name}")
         if hasattr(module, "info") and hasattr(module, "load"):
-            found[listed.name] = Entry(module.info, module.load)
+            found[listed.name.replace("_", "-")] = Entry(module.info, module.load)
     for entry_point in sorted(entry_points(group=GROUP), key=lambda e: e.name):
         if entry_point.name in found:
             raise InvalidInputError(

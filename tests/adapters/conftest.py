@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.factors import Factor, FactorSpace
@@ -24,10 +24,9 @@ class Squares(DataSet):
             )
         )
 
-    def observations(self, indices: ArrayLike) -> NDArray[np.uint8]:
-        checked = self.space.check_indices(indices)
-        images = np.zeros((len(checked), 8, 8, 1), np.uint8)
-        for image, (row, column, brightness) in zip(images, checked, strict=True):
+    def make(self, factors: NDArray[np.int64], nuisance: NDArray[np.uint64]) -> NDArray[np.uint8]:
+        images = np.zeros((len(factors), 8, 8, 1), np.uint8)
+        for image, (row, column, brightness) in zip(images, factors, strict=True):
             image[row : row + 3, column : column + 3] = 60 * 2**brightness
         return images
 

@@ -17,7 +17,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 import disentmetrics as dm
 from disentmetrics import encode as encode_function
@@ -40,8 +40,8 @@ class Tiles(DataSet):
     def __init__(self, fingerprint: str = "tiles-1") -> None:
         self.fingerprint = fingerprint
 
-    def observations(self, indices: ArrayLike) -> NDArray[np.uint8]:
-        rows = self.space.rows_of(indices)
+    def make(self, factors: NDArray[np.int64], nuisance: NDArray[np.uint64]) -> NDArray[np.uint8]:
+        rows = self.space.rows_of(factors)
         images = (rows[:, None] * np.arange(64) % 251).astype(np.uint8)
         images[:, 0], images[:, 1] = rows % 256, rows // 256
         return images.reshape(-1, 8, 8, 1)

@@ -68,11 +68,33 @@ def test_indices_outside_the_grid_are_refused(indices: list[list[float]], messag
         space_of([2, 3]).rows_of(indices)
 
 
-def test_names_are_unique_and_at_least_one() -> None:
+def test_names_are_unique() -> None:
     with pytest.raises(InvalidInputError, match="must be unique"):
         FactorSpace([Factor("x", 2, "ordinal"), Factor("x", 3, "ordinal")])
-    with pytest.raises(InvalidInputError, match="at least one factor"):
-        FactorSpace([])
+
+
+def test_no_factors_span_a_single_point() -> None:
+    space = FactorSpace([])
+    assert (len(space), space.n_combinations, space.is_grid) == (0, 1, True)
+    assert space.indices_of([0, 0]).shape == (2, 0)
+    assert space.rows_of(np.empty((3, 0), int)).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([[0, 0.5, 0]], r"shape \(n, 2\)"),
+        ([[0, np.nan]], "must be finite"),
+        ([[0.5, 0.5]], "factor 'x' must be whole"),
+        ([[2, 0.5]], "lie in 0 .. 1; got 2.0"),
+        ([["a", "b"]], "must be numbers"),
+    ],
+)
+def test_values_that_are_no_factors_are_refused(values: list[list[float]], message: str) -> None:
+    space = FactorSpace([Factor("x", 2, "ordinal"), Factor("t", None, "continuous")])
+    assert space.check_values([[1, -0.5]]).tolist() == [[1.0, -0.5]]
+    with pytest.raises(InvalidInputError, match=message):
+        space.check_values(values)
 
 
 def test_a_continuous_factor_makes_no_grid() -> None:
