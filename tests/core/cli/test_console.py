@@ -1,0 +1,82 @@
+"""What is printed where, and in which letters and width."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import disentmetrics as dm
+from disentmetrics.cli import console
+from disentmetrics.presets import PRESETS
+from disentmetrics.progress import progress_bar
+
+Run = Callable[..., Any]
+FAST = ("--interval", "none", "--no-null", "--jobs", "1")
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "disentmetrics", *arguments]
+
+
+@pytest.mark.parametrize("arguments", [("metrics", "list", "--json"), ("metrics", "info", "mig")])
+def test_a_reader_that_leaves_is_not_an_error(arguments: tuple[str, ...]) -> None:
+    process = subprocess.Popen(_command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(60) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+@pytest.mark.parametrize("arguments", [("metrics", "list", "--json"), ("metrics",)])
+def test_an_output_that_is_full_is_said_in_a_sentence(arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(_command(*arguments), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr == "error: the output could not be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_terminal_without_the_letters_gets_others(table: Path, as_json: bool) -> None:
+    arguments = ("score", "--codes", str(table), "--metrics", "mig", *FAST, *(["--json"] if as_json else []))
+    plain_ascii = {**os.environ, "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+    ended = subprocess.run(_command(*arguments), env=plain_ascii, capture_output=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    shown = ended.stdout.decode("ascii")
+    if as_json:
+        assert "größe" in json.loads(shown)["scores"]["mig"]["per_factor"]
+    else:
+        assert r"gr\xf6\xdfe" in shown
+
+
+def test_remarks_and_the_progress_bar_do_not_write_into_each_other() -> None:
+    """Both go through one console, which puts what is printed above the bar."""
+    with progress_bar(shown=False) as bar:
+        assert bar.console is console.err
+
+
+def test_texts_are_filled_to_the_terminal_and_left_alone_in_a_pipe(
+    narrow: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = narrow("metrics", "info", "mig").out
+    prose = text.partition("Examples")[0].splitlines()
+    assert max(map(len, prose)) <= 80
+    words = [len(line.split()) for line in prose if line.startswith("    ")]
+    assert np.mean(words) > 7  # no slivers
+    monkeypatch.delenv("COLUMNS")
+    assert dm.metrics.mig.__doc__ is not None
+    longest = max(dm.metrics.mig.__doc__.splitlines(), key=len).strip()
+    assert len(longest) > 80
+    assert longest in narrow("metrics", "info", "mig").out
+
+
+def test_tables_are_not_cut_in_a_pipe(run: Run) -> None:
+    assert all(", ".join(preset.metrics) in run("metrics").out for preset in PRESETS.values())

@@ -1,0 +1,191 @@
+"""``score`` and ``encode``."""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import disentmetrics as dm
+from disentmetrics.cli import scoring
+from disentmetrics.errors import InvalidInputError
+from disentmetrics.presets import PRESETS
+
+Run = Callable[..., Any]
+FAST = ("--interval", "none", "--no-null", "--jobs", "1")
+FEW = ("--data", "dsprites", "--samples", "300")
+
+
+def test_an_encoder_is_scored_on_a_data_set(run: Run) -> None:
+    ran = run("score", "baseline:random", *FEW, *FAST)
+    assert ran.code == 0
+    assert [line.split()[0] for line in ran.out.splitlines()[:4]] == ["metric", "mig", "factorvae", "higgins"]
+    assert "data:dsprites-1|draw:uniform/0|encoder:baseline-random-10-seed-0" in ran.out
+    assert "first batch: observations uint8" in ran.err
+
+
+def test_a_table_is_scored_with_what_was_inferred_said_aside(run: Run, table: Path) -> None:
+    ran = run("score", "--codes", table, "--metrics", "mig", *FAST)
+    assert ran.code == 0
+    assert "größe is ordinal" in ran.err
+    assert "ordinal" not in ran.out
+    with np.load(table) as arrays:
+        value = dm.metrics.mig(arrays["codes"], arrays["factors"]).value
+    assert f"{value:.3f}" in ran.out
+    assert re.search(r"by factor +größe +\[/b\]", ran.out)
+
+
+def test_columns_and_kinds_are_chosen(run: Run, csv: Path) -> None:
+    ran = run(
+        "score", "--codes", csv, "--code-columns", "z?", "--factor-columns", "size,shape", "--kind", "size=circular",
+        "--metrics", "mig", *FAST,
+    )  # fmt: skip
+    assert ran.code == 0
+    assert "size is circular as asked" in ran.err
+    assert re.search(r"by factor +size +shape", ran.out)
+
+
+def test_quiet_leaves_the_numbers_alone(run: Run, table: Path) -> None:
+    loud, quiet = (run("score", "--codes", table, "--metrics", "mig", *FAST, *more) for more in ((), ("-q",)))
+    assert quiet.out == loud.out
+    assert quiet.err == ""
+    assert run("score", "baseline:random", *FEW, "--metrics", "mig", *FAST, "--quiet").err == ""
+
+
+@pytest.mark.parametrize("of", ["encoder", "table"])
+def test_json_stands_alone_on_standard_output(run: Run, table: Path, of: str) -> None:
+    source = ("baseline:random", *FEW) if of == "encoder" else ("--codes", table)
+    ran = run("score", *source, "--metrics", "mig,factorvae", "--json", *FAST)
+    assert ran.code == 0
+    plain = json.loads(ran.out, parse_constant=lambda name: pytest.fail(f"JSON holds {name}"))
+    assert list(plain["scores"]) == ["mig", "factorvae"]
+    assert dm.ScoreCard.from_json(ran.out)["mig"].value == plain["scores"]["mig"]["value"]
+    assert ran.err
+
+
+def test_the_card_is_written_to_a_folder_that_is_made(run: Run, table: Path, tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "größer" / "card.json"
+    ran = run("score", "--codes", table, "--metrics", "mig", "--out", path, *FAST)
+    assert ran.code == 0
+    assert f"score card written to {path}" in ran.err
+    assert list(dm.ScoreCard.from_json(path)) == ["mig"]
+    assert [p.name for p in path.parent.iterdir()] == ["card.json"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "scored"),
+    [
+        ("mig", ["mig"]),
+        (" mig , factorvae@kim2018,", ["mig", "factorvae@kim2018"]),
+        ("mig,mig", ["mig"]),
+        (" drvi ", list(PRESETS["drvi"].metrics)),
+    ],
+)
+def test_metrics_are_named_with_or_without_spaces(run: Run, table: Path, asked: str, scored: list[str]) -> None:
+    ran = run("score", "--codes", table, "--metrics", asked, "--json", *FAST)
+    assert list(json.loads(ran.out)["scores"]) == scored
+
+
+def test_a_metric_that_is_refused_says_why_and_the_others_run(run: Run, table: Path) -> None:
+    ran = run("score", "--codes", table, "--metrics", "mig@chen2018,mig", *FAST)
+    assert ran.code == 0
+    assert re.search(r"^mig@chen2018 +undefined", ran.out, re.MULTILINE)
+    assert "• mig@chen2018: undefined: mig@chen2018 needs posterior variances" in ran.out
+
+
+def test_what_encode_wrote_is_scored_as_the_encoder_is(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "folder ü" / "codes.h5"
+    ran = run("encode", "baseline:random", *FEW, "--out", path)
+    assert (ran.code, ran.out) == (0, "")
+    assert "Representation(300 rows, 10 codes, factors: shape (categorical, 3)" in ran.err
+    direct = run("score", "baseline:random", *FEW, "--json", *FAST)
+    assert run("score", "--codes", path, "--json", *FAST).out == direct.out
+
+
+def test_a_second_score_encodes_nothing(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "encoder.py").write_text(
+        "import pathlib\n"
+        "def encode(images):\n"
+        "    with open('calls', 'a') as calls: calls.write('x')\n"
+        "    return images.reshape(len(images), -1)[:, ::500] / 255.0 + images.mean(axis=(1, 2))\n"
+    )
+    spec = "python:encoder.py:encode?fingerprint=mine-1"
+    cards = [
+        run("score", spec, *FEW, "--metrics", "mig", "--json", *FAST, *more).out for more in ((), (), ["--no-cache"])
+    ]
+    assert cards[0] == cards[1] == cards[2]
+    assert (tmp_path / "calls").read_text() == "x" * (2 + 1) * 2  # 2 batches and a second look, but for the second time
+
+
+def test_numbers_do_not_depend_on_the_number_of_jobs(run: Run, table: Path) -> None:
+    one, two = (run("score", "--codes", table, "--metrics", "mig", "--json", "--jobs", jobs).out for jobs in (1, 2))
+    assert one == two
+
+
+def test_a_small_data_set_is_encoded_whole(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "DEFAULT_SAMPLES", 800_000)
+    asked = {}
+
+    def stop(*_: object, **options: Any) -> None:
+        asked.update(options)
+        raise InvalidInputError("enough")
+
+    monkeypatch.setattr(scoring, "encode_rows", stop)
+    ran = run("score", "baseline:random", "--data", "dsprites")
+    assert "dsprites has 737280 rows: all are encoded" in ran.err
+    assert asked["full_grid"] is True
+    assert asked["n_samples"] is None
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("raise ValueError('no memory of shapes')", "raised ValueError at batch 0 (rows 0 to 15): no memory of shapes"),
+        ("return images[:, 0, 0, 0] + 0.5", "n_codes"),
+        ("return images.reshape(len(images), -1)[:5] / 1.0", "must return codes of shape (16, n_codes)"),
+        ("import random; return [[random.random()] for _ in images]", "gave a list"),
+        ("import sys; sys.exit(0)", "raised SystemExit at batch 0"),
+        ("return images.reshape(len(images), -1) * float('nan')", "NaN or infinity"),
+    ],
+)
+def test_an_encoder_that_fails_ends_with_3_and_a_sentence(run: Run, tmp_path: Path, body: str, message: str) -> None:
+    (tmp_path / "bad.py").write_text(f"def encode(images):\n    {body}\n")
+    for command in (("score", "--out", "out.json"), ("encode", "--out", "out.h5")):
+        ran = run(*command, "python:bad.py:encode", *FEW, "--batch-size", 16)
+        assert ran.code == 3
+        assert message in ran.sentence
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_a_program_that_crashes_ends_with_3(run: Run) -> None:
+    ran = run("score", f"exec:{sys.executable} -c 'raise SystemExit(7)'", *FEW)
+    assert ran.code == 3
+    assert "exit code 7" in ran.sentence
+
+
+def test_a_card_fits_80_columns_unbroken(narrow: Run, tmp_path: Path, rng: np.random.Generator) -> None:
+    factors = rng.integers(4, size=(400, 5))
+    path = tmp_path / "codes.npz"
+    names = ["shape", "scale", "orientation", "x", "y"]
+    np.savez(path, codes=factors + rng.normal(size=factors.shape), factors=factors, factor_names=names)
+    lines = narrow(
+        "score", "--codes", path, "--metrics", "mig,factorvae@locatello2019", "-q", "-j", "1"
+    ).out.splitlines()
+    assert re.fullmatch(r"mig +0\.\d{3} +\[0\.\d{3}, 0\.\d{3}\] +0\.\d{3} +0\.\d{3} +0\.\d{3}", lines[1].rstrip())
+    assert re.fullmatch(r"factorvae@locatello2019 +\d\.\d{3} +\[\d\.\d{3}, \d\.\d{3}\] +(\d\.\d{3} *){3}", lines[2])
+    assert lines[4].split() == ["by", "factor", *names]
+    assert all(len(line) <= 80 for line in lines[:7])
+
+
+def test_the_sheet_and_the_separator_of_a_table_can_be_named(run: Run) -> None:
+    Path("t.csv").write_text("z0|z1|v\n" + "\n".join(f"{i}|{i % 7}|{i % 3}" for i in range(60)), encoding="utf-8")
+    ran = run("score", "--codes", "t.csv", "--separator", "|", "--metrics", "mig", *FAST, "--json")
+    assert json.loads(ran.out)["about"]["factors"] == ["v"]
+    assert (
+        "--sheet does not go with an encoder"
+        in run("score", "baseline:random", "--data", "dsprites", "--sheet", "a").err
+    )
