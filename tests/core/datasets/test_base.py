@@ -1,0 +1,144 @@
+"""What every data set inherits: draws, nuisance, checks."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import disentmetrics as dm
+from disentmetrics.datasets.base import DataSet, DataSetInfo, Draws
+from disentmetrics.datasets.nuisance import choice
+from disentmetrics.errors import InvalidInputError
+from disentmetrics.factors import Factor, FactorSpace
+
+
+class Pairs(DataSet):
+    """Vectors of the two factors and of what the nuisance adds."""
+
+    name = "pairs"
+    fingerprint = "pairs-1"
+    space = FactorSpace([Factor("a", 3, "ordinal"), Factor("b", 4, "categorical")])
+    observation_shape = (3,)
+
+    def make(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[np.float64]:
+        added = choice(nuisance, 5) if self.nuisances else np.zeros(len(factors))
+        return np.column_stack([factors, added]).astype(np.float64)
+
+
+class NoisyPairs(Pairs):
+    fingerprint = "noisy-pairs-1"
+    nuisances = ("noise",)
+
+
+class Line(Pairs):
+    fingerprint = "line-1"
+    space = FactorSpace([Factor("t", None, "continuous"), Factor("b", 4, "categorical")])
+
+    def sample_factors(self, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        return np.column_stack([rng.normal(size=n), rng.integers(4, size=n)])
+
+
+def as_codes(observations: NDArray[Any]) -> NDArray[Any]:
+    return observations
+
+
+def test_observations_of_equal_factors_differ_by_their_nuisance_alone(rng: np.random.Generator) -> None:
+    data = NoisyPairs()
+    factors = np.tile([[1, 2]], (200, 1))
+    nuisance = rng.integers(2**64, size=200, dtype=np.uint64)
+    observations = data.observations(factors, nuisance)
+    assert set(observations[:, 2]) == {0, 1, 2, 3, 4}
+    assert np.array_equal(observations[::-1], data.observations(factors, nuisance[::-1]))
+    assert len(np.unique(data.observations(factors), axis=0)) == 1  # a combination has a nuisance of its own
+    assert len(np.unique(data.observations(data.whole().factors)[:, 2])) > 1
+
+
+def test_a_sample_of_a_grid_is_distinct_sorted_and_decided_by_the_generator() -> None:
+    draws = Pairs().sample(10, np.random.default_rng(3))
+    rows = Pairs.space.rows_of(draws.factors)
+    assert np.array_equal(rows, np.unique(rows))
+    assert np.array_equal(draws.nuisance, rows)
+    assert np.array_equal(Pairs().sample(10, np.random.default_rng(3)).factors, draws.factors)
+    with pytest.raises(InvalidInputError, match="at most 12 distinct"):
+        Pairs().sample(13, np.random.default_rng(0))
+    assert len(Pairs().sample(13, np.random.default_rng(0), replace=True)) == 13
+
+
+def test_a_nuisance_makes_more_observations_than_combinations(rng: np.random.Generator) -> None:
+    draws = NoisyPairs().sample(500, rng)
+    assert len(np.unique(draws.nuisance)) == 500
+    assert len(np.unique(draws.factors, axis=0)) == 12
+
+
+def test_encoding_reads_each_observation_with_its_nuisance() -> None:
+    data = NoisyPairs()
+    found = dm.encode(as_codes, data, n_samples=100, seed=1)
+    assert np.array_equal(found.codes[:, :2], found.factors)
+    assert len(np.unique(found.codes[:, 2])) == 5
+    assert not found.provenance.population
+    again = dm.encode(as_codes, data, n_samples=100, seed=1, batch_size=7)
+    assert np.array_equal(found.codes, again.codes)
+    whole = dm.encode(as_codes, data, full_grid=True)
+    assert len(whole) == 12
+    assert not whole.provenance.population  # other images of the same combinations were left out
+    assert dm.encode(as_codes, Pairs(), full_grid=True).provenance.population
+
+
+def test_equal_indices_are_encoded_once(rng: np.random.Generator) -> None:
+    seen: list[int] = []
+
+    def counting(observations: NDArray[Any]) -> NDArray[Any]:
+        seen.append(len(observations))
+        return observations
+
+    indices = rng.integers((3, 4), size=(300, 2))
+    for data in (Pairs(), NoisyPairs()):
+        seen.clear()
+        found = dm.encode(counting, data, indices=indices, batch_size=100)
+        assert np.array_equal(found.factors, indices)
+        assert np.array_equal(found.codes, data.observations(indices))
+        assert max(seen) == 12
+
+
+def test_continuous_factors_have_values_and_no_grid(rng: np.random.Generator) -> None:
+    data = Line()
+    draws = data.sample(50, rng)
+    assert draws.factors.dtype == np.float64
+    assert np.array_equal(data.observations(draws.factors, draws.nuisance)[:, :2], draws.factors)
+    assert len(np.unique(data.own_nuisance(draws.factors))) == 50
+    assert np.array_equal(data.own_nuisance(np.array([[0.0, 1.0]])), data.own_nuisance(np.array([[-0.0, 1.0]])))
+    with pytest.raises(InvalidInputError, match="has no full grid"):
+        data.whole()
+    found = dm.encode(as_codes, data, n_samples=60)
+    assert np.array_equal(found.codes[:, :2], found.factors)
+
+
+def test_groups_travel_with_the_draws() -> None:
+    draws = Draws(np.zeros((6, 1), np.int64), np.arange(6, dtype=np.uint64), np.array([0, 0, 1, 1, 2, 2]))
+    assert draws[2:4].groups is not None
+    assert draws[np.array([5, 0])].groups.tolist() == [2, 0]  # type: ignore[union-attr] # they are there
+
+
+@pytest.mark.parametrize(
+    ("nuisance", "message"),
+    [
+        ([1, 2, 3], "must be 2 whole numbers from 0"),
+        ([0.5, 1.0], "got float64"),
+        ([-1, 0], "whole numbers from 0"),
+        ([[1, 2]], r"shape \(1, 2\)"),
+    ],
+)
+def test_what_is_no_nuisance_is_refused(nuisance: list[Any], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        NoisyPairs().observations([[0, 0], [1, 1]], nuisance)
+
+
+def test_the_number_of_observations_is_that_of_the_grid_unless_given() -> None:
+    def size(space: FactorSpace, n: int | None = None) -> int | None:
+        return DataSetInfo("a", "b", space, True, "c", "d", n_observations=n).size
+
+    assert size(Pairs.space) == 12
+    assert size(Pairs.space, 7) == 7
+    assert size(Line.space) is None
+    assert size(FactorSpace([])) is None
