@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import joblib
 import numpy as np
@@ -141,16 +142,13 @@ def score(
         else:
             ways = [(half_sample_rows(scored, drawn), defined)]
         jobs += [
-            ("rows", lambda rows=rows: scored.take(rows), group, seed)  # type: ignore[misc] # mypy loses the default
-            for subsets, group in ways
-            if group
-            for rows in subsets
+            ("rows", partial(scored.take, rows), group, seed) for subsets, group in ways if group for rows in subsets
         ]
     if null:
         jobs += [
             (
                 "null",
-                lambda b=b: scored.shuffled(generator((seed, b), "null")),  # type: ignore[misc] # idem
+                partial(_permuted, scored, (seed, b)),
                 [a for a in defined if b < a.n_permutations(len(scored))],
                 seed,
             )
@@ -174,6 +172,10 @@ def score(
         _about(representation, seed),
         tuple(diagnose(representation, scored, [(a.metric, a.protocol) for a in asked])),
     )
+
+
+def _permuted(representation: Representation, seed: tuple[int, ...]) -> Representation:
+    return representation.shuffled(generator(seed, "null"))
 
 
 def _run(

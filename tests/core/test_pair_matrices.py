@@ -1,5 +1,7 @@
 """Matrices of code and factor pairs against numpy, scipy and scikit-learn."""
 
+from typing import Literal, get_args
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -10,6 +12,7 @@ from sklearn.metrics import mutual_info_score
 
 from disentmetrics.factors import Factor, FactorSpace, Kind
 from disentmetrics.pair_matrices import (
+    Bins,
     best_and_second,
     code_bins,
     correlation_matrix,
@@ -21,6 +24,7 @@ from disentmetrics.pair_matrices import (
 from disentmetrics.representation import Representation
 
 Floats = NDArray[np.float64]
+Correlation = Literal["pearson", "spearman"]
 
 
 def space(*kinds: Kind, size: int = 5) -> FactorSpace:
@@ -52,27 +56,27 @@ def test_correlation_with_several_columns_is_the_multiple_one(kind: Kind) -> Non
 
 
 @pytest.mark.parametrize("method", ["pearson", "spearman"])
-def test_rows_without_a_label_are_left_out_for_that_factor_only(method: str) -> None:
+def test_rows_without_a_label_are_left_out_for_that_factor_only(method: Correlation) -> None:
     rng = np.random.default_rng(2)
     values = rng.integers(5, size=(120, 3))
     codes = values + rng.normal(size=(120, 3))
     kinds = space("ordinal", "categorical", "circular")
     holes = values.copy()
     holes[:50, 1] = holes[50:80, 2] = -1
-    found = correlation_matrix(Representation(codes, holes, space=kinds), method)  # type: ignore[arg-type] # str
+    found = correlation_matrix(Representation(codes, holes, space=kinds), method)
     for position, rows in enumerate((slice(None), slice(50, None), np.r_[0:50, 80:120])):
         whole = Representation(codes[rows], values[rows], space=kinds)
-        expected = correlation_matrix(whole, method)[:, position]  # type: ignore[arg-type] # str
+        expected = correlation_matrix(whole, method)[:, position]
         np.testing.assert_allclose(found[:, position], expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("method", ["pearson", "spearman"])
-def test_what_is_constant_correlates_with_nothing(method: str) -> None:
+def test_what_is_constant_correlates_with_nothing(method: Correlation) -> None:
     rng = np.random.default_rng(3)
     factors = np.stack([rng.integers(5, size=50), np.full(50, 3), np.full(50, 2), np.full(50, -1)], axis=1)
     codes = np.stack([np.full(50, 0.1), rng.normal(size=50)], axis=1)
     table = Representation(codes, factors, space=space("ordinal", "categorical", "circular", "ordinal"))
-    found = correlation_matrix(table, method)  # type: ignore[arg-type] # str
+    found = correlation_matrix(table, method)
     assert (found[0] == 0).all()
     assert (found[:, 1:] == 0).all()
     assert 0 < found[1, 0] < 1
@@ -118,10 +122,10 @@ def test_information_in_bins_is_that_of_scikit_learn() -> None:
     factors = rng.integers(5, size=(400, 2))
     codes = factors + rng.normal(size=(400, 2))
     table = Representation(codes, factors, space=space("ordinal", "ordinal"))
-    for estimator, how in (("equal-width", "equal-width"), ("quantile", "quantile")):
-        bins = code_bins(table, how, 8)  # type: ignore[arg-type] # str
+    for how in get_args(Bins):
+        bins = code_bins(table, how, 8)
         expected = [[mutual_info_score(z, v) for v in factors.T] for z in bins]
-        found = information_matrix(table, estimator, 8)  # type: ignore[arg-type] # str
+        found = information_matrix(table, how, 8)
         np.testing.assert_allclose(found, expected, atol=1e-12)
     np.testing.assert_allclose(factor_entropies(table), [mutual_info_score(v, v) for v in factors.T])
 

@@ -1,9 +1,12 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
 from disentmetrics import Factor, FactorSpace, Representation
 from disentmetrics.prediction import (
+    Probe,
     aligned_codes,
     best_held_out_score,
     folds,
@@ -26,10 +29,10 @@ KINDS = FactorSpace(
 )
 
 
-def mixed(n: int = 400, seed: int = 0, **kwargs: object) -> Representation:
+def mixed(n: int = 400, seed: int = 0, **kwargs: Any) -> Representation:
     rng = np.random.default_rng(seed)
     factors = np.c_[rng.integers((3, 4, 8), size=(n, 3)), rng.random(n)]
-    return Representation(factors + 0.0, factors, space=KINDS, **kwargs)  # type: ignore[arg-type] # groups alone
+    return Representation(factors + 0.0, factors, space=KINDS, **kwargs)
 
 
 def test_targets_are_classes_numbers_or_points_of_the_circle() -> None:
@@ -143,14 +146,14 @@ def test_a_linear_score_of_categories_is_chance_corrected_accuracy() -> None:
 
 
 @pytest.mark.parametrize("probe", ["linear", "boosting"])
-def test_noise_scores_no_more_than_nothing_and_perfect_codes_nearly_one(probe: str) -> None:
+def test_noise_scores_no_more_than_nothing_and_perfect_codes_nearly_one(probe: Probe) -> None:
     factors = np.random.default_rng(0).integers((2, 4), size=(600, 2))
     space = FactorSpace([Factor("a", 2, "categorical"), Factor("b", 4, "ordinal")])
     noise = Representation(np.random.default_rng(1).normal(size=(600, 20)), factors, space=space)
     perfect = Representation(factors.astype(float), factors, space=space)
     for position in range(2):
-        assert held_out_score(noise, position, probe, 0) < 0.13  # type: ignore[arg-type] # one of the probes
-        assert held_out_score(perfect, position, probe, 0) > 0.99  # type: ignore[arg-type] # one of the probes
+        assert held_out_score(noise, position, probe, 0) < 0.13
+        assert held_out_score(perfect, position, probe, 0) > 0.99
 
 
 def test_what_cannot_be_scored_is_nan_and_no_codes_score_nothing() -> None:

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +11,12 @@ from disentmetrics.representation import Provenance
 HEADLINE = ["mig", "factorvae", "higgins"]
 
 
-def blurred(n: int = 600, seed: int = 0, **options: object) -> dm.Representation:
+def blurred(n: int = 600, seed: int = 0, **options: Any) -> dm.Representation:
     rng = np.random.default_rng(seed)
     factors = rng.integers((3, 4, 5), size=(n, 3))
     mixing = np.array([[1.0, 0.5, 0.0], [0.0, 1.0, 0.6], [0.7, 0.0, 1.0]])
     codes = np.hstack([factors @ mixing + 0.4 * rng.normal(size=factors.shape), rng.normal(size=(n, 1))])
-    return dm.Representation(codes, factors, **options)  # type: ignore[arg-type] # any option
+    return dm.Representation(codes, factors, **options)
 
 
 def test_the_same_seed_gives_the_same_card_for_every_number_of_workers() -> None:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.ensemble import GradientBoostingClassifier
@@ -15,8 +17,8 @@ def table(n: int = 3_000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return factors, rng.normal(size=(n, 3))
 
 
-def scored(codes: np.ndarray, factors: np.ndarray, protocol: str = "default", **options: object) -> dm.Score:
-    return dm.metrics.dci.score(Representation(codes, factors, space=SPACE), protocol, **options)  # type: ignore[arg-type] # ints
+def scored(codes: np.ndarray, factors: np.ndarray, protocol: str = "default", **options: Any) -> dm.Score:
+    return dm.metrics.dci.score(Representation(codes, factors, space=SPACE), protocol, **options)
 
 
 def entropy_by_hand(matrix: np.ndarray) -> float:

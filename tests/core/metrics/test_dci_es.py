@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -12,8 +14,8 @@ def table(n: int = 1_500) -> tuple[np.ndarray, np.ndarray]:
     return rng.integers((6, 8), size=(n, 2)), rng.normal(size=(n, 2))
 
 
-def score(codes: np.ndarray, factors: np.ndarray, **options: object) -> dm.Score:
-    return dm.metrics.dci_es.score(Representation(codes, factors, space=SPACE), **options)  # type: ignore[arg-type] # ints
+def score(codes: np.ndarray, factors: np.ndarray, **options: Any) -> dm.Score:
+    return dm.metrics.dci_es.score(Representation(codes, factors, space=SPACE), **options)
 
 
 def test_perfect_codes_and_their_rotation_are_explicit_and_noise_is_not() -> None:

@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
 
 import disentmetrics as dm
-from disentmetrics.classification import class_probabilities, class_target, learned
+from disentmetrics.classification import Classifier, class_probabilities, class_target, learned
 from disentmetrics.factors import Factor, FactorSpace
 
 ACCURACY, EFFICIENCY, UNFAIRNESS = (
@@ -98,11 +98,11 @@ def test_logistic_cv_is_ten_penalties_and_five_unshuffled_folds_of_scikit_learn(
 
 
 @pytest.mark.parametrize("classifier", ["boosting", "gradient-boosting"])
-def test_trees_read_a_code_that_no_line_reads(classifier: str) -> None:
+def test_trees_read_a_code_that_no_line_reads(classifier: Classifier) -> None:
     codes = np.random.default_rng(7).uniform(-1, 1, size=(400, 2))
     labels = (np.abs(codes[:, 0]) > 0.5).astype(int)
     args = codes[:300], labels[:300], codes[300:], 2
-    trees = class_probabilities(classifier, *args)  # type: ignore[arg-type] # one of Classifier
+    trees = class_probabilities(classifier, *args)
     line = class_probabilities("logistic", *args)
     assert (trees.argmax(axis=1) == labels[300:]).mean() > 0.9
     assert (line.argmax(axis=1) == labels[300:]).mean() < 0.7

@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 
 import disentmetrics as dm
+from disentmetrics.factors import Kind
 
 
 def grid(*sizes: int) -> np.ndarray:
     return np.indices(sizes).reshape(len(sizes), -1).T
 
 
-def table(codes: np.ndarray, factors: np.ndarray, kind: str = "ordinal") -> dm.Representation:
-    kinds = {f"factor_{k}": kind for k in range(factors.shape[1])}
-    return dm.Representation(codes, factors, kinds=kinds)  # type: ignore[arg-type] # one of the kinds
+def table(codes: np.ndarray, factors: np.ndarray, kind: Kind = "ordinal") -> dm.Representation:
+    kinds: dict[str, Kind] = {f"factor_{k}": kind for k in range(factors.shape[1])}
+    return dm.Representation(codes, factors, kinds=kinds)
 
 
 def lines(codes: np.ndarray, sizes: tuple[int, ...], k: int) -> np.ndarray:
@@ -102,8 +103,8 @@ def test_a_factor_that_moves_nothing_scores_nothing() -> None:
 
 def test_categories_have_no_order_to_walk_in() -> None:
     factors = grid(4, 5)
-    kinds = {"factor_0": "categorical", "factor_1": "ordinal"}
-    mixed = dm.Representation(factors.astype(float), factors, kinds=kinds)  # type: ignore[arg-type] # two of the kinds
+    kinds: dict[str, Kind] = {"factor_0": "categorical", "factor_1": "ordinal"}
+    mixed = dm.Representation(factors.astype(float), factors, kinds=kinds)
     score = dm.metrics.flatness.score(mixed)
     assert np.isnan(score.per_factor["factor_0"])
     assert any("factor_0" in note for note in score.notes)

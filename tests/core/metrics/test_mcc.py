@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 import disentmetrics as dm
-from disentmetrics.factors import Factor, FactorSpace
+from disentmetrics.factors import Factor, FactorSpace, Kind
 
 Floats = NDArray[np.float64]
 PROTOCOLS = ("default", "crossfit_pearson", "spearman", "hyvarinen2016", "khemakhem2020", "weak")
@@ -106,10 +106,10 @@ def test_a_rotation_of_three_factors_still_scores_much_and_the_note_says_so() ->
 
 @pytest.mark.parametrize("kind", ["categorical", "circular"])
 @pytest.mark.parametrize("protocol", HELD_OUT)
-def test_factors_of_several_columns_are_held_out_too(kind: str, protocol: str) -> None:
+def test_factors_of_several_columns_are_held_out_too(kind: Kind, protocol: str) -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(6, size=(600, 1))
-    space = FactorSpace([Factor("v", 6, kind)])  # type: ignore[arg-type] # str
+    space = FactorSpace([Factor("v", 6, kind)])
     follows = np.cos(2 * np.pi * labels / 6 + 0.3)
     found = dm.metrics.mcc.score(dm.Representation(follows, labels, space=space), protocol).value
     if protocol == "weak" and kind == "categorical":

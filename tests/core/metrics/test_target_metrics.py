@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import disentmetrics as dm
-from disentmetrics.estimators.target_scores import target_scores
+from disentmetrics.estimators.target_scores import TargetScore, target_scores
 
-PROTOCOLS = ("default", "spn", "bmmi", "asc")
+PROTOCOLS: dict[str, TargetScore] = {"default": "smi", "spn": "spn", "bmmi": "bmmi", "asc": "asc"}
 
 
 def cells(n: int = 600) -> tuple[np.ndarray, np.ndarray]:
@@ -21,10 +21,7 @@ def cells(n: int = 600) -> tuple[np.ndarray, np.ndarray]:
 def test_the_aggregate_is_read_from_the_published_matrix(metric: str, protocol: str) -> None:
     codes, kinds = cells()
     codes = codes[:, :5] + 0.3 * np.random.default_rng(1).normal(size=(600, 5))
-    kind = "smi" if protocol == "default" else protocol
-    matrix = np.hstack(
-        [target_scores(codes, kinds[:, k], n, kind) for k, n in enumerate((4, 3))]  # type: ignore[arg-type] # str
-    )
+    matrix = np.hstack([target_scores(codes, kinds[:, k], n, PROTOCOLS[protocol]) for k, n in enumerate((4, 3))])
     ranked = np.sort(matrix, axis=0)
     from itertools import permutations
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -13,8 +15,8 @@ def draw(n: int = 1_500) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return factors, (factors - factors.mean(0)) / factors.std(0), rng.normal(size=(n, 3))
 
 
-def score(codes: np.ndarray, factors: np.ndarray, **options: int) -> dm.Score:
-    return dm.metrics.unique_information.score(Representation(codes, factors, space=SPACE), **options)  # type: ignore[arg-type] # ints
+def score(codes: np.ndarray, factors: np.ndarray, **options: Any) -> dm.Score:
+    return dm.metrics.unique_information.score(Representation(codes, factors, space=SPACE), **options)
 
 
 def test_perfect_codes_score_one_noise_nothing_and_copies_nothing() -> None:
