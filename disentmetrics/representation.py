@@ -70,7 +70,8 @@ class Representation:
     factors : (n_samples, n_factors) array, mapping of columns, or data frame
         With ``space``: indices of the factors' values, -1 where missing (real values with NaN
         where missing, for continuous factors). Without: raw labels of any type, whose kinds
-        are inferred; ``inference`` says how and why.
+        are inferred; ``inference`` says how and why. None: no factor is known, which leaves the metrics
+        that look at codes alone.
     space : FactorSpace, optional
         The factors, where known.
     log_variance : (n_samples, n_codes) real, optional
@@ -142,6 +143,8 @@ class Representation:
             raise InvalidInputError("code_names and factor_names must be lists of names; got text")
         checked = _check_real("codes", codes)
         n_samples, n_codes = checked.shape
+        if factors is None:
+            space, factors = _no_factors(space, factor_names, kinds), np.empty((n_samples, 0), np.int64)
         if space is None:
             space, columns, inference = _infer(factors, factor_names, kinds, n_samples)
         else:
@@ -173,7 +176,7 @@ class Representation:
     def __repr__(self) -> str:
         factors = ", ".join(f"{f.name} ({f.kind}{f', {f.size}' if f.size else ''})" for f in self.space)
         plural = "" if self.n_codes == 1 else "s"
-        return f"Representation({self.n_samples} rows, {self.n_codes} code{plural}, factors: {factors})"
+        return f"Representation({self.n_samples} rows, {self.n_codes} code{plural}, factors: {factors or 'none'})"
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -439,6 +442,8 @@ def _mapped(path: Path, file: h5py.File, name: str) -> NDArray[Any] | None:
             raise CorruptFileError(f"{path} must hold codes and factors; {name} is missing; encode again")
         return None
     stored = file[name]
+    if not stored.size:  # HDF5 keeps no place for nothing, and it cannot be mapped
+        return np.empty(stored.shape, stored.dtype)
     array = np.asarray(np.memmap(path, stored.dtype, "r", stored.id.get_offset(), stored.shape))
     if _sha256(array) != stored.attrs["sha256"]:
         raise CorruptFileError(
@@ -517,6 +522,8 @@ def _infer(
     factors: Any, names: Sequence[str] | None, kinds: Mapping[str, Kind] | None, n_samples: int
 ) -> tuple[FactorSpace, NDArray[Any], tuple[str, ...]]:
     columns = _columns_of(factors, names)
+    if not columns:
+        raise InvalidInputError("factors must have at least one column; give None where no factor is known")
     unknown = set(kinds or ()) - set(columns)
     if unknown:
         raise InvalidInputError(
@@ -535,6 +542,14 @@ def _infer(
             [np.where(c.indices < 0, np.nan, c.indices) if c.factor.size else c.indices for c in encoded], axis=1
         )
     return space, array, tuple(column.reason for column in encoded)
+
+
+def _no_factors(
+    space: FactorSpace | None, names: Sequence[str] | None, kinds: Mapping[str, Kind] | None
+) -> FactorSpace:
+    if space or names or kinds:
+        raise InvalidInputError("factors must hold the labels of the factors that are named; got None")
+    return FactorSpace(())
 
 
 def _columns_of(factors: Any, names: Sequence[str] | None) -> dict[str, Any]:
@@ -580,7 +595,9 @@ def _refuse_masked(name: str, values: Any) -> None:
 
 def _check_length(name: str, length: int, n_samples: int) -> None:
     if length != n_samples:
-        raise InvalidInputError(f"{name} must have one row for each of the {n_samples} rows of codes; got {length}")
+        raise InvalidInputError(
+            f"{name} must have one row for each of the {n_samples} rows of observations; got {length}"
+        )
 
 
 def _check_groups(groups: ArrayLike | None, n_samples: int) -> NDArray[np.int64] | None:
