@@ -1,0 +1,411 @@
+"""Distributions over a grid of factors, drawn from exactly, also given some of the factors."""
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from disentmetrics.errors import InvalidInputError
+from disentmetrics.factors import FactorSpace
+
+MOST_CELLS = 10_000_000
+"""Entries that a joint table may have: 80 MB."""
+
+_MOST_KEPT = 4
+_DIGITS = 12  # cumulative probabilities are rounded, so that no library's last bit decides a draw
+
+Tables = Mapping[tuple[str, ...], ArrayLike] | Iterable[tuple[tuple[str, ...], ArrayLike]]
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """The joint table of some factors that are independent of all others.
+
+    Attributes
+    ----------
+    columns : tuple of int
+        Which factors, ascending.
+    table : (size of each factor) float64
+        Probabilities; their sum is 1.
+    """
+
+    columns: tuple[int, ...]
+    table: NDArray[np.float64]
+    _kept: dict[tuple[tuple[int, ...], tuple[int, ...]], NDArray[np.float64]] = field(default_factory=dict, repr=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Block, (self.columns, self.table)
+
+    def summed_to(self, columns: Sequence[int]) -> NDArray[np.float64]:
+        """Return the joint table of some of the factors, with axes in the order of ``columns``."""
+        axes = [self.columns.index(column) for column in columns]
+        summed = self.table.sum(axis=tuple(axis for axis in range(self.table.ndim) if axis not in axes))
+        return np.asarray(summed.transpose(np.argsort(np.argsort(axes))))
+
+    def quantiles(
+        self, free: tuple[int, ...], factors: NDArray[np.int64], given: tuple[int, ...], u: NDArray[np.float64]
+    ) -> NDArray[np.int64]:
+        """Return where the distribution of free factors, given others, reaches ``u``.
+
+        Parameters
+        ----------
+        free, given : tuple of int
+            Columns of this block; the others are summed out.
+        factors : (n, n_factors) int64
+            Of which the given columns are read.
+        u : (n,) float64 in [0, 1)
+
+        Returns
+        -------
+        (n, n_free) int64
+
+        Raises
+        ------
+        InvalidInputError
+            If given values have probability 0.
+        """
+        cumulative = self._cumulative(free, given)
+        cells = self._cells(factors, given)
+        sizes = [self.table.shape[self.columns.index(column)] for column in free]
+        if not (cumulative[cells, -1] > 0).all():
+            raise InvalidInputError("given values of factors must be possible together; some have probability 0")
+        offsets = np.arange(len(cumulative), dtype=np.float64)[:, None]
+        sought = np.minimum(cells + u, np.nextafter(cells + 1.0, 0))
+        found = np.searchsorted((cumulative + offsets).ravel(), sought, side="right") - cells * cumulative.shape[1]
+        return np.stack(np.unravel_index(found, sizes), axis=1).astype(np.int64)
+
+    def possible(self, factors: NDArray[np.int64], given: tuple[int, ...]) -> NDArray[np.bool_]:
+        """Return whether values of the given columns have a positive probability, as (n,) booleans."""
+        return np.asarray(self.summed_to(given).ravel()[self._cells(factors, given)] > 0)
+
+    def _cells(self, factors: NDArray[np.int64], given: tuple[int, ...]) -> NDArray[np.int64]:
+        if not given:
+            return np.zeros(len(factors), np.int64)
+        sizes = [self.table.shape[self.columns.index(column)] for column in given]
+        return np.asarray(np.ravel_multi_index(tuple(factors[:, list(given)].T), sizes), np.int64)
+
+    def _cumulative(self, free: tuple[int, ...], given: tuple[int, ...]) -> NDArray[np.float64]:
+        """Return the cumulative probabilities (given cells, free cells); rows end at 1, or at 0 if impossible."""
+        if (free, given) not in self._kept:
+            sizes = [self.table.shape[self.columns.index(column)] for column in given]
+            sums = self.summed_to((*given, *free)).reshape(math.prod(sizes), -1).cumsum(axis=1)
+            total = sums[:, -1:]
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            self._kept[free, given] = np.round(
+                np.divide(sums, total, out=np.zeros_like(sums), where=total > 0), _DIGITS
+            )
+        return self._kept[free, given]
+
+
+class FactorDistribution:
+    """A distribution over a grid of factors: joint tables of some, everything else uniform and independent.
+
+    Parameters
+    ----------
+    space : FactorSpace
+        A grid.
+    tables : mapping of names to array, or pairs of the two
+        Weights from 0 of one factor or jointly of several, with an axis for each name; they need not
+        sum to 1. Tables with a factor in common are multiplied into one, of at most 10 million entries.
+    name : str
+        What fingerprints call it, such as ``correlate(x,y,0.8)``; by default made from the tables.
+
+    Raises
+    ------
+    InvalidInputError
+        If the space is no grid, a factor is unknown, a table has a wrong shape, is negative, not
+        finite or too large, or no combination is left.
+
+    Examples
+    --------
+    >>> from disentmetrics import Factor
+    >>> space = FactorSpace([Factor("a", 2, "ordinal"), Factor("b", 3, "ordinal")])
+    >>> uneven = FactorDistribution(space, {("a",): [1, 3]})
+    >>> uneven.probability([[1, 2]]), uneven.marginal("a"), uneven.support_size
+    (array([0.25]), array([0.25, 0.75]), 6)
+    >>> uneven.sample(4, np.random.default_rng(0), fixed={"b": 2})[:, 1]
+    array([2, 2, 2, 2])
+    """
+
+    def __init__(self, space: FactorSpace, tables: Tables = (), *, name: str = "") -> None:
+        if not space.is_grid:
+            raise InvalidInputError(
+                f"a distribution of factors needs a grid; continuous: "
+                f"{', '.join(factor.name for factor in space if factor.size is None)}"
+            )
+        pairs = list(tables.items()) if isinstance(tables, Mapping) else list(tables)
+        checked = [_checked_table(space, names, table) for names, table in pairs]
+        self.space = space
+        self.blocks = _blocks(space, checked)
+        self.name = name or _name_of(space, self.blocks)
+
+    def __repr__(self) -> str:
+        return f"FactorDistribution({self.name}: {self.support_size} of {self.space.n_combinations} combinations)"
+
+    def __mul__(self, other: "FactorDistribution") -> "FactorDistribution":
+        """Return the product of both, renormalised: combinations must be likely under both."""
+        if self.space != other.space:
+            raise InvalidInputError(
+                "distributions must be of one space of factors to be multiplied; "
+                f"got {', '.join(self.space.names)} and {', '.join(other.space.names)}"
+            )
+        named = [factor.name for factor in (self, other) if factor.blocks]
+        return FactorDistribution(self.space, [*self.tables, *other.tables], name="+".join(named))
+
+    @property
+    def tables(self) -> tuple[tuple[tuple[str, ...], NDArray[np.float64]], ...]:
+        """Names and probabilities of each block of dependent factors; factors in none are uniform."""
+        return tuple((tuple(self.space.names[c] for c in block.columns), block.table) for block in self.blocks)
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all combinations that can occur are equally likely."""
+        positive = [block.table[block.table > 0] for block in self.blocks]
+        return all(table.max() - table.min() <= 1e-9 * table.max() for table in positive)
+
+    @property
+    def support_size(self) -> int:
+        """Number of combinations that can occur."""
+        return math.prod(len(unit) for unit in self._units()[1])
+
+    def support(self, positions: ArrayLike | None = None) -> NDArray[np.int64]:
+        """Return combinations that can occur, each once.
+
+        Parameters
+        ----------
+        positions : (n,) integer, optional
+            Which of them, in 0 .. ``support_size`` - 1; by default all, in the order of the grid.
+
+        Returns
+        -------
+        (n, n_factors) int64
+        """
+        columns, units = self._units()
+        at = np.arange(self.support_size) if positions is None else np.asarray(positions)
+        found = np.empty((len(at), len(self.space)), np.int64)
+        if units:
+            places = np.unravel_index(at, [len(unit) for unit in units])
+            for held, unit, place in zip(columns, units, places, strict=True):
+                found[:, list(held)] = unit[place]
+        return found if positions is not None else found[np.argsort(self.space.rows_of(found))]
+
+    def _units(self) -> tuple[list[tuple[int, ...]], list[NDArray[np.int64]]]:
+        """Return independent groups of columns, and the combinations of each that can occur."""
+        columns = [block.columns for block in self.blocks]
+        units = [np.argwhere(block.table > 0).astype(np.int64) for block in self.blocks]
+        for column in self._free_columns():
+            columns.append((column,))
+            units.append(np.arange(self.space.sizes[column])[:, None])
+        return columns, units
+
+    def _free_columns(self) -> list[int]:
+        held = {column for block in self.blocks for column in block.columns}
+        return [column for column in range(len(self.space)) if column not in held]
+
+    def sample(
+        self, n: int, rng: np.random.Generator, *, fixed: Mapping[str, int | ArrayLike] | None = None
+    ) -> NDArray[np.int64]:
+        """Draw combinations independently, given the values of some factors.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        rng : numpy.random.Generator
+            Source of randomness.
+        fixed : mapping of str to int or (n,) integer, optional
+            Index of a factor's value, one for all draws or one for each.
+
+        Returns
+        -------
+        (n, n_factors) int64
+            From the distribution of the other factors, given those that are fixed.
+
+        Raises
+        ------
+        InvalidInputError
+            If a fixed factor or value does not exist, or fixed values cannot occur together.
+        """
+        given = {} if fixed is None else self._checked_values(fixed, n)
+        factors = np.empty((n, len(self.space)), np.int64)
+        for column, values in given.items():
+            factors[:, column] = values
+        free = [column for column in self._free_columns() if column not in given]
+        factors[:, free] = rng.integers(np.array(self.space.sizes, np.int64)[free], size=(n, len(free)))
+        for block in self.blocks:
+            known = tuple(column for column in block.columns if column in given)
+            drawn = tuple(column for column in block.columns if column not in given)
+            if drawn:
+                factors[:, list(drawn)] = block.quantiles(drawn, factors, known, rng.random(n))
+            elif not block.possible(factors, known).all():
+                raise InvalidInputError("fixed values of factors must be possible together; some have probability 0")
+        return factors
+
+    def _checked_values(self, fixed: Mapping[str, int | ArrayLike], n: int) -> dict[int, NDArray[np.int64]]:
+        given = {}
+        for name, values in fixed.items():
+            column, array = self.space.position(name), np.asarray(values)
+            size = self.space.sizes[column]
+            if array.dtype.kind not in "ui" or array.shape not in {(), (n,)}:
+                raise InvalidInputError(
+                    f"{name!r} must be fixed by one index or by {n}, one for each draw; "
+                    f"got {array.dtype} of shape {array.shape}"
+                )
+            if array.size and (array.min() < 0 or array.max() >= size):
+                raise InvalidInputError(
+                    f"{name!r} must be fixed to 0 .. {size - 1}; got {array.min()} .. {array.max()}"
+                )
+            given[column] = np.broadcast_to(array, n).astype(np.int64)
+        return given
+
+    def probability(self, indices: ArrayLike) -> NDArray[np.float64]:
+        """Return the probability of each combination.
+
+        Parameters
+        ----------
+        indices : (n, n_factors) integer
+
+        Returns
+        -------
+        (n,) float64 in [0, 1]
+        """
+        factors = self.space.check_indices(indices)
+        free = math.prod(self.space.sizes[column] for column in self._free_columns())
+        probability = np.full(len(factors), 1.0 / free)
+        for block in self.blocks:
+            probability *= block.table[tuple(factors[:, list(block.columns)].T)]
+        return probability
+
+    def marginal(self, *names: str) -> NDArray[np.float64]:
+        """Return the joint probabilities of some factors, all others summed out.
+
+        Parameters
+        ----------
+        *names : str
+            At least one factor.
+
+        Returns
+        -------
+        (size of each factor named) float64
+            With an axis for each name, in the order given; the sum is 1.
+
+        Raises
+        ------
+        InvalidInputError
+            If a factor is unknown or named twice, or the table had more than 10 million entries.
+        """
+        wanted = _positions(self.space, names)
+        joint, columns = np.ones(()), list[int]()
+        for block in self.blocks:
+            held = [column for column in wanted if column in block.columns]
+            if held:
+                joint = np.multiply.outer(joint, block.summed_to(held))
+                columns += held
+        for column in self._free_columns():
+            if column in wanted:
+                joint = np.multiply.outer(joint, np.full(self.space.sizes[column], 1 / self.space.sizes[column]))
+                columns.append(column)
+        return np.asarray(joint.transpose([columns.index(column) for column in wanted]))
+
+    def conditional(self, given: Mapping[str, int | Sequence[int]]) -> "FactorDistribution":
+        """Return the distribution given that factors have one of these values.
+
+        Parameters
+        ----------
+        given : mapping of str to int or sequence of int
+            Indices that a factor may have.
+
+        Returns
+        -------
+        FactorDistribution
+            Over the same space; all other values have probability 0.
+
+        Raises
+        ------
+        InvalidInputError
+            If a factor or value does not exist, or nothing is left.
+
+        Examples
+        --------
+        >>> from disentmetrics import Factor
+        >>> space = FactorSpace([Factor("a", 4, "ordinal"), Factor("b", 3, "ordinal")])
+        >>> FactorDistribution(space).conditional({"a": [0, 3]}).marginal("a")
+        array([0.5, 0. , 0. , 0.5])
+        """
+        tables = []
+        for name, values in given.items():
+            size = self.space.sizes[self.space.position(name)]
+            allowed = np.zeros(size)
+            kept = np.atleast_1d(np.asarray(values))
+            if kept.dtype.kind not in "ui" or not kept.size or kept.min() < 0 or kept.max() >= size:
+                raise InvalidInputError(f"values of {name!r} must be indices in 0 .. {size - 1}; got {values!r}")
+            allowed[kept] = 1
+            tables.append(((name,), allowed))
+        return FactorDistribution(self.space, [*self.tables, *tables])
+
+
+def _positions(space: FactorSpace, names: Sequence[str]) -> list[int]:
+    positions = [space.position(name) for name in names]
+    if not positions or len(set(positions)) < len(positions):
+        raise InvalidInputError(f"at least one factor must be named, and each once; got {', '.join(names) or 'none'}")
+    _check_size(space, positions)
+    return positions
+
+
+def _check_size(space: FactorSpace, columns: Sequence[int]) -> None:
+    n_cells = math.prod(space.sizes[column] for column in columns)
+    if n_cells > MOST_CELLS:
+        raise InvalidInputError(
+            f"a joint table may have at most {MOST_CELLS:,} entries; {', '.join(space.names[c] for c in columns)} "
+            f"have {n_cells:,} combinations: make fewer factors depend on each other"
+        )
+
+
+def _checked_table(
+    space: FactorSpace, names: tuple[str, ...], table: ArrayLike
+) -> tuple[tuple[int, ...], NDArray[np.float64]]:
+    """Return columns, ascending, and the table with its axes in that order."""
+    positions = _positions(space, names)
+    weights = np.asarray(table, np.float64)
+    expected = tuple(space.sizes[position] for position in positions)
+    if weights.shape != expected:
+        raise InvalidInputError(f"the table of {', '.join(names)} must have shape {expected}; got {weights.shape}")
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        raise InvalidInputError(f"the table of {', '.join(names)} must hold finite weights from 0; it does not")
+    return tuple(sorted(positions)), weights.transpose(np.argsort(positions))
+
+
+def _blocks(space: FactorSpace, tables: Iterable[tuple[tuple[int, ...], NDArray[np.float64]]]) -> tuple[Block, ...]:
+    """Multiply tables that have a factor in common; leave out what is constant."""
+    joint: list[tuple[tuple[int, ...], NDArray[np.float64]]] = []
+    for columns, table in tables:
+        touching = [other for other in joint if set(other[0]) & set(columns)]
+        joint = [other for other in joint if not set(other[0]) & set(columns)]
+        union = tuple(sorted(set(columns).union(*(other[0] for other in touching))))
+        _check_size(space, union)
+        product = np.ones([space.sizes[column] for column in union])
+        for held, weights in [*touching, (columns, table)]:
+            largest = weights.max()
+            product *= (weights / (largest or 1.0)).reshape([space.sizes[c] if c in held else 1 for c in union])
+        if not product.any():
+            raise InvalidInputError(
+                "a distribution must leave at least one combination possible; all combinations of "
+                f"{', '.join(space.names[column] for column in union)} have weight 0"
+            )
+        joint.append((union, product))
+    return tuple(Block(columns, table / table.sum()) for columns, table in sorted(joint) if table.min() < table.max())
+
+
+def _name_of(space: FactorSpace, blocks: Sequence[Block]) -> str:
+    if not blocks:
+        return "uniform"
+    digest = hashlib.sha256()
+    for block in blocks:
+        digest.update(repr(block.columns).encode() + (np.round(block.table, 12) + 0.0).astype("<f8").tobytes())
+    names = ",".join(space.names[column] for block in blocks for column in block.columns)
+    return f"weighted({names},{digest.hexdigest()[:8]})"
