@@ -18,7 +18,8 @@ MOST_CELLS = 10_000_000
 _MOST_KEPT = 4
 _DIGITS = 12  # cumulative probabilities are rounded, so that no library's last bit decides a draw
 
-Tables = Mapping[tuple[str, ...], ArrayLike] | Iterable[tuple[tuple[str, ...], ArrayLike]]
+# Keys are tuples of names; typed loosely, as the key of a mapping is invariant.
+Tables = Mapping[Any, ArrayLike] | Iterable[tuple[tuple[str, ...], ArrayLike]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -299,7 +300,7 @@ class FactorDistribution:
         InvalidInputError
             If a factor is unknown or named twice, or the table had more than 10 million entries.
         """
-        wanted = _positions(self.space, names)
+        wanted = joint_positions(self.space, names)
         joint, columns = np.ones(()), list[int]()
         for block in self.blocks:
             held = [column for column in wanted if column in block.columns]
@@ -349,7 +350,14 @@ class FactorDistribution:
         return FactorDistribution(self.space, [*self.tables, *tables])
 
 
-def _positions(space: FactorSpace, names: Sequence[str]) -> list[int]:
+def joint_positions(space: FactorSpace, names: Sequence[str]) -> list[int]:
+    """Return the columns of factors that are to have a joint table.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is none, one is unknown or comes twice, or the table had more than 10 million entries.
+    """
     positions = [space.position(name) for name in names]
     if not positions or len(set(positions)) < len(positions):
         raise InvalidInputError(f"at least one factor must be named, and each once; got {', '.join(names) or 'none'}")
@@ -370,7 +378,7 @@ def _checked_table(
     space: FactorSpace, names: tuple[str, ...], table: ArrayLike
 ) -> tuple[tuple[int, ...], NDArray[np.float64]]:
     """Return columns, ascending, and the table with its axes in that order."""
-    positions = _positions(space, names)
+    positions = joint_positions(space, names)
     weights = np.asarray(table, np.float64)
     expected = tuple(space.sizes[position] for position in positions)
     if weights.shape != expected:
