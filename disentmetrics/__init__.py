@@ -5,7 +5,11 @@ from disentmetrics._version import __version__ as __version__
 from disentmetrics.adapter import load_encoder as load_encoder
 from disentmetrics.agreement import AgreementResult as AgreementResult, agreement as agreement
 from disentmetrics.compare import compare as compare
-from disentmetrics.datasets import list_datasets as list_datasets, load_dataset as load_dataset
+from disentmetrics.datasets import (
+    CustomDataSet as CustomDataSet,
+    list_datasets as list_datasets,
+    load_dataset as load_dataset,
+)
 from disentmetrics.encode import encode as encode
 from disentmetrics.encoder import Encoder as Encoder, Posterior as Posterior
 from disentmetrics.factors import Factor as Factor, FactorSpace as FactorSpace

@@ -4,12 +4,16 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from disentmetrics.datasets.base import DataSet, Draws
+from disentmetrics.datasets.huggingface import read_huggingface
+from disentmetrics.datasets.image_folder import LabelledRows, read_folder
+from disentmetrics.datasets.images import parse_size
 from disentmetrics.datasets.sources import Observations, as_observations
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import FactorSpace, Kind
@@ -128,6 +132,106 @@ class CustomDataSet(DataSet):
             if labels is not None:
                 digest.update(np.ascontiguousarray(labels, labels.dtype.newbyteorder("<")).tobytes())
         return f"{self.name}-{digest.hexdigest()[:12]}"
+
+    @classmethod
+    def from_folder(
+        cls,
+        folder: Path | str,
+        table: Path | str | None = None,
+        *,
+        image_column: str | None = None,
+        factors: Sequence[str] | None = None,
+        groups: str | None = None,
+        kinds: Mapping[str, Kind] | None = None,
+        size: int | tuple[int, int] | None = None,
+        name: str = "folder",
+        fingerprint: str | None = None,
+    ) -> "CustomDataSet":
+        """Read images of a folder and its subfolders, as they are needed, and the labels beside them.
+
+        Parameters
+        ----------
+        folder : path
+            Images are PNG, JPEG, BMP, GIF, WebP, TIFF or PPM, grey or RGB, of one size.
+        table : path, optional
+            A ``.csv``, ``.tsv``, ``.parquet`` or ``.xlsx`` file in the folder, one row an image. By default
+            ``labels.csv`` (``.tsv``, ``.parquet``, ``.xlsx``) if there is one; if not, the subfolder of an image is its
+            only factor, ``label``, and images that lie in no subfolder have no factor.
+        image_column : str, optional
+            Column that names the image files, from the folder on; by default ``image``, ``file``, ``file_name``,
+            ``filename`` or ``path``.
+        factors : sequence of str, optional
+            Columns that are factors; by default all others.
+        groups : str, optional
+            Column that names clusters of rows, such as the person.
+        kinds : mapping of factor name to kind, optional
+            Overrides what would be inferred.
+        size : int or (height, width), optional
+            What images are resized to, by averaging over pixels.
+        name, fingerprint : str, optional
+            As above.
+
+        Raises
+        ------
+        InvalidInputError
+            If folder, table, columns or image files are not there, a file lies outside the folder, or images differ in
+            size or mode.
+        CorruptFileError
+            If an image is truncated, altered or very large, also when it is read later.
+        MissingExtraError
+            If the reader of the table is not installed.
+        """
+        found = read_folder(
+            folder, table=table, image_column=image_column, factors=factors, groups=groups, size=parse_size(size)
+        )
+        return cls._from(found, kinds=kinds, name=name, fingerprint=fingerprint)
+
+    @classmethod
+    def from_huggingface(
+        cls,
+        dataset: Any,
+        *,
+        image: str | None = None,
+        factors: Sequence[str] | None = None,
+        groups: str | None = None,
+        kinds: Mapping[str, Kind] | None = None,
+        size: int | tuple[int, int] | None = None,
+        name: str = "huggingface",
+        fingerprint: str | None = None,
+    ) -> "CustomDataSet":
+        """Read one split of a data set of the Hugging Face library ``datasets``, row by row as needed.
+
+        Parameters
+        ----------
+        dataset : datasets.Dataset
+            With a column of images, or of vectors.
+        image : str, optional
+            That column; by default the only one of images.
+        factors : sequence of str, optional
+            Columns that are factors; by default all others. ``ClassLabel`` columns are categorical, with
+            their names as values.
+        groups : str, optional
+            Column that names clusters of rows.
+        kinds : mapping of factor name to kind, optional
+            Overrides what would be inferred.
+        size : int or (height, width), optional
+            What images are resized to, by averaging over pixels.
+        name, fingerprint : str, optional
+            As above.
+
+        Raises
+        ------
+        InvalidInputError
+            If it is no such data set, columns are not there, or images differ in size or mode.
+        """
+        found = read_huggingface(dataset, image=image, factors=factors, groups=groups, size=parse_size(size))
+        return cls._from(found, kinds=kinds, name=name, fingerprint=fingerprint)
+
+    @classmethod
+    def _from(cls, found: LabelledRows, **options: Any) -> "CustomDataSet":
+        data = cls(found.observations, found.factors, groups=found.groups, **options)
+        data.inference = (*found.notes, *data.inference)
+        return data
 
     def __len__(self) -> int:
         """Return the number of rows."""
