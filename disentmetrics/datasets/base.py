@@ -7,16 +7,20 @@ time, in any order and in any process, and is the same every time.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from disentmetrics.datasets.nuisance import mixed
+from disentmetrics.distribution import FactorDistribution
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import FactorSpace
+
+if TYPE_CHECKING:
+    from disentmetrics.datasets.chosen_values import Chosen
 
 
 @dataclass(frozen=True)
@@ -261,6 +265,173 @@ class DataSet(ABC):
     def __len__(self) -> int:
         """Return the number of observations of the full grid."""
         return self.space.n_combinations
+
+    @property
+    def has_distribution(self) -> bool:
+        """Whether the factors form a grid whose distribution is known; not so for a table of rows."""
+        own = type(self)
+        draws_as_usual = own.whole is DataSet.whole and own.sample_factors is DataSet.sample_factors
+        return self.space.is_grid and len(self.space) > 0 and draws_as_usual
+
+    @property
+    def distribution(self) -> FactorDistribution:
+        """What combinations of factors are drawn from: uniform over the grid.
+
+        Raises
+        ------
+        InvalidInputError
+            If a factor is continuous, or the data set is a table of rows.
+        """
+        if not self.has_distribution:
+            raise InvalidInputError(
+                f"the factors of {self.name} must form a full grid to be drawn from a distribution; it has continuous "
+                "factors, none, or rows of its own: draw them by sample or whole"
+            )
+        return FactorDistribution(self.space)
+
+    def with_distribution(self, distribution: FactorDistribution) -> "DataSet":
+        """Return the same observations, drawn from another distribution of the factors.
+
+        Parameters
+        ----------
+        distribution : FactorDistribution
+            Such as :func:`disentmetrics.datasets.designs.ridge` makes; multiplied with the distribution at hand.
+
+        Returns
+        -------
+        DataSet
+
+        Raises
+        ------
+        InvalidInputError
+            If this data set has no grid of factors, or the distribution is of other factors.
+
+        Examples
+        --------
+        >>> from disentmetrics.datasets.dsprites import DSprites
+        >>> from disentmetrics.datasets.designs import ridge
+        >>> DSprites().with_distribution(ridge(DSprites.space, "x", "y", 0.8)).fingerprint
+        'dsprites-1+correlate(x,y,0.8)'
+        """
+        from disentmetrics.datasets.wrappers import Designed
+
+        return Designed(self, distribution)
+
+    def select(self, factors: "Chosen") -> "DataSet":
+        """Return the part of this data set whose factors have some of their values.
+
+        Parameters
+        ----------
+        factors : mapping of str to value or sequence of values
+            Several values keep the factor, with fewer values; a single one fixes the factor, which is then no
+            factor any more. A value is an index, or the name of a category.
+
+        Returns
+        -------
+        DataSet
+
+        Raises
+        ------
+        InvalidInputError
+            If a factor or value does not exist, or nothing is left.
+
+        Examples
+        --------
+        >>> from disentmetrics.datasets.dsprites import DSprites
+        >>> hearts = DSprites().select({"shape": "heart", "scale": [0, 5]})
+        >>> hearts.space.names, hearts.space["scale"].values, len(hearts)
+        (('scale', 'orientation', 'x', 'y'), (0.5, 1.0), 81920)
+        """
+        from disentmetrics.datasets.wrappers import select
+
+        return select(self, factors)
+
+    def merge(self, names: Sequence[str], name: str = "") -> "DataSet":
+        """Return this data set with several factors taken as one categorical factor.
+
+        Parameters
+        ----------
+        names : sequence of str
+            At least two factors.
+        name : str
+            Of the merged factor; by default theirs with ``_`` between.
+
+        Returns
+        -------
+        DataSet
+
+        Raises
+        ------
+        InvalidInputError
+            If a factor does not exist, or the name is taken.
+
+        Examples
+        --------
+        >>> from disentmetrics.datasets.dsprites import DSprites
+        >>> DSprites().merge(["x", "y"], name="position").space.sizes
+        (3, 6, 40, 1024)
+        """
+        from disentmetrics.datasets.wrappers import Merged
+
+        return Merged(self, names, name)
+
+    def with_nuisance(self, *names: str) -> "DataSet":
+        """Return this data set with some factors as nuisances, drawn for each observation.
+
+        Parameters
+        ----------
+        *names : str
+            Factors, which are then decided by the nuisance number.
+
+        Returns
+        -------
+        DataSet
+
+        Raises
+        ------
+        InvalidInputError
+            If a factor does not exist, or none is left.
+
+        Examples
+        --------
+        >>> from disentmetrics.datasets.dsprites import DSprites
+        >>> data = DSprites().with_nuisance("shape")
+        >>> data.space.names, data.nuisances
+        (('scale', 'orientation', 'x', 'y'), ('shape',))
+        """
+        from disentmetrics.datasets.wrappers import Hidden
+
+        return Hidden(self, names)
+
+    def map(self, transform: Callable[[NDArray[Any]], NDArray[Any]], *, name: str) -> "DataSet":
+        """Return this data set with transformed observations.
+
+        Parameters
+        ----------
+        transform : callable
+            From a batch of observations (n, ...) to as many, each a function of its own observation alone.
+        name : str
+            Which says exactly what it does: it becomes part of the fingerprint.
+
+        Returns
+        -------
+        DataSet
+
+        Raises
+        ------
+        InvalidInputError
+            If the name cannot be part of a fingerprint, or the transform returns something else.
+
+        Examples
+        --------
+        >>> from disentmetrics.datasets.dsprites import DSprites
+        >>> small = DSprites().map(lambda images: images[:, ::2, ::2], name="every second pixel")
+        >>> small.observation_shape, small.fingerprint
+        ((32, 32, 1), 'dsprites-1+map(every second pixel)')
+        """
+        from disentmetrics.datasets.wrappers import Mapped
+
+        return Mapped(self, transform, name)
 
 
 def _check_nuisance(nuisance: ArrayLike, n: int) -> NDArray[np.uint64]:
