@@ -207,7 +207,7 @@ def test_pickled_arrays_are_refused_unread(key: str, tmp_path: Path) -> None:
     assert not trap.exists()
 
 
-@pytest.mark.parametrize("content", [pickle.dumps(IMAGES), b"", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"text"])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"text"])
 def test_a_file_of_no_known_layout_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "file.npz"
     path.write_bytes(content)
