@@ -112,7 +112,7 @@ def encode(
                 cache=cache,
                 progress=progress,
             )
-    distinct, back = _distinct(draws, data)
+    distinct, back = (draws, None) if full_grid else _distinct(draws, data)  # all there is comes once
     fingerprint = getattr(encoder, "fingerprint", None)
     if fingerprint is not None and not (isinstance(fingerprint, str) and fingerprint):
         raise InvalidInputError(

@@ -122,7 +122,8 @@ class CustomDataSet(DataSet):
     @cached_property
     def fingerprint(self) -> str:  # type: ignore[override] # worked out when first asked for, and then kept
         """Name and hash of exactly these rows and labels."""
-        digest = hashlib.sha256(repr((self._rows.shape, self._rows.dtype.str.lstrip("<>=|"), self.space)).encode())
+        factors = [(factor.name, factor.size, factor.kind, factor.values) for factor in self.space]
+        digest = hashlib.sha256(repr((self._rows.shape, self._rows.dtype.str[1:], factors)).encode())
         little = self._rows.dtype.newbyteorder("<")
         step = max(1, _BYTES_AT_ONCE // (int(np.prod(self.observation_shape)) * little.itemsize))
         for start in range(0, len(self), step):
