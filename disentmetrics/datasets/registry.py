@@ -6,13 +6,16 @@ keyword-only parameters are its options. Such modules in this package are found 
 themselves, others are entry points of the group ``disentmetrics.datasets`` whose value is a
 module. The file ``linear_ica.py`` holds ``linear-ica``. A manifest (TOML) whose name no module
 takes is a data set by itself.
+
+Every data set also has the options of ``derivations.py``, such as ``correlate=x,y,0.8``; one of
+its own of the same name goes before.
 """
 
 import importlib
 import inspect
 import pkgutil
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import entry_points
@@ -21,6 +24,7 @@ from urllib.parse import parse_qsl
 
 import disentmetrics.datasets
 from disentmetrics.datasets.base import DataSet, DataSetInfo
+from disentmetrics.datasets.derivations import DERIVATIONS, derived
 from disentmetrics.datasets.manifest import Manifest, manifests
 from disentmetrics.datasets.original import load_original
 from disentmetrics.errors import InvalidInputError
@@ -37,12 +41,15 @@ class DataSetSpec:
     Examples
     --------
     >>> DataSetSpec.parse("dsprites:/data/dsprites.npz?verify=false")
-    DataSetSpec(name='dsprites', target='/data/dsprites.npz', options={'verify': 'false'})
+    DataSetSpec(name='dsprites', target='/data/dsprites.npz', options={'verify': 'false'}, steps=())
+    >>> DataSetSpec.parse("dsprites?select=x:0-7&correlate=x,y,0.8").steps
+    (('select', 'x:0-7'), ('correlate', 'x,y,0.8'))
     """
 
     name: str
     target: str
     options: dict[str, str]
+    steps: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def parse(cls, spec: str) -> "DataSetSpec":
@@ -52,8 +59,17 @@ class DataSetSpec:
             raise InvalidInputError(
                 f"a data set is named NAME[:path][?key=value], such as dsprites:file.npz; got {spec!r}"
             )
-        options = dict(parse_qsl(match["query"] or "", keep_blank_values=True))
-        return cls(match["name"], match["target"] or "", options)
+        given = parse_qsl(match["query"] or "", keep_blank_values=True)
+        own = [(key, value) for key, value in given if key not in DERIVATIONS]
+        _check_once([key for key, _ in own])
+        steps = tuple((key, value) for key, value in given if key in DERIVATIONS)
+        return cls(match["name"], match["target"] or "", dict(own), steps)
+
+
+def _check_once(options: Sequence[str]) -> None:
+    twice = sorted({option for option in options if options.count(option) > 1})
+    if twice:
+        raise InvalidInputError(f"an option must be given once; {', '.join(twice)} came twice")
 
 
 @dataclass(frozen=True)
@@ -111,7 +127,7 @@ def load_dataset(spec: str, **options: Any) -> DataSet:
     spec : str
         Such as ``dsprites``, ``dsprites?source=original`` or ``dsprites:path/to/file.npz``.
     **options
-        More options, as in the spec.
+        More options, as in the spec, after those of the spec.
 
     Returns
     -------
@@ -127,6 +143,8 @@ def load_dataset(spec: str, **options: Any) -> DataSet:
     >>> data = load_dataset("dsprites")
     >>> data.space.names, len(data)
     (('shape', 'scale', 'orientation', 'x', 'y'), 737280)
+    >>> load_dataset("dsprites?select=shape:heart,x:0-15&correlate=x,y,0.8").fingerprint
+    'dsprites-1+select(shape=2,x=0-15)+correlate(x,y,0.8)'
     """
     parsed = DataSetSpec.parse(spec)
     known = find_datasets()
@@ -135,22 +153,30 @@ def load_dataset(spec: str, **options: Any) -> DataSet:
             f"no data set is named {parsed.name!r}{did_you_mean(parsed.name, known)}; "
             f"there are: {', '.join(sorted(known))}"
         )
-    twice = sorted(parsed.options.keys() & options.keys())
-    if twice:
-        raise InvalidInputError(f"an option must be given once; {', '.join(twice)} came twice")
     load = known[parsed.name].load
-    return load(parsed.target, **_checked_options(parsed.name, load, {**parsed.options, **options}))
+    settable = _settable(load)
+    every = [*parsed.options.items(), *parsed.steps, *options.items()]
+    own = [(key, value) for key, value in every if key in settable or key not in DERIVATIONS]
+    _check_once([key for key, _ in own])
+    data = load(parsed.target, **_checked_options(parsed.name, settable, dict(own)))
+    for key, value in every:
+        if key in DERIVATIONS and key not in settable:
+            data = derived(data, key, value)
+    return data
 
 
-def _checked_options(name: str, load: Callable[..., DataSet], given: Mapping[str, Any]) -> dict[str, Any]:
+def _settable(load: Callable[..., DataSet]) -> dict[str, inspect.Parameter]:
     parameters = inspect.signature(load).parameters.values()
-    settable = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+    return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def _checked_options(name: str, settable: Mapping[str, inspect.Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
     checked = {}
     for key, value in given.items():
         if key not in settable:
             raise InvalidInputError(
-                f"data set {name} has no option {key!r}{did_you_mean(key, settable)}; "
-                f"its options: {', '.join(settable) or 'none'}"
+                f"data set {name} has no option {key!r}{did_you_mean(key, [*settable, *DERIVATIONS])}; "
+                f"its options: {', '.join(settable) or 'none'}; those of every data set: {', '.join(DERIVATIONS)}"
             )
         is_flag = settable[key].annotation is bool and isinstance(value, str)
         checked[key] = _flag(key, value) if is_flag else value
