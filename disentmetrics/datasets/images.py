@@ -16,6 +16,7 @@ MOST_PIXELS = 1 << 26
 """Larger images are refused before they are unpacked: a small file can hold a very large one."""
 
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # none of these calls another program
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError)
 _CHANNELS = {"1": ("L", 1), "L": ("L", 1), "RGB": ("RGB", 3), "P": ("RGB", 3)}
 
 
@@ -108,7 +109,7 @@ def read_image(name: str, content: bytes, size: tuple[int, int] | None = None) -
         raise _too_large(name) from error
     except (InvalidInputError, CorruptFileError):
         raise
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError) as error:
+    except (*_DAMAGED, UserWarning) as error:  # Pillow warns before it fails, which some turn into errors
         said = str(error) if str(error) and "BytesIO" not in str(error) else "no known format"
         raise CorruptFileError(
             f"{name} must be a whole image ({', '.join(_FORMATS)}); it is truncated, altered or something else ({said})"
