@@ -79,6 +79,7 @@ class _HuggingFaceRows:
 
     def __init__(self, dataset: Any, column: str, size: tuple[int, int] | None) -> None:
         self._images = dataset.select_columns([column])
+        self._feature = (getattr(dataset, "features", None) or {}).get(column)
         self._column = column
         self._size = size
         first = self._image(0)
@@ -102,7 +103,8 @@ class _HuggingFaceRows:
         value = self._images[row][self._column]
         if hasattr(value, "save") and hasattr(value, "mode"):  # an image of Pillow
             return pixels_of(f"row {row}", value, self._size)
-        array = np.asarray(value)
+        # Declared arrays come back as wide integers.
+        array = np.asarray(value, getattr(self._feature, "dtype", None) if hasattr(self._feature, "shape") else None)
         if self._size is not None:
             raise InvalidInputError(f"size is for images; column {self._column!r} holds {type(value).__name__}")
         return array[..., None] if array.ndim == 2 and array.dtype == np.uint8 else array
