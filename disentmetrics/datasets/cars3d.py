@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.datasets.base import DataSetInfo
-from disentmetrics.datasets.layouts import BROKEN
+from disentmetrics.datasets.layouts import BROKEN, gunzipped
 from disentmetrics.datasets.manifest import Manifest, ManifestFile, read_manifest
 from disentmetrics.datasets.original import OriginalDataSet, digest_of, locate
 from disentmetrics.datasets.stores import Blocks, unpacked
@@ -27,6 +27,7 @@ NAME = "cars3d"
 FOLDER = "cars"
 LIST = "list.txt"
 
+_PIECE = 1 << 20  # bytes
 _LARGEST = 1 << 27  # bytes; a file of a car has about 6 MiB
 
 
@@ -122,13 +123,16 @@ def _files(path: Path, ending: str) -> Iterator[tuple[str, bytes]]:
         for found in sorted(path.rglob(f"*{ending}")):
             yield found.stem, found.read_bytes()
         return
-    with tarfile.open(path, "r|*") as archive:
-        for member in archive:
-            place = PurePosixPath(member.name)
-            if member.isreg() and place.parent.name == FOLDER and place.name.endswith(ending):
-                content = archive.extractfile(member)
-                if content is not None and member.size <= _LARGEST:
-                    yield place.stem, content.read()
+    with gunzipped(path) as stream:
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            for member in archive:
+                place = PurePosixPath(member.name)
+                if member.isreg() and place.parent.name == FOLDER and place.name.endswith(ending):
+                    content = archive.extractfile(member)
+                    if content is not None and member.size <= _LARGEST:
+                        yield place.stem, content.read()
+        while stream.read(_PIECE):  # at the end of the stream its checksum is compared
+            pass
 
 
 def _car(content: bytes, key: str, manifest: Manifest, where: str) -> NDArray[np.uint8]:
