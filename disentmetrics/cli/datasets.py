@@ -1,25 +1,37 @@
-"""``datasets``: what data sets there are, and their files."""
+"""``datasets``: what data sets there are, what they look like, whether they tell their factors."""
 
+import inspect
+import math
+from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from disentmetrics.cli.base import JsonOption, QuietOption, app
+from disentmetrics.cache import cache_folder
+from disentmetrics.cli.base import CHECK_FAILED, JsonOption, QuietOption, SeedOption, app, check_output
 from disentmetrics.cli.console import err, out, print_json, print_table
 from disentmetrics.datasets import list_datasets, load_dataset
-from disentmetrics.datasets.registry import DataSetSpec
+from disentmetrics.datasets.base import DataSet, DataSetInfo, Symmetry
+from disentmetrics.datasets.manifest import Manifest, manifests
+from disentmetrics.datasets.preview import check_path, label_of, save_preview
+from disentmetrics.datasets.quality import FactorBits, factor_bits
+from disentmetrics.datasets.registry import DataSetSpec, find_datasets
+from disentmetrics.factors import Factor, FactorSpace
 
 datasets_app = typer.Typer(help="Data sets with known factors.", no_args_is_help=False)
 app.add_typer(datasets_app, name="datasets")
 
 DataSetArgument = Annotated[str, typer.Argument(metavar="NAME", help="Data set, such as dsprites.")]
 
+_MOST_LISTED = 6  # factors, values, symmetries: more are counted
+
 
 @datasets_app.callback(invoke_without_command=True)
 def _datasets(context: typer.Context) -> None:
-    """List data sets, describe one, or fetch its files."""
+    """List data sets, describe one, fetch its files, look at it or check it."""
     if context.invoked_subcommand is None:
         datasets_list()
 
@@ -29,43 +41,216 @@ def datasets_list(as_json: JsonOption = False) -> None:
     """List all data sets."""
     found = list_datasets()
     if as_json:
-        print_json([{**asdict(info), "space": _factors_of(info.space)} for info in found])
+        print_json([_plain(info) for info in found])
         return
     rows = [
-        (info.name, f"{info.space.n_combinations:,}", _sizes(info.space), "yes" if info.offline else "no", info.licence)
+        (
+            info.name,
+            "any" if info.size is None else f"{info.size:,}",
+            _first([f"{factor.name} {factor.size or 'real'}" for factor in info.space]) or "–",
+            "yes" if info.offline else "no",
+            info.licence,
+        )
         for info in found
     ]
     print_table(("name", "observations", "factors", "offline", "licence"), rows)
 
 
 @datasets_app.command("info")
-def datasets_info(name: DataSetArgument) -> None:
-    """Describe one data set: factors, licence, citation, remarks."""
-    found = {info.name: info for info in list_datasets()}
-    name = DataSetSpec.parse(name).name
-    if name not in found:
-        load_dataset(name)  # says which names there are
-    info = found[name]
+def datasets_info(name: DataSetArgument, as_json: JsonOption = False) -> None:
+    """Describe one data set: factors, what varies besides, licence, citation, remarks, files."""
+    info = _described(name)
+    published = next((manifest for manifest in manifests() if manifest.name == info.name), None)
+    if as_json:
+        print_json(_plain(info) | {"files": [asdict(file) for file in published.files] if published else []})
+        return
     out.print(f"[bold]{info.name}[/]: {escape(info.summary)}", highlight=False)
-    print_table(("factor", "values", "kind"), [(f.name, str(f.size or "real"), f.kind) for f in info.space])
-    for heading, text in (("licence", info.licence), ("cite", info.citation), *(("note", r) for r in info.remarks)):
+    if len(info.space):
+        print_table(
+            ("factor", "size", "kind", "values"),
+            [(f.name, str(f.size or "real"), f.kind, _first(_values(f))) for f in info.space],
+        )
+    for heading, text in _facts(info):
         out.print(f"{heading}: {text}", highlight=False, markup=False)
+    if published:
+        _show_files(published)
+    out.print(f"kept in: {cache_folder() / 'datasets'}", highlight=False, markup=False, soft_wrap=True)
+
+
+@datasets_app.command("cite")
+def datasets_cite(name: DataSetArgument) -> None:
+    """Print citation, BibTeX entry and licence of a data set, ready to paste.
+
+    [bold]Example[/]
+
+      disentmetrics datasets cite dsprites
+    """
+    info = _described(name)
+    texts = (info.citation, info.bibtex.strip(), f"Licence: {info.licence}")
+    out.print("\n\n".join(filter(None, texts)), highlight=False, markup=False, soft_wrap=True)
 
 
 @datasets_app.command("fetch")
 def datasets_fetch(name: DataSetArgument, quiet: QuietOption = False) -> None:
     """Download and verify a data set, or render it into the cache."""
-    data = load_dataset(name)
-    prepare = getattr(data, "prepare", None)
-    if prepare is not None:
-        prepare(progress=not quiet and err.is_terminal)
+    data = _loaded(name, quiet=quiet)
+    data.prepare(progress=not quiet and err.is_terminal)
     if not quiet:
         err.print(f"{data.name} ({data.fingerprint}) is ready", highlight=False)
 
 
-def _factors_of(space: Any) -> list[dict[str, Any]]:
-    return [asdict(factor) for factor in space]
+@datasets_app.command("preview")
+def datasets_preview(
+    name: DataSetArgument,
+    out_file: Annotated[Path, typer.Option("--out", "-o", help="Image to write, .png.")],
+    samples: Annotated[int, typer.Option(min=1, help="Random observations at the top.")] = 24,
+    seed: SeedOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Draw a sheet: random samples, then a row for each factor in which it alone varies.
+
+    [bold]Example[/]
+
+      disentmetrics datasets preview dsprites -o sheet.png
+    """
+    check_path(out_file)
+    check_output(out_file)
+    data = _loaded(name, quiet=quiet)
+    save_preview(data, out_file, seed=seed, n_samples=samples)
+    if not quiet:
+        err.print(f"preview of {data.name} written to {out_file}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _sizes(space: Any) -> str:
-    return ", ".join(f"{factor.name} {factor.size or 'real'}" for factor in space)
+@datasets_app.command("check")
+def datasets_check(
+    name: DataSetArgument,
+    contexts: Annotated[int, typer.Option(min=1, help="Combinations of the other factors to look at.")] = 64,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Measure how much of each factor the observations tell, in bits; exit 1 if a factor shows nowhere.
+
+    [bold]Example[/]
+
+      disentmetrics datasets check dsprites
+    """
+    data = _loaded(name, quiet=quiet)
+    found = factor_bits(data, n_contexts=contexts, seed=seed, progress=not quiet and err.is_terminal)
+    if as_json:
+        print_json([_finite(asdict(factor)) | {"is_defect": factor.is_defect} for factor in found])
+    else:
+        print_table(("factor", "bits", "of", "step", "moved"), [_measured(factor) for factor in found])
+        for factor in found:
+            for sentence in _findings(factor, data.space):
+                out.print(f"• {sentence}", highlight=False, markup=False)
+    if any(factor.is_defect for factor in found):
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _described(spec: str) -> DataSetInfo:
+    found = {info.name: info for info in list_datasets()}
+    name = DataSetSpec.parse(spec).name
+    if name not in found:
+        load_dataset(name)  # says which names there are
+    return found[name]
+
+
+def _loaded(spec: str, *, quiet: bool) -> DataSet:
+    """Load a data set, with a progress bar if loading can take long."""
+    entry = find_datasets().get(DataSetSpec.parse(spec).name)
+    shows = entry is not None and "progress" in inspect.signature(entry.load).parameters
+    return load_dataset(spec, progress=not quiet and err.is_terminal) if shows else load_dataset(spec)
+
+
+def _plain(info: DataSetInfo) -> dict[str, Any]:
+    factors = [asdict(factor) for factor in info.space]
+    symmetries = [{"factor": s.factor, "same": s.same, "given": dict(s.given)} for s in info.symmetries]
+    plain = {key: value for key, value in vars(info).items() if key not in {"space", "symmetries"}}
+    return {**plain, "size": info.size, "space": factors, "symmetries": symmetries}
+
+
+def _facts(info: DataSetInfo) -> Iterator[tuple[str, str]]:
+    yield "observations", "any number" if info.size is None else f"{info.size:,}"
+    yield "download", "none" if info.offline else "needed"
+    for nuisance in info.nuisances:
+        yield "varies besides", nuisance
+    for symmetry in info.symmetries[:_MOST_LISTED]:
+        yield "look alike", _alike(symmetry, info.space)
+    if len(info.symmetries) > _MOST_LISTED:
+        yield "look alike", f"{len(info.symmetries) - _MOST_LISTED} more, see --json"
+    yield "licence", info.licence
+    yield "cite", info.citation
+    for remark in info.remarks:
+        yield "note", remark
+
+
+def _show_files(published: Manifest) -> None:
+    rows = [
+        (
+            file.name,
+            file.part or "all",
+            "–" if file.n_bytes is None else f"{file.n_bytes:,}",
+            ", ".join(f"{algorithm} {checksum}" for algorithm, checksum in file.checksums.items()) or "–",
+        )
+        for file in published.files
+    ]
+    print_table(("published file", "part", "bytes", "checksums"), rows)
+
+
+def _alike(symmetry: Symmetry, space: FactorSpace) -> str:
+    given = [f"{name} is {_named(space[name], indices, ' or ')}" for name, indices in symmetry.given.items()]
+    where = f" where {' and '.join(given)}" if given else ""
+    return f"{symmetry.factor} {_named(space[symmetry.factor], symmetry.same, ', ')}{where}"
+
+
+def _named(factor: Factor, indices: tuple[int, ...], between: str) -> str:
+    """Return values as categories are called; numbers stay indices, which are exact."""
+    names = [str(factor.values[i]) if factor.kind == "categorical" and factor.values else str(i) for i in indices]
+    return between.join(names)
+
+
+def _values(factor: Factor) -> list[str]:
+    return [label_of(factor, index) for index in range(len(factor.values))]
+
+
+def _first(texts: list[str]) -> str:
+    rest = len(texts) - _MOST_LISTED
+    if rest <= 1:
+        return ", ".join(texts)
+    return f"{', '.join(texts[:_MOST_LISTED])} and {rest} more"
+
+
+def _measured(factor: FactorBits) -> tuple[str, str, str, str, str]:
+    if not factor.n_contexts:
+        return factor.factor, "–", f"{factor.most:.3f}", "–", "–"
+    return factor.factor, f"{factor.bits:.3f}", f"{factor.most:.3f}", f"{factor.step:.3g}", f"{factor.moved:.2%}"
+
+
+def _findings(factor: FactorBits, space: FactorSpace) -> Iterator[str]:
+    if not factor.n_contexts:
+        yield f"{factor.factor}: unknown, as no two observations are equal in all else"
+        return
+    if factor.most > 0 and factor.bits == 0:
+        yield f"{factor.factor}: no observation tells it"
+        return
+    for symmetry in factor.broken:
+        yield f"{factor.factor}: declared to look alike, but does not: {_alike(symmetry, space)}"
+    for symmetry in [s for s in factor.declared if s not in factor.broken][:_MOST_LISTED]:
+        yield f"look alike, as declared: {_alike(symmetry, space)}"
+    for same in factor.coincidences[:_MOST_LISTED]:
+        alike = f"{factor.factor} {_named(space[factor.factor], same.values, ', ')}"
+        example = ", ".join(f"{name} {_at(space[name], value)}" for name, value in same.example.items())
+        where = f"in {same.n_contexts} of {factor.n_contexts} contexts, such as {example}"
+        yield f"look alike, undeclared: {alike} {where}"
+    if len(factor.coincidences) > _MOST_LISTED:
+        yield f"{factor.factor}: {len(factor.coincidences) - _MOST_LISTED} more values look alike, see --json"
+
+
+def _at(factor: Factor, value: float) -> str:
+    return f"{value:.3g}" if factor.size is None else _named(factor, (int(value),), "")
+
+
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values with None where they are not known, as JSON has no NaN."""
+    return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in values.items()}

@@ -45,6 +45,8 @@ def scatter_sheet(data: DataSet, rng: np.random.Generator, *, n_points: int = 2_
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("matplotlib"):
+            raise
         raise MissingExtraError(
             'plots are drawn with matplotlib, which is not installed; pip install "disentmetrics[plots]"'
         ) from error
