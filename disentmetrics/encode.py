@@ -56,7 +56,8 @@ def encode(
     data : DataSet
         Where observations come from.
     n_samples : int, optional
-        Draw so many distinct combinations of factors uniformly.
+        Draw so many distinct combinations of factors uniformly; from data with another distribution of
+        its factors, so many independent ones.
     full_grid : bool
         Encode every combination of factors.
     indices : (n, n_factors) integer, optional
@@ -142,7 +143,8 @@ def _draws(
         return data.whole(), "grid"
     if not isinstance(n_samples, int | np.integer) or n_samples < 1:
         raise InvalidInputError(f"n_samples must be a whole number of at least 1; got {n_samples!r}")
-    return data.sample(n_samples, generator(seed, "draw")), f"uniform/{seed}"
+    weighted = data.has_distribution and not data.distribution.is_uniform
+    return data.sample(n_samples, generator(seed, "draw")), f"{'weighted' if weighted else 'uniform'}/{seed}"
 
 
 def _content(draws: Draws, data: DataSet) -> bytes:
