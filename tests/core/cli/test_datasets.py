@@ -1,14 +1,199 @@
 """``datasets``."""
 
+import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import disentmetrics as dm
+from disentmetrics.cli import datasets
+from disentmetrics.datasets.base import DataSet, DataSetInfo, Symmetry
+from disentmetrics.datasets.preview import contact_sheet
+from disentmetrics.factors import Factor, FactorSpace
+
 Run = Callable[..., Any]
+INFO = DataSetInfo(
+    "made",
+    "made for a test",
+    FactorSpace([Factor("shape", 2, "categorical", ("cup", "[b]ball")), Factor("turn", 4, "circular")]),
+    offline=True,
+    licence="CC-BY-4.0",
+    citation="Someone (2020), Something",
+    remarks=("there is a remark",),
+    bibtex="@misc{someone,\n  title = {Something},\n}\n",
+    nuisances=("the light", "the camera"),
+    symmetries=(Symmetry("turn", (0, 2), {"shape": (0, 1)}),),
+)
+
+
+class Made(DataSet):
+    """A turn that shows modulo 2, and a shape that shows or not."""
+
+    name, space, nuisances, symmetries = INFO.name, INFO.space, INFO.nuisances, INFO.symmetries
+    fingerprint = "made-1"
+    observation_shape = (4, 4, 1)
+    shows = True
+
+    def make(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[np.uint8]:
+        images = np.zeros((len(factors), 4, 4, 1), np.uint8)
+        images[:, 0, 0, 0] = 100 * (factors[:, 1] % 2)
+        images[:, 1, 1, 0] = 100 * factors[:, 0] * self.shows
+        return images
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Made:
+    data = Made()
+    monkeypatch.setattr(datasets, "list_datasets", lambda: [INFO])
+    monkeypatch.setattr(datasets, "load_dataset", lambda _: data)
+    return data
 
 
 def test_one_data_set_is_explained(run: Run) -> None:
     about = run("datasets", "info", "dsprites").out
     assert re.search(r"orientation +40 +circular", about)
+    assert "square, ellipse, heart" in about
+    assert "observations: 737,280" in about
+    assert "look alike: orientation 0, 39" in about
     assert "licence: Apache-2.0" in about
+    assert re.search(r"hdf5 +all +28,024,106 +sha256 729fa22e[0-9a-f]{56}, md5 b331c[0-9a-f]{27}", about)
     assert run("datasets", "info", "dsprites?source=original").out == about
+    plain = json.loads(run("datasets", "info", "dsprites", "--json").out)
+    assert plain["size"] == 737_280
+    assert plain["files"][1]["n_bytes"] == 28_024_106
+
+
+def test_it_says_where_files_are_kept(run: Run, own_cache: Path) -> None:
+    assert f"kept in: {own_cache / 'datasets'}" in run("datasets", "info", "dsprites").out
+
+
+@pytest.mark.usefixtures("made")
+def test_nuisances_and_symmetries_are_named_and_brackets_stay(run: Run) -> None:
+    about = run("datasets", "info", "made").out
+    assert "varies besides: the light\nvaries besides: the camera" in about
+    assert "look alike: turn 0, 2 where shape is cup or [b]ball" in about
+    assert re.search(r"shape +2 +categorical +cup, \[b\]ball", about)
+    assert "note: there is a remark" in about
+
+
+def test_all_are_listed_with_what_they_hold(run: Run) -> None:
+    listed = run("datasets").out
+    assert re.search(
+        r"^dsprites +737,280 +shape 3, scale 6, orientation 40, x 32, y 32 +yes +Apache", listed, re.MULTILINE
+    )
+    assert re.search(r"^folder +any +– +yes +yours", listed, re.MULTILINE)
+    plain = {entry["name"]: entry for entry in json.loads(run("datasets", "list", "--json").out)}
+    assert plain["dsprites"]["symmetries"] == [{"factor": "orientation", "same": [0, 39], "given": {}}]
+    assert plain["dsprites"]["space"][0]["values"] == ["square", "ellipse", "heart"]
+    assert plain["folder"]["size"] is None
+
+
+def test_many_factors_are_counted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    space = FactorSpace([Factor(f"f{i}", 2, "categorical") for i in range(40)])
+    info = DataSetInfo("faces", "many", space, False, "none", "none", n_observations=202_599)
+    monkeypatch.setattr(datasets, "list_datasets", lambda: [info])
+    assert re.search(
+        r"^faces +202,599 +f0 2, f1 2, f2 2, f3 2, f4 2, f5 2 and 34 more +no", run("datasets").out, re.MULTILINE
+    )
+
+
+@pytest.mark.usefixtures("made")
+def test_a_citation_stands_ready_to_paste(run: Run) -> None:
+    expected = "Someone (2020), Something\n\n@misc{someone,\n  title = {Something},\n}\n\nLicence: CC-BY-4.0\n"
+    assert run("datasets", "cite", "made") == (0, expected, "")
+
+
+def test_a_data_set_is_fetched(run: Run) -> None:
+    ran = run("datasets", "fetch", "mini-sprites")
+    assert (ran.code, ran.out) == (0, "")
+    assert re.fullmatch(r"mini-sprites \(mini-sprites-\S+\) is ready\n", ran.err)
+    assert run("datasets", "fetch", "mini-sprites", "-q") == (0, "", "")
+
+
+def test_the_preview_is_written(run: Run) -> None:
+    ran = run("datasets", "preview", "dsprites", "-o", "sheets/größe.png", "--samples", 3, "--seed", 5)
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.err == "preview of dsprites written to sheets/größe.png\n"
+    with Image.open("sheets/größe.png") as sheet:
+        assert np.array_equal(np.asarray(sheet), contact_sheet(dm.load_dataset("dsprites"), seed=5, n_samples=3))
+    assert run("datasets", "preview", "dsprites", "-o", "a.png", "-q") == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("preview", "dsprites", "-o", "sheet.jpg"), "such as sheet.png; got sheet.jpg"),
+        (("preview", "dsprites", "-o", "file/sheet.png"), "file is a file"),
+        (("preview", "dsprites"), "Missing option '--out'"),
+        (("preview", "dsprite", "-o", "sheet.png"), "did you mean 'dsprites'?"),
+        (("cite", "dsprite"), "did you mean 'dsprites'?"),
+        (("check", "dsprite"), "did you mean 'dsprites'?"),
+        (("check", "dsprites", "--contexts", "0"), "--contexts"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_input_ends_with_2_and_a_sentence(run: Run, arguments: tuple[str, ...], message: str) -> None:
+    Path("file").touch()
+    ran = run("datasets", *arguments)
+    assert ran.code == 2
+    assert message in ran.sentence
+    assert not Path("sheet.png").exists()
+
+
+def test_a_check_says_what_the_pixels_tell(run: Run) -> None:
+    ran = run("datasets", "check", "dsprites", "--contexts", 20)
+    assert (ran.code, ran.err) == (0, "")
+    assert re.search(r"^x +5\.000 +5\.000 +\d\.\d+ +0\.\d\d%", ran.out, re.MULTILINE)
+    assert "• look alike, as declared: orientation 0, 39\n" in ran.out
+    undeclared = re.findall(
+        r"• look alike, undeclared: orientation [\d, ]+ in \d+ of 20 contexts, such as (.*)", ran.out
+    )
+    assert undeclared
+    assert all(re.fullmatch(r"shape (square|ellipse), scale \d, x \d+, y \d+", example) for example in undeclared)
+
+
+def test_a_factor_that_shows_nowhere_fails_the_check(run: Run, made: Made) -> None:
+    fine = run("datasets", "check", "made")
+    assert fine.code == 0
+    assert "• look alike, undeclared: turn 1, 3 in 64 of 64 contexts" in fine.out
+    made.shows = False
+    ran = run("datasets", "check", "made")
+    assert (ran.code, ran.err) == (1, "")
+    assert re.search(r"^shape +0\.000 +1\.000 +0 +0\.00%", ran.out, re.MULTILINE)
+    assert "• shape: no observation tells it" in ran.out
+    plain = run("datasets", "check", "made", "--json")
+    assert plain.code == 1
+    assert [factor["is_defect"] for factor in json.loads(plain.out)] == [True, False]
+
+
+def test_a_declaration_that_does_not_hold_fails_the_check(run: Run, made: Made) -> None:
+    made.symmetries = (Symmetry("turn", (0, 1)),)
+    ran = run("datasets", "check", "made")
+    assert ran.code == 1
+    assert "• turn: declared to look alike, but does not: turn 0, 1" in ran.out
+
+
+def a_folder() -> None:
+    rng = np.random.default_rng(0)
+    for label in ("cup", "ball"):
+        folder = Path("images") / label
+        folder.mkdir(parents=True)
+        for number in range(3):
+            Image.fromarray(rng.integers(256, size=(16, 16, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+
+
+def test_images_of_ones_own_are_previewed_and_nothing_is_claimed_of_them(run: Run) -> None:
+    a_folder()
+    assert run("datasets", "preview", "folder:images", "-o", "own.png").code == 0
+    assert Path("own.png").exists()
+    ran = run("datasets", "check", "folder:images")
+    assert ran.code == 0
+    assert ": unknown, as no two observations are equal in all else" in ran.out
+    (plain,) = json.loads(run("datasets", "check", "folder:images", "--json").out)
+    assert plain["bits"] is None

@@ -23,7 +23,7 @@ COMMANDS = [
     ("compare",),
     ("demo",),
     *((group, *rest) for group in ("datasets", "metrics", "adapters") for rest in ((), ("list",), ("info",))),
-    ("datasets", "fetch"),
+    *(("datasets", name) for name in ("fetch", "cite", "preview", "check")),
     ("cache",),
     ("cache", "list"),
     ("cache", "clear"),
