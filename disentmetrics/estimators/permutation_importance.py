@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 STANDARD_ERRORS = 3.0
-"""By how many standard errors a loss must differ from 0 to count."""
+"""By how many standard errors a loss must differ from 0 to show that there is anything at all."""
+FEWER_STANDARD_ERRORS = 1.5
+"""The same, to be kept as the estimate of what may well be there: about Akaike's bound, the root of 2."""
+_ENOUGH_PERMUTED_ROWS = 2_000
 _MOST_REPEATS = 5
 
 
@@ -21,7 +24,9 @@ class ForestImportance:
     ----------
     importance : (n_inputs,) float
         Rise of the held-out squared error when the input is permuted, divided by the error of the mean;
-        0 where the rise is less than three of its standard errors.
+        0 where the rise is less than 1.5 of its standard errors.
+    clear : (n_inputs,) bool
+        Whether the rise is more than three of its standard errors.
     score : float
         R² on held-out rows about the mean of the training rows; of classes, ``(accuracy - a) / (1 - a)``
         with a the accuracy of the most frequent class.
@@ -30,6 +35,7 @@ class ForestImportance:
     """
 
     importance: Floats
+    clear: NDArray[np.bool_]
     score: float
     beats_null: bool
 
@@ -47,7 +53,8 @@ def forest_importance(
     """Fit a random forest and permute its inputs on rows that it has not seen.
 
     Each split looks at all inputs, so that noise does not get a share; leaves hold 5 rows or more. Of equal
-    inputs the splits take one or the other at random, so that they share the importance.
+    inputs the splits take one or the other at random, so that they share the importance. Few held-out rows are
+    permuted up to five times.
 
     Parameters
     ----------
@@ -84,7 +91,7 @@ def forest_importance(
         "n_jobs": 1,
     }
     n_new, n_inputs = new_inputs.shape
-    repeats = int(np.clip(len(inputs) // n_new, 1, _MOST_REPEATS))
+    repeats = int(np.clip(_ENOUGH_PERMUTED_ROWS // n_new, 1, _MOST_REPEATS))
     stacked = np.tile(new_inputs.astype(np.float32), (1 + n_inputs * repeats, 1, 1))
     for copy in range(n_inputs * repeats):
         stacked[1 + copy, :, copy % n_inputs] = rng.permutation(new_inputs[:, copy % n_inputs])
@@ -104,24 +111,28 @@ def forest_importance(
     baseline = ((mean - wanted) ** 2).sum(axis=1)
     total = float(baseline.mean())
     if total <= 0:
-        return ForestImportance(np.zeros(n_inputs), 0.0, beats_null=False)
+        return ForestImportance(np.zeros(n_inputs), np.zeros(n_inputs, dtype=bool), 0.0, beats_null=False)
     rise = (loss[1:] - loss[0]).reshape(repeats, n_inputs, n_new).mean(axis=0)
     gain = baseline - loss[0]
-    importance = np.where(exceeds_its_noise(rise, clusters), rise.mean(axis=1) / total, 0.0)
+    kept = exceeds_its_noise(rise, clusters, FEWER_STANDARD_ERRORS)
+    importance = np.where(kept, rise.mean(axis=1) / total, 0.0)
     score = 1 - float(loss[0].mean()) / total
     if is_class:
         right = (guess[:n_new].argmax(axis=1) == new_target).mean()
         chance = (mean.argmax() == new_target).mean()
         score = float((right - chance) / (1 - chance)) if chance < 1 else 0.0
-    return ForestImportance(importance, score, beats_null=bool(exceeds_its_noise(gain[None], clusters)[0]))
+    beats_null = bool(exceeds_its_noise(gain[None], clusters)[0])
+    return ForestImportance(importance, exceeds_its_noise(rise, clusters), score, beats_null)
 
 
-def exceeds_its_noise(values: Floats, clusters: NDArray[np.int64] | None) -> NDArray[np.bool_]:
-    """Return whether the mean of each row is above 0 by three of its standard errors; clusters count as one."""
+def exceeds_its_noise(
+    values: Floats, clusters: NDArray[np.int64] | None, standard_errors: float = STANDARD_ERRORS
+) -> NDArray[np.bool_]:
+    """Return whether the mean of each row is above 0 by some of its standard errors; clusters count as one."""
     if clusters is not None:
         member = np.unique(clusters, return_inverse=True)[1].ravel()
         values = np.stack([np.bincount(member, row) for row in values])
     if values.shape[1] < 2:  # no spread to be seen
         return np.zeros(len(values), dtype=bool)
     error = values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
-    return np.asarray(values.mean(axis=1) > STANDARD_ERRORS * error)
+    return np.asarray(values.mean(axis=1) > standard_errors * error)
