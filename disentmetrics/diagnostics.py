@@ -94,6 +94,8 @@ def _copied_codes(representation: Representation) -> Iterator[str]:
 
 
 def _factor_remarks(representation: Representation) -> Iterator[str]:
+    if not representation.n_factors:
+        yield "no factor is known: metrics that compare codes with factors have no value here"
     for position, factor in enumerate(representation.space):
         labels = representation.labels(position)
         missing = int((labels < 0).sum())
@@ -181,7 +183,7 @@ def _too_few_rows(representation: Representation, asked: Asked) -> Iterator[str]
             f"{n_codes} codes for {n_rows} rows are more than one code for ten rows: the probes of "
             f"{_some(dict.fromkeys(probing))} overfit; add rows or choose codes"
         )
-    values = max(int(representation.labels(k).max()) + 1 for k in range(representation.n_factors))
+    values = max((int(representation.labels(k).max()) + 1 for k in range(representation.n_factors)), default=1)
     binned: dict[str, int] = {}
     for metric, protocol in asked:
         n_bins = metric.protocol(protocol).options.get("n_bins", (metric.formula.__kwdefaults__ or {}).get("n_bins"))

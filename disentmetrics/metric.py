@@ -263,6 +263,8 @@ class Metric:
         """Return why the metric cannot score this representation, or None if it can."""
         needs = self.needs_of.get(protocol, self.needs)
         name = self.name if protocol == "default" else f"{self.name}@{protocol}"
+        if needs.factors and not representation.n_factors:
+            return f"{name} compares codes with known factors; there are none here"
         varied = int(representation.shared(varied_factors).sum())
         for what, least, came in (
             ("codes", needs.codes, representation.n_codes),

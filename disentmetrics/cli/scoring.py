@@ -51,11 +51,31 @@ DataOption = Annotated[
     str | None,
     typer.Option("--data", metavar="DATASET", help="Data set to encode, such as dsprites or dsprites:file.npz."),
 ]
+EVERY = "all"
+
+
+def parse_samples(text: str | int) -> int | str:
+    """Return a number of rows, or ``all``; raise typer.BadParameter if it is neither."""
+    if str(text).strip().lower() == EVERY:
+        return EVERY
+    digits = str(text).strip().replace("_", "")
+    if not digits.isdecimal() or int(digits) < 1:
+        raise typer.BadParameter(f"it must be a whole number from 1, or {EVERY}; got {text!r}")
+    return int(digits)
+
+
 SamplesOption = Annotated[
-    int | None,
-    typer.Option("--samples", min=1, help=f"Distinct rows to draw (default {DEFAULT_SAMPLES:,})."),
+    Any,
+    typer.Option(
+        "--samples",
+        metavar="N|all",
+        parser=parse_samples,
+        help=f"Distinct rows to draw (default {DEFAULT_SAMPLES:,}), or all rows there are.",
+    ),
 ]
-FullGridOption = Annotated[bool, typer.Option("--full-grid", help="Encode every combination of factors.")]
+FullGridOption = Annotated[
+    bool, typer.Option("--full-grid", help="Encode every combination of factors, or every row; as --samples all.")
+]
 BatchOption = Annotated[int, typer.Option("--batch-size", min=1, help="Observations in a call of the encoder.")]
 NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep codes.")]
 TrustOption = Annotated[
@@ -245,7 +265,7 @@ def encode(
 def _encode(
     encoder: str,
     data: str | None,
-    samples: int | None,
+    asked: int | str | None,
     *,
     full_grid: bool,
     seed: int,
@@ -256,8 +276,10 @@ def _encode(
 ) -> Representation:
     if data is None:
         raise InvalidInputError("an encoder needs observations; give --data, such as --data dsprites")
-    if full_grid and samples is not None:
+    if full_grid and asked is not None:
         raise InvalidInputError("either --samples or --full-grid must be given; got both")
+    samples = asked if isinstance(asked, int) else None
+    full_grid = full_grid or asked == EVERY
     loaded: DataSet = load_dataset(data)
     if samples is not None and samples > len(loaded):
         raise InvalidInputError(f"--samples must be at most {len(loaded):,}, the rows of {data}; got {samples:,}")

@@ -189,3 +189,19 @@ def test_the_sheet_and_the_separator_of_a_table_can_be_named(run: Run) -> None:
         "--sheet does not go with an encoder"
         in run("score", "baseline:random", "--data", "dsprites", "--sheet", "a").err
     )
+
+
+def test_all_rows_of_a_folder_of_images_are_scored(run: Run) -> None:
+    folder = Path(__file__).parents[3] / "examples/my_images"
+    ran = run("score", "baseline:pixels", "--data", f"folder:{folder}", "--samples", "all", "--metrics", "mcc", *FAST)
+    assert ran.code == 0
+    assert "|rows:200|" in ran.out
+    grid = run("score", "baseline:pixels", "--data", f"folder:{folder}", "--full-grid", "--metrics", "mcc", *FAST)
+    assert grid.out == ran.out
+
+
+@pytest.mark.parametrize("samples", ["0", "-1", "none", "1.5", "1e3"])
+def test_a_number_of_rows_is_whole_or_all(run: Run, samples: str) -> None:
+    ran = run("score", "baseline:pca", "--data", "dsprites", "--samples", samples)
+    assert ran.code == 2
+    assert f"it must be a whole number from 1, or all; got '{samples}'" in ran.sentence
