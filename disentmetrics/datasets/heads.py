@@ -1,12 +1,12 @@
-"""Smooth synthetic heads: their surfaces, how a camera sees them, and how light falls on them.
+"""Smooth synthetic heads, fifty of them, sculpted from formulas.
 
-A surface is a cloud of points, close enough to one another that no hole is left on the grid
-of subpixels on which the nearest point wins. Directions of points and of cameras are rounded
-constants, and all else is sums, products, quotients and square roots of single numbers: every
-machine gets the same bytes.
+A head looks along +z, x points to the viewer's right and y up, and it is about two units high:
+the chin is near y = -1, the eyes near 0, the crown near 1. Skull and jaw are two ellipsoids
+grown together, the face stands out from them as bumps over the plane of x and y, and skin,
+hair, eyes and lips are painted on in the same way. Ears and neck are surfaces of their own.
 
-A head looks along +z, x points to the viewer's right and y up. The skull is about two units
-high; eyes, nose and mouth are sculpted on it as bumps over the plane of the face.
+Angles become rounded constants, and all else is sums, products, quotients and square roots of
+single numbers: every machine gets the same heads.
 """
 
 from dataclasses import dataclass, fields
@@ -26,7 +26,10 @@ Field = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Traits:
-    """What makes a head differ from the average one, each from -1 to 1."""
+    """What makes a head differ from the average one, each from -1 to 1.
+
+    Below is what follows from them: places in units, and how bright things are from 0 to 1.
+    """
 
     width: float
     height: float
@@ -50,8 +53,38 @@ class Traits:
     hair: float
     hairline: float
 
+    @property
+    def eye_x(self) -> float:
+        """How far each eye is from the middle."""
+        return 0.285 + 0.045 * self.eye_distance
 
-def traits(head: int) -> Traits:
+    @property
+    def nose_y(self) -> float:
+        """Height of the tip of the nose."""
+        return -0.36 - 0.07 * self.nose_length
+
+    @property
+    def mouth_y(self) -> float:
+        """Height of the line between the lips."""
+        return -0.60 - 0.03 * self.nose_length
+
+    @property
+    def mouth_half(self) -> float:
+        """Half the width of the lips."""
+        return 0.27 + 0.06 * self.mouth_width
+
+    @property
+    def skin_tone(self) -> float:
+        """Brightness of the skin."""
+        return 0.78 + 0.15 * self.skin
+
+    @property
+    def hair_tone(self) -> float:
+        """Brightness of the hair."""
+        return 0.36 + 0.22 * self.hair
+
+
+def traits(number: int) -> Traits:
     """Return the traits of one of the ``N_HEADS`` heads, drawn once and for all.
 
     Examples
@@ -59,7 +92,7 @@ def traits(head: int) -> Traits:
     >>> round(traits(0).width, 4) == round(traits(1).width, 4)
     False
     """
-    drawn = uniform(np.array([head], np.uint64), len(fields(Traits)), stream=1)[0]
+    drawn = uniform(np.array([number], np.uint64), len(fields(Traits)), stream=1)[0]
     return Traits(*(2 * drawn - 1).tolist())
 
 
@@ -90,7 +123,7 @@ def _larger(a: Field, b: Field, blend: float) -> Field:
     return 0.5 * (a + b + np.sqrt((a - b) * (a - b) + blend * blend))
 
 
-def _finished(x: Field, y: Field, z: Field, albedo: Field) -> Cloud:
+def _surface(x: Field, y: Field, z: Field, albedo: Field) -> Cloud:
     """Work out the directions of a grid of points that runs down, then around to the viewer's right."""
     grid = (x, y, z)
     down = [np.concatenate([g[1:2] - g[:1], g[2:] - g[:-2], g[-1:] - g[-2:-1]]) for g in grid]
@@ -132,87 +165,93 @@ def _skull(t: Traits) -> tuple[Field, Field, Field]:
     return x, y, z
 
 
-def _sculpted(t: Traits, x: Field, y: Field) -> Field:
-    """Return how far the face stands out from the skull, as a function of the plane of the face."""
+def _relief(t: Traits, x: Field, y: Field) -> Field:
+    """Return how far the face stands out from the skull."""
     side = np.abs(x)
-    eye = 0.285 + 0.045 * t.eye_distance
-    tip = -0.36 - 0.07 * t.nose_length
-    mouth = -0.60 - 0.03 * t.nose_length
-    nose_height = 0.20 + 0.06 * t.nose_height
-    nose_width = 0.12 + 0.035 * t.nose_width
-    relief = (0.075 + 0.025 * t.brow) * _bump(side, y, (0.24, 0.17), (0.34, 0.17))
-    relief += 0.03 * _bump(side, y, (0.0, 0.55), (0.5, 0.4)) * (1 + t.forehead)
-    relief -= 0.13 * _bump(side, y, (eye - 0.01, 0.0), (0.27, 0.21))
-    relief += 0.062 * _bump(side, y, (eye, -0.01), (0.20 + 0.02 * t.eye_size, 0.13 + 0.02 * t.eye_size))
-    relief += (0.05 + 0.02 * t.cheeks) * _bump(side, y, (0.42, -0.2), (0.32, 0.28))
-    relief -= (0.04 - 0.03 * t.cheeks) * _bump(side, y, (0.42, -0.55), (0.28, 0.35))
-    relief += 0.06 * _bump(side, y, (0.0, mouth), (0.42, 0.36))
-    along = (0.14 - y) / (0.14 - tip)  # 0 between the eyes, 1 at the tip of the nose
-    ridge = np.maximum(0, along) * _step(along, 1.28, 0.97)
-    half = nose_width * (0.62 + 0.38 * np.minimum(1, np.maximum(0, along)))
-    across = np.maximum(0, 1 - (side / (2 * half)) * (side / (2 * half)))
-    relief += nose_height * (0.10 * _bump(side, y, (0.0, 0.1), (0.3, 0.3)) + 0.9 * ridge * across * across * across)
-    relief += 0.035 * _bump(side, y, (0.0, tip + 0.01), (0.16, 0.13))
-    relief += 0.075 * _bump(side, y, (0.8 * nose_width + 0.02, tip - 0.02), (0.10, 0.12))
-    full = 1 + 0.3 * t.lips
-    wide = 0.27 + 0.06 * t.mouth_width
-    relief += 0.045 * full * _bump(side, y, (0.0, mouth + 0.065), (wide, 0.10))
-    relief += 0.055 * full * _bump(side, y, (0.0, mouth - 0.07), (0.9 * wide, 0.11))
-    relief -= 0.02 * _bump(side, y, (0.0, mouth), (wide, 0.07))
-    relief -= 0.03 * _bump(side, y, (0.0, mouth - 0.18), (0.32, 0.14))
-    relief += (0.07 + 0.03 * t.chin) * _bump(side, y, (0.0, -0.90), (0.32, 0.24))
+    bones = (0.075 + 0.025 * t.brow) * _bump(side, y, (0.24, 0.17), (0.34, 0.17))
+    bones += 0.03 * (1 + t.forehead) * _bump(side, y, (0.0, 0.55), (0.5, 0.4))
+    bones += (0.05 + 0.02 * t.cheeks) * _bump(side, y, (0.42, -0.2), (0.32, 0.28))
+    bones -= (0.04 - 0.03 * t.cheeks) * _bump(side, y, (0.42, -0.55), (0.28, 0.35))
+    bones += (0.07 + 0.03 * t.chin) * _bump(side, y, (0.0, -0.90), (0.32, 0.24))
+    sockets = -0.13 * _bump(side, y, (t.eye_x - 0.01, 0.0), (0.27, 0.21))
+    balls = 0.062 * _bump(side, y, (t.eye_x, -0.01), (0.20 + 0.02 * t.eye_size, 0.13 + 0.02 * t.eye_size))
+    return bones + sockets + balls + _nose(t, side, y) + _mouth(t, side, y)
+
+
+def _nose(t: Traits, side: Field, y: Field) -> Field:
+    height, width = 0.20 + 0.06 * t.nose_height, 0.12 + 0.035 * t.nose_width
+    along = np.maximum(0, (0.14 - y) / (0.14 - t.nose_y))  # 0 between the eyes, 1 at the tip
+    across = side / (width * (1.24 + 0.76 * np.minimum(1, along)))
+    ridge = along * _step(along, 1.28, 0.97) * _bump(across, y, (0.0, 0.0), (1.0, np.inf))
+    relief = height * (0.10 * _bump(side, y, (0.0, 0.1), (0.3, 0.3)) + 0.9 * ridge)
+    relief += 0.035 * _bump(side, y, (0.0, t.nose_y + 0.01), (0.16, 0.13))
+    relief += 0.075 * _bump(side, y, (0.8 * width + 0.02, t.nose_y - 0.02), (0.10, 0.12))
     return relief
 
 
-def _painted(t: Traits, x: Field, y: Field, z: Field) -> tuple[Field, Field]:
-    """Return how bright skin, hair, eyes and lips are."""
+def _mouth(t: Traits, side: Field, y: Field) -> Field:
+    full = 1 + 0.3 * t.lips
+    relief = 0.06 * _bump(side, y, (0.0, t.mouth_y), (0.42, 0.36))
+    relief += 0.045 * full * _bump(side, y, (0.0, t.mouth_y + 0.065), (t.mouth_half, 0.10))
+    relief += 0.055 * full * _bump(side, y, (0.0, t.mouth_y - 0.07), (0.9 * t.mouth_half, 0.11))
+    relief -= 0.02 * _bump(side, y, (0.0, t.mouth_y), (t.mouth_half, 0.07))
+    relief -= 0.03 * _bump(side, y, (0.0, t.mouth_y - 0.18), (0.32, 0.14))
+    return relief
+
+
+def _painted(t: Traits, x: Field, y: Field, z: Field) -> Field:
+    """Return how bright the face is: eyes with their surroundings, brows, lips and nostrils on skin."""
     side = np.abs(x)
-    face = _step(z, 0.2, 0.5)
-    eye = 0.285 + 0.045 * t.eye_distance
-    tip = -0.36 - 0.07 * t.nose_length
-    mouth = -0.60 - 0.03 * t.nose_length
     large = 1.05 + 0.2 * t.eye_size
-    skin = 0.78 + 0.15 * t.skin
-    hair = 0.36 + 0.22 * t.hair
-    paint = np.full_like(x, skin)
+    layers = (
+        (0.80 * t.skin_tone, 0.8, (t.eye_x, 0.0), (0.26, 0.20)),
+        (0.68 * t.skin_tone, 0.9, (0.0, t.mouth_y), (t.mouth_half, 0.16)),
+        (0.34 * t.skin_tone, 1.1, (0.0, t.mouth_y), (t.mouth_half + 0.01, 0.062)),
+        (0.20 * t.skin_tone, 1.0, (0.06, t.nose_y - 0.085), (0.07, 0.05)),
+        (0.15, 1.3, (t.eye_x, 0.02), (0.18 * large, 0.085 * large)),  # lashes
+        (0.95, 3.0, (t.eye_x, -0.005), (0.155 * large, 0.08 * large)),
+        (0.08, 3.0, (t.eye_x, 0.0), (0.07 * large, 0.075 * large)),
+        (0.6 * t.hair_tone, 1.4, (t.eye_x, 0.185), (0.22, 0.05)),
+    )
+    paint = np.full_like(x, t.skin_tone)
+    for colour, strength, at, radii in layers:
+        cover = np.minimum(1, strength * _bump(side, y, at, radii)) * _step(z, 0.2, 0.5)
+        paint += (colour - paint) * cover
+    return paint
 
-    def lay(colour: float, where: Field) -> None:
-        paint[...] += (colour - paint) * np.minimum(1, where) * face
 
-    lay(0.80 * skin, 0.8 * _bump(side, y, (eye, 0.0), (0.26, 0.20)))
-    lay(0.68 * skin, 0.9 * _bump(side, y, (0.0, mouth), (0.27 + 0.06 * t.mouth_width, 0.16)))
-    lay(0.34 * skin, 1.1 * _bump(side, y, (0.0, mouth), (0.28 + 0.06 * t.mouth_width, 0.062)))
-    lay(0.20 * skin, _bump(side, y, (0.06, tip - 0.085), (0.07, 0.05)))
-    almond = 3 * _bump(side, y, (eye, -0.005), (0.155 * large, 0.08 * large))
-    lay(0.15, 1.3 * _bump(side, y, (eye, 0.02), (0.18 * large, 0.085 * large)))
-    lay(0.95, almond)
-    lay(0.08, 3 * _bump(side, y, (eye, 0.0), (0.07 * large, 0.075 * large)))
-    lay(0.6 * hair, 1.4 * _bump(side, y, (eye, 0.185), (0.22, 0.05)))
-    line = 0.62 + 0.09 * t.hairline
-    edge = line - 0.46 * _step(z, 0.66, 0.36) - 0.20 * _step(z, 0.36, 0.02) - 0.55 * _step(z, -0.1, -0.5)
-    grown = _step(y - edge, -0.03, 0.05)
+def _above_hairline(t: Traits, y: Field, z: Field) -> Field:
+    """Return how far a point is above the line that runs over the forehead, the temples, the ears and the nape."""
+    forehead = 0.62 + 0.09 * t.hairline
+    return y - (forehead - 0.46 * _step(z, 0.66, 0.36) - 0.20 * _step(z, 0.36, 0.02) - 0.55 * _step(z, -0.1, -0.5))
+
+
+def _strands(t: Traits, y: Field) -> Field:
+    """Return how bright the hair is, combed from the crown down."""
     turn = 2 * np.pi * np.arange(_N_ACROSS) / _N_ACROSS
-    strands = 1 + (0.10 * circle(34 * turn)[0] + 0.10 * circle(21 * turn)[0]) * _step(y, 1.02, 0.75)
-    return paint + (hair * strands - paint) * grown, _step(y - edge, -0.03, 0.20)
+    waves = circle(34 * turn)[0] + circle(21 * turn)[0]
+    return np.asarray(t.hair_tone * (1 + 0.10 * waves * _step(y, 1.02, 0.75)))
 
 
 def _head(t: Traits) -> Cloud:
     x, y, z = _skull(t)
-    z = z + _sculpted(t, x, y) * _step(z, 0.1, 0.45)
-    albedo, grown = _painted(t, x, y, z)
-    thick = 1 + 0.05 * grown
-    return _finished(x * thick, 0.2 + (y - 0.2) * thick, -0.1 + (z + 0.1) * thick, albedo)
+    z = z + _relief(t, x, y) * _step(z, 0.1, 0.45)
+    skin, above = _painted(t, x, y, z), _above_hairline(t, y, z)
+    albedo = skin + (_strands(t, y) - skin) * _step(above, -0.03, 0.05)
+    thick = 1 + 0.05 * _step(above, -0.03, 0.20)
+    return _surface(x * thick, 0.2 + (y - 0.2) * thick, -0.1 + (z + 0.1) * thick, albedo)
 
 
 def _neck(t: Traits) -> Cloud:
-    n_down, n_across = 110, 220
-    y = np.broadcast_to(-0.45 - 1.9 * np.arange(n_down)[:, None] / n_down, (n_down, n_across))
+    n_down, n_across = 100, 220
+    y = np.broadcast_to(-0.2 - 1.85 * np.arange(n_down)[:, None] / n_down, (n_down, n_across))
     front, right = circle(2 * np.pi * np.arange(n_across) / n_across - np.pi)
     spread = np.maximum(0, -1.15 - y)
-    x = right * (0.38 + 0.04 * t.neck + 0.35 * spread * spread)
+    flare = _step(y, -1.0, -0.45)  # up to behind the ears
+    x = right * (0.38 + 0.04 * t.neck + (0.13 + 0.04 * t.width) * flare + 0.35 * spread * spread)
     z = front * (0.36 + 0.03 * t.neck + 0.1 * spread) - 0.22 + 0.15 * (y + 0.6)
     shaded = 1 - 0.45 * _step(y, -1.35, -0.85)
-    return _finished(x, y, z, (0.78 + 0.15 * t.skin) * 0.95 * shaded)
+    return _surface(x, y, z, t.skin_tone * 0.95 * shaded)
 
 
 def _ear(t: Traits, sign: int) -> Cloud:
@@ -221,14 +260,21 @@ def _ear(t: Traits, sign: int) -> Cloud:
     hollow = _bump(front, up, (0.15, 0.05), (0.75, 0.8)) * _step(right * sign, 0.0, 0.4)
     out = 0.075 * right - sign * 0.075 * hollow
     back = 0.125 * size * front * (1 + 0.25 * up)
-    x = sign * (0.675 + 0.04 * t.width) + out - sign * 0.35 * back
+    x = sign * (0.675 + 0.055 * t.width) + out - sign * 0.35 * back
     y = -0.12 + 0.21 * size * up
     z = -0.08 + back - 0.05 * up + 0.2 * out * sign
-    return _finished(x, y, z, (0.78 + 0.15 * t.skin) * (0.95 - 0.35 * hollow))
+    return _surface(x, y, z, t.skin_tone * (0.95 - 0.35 * hollow))
 
 
 @lru_cache(maxsize=N_HEADS)
 def head(number: int) -> Cloud:
-    """Return the points of one of the ``N_HEADS`` heads."""
-    own = traits(number)
-    return joined(_head(own), _neck(own), _ear(own, -1), _ear(own, 1))
+    """Return one of the ``N_HEADS`` heads; they are kept in memory, 2 MB each.
+
+    Examples
+    --------
+    >>> cloud = head(7)
+    >>> cloud.points.shape, cloud.points.dtype.name
+    ((3, 199600), 'int16')
+    """
+    t = traits(number)
+    return joined(_head(t), _neck(t), _ear(t, -1), _ear(t, 1))
