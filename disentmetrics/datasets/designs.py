@@ -22,7 +22,7 @@ CONFIGURATIONS: tuple[Configuration, ...] = get_args(Configuration)
 
 _LONGEST_LABEL = 60  # a longer one is shortened to a hash
 _RATIO = 4.0
-_SIGMAS = (1e-3, 1e3)
+_SIGMAS = (1e-6, 1e8)
 _HALVINGS = 80
 
 
