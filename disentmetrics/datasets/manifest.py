@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from disentmetrics.cache import atomic_path, cache_folder
+from disentmetrics.cache import atomic_path, cache_folder, locked
 from disentmetrics.datasets.base import DataSetInfo, Symmetry
 from disentmetrics.errors import CorruptFileError, StorageError
 from disentmetrics.factors import Factor, FactorSpace
@@ -308,7 +308,7 @@ class _Remembered:
         if self.kept is None:
             return
         try:
-            with atomic_path(self.kept) as temporary:
+            with locked(self.kept), atomic_path(self.kept) as temporary:
                 temporary.write_text(json.dumps(self.digests), encoding="utf-8")
         except StorageError:
             self.kept = None  # they are reckoned anew next time

@@ -156,21 +156,25 @@ def write_unpacked(path: Path, shape: tuple[int, ...], blocks: Blocks) -> None:
     ------
     StorageError
         If the folder cannot be written or the disk is too full for all rows.
+    ValueError
+        If a row is missing, comes twice or is not one of these.
     """
     row_bytes = math.prod(shape[1:])
     digests = np.zeros((shape[0], _DIGEST_BYTES), np.uint8)
-    n_written = 0
+    times_written = np.zeros(shape[0], np.int64)
     n_bytes = math.prod(shape) + digests.nbytes + _SEAL_BYTES
     with atomic_path(path, n_bytes) as temporary, temporary.open("wb") as file:
         for start, block in blocks:
             rows = np.ascontiguousarray(block).reshape(len(block), row_bytes)
+            times_written[start : start + len(rows)] += 1
+            if start + len(rows) > shape[0]:
+                raise ValueError(f"{shape[0]} rows must be written; row {start + len(rows) - 1} came")
             file.seek(start * row_bytes)
             file.write(rows.data)
             for row, content in enumerate(rows, start=start):
                 digests[row] = np.frombuffer(_digest(content), np.uint8)
-            n_written += len(rows)
-        if n_written != shape[0]:
-            raise ValueError(f"{shape[0]} rows must be written; {n_written} came")
+        if (times_written != 1).any():
+            raise ValueError(f"each of {shape[0]} rows must be written once; {(times_written != 1).sum()} were not")
         file.seek(math.prod(shape))
         file.write(digests.data)
         file.write(hashlib.sha256(digests.data).digest())

@@ -1,3 +1,4 @@
+import gzip
 import hashlib
 import re
 import socket
@@ -6,13 +7,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from disentmetrics.datasets import load_dataset, smallnorb
 from disentmetrics.datasets.fetch import fetch
-from disentmetrics.datasets.manifest import ManifestFile
+from disentmetrics.datasets.manifest import Manifest, ManifestFile, read_manifest
 from disentmetrics.errors import DownloadError, StorageError
+from disentmetrics.factors import Factor, FactorSpace
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 ALTERED = CONTENT[:-1] + b"?"
@@ -23,6 +28,7 @@ class Server:
 
     def __init__(self) -> None:
         self.behaviours = ["whole"]
+        self.contents: dict[str, bytes] = {}  # of other files, by path
         self.requests: list[str] = []
         self.released = threading.Event()
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -55,7 +61,7 @@ class Server:
                     server.released.wait(2)
                     return
                 start = int(wanted[len("bytes=") : -1] or 0) if behaviour != "ignores range" else 0
-                content = ALTERED if behaviour == "altered" else CONTENT
+                content = server.contents.get(self.path, ALTERED if behaviour == "altered" else CONTENT)
                 if start >= len(content):
                     self.send_response(416)
                     self.send_header("Content-Range", f"bytes */{len(content)}")
@@ -241,3 +247,71 @@ def test_a_full_disk_is_no_failure_of_the_server(server: Server, monkeypatch: py
     monkeypatch.setattr("disentmetrics.datasets.fetch.ResumingDownloader._append", full)
     with pytest.raises(StorageError, match="No space left on device"):
         get(server.url)
+
+
+TOYS = np.random.default_rng(1).integers(0, 256, (5, 2, 1, 1, 2, 2, 150, 150), dtype=np.uint8)
+
+
+def norb(array: NDArray[Any], magic: int) -> bytes:
+    head = np.array([magic, array.ndim, *array.shape, *[1] * (3 - array.ndim)], "<i4")
+    return gzip.compress(head.tobytes() + array.tobytes(), mtime=0)
+
+
+def files_of_smallnorb(server: Server) -> Manifest:
+    """Serve six files of one toy in five categories for each split, and publish them."""
+    whole = read_manifest("smallnorb")
+    sizes = {"category": 5, "instance": 2, "elevation": 1, "azimuth": 1, "lighting": 2}
+    space = FactorSpace([Factor(f.name, sizes[f.name], f.kind, f.values[: sizes[f.name]]) for f in whole.space])
+    category, lighting = (axis.ravel() for axis in np.meshgrid(range(5), range(2), indexing="ij"))
+    files = []
+    for file in whole.files:
+        stem, kind = file.part.split("-")
+        instance = np.full(10, int(stem == "training"))
+        labels = np.stack([instance, 0 * instance, 0 * instance, lighting], axis=1)
+        arrays = {"dat": TOYS[category, instance, 0, 0, lighting], "cat": category, "info": labels}
+        is_labels = kind != "dat"
+        content = norb(arrays[kind].astype("<i4") if is_labels else arrays[kind], 0x1E3D4C55 - is_labels)
+        server.contents[f"/{file.name}"] = content
+        url = f"{server.url.rpartition('/')[0]}/{file.name}"
+        checksums = {"sha256": hashlib.sha256(content).hexdigest()}
+        files.append(replace(file, urls=(url,), n_bytes=len(content), checksums=checksums, content_sha256=""))
+    return replace(whole, space=space, shape=(150, 150, 1), files=tuple(files))
+
+
+def test_a_set_of_several_files_is_fetched_and_goes_on(
+    server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = files_of_smallnorb(server)
+    monkeypatch.setattr(smallnorb, "read_manifest", lambda _: manifest)
+    server.behaviours = ["breaks off", "404"]
+    with pytest.raises(DownloadError, match=r"training-dat.mat.gz could not be fetched: .*404 Not Found"):
+        load_dataset("smallnorb")
+    server.requests.clear()
+    server.behaviours = ["whole"]
+    data = load_dataset("smallnorb")
+    assert server.requests == ["bytes=65536-", "", "", "", "", ""]
+    assert data.fingerprint == "smallnorb-original-norb"
+    indices = data.whole().factors
+    assert np.array_equal(data.observations(indices)[..., 0], TOYS[(*indices.T, 0)])
+    fetched = {path.name for path in (cache / "datasets" / "original").iterdir() if path.suffix != ".lock"}
+    assert fetched == {file.name for file in manifest.files}
+    assert load_dataset("smallnorb?split=test").fingerprint == "smallnorb-original-norb-test"
+    assert len(server.requests) == 6
+
+
+def test_one_altered_file_of_several_is_refused(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = files_of_smallnorb(server)
+    monkeypatch.setattr(smallnorb, "read_manifest", lambda _: manifest)
+    name = manifest.files[4].name
+    server.contents[f"/{name}"] = norb(np.zeros(10, "<i4"), 0x1E3D4C54)
+    with pytest.raises(DownloadError, match=f"{name} could not be fetched: .* found, .* expected"):
+        load_dataset("smallnorb")
+
+
+def test_another_container_of_the_right_content_is_fetched(server: Server) -> None:
+    content = b"what it holds" * 99
+    server.contents["/größe.npz"] = server.contents["/gr%C3%B6%C3%9Fe.npz"] = gzip.compress(content, 1)
+    file = replace(file_at(server.url), content_sha256=hashlib.sha256(content).hexdigest())
+    assert gzip.decompress(fetch(file, pauses=()).read_bytes()) == content
+    with pytest.raises(DownloadError, match="unpacked sha256"):
+        fetch(replace(file, name="other", content_sha256="0" * 64), pauses=())
