@@ -33,5 +33,9 @@ class EncoderError(DisentmetricsError, RuntimeError):
     """An encoder crashed, timed out or returned something that is not a code."""
 
 
+class TrainingError(DisentmetricsError, RuntimeError):
+    """Training cannot go on, such as after a loss that is no number; the last checkpoint is intact."""
+
+
 class UndefinedScoreError(DisentmetricsError, ValueError):
     """A metric has no value on these rows; the message is the reason that the score carries."""

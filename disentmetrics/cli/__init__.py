@@ -1,13 +1,15 @@
 """The command line: it reads arguments, calls the verbs and shows results.
 
 A command or a group of commands is a module of this package that adds itself to ``app``;
-such modules are found by themselves.
+such modules are found by themselves, and so are those of other packages that are entry points
+of the group ``disentmetrics.commands``.
 """
 
 import errno
 import pkgutil
 import sys
 from importlib import import_module
+from importlib.metadata import entry_points
 
 import typer
 
@@ -22,6 +24,8 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 for _name in (_FIRST, *(listed.name for listed in pkgutil.iter_modules(__path__))):
     import_module(f"{__name__}.{_name}")
+for _entry_point in sorted(entry_points(group="disentmetrics.commands"), key=lambda e: e.name):
+    _entry_point.load()
 
 
 def main() -> None:

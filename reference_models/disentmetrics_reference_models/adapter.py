@@ -1,0 +1,22 @@
+"""Scheme ``reference``: a run folder of a reference trainer as an encoder."""
+
+from disentmetrics.adapter import Fingerprinted
+from disentmetrics.encoder import Encoder
+from disentmetrics.errors import MissingExtraError
+
+
+def load(target: str) -> Encoder:
+    """Encode by a model trained with ``disentmetrics train``: posterior mean and log-variance.
+
+    The target is the run folder.
+
+    Example
+    -------
+    reference:run
+    """
+    try:
+        from disentmetrics_reference_models.run import load_run
+    except ImportError as error:
+        raise MissingExtraError("reference models need PyTorch; pip install 'disentmetrics[train]'") from error
+    run = load_run(target)
+    return Fingerprinted(run, run.fingerprint)

@@ -1,0 +1,132 @@
+"""The one training loop: reproducible, resumable, the same alone and in a stack."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from disentmetrics.datasets.base import DataSet
+from disentmetrics.errors import InvalidInputError, TrainingError
+from disentmetrics_reference_models.method import Config, find_method, find_methods
+from disentmetrics_reference_models.training import (
+    Recorder,
+    Trainer,
+    TrainingImages,
+    choose_device,
+    steps_ahead,
+    trained,
+    with_seeds,
+)
+
+METHODS = sorted(find_methods())
+
+
+def tiny(name: str, **changes: Any) -> Config:
+    config = find_method(name).preset("smoke")
+    return dataclasses.replace(config, architecture="small-fc", batch_size=16, n_steps=40, **changes)
+
+
+def trainer_of(name: str, configs: list[Config], data: DataSet) -> Trainer:
+    return Trainer(find_method(name), configs, TrainingImages(data))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(name: str, spots: DataSet) -> None:
+    def weights(seed: int) -> torch.Tensor:
+        trainer = trainer_of(name, [tiny(name, seed=seed)], spots)
+        trained(trainer)
+        return torch.cat([p.detach().flatten() for p in trainer.parameters.values()])
+
+    first = weights(0)
+    assert torch.isfinite(first).all()
+    assert torch.equal(first, weights(0))
+    assert not torch.equal(first, weights(1))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_stack_learns_what_each_member_learns_alone(name: str, spots: DataSet) -> None:
+    first = tiny(name)
+    weights = {key: value * 1.5 for key, value in first.weights.items() if key != "n_growing"}
+    configs = [first, dataclasses.replace(first, seed=1), dataclasses.replace(first, seed=2, **weights)]
+    together = trained(trainer_of(name, configs, spots), record_every=10)
+    for config, history in zip(configs, together, strict=True):
+        alone = trained(trainer_of(name, [config], spots), record_every=10)[0]
+        assert alone.names == history.names
+        for term in set(alone.names) - {"seconds", "steps_per_second"}:
+            assert history[term] == pytest.approx(alone[term], rel=2e-3, abs=2e-3), term
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_restored_trainer_goes_on_to_the_same_bits(name: str, spots: DataSet) -> None:
+    config = dataclasses.replace(tiny(name), n_steps=250)
+    method = find_method(name)
+    unbroken = trainer_of(name, [config], spots)
+    trained(unbroken, until=120)
+    broken = trainer_of(name, [config], spots)
+    ahead = steps_ahead(method, config)
+    trained(broken, until=ahead)
+    fresh = trainer_of(name, [config], spots)
+    fresh.restore(broken.state())
+    assert fresh.step == ahead
+    trained(fresh, until=120)
+    for key, parameter in unbroken.parameters.items():
+        assert torch.equal(parameter, fresh.parameters[key]), key
+
+
+def test_the_loss_falls_and_terms_add_up(spots: DataSet) -> None:
+    history = trained(trainer_of("beta_vae", [tiny("beta_vae", beta=3.0)], spots), record_every=1)[0]
+    assert history["loss"][-5:].mean() < 0.8 * history["loss"][0]
+    assert history["loss"] == pytest.approx(history["reconstruction"] + 3 * history["kl"], rel=1e-5)
+    assert history["elbo"] == pytest.approx(-history["reconstruction"] - history["kl"], rel=1e-5)
+    codes = [history[f"kl_of_code_{j}"] for j in range(6)]
+    assert history["kl"] == pytest.approx(np.sum(codes, axis=0), rel=1e-4)
+
+
+def test_batches_cover_the_data_evenly(spots: DataSet) -> None:
+    trainer = trainer_of("vae", [tiny("vae")], spots)
+    rows = np.concatenate([trainer._draw(100).rows.ravel() for _ in range(5)])
+    counts = np.bincount(rows, minlength=36)
+    assert ((counts - counts.mean()) ** 2 / counts.mean()).sum() < 80  # chi-squared of 35 degrees
+
+
+def test_members_of_a_stack_differ_in_seed_and_weights_alone(spots: DataSet) -> None:
+    first = tiny("beta_vae")
+    with pytest.raises(InvalidInputError, match="these differ in n_codes"):
+        trainer_of("beta_vae", [first, dataclasses.replace(first, n_codes=3)], spots)
+    with pytest.raises(InvalidInputError, match="of one method"):
+        trainer_of("beta_vae", [first, tiny("vae")], spots)
+    with pytest.raises(InvalidInputError, match="normalise over batches"):
+        trainer_of("beta_vae", with_seeds(dataclasses.replace(first, architecture="chen-conv"), range(2)), spots)
+    with pytest.raises(InvalidInputError, match="at least one"):
+        trainer_of("beta_vae", [], spots)
+
+
+def test_a_loss_that_is_no_number_stops_training(spots: DataSet) -> None:
+    trainer = trainer_of("vae", [dataclasses.replace(tiny("vae"), learning_rate=1e9)], spots)
+    with pytest.raises(TrainingError, match="the loss must be finite"):
+        trained(trainer, record_every=5)
+
+
+def test_a_checkpoint_of_other_networks_is_refused(spots: DataSet) -> None:
+    state = trainer_of("vae", with_seeds(tiny("vae"), range(2)), spots).state()
+    with pytest.raises(InvalidInputError, match="of the same method, networks and number"):
+        trainer_of("vae", [tiny("vae")], spots).restore(state)
+
+
+def test_records_hold_means_of_the_steps_between() -> None:
+    recorder = Recorder(1)
+    for loss in (1.0, 2.0, 6.0):
+        recorder.add({"loss": torch.tensor([0.0, loss]), "kl_of_code": torch.tensor([[0.0, 0.0], [loss, 0.0]])})
+    row = recorder.record(3)
+    assert (row["loss"], row["kl_of_code_0"], row["active_codes"], row["step"]) == (3.0, 3.0, 1.0, 3.0)
+    assert recorder.record(4) == {}
+    assert recorder.history["loss"].tolist() == [3.0]
+
+
+def test_devices_are_named_or_refused() -> None:
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device().type in {"cpu", "cuda", "mps"}
+    with pytest.raises(InvalidInputError, match="one that this machine has"):
+        choose_device("abacus")
