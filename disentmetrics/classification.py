@@ -8,8 +8,17 @@ from numpy.typing import NDArray
 
 from disentmetrics.estimators.mutual_information import quantile_bins
 from disentmetrics.estimators.softmax_regression import SoftmaxRegression, fit_softmax
-from disentmetrics.metric import generator, one_thread_a_product
-from disentmetrics.prediction import BOOSTING, N_FOLDS, Seed, Target, fold_of_each_row, folds, standardised_codes
+from disentmetrics.metric import generator
+from disentmetrics.prediction import (
+    BOOSTING,
+    N_FOLDS,
+    Seed,
+    Target,
+    fold_of_each_row,
+    folds,
+    one_boosting_at_a_time,
+    standardised_codes,
+)
 from disentmetrics.representation import Representation
 
 Classifier = Literal["logistic", "boosting", "logistic-cv", "gradient-boosting"]
@@ -335,7 +344,7 @@ def _boosting(
 ) -> NDArray[np.float64]:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    with one_thread_a_product():  # again, for scikit-learn's threads may have been loaded by the line above
+    with one_boosting_at_a_time():
         model = HistGradientBoostingClassifier(random_state=state, **BOOSTING).fit(codes, labels)
     return np.asarray(model.predict_proba(new))
 

@@ -1,7 +1,9 @@
 """Factors predicted from codes, always out of fold: targets, folds and probes shared by metrics."""
 
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,6 +21,7 @@ Probe = Literal["linear", "boosting"]
 Seed = int | tuple[int, ...]
 _PROBES: tuple[Probe, ...] = ("linear", "boosting")
 N_FOLDS = 5
+_BOOSTING_LOCK = threading.Lock()
 BOOSTING: dict[str, Any] = {"max_iter": 50, "learning_rate": 0.2, "early_stopping": False}
 """As good as scikit-learn's 100 trees with rate 0.1, in half the time."""
 
@@ -202,6 +205,17 @@ def predict(
     return np.asarray(fit(codes, values, new, state))
 
 
+@contextmanager
+def one_boosting_at_a_time() -> Iterator[None]:
+    """Keep other threads from boosting while the context lasts.
+
+    scikit-learn's binning empties the warning filters for a moment, one list for all threads; a second binning then
+    finds none and warns that it was called wrongly. Boosting gains nothing from threads of ours.
+    """
+    with _BOOSTING_LOCK, one_thread_a_product():  # again, for scikit-learn's threads may have been loaded since
+        yield
+
+
 def _least_squares(
     codes: NDArray[np.float64], values: NDArray[np.float64], new: NDArray[np.float64], _: int
 ) -> NDArray[np.float64]:
@@ -226,7 +240,7 @@ def _boosted_regression(
 ) -> NDArray[np.float64]:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-    with one_thread_a_product():  # again, for scikit-learn's threads may have been loaded by the line above
+    with one_boosting_at_a_time():
         columns = [
             HistGradientBoostingRegressor(random_state=state, **BOOSTING).fit(codes, column).predict(new)
             for column in values.T
@@ -240,7 +254,7 @@ def _boosted_classification(
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     model = HistGradientBoostingClassifier(random_state=state, **BOOSTING)
-    with one_thread_a_product():
+    with one_boosting_at_a_time():
         return np.asarray(model.fit(codes, values).predict(new))
 
 

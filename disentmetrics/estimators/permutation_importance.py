@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics.estimators.forest import Forest
+
 Floats = NDArray[np.float64]
 
 STANDARD_ERRORS = 3.0
@@ -80,33 +82,21 @@ def forest_importance(
     >>> found.beats_null, found.importance.round(), round(found.score, 2)
     (True, array([2., 0.]), 1.0)
     """
-    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor  # slow to import
-
     is_class = target.ndim == 1
-    settings = {
-        "n_estimators": n_trees,
-        "min_samples_leaf": 5,
-        "max_features": 1.0,
-        "random_state": int(rng.integers(2**31)),
-        "n_jobs": 1,
-    }
+    forest = Forest.fit(inputs, target, n_trees=n_trees, state=int(rng.integers(2**31)), min_samples_leaf=5)
     n_new, n_inputs = new_inputs.shape
     repeats = int(np.clip(_ENOUGH_PERMUTED_ROWS // n_new, 1, _MOST_REPEATS))
     stacked = np.tile(new_inputs.astype(np.float32), (1 + n_inputs * repeats, 1, 1))
     for copy in range(n_inputs * repeats):
         stacked[1 + copy, :, copy % n_inputs] = rng.permutation(new_inputs[:, copy % n_inputs])
-    flat = stacked.reshape(-1, n_inputs)
+    guess = forest.predict(stacked.reshape(-1, n_inputs))
     if is_class:
-        forest = RandomForestClassifier(**settings).fit(inputs.astype(np.float32), target)
         n_classes = int(max(target.max(), new_target.max())) + 1
         wanted = np.eye(n_classes)[new_target]
-        guess = np.zeros((len(flat), n_classes))
-        guess[:, forest.classes_] = forest.predict_proba(flat)
+        guess = np.pad(guess, ((0, 0), (0, n_classes - guess.shape[1])))
         mean = np.bincount(target, minlength=n_classes) / len(target)
     else:
         wanted, mean = new_target, target.mean(axis=0)
-        columns = target[:, 0] if target.shape[1] == 1 else target
-        guess = RandomForestRegressor(**settings).fit(inputs.astype(np.float32), columns).predict(flat)
     loss = ((guess.reshape(1 + n_inputs * repeats, n_new, -1) - wanted) ** 2).sum(axis=2)
     baseline = ((mean - wanted) ** 2).sum(axis=1)
     total = float(baseline.mean())

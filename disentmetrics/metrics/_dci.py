@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.errors import DisentmetricsError, UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
+from disentmetrics.estimators.forest import Forest
 from disentmetrics.estimators.importance import completeness, disentanglement
 from disentmetrics.estimators.lasso_path import cross_validated_lasso
 from disentmetrics.estimators.permutation_importance import forest_importance
@@ -255,14 +256,11 @@ def _lasso(representation: Representation, alive: NDArray[np.bool_], task: _Task
 
 
 def _impurity_forest(representation: Representation, alive: NDArray[np.bool_], task: _Task) -> _Found:
-    from sklearn.ensemble import RandomForestRegressor  # slow to import
-
     codes = well_scaled(representation.codes[:, alive])
     columns, new = _columns(task)
-    model = RandomForestRegressor(task.n_trees, max_depth=12, random_state=task.state, n_jobs=1)
-    model.fit(codes[task.train], columns[:, 0] if columns.shape[1] == 1 else columns)
-    guess = model.predict(codes[task.test]).reshape(len(task.test), -1)
-    return _ungated(model.feature_importances_, _one_minus_nrmse(guess, new, columns))
+    forest = Forest.fit(codes[task.train], columns, n_trees=task.n_trees, state=task.state, max_depth=12)
+    guess = forest.predict(codes[task.test])
+    return _ungated(forest.importance, _one_minus_nrmse(guess, new, columns))
 
 
 def _ungated(importance: Floats, informativeness: float) -> _Found:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
+from disentmetrics.estimators.forest import Forest
 from disentmetrics.estimators.loss_capacity import (
     explicitness_above_minimum,
     random_feature_predictions,
@@ -171,23 +172,19 @@ def _forest_score(
     codes: Floats, known: NDArray[Any], new: Floats, wanted: NDArray[Any], n_trees: int, seed: Seed
 ) -> Floats:
     """Return held-out R² at each depth, or ``(accuracy - a) / (1 - a)`` for classes."""
-    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor  # slow to import
-
     if not codes.shape[1]:
         return np.zeros(len(DEPTHS))
-    settings = {
-        "n_estimators": n_trees,
-        "random_state": int(generator(seed, "dci_es forest").integers(2**31)),
-        "n_jobs": 1,
-    }
+    state = int(generator(seed, "dci_es forest").integers(2**31))
+    features: Literal["sqrt"] | float = "sqrt" if known.ndim == 1 else 1.0
+    forests = (
+        Forest.fit(codes, known, n_trees=n_trees, state=state, max_features=features, max_depth=depth)
+        for depth in DEPTHS
+    )
+    guesses = (forest.predict(new) for forest in forests)
     if known.ndim == 1:
         baseline = float((np.bincount(known).argmax() != wanted).sum())
-        models = (RandomForestClassifier(max_depth=depth, **settings) for depth in DEPTHS)
-        loss = np.array([(model.fit(codes, known).predict(new) != wanted).sum() for model in models], dtype=np.float64)
+        loss = np.array([(guess.argmax(axis=1) != wanted).sum() for guess in guesses], dtype=np.float64)
     else:
         baseline = float(((wanted - known.mean(axis=0)) ** 2).sum())
-        columns = known[:, 0] if known.shape[1] == 1 else known
-        models = (RandomForestRegressor(max_depth=depth, **settings) for depth in DEPTHS)
-        guesses = (model.fit(codes, columns).predict(new).reshape(wanted.shape) for model in models)
         loss = np.array([((guess - wanted) ** 2).sum() for guess in guesses])
     return 1 - loss / baseline if baseline > 0 else np.zeros(len(DEPTHS))

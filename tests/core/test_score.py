@@ -1,4 +1,6 @@
 import json
+import time
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,27 @@ def test_scoring_leaves_the_global_random_state_alone() -> None:
     before = str(np.random.get_state())  # noqa: NPY002 # the global state is what is tested
     dm.score(blurred(300), [*HEADLINE, "linear_r2"])
     assert str(np.random.get_state()) == before  # noqa: NPY002 # idem
+
+
+def test_threads_never_set_the_filters_of_warnings_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """scikit-learn sets them for each task of its Parallel; what it warns of depends on who comes first."""
+    from sklearn.utils.parallel import Parallel
+
+    inside, most, original = [], [], Parallel.__call__
+
+    def watched(self: Parallel, tasks: Iterable[Any]) -> Any:
+        inside.append(1)
+        time.sleep(0.02)
+        most.append(len(inside))
+        try:
+            return original(self, tasks)
+        finally:
+            inside.pop()
+
+    monkeypatch.setattr(Parallel, "__call__", watched)
+    names = ["nonlinear_r2", "downstream_accuracy@boosting", "dci", "dci@eastwood2018_forest"]
+    dm.score(blurred(150), names, null=False, interval=None, n_jobs=4)
+    assert set(most) == {1}
 
 
 def test_the_value_is_that_of_the_metric_alone() -> None:

@@ -1,0 +1,97 @@
+"""Random forests of scikit-learn's trees, grown in the calling thread alone."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Forest:
+    """Trees, each grown on rows drawn with replacement; make it with :meth:`fit`.
+
+    The numbers are those of ``RandomForestRegressor`` and ``RandomForestClassifier``, which hand every tree to
+    joblib. That takes time; and it sets Python's warning filters, one list for all threads, anew for each tree, so
+    that forests in two threads disturb each other.
+    """
+
+    trees: tuple[Any, ...]
+
+    @classmethod
+    def fit(
+        cls,
+        inputs: NDArray[np.floating],
+        target: NDArray[Any],
+        *,
+        n_trees: int,
+        state: int,
+        max_features: float | Literal["sqrt"] = 1.0,
+        **settings: Any,
+    ) -> "Forest":
+        """Grow trees.
+
+        Parameters
+        ----------
+        inputs : (n, n_inputs) real
+            Rounded to single precision, as trees do.
+        target : (n,) int or (n, width) float
+            Classes from 0, or columns of numbers.
+        n_trees, state : int
+            Number of trees, and seed.
+        max_features : float or "sqrt"
+            Share of inputs that each split looks at.
+        **settings
+            Further settings of scikit-learn's trees.
+
+        Examples
+        --------
+        >>> from sklearn.ensemble import RandomForestRegressor
+        >>> inputs = np.random.default_rng(0).random((50, 2))
+        >>> target = inputs[:, :1] ** 2
+        >>> theirs = RandomForestRegressor(5, random_state=1).fit(inputs, target[:, 0])
+        >>> ours = Forest.fit(inputs, target, n_trees=5, state=1)
+        >>> bool((ours.predict(inputs)[:, 0] == theirs.predict(inputs)).all())
+        True
+        """
+        from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor  # slow to import
+        from sklearn.utils import check_random_state
+
+        kind = DecisionTreeClassifier if target.ndim == 1 else DecisionTreeRegressor
+        seeds = check_random_state(state)
+        narrow = inputs.astype(np.float32)
+        trees = []
+        for _ in range(n_trees):
+            seed = seeds.randint(np.iinfo(np.int32).max)
+            drawn = check_random_state(seed).randint(0, len(narrow), len(narrow))
+            counts = np.bincount(drawn, minlength=len(narrow)).astype(np.float64)
+            tree = kind(random_state=seed, max_features=max_features, **settings)
+            trees.append(tree.fit(narrow, target, sample_weight=counts))
+        return cls(tuple(trees))
+
+    def predict(self, inputs: NDArray[np.floating]) -> Floats:
+        """Return the mean prediction as (n, width): of numbers, or of the probability of each class, up to the last.
+
+        Classes that the forest has not seen have probability 0.
+        """
+        narrow = inputs.astype(np.float32)
+        classes = getattr(self.trees[0], "classes_", None)
+        if classes is None:
+            total = sum(tree.predict(narrow).reshape(len(narrow), -1) for tree in self.trees)
+        else:
+            total = np.zeros((len(narrow), int(classes[-1]) + 1))
+            total[:, classes] = sum(tree.predict_proba(narrow) for tree in self.trees)
+        return np.asarray(total / len(self.trees))
+
+    @property
+    def importance(self) -> Floats:
+        """Mean fall of the impurity at splits on each input, as (n_inputs,); it sums to 1, or is 0 without a split."""
+        each = np.stack(
+            [tree.feature_importances_ for tree in self.trees if tree.tree_.node_count > 1] or [np.zeros(1)]
+        )
+        mean = each.mean(axis=0)
+        if not mean.any():
+            return np.zeros(self.trees[0].n_features_in_)
+        return np.asarray(mean / mean.sum(), dtype=np.float64)
