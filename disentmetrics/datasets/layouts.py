@@ -22,6 +22,7 @@ BROKEN = (
 """What reading a damaged file may raise."""
 
 _PIECE = 1 << 24  # bytes
+_TEXT = bytes([*b"\t\n\r", *range(32, 127), *range(128, 256)])
 _LARGEST_PIECE = 1 << 28  # bytes
 
 
@@ -87,6 +88,10 @@ def _layout_of_start(start: bytes) -> str:
         return "npy"
     if start[257:262] == b"ustar":
         return "tar"
+    if start[:3] == b"\0\0\x08":
+        return "idx"
+    if start and not start.translate(None, _TEXT):
+        return "text"
     return "norb" if start[:1] in NORB_TYPES and start[1:4] == b"\x4c\x3d\x1e" else ""
 
 
