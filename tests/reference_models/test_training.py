@@ -6,9 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
-from disentmetrics.datasets.base import DataSet
-from disentmetrics.errors import InvalidInputError, TrainingError
 from disentmetrics_reference_models.method import Config, find_method, find_methods
 from disentmetrics_reference_models.training import (
     Recorder,
@@ -19,6 +16,9 @@ from disentmetrics_reference_models.training import (
     trained,
     with_seeds,
 )
+
+from disentmetrics.datasets.base import DataSet
+from disentmetrics.errors import InvalidInputError, TrainingError
 
 METHODS = sorted(find_methods())
 
@@ -48,7 +48,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(name: str,
 @pytest.mark.parametrize("name", METHODS)
 def test_a_stack_learns_what_each_member_learns_alone(name: str, spots: DataSet) -> None:
     first = tiny(name)
-    weights = {key: value * 1.5 for key, value in first.weights.items() if key != "n_growing"}
+    weights: dict[str, Any] = {key: value * 1.5 for key, value in first.weights.items() if key != "n_growing"}
     configs = [first, dataclasses.replace(first, seed=1), dataclasses.replace(first, seed=2, **weights)]
     together = trained(trainer_of(name, configs, spots), record_every=10)
     for config, history in zip(configs, together, strict=True):
