@@ -70,6 +70,8 @@ def chosen_values(space: FactorSpace, chosen: Chosen) -> dict[str, int | tuple[i
 
 
 def _index(factor: Factor, value: Value) -> int:
+    if factor.size is None:
+        raise InvalidInputError(f"values are chosen of discrete factors; {factor.name!r} is continuous")
     if isinstance(value, str):
         if value not in factor.values:
             names = [name for name in factor.values if isinstance(name, str)]

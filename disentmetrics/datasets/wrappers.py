@@ -60,6 +60,11 @@ class GridWrapped(Wrapped):
         self.space = distribution.space
 
     @property
+    def has_distribution(self) -> bool:
+        """Always."""
+        return True
+
+    @property
     def distribution(self) -> FactorDistribution:
         """What combinations of factors are drawn from."""
         return self._distribution
@@ -449,10 +454,10 @@ class Hidden(GridWrapped):
     """
 
     def __init__(self, base: DataSet, names: Sequence[str]) -> None:
+        self._law = base.distribution
         for name in names:
             known_factor(base.space, name)
         columns = joint_positions(base.space, names)
-        self._law = base.distribution
         self._seen = [column for column in range(len(base.space)) if column not in columns]
         if not self._seen:
             raise InvalidInputError(f"at least one factor must stay; all were named as nuisances: {', '.join(names)}")
