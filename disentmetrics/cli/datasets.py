@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -141,9 +141,8 @@ def datasets_check(
         print_json([_finite(asdict(factor)) | {"is_defect": factor.is_defect} for factor in found])
     else:
         print_table(("factor", "bits", "of", "step", "moved"), [_measured(factor) for factor in found])
-        for factor in found:
-            for sentence in _findings(factor, data.space):
-                out.print(f"• {sentence}", highlight=False, markup=False)
+        for sentence in _findings(found, data.space):
+            out.print(f"• {sentence}", highlight=False, markup=False)
     if any(factor.is_defect for factor in found):
         raise typer.Exit(CHECK_FAILED)
 
@@ -227,10 +226,15 @@ def _measured(factor: FactorBits) -> tuple[str, str, str, str, str]:
     return factor.factor, f"{factor.bits:.3f}", f"{factor.most:.3f}", f"{factor.step:.3g}", f"{factor.moved:.2%}"
 
 
-def _findings(factor: FactorBits, space: FactorSpace) -> Iterator[str]:
-    if not factor.n_contexts:
-        yield f"{factor.factor}: unknown, as no two observations are equal in all else"
-        return
+def _findings(found: Sequence[FactorBits], space: FactorSpace) -> Iterator[str]:
+    for factor in found:
+        yield from _findings_of(factor, space) if factor.n_contexts else ()
+    unknown = [factor.factor for factor in found if not factor.n_contexts]
+    if unknown:
+        yield f"unknown: {_first(unknown)}, as no two observations are equal in all else"
+
+
+def _findings_of(factor: FactorBits, space: FactorSpace) -> Iterator[str]:
     if factor.most > 0 and factor.bits == 0:
         yield f"{factor.factor}: no observation tells it"
         return
@@ -241,8 +245,8 @@ def _findings(factor: FactorBits, space: FactorSpace) -> Iterator[str]:
     for same in factor.coincidences[:_MOST_LISTED]:
         alike = f"{factor.factor} {_named(space[factor.factor], same.values, ', ')}"
         example = ", ".join(f"{name} {_at(space[name], value)}" for name, value in same.example.items())
-        where = f"in {same.n_contexts} of {factor.n_contexts} contexts, such as {example}"
-        yield f"look alike, undeclared: {alike} {where}"
+        where = f"in {same.n_contexts} of {factor.n_contexts} contexts"
+        yield f"look alike, undeclared: {alike} {where}" + (f", such as {example}" if example else "")
     if len(factor.coincidences) > _MOST_LISTED:
         yield f"{factor.factor}: {len(factor.coincidences) - _MOST_LISTED} more values look alike, see --json"
 

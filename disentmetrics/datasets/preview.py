@@ -163,7 +163,7 @@ def sheet_rows(data: DataSet, rng: np.random.Generator, n_samples: int) -> list[
 def label_of(factor: Factor, value: float) -> str:
     """Return what to write at a value of a factor: its name, its physical value or its index."""
     meant = value if factor.size is None else factor.values[int(value)] if factor.values else int(value)
-    return f"{meant:.3g}" if isinstance(meant, float) else str(meant)
+    return f"{meant:z.3g}" if isinstance(meant, float) else str(meant)
 
 
 def _samples(data: DataSet, rng: np.random.Generator, n_samples: int) -> Draws:

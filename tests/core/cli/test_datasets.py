@@ -42,7 +42,7 @@ class Made(DataSet):
 
     def make(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[np.uint8]:
         images = np.zeros((len(factors), 4, 4, 1), np.uint8)
-        images[:, 0, 0, 0] = 100 * (factors[:, 1] % 2)
+        images[:, 0, 0, 0] = 100 * (factors[:, -1] % 2)
         images[:, 1, 1, 0] = 100 * factors[:, 0] * self.shows
         return images
 
@@ -194,6 +194,12 @@ def test_images_of_ones_own_are_previewed_and_nothing_is_claimed_of_them(run: Ru
     assert Path("own.png").exists()
     ran = run("datasets", "check", "folder:images")
     assert ran.code == 0
-    assert ": unknown, as no two observations are equal in all else" in ran.out
+    assert "• unknown: label, as no two observations are equal in all else" in ran.out
     (plain,) = json.loads(run("datasets", "check", "folder:images", "--json").out)
     assert plain["bits"] is None
+
+
+def test_a_lone_factor_is_checked_without_an_example(run: Run, made: Made) -> None:
+    made.space, made.symmetries = FactorSpace([Factor("turn", 4, "circular")]), ()
+    made.shows = False
+    assert "turn 1, 3 in 64 of 64 contexts\n" in run("datasets", "check", "made").out

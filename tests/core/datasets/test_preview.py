@@ -122,6 +122,7 @@ def test_data_without_factors_have_samples_alone() -> None:
         (Factor("a", 2, "categorical", ("cup", "größe")), 1, "größe"),
         (Factor("a", 3, "ordinal", (0.0, 1 / 3, 2 / 3)), 1, "0.333"),
         (Factor("a", 3, "ordinal"), 2, "2"),
+        (Factor("a", 2, "ordinal", (-0.0, 1.0)), 0, "0"),
         (Factor("a", None, "continuous"), -0.123456, "-0.123"),
     ],
 )
