@@ -80,10 +80,14 @@ class Config:
 
     @property
     def weights(self) -> dict[str, float]:
-        """The scalar weights of the method: its own float fields."""
+        """The scalar weights of the method: its own float fields, but for rates of learning."""
         common = {f.name for f in dataclasses.fields(Config)}
         own = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in common}
-        return {name: value for name, value in own.items() if isinstance(value, float)}
+        return {
+            name: value
+            for name, value in own.items()
+            if isinstance(value, float) and not name.endswith("learning_rate")
+        }
 
     def changed(self, changes: Mapping[str, Any]) -> "Config":
         """Return a configuration with some fields changed; text is read as the field's type.
@@ -215,6 +219,13 @@ class Evidence(NamedTuple):
 def evidence(model: AutoEncoder, images: Tensor, epsilon: Tensor, config: Config) -> Evidence:
     """Encode, sample with the noise ``epsilon`` (batch, n_codes), and decode."""
     mean, log_variance = model.encoder(images)
+    return evidence_of(model, images, mean, log_variance, epsilon, config)
+
+
+def evidence_of(
+    model: AutoEncoder, images: Tensor, mean: Tensor, log_variance: Tensor, epsilon: Tensor, config: Config
+) -> Evidence:
+    """Sample a posterior that is in hand, and decode."""
     z = reparameterise(mean, log_variance, epsilon)
     output = model.decoder(z)
     reconstruction = reconstruction_loss(output, images, config.likelihood)
