@@ -23,15 +23,21 @@ FIT_BATCH = 1000
 
 @dataclass(frozen=True)
 class FactorsEncoder:
-    """The ground truth itself: each factor, standardised over the full grid."""
+    """The ground truth itself: discrete factors standardised over their values, continuous ones as they are."""
 
     space: FactorSpace
     reads_factors = True
 
-    def __call__(self, indices: NDArray[np.generic], /) -> NDArray[np.floating]:
-        """Return the codes of factor indices (n, n_factors)."""
-        columns = self.space.check_indices(indices).T
-        return np.stack([_standardised(f)[c] for f, c in zip(self.space, columns, strict=True)], axis=1)
+    def __call__(self, factors: NDArray[np.generic], /) -> NDArray[np.floating]:
+        """Return the codes of factors (n, n_factors): indices, and real values of continuous ones."""
+        checked = self.space.check_indices(factors) if self.space.is_grid else self.space.check_values(factors)
+        return np.stack([_codes(f, column) for f, column in zip(self.space, checked.T, strict=True)], axis=1)
+
+
+def _codes(factor: Factor, column: NDArray[np.generic]) -> NDArray[np.floating]:
+    if factor.size is None:
+        return column.astype(np.float64)  # it has no values to be standardised over
+    return _standardised(factor)[column.astype(np.int64)]
 
 
 def _standardised(factor: Factor) -> NDArray[np.floating]:

@@ -14,7 +14,9 @@ from scipy.stats import kstest
 from sklearn.decomposition import PCA
 
 from disentmetrics.adapter import load_encoder
+from disentmetrics.datasets import load_dataset
 from disentmetrics.datasets.base import DataSet
+from disentmetrics.encode import encode
 from disentmetrics.errors import InvalidInputError
 
 
@@ -44,6 +46,25 @@ def test_ordinal_factors_use_their_values_and_others_their_indices(squares: Data
     brightness = np.unique(codes[:, 2])  # 60, 120, 240
     np.testing.assert_allclose(brightness[2] - brightness[1], 2 * (brightness[1] - brightness[0]))
     np.testing.assert_allclose(np.diff(np.unique(codes[:, 1])), np.diff(np.unique(codes[:, 0])))
+
+
+def test_continuous_factors_are_their_own_codes_beside_discrete_ones() -> None:
+    data = load_dataset("pinwheel")
+    codes = load("factors", data=data)(np.array([[0, 0.5, -2.0], [3, 1e9, 0.25]]))
+    np.testing.assert_allclose(codes[:, 0], [-1.5 / 1.25**0.5, 1.5 / 1.25**0.5])  # of 0, 1, 2, 3
+    assert codes[:, 1:].tolist() == [[0.5, -2.0], [1e9, 0.25]]
+    with pytest.raises(InvalidInputError, match="'arm' must be whole"):
+        load("factors", data=data)(np.array([[0.5, 1.0, 0.0]]))
+
+
+@pytest.mark.parametrize("name", ["linear-ica", "pinwheel", "blobs", "digits-affine"])
+def test_factors_and_components_of_every_kind_of_data_are_encoded(name: str) -> None:
+    data = load_dataset(name)
+    factors = encode("baseline:factors", data, n_samples=40, seed=1, cache=False)
+    components = encode("baseline:pca?n_codes=2&n_fit=200", data, n_samples=40, seed=1, cache=False)
+    assert factors.codes.shape == (40, len(data.space))
+    assert components.codes.shape == (40, 2)
+    assert (factors.factors == components.factors).all()
 
 
 def test_factors_are_read_instead_of_observations(squares: DataSet) -> None:
