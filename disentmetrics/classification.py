@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics.estimators.activity import well_scaled
 from disentmetrics.estimators.mutual_information import quantile_bins
 from disentmetrics.estimators.softmax_regression import SoftmaxRegression, fit_softmax
 from disentmetrics.metric import generator
@@ -127,7 +128,7 @@ def learned(
         return None
     columns = representation.shared(standardised_codes) if codes is None else _some_codes(representation, codes)
     if classifier in ("logistic-cv", "gradient-boosting") and codes is None:
-        columns = np.asarray(representation.codes, dtype=np.float64)
+        columns = np.asarray(well_scaled(representation.codes), dtype=np.float64)
     splits = folds(representation, aim.rows, N_FOLDS, seed)
     if len(splits) < 2:
         return None

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError
-from disentmetrics.estimators.activity import constant
+from disentmetrics.estimators.activity import constant, standard_deviation
 from disentmetrics.estimators.mutual_information import (
     adjusted_information,
     contingency,
@@ -398,12 +398,14 @@ def soft_information(
         mean = representation.codes[:, code].astype(np.float64)
         with np.errstate(over="ignore"):
             deviation = np.exp(0.5 * representation.log_variance[:, code].astype(np.float64))
-        centre, reach = 0.0, limit or 4 * float(np.sqrt(mean.var() + np.mean(deviation**2)))
-        if limit is None:
-            centre = float(mean.mean())
-        if not 0 < np.nextafter(deviation.min(), 0) <= deviation.max() < np.inf or not np.isfinite(reach):
+        widest = deviation.max()
+        if not 0 < np.nextafter(deviation.min(), 0) <= widest < np.inf:
             name = representation.code_names[code]
             raise UndefinedScoreError(f"code {name} has a posterior variance of 0 or infinity")
+        centre, reach = 0.0, limit
+        if reach is None:
+            typical = widest * np.sqrt(np.mean((deviation / widest) ** 2))  # squares of extreme scales overflow
+            centre, reach = float(mean.mean()), 4 * float(np.hypot(standard_deviation(mean[:, None])[0], typical))
         edges = np.linspace(centre - reach, centre + reach, n_bins + 1)
         table = soft_contingency(mean, deviation, edges, numbered, int(sizes.sum()), assignment)
         for factor, (first, size) in enumerate(zip(start, sizes, strict=True)):

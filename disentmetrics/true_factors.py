@@ -120,6 +120,7 @@ def orthogonality_error(representation: Representation) -> float:
     left, singular, _ = np.linalg.svd(known.columns - known.columns.mean(axis=0), full_matrices=False)
     whitened = left[:, singular > 1e-9 * max(float(singular.max()), 1e-300)]
     codes = representation.codes[known.rows].astype(np.float64)
+    codes = np.ldexp(codes, -np.frexp(np.abs(codes).max())[1])  # or squares of extreme scales overflow
     projected = whitened.T @ (codes - codes.mean(axis=0))
     gram = projected @ projected.T
     trace, width = float(np.trace(gram)), len(gram)

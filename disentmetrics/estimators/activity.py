@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 KL_THRESHOLD = 0.01
 """Nats of mean KL below which a latent is collapsed to the prior (Duan et al. 2020)."""
+_SQUARE_OVERFLOWS = 1e150
 
 
 def mean_kl(mean: NDArray[np.floating], log_variance: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -37,6 +38,21 @@ def constant(codes: NDArray[np.floating]) -> NDArray[np.bool_]:
     )
     rounding = 8 * np.finfo(codes.dtype).eps * np.maximum(np.abs(low), np.abs(high))
     return np.asarray(high - low <= rounding)
+
+
+def standard_deviation(codes: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the standard deviation of each code in double precision, however large or small, as (n_codes,).
+
+    Examples
+    --------
+    >>> standard_deviation(np.array([[1e300, -1e-300], [3e300, 1e-300]]))
+    array([1.e+300, 1.e-300])
+    """
+    largest = np.maximum(codes.max(axis=0), -codes.min(axis=0)).astype(np.float64)
+    if ((largest < _SQUARE_OVERFLOWS) & (largest > 1 / _SQUARE_OVERFLOWS)).all():
+        return np.asarray(codes.std(axis=0, dtype=np.float64))
+    exponent = np.frexp(largest)[1]
+    return np.asarray(np.ldexp(np.ldexp(codes.astype(np.float64), -exponent).std(axis=0), exponent))
 
 
 def well_scaled(codes: NDArray[np.floating]) -> NDArray[np.floating]:

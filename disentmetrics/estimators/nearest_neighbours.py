@@ -4,13 +4,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma
 
+from disentmetrics.estimators.activity import standard_deviation
+
 
 def jittered(codes: NDArray[np.floating], rng: np.random.Generator | np.random.RandomState) -> NDArray[np.float64]:
     """Divide each column by its standard deviation and add noise of 1e-10, which breaks ties at random.
 
     A constant column becomes pure noise.
     """
-    spread = codes.std(axis=0, dtype=np.float64)
+    spread = standard_deviation(codes)
     scaled = codes / np.where(spread > 0, spread, 1.0)
     noise = 1e-10 * np.maximum(1.0, np.mean(np.abs(scaled), axis=0))
     return np.asarray(scaled + noise * rng.standard_normal(size=scaled.shape))

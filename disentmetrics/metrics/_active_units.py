@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl
+from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, standard_deviation
 from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
 
@@ -74,8 +74,7 @@ def active_units(representation: Representation, *, rule: Rule = "kl") -> Outcom
     (2.0, 1.0)
     """
     codes, spread = representation.codes, representation.log_variance
-    with np.errstate(over="ignore"):  # a variance beyond all numbers is above 0.01
-        deviation = np.asarray(codes.std(axis=0, dtype=np.float64))
+    deviation = standard_deviation(codes)
     details = {"standard_deviation": deviation}
     notes: tuple[str, ...] = ()
     if rule == "variance":

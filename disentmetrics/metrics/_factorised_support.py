@@ -7,12 +7,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant
 from disentmetrics.estimators.rank_correlation import standardise, standardised_ranks
 from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
 
 Scale = Literal["ranks", "sd", "none"]
+_LARGEST = 1e150  # squares of larger codes overflow
 
 
 @metric(
@@ -92,7 +94,7 @@ def factorised_support(
     Raises
     ------
     UndefinedScoreError
-        Never: with fewer than two codes that vary the score is 0.
+        If codes as they are exceed 1e150. With fewer than two codes that vary the score is 0.
 
     Notes
     -----
@@ -127,6 +129,9 @@ def factorised_support(
 
 def _scaled(representation: Representation, scale: Scale) -> NDArray[np.float64]:
     if scale == "none":
+        largest = float(np.abs(representation.codes).max())
+        if largest > _LARGEST:
+            raise UndefinedScoreError(f"this form takes codes up to {_LARGEST:g}; got {largest:g}")
         return np.asarray(representation.codes, dtype=np.float64)
     return representation.shared_by_codes(standardised_ranks if scale == "ranks" else standardise)
 

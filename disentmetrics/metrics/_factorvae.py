@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, well_scaled
+from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, standard_deviation, well_scaled
 from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.sampling import RowGroups, fixable_factors
@@ -141,7 +141,7 @@ def factorvae(
 
 def _surviving(representation: Representation, pruning: Pruning) -> tuple[NDArray[np.bool_], str]:
     if pruning == "sd":
-        return np.std(representation.codes, axis=0, dtype=np.float64) >= 0.05, "sd<0.05"
+        return standard_deviation(representation.codes) >= 0.05, "sd<0.05"
     alive = ~constant(representation.codes)
     if representation.log_variance is None:
         return alive, "constant"

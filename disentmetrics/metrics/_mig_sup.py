@@ -1,10 +1,12 @@
 """The supplement of the mutual information gap: gaps of codes instead of factors."""
 
+import math
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics.estimators.activity import standard_deviation
 from disentmetrics.gate import gated_information
 from disentmetrics.information import informations, mean_by_best_factor, untold_note
 from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
@@ -120,7 +122,7 @@ def mig_sup(
         shares = np.where(passed, shares, 0.0)
         counted = np.asarray(shares.any(axis=1))
     elif averaged == "spread":
-        counted = np.asarray(representation.codes.var(axis=0, dtype=np.float64) > _SPREAD)
+        counted = standard_deviation(representation.codes) > math.sqrt(_SPREAD)
     best, second = best_and_second(shares, axis=1)
     gap = best - second
     full = np.zeros_like(known.nats)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.estimators.activity import constant
+from disentmetrics.estimators.activity import constant, standard_deviation
 from disentmetrics.estimators.rank_correlation import standardise
 from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
@@ -112,7 +112,7 @@ def omes(
     positions = np.array(list(usable))
     kept = ~representation.shared_by_codes(constant)
     if change == "correlation":
-        kept &= representation.codes.std(axis=0, dtype=np.float64) >= 0.05
+        kept &= standard_deviation(representation.codes) >= 0.05
     codes = standardise(representation.codes[:, kept])
     measure = _variance if change == "variance" else _correlation
     moved = np.stack([measure(codes, one) for one in usable.values()], axis=1)

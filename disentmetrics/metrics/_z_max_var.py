@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, well_scaled
+from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, standard_deviation, well_scaled
 from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.sampling import RowGroups, halves
@@ -148,7 +148,7 @@ def _chance(positions: list[int], *, rescale: bool) -> float:
 
 def _surviving(representation: Representation, pruning: Pruning) -> tuple[NDArray[np.bool_], str]:
     if pruning == "sd":
-        return np.std(representation.codes, axis=0, dtype=np.float64) >= 0.05, "sd<0.05"
+        return standard_deviation(representation.codes) >= 0.05, "sd<0.05"
     alive = ~representation.shared_by_codes(constant)
     if representation.log_variance is None:
         return alive, "constant"

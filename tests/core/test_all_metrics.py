@@ -111,6 +111,30 @@ def test_a_score_repeats_and_lies_within_its_bounds(metric: Metric, protocol: st
     assert set(first.parts) == set(metric.parts)
 
 
+@quick
+def test_codes_of_any_size_are_scored_without_overflow(metric: Metric, protocol: str) -> None:
+    score_huge_codes(metric, protocol)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(SLOW))
+def test_slow_protocols_score_codes_of_any_size_without_overflow(name: str) -> None:
+    score_huge_codes(*find_metric(name))
+
+
+def score_huge_codes(metric: Metric, protocol: str) -> None:
+    """Overflows would warn, which is an error here; 2 to the power of 664 is about 1e200."""
+    table = example("noisy", 150, 0, metric, protocol)
+    if metric.needs_of.get(protocol, metric.needs).symbols:
+        return
+    spread = None if table.log_variance is None else table.log_variance + 2 * 664 * np.log(2)
+    huge = dm.Representation(table.codes * 2.0**664, table.factors, space=table.space, log_variance=spread)
+    score = metric.score(huge, protocol)
+    assert score.undefined or not math.isnan(score.value)
+    if "scale" in metric.protocol(protocol).invariant_to:
+        assert score.value == pytest.approx(metric.score(table, protocol).value, abs=1e-6, nan_ok=True)
+
+
 @every
 @pytest.mark.parametrize(
     "what", ["one code", "one factor", "constant codes", "constant factors", "few rows", "one row"]
