@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,6 @@ _BIBTEX = """\
 }"""
 
 _VIEWS = (N_HEADS, len(AZIMUTHS), len(ELEVATIONS))
-_N_VIEWS = N_HEADS * len(AZIMUTHS) * len(ELEVATIONS)
 _LIGHT_FROM_ABOVE = 25.0
 _WORTH_OPENING = 100  # views are drawn about as fast as the whole cache is verified
 _MOST_WORKERS = 8  # each holds the temporaries of one view, and what they make is written in turn
@@ -88,8 +88,8 @@ class FacesLike(DataSet):
         self.space = FactorSpace((IDENTITY, *SPACE)) if identity_is_factor else SPACE
         self.fingerprint = "faces-like-identity-1" if identity_is_factor else "faces-like-1"
         self.nuisances = () if identity_is_factor else NUISANCES
-        self._views = np.zeros((_N_VIEWS, N_BYTES), np.uint8)  # takes memory only where it is written
-        self._is_drawn = np.zeros(_N_VIEWS, bool)
+        self._views = np.zeros((prod(_VIEWS), N_BYTES), np.uint8)  # takes memory only where it is written
+        self._is_drawn = np.zeros(prod(_VIEWS), bool)
         self._n_drawn = 0
 
     def __reduce__(self) -> tuple[Callable[[], "FacesLike"], tuple[()]]:
@@ -98,7 +98,7 @@ class FacesLike(DataSet):
 
     def make(self, factors: NDArray[np.int64], nuisance: NDArray[np.uint64]) -> NDArray[np.uint8]:
         """Return the images (n, 64, 64, 1) with these factors, of the people whom the nuisance picks."""
-        identity = factors[:, 0] if self._identity_is_factor else choice(nuisance, N_HEADS)
+        identity = factors[:, 0] if self._identity_is_factor else choice(nuisance, _VIEWS[0])
         azimuth, elevation, lighting = factors[:, -3:].T
         views = np.ravel_multi_index((identity, azimuth, elevation), _VIEWS)
         self._draw(np.unique(views[~self._is_drawn[views]]))
@@ -135,9 +135,9 @@ class FacesLike(DataSet):
             self._is_drawn[number] = True
 
     def _open(self) -> bool:
-        cached = open_packed(_path(), _N_VIEWS, N_BYTES)
+        cached = open_packed(_path(), prod(_VIEWS), N_BYTES)
         if cached is not None:
-            self._views, self._is_drawn = cached, np.ones(_N_VIEWS, bool)
+            self._views, self._is_drawn = cached, np.ones(prod(_VIEWS), bool)
         return cached is not None
 
 
@@ -152,12 +152,12 @@ def _view(number: int) -> NDArray[np.uint8]:
 
 def _all_views(*, progress: bool) -> Iterator[NDArray[np.uint8]]:
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_WORKERS)) as workers:
-        blocks = workers.map(_views_of, range(N_HEADS))
-        yield from tracked(blocks, N_HEADS, "rendering faces-like", shown=progress)
+        blocks = workers.map(_views_of, range(_VIEWS[0]))
+        yield from tracked(blocks, _VIEWS[0], "rendering faces-like", shown=progress)
 
 
 def _views_of(identity: int) -> NDArray[np.uint8]:
-    n_each = _N_VIEWS // N_HEADS
+    n_each = prod(_VIEWS[1:])
     return np.stack([_view(number) for number in range(identity * n_each, (identity + 1) * n_each)])
 
 

@@ -66,7 +66,7 @@ class Traits:
     @property
     def mouth_y(self) -> float:
         """Height of the line between the lips."""
-        return -0.60 - 0.03 * self.nose_length
+        return -0.60 - 0.05 * self.nose_length
 
     @property
     def mouth_half(self) -> float:
@@ -182,7 +182,7 @@ def _nose(t: Traits, side: Field, y: Field) -> Field:
     height, width = 0.20 + 0.06 * t.nose_height, 0.12 + 0.035 * t.nose_width
     along = np.maximum(0, (0.14 - y) / (0.14 - t.nose_y))  # 0 between the eyes, 1 at the tip
     across = side / (width * (1.24 + 0.76 * np.minimum(1, along)))
-    ridge = along * _step(along, 1.28, 0.97) * _bump(across, y, (0.0, 0.0), (1.0, np.inf))
+    ridge = along * _step(y, t.nose_y - 0.19, t.nose_y + 0.02) * _bump(across, y, (0.0, 0.0), (1.0, np.inf))
     relief = height * (0.10 * _bump(side, y, (0.0, 0.1), (0.3, 0.3)) + 0.9 * ridge)
     relief += 0.035 * _bump(side, y, (0.0, t.nose_y + 0.01), (0.16, 0.13))
     relief += 0.075 * _bump(side, y, (0.8 * width + 0.02, t.nose_y - 0.02), (0.10, 0.12))
@@ -207,7 +207,7 @@ def _painted(t: Traits, x: Field, y: Field, z: Field) -> Field:
         (0.80 * t.skin_tone, 0.8, (t.eye_x, 0.0), (0.26, 0.20)),
         (0.68 * t.skin_tone, 0.9, (0.0, t.mouth_y), (t.mouth_half, 0.16)),
         (0.34 * t.skin_tone, 1.1, (0.0, t.mouth_y), (t.mouth_half + 0.01, 0.062)),
-        (0.20 * t.skin_tone, 1.0, (0.06, t.nose_y - 0.085), (0.07, 0.05)),
+        (0.30 * t.skin_tone, 1.0, (0.06, t.nose_y - 0.09), (0.07, 0.05)),
         (0.15, 1.3, (t.eye_x, 0.02), (0.18 * large, 0.085 * large)),  # lashes
         (0.95, 3.0, (t.eye_x, -0.005), (0.155 * large, 0.08 * large)),
         (0.08, 3.0, (t.eye_x, 0.0), (0.07 * large, 0.075 * large)),
@@ -255,7 +255,7 @@ def _neck(t: Traits) -> Cloud:
 
 
 def _ear(t: Traits, sign: int) -> Cloud:
-    right, up, front = _globe(60, 80, 0.0)
+    right, up, front = _globe(80, 120, 0.0)
     size = 1 + 0.12 * t.ears
     hollow = _bump(front, up, (0.15, 0.05), (0.75, 0.8)) * _step(right * sign, 0.0, 0.4)
     out = 0.075 * right - sign * 0.075 * hollow
@@ -274,7 +274,7 @@ def head(number: int) -> Cloud:
     --------
     >>> cloud = head(7)
     >>> cloud.points.shape, cloud.points.dtype.name
-    ((3, 199600), 'int16')
+    ((3, 209200), 'int16')
     """
     t = traits(number)
     return joined(_head(t), _neck(t), _ear(t, -1), _ear(t, 1))

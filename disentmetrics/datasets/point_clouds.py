@@ -32,6 +32,8 @@ N_DIRECTIONS = 2**16
 _PIXELS_A_UNIT = 26
 _SUBPIXELS = 3  # along each side of a pixel
 _WIDE = SIDE * _SUBPIXELS
+_MARGIN = 3  # subpixels around the frame, so that gaps at its border are filled too
+_CANVAS = _WIDE + 2 * _MARGIN
 _SUBPIXELS_A_STEP = _PIXELS_A_UNIT * _SUBPIXELS / FINE
 _LOWERED = 2  # subpixels by which the origin lies below the middle
 _INDEX_BITS = 18  # of a key: the depth of a point above, its number below
@@ -203,7 +205,7 @@ def _rounded(numbers: NDArray[np.float32]) -> NDArray[np.int32]:
 
 def _nearest(cloud: Cloud, to_right: Constants, to_top: Constants, to_viewer: Constants) -> NDArray[np.int32]:
     """Return the key of the nearest point at each subpixel, -1 where there is none, as (_WIDE, _WIDE)."""
-    canvas = np.full((_WIDE + 2) * (_WIDE + 2), -1, np.int32)
+    canvas = np.full(_CANVAS * _CANVAS, -1, np.int32)
     scale = np.float32(_SUBPIXELS_A_STEP)
     for start in range(0, cloud.points.shape[1], _POINTS_AT_ONCE):
         part = slice(start, start + _POINTS_AT_ONCE)
@@ -213,19 +215,20 @@ def _nearest(cloud: Cloud, to_right: Constants, to_top: Constants, to_viewer: Co
         keys = (depth.astype(np.int32) << _INDEX_BITS) | (start + front.astype(np.int32))
         across = _cell(_along(to_right, points) * scale)
         down = _cell(_along(to_top, points) * -scale + np.float32(_LOWERED))
-        np.maximum.at(canvas, down * (_WIDE + 2) + across, keys)
-    inside = canvas.reshape(_WIDE + 2, _WIDE + 2)[1:-1, 1:-1]
-    return _closed(_closed(inside).T).T
+        np.maximum.at(canvas, down * _CANVAS + across, keys)
+    grid = canvas.reshape(_CANVAS, _CANVAS)
+    grid[[0, -1]] = grid[:, [0, -1]] = -1  # where everything farther outside has been put
+    return _closed(_closed(grid).T).T[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
 
 
 def _cell(place: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Return the subpixel from 1 to _WIDE of each place, 0 or _WIDE + 1 outside the frame."""
-    place += np.float32(_WIDE // 2 + 1)
-    return np.minimum(np.maximum(place, 0), _WIDE + 1).astype(np.int32)
+    """Return where on the canvas each place is, which is counted from the middle of the frame."""
+    place += np.float32(_CANVAS // 2)
+    return np.minimum(np.maximum(place, 0), _CANVAS - 1).astype(np.int32)
 
 
 def _closed(keys: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Fill gaps one subpixel wide along rows: the largest of three neighbours, then the least of three."""
+    """Fill gaps one or two subpixels wide along rows: the largest of three neighbours, then the least of three."""
     largest = keys.copy()
     np.maximum(largest[:, 1:], keys[:, :-1], out=largest[:, 1:])
     np.maximum(largest[:, :-1], keys[:, 1:], out=largest[:, :-1])
