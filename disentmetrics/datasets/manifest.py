@@ -24,7 +24,7 @@ PACKAGE = "disentmetrics_data_manifests"
 CHECKSUMS = ("sha256", "md5")
 
 _PIECE = 1 << 20  # bytes
-_REMEMBERED = 1 << 28  # bytes; smaller files are hashed in less than a second
+_REMEMBERED = 1 << 26  # bytes; smaller files are hashed in no time
 _KEYS = {
     "name", "summary", "homepage", "licence", "citation", "bibtex", "remarks", "manual", "nuisances",
     "n_observations", "observations", "factors", "symmetries", "files",
