@@ -281,13 +281,14 @@ def _encode(
     samples = asked if isinstance(asked, int) else None
     full_grid = full_grid or asked == EVERY
     loaded: DataSet = load_dataset(data)
-    if samples is not None and samples > len(loaded):
-        raise InvalidInputError(f"--samples must be at most {len(loaded):,}, the rows of {data}; got {samples:,}")
+    n_rows = _n_rows(loaded)
+    if samples is not None and n_rows is not None and samples > n_rows and not loaded.nuisances:
+        raise InvalidInputError(f"--samples must be at most {n_rows:,}, the rows of {data}; got {samples:,}")
     if samples is None and not full_grid:
         samples = DEFAULT_SAMPLES
-        if len(loaded) <= samples:
+        if n_rows is not None and n_rows <= samples:
             samples, full_grid = None, True
-            logging.getLogger("disentmetrics").info("%s has %d rows: all are encoded", data, len(loaded))
+            logging.getLogger("disentmetrics").info("%s has %d rows: all are encoded", data, n_rows)
     with opened_encoder(encoder, data=loaded, seed=seed, trust_pickle=trust_pickle) as opened:
         return encode_rows(
             opened,
@@ -299,6 +300,14 @@ def _encode(
             cache=cache,
             progress=not quiet and err.is_terminal,
         )
+
+
+def _n_rows(data: DataSet) -> int | None:
+    """Return how many rows there are; None where a factor is continuous, so that there is no end to them."""
+    try:
+        return len(data)
+    except InvalidInputError:
+        return None
 
 
 def _selection(text: str | None) -> str | list[str] | None:

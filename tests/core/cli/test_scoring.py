@@ -205,3 +205,17 @@ def test_a_number_of_rows_is_whole_or_all(run: Run, samples: str) -> None:
     ran = run("score", "baseline:pca", "--data", "dsprites", "--samples", samples)
     assert ran.code == 2
     assert f"it must be a whole number from 1, or all; got '{samples}'" in ran.sentence
+
+
+def test_of_data_without_end_any_number_of_rows_is_scored(run: Run) -> None:
+    for data, n_rows in (("linear-ica", 300), ("digits-affine", 23_000)):  # continuous factors; a nuisance
+        ran = run("score", "baseline:factors", "--data", data, "--samples", n_rows, "--metrics", "modularity", *FAST)
+        assert ran.code == 0, ran.err
+        assert f"|rows:{n_rows}|" in ran.out
+    assert "linear-ica has no full grid" in run("score", "baseline:factors", "--data", "linear-ica", "--full-grid").err
+
+
+def test_of_data_without_end_a_default_number_is_scored(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "DEFAULT_SAMPLES", 250)
+    ran = run("score", "baseline:factors", "--data", "pinwheel", "--metrics", "modularity", *FAST)
+    assert "|rows:250|" in ran.out
