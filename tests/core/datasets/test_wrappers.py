@@ -330,6 +330,29 @@ def test_what_is_hidden_depends_on_what_is_seen_as_before() -> None:
         never.observations([[0, 2, 0]])
 
 
+def test_hidden_factors_depend_on_each_other_as_before() -> None:
+    correlated = StillToy().with_distribution(ridge(StillToy.space, "b", "d", 0.9))
+    for data in (correlated.with_nuisance("b", "d"), correlated.with_nuisance("d").with_nuisance("b")):
+        drawn = data.sample(20_000, np.random.default_rng(0))
+        shown = data.observations(drawn.factors, drawn.nuisance)
+        assert np.corrcoef(shown[:, 1], shown[:, 3])[0, 1] == pytest.approx(0.9, abs=0.01)
+
+
+def test_a_symmetry_of_a_factor_on_which_a_hidden_one_depends_is_no_more() -> None:
+    data = AlikeToy().with_distribution(ridge(AlikeToy.space, "b", "d", 0.5)).with_nuisance("b")
+    assert [symmetry.factor for symmetry in data.symmetries] == ["c"]
+    assert [symmetry.factor for symmetry in AlikeToy().with_nuisance("b").symmetries] == ["c", "d"]
+    assert [symmetry.factor for symmetry in AlikeToy().with_nuisance("a").symmetries] == ["d"]
+
+
+def test_a_selection_that_never_occurs_is_refused() -> None:
+    data = StillToy().with_distribution(without(StillToy.space, {"a": 1, "c": [0, 1]}))
+    with pytest.raises(InvalidInputError, match="at least one combination possible"):
+        data.select({"a": 1, "c": 0})
+    with pytest.raises(InvalidInputError, match="at least one combination possible"):
+        data.select({"a": [1], "c": [0, 1]})
+
+
 def test_two_hidden_factors_are_independent_however_they_are_hidden() -> None:
     for data in (StillToy().with_nuisance("b", "d"), StillToy().with_nuisance("b").with_nuisance("d")):
         drawn = data.sample(9000, np.random.default_rng(0))
