@@ -303,7 +303,9 @@ def _encode(
 
 
 def _n_rows(data: DataSet) -> int | None:
-    """Return how many rows there are; None where a factor is continuous, so that there is no end to them."""
+    """Return how many rows there are; None where there is no end to them: continuous or unequally likely factors."""
+    if data.has_distribution and not data.distribution.is_uniform:
+        return None
     try:
         return len(data)
     except InvalidInputError:
