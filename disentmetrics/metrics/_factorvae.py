@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, standard_deviation, well_scaled
 from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.sampling import RowGroups, fixable_factors
+from disentmetrics.sampling import Conditioning, Drawable, fixable_factors
 
 Pruning = Literal["kl", "sd"]
 _CHUNK = 1 << 22  # code values drawn at once: 32 MB; another number would draw other rows
@@ -23,7 +23,7 @@ _IN_CACHE = 1 << 18  # code values gathered at once, which the processor's cache
     known_failure="Rotated and mixed codes still win most votes: a random rotation scores about 0.9.",
     needs=Needs(factors=2, rows=40),
     randomised=True,
-    least={"n_rows": 2, "n_test": 0},
+    least={"n_rows": 2, "n_test": 0, "n_neighbours": 2},
     protocols={
         "default": Protocol(
             source="disentmetrics: constant and collapsed codes left out, votes counted and scored on disjoint rows",
@@ -56,6 +56,8 @@ def factorvae(
     n_train: int = 5_000,
     n_test: int = 5_000,
     n_rows: int = 64,
+    conditioning: Conditioning = "bins",
+    n_neighbours: int = 20,
 ) -> Outcome:
     """Accuracy of telling which factor a batch shares, from the code that varies least.
 
@@ -67,7 +69,7 @@ def factorvae(
     ----------
     representation : Representation
         Batches are drawn from its rows, grouped by factor value; values with fewer than 10 rows
-        are left out. Continuous factors are cut into 10 bins of equal frequency.
+        are left out. ``conditioning`` decides on continuous factors.
     rng : numpy.random.Generator
         Source of randomness.
     pruning : {"kl", "sd"}
@@ -78,6 +80,12 @@ def factorvae(
         Votes to learn from and to score; with ``n_test`` 0 the votes learnt from are scored.
     n_rows : int
         L, rows in a batch.
+
+    conditioning : {"bins", "neighbours"}
+        Which rows agree in a continuous factor: those of one of 10 bins of equal frequency, or a random row and the
+        nearest to it. The signature says which.
+    n_neighbours : int
+        How many the nearest are, the row itself among them; rows of equal values are all taken.
 
     Returns
     -------
@@ -105,13 +113,19 @@ def factorvae(
     >>> factorvae(factors.astype(float), factors).value
     1.0
     """
-    fixable = fixable_factors(representation, rng, disjoint=n_test > 0 and pruning == "kl")
+    fixable = fixable_factors(
+        representation,
+        rng,
+        disjoint=n_test > 0 and pruning == "kl",
+        conditioning=conditioning,
+        n_neighbours=n_neighbours,
+    )
     positions = fixable.positions
     kept, rule = _surviving(representation, pruning)
     if not kept.any():
         return Outcome(
             value=0.0,
-            settings={"prune": rule},
+            settings={"prune": rule, **fixable.settings},
             notes=(f"every code is dead by the rule {rule}: scored 0, as Kim & Mnih do",),
             chance=1 / len(positions),
         )
@@ -134,7 +148,7 @@ def factorvae(
         value=float(right.mean()),
         per_factor=per_factor,
         details={"votes": table},
-        settings={"prune": rule},
+        settings={"prune": rule, **fixable.settings},
         chance=1 / len(positions),
     )
 
@@ -183,7 +197,7 @@ def _gini(values: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def _vote(
-    spread: _Spread, groups: list[RowGroups], n_votes: int, n_rows: int, rng: np.random.Generator
+    spread: _Spread, groups: list[Drawable], n_votes: int, n_rows: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     chosen = rng.permutation(np.arange(n_votes) % len(groups))  # each factor equally often: chance is 1 / K
     voters = np.empty(n_votes, dtype=np.int64)

@@ -10,7 +10,7 @@ from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.sampling import RowGroups, fixable_factors
+from disentmetrics.sampling import Conditioning, Drawable, fixable_factors
 
 Classifier = Literal["converged", "adagrad", "scikit-learn"]
 _LARGEST = 1e30  # sums of larger differences overflow
@@ -26,7 +26,7 @@ _IN_CACHE = 1 << 18  # code values gathered at once, which the processor's cache
     known_failure="A representation of all factors but one scores 1: the missing one is found by elimination.",
     needs=Needs(factors=2, rows=40),
     randomised=True,
-    least={"n_train": 10},
+    least={"n_train": 10, "n_neighbours": 2},
     protocols={
         "default": Protocol(
             source="disentmetrics: scale-free features, logistic regression to convergence, rows of "
@@ -61,6 +61,8 @@ def higgins(
     n_pairs: int = 64,
     n_train: int = 3_000,
     n_test: int = 3_000,
+    conditioning: Conditioning = "bins",
+    n_neighbours: int = 20,
 ) -> Outcome:
     """Accuracy of telling which factor pairs of observations share, from their codes' differences.
 
@@ -72,7 +74,7 @@ def higgins(
     ----------
     representation : Representation
         Pairs are drawn from its rows, grouped by factor value; values with fewer than 10 rows are
-        left out. Continuous factors are cut into 10 bins of equal frequency.
+        left out. ``conditioning`` decides on continuous factors.
     rng : numpy.random.Generator
         Source of randomness.
     classifier : {"converged", "adagrad", "scikit-learn"}
@@ -82,6 +84,12 @@ def higgins(
         L, pairs in a point.
     n_train, n_test : int
         Points to learn from and to score.
+
+    conditioning : {"bins", "neighbours"}
+        Which rows agree in a continuous factor: those of one of 10 bins of equal frequency, or a random row and the
+        nearest to it. The signature says which.
+    n_neighbours : int
+        How many the nearest are, the row itself among them; rows of equal values are all taken.
 
     Returns
     -------
@@ -108,7 +116,13 @@ def higgins(
     >>> higgins(factors.astype(float), factors).value
     1.0
     """
-    fixable = fixable_factors(representation, rng, disjoint=classifier == "converged")
+    fixable = fixable_factors(
+        representation,
+        rng,
+        disjoint=classifier == "converged",
+        conditioning=conditioning,
+        n_neighbours=n_neighbours,
+    )
     positions = fixable.positions
     alive = ~constant(representation.codes)
     if not alive.any():
@@ -133,13 +147,14 @@ def higgins(
         value=accuracy,
         per_factor=per_factor,
         details={"mean_difference": difference},
+        settings=fixable.settings,
         notes=_elimination_note(representation, per_factor, difference, positions),
         chance=1 / len(positions),
     )
 
 
 def _draw(
-    codes: NDArray[np.floating], groups: list[RowGroups], n_points: int, n_pairs: int, rng: np.random.Generator
+    codes: NDArray[np.floating], groups: list[Drawable], n_points: int, n_pairs: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
     labels = rng.permutation(np.arange(n_points) % len(groups))  # each factor equally often: chance is 1 / K
     points = np.empty((n_points, codes.shape[1]), dtype=codes.dtype)

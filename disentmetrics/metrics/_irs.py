@@ -10,17 +10,25 @@ from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.estimators.mutual_information import equal_width_bins
 from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
-from disentmetrics.representation import Representation
-from disentmetrics.sampling import MIN_ROWS, varied_factors
+from disentmetrics.representation import FACTOR_BINS, Representation
+from disentmetrics.sampling import (
+    MIN_ROWS,
+    Conditioning,
+    how_conditioned,
+    is_continuous,
+    nearest_rows,
+    varied_factors,
+)
 
 Deviation = Literal["quantile", "maximum"]
+_N_CENTRES = 100
 
 
 @metric(
     family="intervention",
     bounds=(0.0, 1.0),
     higher_is_better=True,
-    least={"quantile": 0},
+    least={"quantile": 0, "n_neighbours": 2},
     paper="Suter, Miladinović, Schölkopf & Bauer (2019), Robustly Disentangled Causal Mechanisms, section 4",
     known_failure="A factor that no code follows costs nothing if no code is left over, since it is a mean over codes.",
     needs=Needs(rows=20),
@@ -56,6 +64,8 @@ def irs(
     deviation: Deviation = "quantile",
     quantile: float = 0.9,
     factor_bins: int = 0,
+    conditioning: Conditioning = "bins",
+    n_neighbours: int = 30,
 ) -> Outcome:
     """How little a code moves when other factors than its own change.
 
@@ -65,8 +75,7 @@ def irs(
     Parameters
     ----------
     representation : Representation
-        Rows that miss a factor's label are left out for that factor; continuous factors are cut into
-        10 bins of equal frequency. Constant codes are left out.
+        Rows that miss a factor's label are left out for that factor; constant codes are left out.
     deviation : {"quantile", "maximum"}
         ``maximum`` is the published form: D_j is the largest |z_j - E z_j|, and codes are weighted by
         it. ``quantile`` takes the same quantile of |z_j - E z_j| for D_j (the largest where that is 0),
@@ -75,6 +84,11 @@ def irs(
         In (0, 1]; 1 is the maximum.
     factor_bins : int
         Cut ordinal factors into so many bins of equal width; 0 leaves them.
+    conditioning : {"bins", "neighbours"}
+        Which rows agree in a continuous factor: those of one of 10 bins of equal frequency, or the nearest to each
+        of 100 rows, evenly spread. The signature says which.
+    n_neighbours : int
+        How many the nearest are, the row itself among them; rows of equal values are all taken.
 
     Returns
     -------
@@ -110,14 +124,17 @@ def irs(
     reach = _deviation(codes.T.copy(), quantile if robust else 1.0, robust=robust)
     sparse = reach == 0  # nearly all rows share one value: their quantile is 0, and says nothing
     reach[sparse] = _deviation(codes.T[sparse], 1.0, robust=robust)
-    for position in np.flatnonzero(representation.shared(varied_factors)):
-        labels = representation.labels(int(position))
+    varied = np.flatnonzero(representation.shared(varied_factors)).tolist()
+    near = n_neighbours if conditioning == "neighbours" else None
+    for position in varied:
+        labels = representation.labels(position)
         if factor_bins:
             labels, present = np.full_like(labels, -1), labels[labels >= 0]
-            labels[representation.labels(int(position)) >= 0] = equal_width_bins(
-                present.astype(np.float64), factor_bins
-            )
-        groups = _rows_of_values(labels, MIN_ROWS if robust else 1)
+            labels[representation.labels(position) >= 0] = equal_width_bins(present.astype(np.float64), factor_bins)
+        if near and is_continuous(representation, position):
+            groups = nearest_rows(representation, position, None, near).some(_N_CENTRES)
+        else:
+            groups = _rows_of_values(labels, MIN_ROWS if robust else 1)
         if len(groups) > 1:
             moved = np.mean([_deviation(codes[rows].T.copy(), quantile, robust=robust) for rows in groups], axis=0)
             if sparse.any():
@@ -129,13 +146,17 @@ def irs(
             robustness[alive, position] = np.maximum(1 - moved / reach, 0.0)
     defined = ~np.isnan(robustness[0])
     if not defined.any():
-        raise UndefinedScoreError(f"irs needs a factor with two values that {MIN_ROWS} rows share")
+        raise UndefinedScoreError(
+            f"irs needs a factor with two values that {MIN_ROWS} rows share"
+            f"{f', or {near} of a continuous one' if near else ''}"
+        )
     best = robustness[:, defined].max(axis=1)
     weights = reach if deviation == "maximum" else np.ones(len(reach))
     return Outcome(
         value=float(np.average(best[alive], weights=weights)) if alive.any() else 0.0,
         per_factor=robustness.max(axis=0),
         details={"robustness": robustness},
+        settings=how_conditioned(representation, varied, near, min(FACTOR_BINS, factor_bins or FACTOR_BINS)),
     )
 
 
