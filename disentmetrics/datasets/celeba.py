@@ -1,0 +1,151 @@
+"""CelebA: photographs of faces with 40 attributes each, from the files of Liu, Luo, Wang and Tang (2015)."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.datasets.archives import ArchivedFiles
+from disentmetrics.datasets.base import DataSetInfo
+from disentmetrics.datasets.cropping import CroppedRows
+from disentmetrics.datasets.custom import CustomDataSet
+from disentmetrics.datasets.images import ImageRows
+from disentmetrics.datasets.manifest import Manifest, read_manifest
+from disentmetrics.datasets.options import one_of
+from disentmetrics.datasets.original import locate
+from disentmetrics.errors import CorruptFileError, InvalidInputError
+from disentmetrics.factors import FactorSpace
+from disentmetrics.suggest import did_you_mean
+
+NAME = "celeba"
+SPLITS = {"": None, "train": 0, "valid": 1, "test": 2}
+
+
+def info() -> DataSetInfo:
+    """Describe the data set."""
+    return read_manifest(NAME).info
+
+
+def load(
+    target: str = "",
+    *,
+    split: str = "",
+    attributes: str = "",
+    people: bool = False,
+    crop: str | int = 0,
+    size: str | int = 0,
+    verify: bool = True,
+    progress: bool = False,
+) -> CustomDataSet:
+    """Read CelebA from a folder; images are read as they are needed.
+
+    Parameters
+    ----------
+    target : str
+        Path of the folder with ``img_align_celeba.zip`` (or, with ``verify=false``, the folder
+        ``img_align_celeba`` that was unpacked from it) and ``list_attr_celeba.txt``.
+    split : {"", "train", "valid", "test"}
+        All images, or those of one split; needs ``list_eval_partition.txt``.
+    attributes : str
+        Which of the 40 are factors, with commas, such as ``Smiling,Male``; all by default.
+    people : bool
+        Whether images of a person form a group; needs ``identity_CelebA.txt``.
+    crop : str or int
+        Side of the square in the middle that is kept, such as 148; nothing is cut off by default.
+    size : str or int
+        New height and width, such as 64; by default images stay 218 x 178.
+    verify, progress
+        See ``load_original``.
+
+    Returns
+    -------
+    CustomDataSet
+
+    Raises
+    ------
+    InvalidInputError
+        If an option is wrong or a file is missing.
+    CorruptFileError
+        If a file is not the published one, is damaged or of another layout.
+    """
+    manifest = read_manifest(NAME)
+    number = SPLITS[one_of("split", split, tuple(SPLITS))]
+    space = _chosen(manifest.space, attributes)
+    texts = ["attributes", *(["partition"] if split else []), *(["people"] if people else [])]
+    found = locate(manifest, target, parts=texts, verify=verify, progress=progress)
+    archive = locate(manifest, target, parts=["images"], verify=verify, progress=progress, unpacked_folder=True)
+    names, labels = _attributes(found.paths["attributes"], manifest)
+    kept = np.arange(len(names))
+    if number is not None:
+        kept = np.flatnonzero(_numbers(found.paths["partition"], names) == number)
+    groups = _numbers(found.paths["people"], names)[kept] if people else None
+    rows = CroppedRows(_images(archive.paths["images"], [names[row] for row in kept], manifest), crop, size)
+    original = manifest.name + "-original"
+    published = found.fingerprint.startswith(original) and archive.fingerprint.startswith(original)
+    first = original if published else f"{archive.fingerprint}-{found.fingerprint.rpartition('-')[2]}"
+    options = [split] * bool(split) + ["people"] * people + rows.options + list(space.names) * bool(attributes)
+    data = CustomDataSet(
+        rows,
+        labels[kept][:, [manifest.space.position(name) for name in space.names]],
+        space=space,
+        groups=groups,
+        name=NAME,
+        fingerprint="-".join([first, *options]),
+    )
+    data.nuisances = manifest.nuisances
+    return data
+
+
+def _chosen(space: FactorSpace, attributes: str) -> FactorSpace:
+    names = [name.strip() for name in attributes.split(",") if name.strip()] or list(space.names)
+    for name in names:
+        if name not in space.names:
+            raise InvalidInputError(
+                f"attributes must be some of the {len(space)} of {NAME}; there is no {name!r}"
+                f"{did_you_mean(name, space.names)}; they are {', '.join(space.names)}"
+            )
+    return FactorSpace([space[name] for name in names])
+
+
+def _lines(path: Path) -> list[list[str]]:
+    try:
+        text = path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorruptFileError(f"{path} must be a text file; reading it failed: {error}") from error
+    return [line.split() for line in text.splitlines() if line.strip()]
+
+
+def _attributes(path: Path, manifest: Manifest) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the names of the images, and their attributes as (n, 40) of 0 and 1."""
+    lines = _lines(path)
+    head, names, rows = lines[:1], lines[1:2], lines[2:]
+    if names != [list(manifest.space.names)] or head != [[str(len(rows))]] or not rows:
+        raise CorruptFileError(
+            f"{path} must say how many images there are, name the {len(manifest.space)} attributes and have a line "
+            f"for each image; it has {len(rows)} lines"
+        )
+    signs = {"-1": 0, "1": 1}
+    for number, row in enumerate(rows, 3):
+        if len(row) != 1 + len(manifest.space) or not signs.keys() >= set(row[1:]):
+            raise CorruptFileError(f"line {number} of {path} must be a file and {len(manifest.space)} of -1 or 1")
+    return [row[0] for row in rows], np.array([[signs[cell] for cell in row[1:]] for row in rows], np.int64)
+
+
+def _numbers(path: Path, names: list[str]) -> NDArray[np.int64]:
+    """Return the number that stands beside each image."""
+    lines = _lines(path)
+    if [line[0] for line in lines] != names or not all(len(line) == 2 and line[1].isdecimal() for line in lines):
+        raise CorruptFileError(f"{path} must have a line with a file and a number for each of {len(names)} images")
+    return np.array([int(line[1]) for line in lines], np.int64)
+
+
+def _images(path: Path, names: list[str], manifest: Manifest) -> ImageRows:
+    files = ArchivedFiles(path)
+    stored = {name.rpartition("/")[2]: name for name in files.names}
+    absent = [name for name in names if name not in stored]
+    if absent:
+        raise CorruptFileError(f"{path} must hold {len(names)} images; {len(absent)} are missing, such as {absent[0]}")
+    images = ImageRows([stored[name] for name in names], files.read)
+    if images.shape[1:] != manifest.shape:
+        raise CorruptFileError(f"images of {path} must be {manifest.shape}; {images.names[0]} is {images.shape[1:]}")
+    return images
