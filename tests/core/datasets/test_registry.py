@@ -92,8 +92,9 @@ files = [{ name = "dots.npz", layout = "npz", images = "x", urls = [] }]
 
 def test_a_manifest_alone_is_a_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dots.toml").write_text(MANIFEST)
-    dsprites = (files("disentmetrics_data_manifests") / "dsprites.toml").read_text(encoding="utf-8")
-    (tmp_path / "dsprites.toml").write_text(dsprites, encoding="utf-8")
+    for bundled in files("disentmetrics_data_manifests").iterdir():  # which their own modules read
+        if bundled.name.endswith(".toml"):
+            (tmp_path / bundled.name).write_text(bundled.read_text(encoding="utf-8"), encoding="utf-8")
     monkeypatch.setattr(manifest, "files", lambda _: tmp_path)
     assert {"dots", "dsprites"} <= {info.name for info in list_datasets()}
     images = np.repeat(np.array([0, 255], np.uint8), 64).reshape(2, 8, 8)
@@ -104,38 +105,38 @@ def test_a_manifest_alone_is_a_data_set(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.fixture
 def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "rooms_package.py").write_text(
+    (tmp_path / "halls_package.py").write_text(
         textwrap.dedent("""
             from dataclasses import replace
             from disentmetrics.datasets import dsprites
 
             def info():
-                return replace(dsprites.info(), name="rooms", licence="MIT")
+                return replace(dsprites.info(), name="halls", licence="MIT")
 
             def load(target, *, size: int = 1, dark: bool = False):
                 data = dsprites.DSprites()
-                data.fingerprint = f"rooms-{target}-{size}-{dark}"
+                data.fingerprint = f"halls-{target}-{size}-{dark}"
                 return data
         """)
     )
-    metadata = tmp_path / "rooms_package-1.0.dist-info"
+    metadata = tmp_path / "halls_package-1.0.dist-info"
     metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: rooms-package\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[disentmetrics.datasets]\nrooms = rooms_package\n")
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: halls-package\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[disentmetrics.datasets]\nhalls = halls_package\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "rooms_package", raising=False)
+    monkeypatch.delitem(sys.modules, "halls_package", raising=False)
     return metadata
 
 
 def test_another_package_adds_a_data_set(third_party: Path) -> None:
-    assert [(i.name, i.licence) for i in list_datasets() if i.name == "rooms"] == [("rooms", "MIT")]
-    assert load_dataset("rooms:here?dark=true", size=3).fingerprint == "rooms-here-3-True"
+    assert [(i.name, i.licence) for i in list_datasets() if i.name == "halls"] == [("halls", "MIT")]
+    assert load_dataset("halls:here?dark=true", size=3).fingerprint == "halls-here-3-True"
     with pytest.raises(InvalidInputError, match="its options: size, dark"):
-        load_dataset("rooms?colour=red")
+        load_dataset("halls?colour=red")
 
 
 def test_another_package_cannot_take_a_name(third_party: Path) -> None:
-    entry = "[disentmetrics.datasets]\ndsprites = rooms_package\n"
+    entry = "[disentmetrics.datasets]\ndsprites = halls_package\n"
     (third_party / "entry_points.txt").write_text(entry)
     with pytest.raises(InvalidInputError, match="'dsprites' is taken"):
         load_dataset("dsprites")
