@@ -183,7 +183,14 @@ def _npz(path: Path, file: ManifestFile, row_values: int) -> Iterator[Content]:
 def _member(archive: zipfile.ZipFile, key: str, path: Path) -> NDArray[Any]:
     with archive.open(f"{key}.npy") as member:
         shape, dtype = _npy_header(member, path)
-        return np.frombuffer(_exactly(member, math.prod(shape) * dtype.itemsize), dtype).reshape(shape)
+        n_bytes = _small_enough(math.prod(shape) * dtype.itemsize, key)
+        return np.frombuffer(_exactly(member, n_bytes), dtype).reshape(shape)
+
+
+def _small_enough(n_bytes: int, key: str) -> int:
+    if n_bytes > _LARGEST_PIECE:
+        raise ValueError(f"{key!r} holds {n_bytes:,} bytes, more than labels can")
+    return n_bytes
 
 
 def _offset_of(path: Path, member: zipfile.ZipInfo, n_header: int) -> int | None:
@@ -250,7 +257,10 @@ def _hdf5(path: Path, file: ManifestFile, row_values: int) -> Iterator[Content]:
 
     with h5py.File(path, "r") as store:
         images = store[file.images]
-        labels = store[file.labels][:] if file.labels else None
+        labels = None
+        if file.labels:
+            _small_enough(store[file.labels].nbytes, file.labels)
+            labels = store[file.labels][:]
         # A chunk may span very many images but few pixels: only whole chunks are read in good time.
         chunk_rows = images.chunks[0] if images.chunks else 0
         row_bytes = row_values * images.dtype.itemsize

@@ -52,6 +52,17 @@ class OriginalDataSet(DataSet):
     ------
     InvalidInputError
         If size or nuisance is not possible.
+
+    Examples
+    --------
+    >>> from disentmetrics.datasets.manifest import read_manifest
+    >>> from disentmetrics.datasets.sources import ArrayRows
+    >>> grey = ArrayRows(np.broadcast_to(np.uint8(127), (127_050, 64 * 64)))
+    >>> data = OriginalDataSet(read_manifest("faces3d"), "grey", grey, size=32, nuisance="face")
+    >>> data.fingerprint, data.space.names
+    ('grey-32-face-drawn', ('azimuth', 'elevation', 'lighting'))
+    >>> data.observations([[0, 5, 5]]).shape
+    (1, 32, 32, 1)
     """
 
     def __init__(
@@ -71,6 +82,7 @@ class OriginalDataSet(DataSet):
         self._order = order
         self._stored_shape = manifest.shape
         side = whole_number("size", size, 0, min(manifest.shape[:2]))
+        side = 0 if manifest.shape[:2] == (side, side) else side
         self.observation_shape = (side, side, *manifest.shape[2:]) if side else manifest.shape
         self._drawn = self._whole.position(nuisance) if nuisance else None
         self.space = FactorSpace([factor for factor in self._whole if factor.name != nuisance])

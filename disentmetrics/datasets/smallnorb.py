@@ -89,7 +89,9 @@ def load(
 
 def _labels(manifest: Manifest, found: Located, stem: str) -> NDArray[np.int64]:
     """Return indices (n, 5) of category, instance, elevation, azimuth and lighting of each image."""
-    category, others = _array(found, f"{stem}-cat", 1), _array(found, f"{stem}-info", 4)
+    category, others = (
+        _array(manifest, found, f"{stem}-{content}", n_columns) for content, n_columns in (("cat", 1), ("info", 4))
+    )
     path = found.paths[f"{stem}-info"]
     if len(category) != len(others):
         raise CorruptFileError(f"{path} must label {len(category)} images; it labels {len(others)}")
@@ -103,10 +105,11 @@ def _labels(manifest: Manifest, found: Located, stem: str) -> NDArray[np.int64]:
     return labels
 
 
-def _array(found: Located, part: str, n_columns: int) -> NDArray[np.int64]:
+def _array(manifest: Manifest, found: Located, part: str, n_columns: int) -> NDArray[np.int64]:
     path, file = found.paths[part], found.files[part]
     with opened(path, file, n_columns) as content:
-        if content.dtype != np.int32 or math.prod(content.shape[1:]) != n_columns or not content.shape[0]:
+        fits = math.prod(content.shape[1:]) == n_columns and 0 < content.shape[0] <= manifest.space.n_combinations
+        if content.dtype != np.int32 or not fits:
             raise CorruptFileError(
                 f"{path} must hold int32 labels, {n_columns} a row; got {content.dtype} of shape {content.shape}"
             )

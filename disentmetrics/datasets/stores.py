@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import math
+import os
 from collections.abc import Callable, Iterable, Sequence
 from io import FileIO
 from pathlib import Path
@@ -29,7 +30,8 @@ class FileRows:
     """Rows that lie one after another in a file, such as those of an array in an uncompressed npz file.
 
     They are read by seeking: pages of a memory map would count as memory of this process, until a
-    walk through a large file holds all of it. No file stays open, so that threads and processes may share it.
+    walk through a large file holds all of it. No file stays open, so that threads and processes may
+    share it; a file that was changed since it was first looked at is refused.
 
     Parameters
     ----------
@@ -58,17 +60,23 @@ class FileRows:
         self.shape = shape
         self._offset = offset
         self._row_bytes = math.prod(shape[1:])
+        self._state = _state_of(path.stat()) if path.exists() else None
 
     def take(self, rows: NDArray[np.int64], /) -> NDArray[np.uint8]:
-        """Return these rows; raise CorruptFileError if the file is gone or has become too short."""
+        """Return these rows; raise CorruptFileError if the file is gone or was changed meanwhile."""
         found = np.empty((len(rows), *self.shape[1:]), np.uint8)
         if found.size:
             try:
                 with self._path.open("rb", buffering=0) as file:
+                    self._check(file)
                     self._read(file, np.asarray(rows), found.data.cast("B"))
             except OSError as error:
                 raise CorruptFileError(f"{self._path} must be readable; {error.strerror or error}") from error
         return found
+
+    def _check(self, file: FileIO) -> None:
+        if _state_of(os.fstat(file.fileno())) != self._state:
+            raise CorruptFileError(f"{self._path} must be as it was when it was loaded; it was changed meanwhile")
 
     def _read(self, file: FileIO, rows: NDArray[np.int64], found: memoryview) -> None:
         order = np.argsort(rows, kind="stable")  # the disk is read in one direction
@@ -86,6 +94,10 @@ class FileRows:
                 if not n_more:
                     raise CorruptFileError(f"{self._path} must be as long as it was; it was cut short meanwhile")
                 n_read += n_more
+
+
+def _state_of(status: os.stat_result) -> tuple[int, int]:
+    return status.st_size, status.st_mtime_ns
 
 
 class UnpackedRows(FileRows):
@@ -111,6 +123,9 @@ class UnpackedRows(FileRows):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._path, self.shape)
+
+    def _check(self, file: FileIO) -> None:
+        pass  # each row has a checksum
 
     def _read_digests(self) -> NDArray[np.uint8]:
         n_content, n_digests = math.prod(self.shape), self.shape[0] * _DIGEST_BYTES

@@ -2,9 +2,12 @@
 
 import os
 import pickle
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +146,15 @@ def test_damaged_hdf5_is_refused(storage: str, tmp_path: Path, published: Descri
         load_original(manifest, str(path))
     with pytest.raises(CorruptFileError, match="must be a whole"):
         load_original(manifest, str(path), verify=False)
+
+
+def test_labels_of_absurd_size_are_refused_unread(tmp_path: Path) -> None:
+    path = write_shapes(tmp_path / "3dshapes.h5")
+    with h5py.File(path, "a") as file:
+        del file["labels"]
+        file.create_dataset("labels", shape=(10**11, 6), dtype="f8", chunks=(1000, 6))
+    with pytest.raises(CorruptFileError, match="'labels' holds 4,800,000,000,000 bytes, more than labels can"):
+        load_original(small("shapes3d"), str(path), verify=False)
 
 
 def test_a_hole_in_hdf5_is_noticed_when_it_is_read(tmp_path: Path) -> None:
@@ -356,3 +368,71 @@ def test_a_large_file_is_hashed_once(tmp_path: Path, published: Describe, monkey
     load_original(manifest, str(path))
     monkeypatch.setattr(manifest_module, "_pieces", None)
     assert_holds(load_original(manifest, str(path)), images_of("mpi3d-toy"))
+
+
+WALK = """
+import resource, sys
+from dataclasses import replace
+from pathlib import Path
+import numpy as np
+from disentmetrics.datasets.manifest import read_manifest
+from disentmetrics.datasets.original import load_original
+from disentmetrics.factors import Factor, FactorSpace
+
+path = Path(sys.argv[1])
+space = FactorSpace([Factor("colour", 50, "categorical"), Factor("place", 3000, "ordinal")])
+manifest = replace(read_manifest(sys.argv[2]), space=space)
+(file,) = manifest.files
+manifest = replace(manifest, files=(replace(file, labels=""),))
+data = load_original(manifest, str(path), verify=False)
+total = 0
+for start in range(0, len(data), 500):
+    total += int(data.observations(space.indices_of(np.arange(start, start + 500))).sum())
+print(type(data._rows).__name__, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, total)
+"""
+N_MANY = 150_000  # 1.8 GB unpacked
+MANY_MARKS = np.arange(0, N_MANY, 1000)
+
+
+def write_many_npz(path: Path, *, compressed: bool) -> None:
+    method = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
+    header = {"descr": "|u1", "fortran_order": False, "shape": (N_MANY, 64, 64, 3)}
+    block = np.zeros((1000, 64 * 64 * 3), np.uint8)
+    block[0, 0] = 1
+    with (
+        zipfile.ZipFile(path, "w", method, compresslevel=1) as archive,
+        archive.open("images.npy", "w", force_zip64=True) as member,
+    ):
+        np.lib.format.write_array_header_1_0(member, header)
+        for _ in MANY_MARKS:
+            member.write(block.data)
+
+
+def write_many_hdf5(path: Path) -> None:
+    """As h5py chunks by itself: very many images and few pixels."""
+    with h5py.File(path, "w") as file:
+        images = file.create_dataset(
+            "images", (N_MANY, 64, 64, 3), "u1", chunks=(30_000, 16, 16, 1), compression="gzip", compression_opts=1
+        )
+        images[MANY_MARKS, 0, 0, 0] = 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "write", "kind"),
+    [
+        ("mpi3d-toy", partial(write_many_npz, compressed=False), "FileRows"),
+        ("mpi3d-toy", partial(write_many_npz, compressed=True), "UnpackedRows"),
+        ("shapes3d", write_many_hdf5, "UnpackedRows"),
+    ],
+)
+def test_a_large_file_is_walked_through_in_bounded_memory(
+    name: str, write: Callable[[Path], None], kind: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "large"
+    write(path)
+    command = [sys.executable, "-c", WALK, str(path), name]
+    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600).stdout.split()
+    assert output[0] == kind
+    assert int(output[1]) < 1000  # MB
+    assert int(output[2]) == len(MANY_MARKS)

@@ -179,6 +179,7 @@ def test_images_are_made_smaller(write: Write, folder: Path) -> None:
     assert data.fingerprint == "smallnorb-original-norb-4"
     assert data.observation_shape == (4, 4, 1)
     assert np.array_equal(data.observations(whole_grid()), resized(expected(whole_grid()), (4, 4)))
+    assert load_dataset(f"smallnorb:{folder}", size=SIDE).fingerprint == "smallnorb-original-norb"
 
 
 @pytest.mark.parametrize("option", ["split=valid", "instance=none", "size=7", "size=big"])
