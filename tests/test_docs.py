@@ -61,3 +61,27 @@ def test_metrics_that_pages_name_exist() -> None:
     table = pages[pages.index("| family | metrics |") : pages.index("disentmetrics metrics info dci")]
     for name in re.findall(r"`([a-z_0-9]+)`", table):
         assert name in known or name in {"udr", "agreement"}
+
+
+def test_the_blocks_of_the_page_of_designs_print_what_stands_below_them(tmp_path: Path) -> None:
+    page = (ROOT / "docs/designs.md").read_text(encoding="utf-8")
+    printed = re.findall(r"```python\n.*?```\n\n```\n(.*?)```", page, re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", "".join(python_blocks("docs/designs.md"))],
+        cwd=tmp_path, check=True, timeout=120, capture_output=True, text=True,
+    )  # fmt: skip
+    assert len(printed) == len(python_blocks("docs/designs.md"))
+    assert done.stdout == "".join(printed)
+
+
+def test_the_options_of_the_page_of_designs_are_all_there_are() -> None:
+    from disentmetrics import load_dataset
+    from disentmetrics.datasets.derivations import DERIVATIONS
+
+    page = (ROOT / "docs/designs.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[a-z].*?) \| `", page, re.MULTILINE)
+    options = [option for row in rows for option in re.findall(r"`(\w+=[^`…]+)`", row)]
+    for option in options:
+        assert load_dataset(f"dsprites?{option}").fingerprint.startswith("dsprites-1+")
+    named = {name for row in rows for name in re.findall(r"`(\w+)=", row)}
+    assert named == set(DERIVATIONS)
