@@ -295,17 +295,15 @@ class TorchView:
         rows : (n,) int64 tensor
             On any device.
         """
-        import torch
-
         if self._stored is None:
             assert self.rows is not None  # noqa: S101 # rows are numbered where there is an end to them
             draws = self.rows[rows.cpu().numpy()]
             return self._tensor(self.data.observations(draws.factors, draws.nuisance))
         found = self._stored[rows.to(self.device)]
         if self.is_packed:
-            shifts = torch.arange(7, -1, -1, dtype=torch.uint8, device=self.device)
-            found = ((found[:, :, None] >> shifts) & 1).flatten(1)[:, : self._n_values]
-            return found.to(torch.float32).view(-1, *self._shape)
+            # Where numpy can look, it takes a tenth of the time.
+            bits = bits_by_numpy(found) if self.device.type == "cpu" else bits_by_table(found)
+            return bits[:, : self._n_values].reshape(-1, *self._shape)
         return self._scaled(found.view(-1, *self._shape))
 
     @property
@@ -406,6 +404,22 @@ class TorchView:
         assert self.rows is not None  # noqa: S101 # only then it is called
         some = self.rows[start : start + _AT_ONCE]
         return self.data.observations(some.factors, some.nuisance)
+
+
+def bits_by_numpy(packed: "torch.Tensor") -> "torch.Tensor":
+    """Return each bit of (n, n_bytes) uint8 in the host's memory as float32 0 or 1."""
+    import torch
+
+    return torch.as_tensor(np.unpackbits(packed.numpy(), axis=1)).to(torch.float32)
+
+
+def bits_by_table(packed: "torch.Tensor") -> "torch.Tensor":
+    """Return each bit of (n, n_bytes) uint8 on any device as float32 0 or 1."""
+    import torch
+
+    places = torch.arange(7, -1, -1, device=packed.device)
+    bits = (torch.arange(256, device=packed.device)[:, None] >> places) & 1
+    return bits.to(torch.float32).index_select(0, packed.flatten().int()).view(len(packed), -1)
 
 
 def _channels_first(observations: NDArray[Any]) -> NDArray[Any]:

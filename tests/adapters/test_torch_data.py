@@ -12,7 +12,7 @@ from PIL import Image
 pytest.importorskip("torch")
 
 import torch
-from disentmetrics_adapters.torch_data import as_torch, from_torch
+from disentmetrics_adapters.torch_data import as_torch, bits_by_numpy, bits_by_table, from_torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 import disentmetrics as dm
@@ -191,6 +191,13 @@ def test_bits_take_an_eighth_of_the_room() -> None:
     assert view.n_bytes == 40 * -(-7 * 8 * 3 // 8)
     assert not as_torch(data, budget_bytes=view.n_bytes - 1).is_on_device
     assert as_torch(data, budget_bytes=view.n_bytes).is_packed
+
+
+def test_bits_are_unpacked_alike_on_every_device() -> None:
+    packed = torch.arange(256, dtype=torch.uint8).reshape(64, 4)
+    expected = torch.as_tensor(np.unpackbits(packed.numpy(), axis=1)).float()
+    assert torch.equal(bits_by_table(packed), expected)
+    assert torch.equal(bits_by_numpy(packed), expected)
 
 
 def test_one_grey_pixel_among_many_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
