@@ -32,7 +32,7 @@ N_DIRECTIONS = 2**16
 _PIXELS_A_UNIT = 26
 _SUBPIXELS = 3  # along each side of a pixel
 _WIDE = SIDE * _SUBPIXELS
-_MARGIN = 3  # subpixels around the frame, so that gaps at its border are filled too
+_MARGIN = 3  # subpixels: in the outermost lies all that is farther outside, two are left to fill gaps from
 _CANVAS = _WIDE + 2 * _MARGIN
 _SUBPIXELS_A_STEP = _PIXELS_A_UNIT * _SUBPIXELS / FINE
 _LOWERED = 2  # subpixels by which the origin lies below the middle
@@ -217,12 +217,11 @@ def _nearest(cloud: Cloud, to_right: Constants, to_top: Constants, to_viewer: Co
         down = _cell(_along(to_top, points) * -scale + np.float32(_LOWERED))
         np.maximum.at(canvas, down * _CANVAS + across, keys)
     grid = canvas.reshape(_CANVAS, _CANVAS)
-    grid[[0, -1]] = grid[:, [0, -1]] = -1  # where everything farther outside has been put
     return _closed(_closed(grid).T).T[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
 
 
 def _cell(place: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Return where on the canvas each place is, which is counted from the middle of the frame."""
+    """Return the row or column of the canvas at each place, which is counted from the middle of the frame."""
     place += np.float32(_CANVAS // 2)
     return np.minimum(np.maximum(place, 0), _CANVAS - 1).astype(np.int32)
 

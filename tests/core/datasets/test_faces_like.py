@@ -155,7 +155,7 @@ def test_elevation_shows_more_of_the_hair(people: FacesLike) -> None:
 
 def test_mirrored_azimuth_and_light_are_a_mirrored_image_but_no_equal_one(people: FacesLike) -> None:
     one, other = people.observations([[1, 6, 4, 2], [1, 14, 4, 8]])[..., 0].astype(int)
-    assert np.abs(one - other[:, ::-1]).mean() < 2
+    assert np.abs(one - other[:, ::-1]).mean() < 0.5
     assert np.abs(one - other).mean() > 10
 
 
@@ -205,6 +205,8 @@ def test_prepared_images_are_those_drawn_on_demand(few: NDArray[np.int64], monke
     monkeypatch.setattr(faces_like, "view", drawing(calls))
     assert np.array_equal(prepared.observations(few), expected)
     again = load(identity="factor")
+    monkeypatch.delattr(faces_like, "locked")  # the folder may be readable alone
+    again.prepare()
     again.prepare()
     assert np.array_equal(again.observations(few), expected)
     assert calls == []
@@ -256,14 +258,23 @@ def test_where_nothing_can_be_written_images_are_still_drawn(few: NDArray[np.int
 
 
 def test_some_images_are_the_same_on_every_machine(people: FacesLike) -> None:
-    assert hashlib.sha256(people.observations(some(60)).data).hexdigest() == "83e9716b05314f4a489beeec09741b7f5c0830778269542f5b8ad7832a06c0db"
+    assert (
+        hashlib.sha256(people.observations(some(60)).data).hexdigest()
+        == "83e9716b05314f4a489beeec09741b7f5c0830778269542f5b8ad7832a06c0db"
+    )
     others = np.stack([np.arange(20, 50, 6), np.arange(0, 20, 4), np.arange(5), np.arange(5)], axis=1)
-    assert hashlib.sha256(people.observations(others).data).hexdigest() == "df155e80e0f59fe657e2b789af615bac9c67d4624b4fc5de334d5b99844ab665"
+    assert (
+        hashlib.sha256(people.observations(others).data).hexdigest()
+        == "df155e80e0f59fe657e2b789af615bac9c67d4624b4fc5de334d5b99844ab665"
+    )
 
 
 def test_people_are_those_of_the_first_version() -> None:
     rounded = np.round([astuple(traits(number)) for number in range(50)], 6)
-    assert hashlib.sha256(rounded.astype("<f8").data).hexdigest() == "8a80927341f7c8845e25a0a70b2a03538c8dfb8c0f581c407ba5f4a357ab05bd"
+    assert (
+        hashlib.sha256(rounded.astype("<f8").data).hexdigest()
+        == "8a80927341f7c8845e25a0a70b2a03538c8dfb8c0f581c407ba5f4a357ab05bd"
+    )
 
 
 @pytest.mark.slow

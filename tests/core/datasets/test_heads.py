@@ -32,20 +32,22 @@ def test_a_head_is_the_same_left_and_right() -> None:
     for azimuth in (0, 36, 90):
         one = view(head(3), azimuth, 6)[-SIDE * SIDE :].reshape(SIDE, SIDE).astype(int)
         other = view(head(3), -azimuth, 6)[-SIDE * SIDE :].reshape(SIDE, SIDE).astype(int)
-        assert np.abs(one - other[:, ::-1]).mean() < 2
+        assert np.abs(one - other[:, ::-1]).mean() < 0.1
         assert azimuth == 0 or np.abs(one - other).mean() > 10
 
 
 def test_no_background_shows_through_a_head_and_it_stays_off_the_sides() -> None:
     rng = np.random.default_rng(0)
-    for number in (1, 13, 25, 48):
-        for azimuth, elevation in zip(rng.integers(-10, 11, 8) * 9, rng.integers(-5, 6, 8) * 6, strict=True):
-            bright = view(head(number), float(azimuth), float(elevation))[-SIDE * SIDE :].reshape(SIDE, SIDE)
-            assert np.array_equal(ndimage.binary_fill_holes(bright > 0), bright > 0)
-            assert not bright[0].any()
-            assert not bright[:, [0, -1]].any()
-            assert bright[-1].any()  # the neck goes on below
-            assert ndimage.label(bright > 0)[1] == 1
+    sides = zip(rng.integers(50, size=20) // 8, rng.integers(-10, 11, 20) * 9, rng.integers(-5, 6, 20) * 6, strict=True)
+    behind_the_jaw = ((25, 90, 18), (24, -72, 30), (46, -45, 12), (21, -90, 12))
+    for number, azimuth, elevation in (*sides, *behind_the_jaw):
+        bright = view(head(int(number)), float(azimuth), float(elevation))[-SIDE * SIDE :].reshape(SIDE, SIDE)
+        above = bright[:56] > 0  # below, a chin may touch a shoulder
+        assert np.array_equal(ndimage.binary_fill_holes(above), above)
+        assert not bright[0].any()
+        assert not bright[:, [0, -1]].any()
+        assert bright[-1].any()  # the neck goes on below
+        assert ndimage.label(bright > 0)[1] == 1
 
 
 def test_three_heads_are_the_same_on_every_machine() -> None:
