@@ -9,18 +9,16 @@ time, in any order and in any process, and is the same every time.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from disentmetrics.datasets.chosen_values import Chosen
 from disentmetrics.datasets.nuisance import mixed
 from disentmetrics.distribution import FactorDistribution
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import FactorSpace
-
-if TYPE_CHECKING:
-    from disentmetrics.datasets.chosen_values import Chosen
 
 
 @dataclass(frozen=True)
@@ -313,11 +311,11 @@ class DataSet(ABC):
         >>> DSprites().with_distribution(ridge(DSprites.space, "x", "y", 0.8)).fingerprint
         'dsprites-1+correlate(x,y,0.8)'
         """
-        from disentmetrics.datasets.wrappers import Designed
+        from disentmetrics.datasets.wrapped import Designed
 
         return Designed(self, distribution)
 
-    def select(self, factors: "Chosen") -> "DataSet":
+    def select(self, factors: Chosen) -> "DataSet":
         """Return the part of this data set whose factors have some of their values.
 
         Parameters
@@ -342,7 +340,7 @@ class DataSet(ABC):
         >>> hearts.space.names, hearts.space["scale"].values, len(hearts)
         (('scale', 'orientation', 'x', 'y'), (0.5, 1.0), 81920)
         """
-        from disentmetrics.datasets.wrappers import select
+        from disentmetrics.datasets.selected import select
 
         return select(self, factors)
 
@@ -371,7 +369,7 @@ class DataSet(ABC):
         >>> DSprites().merge(["x", "y"], name="position").space.sizes
         (3, 6, 40, 1024)
         """
-        from disentmetrics.datasets.wrappers import Merged
+        from disentmetrics.datasets.merged import Merged
 
         return Merged(self, names, name)
 
@@ -399,7 +397,7 @@ class DataSet(ABC):
         >>> data.space.names, data.nuisances
         (('scale', 'orientation', 'x', 'y'), ('shape',))
         """
-        from disentmetrics.datasets.wrappers import Hidden
+        from disentmetrics.datasets.hidden import Hidden
 
         return Hidden(self, names)
 
@@ -429,7 +427,7 @@ class DataSet(ABC):
         >>> small.observation_shape, small.fingerprint
         ((32, 32, 1), 'dsprites-1+map(every second pixel)')
         """
-        from disentmetrics.datasets.wrappers import Mapped
+        from disentmetrics.datasets.mapped import Mapped
 
         return Mapped(self, transform, name)
 
