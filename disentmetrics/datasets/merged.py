@@ -16,6 +16,8 @@ from disentmetrics.distribution import FactorDistribution, joint_positions
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import Factor, FactorSpace
 
+_MOST_NAMED = 10_000  # names of more categories would fill files and memory, and nobody reads them
+
 
 class Merged(GridWrapped):
     """A data set in which several factors are taken as one, of which each combination is a category.
@@ -52,7 +54,7 @@ class Merged(GridWrapped):
         first = min(self._columns)
         self._place = sum(column < first for column in self._others)
         values: Any = ()
-        if all(factor.values for factor in self._factors):
+        if all(factor.values for factor in self._factors) and math.prod(self._sizes) <= _MOST_NAMED:
             values = tuple(",".join(map(str, v)) for v in product(*(factor.values for factor in self._factors)))
         merged = Factor(self._name, math.prod(self._sizes), "categorical", values)
         factors = [base.space.factors[column] for column in self._others]

@@ -250,6 +250,14 @@ def test_factors_keep_their_kinds_and_values() -> None:
     assert StillToy().with_nuisance("a").nuisances == ("a",)
 
 
+def test_a_great_many_categories_have_no_names() -> None:
+    merged = DSprites().merge(["orientation", "x", "y"])
+    assert merged.space["orientation_x_y"].values == ()
+    assert len(DSprites().merge(["x", "y"]).space["x_y"].values) == 1024
+    assert np.array_equal(merged.observations([[2, 5, 39 * 1024 + 33]]), DSprites().observations([[2, 5, 39, 1, 1]]))
+    assert len(pickle.dumps(DSprites().merge(["x", "y"]))) < 100_000
+
+
 def test_the_fingerprint_tells_every_step() -> None:
     data = DSprites().select({"shape": "heart", "x": range(16)}).merge(["x", "y"], name="place")
     data = data.with_nuisance("scale")
