@@ -25,7 +25,8 @@ def draw(shape: str, colour: str, radius: int, x: float) -> np.ndarray:
         "triangle": (down <= 0.75 * radius) & (2 * np.abs(right) <= down + 1.25 * radius),
     }[shape]
     covered = inside.reshape(SIDE, FINE, SIDE, FINE).sum(axis=(1, 3))[..., None]  # of 16 points a pixel
-    return ((covered * np.array(COLOURS[colour]) + (FINE**2 - covered) * BACKGROUND) // FINE**2).astype(np.uint8)
+    painted = (covered * np.array(COLOURS[colour]) + (FINE**2 - covered) * BACKGROUND) // FINE**2
+    return np.asarray(painted, np.uint8)
 
 
 def main(folder: Path) -> None:

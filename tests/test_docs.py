@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -85,3 +87,46 @@ def test_the_options_of_the_page_of_designs_are_all_there_are() -> None:
         assert load_dataset(f"dsprites?{option}").fingerprint.startswith("dsprites-1+")
     named = {name for row in rows for name in re.findall(r"`(\w+)=", row)}
     assert named == set(DERIVATIONS)
+
+
+def test_the_blocks_of_the_page_of_data_sets_print_what_stands_below_them() -> None:
+    pytest.importorskip("torch")
+    page = (ROOT / "docs/datasets.md").read_text(encoding="utf-8")
+    printed = re.findall(r"```python\n.*?```\n\n```\n(.*?)```", page, re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", "".join(python_blocks("docs/datasets.md"))],
+        cwd=ROOT, check=True, timeout=120, capture_output=True, text=True,
+    )  # fmt: skip
+    assert len(printed) == len(python_blocks("docs/datasets.md"))
+    assert done.stdout == "".join(printed)
+
+
+def test_the_options_of_the_page_of_data_sets_exist() -> None:
+    import inspect
+
+    from disentmetrics.datasets import folder
+    from disentmetrics.datasets.registry import find_datasets
+
+    page = (ROOT / "docs/datasets.md").read_text(encoding="utf-8")
+    options = set(re.findall(r"^\| `(\w+)=", page, re.MULTILINE))
+    assert options == {name for name in inspect.signature(folder.load).parameters if name != "target"}
+    published = page[page.index("## Published sets") :]
+    for row in re.findall(r"^\| `.*", published, re.MULTILINE):
+        names, options = row.split("|")[1:3]
+        for name in re.findall(r"`([\w-]+)`", names):
+            known = inspect.signature(find_datasets()[name].load).parameters
+            assert set(re.findall(r"`(\w+)=", options)) <= set(known)
+
+
+def test_the_example_of_a_folder_runs_and_draws_the_images_that_are_there(tmp_path: Path) -> None:
+    run = [sys.executable, "-W", "error"]
+    shown = subprocess.run(
+        [*run, "examples/custom_dataset.py"], cwd=ROOT, check=True, timeout=120, capture_output=True, text=True
+    )
+    assert "colour is categorical" in shown.stdout
+    assert "modularity_adj" in shown.stdout
+    subprocess.run([*run, "examples/make_my_images.py", tmp_path], cwd=ROOT, check=True, timeout=120)
+    from disentmetrics import load_dataset
+
+    drawn, committed = (load_dataset(f"folder:{path}") for path in (tmp_path, ROOT / "examples/my_images"))
+    assert drawn.fingerprint == committed.fingerprint
