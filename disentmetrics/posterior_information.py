@@ -1,5 +1,6 @@
 """What sampled codes tell about the rows they are sampled for, with and without one of them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,21 +79,9 @@ def posterior_information(
     subset = np.arange(len(representation))
     if len(subset) > n_rows:
         subset = np.sort(rng.choice(len(subset), size=n_rows, replace=False))
-    mean = np.asarray(representation.codes[subset], dtype=np.float64)
-    with np.errstate(over="ignore", under="ignore"):
-        deviation = np.exp(0.5 * np.asarray(representation.log_variance[subset], dtype=np.float64))
-    centre = mean.mean(axis=0)
-    mean = mean - centre
-    span = np.abs(mean).max(axis=0)
-    if not (np.isfinite(deviation).all() and (deviation > _NARROWEST * span).all() and (deviation > 0).all()):
-        raise UndefinedScoreError(
-            f"a posterior is narrower than {_NARROWEST:g} of its code's span, or infinitely wide; bound log_variance"
-        )
-    order = np.concatenate([rng.permutation(len(subset)) for _ in range(-(-n_samples // len(subset)))])[:n_samples]
-    noise = rng.normal(size=(n_samples, mean.shape[1]))
-    samples = mean[order] + noise * deviation[order]
-    own = -0.5 * np.square(noise) - np.log(deviation[order])  # log q(z_j | x), short of a constant
-    marginal, whole, others = _log_mixtures(samples, mean, deviation)
+    drawn = sample_posteriors(representation.codes[subset], representation.log_variance[subset], n_samples, rng)
+    own = drawn.log_density
+    marginal, whole, others = _log_mixtures(drawn)
     own_whole = own.sum(axis=1)
     return PosteriorInformation(
         of_code=np.maximum((own - marginal).mean(axis=0), 0.0),
@@ -103,13 +92,69 @@ def posterior_information(
     )
 
 
-def _log_mixtures(
-    samples: NDArray[np.float64], mean: NDArray[np.float64], deviation: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Log densities of q(z_j), q(z) and q(z without z_j) at each sample, short of the constants of own densities."""
+@dataclass(frozen=True)
+class PosteriorSamples:
+    """Codes sampled from posteriors, both centred at the mean of the posterior means.
+
+    Attributes
+    ----------
+    samples : (n_samples, n_codes) float
+    log_density : (n_samples, n_codes) float
+        log q(z_j | x) of each sample under the posterior it is of, short of -log(2 pi) / 2.
+    mean, deviation : (n_rows, n_codes) float
+        All posteriors.
+    centre : (n_codes,) float
+        What was subtracted.
+    """
+
+    samples: NDArray[np.float64]
+    log_density: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+    centre: NDArray[np.float64]
+
+
+def sample_posteriors(
+    codes: NDArray[np.floating], log_variance: NDArray[np.floating], n_samples: int, rng: np.random.Generator
+) -> PosteriorSamples:
+    """Sample codes, each from the posterior of another row as far as there are rows.
+
+    Parameters
+    ----------
+    codes, log_variance : (n_rows, n_codes) real
+    n_samples : int
+    rng : numpy Generator
+
+    Raises
+    ------
+    UndefinedScoreError
+        If a posterior is too narrow for double precision.
+    """
+    mean = np.asarray(codes, dtype=np.float64)
+    with np.errstate(over="ignore", under="ignore"):
+        deviation = np.exp(0.5 * np.asarray(log_variance, dtype=np.float64))
+    centre = mean.mean(axis=0)
+    mean = mean - centre
+    span = np.abs(mean).max(axis=0)
+    if not (np.isfinite(deviation).all() and (deviation > _NARROWEST * span).all() and (deviation > 0).all()):
+        raise UndefinedScoreError(
+            f"a posterior is narrower than {_NARROWEST:g} of its code's span, or infinitely wide; bound log_variance"
+        )
+    order = np.concatenate([rng.permutation(len(mean)) for _ in range(-(-n_samples // len(mean)))])[:n_samples]
+    noise = rng.normal(size=(n_samples, mean.shape[1]))
+    return PosteriorSamples(
+        samples=mean[order] + noise * deviation[order],
+        log_density=-0.5 * np.square(noise) - np.log(deviation[order]),
+        mean=mean,
+        deviation=deviation,
+        centre=centre,
+    )
+
+
+def pairwise_log_densities(drawn: PosteriorSamples) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """Yield, for some samples at a time, log q(z_ij | x_k) by code, sample and row, short of -log(2 pi) / 2."""
+    samples, mean, deviation = drawn.samples, drawn.mean, drawn.deviation
     n_samples, n_codes = samples.shape
-    marginal, others = np.empty((n_samples, n_codes)), np.empty((n_samples, n_codes))
-    whole = np.empty(n_samples)
     step = max(1, _CHUNK // len(mean))
     precision, log_scale = (1 / deviation).T.copy(), np.log(deviation).T.copy()
     scaled = mean.T * precision
@@ -122,15 +167,26 @@ def _log_mixtures(
             np.multiply(distance, distance, out=distance)
             distance *= -0.5
             np.subtract(distance, log_scale[code], out=densities[code])
+        yield part, densities
+
+
+def _log_mixtures(
+    drawn: PosteriorSamples,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Log densities of q(z_j), q(z) and q(z without z_j) at each sample, short of the constants of own densities."""
+    n_samples, n_codes = drawn.samples.shape
+    marginal, others = np.empty((n_samples, n_codes)), np.empty((n_samples, n_codes))
+    whole = np.empty(n_samples)
+    for part, densities in pairwise_log_densities(drawn):
         total = densities.sum(axis=0)
-        whole[part] = _log_mean(total.copy())
+        whole[part] = log_mean(total.copy())
         for code in range(n_codes):
-            others[part, code] = _log_mean(total - densities[code])
-            marginal[part, code] = _log_mean(densities[code])
+            others[part, code] = log_mean(total - densities[code])
+            marginal[part, code] = log_mean(densities[code])
     return marginal, whole, others
 
 
-def _log_mean(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+def log_mean(logs: NDArray[np.float64]) -> NDArray[np.float64]:
     """Logarithm of the mean of each row of exponentials; overwrites its argument."""
     highest = logs.max(axis=1, keepdims=True)
     logs -= highest
