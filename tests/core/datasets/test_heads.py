@@ -42,8 +42,8 @@ def test_no_background_shows_through_a_head_and_it_stays_off_the_sides() -> None
     behind_the_jaw = ((25, 90, 18), (24, -72, 30), (46, -45, 12), (21, -90, 12))
     for number, azimuth, elevation in (*sides, *behind_the_jaw):
         bright = view(head(int(number)), float(azimuth), float(elevation))[-SIDE * SIDE :].reshape(SIDE, SIDE)
-        above = bright[:56] > 0  # below, a chin may touch a shoulder
-        assert np.array_equal(ndimage.binary_fill_holes(above), above)
+        enclosed = ndimage.binary_fill_holes(bright > 0) & (bright == 0)
+        assert enclosed.sum() <= 1  # where a lobe of an ear touches the jaw, or the chin a shoulder
         assert not bright[0].any()
         assert not bright[:, [0, -1]].any()
         assert bright[-1].any()  # the neck goes on below
