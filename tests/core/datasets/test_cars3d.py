@@ -1,3 +1,4 @@
+import gzip
 import io
 import pickle
 import tarfile
@@ -172,6 +173,16 @@ def test_another_or_damaged_archive_is_refused(archive: Path) -> None:
     with pytest.raises(CorruptFileError, match="sha256 .* found"):
         load_dataset(f"cars3d:{archive}")
     with pytest.raises(CorruptFileError):
+        load_dataset(f"cars3d:{archive}?verify=false")
+
+
+def test_the_checksum_at_the_end_of_the_stream_is_compared(archive: Path) -> None:
+    content = bytearray(gzip.compress(gzip.decompress(archive.read_bytes()) + bytes(1 << 20)))
+    archive.write_bytes(content)
+    assert_holds_the_cars(load_dataset(f"cars3d:{archive}?verify=false"))
+    content[-8] ^= 1
+    archive.write_bytes(content)
+    with pytest.raises(CorruptFileError, match="CRC check failed"):
         load_dataset(f"cars3d:{archive}?verify=false")
 
 
