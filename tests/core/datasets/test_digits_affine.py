@@ -81,11 +81,15 @@ def test_turning_is_counter_clockwise_and_scaling_enlarges() -> None:
     assert large.sum() / small.sum() == pytest.approx((1.8 / 1.2) ** 2, rel=0.02)
 
 
-def test_every_digit_of_a_label_is_equally_likely() -> None:
-    images = DigitsAffine().observations(np.tile([3, 4, 4, 3, 3], (9000, 1)), np.arange(9000))
-    counts = list(Counter(image.tobytes() for image in images).values())
-    assert len(counts) == 183
-    assert stats.chisquare(counts).pvalue > 1e-3
+def test_every_digit_of_a_label_is_equally_likely_and_no_other_comes() -> None:
+    seen: set[bytes] = set()
+    for label, n_digits in enumerate(np.bincount(load_digits().target)):
+        images = DigitsAffine().observations(np.tile([label, 4, 4, 3, 3], (3000, 1)), np.arange(3000))
+        counts = Counter(image.tobytes() for image in images)
+        assert len(counts) == n_digits
+        assert seen.isdisjoint(counts)
+        assert stats.chisquare(list(counts.values())).pvalue > 1e-4
+        seen |= set(counts)
 
 
 def test_the_same_digit_is_seen_whatever_its_map() -> None:

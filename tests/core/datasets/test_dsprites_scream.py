@@ -43,11 +43,11 @@ def test_crops_differ_and_none_is_flat() -> None:
     assert apart[~np.eye(len(crops), dtype=bool)].min() > 10
 
 
-def test_strokes_run_along_the_flow_so_neighbours_are_alike() -> None:
+def test_strokes_run_level_on_the_whole() -> None:
     light = painting().astype(float).sum(axis=-1)
     across = np.abs(np.diff(light, axis=1)).mean()
     down = np.abs(np.diff(light, axis=0)).mean()
-    assert across < 0.7 * down  # the flow is level on the whole
+    assert across < 0.7 * down
     assert across < 0.2 * light.std()
 
 
