@@ -185,7 +185,7 @@ class Evidence(NamedTuple):
     reconstruction : (batch,)
         Negative log-likelihood of each image, in nats.
     kl : (batch, n_codes)
-        KL of each code's posterior from N(0, 1), in nats.
+        KL of each code's posterior from the prior, in nats: from N(0, 1) unless the method has a prior of its own.
     mean, log_variance, z : (batch, n_codes)
         The posterior and a sample of it.
     output : (batch, channels, height, width)
@@ -202,7 +202,7 @@ class Evidence(NamedTuple):
     def terms(self, loss: Tensor, **more: Tensor) -> Terms:
         """Return what is logged for every method, with the loss to be minimised and more terms.
 
-        ``elbo`` is the plain evidence lower bound, whatever the method optimises.
+        ``elbo`` is the plain evidence lower bound under the method's prior, whatever the method optimises.
         """
         kl = self.kl.mean(0)
         reconstruction = self.reconstruction.mean()
@@ -258,6 +258,14 @@ def _no_parts(config: Config, shape: Shape) -> dict[str, nn.Module]:  # noqa: AR
     return {}
 
 
+def _as_it_is(encoder: nn.Module, config: Config) -> nn.Module:  # noqa: ARG001 - most methods change nothing
+    return encoder
+
+
+def _settled(config: Config, some_images: Callable[[int], Tensor]) -> Config:  # noqa: ARG001 - most leave nothing open
+    return config
+
+
 @dataclass(frozen=True, kw_only=True)
 class Opponent:
     """A part that is trained against the model, by a loss and an optimiser of its own.
@@ -297,6 +305,11 @@ class Method:
         From the configuration to the random numbers of a step, by name.
     parts : callable
         From configuration and shape of images to the modules that the method adds.
+    encoder : callable
+        From the encoder of the architecture and the configuration to the encoder of the model.
+    settle : callable
+        From a configuration, and a function that gives up to so many images (n, channels, height, width) uint8 of
+        the data set, to a configuration that leaves nothing to be read off the data.
     opponents : tuple of Opponent
         Parts with losses of their own.
     n_batches : int
@@ -311,6 +324,8 @@ class Method:
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     noise: Callable[[Any], dict[str, NoiseShape]] = _one_sample
     parts: Callable[[Any, Shape], dict[str, nn.Module]] = _no_parts
+    encoder: Callable[[nn.Module, Any], nn.Module] = _as_it_is
+    settle: Callable[[Any, Callable[[int], Tensor]], Config] = _settled
     opponents: tuple[Opponent, ...] = ()
     n_batches: int = 1
 
@@ -325,7 +340,9 @@ class Method:
 
     def build(self, config: Config, shape: Shape) -> AutoEncoder:
         """Return freshly initialised networks; the caller seeds torch."""
-        return AutoEncoder(config, shape, self.parts(config, shape))
+        model = AutoEncoder(config, shape, self.parts(config, shape))
+        model.encoder = self.encoder(model.encoder, config)
+        return model
 
 
 COMMON_PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -341,6 +358,8 @@ def method(
     presets: Mapping[str, Mapping[str, Any]] | None = None,
     noise: Callable[[Any], dict[str, NoiseShape]] = _one_sample,
     parts: Callable[[Any, Shape], dict[str, nn.Module]] = _no_parts,
+    encoder: Callable[[nn.Module, Any], nn.Module] = _as_it_is,
+    settle: Callable[[Any, Callable[[int], Tensor]], Config] = _settled,
     opponents: tuple[Opponent, ...] = (),
     n_batches: int = 1,
 ) -> Callable[[Objective], Method]:
@@ -356,6 +375,8 @@ def method(
             presets=presets or {},
             noise=noise,
             parts=parts,
+            encoder=encoder,
+            settle=settle,
             opponents=opponents,
             n_batches=n_batches,
         )

@@ -76,6 +76,11 @@ class TrainingImages:
         images = torch.from_numpy(np.ascontiguousarray(self.data.observations(some.factors, some.nuisance)))
         return images.to(device).movedim(-1, 1).reshape(*rows.shape, *self.shape)
 
+    def some(self, n: int) -> Tensor:
+        """Return n images, or all if there are fewer, always the same: (n, channels, height, width) uint8."""
+        rows = np.random.default_rng(0).permutation(len(self))[:n]
+        return self.at(rows, torch.device("cpu"))
+
 
 def _training_draws(data: DataSet) -> Draws:
     with suppress(InvalidInputError):
@@ -124,6 +129,7 @@ class Trainer:
         self, method: Method, configs: Sequence[Config], images: TrainingImages, device: torch.device | None = None
     ) -> None:
         _check_alike(configs)
+        configs = [method.settle(config, images.some) for config in configs]
         self.method, self.configs, self.images = method, tuple(configs), images
         self.config = configs[0]
         self.device = device or torch.device("cpu")
