@@ -109,6 +109,7 @@ class ResumingDownloader:
 def fetch(
     file: ManifestFile,
     *,
+    folder: str = "",
     progress: bool = False,
     timeout: float = 30.0,
     pauses: tuple[float, ...] = (1.0, 4.0),
@@ -119,6 +120,8 @@ def fetch(
     ----------
     file : ManifestFile
         What is wanted.
+    folder : str
+        Name of a folder of the cache, such as that of the data set: files of several sets may have one name.
     progress : bool
         Show a bar.
     timeout : float
@@ -145,7 +148,7 @@ def fetch(
             f"no published checksum of {file.name} is known, so a download could not be verified; "
             "fetch it yourself and give its path with ?verify=false"
         )
-    path = cache_folder() / "datasets" / "original" / file.name
+    path = cache_folder() / "datasets" / "original" / folder / file.name
     partial = path.with_name(f"{path.name}.partial")
     downloader = ResumingDownloader(file, partial, progress=progress, timeout=timeout, pauses=pauses)
     # The downloader compares all that is published; another container of the right content is right too.

@@ -252,7 +252,7 @@ def _fetched(manifest: Manifest, wanted: dict[str, tuple[ManifestFile, ...]], *,
         )
     from disentmetrics.datasets.fetch import fetch  # the network's libraries are slow to import
 
-    paths = {part: fetch(files[0], progress=progress) for part, files in wanted.items()}
+    paths = {part: fetch(files[0], folder=manifest.name, progress=progress) for part, files in wanted.items()}
     found = {part: files[0] for part, files in wanted.items()}
     return Located(paths, found, _published_name(manifest, found))
 

@@ -120,6 +120,17 @@ def test_a_whole_file_is_fetched_once(server: Server, cache: Path) -> None:
     assert_only_the_whole_file_is_there(cache)
 
 
+def test_files_of_one_name_do_not_replace_each_other(server: Server) -> None:
+    server.contents["/other"] = ALTERED
+    other = replace(
+        file_at(server.url.rpartition("/")[0] + "/other"), checksums={"md5": hashlib.md5(ALTERED).hexdigest()}
+    )
+    for _ in range(2):
+        assert fetch(file_at(server.url), folder="one").read_bytes() == CONTENT
+        assert fetch(other, folder="two").read_bytes() == ALTERED
+    assert len(server.requests) == 2
+
+
 def test_a_download_that_breaks_off_goes_on(server: Server, cache: Path) -> None:
     server.behaviours = ["breaks off", "breaks off", "whole"]
     assert get(server.url).read_bytes() == CONTENT
@@ -293,7 +304,9 @@ def test_a_set_of_several_files_is_fetched_and_goes_on(
     assert data.fingerprint == "smallnorb-original-norb"
     indices = data.whole().factors
     assert np.array_equal(data.observations(indices)[..., 0], TOYS[(*indices.T, 0)])
-    fetched = {path.name for path in (cache / "datasets" / "original").iterdir() if path.suffix != ".lock"}
+    fetched = {
+        path.name for path in (cache / "datasets" / "original" / "smallnorb").iterdir() if path.suffix != ".lock"
+    }
     assert fetched == {file.name for file in manifest.files}
     assert load_dataset("smallnorb?split=test").fingerprint == "smallnorb-original-norb-test"
     assert len(server.requests) == 6
