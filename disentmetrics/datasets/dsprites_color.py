@@ -83,6 +83,7 @@ def info() -> DataSetInfo:
     return variant_info(
         ColouredDSprites,
         "dSprites times one random colour a sprite; ?colours=factors makes red, green and blue factors",
+        "with colours=factors each of red, green and blue has 5 values: a choice, as the paper's number is not known",
     )
 
 

@@ -133,6 +133,7 @@ def info() -> DataSetInfo:
     return variant_info(
         ScreamDSprites,
         "dSprites inverted out of crops of a computed painting, each under a random colour",
+        "the painting is not The Scream: figures cannot be compared with those of the original",
     )
 
 

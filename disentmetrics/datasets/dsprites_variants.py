@@ -2,7 +2,6 @@
 
 from abc import abstractmethod
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,8 +45,8 @@ class DSpritesVariant(DataSet):
         self._sprites.prepare(progress=progress)
 
 
-def variant_info(variant: type[DSpritesVariant], summary: str, **more: Any) -> DataSetInfo:
-    """Describe a variant: what is said of dSprites, with its own name, summary and nuisances."""
+def variant_info(variant: type[DSpritesVariant], summary: str, *remarks: str) -> DataSetInfo:
+    """Describe a variant: what is said of dSprites, with its own name, summary, nuisances and remarks."""
     original = dsprites.info()
     return replace(
         original,
@@ -55,5 +54,5 @@ def variant_info(variant: type[DSpritesVariant], summary: str, **more: Any) -> D
         summary=summary,
         nuisances=variant.nuisances,
         citation=f"{original.citation}; {_VARIANTS}",
-        **more,
+        remarks=("orientation 0 and orientation 39 are the same image", *remarks),
     )

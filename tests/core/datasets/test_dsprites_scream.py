@@ -37,7 +37,7 @@ def crops_at(step: int) -> NDArray[np.float64]:
 
 
 def test_crops_differ_and_none_is_flat() -> None:
-    crops = crops_at(32)
+    crops = crops_at(64)
     assert crops.std(axis=(1, 2)).mean(axis=1).min() > 8
     apart = np.abs(crops[:, None] - crops[None]).mean(axis=(2, 3, 4))
     assert apart[~np.eye(len(crops), dtype=bool)].min() > 10
