@@ -1,6 +1,7 @@
 """Observations read from published files, verified before use."""
 
 import hashlib
+import logging
 import math
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -25,7 +26,8 @@ from disentmetrics.factors import FactorSpace
 from disentmetrics.progress import progress_bar
 from disentmetrics.suggest import did_you_mean
 
-_READ_WHERE_THEY_LIE = 1 << 20  # bytes that may have to be decompressed for a single image
+_READ_WHERE_THEY_LIE = 1 << 17  # bytes that may have to be decompressed for a single image
+logger = logging.getLogger("disentmetrics")
 
 
 class OriginalDataSet(DataSet):
@@ -361,10 +363,11 @@ def _stored(path: Path, manifest: Manifest, file: ManifestFile, *, progress: boo
         return unpacked(
             f"{manifest.name}-{digest_of(path)}", shape, lambda: _blocks(path, manifest, file, progress=progress)
         )
-    except StorageError:
-        if is_hdf5:  # slow, as very many images must be decompressed for each, but it needs no room
-            return _hdf5_rows(path, file.images)
-        raise
+    except StorageError as error:
+        if not is_hdf5:
+            raise
+        logger.warning("%s; until then each image of %s is slow to read, as many share a chunk", error, path)
+        return _hdf5_rows(path, file.images)
 
 
 def _hdf5_rows(path: Path, key: str) -> Hdf5Rows:

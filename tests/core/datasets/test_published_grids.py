@@ -103,12 +103,13 @@ def test_hdf5_is_read_where_it_lies_or_unpacked_once(
 
 
 def test_without_room_hdf5_is_read_slowly(
-    tmp_path: Path, few_bytes_a_row: None, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, few_bytes_a_row: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = write_shapes(tmp_path / "3dshapes.h5", "chunks of many images")
     monkeypatch.setenv("DISENTMETRICS_CACHE", str(path / "below a file"))
     monkeypatch.setattr(stores, "_FITS_IN_MEMORY", 0)
     data = load_original(small("shapes3d"), str(path), verify=False)
+    assert "slow to read" in caplog.text
     assert type(data._rows) is Hdf5Rows
     assert_holds(data, SHAPES)
 
