@@ -10,6 +10,13 @@ from disentmetrics.factors import Factor, FactorSpace
 
 SIZE, WIDTH, POSITIONS = 64, 4.0, 32
 _MOST_POSITIONS = 1024
+_BIBTEX = """@article{burgess18,
+  author = {Christopher P. Burgess and Irina Higgins and Arka Pal and Loic Matthey and Nick Watters
+            and Guillaume Desjardins and Alexander Lerchner},
+  title = {Understanding disentangling in $\\beta$-VAE},
+  journal = {arXiv preprint arXiv:1804.03599},
+  year = {2018}
+}"""
 
 
 def _space(centres: NDArray[np.float64]) -> FactorSpace:
@@ -110,6 +117,7 @@ def info() -> DataSetInfo:
         licence="Apache-2.0",
         citation="modelled on Burgess, Higgins, Pal, Matthey, Watters, Desjardins, Lerchner (2018), "
         "Understanding disentangling in beta-VAE, Fig. 2",
+        bibtex=_BIBTEX,
         remarks=("the paper gives neither width nor grid: 4 of 64 pixels and 32 x 32 places are a choice",),
     )
 

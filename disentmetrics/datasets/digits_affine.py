@@ -33,6 +33,12 @@ _DIGIT = 8  # pixels along the side of a digit as it was scanned
 _BLACKEST = 16  # its greatest value
 _MARGIN = len(SHIFTS) // 2
 _FINENESS = 2**12  # weights are whole multiples of 1 / this, so that sums of products are exact
+_BIBTEX = """@misc{digits98,
+  author = {Ethem Alpaydin and Cenk Kaynak},
+  title = {Optical Recognition of Handwritten Digits},
+  howpublished = {UCI Machine Learning Repository},
+  year = {1998}
+}"""
 _SHA256 = "d8121ca7764eccfaef1df6bc4589c6527c58fcbab0cb1b079e79f97f8cb8219a"
 
 
@@ -135,6 +141,7 @@ def info() -> DataSetInfo:
         licence="CC-BY-4.0",
         citation="Alpaydin, Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine Learning "
         "Repository; affine maps as in disentmetrics",
+        bibtex=_BIBTEX,
         remarks=("rotation, scale and shift are added to the slant, size and place of the writer's hand",),
         nuisances=DigitsAffine.nuisances,
     )

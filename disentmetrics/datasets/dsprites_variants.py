@@ -12,6 +12,13 @@ from disentmetrics.datasets.dsprites import SIDE, SPACE, SYMMETRIES, DSprites
 
 _AT_ONCE = 128  # images painted in one go: their temporaries stay in the processor's cache
 _VARIANTS = "the variants are those of Locatello et al. (2019), Challenging Common Assumptions"
+_BIBTEX = """@inproceedings{locatello19,
+  author = {Francesco Locatello and Stefan Bauer and Mario Lucic and Gunnar R{\\"a}tsch and Sylvain Gelly
+            and Bernhard Sch{\\"o}lkopf and Olivier Bachem},
+  title = {Challenging Common Assumptions in the Unsupervised Learning of Disentangled Representations},
+  booktitle = {International Conference on Machine Learning},
+  year = {2019}
+}"""
 
 
 class DSpritesVariant(DataSet):
@@ -54,5 +61,6 @@ def variant_info(variant: type[DSpritesVariant], summary: str, *remarks: str) ->
         summary=summary,
         nuisances=variant.nuisances,
         citation=f"{original.citation}; {_VARIANTS}",
+        bibtex=f"{original.bibtex.strip()}\n\n{_BIBTEX}",
         remarks=("orientation 0 and orientation 39 are the same image", *remarks),
     )

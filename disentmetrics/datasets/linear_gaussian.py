@@ -4,6 +4,12 @@ from disentmetrics.datasets.base import DataSetInfo
 from disentmetrics.datasets.mixing import MixedSources, Mixture, load_mixture, mixture_info
 
 DEFAULT = Mixture("linear-gaussian", "gaussian")
+_BIBTEX = """@inproceedings{stuhmer20,
+  author = {Jan St{\\"u}hmer and Richard E. Turner and Sebastian Nowozin},
+  title = {Independent Subspace Analysis for Unsupervised Learning of Disentangled Representations},
+  booktitle = {International Conference on Artificial Intelligence and Statistics},
+  year = {2020}
+}"""
 
 
 def info() -> DataSetInfo:
@@ -13,6 +19,7 @@ def info() -> DataSetInfo:
         "Gaussian sources mixed linearly, under Gaussian noise (factor analysis)",
         "Stühmer, Turner, Nowozin (2020), Independent Subspace Analysis for Unsupervised Learning of Disentangled "
         "Representations, appendix B, on factor analysis",
+        _BIBTEX,
         ("rotated sources give the same distribution of observations: no method can tell them without labels",),
     )
 

@@ -4,6 +4,15 @@ from disentmetrics.datasets.base import DataSetInfo
 from disentmetrics.datasets.mixing import MixedSources, Mixture, load_mixture, mixture_info
 
 DEFAULT = Mixture("linear-ica", "laplace")
+_BIBTEX = """@article{comon94,
+  author = {Pierre Comon},
+  title = {Independent component analysis, a new concept?},
+  journal = {Signal Processing},
+  volume = {36},
+  number = {3},
+  pages = {287--314},
+  year = {1994}
+}"""
 
 
 def info() -> DataSetInfo:
@@ -12,6 +21,7 @@ def info() -> DataSetInfo:
         DEFAULT,
         "independent Laplace sources mixed linearly; ?sources=uniform for uniform ones",
         "the setting of Comon (1994), Independent component analysis, a new concept?, Signal Processing 36(3)",
+        _BIBTEX,
         ("sources can be found up to order, sign and scale, unless sources=gaussian",),
     )
 

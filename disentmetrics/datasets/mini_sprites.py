@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.datasets.base import DataSet, DataSetInfo, Symmetry
+from disentmetrics.datasets.manifest import read_manifest
 from disentmetrics.datasets.options import no_target, one_of
 from disentmetrics.factors import Factor, FactorSpace
 
@@ -120,6 +121,7 @@ def info() -> DataSetInfo:
         licence="Apache-2.0",
         citation="modelled on Matthey, Higgins, Hassabis, Lerchner (2017), dSprites: "
         "Disentanglement testing Sprites dataset",
+        bibtex=read_manifest("dsprites").info.bibtex,
         remarks=("a square looks the same every 90 degrees and an ellipse every 180: 3,087 images differ",),
         symmetries=SYMMETRIES,
     )

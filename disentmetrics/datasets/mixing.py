@@ -205,7 +205,7 @@ class MixedSources(DataSet):
         return SOURCES[self.mixture.sources](rng, (n, self.mixture.n_sources))
 
 
-def mixture_info(default: Mixture, summary: str, citation: str, remarks: tuple[str, ...]) -> DataSetInfo:
+def mixture_info(default: Mixture, summary: str, citation: str, bibtex: str, remarks: tuple[str, ...]) -> DataSetInfo:
     """Describe a data set of mixed sources as it is without options."""
     return DataSetInfo(
         name=default.name,
@@ -214,6 +214,7 @@ def mixture_info(default: Mixture, summary: str, citation: str, remarks: tuple[s
         offline=True,
         licence="Apache-2.0",
         citation=citation,
+        bibtex=bibtex,
         remarks=remarks,
         nuisances=default.nuisances,
     )

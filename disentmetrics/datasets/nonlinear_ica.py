@@ -4,6 +4,12 @@ from disentmetrics.datasets.base import DataSetInfo
 from disentmetrics.datasets.mixing import MixedSources, Mixture, load_mixture, mixture_info
 
 DEFAULT = Mixture("nonlinear-ica", "uniform", noise=0.0, n_layers=3)
+_BIBTEX = """@inproceedings{hyvarinen16,
+  author = {Aapo Hyv{\\"a}rinen and Hiroshi Morioka},
+  title = {Unsupervised Feature Extraction by Time-Contrastive Learning and Nonlinear {ICA}},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year = {2016}
+}"""
 
 
 def info() -> DataSetInfo:
@@ -13,6 +19,7 @@ def info() -> DataSetInfo:
         "independent uniform sources mixed by an invertible leaky-ReLU network",
         "the mixing of Hyvärinen, Morioka (2016), Unsupervised Feature Extraction by Time-contrastive Learning and "
         "Nonlinear ICA, NeurIPS, here with bounded condition number and without time",
+        _BIBTEX,
         ("sources that are independent alone cannot be found without labels or more structure",),
     )
 

@@ -13,6 +13,12 @@ from disentmetrics.factors import Factor, FactorSpace
 N_ARMS = 4
 RADIAL_SPREAD, TANGENTIAL_SPREAD, RATE = 0.3, 0.1, 0.25
 _MOST_RADIAL = 8  # an angle of 745, and 23 standard deviations away
+_BIBTEX = """@inproceedings{mathieu19,
+  author = {Emile Mathieu and Tom Rainforth and N. Siddharth and Yee Whye Teh},
+  title = {Disentangling Disentanglement in Variational Autoencoders},
+  booktitle = {International Conference on Machine Learning},
+  year = {2019}
+}"""
 _DIGITS = 9  # after the point: mathematics libraries agree on these and many more
 
 
@@ -96,6 +102,7 @@ def info() -> DataSetInfo:
         citation="the design of Johnson, Duvenaud, Wiltschko, Datta, Adams (2016), Composing graphical models with "
         "neural networks, as used by Mathieu, Rainforth, Siddharth, Teh (2019), Disentangling Disentanglement in "
         "Variational Autoencoders",
+        bibtex=_BIBTEX,
     )
 
 
