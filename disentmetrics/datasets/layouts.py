@@ -266,12 +266,13 @@ def _hdf5(path: Path, file: ManifestFile, row_values: int) -> Iterator[Content]:
         row_bytes = row_values * images.dtype.itemsize
         rows = min(chunk_rows or max(1, _PIECE // row_bytes), max(1, _LARGEST_PIECE // row_bytes))
         blocks = (images[start : start + rows].reshape(-1, row_values) for start in range(0, len(images), rows))
+        lies_plainly = not (images.chunks or images.external or images.is_virtual or store.userblock_size)
         yield Content(
             shape=images.shape,
             dtype=images.dtype,
             blocks=blocks,
             labels=labels,
-            offset=None if images.chunks or images.external else images.id.get_offset(),
+            offset=images.id.get_offset() if lies_plainly else None,
             bytes_a_row=chunk_rows * row_bytes,
         )
 

@@ -102,6 +102,15 @@ def test_hdf5_is_read_where_it_lies_or_unpacked_once(
     assert_holds(load_original(manifest, str(tmp_path)), SHAPES)  # the folder that it lies in
 
 
+def test_hdf5_behind_other_content_is_read_by_its_library(tmp_path: Path) -> None:
+    path = tmp_path / "3dshapes.h5"
+    with h5py.File(path, "w", userblock_size=512) as file:
+        file["images"], file["labels"] = SHAPES, SHAPE_LABELS
+    data = load_original(small("shapes3d"), str(path), verify=False)
+    assert type(data._rows) is Hdf5Rows
+    assert_holds(data, SHAPES)
+
+
 def test_without_room_hdf5_is_read_slowly(
     tmp_path: Path, few_bytes_a_row: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
