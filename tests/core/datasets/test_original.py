@@ -1,6 +1,5 @@
 import hashlib
 import os
-import pickle
 import subprocess
 import sys
 import textwrap
