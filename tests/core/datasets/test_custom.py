@@ -73,6 +73,13 @@ def test_combinations_that_do_not_occur_are_refused(asked: list[list[int]]) -> N
         data.draws(asked)
 
 
+def test_values_that_occur_but_not_together_are_refused() -> None:
+    data = dm.CustomDataSet(images(3), [[0, 0], [1, 1], [0, 2]], space=GRID)
+    for asked in ([[0, 1]], [[1, 0]], [[1, 2]]):
+        with pytest.raises(InvalidInputError, match="1 of 1 asked for do not occur"):
+            data.observations(asked)
+
+
 def test_draws_are_distinct_rows_in_ascending_order() -> None:
     data = dm.CustomDataSet(images(300), {"a": np.arange(300) % 7}, groups=np.arange(300) // 3)
     drawn = data.sample(100, np.random.default_rng(0))

@@ -53,6 +53,7 @@ def test_the_table_is_a_complete_grid(write: Callable[[pd.DataFrame], Path]) -> 
     assert len(data) == 768 == data.space.n_combinations
     assert np.allclose(data.observations([[0, 0, 0]]), [[6.2, 20.2]])
     assert np.allclose(data.observations([[11, 3, 15]]), [[9.8 + 0.4, 25.5]])  # 40 % west
+    assert np.allclose(data.observations([[11, 3, 2]]), [[9.8 + 0.1, 22.5]])  # 10 % north
     encoded = dm.encode(lambda x: x, data, full_grid=True)
     assert encoded.provenance.population
     assert np.allclose(encoded.codes, TABLE[["Y1", "Y2"]])

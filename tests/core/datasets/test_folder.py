@@ -257,6 +257,12 @@ def test_transparent_and_deep_images_are_refused(tmp_path: Path, mode: str) -> N
         dm.CustomDataSet.from_folder(tmp_path)
 
 
+def test_transparent_palettes_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(picture(1)).quantize(16).save(tmp_path / "a.png", transparency=3)
+    with pytest.raises(InvalidInputError, match="of mode P and transparent; convert it"):
+        dm.CustomDataSet.from_folder(tmp_path)
+
+
 def test_the_example_folder_loads_as_it_was_drawn() -> None:
     data = dm.load_dataset(f"folder:{ROOT / 'examples/my_images'}")
     assert isinstance(data, dm.CustomDataSet)

@@ -25,7 +25,7 @@ def pictures() -> Any:
     )
     columns = {
         "picture": [Image.fromarray(picture) for picture in PICTURES],
-        "label": [0, 1, -1, 0, 1],
+        "label": [0, 1, -1, None, 1],
         "angle": [0, 90, 0, None, 90],
         "person": ["a", "a", "b", "b", "c"],
     }
@@ -37,7 +37,7 @@ def test_images_and_class_labels(pictures: Any) -> None:
     whole = data.whole()
     assert np.array_equal(data.observations(whole.factors, whole.nuisance), PICTURES)
     assert data.space["label"] == Factor("label", 2, "categorical", ("zebra", "cat"))
-    assert data.factors.tolist() == [[0, 0], [1, 1], [-1, 0], [0, -1], [1, 1]]
+    assert data.factors.tolist() == [[0, 0], [1, 1], [-1, 0], [-1, -1], [1, 1]]
     assert whole.groups is not None
     assert whole.groups.tolist() == [0, 0, 1, 1, 2]
     assert dm.CustomDataSet.from_huggingface(pictures).space.names == ("label", "angle", "person")
