@@ -225,6 +225,7 @@ def _kernel(x: Tensor, y: Tensor) -> Tensor:
     noise=_noise,
     parts=_parts,
     settle=_settle,
+    prior=prior_of,
 )
 def decomposition_vae(model: AutoEncoder, batch: Batch, weights: Weights, config: DecompositionVAEConfig) -> Terms:
     """Weigh overlap of posteriors and match of the aggregate to a prior apart.

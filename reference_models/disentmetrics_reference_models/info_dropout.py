@@ -9,7 +9,7 @@ from torch.nn import functional
 from disentmetrics.errors import InvalidInputError
 from disentmetrics_reference_models.method import AutoEncoder, Batch, Config, Terms, Weights, evidence, method
 from disentmetrics_reference_models.networks import Shape
-from disentmetrics_reference_models.priors import LearnedGaussian
+from disentmetrics_reference_models.priors import Gaussian, LearnedGaussian
 
 LEAST_ACTIVATION = 1e-4
 LEAST_NOISE = 1e-3
@@ -76,12 +76,19 @@ def _parts(config: InfoDropoutConfig, shape: Shape) -> dict[str, nn.Module]:  # 
     return {"prior": LearnedGaussian(config.n_codes)}
 
 
+def prior_of(model: AutoEncoder, weights: Weights, config: InfoDropoutConfig) -> Gaussian:  # noqa: ARG001 - learned
+    """Return the prior of log z as it stands."""
+    found: Gaussian = model.parts["prior"]()
+    return found
+
+
 @method(
     config=InfoDropoutConfig,
     paper="Achille & Soatto (2018), Information Dropout: Learning Optimal Representations Through Noisy Computation, "
     "PAMI",
     parts=_parts,
     encoder=_encoder,
+    prior=prior_of,
 )
 def info_dropout(model: AutoEncoder, batch: Batch, weights: Weights, config: InfoDropoutConfig) -> Terms:
     """Multiply activations by noise, and pay for what they tell.
@@ -99,7 +106,7 @@ def info_dropout(model: AutoEncoder, batch: Batch, weights: Weights, config: Inf
     dSprites, and none are published.
     """
     bound = evidence(model, batch.images, batch.noise["z"], config)
-    prior = model.parts["prior"]()
+    prior = prior_of(model, weights, config)
     bound = bound._replace(kl=prior.kl(bound.mean, bound.log_variance, bound.z))
     loss = (bound.reconstruction + weights["beta"] * bound.kl.sum(1)).mean()
     return bound.terms(loss, noise=(0.5 * bound.log_variance).exp().mean())

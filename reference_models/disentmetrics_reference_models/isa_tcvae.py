@@ -4,7 +4,15 @@ from dataclasses import dataclass
 
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.suggest import did_you_mean
-from disentmetrics_reference_models.isa_vae import PAPER, SMALL, SMOKE, ISAVAEConfig, isa_evidence, learned_parts
+from disentmetrics_reference_models.isa_vae import (
+    PAPER,
+    SMALL,
+    SMOKE,
+    ISAVAEConfig,
+    isa_evidence,
+    isa_prior,
+    learned_parts,
+)
 from disentmetrics_reference_models.method import AutoEncoder, Batch, Terms, Weights, method
 from disentmetrics_reference_models.total_correlation import ESTIMATES, decompose
 
@@ -33,7 +41,9 @@ class ISATCVAEConfig(ISAVAEConfig):
             )
 
 
-@method(config=ISATCVAEConfig, paper=PAPER, presets={"smoke": SMOKE, "small": SMALL}, parts=learned_parts)
+@method(
+    config=ISATCVAEConfig, paper=PAPER, presets={"smoke": SMOKE, "small": SMALL}, parts=learned_parts, prior=isa_prior
+)
 def isa_tcvae(model: AutoEncoder, batch: Batch, weights: Weights, config: ISATCVAEConfig) -> Terms:
     """Press down the total correlation β times as hard as the rest, towards independent subspaces.
 

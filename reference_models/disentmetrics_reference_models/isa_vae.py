@@ -146,7 +146,9 @@ def isa_evidence(
     return bound._replace(kl=prior.kl(bound.mean, bound.log_variance, bound.z)), prior, logged
 
 
-@method(config=ISAVAEConfig, paper=PAPER, presets={"smoke": SMOKE, "small": SMALL}, parts=learned_parts)
+@method(
+    config=ISAVAEConfig, paper=PAPER, presets={"smoke": SMOKE, "small": SMALL}, parts=learned_parts, prior=isa_prior
+)
 def isa_vae(model: AutoEncoder, batch: Batch, weights: Weights, config: ISAVAEConfig) -> Terms:
     """Press codes towards independent subspaces.
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 import disentmetrics_reference_models
@@ -21,6 +22,7 @@ from disentmetrics.suggest import did_you_mean
 from disentmetrics_reference_models.gaussians import kl_to_standard_normal, reparameterise
 from disentmetrics_reference_models.likelihoods import LIKELIHOODS, reconstruction_loss
 from disentmetrics_reference_models.networks import ARCHITECTURES, Shape
+from disentmetrics_reference_models.priors import Gaussian, Prior
 
 PRESETS = ("smoke", "small", "paper")
 Terms = dict[str, Tensor]
@@ -266,6 +268,10 @@ def _settled(config: Config, some_images: Callable[[int], Tensor]) -> Config:  #
     return config
 
 
+def _standard_normal(model: AutoEncoder, weights: Weights, config: Config) -> Prior:  # noqa: ARG001 - it has no parameters
+    return Gaussian(torch.zeros(config.n_codes))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Opponent:
     """A part that is trained against the model, by a loss and an optimiser of its own.
@@ -310,6 +316,8 @@ class Method:
     settle : callable
         From a configuration, and a function that gives up to so many images (n, channels, height, width) uint8 of
         the data set, to a configuration that leaves nothing to be read off the data.
+    prior : callable
+        From networks, weights and configuration to the prior of the codes; N(0, I) for most methods.
     opponents : tuple of Opponent
         Parts with losses of their own.
     n_batches : int
@@ -326,6 +334,7 @@ class Method:
     parts: Callable[[Any, Shape], dict[str, nn.Module]] = _no_parts
     encoder: Callable[[nn.Module, Any], nn.Module] = _as_it_is
     settle: Callable[[Any, Callable[[int], Tensor]], Config] = _settled
+    prior: Callable[[AutoEncoder, Weights, Any], Prior] = _standard_normal
     opponents: tuple[Opponent, ...] = ()
     n_batches: int = 1
 
@@ -360,6 +369,7 @@ def method(
     parts: Callable[[Any, Shape], dict[str, nn.Module]] = _no_parts,
     encoder: Callable[[nn.Module, Any], nn.Module] = _as_it_is,
     settle: Callable[[Any, Callable[[int], Tensor]], Config] = _settled,
+    prior: Callable[[AutoEncoder, Weights, Any], Prior] = _standard_normal,
     opponents: tuple[Opponent, ...] = (),
     n_batches: int = 1,
 ) -> Callable[[Objective], Method]:
@@ -377,6 +387,7 @@ def method(
             parts=parts,
             encoder=encoder,
             settle=settle,
+            prior=prior,
             opponents=opponents,
             n_batches=n_batches,
         )

@@ -29,6 +29,7 @@ from disentmetrics.errors import CorruptFileError, InvalidInputError, MissingExt
 from disentmetrics.progress import progress_bar
 from disentmetrics_reference_models.method import AutoEncoder, Config, Method, find_method, find_methods
 from disentmetrics_reference_models.networks import Shape
+from disentmetrics_reference_models.priors import Prior
 from disentmetrics_reference_models.training import (
     History,
     Recorder,
@@ -85,6 +86,12 @@ class Run:
         with torch.inference_mode():
             mean, log_variance = self.model.encoder(images)
         return Posterior(mean.numpy().astype(np.float32), log_variance.numpy().astype(np.float32))
+
+    @property
+    def prior(self) -> Prior:
+        """The prior of the codes, with what was learned of it."""
+        weights = {name: torch.tensor(value) for name, value in self.config.weights.items()}
+        return self.method.prior(self.model, weights, self.config)
 
     def decode(self, codes: NDArray[np.floating]) -> NDArray[np.uint8]:
         """Return the mean images (n, height, width, channels) uint8 of codes (n, n_codes)."""

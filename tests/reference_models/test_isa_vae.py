@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from disentmetrics_reference_models.gaussians import reparameterise
 from disentmetrics_reference_models.isa_vae import ISAVAEConfig, isa_prior, subspace_sizes
 from disentmetrics_reference_models.method import AutoEncoder, Batch, Config, Method, Terms, find_method
+from disentmetrics_reference_models.run import train
 from disentmetrics_reference_models.training import Trainer, TrainingImages, trained
 
 from disentmetrics.datasets.base import DataSet
@@ -98,6 +100,23 @@ def test_the_prior_shapes_the_aggregate(spots: DataSet) -> None:
     spread = [(m.var(0) + v.exp().mean(0)).mean() for m, v in (model.encoder(images) for model in trainer.models())]
     assert float(spread[0]) == pytest.approx(1.0, abs=0.5)
     assert float(spread[1]) > 4.0
+
+
+@pytest.mark.parametrize("name", ["isa_vae", "isa_tcvae", "decomposition_vae", "info_dropout", "beta_vae"])
+def test_a_run_knows_the_prior_that_its_logged_bound_is_of(name: str, spots: DataSet) -> None:
+    changes: dict[str, Any] = {"architecture": "small-fc", "batch_size": 16, "n_steps": 20}
+    if name == "decomposition_vae":
+        changes |= {"prior": "anisotropic", "spectrum": "3,2,1,0,0,0", "learned": True}
+    if name.startswith("isa"):
+        changes["learned_exponents"] = True
+    run = train(find_method(name).preset("smoke").changed(changes), spots, device="cpu")
+    noise = {k: torch.rand(s.shape) for k, s in run.method.noise(run.config).items()}
+    images = torch.rand(16, 1, 16, 16)
+    weights = {k: torch.tensor(v) for k, v in run.config.weights.items()}
+    terms = run.method.objective(run.model, Batch(images, noise, torch.tensor(0.0), 1000), weights, run.config)
+    mean, log_variance = run.model.encoder(images)
+    z = reparameterise(mean, log_variance, noise["z"])
+    torch.testing.assert_close(run.prior.kl(mean, log_variance, z).mean(0), terms["kl_of_code"])
 
 
 def test_sizes_are_read_and_refused() -> None:
