@@ -114,6 +114,8 @@ def encode(
                 progress=progress,
             )
     distinct, back = (draws, None) if full_grid else _distinct(draws, data)  # all there is comes once
+    if getattr(encoder, "reads_factors", False) and not len(data.space):
+        raise InvalidInputError(f"this encoder reads factors, and none of {data.name} is known; take another encoder")
     fingerprint = getattr(encoder, "fingerprint", None)
     if fingerprint is not None and not (isinstance(fingerprint, str) and fingerprint):
         raise InvalidInputError(

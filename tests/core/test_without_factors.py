@@ -77,6 +77,11 @@ def test_one_metric_alone_says_why_it_is_undefined() -> None:
     assert dm.metrics.mig(CODES, None).undefined == f"mig {SUPERVISED}"
 
 
+def test_an_encoder_that_reads_factors_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="this encoder reads factors, and none of custom is known"):
+        dm.encode("baseline:factors", dm.CustomDataSet(CODES), full_grid=True)
+
+
 def test_factors_that_are_named_must_be_given() -> None:
     with pytest.raises(InvalidInputError, match="must hold the labels of the factors that are named; got None"):
         dm.Representation(CODES, None, space=CONSTANT)
