@@ -153,7 +153,8 @@ class CustomDataSet(DataSet):
         Parameters
         ----------
         folder : path
-            Images are PNG, JPEG, BMP, GIF, WebP, TIFF or PPM, grey or RGB, of one size.
+            Images are PNG, JPEG, BMP, GIF, WebP, TIFF or PPM, grey or RGB, of one size. Pixels are taken as they are
+            stored: a rotation noted beside them (EXIF) is not applied.
         table : path, optional
             A ``.csv``, ``.tsv``, ``.parquet`` or ``.xlsx`` file in the folder, one row an image. By default
             ``labels.csv`` (``.tsv``, ``.parquet``, ``.xlsx``) if there is one; if not, the subfolder of an image is its
