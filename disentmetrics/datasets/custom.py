@@ -45,7 +45,7 @@ class CustomDataSet(DataSet):
     factor_names : sequence of str, optional
         Names of the columns of ``factors``.
     groups : (n,), optional
-        Cluster of each row, such as person or session; rows of one cluster are resampled together.
+        Cluster of each row, such as person or recording; rows of one cluster are resampled together.
     name : str
         For tables and reports.
     fingerprint : str, optional
