@@ -41,20 +41,20 @@ class LatentVariableModel:
     log_prior: Callable[[Tensor], Tensor] = standard_normal
 
 
-def latent_variable_model(run: Run, log_prior: Callable[[Tensor], Tensor] = standard_normal) -> LatentVariableModel:
+def latent_variable_model(run: Run) -> LatentVariableModel:
     """Return a trained model as one whose likelihood is bounded.
 
     Parameters
     ----------
     run : Run
-        With any likelihood. The Bernoulli "likelihood" of grey values is no density: only differences mean something.
-    log_prior : callable
-        From codes (n, n_codes) to log p(z), (n,); to be given for a method whose prior is not N(0, I).
+        With any likelihood, and the prior of its method. The Bernoulli "likelihood" of grey values is no density: only
+        differences mean something.
     """
+    prior = run.prior
     return LatentVariableModel(
         encode=run.model.encoder,
         log_likelihood=lambda z, images: -reconstruction_loss(run.model.decoder(z), images, run.config.likelihood),
-        log_prior=log_prior,
+        log_prior=lambda z: prior.log_density(z).sum(1),
     )
 
 

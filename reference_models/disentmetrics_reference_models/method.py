@@ -268,8 +268,8 @@ def _settled(config: Config, some_images: Callable[[int], Tensor]) -> Config:  #
     return config
 
 
-def _standard_normal(model: AutoEncoder, weights: Weights, config: Config) -> Prior:  # noqa: ARG001 - it has no parameters
-    return Gaussian(torch.zeros(config.n_codes))
+def _standard_normal(model: AutoEncoder, weights: Weights, config: Config) -> Prior:  # noqa: ARG001 - it has none
+    return Gaussian(torch.zeros(config.n_codes, device=next(model.parameters()).device))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -132,6 +132,15 @@ class SpikeAndSlab(SampledPrior):
         return torch.where(uniform < self.spike, SPIKE_DEVIATION * normal, normal)
 
 
+def _constant(values: Sequence[float], like: Tensor) -> Tensor:
+    # Filled on the device: a copy from the host would stop the recording of a CUDA graph.
+    return torch.stack([like.new_full((), value) for value in values])
+
+
+def _arm_centres(like: Tensor) -> Tensor:
+    return torch.stack([_constant(centre, like) for centre in ARM_CENTRES])
+
+
 class FourGaussians(SampledPrior):
     """Two codes: a mixture of four Gaussians of variance 0.03, at distance 1 from 0 on the axes."""
 
@@ -141,7 +150,7 @@ class FourGaussians(SampledPrior):
         With r_k that probability, ``log p(z) = sum_k r_k (sum_j log N(z_j; m_kj) - log 4 - log r_k)``.
         """
         variance = torch.full_like(z[..., :1], math.log(ARM_VARIANCE))[..., None, :]
-        of_each = gaussians.log_density(z[..., None, :], z.new_tensor(ARM_CENTRES), variance)
+        of_each = gaussians.log_density(z[..., None, :], _arm_centres(z), variance)
         log_r = functional.log_softmax(of_each.sum(-1), dim=-1)
         entropy = -(log_r.exp() * log_r).sum(-1)
         common = (entropy - math.log(len(ARM_CENTRES))) / len(ARM_CENTRES[0])
@@ -150,7 +159,7 @@ class FourGaussians(SampledPrior):
     def sample(self, normal: Tensor, uniform: Tensor) -> Tensor:
         """Choose a Gaussian by the first column of the uniform noise."""
         chosen = (uniform[:, 0] * len(ARM_CENTRES)).long()
-        return normal.new_tensor(ARM_CENTRES)[chosen] + math.sqrt(ARM_VARIANCE) * normal
+        return _arm_centres(normal)[chosen] + math.sqrt(ARM_VARIANCE) * normal
 
 
 @dataclass(frozen=True)
@@ -227,7 +236,7 @@ class LpNested(Prior):
 
 
 def _variances_at_scale_one(sizes: Sequence[int], exponents: Tensor, root: Tensor) -> Tensor:
-    n = torch.as_tensor(sizes, dtype=exponents.dtype, device=exponents.device)
+    n = _constant(sizes, exponents)
     of_radius = torch.lgamma((n + 2) / root) - torch.lgamma(n / root)
     of_direction = torch.lgamma(n / exponents) - torch.lgamma((n + 2) / exponents)
     return (of_radius + of_direction + torch.lgamma(3 / exponents) - torch.lgamma(1 / exponents)).exp()
@@ -241,7 +250,7 @@ def unit_scale(sizes: Sequence[int], exponents: Tensor, root: Tensor) -> Tensor:
     >>> unit_scale((4, 4), torch.tensor([2.2, 2.2]), torch.tensor(2.1))
     tensor(2.09...)
     """
-    n = torch.as_tensor(sizes, dtype=exponents.dtype, device=exponents.device)
+    n = _constant(sizes, exponents)
     mean = (n * _variances_at_scale_one(sizes, exponents, root)).sum() / n.sum()
     return mean ** (-root / 2)
 

@@ -90,7 +90,8 @@ class Run:
     @property
     def prior(self) -> Prior:
         """The prior of the codes, with what was learned of it."""
-        weights = {name: torch.tensor(value) for name, value in self.config.weights.items()}
+        device = next(self.model.parameters()).device
+        weights = {name: torch.tensor(value, device=device) for name, value in self.config.weights.items()}
         return self.method.prior(self.model, weights, self.config)
 
     def decode(self, codes: NDArray[np.floating]) -> NDArray[np.uint8]:

@@ -286,3 +286,5 @@ def test_codes_of_the_mixture_share_its_density() -> None:
     shares = FourGaussians().log_density(z)
     torch.testing.assert_close(shares.sum(1), torch.logsumexp(torch.stack(of_each), 0) - math.log(4))
     torch.testing.assert_close(FourGaussians().log_density(z.flip(1)), shares.flip(1))
+    beside = FourGaussians().log_density(torch.tensor([[0.1, 1.0]], dtype=torch.float64))[0]
+    assert float(beside[1] - beside[0]) == pytest.approx(0.1**2 / (2 * 0.03))  # it is the first code that is off
