@@ -107,34 +107,36 @@ def _chosen(space: FactorSpace, attributes: str) -> FactorSpace:
     return FactorSpace([space[name] for name in names])
 
 
-def _lines(path: Path) -> list[list[str]]:
+def _lines(path: Path) -> list[str]:
     try:
-        text = path.read_text(encoding="ascii")
+        return path.read_text(encoding="ascii").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise CorruptFileError(f"{path} must be a text file; reading it failed: {error}") from error
-    return [line.split() for line in text.splitlines() if line.strip()]
 
 
 def _attributes(path: Path, manifest: Manifest) -> tuple[list[str], NDArray[np.int64]]:
     """Return the names of the images, and their attributes as (n, 40) of 0 and 1."""
     lines = _lines(path)
-    head, names, rows = lines[:1], lines[1:2], lines[2:]
-    if names != [list(manifest.space.names)] or head != [[str(len(rows))]] or not rows:
+    head, rows = lines[:2], lines[2:]
+    if len(head) < 2 or head[1].split() != [*manifest.space.names] or head[0].split() != [str(len(rows))] or not rows:
         raise CorruptFileError(
             f"{path} must say how many images there are, name the {len(manifest.space)} attributes and have a line "
             f"for each image; it has {len(rows)} lines"
         )
-    signs = {"-1": 0, "1": 1}
-    for number, row in enumerate(rows, 3):
-        if len(row) != 1 + len(manifest.space) or not signs.keys() >= set(row[1:]):
-            raise CorruptFileError(f"line {number} of {path} must be a file and {len(manifest.space)} of -1 or 1")
-    return [row[0] for row in rows], np.array([[signs[cell] for cell in row[1:]] for row in rows], np.int64)
+    names, labels = [], np.empty((len(rows), len(manifest.space)), np.int64)
+    for row, line in enumerate(rows):
+        name, *signs = line.split() or [""]
+        if len(signs) != len(manifest.space) or not {"-1", "1"}.issuperset(signs):
+            raise CorruptFileError(f"line {row + 3} of {path} must be a file and {len(manifest.space)} of -1 or 1")
+        names.append(name)
+        labels[row] = [sign == "1" for sign in signs]
+    return names, labels
 
 
 def _numbers(path: Path, names: list[str]) -> NDArray[np.int64]:
     """Return the number that stands beside each image."""
-    lines = _lines(path)
-    if [line[0] for line in lines] != names or not all(len(line) == 2 and line[1].isdecimal() for line in lines):
+    lines = [line.split() for line in _lines(path)]
+    if not all(len(line) == 2 and line[1].isdecimal() for line in lines) or [line[0] for line in lines] != names:
         raise CorruptFileError(f"{path} must have a line with a file and a number for each of {len(names)} images")
     return np.array([int(line[1]) for line in lines], np.int64)
 
