@@ -53,6 +53,25 @@ class SheetRow:
     labels: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class PictureRow:
+    """Pictures side by side, and what is written beside and below them.
+
+    Attributes
+    ----------
+    name, about : str
+        As for :class:`SheetRow`.
+    pictures : (n, height, width, 1 or 3) uint8
+    labels : tuple of str
+        One for each picture, or none.
+    """
+
+    name: str
+    about: str
+    pictures: NDArray[np.uint8]
+    labels: tuple[str, ...] = ()
+
+
 def contact_sheet(data: DataSet, *, seed: int = 0, n_samples: int = 24) -> NDArray[np.uint8]:
     """Draw random samples, then a row for each factor in which it alone runs through its values.
 
@@ -100,7 +119,11 @@ def contact_sheet(data: DataSet, *, seed: int = 0, n_samples: int = 24) -> NDArr
             "a preview shows images of shape (height, width, 1 or 3) or vectors; "
             f"observations of {data.name} have shape {data.observation_shape}"
         )
-    return _drawn(data, sheet_rows(data, rng, n_samples), _left_out(data))
+    rows = [
+        PictureRow(row.name, row.about, data.observations(row.draws.factors, row.draws.nuisance), row.labels)
+        for row in sheet_rows(data, rng, n_samples)
+    ]
+    return drawn_sheet(data.name, rows, _left_out(data))
 
 
 def save_preview(data: DataSet, path: Path, *, seed: int = 0, n_samples: int = 24) -> None:
@@ -184,28 +207,47 @@ def _left_out(data: DataSet) -> str:
     return f"{len(rest)} more factors: {', '.join(rest)}" if rest else ""
 
 
-def _drawn(data: DataSet, rows: Sequence[SheetRow], footer: str) -> NDArray[np.uint8]:
+def drawn_sheet(
+    title: str, rows: Sequence[PictureRow], footer: str = "", *, n_columns: int = MOST_VALUES
+) -> NDArray[np.uint8]:
+    """Draw rows of pictures under a title, with what is written beside and below them.
+
+    Parameters
+    ----------
+    title : str
+    rows : sequence of PictureRow
+        Small pictures are enlarged by whole factors, large ones reduced.
+    footer : str
+        Below the rows.
+    n_columns : int
+        Pictures in the longest row, or more.
+
+    Returns
+    -------
+    (height, width, 3) uint8
+    """
     from PIL import Image, ImageDraw, ImageFont
 
     value_font, name_font, title_font = map(ImageFont.load_default, (_VALUE_SIZE, _NAME_SIZE, _TITLE_SIZE))
     value_height, name_height = int(_LINE * _VALUE_SIZE), int(_LINE * _NAME_SIZE)
-    tiles = [[_tile(look) for look in data.observations(row.draws.factors, row.draws.nuisance)] for row in rows]
-    width, height = _tile(np.zeros(data.observation_shape, np.uint8)).size
+    tiles = [[_tile(picture) for picture in row.pictures] for row in rows]
+    width = max((tile.width for images in tiles for tile in images), default=_SMALL)
+    highest = [max((tile.height for tile in images), default=0) for images in tiles]
     about = [_wrapped(row.about, value_font, _NAME_WIDTH) for row in rows]
     heights = [
         max(height + value_height * bool(row.labels), name_height + value_height * len(lines))
-        for row, lines in zip(rows, about, strict=True)
+        for row, lines, height in zip(rows, about, highest, strict=True)
     ]
     tops = _MARGIN + 2 * _TITLE_SIZE + np.cumsum([0, *(h + _GAP for h in heights)])
     written = [value_font.getlength(line) for lines in about for line in lines]
     written += [min(name_font.getlength(row.name), _NAME_WIDTH) for row in rows]
     left = _MARGIN + round(max(written)) + 2 * _GAP
-    page_width = left + MOST_VALUES * (width + _GAP) - _GAP + _MARGIN
+    page_width = left + n_columns * (width + _GAP) - _GAP + _MARGIN
     footer_lines = _wrapped(footer, value_font, page_width - 2 * _MARGIN)
     sheet = Image.new("RGB", (page_width, int(tops[-1]) + value_height * len(footer_lines) + _MARGIN - _GAP), _PAGE)
     pen = ImageDraw.Draw(sheet)
-    pen.text((_MARGIN, _MARGIN), _writable(data.name), _INK, title_font)
-    for row, lines, images, top in zip(rows, about, tiles, tops[:-1].tolist(), strict=True):
+    pen.text((_MARGIN, _MARGIN), _writable(title), _INK, title_font)
+    for row, lines, images, height, top in zip(rows, about, tiles, highest, tops[:-1].tolist(), strict=True):
         pen.text((_MARGIN, top), _fitted(row.name, name_font, _NAME_WIDTH), _INK, name_font)
         _write(pen, lines, (_MARGIN, top + name_height), value_font)
         for column, image in enumerate(images):

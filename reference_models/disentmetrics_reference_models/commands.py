@@ -1,13 +1,15 @@
-"""Commands of the reference trainers: ``disentmetrics train``."""
+"""Commands of the reference trainers: ``disentmetrics train`` and ``disentmetrics traverse``."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from disentmetrics.cli.base import QuietOption, app
+from disentmetrics.cli.base import QuietOption, SeedOption, app, check_output
 from disentmetrics.cli.console import err, out
-from disentmetrics.datasets import load_dataset
+from disentmetrics.datasets import list_datasets, load_dataset
+from disentmetrics.datasets.base import DataSet
+from disentmetrics.datasets.preview import check_path
 from disentmetrics.errors import InvalidInputError, MissingExtraError
 
 _EXTRA = "disentmetrics[train]"
@@ -76,6 +78,66 @@ def train(
             markup=False,
             soft_wrap=True,
         )
+
+
+@app.command()
+def traverse(
+    target: Annotated[str, typer.Argument(metavar="RUN_DIR", help="Run folder, or reference:RUN_DIR.")],
+    out_file: Annotated[Path, typer.Option("--out", "-o", help="Image to write, .png.")],
+    data: Annotated[
+        str, typer.Option("--data", metavar="DATASET", help="By default the data set that the model was trained on.")
+    ] = "",
+    tuning: Annotated[
+        str, typer.Option(metavar="X,Y", help="Also map the codes over these two factors, across and down.")
+    ] = "",
+    values: Annotated[int, typer.Option(min=2, help="Pictures of each code.")] = 11,
+    reach: Annotated[float, typer.Option(help="Codes run from -REACH to REACH.")] = 3.0,
+    seed: SeedOption = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Draw what each code of a trained model does, those with the highest KL first.
+
+    [bold]Examples[/]
+
+      disentmetrics traverse run -o traversal.png
+
+      disentmetrics traverse run --data blobs --tuning x,y -o traversal.png
+    """
+    check_path(out_file)
+    check_output(out_file)
+    factors = [name.strip() for name in tuning.split(",")] if tuning else []
+    if factors and len(factors) != 2:
+        raise InvalidInputError(f"--tuning takes two factors, such as x,y; got {tuning!r}")
+    try:
+        from disentmetrics_reference_models.run import load_run
+        from disentmetrics_reference_models.traversals import (
+            save_traversal,
+            traversal_images,
+            traversal_sheet,
+            tuning_maps,
+        )
+    except ImportError as error:
+        raise MissingExtraError(f"reference models need PyTorch; pip install '{_EXTRA}'") from error
+    run = load_run(target.removeprefix("reference:"))
+    images = load_dataset(data) if data else _trained_on(run.data)
+    if run.data != images.fingerprint and not quiet:
+        err.print(f"the model was trained on {run.data}, and sees {images.fingerprint}", highlight=False, markup=False)
+    shown = traversal_images(run, images, n_values=values, reach=reach, seed=seed)
+    maps = tuning_maps(run, images, *factors, seed=seed) if factors else None
+    save_traversal(traversal_sheet(shown, maps, title=f"{run.method.name} on {images.name}"), out_file)
+    if not quiet:
+        err.print(f"traversals written to {out_file}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _trained_on(fingerprint: str) -> DataSet:
+    for known in list_datasets():
+        if known.offline and fingerprint.startswith(known.name):
+            data = load_dataset(known.name)
+            if data.fingerprint == fingerprint:
+                return data
+    raise InvalidInputError(
+        f"the model was trained on {fingerprint}, which cannot be found by itself; name it by --data"
+    )
 
 
 def _settings(given: list[str] | None) -> dict[str, str]:
