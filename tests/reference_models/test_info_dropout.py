@@ -9,7 +9,7 @@ import torch
 from disentmetrics_reference_models.info_dropout import InfoDropoutConfig, LogNormalEncoder
 from disentmetrics_reference_models.method import AutoEncoder, Batch, Config, Method, find_method
 from disentmetrics_reference_models.priors import LearnedGaussian
-from disentmetrics_reference_models.run import train
+from disentmetrics_reference_models.run import train, train_many
 from disentmetrics_reference_models.training import Trainer, TrainingImages, trained
 from torch import Tensor
 from torch.distributions import LogNormal
@@ -94,6 +94,18 @@ def test_the_prior_is_learned_towards_the_aggregate(spots: DataSet) -> None:
     aggregate = found.mean.var(0) + np.exp(found.log_variance).mean(0)
     assert prior.mean.numpy() == pytest.approx(found.mean.mean(0), abs=0.3)
     assert np.abs(np.log(aggregate) - prior.log_variance.numpy()).max() < 0.7
+
+
+def test_noise_grows_and_information_falls_with_beta(spots: DataSet) -> None:
+    first = tiny(n_steps=200, learning_rate=1e-2, batch_size=32)
+    runs = train_many([first.changed({"beta": beta}) for beta in (0.1, 1.0, 8.0)], spots, device="cpu")
+    noise, kl, reconstruction = (
+        [float(run.history[term][-1]) for run in runs] for term in ("noise", "kl", "reconstruction")
+    )
+    assert noise == sorted(noise)
+    assert kl == sorted(kl, reverse=True)
+    assert reconstruction == sorted(reconstruction)
+    assert kl[0] - kl[2] > 3
 
 
 def test_members_of_a_stack_may_differ_in_noise(spots: DataSet) -> None:
