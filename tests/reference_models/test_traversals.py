@@ -153,6 +153,8 @@ def test_the_sheet_holds_pictures_and_maps_in_blue_and_red() -> None:
     assert both.shape[0] > alone.shape[0] + 80
     for colour in ([0, 0, 255], [255, 0, 0], [255, 255, 255]):
         assert (both == colour).all(axis=2).sum() >= 48**2
+    blue, red = (np.flatnonzero((both == colour).all(axis=2).any(axis=0)) for colour in ([0, 0, 255], [255, 0, 0]))
+    assert blue.max() < red.min()
     assert not (alone == [255, 0, 0]).all(axis=2).any()
     assert (alone == 0).all(axis=2).sum() >= (2 + 2 * 3) * 96**2
 
