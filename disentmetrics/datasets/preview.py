@@ -251,7 +251,7 @@ def drawn_sheet(
         pen.text((_MARGIN, top), _fitted(row.name, name_font, _NAME_WIDTH), _INK, name_font)
         _write(pen, lines, (_MARGIN, top + name_height), value_font)
         for column, image in enumerate(images):
-            sheet.paste(image, (left + column * (width + _GAP), top))
+            sheet.paste(image, (left + column * (width + _GAP) + (width - image.width) // 2, top))
         for column, label in enumerate(row.labels):
             centre = left + column * (width + _GAP) + width // 2
             pen.text((centre, top + height + 1), _fitted(label, value_font, width + _GAP // 2), _INK, value_font, "ma")

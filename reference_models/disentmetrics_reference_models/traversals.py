@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.cache import atomic_path
 from disentmetrics.datasets.base import DataSet, Draws
-from disentmetrics.datasets.preview import MOST_VALUES, PictureRow, check_path, drawn_sheet
+from disentmetrics.datasets.preview import PictureRow, check_path, drawn_sheet
 from disentmetrics.encoder import Posterior
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.estimators.activity import mean_kl
@@ -208,7 +208,7 @@ def traversal_sheet(traversal: LatentTraversal, tuning: TuningMaps | None = None
     (height, width, 3) uint8
         Maps are blue below 0, white at 0 and red above, all on one scale, which is written below.
     """
-    n_columns = max(len(traversal.values), MOST_VALUES)
+    n_columns = len(traversal.values)
     pair = np.stack([traversal.observation, traversal.reconstruction])
     rows = [PictureRow("start", "", pair, ("observed", "decoded"))]
     last = len(traversal.codes) - 1
