@@ -151,7 +151,8 @@ def _adapters_of(entry_point: EntryPoint) -> dict[str, Callable[[], Adapter]]:
         return {entry_point.name: from_function}
     package = importlib.util.find_spec(entry_point.module)
     folders = package.submodule_search_locations if package else None
-    names = [m.name for m in pkgutil.iter_modules(folders) if not m.name.startswith("_")] if folders else []
+    listed = pkgutil.iter_modules(folders) if folders else ()
+    names = [m.name for m in listed if not m.name.startswith("_") and not m.ispkg]  # packages are other doors
     return {name: from_module(name) for name in names}
 
 
