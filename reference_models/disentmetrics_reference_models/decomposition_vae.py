@@ -1,7 +1,6 @@
 """The decomposition objective: overlap of posteriors and match of the aggregate to a prior of one's choice."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,6 +17,7 @@ from disentmetrics_reference_models.method import (
     Config,
     NoiseShape,
     Terms,
+    TrainingData,
     Weights,
     evidence,
     method,
@@ -161,10 +161,10 @@ def log_spectrum(pixels: NDArray[np.floating], n: int) -> NDArray[np.float64]:
     return np.asarray(2 * np.log(np.sort(values)[::-1]), np.float64)
 
 
-def _settle(config: DecompositionVAEConfig, some_images: Callable[[int], Tensor]) -> DecompositionVAEConfig:
+def _settle(config: DecompositionVAEConfig, data: TrainingData) -> DecompositionVAEConfig:
     if config.spectrum != "pca":
         return config
-    pixels = some_images(_IMAGES_OF_SPECTRUM).flatten(1).numpy() / 255
+    pixels = data.some(_IMAGES_OF_SPECTRUM).flatten(1).numpy() / 255
     # Rounded, so that every machine settles on the same text.
     return replace(config, spectrum=",".join(f"{value:.4f}" for value in log_spectrum(pixels, config.n_codes)))
 

@@ -11,9 +11,11 @@ import pkgutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import disentmetrics_reference_models
@@ -139,12 +141,16 @@ class Batch(NamedTuple):
         Steps done before.
     n_rows : int
         Number of images in the whole data set.
+    factors : (n_batches * batch_size, n_factors)
+        Of the images, each with mean 0 and variance 1 over the data set, or 0 if it is constant; no column where
+        none is known.
     """
 
     images: Tensor
     noise: Mapping[str, Tensor]
     step: Tensor
     n_rows: int
+    factors: Tensor = torch.empty(0, 0)
 
 
 class AutoEncoder(nn.Module):
@@ -264,7 +270,18 @@ def _as_it_is(encoder: nn.Module, config: Config) -> nn.Module:  # noqa: ARG001 
     return encoder
 
 
-def _settled(config: Config, some_images: Callable[[int], Tensor]) -> Config:  # noqa: ARG001 - most leave nothing open
+class TrainingData(Protocol):
+    """What a method may read off the data before training."""
+
+    def some(self, n: int) -> Tensor:
+        """Return n images, or all if there are fewer: (n, channels, height, width) uint8."""
+
+    @property
+    def factors(self) -> NDArray[np.float32]:
+        """Standardised factors of all images (n, n_factors); NaN for a factor that is missing somewhere."""
+
+
+def _settled(config: Config, data: TrainingData) -> Config:  # noqa: ARG001 - most leave nothing open
     return config
 
 
@@ -314,8 +331,7 @@ class Method:
     encoder : callable
         From the encoder of the architecture and the configuration to the encoder of the model.
     settle : callable
-        From a configuration, and a function that gives up to so many images (n, channels, height, width) uint8 of
-        the data set, to a configuration that leaves nothing to be read off the data.
+        From a configuration and the data to a configuration that leaves nothing to be read off the data.
     prior : callable
         From networks, weights and configuration to the prior of the codes; N(0, I) for most methods.
     opponents : tuple of Opponent
@@ -333,7 +349,7 @@ class Method:
     noise: Callable[[Any], dict[str, NoiseShape]] = _one_sample
     parts: Callable[[Any, Shape], dict[str, nn.Module]] = _no_parts
     encoder: Callable[[nn.Module, Any], nn.Module] = _as_it_is
-    settle: Callable[[Any, Callable[[int], Tensor]], Config] = _settled
+    settle: Callable[[Any, TrainingData], Config] = _settled
     prior: Callable[[AutoEncoder, Weights, Any], Prior] = _standard_normal
     opponents: tuple[Opponent, ...] = ()
     n_batches: int = 1
@@ -368,7 +384,7 @@ def method(
     noise: Callable[[Any], dict[str, NoiseShape]] = _one_sample,
     parts: Callable[[Any, Shape], dict[str, nn.Module]] = _no_parts,
     encoder: Callable[[nn.Module, Any], nn.Module] = _as_it_is,
-    settle: Callable[[Any, Callable[[int], Tensor]], Config] = _settled,
+    settle: Callable[[Any, TrainingData], Config] = _settled,
     prior: Callable[[AutoEncoder, Weights, Any], Prior] = _standard_normal,
     opponents: tuple[Opponent, ...] = (),
     n_batches: int = 1,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,24 @@ class TrainingImages:
         rows = np.random.default_rng(0).permutation(len(self))[:n]
         return self.at(rows, torch.device("cpu"))
 
+    @cached_property
+    def factors(self) -> NDArray[np.float32]:
+        """Factors of all images (n, n_factors), each with mean 0 and variance 1, or 0 if it is constant.
+
+        Discrete factors count by the index of their value. A factor that is missing somewhere is NaN.
+        """
+        values = self._draws.factors.astype(np.float64)
+        if self.data.space.is_grid:
+            values[values < 0] = np.nan
+        if not values.size:
+            return values.astype(np.float32)
+        spread = np.where(values.max(axis=0) == values.min(axis=0), np.inf, values.std(axis=0))
+        return np.asarray((values - values.mean(axis=0)) / spread, np.float32)
+
+    def factors_at(self, rows: NDArray[np.int64], device: torch.device) -> Tensor:
+        """Return the standardised factors at these rows, (*rows.shape, n_factors), on the device."""
+        return torch.from_numpy(self.factors[rows]).to(device)
+
 
 def _training_draws(data: DataSet) -> Draws:
     with suppress(InvalidInputError):
@@ -129,7 +148,7 @@ class Trainer:
         self, method: Method, configs: Sequence[Config], images: TrainingImages, device: torch.device | None = None
     ) -> None:
         _check_alike(configs)
-        configs = [method.settle(config, images.some) for config in configs]
+        configs = [method.settle(config, images) for config in configs]
         self.method, self.configs, self.images = method, tuple(configs), images
         self.config = configs[0]
         self.device = device or torch.device("cpu")
@@ -167,9 +186,10 @@ class Trainer:
             for start in range(0, min(ahead, until - self.step), together):
                 stop = min(start + together, ahead, start + until - self.step)
                 images = self.images.at(drawn.rows[:, start:stop], self.device)
+                factors = self.images.factors_at(drawn.rows[:, start:stop], self.device)
                 for number in range(start, stop):
                     noise = {name: values[:, number].to(self.device) for name, values in drawn.noise.items()}
-                    yield self._advance(images[:, number - start], noise)
+                    yield self._advance(images[:, number - start], factors[:, number - start], noise)
 
     def _draw(self, n_steps: int) -> Ahead:
         n_images = self.config.batch_size * self.method.n_batches
@@ -181,8 +201,8 @@ class Trainer:
         stacked = {name: torch.stack([member[name] for member in noise]) for name in shapes}
         return Ahead(torch.stack(rows).numpy(), stacked)
 
-    def _advance(self, images: Tensor, noise: dict[str, Tensor]) -> dict[str, Tensor]:
-        terms = self._terms(images.float() / 255, noise)
+    def _advance(self, images: Tensor, factors: Tensor, noise: dict[str, Tensor]) -> dict[str, Tensor]:
+        terms = self._terms(images.float() / 255, factors, noise)
         losses = {player: terms[f"{player}_loss" if player else "loss"].sum() for player in self.players}
         gradients = {}
         for number, (player, (names, _)) in enumerate(self.players.items(), start=1):
@@ -195,29 +215,31 @@ class Trainer:
         self.step += 1
         return {name: value.detach() for name, value in terms.items()}
 
-    def _terms(self, images: Tensor, noise: dict[str, Tensor]) -> Terms:
+    def _terms(self, images: Tensor, factors: Tensor, noise: dict[str, Tensor]) -> Terms:
         step = torch.tensor(float(self.step), device=self.device)
 
         def one(
             parameters: dict[str, Tensor],
             buffers: dict[str, Tensor],
             images: Tensor,
+            factors: Tensor,
             noise: dict[str, Tensor],
             weights: dict[str, Tensor],
         ) -> Terms:
-            batch = Batch(images, noise, step, len(self.images))
+            batch = Batch(images, noise, step, len(self.images), factors)
             caller = _Called(self._model, self.method.objective, self.config)
             state = {f"model.{n}": t for n, t in (*parameters.items(), *buffers.items())}
             terms: Terms = functional_call(caller, state, (batch, weights))
             return terms
 
         if self.n_members > 1:
-            stacked: Terms = torch.vmap(one)(self.parameters, self.buffers, images, noise, self.weights)
+            stacked: Terms = torch.vmap(one)(self.parameters, self.buffers, images, factors, noise, self.weights)
             return stacked
         alone = one(
             self.parameters,
             self.buffers,
             images[0],
+            factors[0],
             {name: values[0] for name, values in noise.items()},
             {name: values[0] for name, values in self.weights.items()},
         )

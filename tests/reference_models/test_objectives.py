@@ -21,7 +21,7 @@ def made(name: str, **changes: Any) -> tuple[Method, Config, AutoEncoder, Batch]
     images = torch.rand(12 * method.n_batches, 1, 8, 8)
     draw = {"normal": torch.randn, "uniform": torch.rand}
     noise = {key: draw[shape.law](shape.shape) for key, shape in method.noise(config).items()}
-    return method, config, model, Batch(images, noise, torch.tensor(100.0), 1000)
+    return method, config, model, Batch(images, noise, torch.tensor(100.0), 1000, torch.randn(len(images), 4))
 
 
 def terms_of(name: str, weights: Mapping[str, float] | None = None) -> Terms:
