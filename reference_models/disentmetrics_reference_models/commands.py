@@ -1,12 +1,13 @@
-"""Commands of the reference trainers: ``disentmetrics train`` and ``disentmetrics traverse``."""
+"""Commands of the reference trainers: ``train``, ``traverse`` and ``reproduce``."""
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from disentmetrics.cli.base import QuietOption, SeedOption, app, check_output
-from disentmetrics.cli.console import err, out
+from disentmetrics.cli.base import JsonOption, QuietOption, SeedOption, app, check_output
+from disentmetrics.cli.console import err, out, print_json, print_table
 from disentmetrics.datasets import list_datasets, load_dataset
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.datasets.preview import check_path
@@ -69,7 +70,7 @@ def train(
         tensorboard=tensorboard,
         progress=not quiet and err.is_terminal,
     )
-    if not quiet:
+    if not quiet and run.n_steps:
         last = dict(zip(run.history.names, run.history.rows[-1], strict=True))
         err.print(
             f"{run.n_steps:,} steps; reconstruction {last['reconstruction']:.2f} and KL {last['kl']:.2f} nats; "
@@ -127,6 +128,47 @@ def traverse(
     save_traversal(traversal_sheet(shown, maps, title=f"{run.method.name} on {images.name}"), out_file)
     if not quiet:
         err.print(f"traversals written to {out_file}", highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
+def reproduce(
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="higgins-table.")],
+    preset: Annotated[
+        str, typer.Option(help="smoke (a minute), small (half an hour without a GPU) or paper (needs one).")
+    ] = "small",
+    out_folder: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Where trained models are kept; those that are there are not trained again."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Train and score what a published table compares, and print our figures beside the published ones.
+
+    Without --out, models are kept in the folder WHAT-PRESET.
+
+    [bold]Examples[/]
+
+      disentmetrics reproduce higgins-table --preset smoke
+
+      disentmetrics reproduce higgins-table --preset small --out table --json
+    """
+    try:
+        from disentmetrics_reference_models.reproduce import find_table
+    except ImportError as error:
+        raise MissingExtraError(f"training needs PyTorch; pip install '{_EXTRA}'") from error
+    make = find_table(what)
+    logging.getLogger("disentmetrics").setLevel(logging.WARNING)  # or every encoder tells of its first batch
+    folder = out_folder or Path(f"{what}-{preset}")
+    found = make(preset, folder, device=device, progress=not quiet and err.is_terminal)
+    if as_json:
+        print_json(found.as_dict())
+        return
+    print_table(found.headings, found.cells())
+    if not quiet:
+        for remark in (*found.remarks(), f"models are in {folder}"):
+            err.print(remark, highlight=False, markup=False, soft_wrap=True)
 
 
 def _trained_on(fingerprint: str) -> DataSet:

@@ -44,7 +44,7 @@ class Config:
     likelihood : {"bernoulli", "gaussian", "laplace"}
         Of the decoder.
     batch_size, n_steps : int
-        Images in a step, and steps.
+        Images in a step, and steps; without steps, networks stay as they are initialised.
     optimizer : {"adam", "amsgrad", "adagrad"}
         Adam with betas (0.9, 0.999); Adagrad starts its sums at 0.1, as TensorFlow does.
     learning_rate : float
@@ -74,9 +74,9 @@ class Config:
                 raise InvalidInputError(
                     f"{name} must be one of {', '.join(known)}; got {value!r}{did_you_mean(str(value), known)}"
                 )
-        for name in ("n_codes", "batch_size", "n_steps"):
-            if getattr(self, name) < 1:
-                raise InvalidInputError(f"{name} must be at least 1; got {getattr(self, name)}")
+        for name, least in (("n_codes", 1), ("batch_size", 1), ("n_steps", 0)):
+            if getattr(self, name) < least:
+                raise InvalidInputError(f"{name} must be at least {least}; got {getattr(self, name)}")
         if not self.learning_rate > 0:
             raise InvalidInputError(f"learning_rate must be above 0; got {self.learning_rate}")
         if self.seed < 0:
