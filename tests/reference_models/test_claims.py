@@ -56,7 +56,7 @@ def test_the_kl_follows_its_capacity() -> None:
 
 
 def test_two_places_take_two_codes_under_pressure_and_more_without() -> None:
-    free, pressed = trained("beta_vae", WIDE, [{"beta": 1.0}, {"beta": 4.0}], n_steps=1_500, learning_rate=5e-3)
+    free, pressed = trained("beta_vae", WIDE, [{"beta": 1.0}, {"beta": 8.0}], n_steps=1_500, learning_rate=5e-3)
     assert pressed.history["kl"][-1] < 0.75 * free.history["kl"][-1]
     assert free.history["active_codes"][-1] > 2
     assert pressed.history["active_codes"][-1] == 2
