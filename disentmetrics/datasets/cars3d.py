@@ -36,9 +36,7 @@ def info() -> DataSetInfo:
     return read_manifest(NAME).info
 
 
-def load(
-    target: str = "", *, size: str | int = 0, verify: bool = True, progress: bool = False, nuisance: str = ""
-) -> OriginalDataSet:
+def load(target: str = "", *, size: str | int = 0, verify: bool = True, progress: bool = False) -> OriginalDataSet:
     """Read Cars3D from its archive or the folder of cars in it, or fetch it.
 
     Parameters
@@ -46,7 +44,7 @@ def load(
     target : str
         Path of the archive, or with ``verify=false`` of the folder with list.txt and a file for each
         car; fetched if empty.
-    size, nuisance
+    size
         See ``OriginalDataSet``; a size of 64 is usual, 128 is that of the files.
     verify, progress
         See ``load_original``.
@@ -72,7 +70,7 @@ def load(
     shape = (manifest.space.n_combinations, math.prod(manifest.shape))
     key = f"{NAME}-{digest_of(path)}"
     rows = unpacked(key, shape, lambda: _blocks(path, manifest, file, progress=progress))
-    return OriginalDataSet(manifest, found.fingerprint, rows, size=size, nuisance=nuisance)
+    return OriginalDataSet(manifest, found.fingerprint, rows, size=size)
 
 
 def _blocks(path: Path, manifest: Manifest, file: ManifestFile, *, progress: bool) -> Blocks:

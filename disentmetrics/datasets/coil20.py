@@ -30,9 +30,7 @@ def info() -> DataSetInfo:
     return read_manifest(NAME).info
 
 
-def load(
-    target: str = "", *, size: str | int = 0, verify: bool = True, progress: bool = False, nuisance: str = ""
-) -> OriginalDataSet:
+def load(target: str = "", *, size: str | int = 0, verify: bool = True, progress: bool = False) -> OriginalDataSet:
     """Read COIL-20 from its archive or the folder that was unpacked from it, or fetch it.
 
     Parameters
@@ -40,7 +38,7 @@ def load(
     target : str
         Path of the archive, or with ``verify=false`` of a folder with ``obj1__0.png`` ... ``obj20__71.png``;
         fetched if empty.
-    size, nuisance
+    size
         See ``OriginalDataSet``.
     verify, progress
         See ``load_original``.
@@ -65,7 +63,7 @@ def load(
     path, _ = found.only
     shape = (manifest.space.n_combinations, math.prod(manifest.shape))
     rows = unpacked(f"{NAME}-{digest_of(path)}", shape, lambda: _blocks(path, manifest, progress=progress))
-    return OriginalDataSet(manifest, found.fingerprint, rows, size=size, nuisance=nuisance)
+    return OriginalDataSet(manifest, found.fingerprint, rows, size=size)
 
 
 def _blocks(path: Path, manifest: Manifest, *, progress: bool) -> Blocks:

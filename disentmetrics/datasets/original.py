@@ -15,7 +15,6 @@ from disentmetrics.cache import cache_folder, locked
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.datasets.layouts import Content, layout_of, opened
 from disentmetrics.datasets.manifest import Manifest, ManifestFile, digests_of
-from disentmetrics.datasets.nuisance import choice
 from disentmetrics.datasets.options import whole_number
 from disentmetrics.datasets.packed import open_packed, write_packed
 from disentmetrics.datasets.resize import resized
@@ -47,23 +46,21 @@ class OriginalDataSet(DataSet):
         The row of each combination; by default they stand in the order of the grid.
     size : str or int
         New height and width, if not 0; pixels become means of areas.
-    nuisance : str
-        Name of a factor that is not to be one: its value is drawn by the nuisance.
 
     Raises
     ------
     InvalidInputError
-        If size or nuisance is not possible.
+        If the size is not possible.
 
     Examples
     --------
     >>> from disentmetrics.datasets.manifest import read_manifest
     >>> from disentmetrics.datasets.sources import ArrayRows
     >>> grey = ArrayRows(np.broadcast_to(np.uint8(127), (127_050, 64 * 64)))
-    >>> data = OriginalDataSet(read_manifest("faces3d"), "grey", grey, size=32, nuisance="face")
+    >>> data = OriginalDataSet(read_manifest("faces3d"), "grey", grey, size=32)
     >>> data.fingerprint, data.space.names
-    ('grey-32-face-drawn', ('azimuth', 'elevation', 'lighting'))
-    >>> data.observations([[0, 5, 5]]).shape
+    ('grey-32', ('face', 'azimuth', 'elevation', 'lighting'))
+    >>> data.observations([[49, 0, 5, 5]]).shape
     (1, 32, 32, 1)
     """
 
@@ -76,31 +73,22 @@ class OriginalDataSet(DataSet):
         space: FactorSpace | None = None,
         order: NDArray[np.int64] | None = None,
         size: str | int = 0,
-        nuisance: str = "",
     ) -> None:
         self.name = manifest.name
-        self._whole = manifest.space if space is None else space
+        self.space = manifest.space if space is None else space
         self._rows = rows
         self._order = order
         self._stored_shape = manifest.shape
         side = whole_number("size", size, 0, min(manifest.shape[:2]))
         side = 0 if manifest.shape[:2] == (side, side) else side
         self.observation_shape = (side, side, *manifest.shape[2:]) if side else manifest.shape
-        self._drawn = self._whole.position(nuisance) if nuisance else None
-        self.space = FactorSpace([factor for factor in self._whole if factor.name != nuisance])
-        if not len(self.space):
-            raise InvalidInputError(f"a factor must be left; nuisance {nuisance!r} is the only one of {self.name}")
-        self.nuisances = (*manifest.nuisances, nuisance) if nuisance else manifest.nuisances
-        self.symmetries = tuple(s for s in manifest.symmetries if nuisance not in {s.factor, *s.given})
-        options = [str(side)] * bool(side) + [f"{nuisance}-drawn"] * bool(nuisance)
-        self.fingerprint = "-".join([fingerprint, *options])
+        self.nuisances = manifest.nuisances
+        self.symmetries = manifest.symmetries
+        self.fingerprint = f"{fingerprint}-{side}" if side else fingerprint
 
     def make(self, factors: NDArray[np.int64], nuisance: NDArray[np.uint64]) -> NDArray[np.uint8]:
         """Return the images with these factors."""
-        if self._drawn is not None:
-            drawn = choice(nuisance, self._whole.sizes[self._drawn])
-            factors = np.insert(factors, self._drawn, drawn, axis=1)
-        rows = self._whole.rows_of(factors)
+        rows = self.space.rows_of(factors)
         images = self._rows.take(rows if self._order is None else self._order[rows])
         images = images.reshape(len(rows), *self._stored_shape)
         height, width, *_ = self.observation_shape
@@ -115,7 +103,6 @@ def load_original(
     verify: bool = True,
     progress: bool = False,
     size: str | int = 0,
-    nuisance: str = "",
 ) -> OriginalDataSet:
     """Read a published data set from a path, or fetch it.
 
@@ -136,7 +123,7 @@ def load_original(
         taken at your word, and its own checksum becomes part of the fingerprint.
     progress : bool
         Show bars.
-    size, nuisance
+    size
         See ``OriginalDataSet``.
 
     Returns
@@ -159,7 +146,7 @@ def load_original(
     found = locate(manifest, target, layout=layout, verify=verify, progress=progress)
     path, file = found.only
     rows = _stored(path, manifest, file, progress=progress)
-    return OriginalDataSet(manifest, found.fingerprint, rows, size=size, nuisance=nuisance)
+    return OriginalDataSet(manifest, found.fingerprint, rows, size=size)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,6 @@ def load(
     target: str = "",
     *,
     split: str = "",
-    instance: str = "factor",
     size: str | int = 0,
     verify: bool = True,
     progress: bool = False,
@@ -50,8 +49,6 @@ def load(
         Path of the folder with the six files (three for a split), compressed or unpacked; fetched if empty.
     split : {"", "train", "test"}
         All ten instances of each category, or the five of one split.
-    instance : {"factor", "nuisance"}
-        Which toy of its category: a factor, or drawn by the nuisance as in disentanglement_lib.
     size : str or int
         New height and width, such as 64; 96 by default.
     verify, progress
@@ -60,6 +57,8 @@ def load(
     Returns
     -------
     OriginalDataSet
+        Which toy of its category, ``instance``, is a factor; disentanglement_lib draws it at random, as
+        ``?nuisance=instance`` does.
 
     Raises
     ------
@@ -73,7 +72,6 @@ def load(
         If the images cannot be unpacked for want of room.
     """
     stems = SPLITS[one_of("split", split, tuple(SPLITS))]
-    drawn = "instance" if one_of("instance", instance, ("factor", "nuisance")) == "nuisance" else ""
     manifest = read_manifest(NAME)
     parts = [f"{stem}-{content}" for stem in stems for content in CONTENTS]
     found = locate(manifest, target, parts=parts, verify=verify, progress=progress)
@@ -84,7 +82,7 @@ def load(
     rows = JoinedRows(images)
     if rows.shape[0] != len(labels):
         raise CorruptFileError(f"each image of smallnorb must have labels; got {rows.shape[0]} and {len(labels)}")
-    return OriginalDataSet(manifest, fingerprint, rows, space=space, order=order, size=size, nuisance=drawn)
+    return OriginalDataSet(manifest, fingerprint, rows, space=space, order=order, size=size)
 
 
 def _labels(manifest: Manifest, found: Located, stem: str) -> NDArray[np.int64]:

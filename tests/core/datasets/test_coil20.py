@@ -126,5 +126,21 @@ def test_a_factor_may_be_left_to_chance_but_not_all(write: Write) -> None:
     held = (images[:, None] == IMAGES[:, draws.factors[:, 0]].swapaxes(0, 1)).all(axis=(2, 3))
     assert held.any(axis=1).all()
     assert held.any(axis=0).all()
-    with pytest.raises(InvalidInputError, match="no factor is named 'colour'"):
-        load_dataset(f"coil20:{path}?nuisance=colour")
+    with pytest.raises(InvalidInputError, match="no factor is named 'angel'; did you mean 'angle'"):
+        load_dataset(f"coil20:{path}?nuisance=angel")
+    with pytest.raises(InvalidInputError, match="at least one factor must stay"):
+        load_dataset(f"coil20:{path}?nuisance=object,angle")
+
+
+@pytest.mark.parametrize(
+    ("steps", "fingerprint"),
+    [
+        ("nuisance=object", "nuisance(object)"),
+        ("correlate=object,angle,0.5&nuisance=object", "correlate(object,angle,0.5)+nuisance(object)"),
+        ("select=angle:0-3&nuisance=object", "select(angle=0-3)+nuisance(object)"),
+    ],
+)
+def test_options_of_every_data_set_keep_their_order_and_name(steps: str, fingerprint: str, write: Write) -> None:
+    data = load_dataset(f"coil20:{write(whole_archive())}?size=4&{steps}")
+    assert data.space.names == ("angle",)
+    assert data.fingerprint == f"coil20-original-zip-4+{fingerprint}"

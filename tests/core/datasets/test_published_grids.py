@@ -1,5 +1,6 @@
 """Data sets that a manifest alone describes, on small files of their exact layout."""
 
+import inspect
 import os
 import pickle
 import subprocess
@@ -17,8 +18,10 @@ import pytest
 from numpy.typing import NDArray
 
 from disentmetrics.datasets import load_dataset, manifest as manifest_module, original, stores
+from disentmetrics.datasets.derivations import DERIVATIONS
 from disentmetrics.datasets.manifest import Manifest, ManifestFile, read_manifest
 from disentmetrics.datasets.original import OriginalDataSet, load_original
+from disentmetrics.datasets.registry import find_datasets
 from disentmetrics.datasets.resize import resized
 from disentmetrics.datasets.sources import Hdf5Rows
 from disentmetrics.datasets.stores import FileRows, UnpackedRows
@@ -314,7 +317,7 @@ def test_converted_faces_are_read(layout: str, channel: tuple[int, ...], tmp_pat
     data = load_original(small("faces3d"), str(path), verify=False)
     assert data.observation_shape == (8, 8, 1)
     assert_holds(data, faces)
-    drawn = load_original(small("faces3d"), str(path), verify=False, nuisance="face", size=4)
+    drawn = load_original(small("faces3d"), str(path), verify=False, size=4).with_nuisance("face")
     assert drawn.space.names == ("azimuth", "elevation", "lighting")
     image = drawn.observations([[3, 1, 0]], [5])
     candidates = resized(grid[:, 3, 1, 0].reshape(3, 8, 8, 1), (4, 4))
@@ -361,13 +364,16 @@ def test_what_must_be_got_by_hand_says_how(name: str) -> None:
         load_dataset(name)
 
 
-def test_wrong_sizes_and_nuisances_are_refused(tmp_path: Path) -> None:
+def test_wrong_sizes_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "faces.npy", images_of("faces3d"))
     for size in ("9", "-1", "small"):
         with pytest.raises(InvalidInputError, match="option size must be a whole number from 0 to 8"):
             load_original(small("faces3d"), str(tmp_path / "faces.npy"), verify=False, size=size)
-    with pytest.raises(InvalidInputError, match="no factor is named 'hair'"):
-        load_original(small("faces3d"), str(tmp_path / "faces.npy"), verify=False, nuisance="hair")
+
+
+@pytest.mark.parametrize("name", sorted(find_datasets()))
+def test_no_data_set_has_an_option_that_hides_one_of_every_data_set(name: str) -> None:
+    assert not DERIVATIONS.keys() & inspect.signature(find_datasets()[name].load).parameters.keys()
 
 
 def test_a_large_file_is_hashed_once(tmp_path: Path, published: Describe, monkeypatch: pytest.MonkeyPatch) -> None:
