@@ -65,6 +65,8 @@ class DataSetInfo:
     n_observations : int or None
         How many there are. None stands for all combinations of a grid of factors, and for
         endlessly many (or a number known only after loading) otherwise.
+    homepage : str
+        Where it is published; empty for what is rendered.
     """
 
     name: str
@@ -78,6 +80,7 @@ class DataSetInfo:
     nuisances: tuple[str, ...] = ()
     symmetries: tuple[Symmetry, ...] = ()
     n_observations: int | None = None
+    homepage: str = ""
 
     @property
     def size(self) -> int | None:
@@ -134,6 +137,8 @@ class DataSet(ABC):
         What varies besides the factors, in words; if empty, the nuisance is without effect.
     symmetries : tuple of Symmetry
         Which different factors give equal observations.
+    is_observed : bool
+        Whether observations are rows of a table, such as photographs, of which two differ in more than their labels.
     """
 
     name: str
@@ -142,6 +147,7 @@ class DataSet(ABC):
     observation_shape: tuple[int, ...]
     nuisances: tuple[str, ...] = ()
     symmetries: tuple[Symmetry, ...] = ()
+    is_observed: bool = False
 
     @abstractmethod
     def make(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[Any]:

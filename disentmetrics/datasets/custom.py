@@ -115,6 +115,7 @@ class CustomDataSet(DataSet):
         complete = len(self.space) > 0 and self.space.is_grid and self.factors.min() >= 0
         complete = complete and len(self) == self._combinations.n == self.space.n_combinations
         self.nuisances = () if complete else ("observation",)
+        self.is_observed = not complete
         self._nuisance = self.own_nuisance(self.factors) if complete else self._combinations.rank.astype(np.uint64)
         if fingerprint is not None:
             self.__dict__["fingerprint"] = fingerprint

@@ -183,6 +183,7 @@ class Manifest:
             nuisances=self.nuisances,
             symmetries=self.symmetries,
             n_observations=self.n_observations,
+            homepage=self.homepage,
         )
 
 

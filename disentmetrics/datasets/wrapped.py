@@ -26,6 +26,7 @@ class Wrapped(DataSet):
         self.observation_shape = base.observation_shape
         self.nuisances = base.nuisances
         self.symmetries = base.symmetries
+        self.is_observed = base.is_observed
 
     def prepare(self, *, progress: bool = False) -> None:
         """Prepare the base."""
@@ -92,7 +93,7 @@ class GridWrapped(Wrapped):
         if n > len(self):
             raise InvalidInputError(
                 f"at most {len(self)} distinct combinations can be drawn from {self.fingerprint}; got n = {n}; "
-                "ask for the full grid instead"
+                "ask for all of them instead (whole, or --samples all)"
             )
         factors = self.distribution.support(rng.choice(len(self), size=n, replace=False, shuffle=False))
         return self.draws(factors[np.argsort(self.space.rows_of(factors))])
