@@ -170,7 +170,9 @@ def sheet_rows(data: DataSet, rng: np.random.Generator, n_samples: int) -> list[
         for first in range(0, len(samples), MOST_VALUES)
     ]
     for position, factor in enumerate(data.space.factors[:MOST_ROWS]):
-        shown = sweep(data, start, position, values_of(data, position, MOST_VALUES, rng=rng), n_draws=MOST_VALUES)
+        shown = sweep(
+            data, start, position, values_of(data, position, MOST_VALUES, rng=rng, start=start), n_draws=MOST_VALUES
+        )
         kind = factor.kind if factor.size is None else f"{factor.kind}, {factor.size}"
         about = kind if shown.exact else f"{kind}; nearest rows"
         rows.append(SheetRow(factor.name, about, shown.draws, tuple(label_of(factor, v) for v in shown.values)))

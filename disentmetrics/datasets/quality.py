@@ -52,12 +52,13 @@ class FactorBits:
         Combinations of the other factors in which it was looked at; 0 if the data hold none in which
         this factor alone varies, and then nothing below is known (NaN).
     bits : float
-        I(v_k; x | v_-k) in bits: the entropy of the classes of equal observations, where all values are
-        equally likely; averaged over contexts. From 0 to ``most``.
+        I(v_k; x | v_-k) in bits: the entropy of the classes of equal observations, where all values that are
+        possible in a context are equally likely; averaged over contexts. From 0 to ``most``.
     most : float
-        The binary logarithm of the number of values (of 16, if the factor is continuous).
+        The binary logarithm of the number of possible values (of 16, if the factor is continuous), averaged
+        likewise. A design may exclude values, everywhere or in some contexts.
     step : float
-        Mean absolute difference between observations of neighbouring values, in the unit of the
+        Mean absolute difference between observations of neighbouring possible values, in the unit of the
         observation: grey levels of 255 for images.
     moved : float
         Share of pixels (dimensions of a vector) that change between neighbouring values, from 0 to 1.
@@ -91,7 +92,7 @@ def factor_bits(
     """Measure how much of each factor the observations tell when all others are fixed.
 
     In each context, a random combination of the other factors and a random nuisance, the factor runs
-    through all its values. With equally likely values the information of the observation on the
+    through all values that are possible with them. With equally likely values the information of the observation on the
     factor is the entropy of the classes of equal observations: the binary logarithm of the number
     of values if all differ, 0 if none does. It bounds from above what any code can know.
 
@@ -127,19 +128,22 @@ def factor_bits(
 
 def _bits_of(data: DataSet, contexts: Draws, position: int, rng: np.random.Generator) -> FactorBits:
     factor = data.space.factors[position]
-    values = values_of(data, position, _CONTINUOUS_VALUES if factor.size is None else None, rng=rng)
+    n_values = _CONTINUOUS_VALUES if factor.size is None else None
     declared = tuple(symmetry for symmetry in data.symmetries if symmetry.factor == factor.name)
     found = _Found(data.space, position, declared)
     for start in (contexts[i : i + 1] for i in range(len(contexts))):
+        values = values_of(data, position, n_values, rng=rng, start=start)
         draws = exact_sweep(data, start, position, values)
         if draws is not None:
-            found.add(start.factors[0], _Looks(data, draws, factor))
-    bits, steps, moved = found.means()
+            found.add(start.factors[0], _Looks(data, draws, factor, values))
+    bits, most, steps, moved = found.means()
+    if not found.n_contexts:
+        most = float(np.log2(len(values_of(data, position, n_values, rng=rng))))
     return FactorBits(
         factor.name,
         found.n_contexts,
         bits,
-        float(np.log2(len(values))),
+        most,
         steps,
         moved,
         declared,
@@ -151,7 +155,7 @@ def _bits_of(data: DataSet, contexts: Draws, position: int, rng: np.random.Gener
 class _Looks:
     """Which observations along a factor are equal, and how far neighbours differ."""
 
-    def __init__(self, data: DataSet, draws: Draws, factor: Factor) -> None:
+    def __init__(self, data: DataSet, draws: Draws, factor: Factor, values: NDArray[Any]) -> None:
         looks: dict[bytes, int] = {}
         classes, differences, moved = [], [], []
         first = last = None
@@ -160,9 +164,11 @@ class _Looks:
             if last is not None:
                 differences.append(_distance(last, look))
             first, last = look if first is None else first, look
-        if factor.kind == "circular" and len(classes) > 2 and first is not None and last is not None:
+        is_closed = factor.kind == "circular" and len(classes) == factor.size
+        if is_closed and len(classes) > 2 and first is not None and last is not None:
             differences.append(_distance(last, first))
         moved = [share for _, share in differences]
+        self.values = values
         self.classes = np.array(classes)
         self.step = float(np.mean([step for step, _ in differences])) if differences else 0.0
         self.moved = float(np.mean(moved)) if moved else 0.0
@@ -173,10 +179,18 @@ class _Looks:
         return float(np.log2(len(self.classes)) - (counts * np.log2(counts)).sum() / len(self.classes))
 
     @property
+    def most(self) -> float:
+        return float(np.log2(len(self.classes)))
+
+    def differ(self, values: Sequence[int]) -> bool:
+        """Say whether those of these values that were looked at look different."""
+        return len(set(self.classes[np.isin(self.values, values)].tolist())) > 1
+
+    @property
     def groups(self) -> Iterator[tuple[int, ...]]:
-        """Indices that look alike, for each look that more than one has."""
+        """Values that look alike, for each look that more than one has."""
         for number in np.flatnonzero(np.bincount(self.classes) > 1):
-            yield tuple(np.flatnonzero(self.classes == number).tolist())
+            yield tuple(self.values[self.classes == number].tolist())
 
 
 def _one_by_one(data: DataSet, draws: Draws) -> Iterator[NDArray[Any]]:
@@ -197,7 +211,7 @@ class _Found:
     def __init__(self, space: FactorSpace, position: int, declared: Sequence[Symmetry]) -> None:
         self.space, self.position, self.declared = space, position, declared
         self.broken: list[Symmetry] = []
-        self._measured: list[tuple[float, float, float]] = []
+        self._measured: list[tuple[float, float, float, float]] = []
         self._counts: Counter[tuple[int, ...]] = Counter()
         self._examples: dict[tuple[int, ...], dict[str, int]] = {}
 
@@ -206,11 +220,11 @@ class _Found:
         return len(self._measured)
 
     def add(self, context: NDArray[Any], looks: _Looks) -> None:
-        self._measured.append((looks.bits, looks.step, looks.moved))
+        self._measured.append((looks.bits, looks.most, looks.step, looks.moved))
         if self.space.factors[self.position].size is None:
             return
         holding = [s for s in self.declared if all(context[self.space.position(f)] in v for f, v in s.given.items())]
-        self.broken += [s for s in holding if len(set(looks.classes[list(s.same)].tolist())) > 1]
+        self.broken += [s for s in holding if looks.differ(s.same)]
         explained = _components(holding)
         for group in looks.groups:
             if len({explained.get(value, value) for value in group}) > 1:
@@ -219,11 +233,11 @@ class _Found:
                 del others[self.space.names[self.position]]
                 self._examples.setdefault(group, others)
 
-    def means(self) -> tuple[float, float, float]:
+    def means(self) -> tuple[float, float, float, float]:
         if not self._measured:
-            return np.nan, np.nan, np.nan
-        bits, step, moved = np.mean(self._measured, axis=0).tolist()
-        return bits, step, moved
+            return np.nan, np.nan, np.nan, np.nan
+        bits, most, step, moved = np.mean(self._measured, axis=0).tolist()
+        return bits, most, step, moved
 
     def coincidences(self) -> tuple[Coincidence, ...]:
         return tuple(Coincidence(values, n, self._examples[values]) for values, n in self._counts.most_common())

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.datasets.base import DataSet, Draws
-from disentmetrics.datasets.custom import CustomDataSet
 from disentmetrics.errors import InvalidInputError
 
 _DRAWN = 512  # values that tell the range of a continuous factor
@@ -34,7 +33,12 @@ class Sweep:
 
 
 def values_of(
-    data: DataSet, position: int, n_values: int | None = None, *, rng: np.random.Generator
+    data: DataSet,
+    position: int,
+    n_values: int | None = None,
+    *,
+    rng: np.random.Generator,
+    start: Draws | None = None,
 ) -> NDArray[np.int64] | NDArray[np.float64]:
     """Choose values of a factor evenly, the first and the last among them.
 
@@ -48,6 +52,9 @@ def values_of(
         At most so many; all by default. A continuous factor needs a number.
     rng : numpy.random.Generator
         A continuous factor has values at even quantiles of what is drawn with it.
+    start : Draws, optional
+        One observation: values that can never occur with its other factors are left out. Without it,
+        those that can never occur at all.
 
     Returns
     -------
@@ -64,8 +71,22 @@ def values_of(
     if size is None:
         drawn = np.asarray(data.sample_factors(_DRAWN, rng)[:, position], np.float64)
         return np.quantile(drawn[np.isfinite(drawn)], np.linspace(0, 1, n_values or 2))
-    n = size if n_values is None else min(size, n_values)
-    return np.rint(np.linspace(0, size - 1, n)).astype(np.int64)
+    possible = _possible(data, position, start)
+    n = len(possible) if n_values is None else min(len(possible), n_values)
+    return possible[np.rint(np.linspace(0, len(possible) - 1, n)).astype(np.int64)]
+
+
+def _possible(data: DataSet, position: int, start: Draws | None) -> NDArray[np.int64]:
+    """Return the indices of a factor that a design leaves, given the other factors of an observation."""
+    every = np.arange(data.space.sizes[position])
+    if not data.has_distribution:
+        return every
+    if start is None:
+        return np.flatnonzero(data.distribution.marginal(data.space.names[position]) > 0)
+    factors = np.repeat(start.factors, len(every), axis=0)
+    factors[:, position] = every
+    blocks = [block for block in data.distribution.blocks if position in block.columns]
+    return every[np.all([np.ones(len(every), bool), *(b.possible(factors, b.columns) for b in blocks)], axis=0)]
 
 
 def sweep(data: DataSet, start: Draws, position: int, values: NDArray[Any], *, n_draws: int = 0) -> Sweep:
@@ -106,7 +127,7 @@ def exact_sweep(data: DataSet, start: Draws, position: int, values: NDArray[Any]
         None if the data lack such observations, as rows of a table do: not every combination is among
         them, and two rows, such as two photographs, differ in more than their labels.
     """
-    if isinstance(data, CustomDataSet) and data.nuisances:
+    if data.is_observed:
         return None
     factors = np.repeat(start.factors, len(values), axis=0)
     factors[:, position] = values

@@ -209,3 +209,11 @@ def test_without_matplotlib_the_way_to_it_is_said(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingExtraError, match=r'pip install "disentmetrics\[plots\]"'):
         contact_sheet(Vectors(2))
+
+
+def test_a_design_with_a_hidden_factor_is_shown_without_what_it_excludes() -> None:
+    rng = np.random.default_rng(0)
+    hidden = sheet_rows(dm.load_dataset("mini-sprites?only=x:0-2,y:0-2&nuisance=x"), rng, 4)
+    assert {row.name: len(row.labels) for row in hidden}["y"] == 3
+    without = sheet_rows(dm.load_dataset("mini-sprites?without=shape:heart"), rng, 4)
+    assert {row.name: row.labels for row in without}["shape"] == ("square", "ellipse")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 import disentmetrics as dm
 from disentmetrics.datasets.base import DataSet, Symmetry
 from disentmetrics.datasets.custom import CustomDataSet
+from disentmetrics.datasets.designs import only
 from disentmetrics.datasets.nuisance import choice
 from disentmetrics.datasets.quality import FactorBits, factor_bits
 from disentmetrics.factors import Factor, FactorSpace
@@ -186,3 +187,28 @@ def test_a_table_with_every_combination_once_is_as_good_as_a_renderer() -> None:
     found = measured(CustomDataSet(images, grid, factor_names=["a", "b"]))
     assert [bits.bits for bits in found.values()] == pytest.approx([np.log2(3), 1])
     assert {same.values for same in found["b"].coincidences} == {(0, 1), (2, 3)}
+
+
+def test_a_design_leaves_the_bits_of_what_it_allows() -> None:
+    found = measured(dm.load_dataset("mini-sprites?without=shape:heart"), n_contexts=8)
+    assert found["shape"].bits == found["shape"].most == 1
+    hidden = measured(dm.load_dataset("mini-sprites?only=x:0-2,y:0-2&nuisance=x"), n_contexts=8)
+    assert hidden["y"].bits == hidden["y"].most == pytest.approx(np.log2(3))
+    fixed = measured(dm.load_dataset("mini-sprites?only=shape:square"), n_contexts=8)["shape"]
+    assert (fixed.bits, fixed.most, fixed.is_defect) == (0, 0, False)
+
+
+def test_symmetries_are_told_by_values_where_some_are_excluded() -> None:
+    some = Made((*TURNS, Symmetry("turn", (3, 4)))).with_distribution(only(Made.space, {"turn": [3, 4, 5, 7]}))
+    found = measured(some, n_contexts=64)["turn"]
+    assert found.most == 2
+    assert found.broken == (Symmetry("turn", (3, 4)),)
+    undeclared = measured(Made().with_distribution(only(Made.space, {"turn": [3, 4, 5, 7]})))["turn"]
+    assert {same.values for same in undeclared.coincidences} == {(3, 5, 7)}
+
+
+def test_of_photographs_that_are_selected_nothing_is_known_either(rng: np.random.Generator) -> None:
+    images = rng.integers(256, size=(60, 4, 4, 3), dtype=np.uint8)
+    data = CustomDataSet(images, rng.integers(3, size=(60, 2)), factor_names=["a", "b"])
+    for made in (data.select({"a": [0, 1]}), data.map(np.copy, name="same")):
+        assert [bits.n_contexts for bits in measured(made).values()] == [0, 0]

@@ -70,3 +70,23 @@ def test_real_values_are_met_as_nearly_as_rows_have_them(rng: np.random.Generato
     found = sweep(data, data.whole()[np.array([7])], 0, values)
     assert np.isin(found.values, columns["t"]).all()
     assert np.abs(found.values - values).max() < 0.04
+
+
+def test_values_that_a_design_excludes_are_not_swept(rng: np.random.Generator) -> None:
+    data = dm.load_dataset("mini-sprites?without=shape:heart,x:2&without=y:0")
+    assert values_of(data, 4, rng=rng).tolist() == [1, 2, 3, 4, 5, 6]
+    assert values_of(data, 0, rng=rng).tolist() == [0, 1, 2]
+    at_x = data.draws([[0, 0, 0, 2, 3], [0, 0, 0, 1, 3]])
+    assert values_of(data, 0, rng=rng, start=at_x[:1]).tolist() == [0, 1]
+    assert values_of(data, 0, rng=rng, start=at_x[1:]).tolist() == [0, 1, 2]
+    assert values_of(data, 4, 2, rng=rng, start=at_x[:1]).tolist() == [1, 6]
+
+
+def test_what_is_made_of_observed_rows_is_observed_too(rng: np.random.Generator) -> None:
+    data = a_table(rng.integers(3, size=(60, 2)), factor_names=["a", "b"])
+    grid = a_table(np.indices((2, 3)).reshape(2, -1).T, factor_names=["a", "b"])
+    for made in (data, data.select({"a": [0, 1]}), data.map(np.copy, name="same")):
+        assert made.is_observed
+        assert exact_sweep(made, made.sample(1, rng), 0, np.arange(2)) is None
+    assert not grid.is_observed
+    assert not grid.select({"b": [0, 2]}).is_observed
