@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from disentmetrics.cache import atomic_path
-from disentmetrics.columns import MAX_ORDINAL_VALUES, encode_factor
+from disentmetrics.columns import MAX_ORDINAL_VALUES, CategoricalColumn, encode_factor
 from disentmetrics.errors import CorruptFileError, InvalidInputError
 from disentmetrics.estimators.mutual_information import quantile_bins
 from disentmetrics.factors import Factor, FactorSpace, Kind
@@ -77,7 +77,7 @@ class Representation:
     log_variance : (n_samples, n_codes) real, optional
         Natural logarithm of the posterior variances.
     groups : (n_samples,), optional
-        Cluster of each row, such as donor or speaker; rows of one cluster stay together
+        Cluster of each row, a number or a name, such as donor or speaker; rows of one cluster stay together
         when rows are resampled.
     weights : (n_samples,) real, optional
         How much each row counts; not negative.
@@ -128,7 +128,7 @@ class Representation:
         *,
         space: FactorSpace | None = None,
         log_variance: ArrayLike | None = None,
-        groups: ArrayLike | None = None,
+        groups: ArrayLike | CategoricalColumn | None = None,
         weights: ArrayLike | None = None,
         sequential: bool = False,
         factor_names: Sequence[str] | None = None,
@@ -600,13 +600,13 @@ def _check_length(name: str, length: int, n_samples: int) -> None:
         )
 
 
-def _check_groups(groups: ArrayLike | None, n_samples: int) -> NDArray[np.int64] | None:
+def _check_groups(groups: ArrayLike | CategoricalColumn | None, n_samples: int) -> NDArray[np.int64] | None:
     if groups is None:
         return None
-    array = np.asarray(groups)
-    if array.ndim != 1:
-        raise InvalidInputError(f"groups must have shape (n_samples,); got {array.shape}")
-    _check_length("groups", len(array), n_samples)
+    column: Any = groups if isinstance(groups, CategoricalColumn) else np.asarray(groups)
+    if isinstance(column, np.ndarray) and column.ndim != 1:
+        raise InvalidInputError(f"groups must have shape (n_samples,); got {column.shape}")
+    _check_length("groups", len(column), n_samples)
     encoded = encode_factor("groups", groups, kind="categorical")
     if encoded.n_missing:
         raise InvalidInputError(f"every row must belong to a group; {encoded.n_missing} of {n_samples} rows have none")

@@ -16,7 +16,7 @@ from disentmetrics.datasets.image_folder import LabelledRows, read_folder
 from disentmetrics.datasets.images import parse_size
 from disentmetrics.datasets.sources import Observations, as_observations
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.factors import FactorSpace, Kind
+from disentmetrics.factors import FactorSpace, Kind, as_table, check_count
 from disentmetrics.representation import Representation
 
 _BYTES_AT_ONCE = 1 << 24
@@ -33,8 +33,9 @@ class CustomDataSet(DataSet):
     Parameters
     ----------
     observations : array, memory map, h5py.Dataset or Observations
-        Images, uint8 of shape (n, height, width, channels), or vectors, real of shape (n, n_values); or an
-        object with ``shape``, ``dtype`` and ``take(rows)``, from which rows are read as they are needed.
+        Images, uint8 of shape (n, height, width, 1 or 3), or vectors, real of shape (n, n_values); or an
+        object with ``shape``, ``dtype`` and ``take(rows)``, from which rows are read as they are needed. Arrays
+        are not copied: do not change them afterwards.
     factors : (n, n_factors) array, mapping of columns, or data frame, optional
         As for :class:`disentmetrics.Representation`: raw labels of any type, or with ``space`` indices, -1 (NaN
         if a factor is continuous) where a label is missing. None: nothing is known but the observations.
@@ -45,7 +46,8 @@ class CustomDataSet(DataSet):
     factor_names : sequence of str, optional
         Names of the columns of ``factors``.
     groups : (n,), optional
-        Cluster of each row, such as person or recording; rows of one cluster are resampled together.
+        Cluster of each row, a number or a name, such as person or recording; rows of one cluster are resampled
+        together.
     name : str
         For tables and reports.
     fingerprint : str, optional
@@ -244,6 +246,9 @@ class CustomDataSet(DataSet):
         """Return the row that each combination of factors and nuisance stands for."""
         return self._take(self._combinations.rows(self._known(factors), nuisance))
 
+    def check_made(self, made: NDArray[Any], n: int) -> None:
+        """Refuse nothing: rows were checked as they were read, and vectors may be of whole numbers."""
+
     def whole(self) -> Draws:
         """Return all rows in their order, with the factors, nuisance and groups of each."""
         return Draws(self.factors, self._nuisance, self.groups)
@@ -254,8 +259,9 @@ class CustomDataSet(DataSet):
         Raises
         ------
         InvalidInputError
-            If more distinct rows are asked for than there are.
+            If ``n`` is no whole number from 0, or more distinct rows are asked for than there are.
         """
+        check_count(n)
         if not replace and n > len(self):
             raise InvalidInputError(
                 f"at most {len(self)} distinct rows can be drawn from {self.name}; got n = {n}; ask for all instead"
@@ -285,7 +291,7 @@ class CustomDataSet(DataSet):
 
     def check_factors(self, factors: ArrayLike) -> NDArray[Any]:
         """Return factors as int64 (float64, if one is continuous) after checking shape and type; missing ones stay."""
-        array = np.asarray(factors)
+        array = as_table(factors)
         is_grid = self.space.is_grid
         if array.ndim != 2 or array.shape[1] != len(self.space) or array.dtype.kind not in ("iu" if is_grid else "iuf"):
             raise InvalidInputError(

@@ -39,6 +39,8 @@ def read_huggingface(
     features = getattr(dataset, "features", None) or {}
     image = _image_column(names, features, image)
     labels = [name for name in names if name not in {image, groups}] if factors is None else list(factors)
+    if image in labels:
+        raise InvalidInputError(f"factors must be columns of labels; {image!r} holds the images; leave it out")
     for name in [*labels, *([groups] if groups else [])]:
         if name not in names:
             raise InvalidInputError(

@@ -102,6 +102,10 @@ def _from_table(
                 f"factors and groups must be columns of {path.name}; there is no {name!r}"
                 f"{did_you_mean(name, list(columns))}; its columns: {some_of(list(columns))}"
             )
+    if factors is not None and image_column in factors:
+        raise InvalidInputError(
+            f"factors must be columns of labels; {image_column!r} names the image files; leave it out"
+        )
     names = _texts(path, image_column, columns[image_column])
     kept = [name for name in wanted if name not in {image_column, groups} or (factors is not None and name == groups)]
     notes = list(source.notes)

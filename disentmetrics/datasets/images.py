@@ -42,8 +42,8 @@ class ImageRows:
     Raises
     ------
     InvalidInputError
-        If the first image, or later one that is taken, is neither grey nor RGB, or of another size or kind
-        than the first.
+        If the first image, or later one that is taken, is neither grey nor RGB, holds several frames, or is of
+        another size or kind than the first.
     CorruptFileError
         If one is truncated, altered, or larger than 67 million pixels.
     """
@@ -95,7 +95,7 @@ def read_image(name: str, content: bytes, size: tuple[int, int] | None = None) -
     Raises
     ------
     InvalidInputError
-        If it is transparent, or has more than 8 bits a channel.
+        If it is transparent, has more than 8 bits a channel, or holds several images: frames or pages.
     CorruptFileError
         If it is no image, truncated, altered or very large.
     """
@@ -110,10 +110,15 @@ def read_image(name: str, content: bytes, size: tuple[int, int] | None = None) -
     except (InvalidInputError, CorruptFileError):
         raise
     except (*_DAMAGED, UserWarning) as error:  # Pillow warns before it fails, which some turn into errors
-        said = str(error) if str(error) and "BytesIO" not in str(error) else "no known format"
         raise CorruptFileError(
-            f"{name} must be a whole image ({', '.join(_FORMATS)}); it is truncated, altered or something else ({said})"
+            f"{name} must be a whole image ({', '.join(_FORMATS)}); it is truncated, altered or something else "
+            f"({what_failed(error)})"
         ) from error
+
+
+def what_failed(error: BaseException) -> str:
+    """Return what Pillow says of an image, without the buffer that it was read from."""
+    return str(error) if str(error) and "BytesIO" not in str(error) else "no known format"
 
 
 def _refuse_large(name: str, image: Any) -> None:
@@ -133,6 +138,11 @@ def pixels_of(name: str, image: Any, size: tuple[int, int] | None = None) -> NDA
         raise InvalidInputError(
             f"images must be grey or RGB, 8 bits a channel, without transparency; {name} is of mode "
             f"{image.mode}{' and transparent' if 'transparency' in image.info else ''}; convert it"
+        )
+    if getattr(image, "is_animated", False) and image.format != "MPO":  # a photograph with a preview beside it
+        raise InvalidInputError(
+            f"an image file must hold one image; {name} holds several, as an animation or pages; write each to a "
+            "file of its own"
         )
     mode, n_channels = _CHANNELS[image.mode]
     pixels = image.convert(mode)

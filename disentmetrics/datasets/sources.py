@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from disentmetrics.errors import CorruptFileError, InvalidInputError
 
+_CHANNELS = (1, 3)  # grey, RGB
+
 
 @runtime_checkable
 class Observations(Protocol):
@@ -17,7 +19,7 @@ class Observations(Protocol):
     Attributes
     ----------
     shape : tuple of int
-        (n_rows, height, width, channels) for images, (n_rows, n_values) for vectors.
+        (n_rows, height, width, channels) for images, of 1 or 3 channels, (n_rows, n_values) for vectors.
     dtype : numpy.dtype
         uint8 for images, real numbers for vectors.
     """
@@ -98,7 +100,7 @@ def as_observations(given: Any) -> Observations:
     Parameters
     ----------
     given : array, memory map, h5py.Dataset, list or Observations
-        Images are uint8 of shape (n, height, width, channels), vectors real of shape (n, n_values).
+        Images are uint8 of shape (n, height, width, 1 or 3), vectors real of shape (n, n_values).
 
     Raises
     ------
@@ -135,6 +137,21 @@ def _as_array(given: Any) -> NDArray[Any]:
         raise InvalidInputError(f"observations must be an array, one row each; {error}") from error
 
 
+def _refuse_channels(shape: tuple[int, ...]) -> None:
+    if shape[1] in _CHANNELS:
+        raise InvalidInputError(
+            f"images must have their channels last, (n, height, width, channels); got shape {tuple(shape)}; "
+            "give images.transpose(0, 2, 3, 1)"
+        )
+    n_channels = shape[3]
+    fix = "the values as vectors, images.reshape(len(images), -1)"
+    if n_channels in {2, 4}:
+        fix = f"images[..., :{n_channels - 1}] where the last is transparency, or {fix}"
+    raise InvalidInputError(
+        f"images must have 1 channel (grey) or 3 (RGB); got {n_channels} channels, shape {tuple(shape)}; give {fix}"
+    )
+
+
 def _check(shape: tuple[int, ...], dtype: Any) -> None:
     if not isinstance(dtype, np.dtype):
         raise InvalidInputError(f"observations must have a dtype of numpy; got {dtype!r}; turn them into a numpy array")
@@ -150,10 +167,7 @@ def _check(shape: tuple[int, ...], dtype: Any) -> None:
             "observations must be images, uint8 of shape (n, height, width, channels), or vectors, real numbers of "
             f"shape (n, n_values); got {dtype} of shape {tuple(shape)}{why}"
         )
-    if is_images and shape[1] in {1, 3} and shape[3] > 4:
-        raise InvalidInputError(
-            f"images must have their channels last, (n, height, width, channels); got shape {tuple(shape)}; "
-            "give images.transpose(0, 2, 3, 1)"
-        )
+    if is_images and shape[3] not in _CHANNELS and all(shape):
+        _refuse_channels(shape)
     if not all(shape):
         raise InvalidInputError(f"there must be at least one observation, and values in it; got shape {tuple(shape)}")

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import disentmetrics as dm
+from disentmetrics.columns import CategoricalColumn
 from disentmetrics.errors import CorruptFileError, InvalidInputError, StorageError
 from disentmetrics.representation import Provenance
 
@@ -286,6 +287,9 @@ def test_groups_may_be_text_and_every_row_must_have_one() -> None:
     codes = np.arange(4.0)
     named = dm.Representation(codes, {"v": [0, 1, 0, 1]}, groups=["b", "a", "b", "c"])
     assert np.array_equal(np.asarray(named.groups), [1, 0, 1, 2])
+    column = CategoricalColumn(np.array([2, 0, 2, 1]), ("a", "c", "b", "unused"), ordered=True)
+    of_column = dm.Representation(codes, {"v": [0, 1, 0, 1]}, groups=column)
+    assert np.array_equal(np.asarray(of_column.groups), [2, 0, 2, 1])
     for groups in (np.array(["b", None, "b", "c"], object), np.array([0.0, 1.0, np.nan, 1.0])):
         with pytest.raises(InvalidInputError, match="every row must belong to a group; 1 of 4 rows have none"):
             dm.Representation(codes, {"v": [0, 1, 0, 1]}, groups=groups)

@@ -200,6 +200,14 @@ def test_all_rows_of_a_folder_of_images_are_scored(run: Run) -> None:
     assert grid.out == ran.out
 
 
+def test_rows_of_a_folder_are_clustered_by_a_column_of_names(run: Run) -> None:
+    folder = Path(__file__).parents[3] / "examples/my_images"
+    data = f"folder:{folder}?groups=shape"
+    ran = run("score", "baseline:pca?n_codes=3", "--data", data, "--samples", "all", "--metrics", "mig", *FAST)
+    assert ran.code == 0, ran.err
+    assert "|rows:200|" in ran.out
+
+
 @pytest.mark.parametrize("samples", ["0", "-1", "none", "1.5", "1e3"])
 def test_a_number_of_rows_is_whole_or_all(run: Run, samples: str) -> None:
     ran = run("score", "baseline:pca", "--data", "dsprites", "--samples", samples)

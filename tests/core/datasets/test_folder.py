@@ -59,6 +59,18 @@ def test_columns_are_chosen_on_the_command_line(folder: Path) -> None:
     assert data.observation_shape == (3, 4, 3)
 
 
+def test_groups_may_be_a_column_of_names(folder: Path) -> None:
+    replace_label(folder, ",1\n", ",Zoë\n")
+    replace_label(folder, ",2\n", ",Ana\n")
+    data = dm.CustomDataSet.from_folder(folder, groups="person")
+    assert data.space.names == ("shape", "angle")
+    assert data.whole().groups is not None
+    assert data.whole().groups.tolist() == [1, 1, 0, 0]  # type: ignore[union-attr] # just asserted
+    replace_label(folder, "cup,0,Zoë\n", "cup,0,\n")
+    with pytest.raises(InvalidInputError, match="every row must belong to a group; 1 of 4 rows have none"):
+        dm.CustomDataSet.from_folder(folder, groups="person")
+
+
 def test_resizing_averages_over_pixels(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 100], [200, 100]], np.uint8).repeat(4, axis=0).repeat(4, axis=1)).save(
         tmp_path / "a.png"
@@ -122,6 +134,29 @@ def test_palettes_and_bits_are_unpacked_without_loss(tmp_path: Path) -> None:
     assert np.array_equal(everything(dm.CustomDataSet.from_folder(tmp_path))[0, ..., 0], 255 * bits)
 
 
+@pytest.mark.parametrize("suffix", ["gif", "png", "webp", "tiff"])
+def test_images_of_several_frames_are_refused(tmp_path: Path, suffix: str) -> None:
+    first, *others = [Image.fromarray(picture(n, (6, 8))) for n in range(3)]
+    path = tmp_path / f"a.{suffix}"
+    first.save(path)
+    single = everything(dm.CustomDataSet.from_folder(tmp_path))[0]
+    assert np.abs(single.mean(axis=-1) - picture(0, (6, 8))).max() < (100 if suffix == "webp" else 1)
+    first.save(path, save_all=True, append_images=others)
+    with pytest.raises(InvalidInputError, match=f"a.{suffix} holds several, as an animation or pages; write each"):
+        dm.CustomDataSet.from_folder(tmp_path)
+
+
+def test_a_photograph_may_carry_a_second_picture(tmp_path: Path) -> None:
+    first, second = (Image.fromarray(picture(n)) for n in range(2))
+    first.save(tmp_path / "a.jpg")
+    single = everything(dm.CustomDataSet.from_folder(tmp_path))
+    first.save(tmp_path / "a.mpo", save_all=True, append_images=[second])
+    (tmp_path / "a.mpo").replace(tmp_path / "a.jpg")
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert image.format == "MPO"
+    assert np.array_equal(everything(dm.CustomDataSet.from_folder(tmp_path)), single)
+
+
 def replace_label(folder: Path, old: str, new: str) -> None:
     path = folder / "labels.csv"
     path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
@@ -157,6 +192,8 @@ def test_tables_that_do_not_fit_are_refused(folder: Path, old: str, new: str, me
         ({"image_column": "none"}, "there is no 'none'"),
         ({"factors": ["shap"]}, "there is no 'shap'; did you mean"),
         ({"groups": "none"}, "there is no 'none'"),
+        ({"factors": ["image"]}, "'image' names the image files; leave it out"),
+        ({"factors": ["shape", "image"]}, "'image' names the image files; leave it out"),
         ({"size": 0}, "size must be a whole number from 1 to 4096"),
     ],
 )

@@ -46,6 +46,17 @@ def test_images_and_class_labels(pictures: Any) -> None:
     assert np.allclose(encoded.codes, PICTURES.mean(axis=(1, 2)))
 
 
+def test_groups_may_be_class_labels(pictures: Any) -> None:
+    data = dm.CustomDataSet.from_huggingface(pictures.select([0, 1, 4]), factors=["angle"], groups="label")
+    assert data.groups is not None
+    assert data.groups.tolist() == [0, 1, 1]
+
+
+def test_the_column_of_images_is_no_factor(pictures: Any) -> None:
+    with pytest.raises(InvalidInputError, match="'picture' holds the images; leave it out"):
+        dm.CustomDataSet.from_huggingface(pictures, factors=["picture"])
+
+
 @pytest.mark.parametrize("style", ["numpy", "torch", "pandas", None])
 def test_the_format_that_was_set_does_not_matter(pictures: Any, style: str | None) -> None:
     if style == "torch":
