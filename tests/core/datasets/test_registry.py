@@ -1,3 +1,4 @@
+import logging
 import sys
 import textwrap
 from importlib.resources import files
@@ -8,7 +9,7 @@ import pytest
 
 from disentmetrics.datasets import DataSetInfo, list_datasets, load_dataset, manifest
 from disentmetrics.datasets.dsprites import DSprites
-from disentmetrics.datasets.registry import DataSetSpec
+from disentmetrics.datasets.registry import DataSetSpec, check_options
 from disentmetrics.errors import InvalidInputError
 
 
@@ -23,6 +24,12 @@ from disentmetrics.errors import InvalidInputError
         ("dsprites:what?.npz", "dsprites", "what?.npz", {}),
         ("dsprites:what?.npz?layout=npz", "dsprites", "what?.npz", {"layout": "npz"}),
         ("my.data-set_2", "my.data-set_2", "", {}),
+        (
+            "folder:a?table=a+b.csv&image=x%26y%3Dz%20%2B&size=",
+            "folder",
+            "a",
+            {"table": "a+b.csv", "image": "x&y=z +", "size": ""},
+        ),
     ],
 )
 def test_a_spec_is_name_path_and_options(spec: str, name: str, target: str, options: dict[str, str]) -> None:
@@ -140,3 +147,44 @@ def test_another_package_cannot_take_a_name(third_party: Path) -> None:
     (third_party / "entry_points.txt").write_text(entry)
     with pytest.raises(InvalidInputError, match="'dsprites' is taken"):
         load_dataset("dsprites")
+    assert len(load_dataset("mini-sprites")) == 5_292
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        ("import not_installed_anywhere", "ModuleNotFoundError: No module named 'not_installed_anywhere'"),
+        ("def info(:", "SyntaxError"),
+        ("def load(target): pass", "AttributeError"),
+        ("def info(): return 1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_a_broken_package_stops_no_other(
+    third_party: Path, module: str, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (third_party.parent / "halls_package.py").write_text(module)
+    assert load_dataset("mini-sprites").name == "mini-sprites"
+    assert not caplog.records
+    with caplog.at_level(logging.WARNING, "disentmetrics"):
+        names = {info.name for info in list_datasets()}
+    assert "dsprites" in names
+    assert "halls" not in names
+    (remark,) = caplog.messages
+    assert "'halls' of the package 'halls-package'" in remark
+    assert "\n" not in remark.partition("SyntaxError")[0]
+    with pytest.raises(InvalidInputError, match=f"'halls' .*{reason}.*uninstall the package"):
+        load_dataset("halls")
+
+
+def test_a_package_is_imported_when_its_data_set_is_named(third_party: Path) -> None:
+    load_dataset("mini-sprites")
+    assert third_party.exists()
+    assert "halls_package" not in sys.modules
+    load_dataset("halls")
+    assert "halls_package" in sys.modules
+
+
+def test_options_are_checked_without_loading() -> None:
+    check_options("dsprites:/nowhere?source=original&select=x:0")
+    with pytest.raises(InvalidInputError, match="no option 'sourse'; did you mean 'source'"):
+        check_options("dsprites:/nowhere?sourse=original")
