@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.factors import FactorSpace
+from disentmetrics.factors import FactorSpace, check_count
 
 MOST_CELLS = 10_000_000
 """Entries that a joint table may have: 80 MB."""
@@ -230,8 +230,10 @@ class FactorDistribution:
         Raises
         ------
         InvalidInputError
-            If a fixed factor or value does not exist, or fixed values cannot occur together.
+            If ``n`` is no whole number from 0, a fixed factor or value does not exist, or fixed values cannot
+            occur together.
         """
+        check_count(n)
         given = {} if fixed is None else self._checked_values(fixed, n)
         factors = np.empty((n, len(self.space)), np.int64)
         for column, values in given.items():

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -174,7 +174,7 @@ class FactorSpace:
 
     def check_indices(self, indices: ArrayLike) -> NDArray[np.int64]:
         """Return factor indices as int64 after checking shape, type and range."""
-        checked = np.asarray(indices)
+        checked = as_table(indices)
         if checked.ndim != 2 or checked.shape[1] != len(self):
             raise InvalidInputError(
                 f"indices must have shape (n, {len(self)}), one column for each of "
@@ -193,7 +193,7 @@ class FactorSpace:
 
     def check_values(self, values: ArrayLike) -> NDArray[np.float64]:
         """Return factors as float64: finite values of continuous factors, valid indices of the others."""
-        checked = np.asarray(values)
+        checked = as_table(values)
         if checked.ndim != 2 or checked.shape[1] != len(self) or checked.dtype.kind not in "iuf":
             raise InvalidInputError(
                 f"factors must be numbers of shape (n, {len(self)}), one column for each of "
@@ -231,8 +231,9 @@ class FactorSpace:
         Raises
         ------
         InvalidInputError
-            If more distinct combinations are asked for than there are.
+            If ``n`` is no whole number from 0, or more distinct combinations are asked for than there are.
         """
+        check_count(n)
         if replace:
             return rng.integers(self.sizes, size=(n, len(self)))
         if n > self.n_combinations:
@@ -242,3 +243,19 @@ class FactorSpace:
             )
         rows = rng.choice(self.n_combinations, size=n, replace=False, shuffle=False)
         return self.indices_of(rows)
+
+
+def as_table(values: ArrayLike) -> NDArray[Any]:
+    """Return values as an array; refuse rows that differ in length."""
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise InvalidInputError(
+            "factors must be a table of one value for each factor in every row; got rows of different lengths"
+        ) from None
+
+
+def check_count(n: int) -> None:
+    """Refuse a number of draws that is no whole number from 0."""
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0:
+        raise InvalidInputError(f"the number of draws must be a whole number from 0; got {n!r}")

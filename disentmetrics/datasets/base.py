@@ -18,7 +18,9 @@ from disentmetrics.datasets.chosen_values import Chosen
 from disentmetrics.datasets.nuisance import mixed
 from disentmetrics.distribution import FactorDistribution
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.factors import FactorSpace
+from disentmetrics.factors import FactorSpace, as_table, check_count
+
+_IMAGE_DIMENSIONS = 3
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,24 @@ class Draws:
         return Draws(self.factors[rows], self.nuisance[rows], groups)
 
 
+class _MustBeSet:
+    """Stands for an attribute that each data set must have, and says so where one has not."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        if instance is None:
+            return self
+        raise InvalidInputError(
+            f"a data set must have a {self._name}; {owner.__name__} has none: set it in the class or in __init__"
+        )
+
+
+def _must_be_set() -> Any:
+    return _MustBeSet()
+
+
 class DataSet(ABC):
     """Observations with known factors of variation; knows nothing of encoders or metrics.
 
@@ -141,10 +161,10 @@ class DataSet(ABC):
         Whether observations are rows of a table, such as photographs, of which two differ in more than their labels.
     """
 
-    name: str
-    space: FactorSpace
-    fingerprint: str
-    observation_shape: tuple[int, ...]
+    name: str = _must_be_set()
+    space: FactorSpace = _must_be_set()
+    fingerprint: str = _must_be_set()
+    observation_shape: tuple[int, ...] = _must_be_set()
     nuisances: tuple[str, ...] = ()
     symmetries: tuple[Symmetry, ...] = ()
     is_observed: bool = False
@@ -163,7 +183,7 @@ class DataSet(ABC):
         Returns
         -------
         (n, ...) array
-            Of ``observation_shape`` each: uint8 for images, real for vectors.
+            Of ``observation_shape`` each: uint8 for images, float for vectors.
         """
 
     def observations(self, factors: ArrayLike, nuisance: ArrayLike | None = None) -> NDArray[Any]:
@@ -186,11 +206,32 @@ class DataSet(ABC):
         Raises
         ------
         InvalidInputError
-            If factors or nuisance have a wrong shape, type or range.
+            If factors or nuisance have a wrong shape, type or range, or ``make`` returns something else than
+            the data set promises.
         """
-        checked = self.check_factors(factors)
+        checked = self.check_factors(as_table(factors))
         given = self.own_nuisance(checked) if nuisance is None else _check_nuisance(nuisance, len(checked))
-        return self.make(checked, given)
+        made = self.make(checked, given)
+        self.check_made(made, len(checked))
+        return made
+
+    def check_made(self, made: NDArray[Any], n: int) -> None:
+        """Refuse what ``make`` returned, unless it is ``n`` observations of the promised shape and type.
+
+        Raises
+        ------
+        InvalidInputError
+            If images are not uint8 or vectors not float, or the shape is another one.
+        """
+        is_image = len(self.observation_shape) == _IMAGE_DIMENSIONS
+        expected = (n, *self.observation_shape)
+        right = isinstance(made, np.ndarray) and made.shape == expected
+        if not right or not (made.dtype == np.uint8 if is_image else made.dtype.kind == "f"):
+            got = f"{made.dtype} of shape {made.shape}" if isinstance(made, np.ndarray) else type(made).__name__
+            raise InvalidInputError(
+                f"make of {self.name} must return an array, {'uint8' if is_image else 'float'} of shape {expected}; "
+                f"it returned {got}"
+            )
 
     def prepare(self, *, progress: bool = False) -> None:  # noqa: B027 - most have nothing to prepare
         """Do once what makes later observations faster, such as filling a cache; show a bar if asked."""
@@ -217,8 +258,9 @@ class DataSet(ABC):
         Raises
         ------
         InvalidInputError
-            If more distinct observations are asked for than there are.
+            If ``n`` is no whole number from 0, or more distinct observations are asked for than there are.
         """
+        check_count(n)
         if self.nuisances or replace or not self.space.is_grid:
             factors = self.sample_factors(n, rng)
             return Draws(factors, self.sample_nuisance(factors, rng))
@@ -413,7 +455,8 @@ class DataSet(ABC):
         Parameters
         ----------
         transform : callable
-            From a batch of observations (n, ...) to as many, each a function of its own observation alone.
+            From a batch of observations (n, ...) to as many, each a function of its own observation alone. Give a
+            function of a module: a lambda or a function within another cannot be sent to other processes.
         name : str
             Which says exactly what it does: it becomes part of the fingerprint.
 

@@ -23,7 +23,8 @@ class Mapped(Wrapped):
     base : DataSet
         Any.
     transform : callable
-        From a batch of observations (n, ...) to as many, each a function of its own observation alone.
+        From a batch of observations (n, ...) to as many, each a function of its own observation alone. A
+        function of a module can be sent to other processes; a lambda or a function within another cannot.
     name : str
         Which says exactly what the transform does, for the fingerprint.
 
@@ -61,13 +62,18 @@ class Mapped(Wrapped):
         """Return the transformed observations of the base."""
         if not len(factors):
             return np.empty((0, *self.observation_shape), self._dtype)
-        made = self._transformed(self.base.make(factors, nuisance))
+        shown = self.base.make(factors, nuisance)
+        self.base.check_made(shown, len(factors))
+        made = self._transformed(shown)
         if made.shape[1:] != self.observation_shape or made.dtype != self._dtype:
             raise InvalidInputError(
                 f"{self.fingerprint}: the transform must always return observations of shape "
                 f"{self.observation_shape}, {self._dtype}; got {made.shape[1:]}, {made.dtype}"
             )
         return made
+
+    def check_made(self, made: NDArray[Any], n: int) -> None:
+        """Refuse nothing: ``make`` has checked what the transform returned, which may be images of floats."""
 
     def base_factors(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[Any]:
         """Return the factors as they are."""

@@ -12,7 +12,7 @@ from disentmetrics.datasets.chosen_values import Chosen, chosen_values, written
 from disentmetrics.datasets.wrapped import GridWrapped, Wrapped
 from disentmetrics.distribution import FactorDistribution
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.factors import Factor, FactorSpace
+from disentmetrics.factors import Factor, FactorSpace, as_table, check_count
 
 
 def select(base: DataSet, factors: Chosen) -> "Selected | SelectedRows":
@@ -166,8 +166,9 @@ class SelectedRows(Wrapped):
         Raises
         ------
         InvalidInputError
-            If more distinct rows are asked for than there are.
+            If ``n`` is no whole number from 0, or more distinct rows are asked for than there are.
         """
+        check_count(n)
         if not replace and n > len(self):
             raise InvalidInputError(
                 f"at most {len(self)} distinct rows can be drawn from {self.fingerprint}; got n = {n}; "
@@ -185,7 +186,7 @@ class SelectedRows(Wrapped):
 
     def check_factors(self, factors: ArrayLike) -> NDArray[Any]:
         """Return factors after the checks of their space and of the base."""
-        array = np.asarray(factors)
+        array = as_table(factors)
         if array.ndim != 2 or array.shape[1] != len(self.space) or array.dtype.kind not in "iuf":
             raise InvalidInputError(
                 f"factors must be numbers of shape (n, {len(self.space)}), one column for each of "
@@ -193,9 +194,11 @@ class SelectedRows(Wrapped):
             )
         array = array.astype(np.int64 if array.dtype.kind in "iu" else np.float64)
         for factor, column in zip(self.space, array.T, strict=True):
-            if factor.size is not None and len(column) and column.max() >= factor.size:
+            lowest = 0 if factor.name in self._selection.chosen else -1  # a missing label was not selected
+            if factor.size is not None and len(column) and not lowest <= column.min() <= column.max() < factor.size:
                 raise InvalidInputError(
-                    f"indices of factor {factor.name!r} must lie in 0 .. {factor.size - 1}; got {column.max()}"
+                    f"indices of factor {factor.name!r} must lie in {lowest} .. {factor.size - 1}; "
+                    f"got {column.min()} .. {column.max()}"
                 )
         lifted = self.base.check_factors(self._selection.lifted(array))
         return array.astype(lifted.dtype, copy=False)

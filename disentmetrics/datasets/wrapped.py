@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from disentmetrics.datasets.base import DataSet, Draws
 from disentmetrics.distribution import FactorDistribution
 from disentmetrics.errors import InvalidInputError
+from disentmetrics.factors import check_count
 
 
 class Wrapped(DataSet):
@@ -39,6 +40,10 @@ class Wrapped(DataSet):
     def make(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[Any]:
         """Return the observations of the base that are meant."""
         return self.base.make(self.base_factors(factors, nuisance), nuisance)
+
+    def check_made(self, made: NDArray[Any], n: int) -> None:
+        """Refuse what the base refuses."""
+        self.base.check_made(made, n)
 
 
 class GridWrapped(Wrapped):
@@ -85,8 +90,9 @@ class GridWrapped(Wrapped):
         Raises
         ------
         InvalidInputError
-            If more distinct observations are asked for than there are.
+            If ``n`` is no whole number from 0, or more distinct observations are asked for than there are.
         """
+        check_count(n)
         if self.nuisances or replace or not self.distribution.is_uniform:
             factors = self.sample_factors(n, rng)
             return Draws(factors, self.sample_nuisance(factors, rng))

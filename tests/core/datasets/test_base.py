@@ -1,6 +1,7 @@
 """What every data set inherits: draws, nuisance, checks."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -37,6 +38,14 @@ class Line(Pairs):
 
     def sample_factors(self, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
         return np.column_stack([rng.normal(size=n), rng.integers(4, size=n)])
+
+
+def as_floats(images: NDArray[Any]) -> NDArray[Any]:
+    return images / 255.0
+
+
+def mapped(data: DataSet) -> DataSet:
+    return data.map(as_codes, name="same")
 
 
 def as_codes(observations: NDArray[Any]) -> NDArray[Any]:
@@ -132,6 +141,77 @@ def test_groups_travel_with_the_draws() -> None:
 def test_what_is_no_nuisance_is_refused(nuisance: list[Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         NoisyPairs().observations([[0, 0], [1, 1]], nuisance)
+
+
+@pytest.mark.parametrize(
+    ("shape", "made", "message"),
+    [
+        ((8, 8, 1), np.zeros((2, 8, 8)), r"uint8 of shape \(\d, 8, 8, 1\); it returned float64 of shape \(2, 8, 8\)"),
+        ((8, 8, 1), np.zeros((2, 8, 8, 1)), "uint8 .* it returned float64"),
+        ((8, 8, 1), np.zeros((1, 8, 8, 1), np.uint8), r"it returned uint8 of shape \(1"),
+        ((3,), np.zeros((2, 3), np.int64), r"float of shape \(\d, 3\); it returned int64"),
+        ((3,), [[0.0] * 3] * 2, "it returned list"),
+    ],
+)
+@pytest.mark.parametrize("step", [lambda data: data, lambda data: data.select({"a": [0, 1]}), mapped])
+def test_other_observations_than_promised_are_refused(
+    shape: tuple[int, ...], made: Any, message: str, step: Callable[[DataSet], DataSet]
+) -> None:
+    class Broken(Pairs):
+        observation_shape: Any = shape
+
+        def make(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> Any:
+            return made
+
+    with pytest.raises(InvalidInputError, match=f"make of pairs must return an array, .*{message}"):
+        step(Broken()).observations([[0, 0], [1, 1]])
+
+
+def test_images_may_become_floats_and_rows_of_whole_numbers_stay() -> None:
+    images = np.zeros((3, 4, 4, 1), np.uint8)
+    grey = dm.CustomDataSet(images, {"a": ["x", "y", "x"]}).map(as_floats, name="from 0 to 1")
+    assert grey.select({"a": ["x", "y"]}).observations([[0], [1]]).dtype == np.float64
+    assert dm.CustomDataSet(np.eye(2, dtype=np.int64), {"a": ["x", "y"]}).observations([[1]]).tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("attribute", ["name", "space", "fingerprint", "observation_shape"])
+def test_an_attribute_that_was_not_set_is_named(attribute: str) -> None:
+    class Bare(DataSet):
+        def make(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[Any]:
+            return np.zeros((len(factors), 1))
+
+    with pytest.raises(InvalidInputError, match=f"must have a {attribute}; Bare has none"):
+        getattr(Bare(), attribute)
+    with pytest.raises(InvalidInputError, match="must have a space"):
+        Bare().observations([[0]])
+
+
+WITH_COUNTS = {
+    "grid": Pairs(),
+    "noisy": NoisyPairs(),
+    "line": Line(),
+    "rows": dm.CustomDataSet(np.eye(3), {"a": ["x", "y", "x"]}),
+    "some rows": dm.CustomDataSet(np.eye(3), {"a": ["x", "y", "x"]}).select({"a": ["x", "y"]}),
+    "design": Pairs().select({"a": [0, 1]}),
+    "mapped": Pairs().map(as_codes, name="same"),
+}
+
+
+@pytest.mark.parametrize("name", WITH_COUNTS)
+@pytest.mark.parametrize("n", [-1, 2.5, True, "3"])
+def test_a_number_of_draws_is_whole(name: str, n: Any, rng: np.random.Generator) -> None:
+    for replace in (False, True):
+        with pytest.raises(InvalidInputError, match="number of draws must be a whole number from 0; got"):
+            WITH_COUNTS[name].sample(n, rng, replace=replace)
+        assert len(WITH_COUNTS[name].sample(cast("int", np.int64(2)), rng, replace=replace)) == 2
+
+
+@pytest.mark.parametrize("name", WITH_COUNTS)
+def test_rows_of_different_lengths_are_refused(name: str) -> None:
+    data = WITH_COUNTS[name]
+    for read in (data.observations, data.draws, data.check_factors):
+        with pytest.raises(InvalidInputError, match="rows of different lengths"):
+            read([[1, 2], [1]])
 
 
 def test_the_number_of_observations_is_that_of_the_grid_unless_given() -> None:

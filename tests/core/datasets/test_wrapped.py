@@ -435,6 +435,17 @@ def test_rows_of_a_table_are_selected(kind: str) -> None:
         data.check_factors(some.factors[:, :0])
 
 
+def test_rows_that_a_selection_leaves_out_are_not_had() -> None:
+    columns = {"a": ["x", "y", None, "x", "y", None], "b": ["p", "q", "p", "q", None, "p"]}
+    data = CustomDataSet(np.eye(6), columns).select({"a": ["x", "y"]})
+    assert data.observations([[1, -1]]).tolist() == [np.eye(6)[4].tolist()]  # a label that was not asked after
+    for wrong in ([[-1, 0]], [[-7, 0]], [[2, 0]]):
+        with pytest.raises(InvalidInputError, match=r"'a' must lie in 0 .. 1"):
+            data.observations(wrong)
+    with pytest.raises(InvalidInputError, match=r"'b' must lie in -1 .. 1; got -2"):
+        data.observations([[0, -2]])
+
+
 @pytest.mark.parametrize(
     "step",
     [
@@ -497,6 +508,7 @@ def test_a_map_to_other_shapes_is_refused() -> None:
 def test_continuous_factors_can_be_mapped_but_not_designed() -> None:
     class Line(Toy):
         space = FactorSpace([Factor("t", None, "continuous"), Factor("b", 4, "categorical")])
+        observation_shape = (2,)
 
         def make(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[np.float64]:
             return np.asarray(factors, np.float64)
