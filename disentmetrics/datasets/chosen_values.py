@@ -12,18 +12,34 @@ Value = int | str
 Chosen = Mapping[str, Value | Sequence[Value] | range]
 
 
+class UnknownFactorError(InvalidInputError):
+    """No factor has this name.
+
+    Parameters
+    ----------
+    name : str
+        That was asked for.
+    space : FactorSpace
+        The factors that there are.
+    """
+
+    def __init__(self, name: str, space: FactorSpace) -> None:
+        super().__init__(
+            f"no factor is named {name!r}{did_you_mean(name, space.names)}; the factors are {', '.join(space.names)}"
+        )
+        self.name = name
+
+
 def known_factor(space: FactorSpace, name: str) -> Factor:
     """Return the factor of this name.
 
     Raises
     ------
-    InvalidInputError
+    UnknownFactorError
         If there is none; the nearest name is told.
     """
     if name not in space.names:
-        raise InvalidInputError(
-            f"no factor is named {name!r}{did_you_mean(name, space.names)}; the factors are {', '.join(space.names)}"
-        )
+        raise UnknownFactorError(name, space)
     return space[name]
 
 
@@ -120,10 +136,14 @@ def _written_values(values: int | tuple[int, ...]) -> str:
 def read_values(space: FactorSpace, text: str) -> dict[str, Value | list[Value]]:
     """Read ``factor:values,factor:values``, where values are ``2``, ``0-3``, ``0-3/7`` or ``heart``.
 
+    Where a category's name is digits, digits that are a name mean the name: of (``"1"``, ``"2"``), ``2`` is the
+    second.
+
     Raises
     ------
     InvalidInputError
-        If it is not of this form, or a factor does not exist.
+        If it is not of this form, a factor does not exist, or the ends of a range are both indices and names, of
+        different values.
 
     Examples
     --------
@@ -151,9 +171,12 @@ def read_values(space: FactorSpace, text: str) -> dict[str, Value | list[Value]]
 def _read_pieces(factor: Factor, pieces: Sequence[str]) -> Iterable[Value | list[Value]]:
     for piece in pieces:
         low, dash, high = piece.partition("-")
-        if piece.isdecimal():
+        if piece in factor.values:
+            yield piece
+        elif piece.isdecimal():
             yield int(piece)
-        elif piece not in factor.values and dash and low.isdecimal() and high.isdecimal():
+        elif dash and low.isdecimal() and high.isdecimal():
+            _check_ends(factor, (low, high))
             if int(high) < int(low):
                 raise InvalidInputError(f"values of {factor.name!r} must run upwards, as in 0-3; got {piece!r}")
             if int(high) >= (factor.size or 0):
@@ -163,3 +186,13 @@ def _read_pieces(factor: Factor, pieces: Sequence[str]) -> Iterable[Value | list
             yield list(range(int(low), int(high) + 1))
         else:
             yield piece
+
+
+def _check_ends(factor: Factor, ends: Sequence[str]) -> None:
+    names: Sequence[object] = factor.values
+    for end in ends:
+        if end in names and names.index(end) != int(end):
+            raise InvalidInputError(
+                f"a range of {factor.name!r} must be one of indices, and {end!r} is the name of value "
+                f"{names.index(end)}; give the names one by one, as in {factor.name}:{'/'.join(map(str, names[:3]))}"
+            )

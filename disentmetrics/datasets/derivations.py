@@ -7,8 +7,9 @@ those of the data set so far.
 from collections.abc import Callable
 
 from disentmetrics.datasets.base import DataSet
-from disentmetrics.datasets.chosen_values import known_factor, read_values
+from disentmetrics.datasets.chosen_values import UnknownFactorError, known_factor, read_values
 from disentmetrics.datasets.designs import CONFIGURATIONS, chen2018, held_out, marginals, only, ridge, without
+from disentmetrics.datasets.wrapped import Wrapped
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.suggest import did_you_mean
 
@@ -139,4 +140,22 @@ def derived(data: DataSet, option: str, text: str) -> DataSet:
         raise InvalidInputError(f"no option is named {option!r}{did_you_mean(option, DERIVATIONS)}")
     if not isinstance(text, str):
         raise InvalidInputError(f"option {option} is given as text, as on the command line; got {text!r}")
-    return DERIVATIONS[option](data, text)
+    try:
+        return DERIVATIONS[option](data, text)
+    except UnknownFactorError as error:
+        step = _step_that_took(data, error.name)
+        if not step:
+            raise
+        raise InvalidInputError(
+            f"no factor is named {error.name!r} any more, as an earlier step took it: {step}; "
+            f"the factors are {', '.join(data.space.names)}"
+        ) from None
+
+
+def _step_that_took(data: DataSet, name: str) -> str:
+    """Return the step after which there was no factor of this name; empty if there never was one."""
+    while isinstance(data, Wrapped):
+        if name in data.base.space.names:
+            return data.fingerprint.removeprefix(f"{data.base.fingerprint}+")
+        data = data.base
+    return ""

@@ -22,6 +22,7 @@ CONFIGURATIONS: tuple[Configuration, ...] = get_args(Configuration)
 
 _LONGEST_LABEL = 60  # a longer one is shortened to a hash
 _RATIO = 4.0
+_LEAST_SHARE = 0.5  # of uniform, that a ridge of given strength leaves each value; equal sizes always leave more
 _SIGMAS = (1e-6, 1e8)
 _HALVINGS = 80
 
@@ -83,13 +84,17 @@ def ridge(
     Raises
     ------
     InvalidInputError
-        If a factor does not exist or has one value, both are one, or strength and sigma are out of range.
+        If a factor does not exist, is continuous or has one value, both are one, strength and sigma are out of
+        range, or by this strength some value would come less than half as often as under a uniform distribution.
 
     Notes
     -----
-    The two factors' marginals are nearly, not exactly, uniform: values in the middle of a factor have
-    neighbours on both sides of the ridge. The ridge is one of positions in the list of values: a circular
-    factor is not joined at its ends, and the order of categories is that of the list.
+    The two factors' marginals are not exactly uniform: values in the middle of a factor have neighbours on both
+    sides of the ridge. Factors of equal size keep more than half of uniform for every value, whatever the
+    strength. Where sizes differ, values of the longer factor that lie between those of the shorter one vanish as
+    the ridge becomes narrow: such strengths are refused, but ``sigma`` is taken as it is. The ridge is one of
+    positions in the list of values: a circular factor is not joined at its ends, and the order of categories is
+    that of the list.
 
     References
     ----------
@@ -108,9 +113,7 @@ def ridge(
             "a ridge needs two different factors and either strength or sigma; "
             f"got {first}, {second}, strength {strength} and sigma {sigma}"
         )
-    for name in (first, second):
-        if (known_factor(space, name).size or 0) < 2:
-            raise InvalidInputError(f"a factor that is correlated must have at least two values; {name!r} has fewer")
+    _check_sizes(space, (first, second), 2)
     if sigma is not None:
         if not (math.isfinite(sigma) and sigma > 0):
             raise InvalidInputError(f"sigma must be a number above 0; got {sigma}")
@@ -126,9 +129,33 @@ def ridge(
     if strength is not None:
         width = _sigma_of(abs(strength), n, m)
     table = _ridge(n, m, width)
+    if strength is not None:
+        _check_shares(table, (first, second), strength)
     return FactorDistribution(
         space, {(first, second): table[:, ::-1] if mirrored else table}, name=f"correlate({first},{second},{label})"
     )
+
+
+def _check_sizes(space: FactorSpace, names: Sequence[str], least: int) -> None:
+    for name in names:
+        size = known_factor(space, name).size
+        if size is None or size < least:
+            raise InvalidInputError(
+                f"a factor of this design must have at least {least} values; {name!r} "
+                + ("is continuous" if size is None else "has fewer")
+            )
+
+
+def _check_shares(table: NDArray[np.float64], names: Sequence[str], strength: float) -> None:
+    for axis, name in enumerate(names):
+        shares = table.sum(axis=1 - axis) * table.shape[axis] / table.sum()
+        if shares.min() < _LEAST_SHARE:
+            raise InvalidInputError(
+                f"a ridge of {' and '.join(names)} must leave each value at least {_LEAST_SHARE:.0%} of its share of a "
+                f"uniform distribution; by strength {strength:g}, value {shares.argmin()} of {name} would have "
+                f"{shares.min():.0%}, as {table.shape[0]} and {table.shape[1]} values do not pair up: ask for less, "
+                "or for factors of equal size"
+            )
 
 
 def _ridge(n: int, m: int, sigma: float) -> NDArray[np.float64]:
@@ -209,9 +236,7 @@ def chen2018(space: FactorSpace, first: str, second: str, configuration: Configu
             f"two different factors and a configuration of {', '.join(CONFIGURATIONS)} must be given; "
             f"got {first}, {second} and {configuration!r}"
         )
-    for name in (first, second):
-        if (known_factor(space, name).size or 0) < 3:
-            raise InvalidInputError(f"a factor of these designs must have at least three values; {name!r} has fewer")
+    _check_sizes(space, (first, second), 3)
     n, m = space[first].size or 0, space[second].size or 0
     u, v = np.linspace(-1, 1, n)[:, None], np.linspace(-1, 1, m)
     power = {"A": 0 * (u + v), "B": u + v, "C": abs(u * v), "D": -abs(u - v)}[configuration]

@@ -69,7 +69,7 @@ class Hidden(GridWrapped):
         known = list(self._seen)
         for column in self._columns:
             factor = self.base.space.factors[column]
-            stream = zlib.crc32(factor.name.encode()) | 1 << 32  # no data set numbers its own draws so high
+            stream = self._stream(factor.name)
             block = next((block for block in self._law.blocks if column in block.columns), None)
             if block is None:
                 whole[:, column] = choice(nuisance, factor.size or 1, stream=stream)
@@ -79,6 +79,10 @@ class Hidden(GridWrapped):
                 whole[:, column] = block.quantiles((column,), whole, given, u)[:, 0]
             known.append(column)
         return whole
+
+    def _stream(self, name: str) -> int:
+        earlier = self.base.nuisances.count(name)  # a name that was hidden before has had its draws
+        return zlib.crc32(name.encode()) | (1 + earlier) << 32  # no data set numbers its own draws so high
 
     def own_nuisance(self, factors: NDArray[Any]) -> NDArray[np.uint64]:
         """Return the row of the grid at which each combination stands."""

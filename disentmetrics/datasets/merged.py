@@ -1,6 +1,7 @@
 """Data sets in which several factors are one."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
@@ -16,6 +17,7 @@ from disentmetrics.distribution import FactorDistribution, joint_positions
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import Factor, FactorSpace
 
+_NAME = re.compile(r"[\w .-]*")  # other characters have a meaning where names are written in a row
 _MOST_NAMED = 10_000  # names of more categories would fill files and memory, and nobody reads them
 
 
@@ -34,11 +36,16 @@ class Merged(GridWrapped):
     Raises
     ------
     InvalidInputError
-        If there are fewer than two factors, one is unknown, or the name is taken.
+        If there are fewer than two factors, one is unknown, or the name is taken or has characters other than
+        letters, digits, spaces and ``_.-``.
     """
 
     def __init__(self, base: DataSet, names: Sequence[str], name: str = "") -> None:
         old = base.distribution
+        if not _NAME.fullmatch(name):
+            raise InvalidInputError(
+                f"the name of a merged factor must be of letters, digits, spaces and '_.-'; got {name!r}"
+            )
         self._name = name or "_".join(names)
         self._factors = [known_factor(base.space, n) for n in names]
         joint_positions(base.space, names)

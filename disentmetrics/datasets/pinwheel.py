@@ -12,7 +12,7 @@ from disentmetrics.factors import Factor, FactorSpace
 
 N_ARMS = 4
 RADIAL_SPREAD, TANGENTIAL_SPREAD, RATE = 0.3, 0.1, 0.25
-_MOST_RADIAL = 8  # an angle of 745, and 23 standard deviations away
+_FARTHEST = 8  # radially an angle of 745, and 23 standard deviations away
 _BIBTEX = """@inproceedings{mathieu19,
   author = {Emile Mathieu and Tom Rainforth and N. Siddharth and Yee Whye Teh},
   title = {Disentangling Disentanglement in Variational Autoencoders},
@@ -46,7 +46,7 @@ class Pinwheel(DataSet):
     Raises
     ------
     InvalidInputError
-        By ``observations``, if radial is more than 8.
+        By ``observations``, if radial or tangential lies outside -8 .. 8.
 
     References
     ----------
@@ -75,10 +75,12 @@ class Pinwheel(DataSet):
     def make(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[np.float64]:
         """Return the points (n, 2) float64 of these arms and places."""
         arm, radial, tangential = factors.T
-        if len(radial) and radial.max() > _MOST_RADIAL:
-            raise InvalidInputError(
-                f"radial must be at most {_MOST_RADIAL}, beyond which arms are wound up; got {radial.max():g}"
-            )
+        for name, place in (("radial", radial), ("tangential", tangential)):
+            if len(place) and not -_FARTHEST <= place.min() <= place.max() <= _FARTHEST:
+                raise InvalidInputError(
+                    f"{name} must be at most {_FARTHEST} and at least -{_FARTHEST}, beyond which there are no points; "
+                    f"got {place.min():g} .. {place.max():g}"
+                )
         angle = 2 * np.pi * arm / (self.space["arm"].size or 1) + RATE * np.exp(radial)
         cos, sin = np.cos(angle), np.sin(angle)
         points = np.stack([radial * cos - tangential * sin, radial * sin + tangential * cos], axis=1)

@@ -23,12 +23,16 @@ def select(base: DataSet, factors: Chosen) -> "Selected | SelectedRows":
 class _Selection:
     """Which values of which factors are kept, and what the factors are then."""
 
-    def __init__(self, space: FactorSpace, chosen: Mapping[str, int | tuple[int, ...]]) -> None:
+    def __init__(self, base: DataSet, chosen: Mapping[str, int | tuple[int, ...]]) -> None:
+        space = base.space
         self.of = space
         self.chosen = dict(chosen)
+        closed = {
+            s.factor for s in base.symmetries if not s.given and {0, (space[s.factor].size or 0) - 1} <= set(s.same)
+        }
         self.kept_columns = [k for k, name in enumerate(space.names) if not isinstance(chosen.get(name), int)]
         self.space = FactorSpace([
-            _with_values(factor, chosen[factor.name]) if factor.name in chosen else factor
+            _with_values(factor, chosen[factor.name], closed=factor.name in closed) if factor.name in chosen else factor
             for factor in space
             if not isinstance(chosen.get(factor.name), int)
         ])  # fmt: skip
@@ -77,11 +81,16 @@ class _Selection:
         return tuple(listed.index(index) for index in indices if index in listed)
 
 
-def _with_values(factor: Factor, kept: int | tuple[int, ...]) -> Factor:
-    """Return the factor with fewer values; a circle with a gap in it is no circle any more."""
+def _with_values(factor: Factor, kept: int | tuple[int, ...], *, closed: bool) -> Factor:
+    """Return the factor with fewer values; a circle with a gap in it is no circle any more.
+
+    A circle is ``closed`` if its last value looks like its first, so that one turn has a value less.
+    """
     indices = kept if isinstance(kept, tuple) else (kept,)
-    steps = {(b - a) % (factor.size or 1) for a, b in zip(indices, (*indices[1:], indices[0]), strict=True)}
-    broken = factor.kind == "circular" and len(steps) > 1
+    size = factor.size or 1
+    turn = size - closed if size > 1 else 1
+    steps = {(b - a) % turn for a, b in zip(indices, (*indices[1:], indices[0]), strict=True)}
+    broken = factor.kind == "circular" and len(steps) > 1 and len(indices) < size
     values: Any = tuple(factor.values[index] for index in indices) if factor.values else ()
     return Factor(factor.name, len(indices), "ordinal" if broken else factor.kind, values)
 
@@ -99,7 +108,7 @@ class Selected(GridWrapped):
 
     def __init__(self, base: DataSet, factors: Chosen) -> None:
         chosen = chosen_values(base.space, factors)
-        self._selection = _Selection(base.space, chosen)
+        self._selection = _Selection(base, chosen)
         given = base.distribution.conditional(dict(chosen))
         tables = []
         for names, table in given.tables:
@@ -143,7 +152,12 @@ class SelectedRows(Wrapped):
     def __init__(self, base: DataSet, factors: Chosen) -> None:
         chosen = chosen_values(base.space, factors)
         super().__init__(base, f"select({written(chosen)})")
-        self._selection = _Selection(base.space, chosen)
+        self._selection = _Selection(base, chosen)
+        if type(base).whole is DataSet.whole and not base.space.is_grid:
+            raise InvalidInputError(
+                f"values can be selected of a grid of factors or of rows of a table; {base.name} has no full grid, as "
+                "it has continuous factors, and no rows"
+            )
         every = base.whole()
         lowered, rows = self._selection.lowered(every.factors)
         if not len(rows):

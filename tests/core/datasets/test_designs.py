@@ -9,6 +9,7 @@ from scipy.stats import chisquare, norm
 
 from disentmetrics.datasets.designs import (
     CONFIGURATIONS,
+    _sigma_of,
     chen2018,
     correlation,
     held_out,
@@ -33,6 +34,12 @@ def names_used(design: Any) -> set[str]:
 @settings(max_examples=40, deadline=None)
 @given(st.integers(2, 20), st.integers(2, 20), st.floats(-0.99, 0.99))
 def test_the_strength_of_a_ridge_is_its_correlation(n: int, m: int, strength: float) -> None:
+    as_wide = ridge(space(n, m), "a", "b", sigma=min(_sigma_of(abs(strength), n, m), 1e8))
+    if min(as_wide.marginal("a").min() * n, as_wide.marginal("b").min() * m) < 0.5:
+        assert n != m
+        with pytest.raises(InvalidInputError, match="do not pair up"):
+            ridge(space(n, m), "a", "b", strength)
+        return
     design = ridge(space(n, m, 2), "a", "b", strength)
     assert correlation(design, "a", "b") == pytest.approx(strength, abs=1e-9)
     joint = design.marginal("a", "b")
@@ -57,6 +64,20 @@ def test_a_ridge_of_given_sigma_is_the_published_one(sigma: float) -> None:
     a, b = np.linspace(0, 1, 32), np.linspace(0, 1, 6)[:, None]
     published = norm.pdf(a - b, scale=sigma)
     assert joint == pytest.approx(published / published.sum(), rel=1e-9)
+
+
+@pytest.mark.parametrize("size", [2, 3, 10, 40, 200])
+def test_factors_of_equal_size_keep_their_shares(size: int) -> None:
+    shares = [min(ridge(space(size, size), "a", "b", s).marginal("a")) * size for s in (0.1, 0.5, 0.9, 0.95, 0.99)]
+    assert min(shares) > 0.5
+
+
+def test_a_ridge_that_empties_values_is_refused_unless_its_width_is_given() -> None:
+    ridge(DSPRITES, "scale", "orientation", 0.95)
+    for names, strength in ((("scale", "orientation"), 0.99), (("orientation", "scale"), -0.99)):
+        with pytest.raises(InvalidInputError, match=r"value \d+ of orientation would have 30%, .* ask for less"):
+            ridge(DSPRITES, *names, strength)
+    assert min(ridge(DSPRITES, "scale", "orientation", sigma=0.02).marginal("orientation")) < 0.001
 
 
 def test_stronger_ridges_are_narrower() -> None:
@@ -97,6 +118,11 @@ def test_wrong_ridges_are_refused(arguments: Any, options: Any, message: str) ->
 def test_a_factor_of_one_value_cannot_be_correlated() -> None:
     with pytest.raises(InvalidInputError, match="'b' has fewer"):
         ridge(space(3, 1), "a", "b", 0.5)
+    mixed = FactorSpace([Factor("x", 3, "ordinal"), Factor("t", None, "continuous")])
+    with pytest.raises(InvalidInputError, match="'t' is continuous"):
+        ridge(mixed, "x", "t", 0.5)
+    with pytest.raises(InvalidInputError, match="'t' is continuous"):
+        chen2018(mixed, "t", "x", "B")
 
 
 @settings(max_examples=30, deadline=None)

@@ -77,6 +77,9 @@ def test_arms_are_part_of_the_fingerprint_and_travel() -> None:
         ([[0.5, 1.0, 0.0]], "'arm' must be whole"),
         ([[0, 9.0, 0.0]], "radial must be at most 8"),
         ([[0, np.inf, 0.0]], "finite"),
+        ([[0, -1e308, 0.0]], "radial must be at most 8 and at least -8"),
+        ([[0, 1.0, 1e308]], "tangential must be at most 8"),
+        ([[0, 1.0, -8.1]], "got -8.1"),
         ([[0, 1.0]], r"shape \(n, 3\)"),
     ],
 )
@@ -88,5 +91,12 @@ def test_wrong_factors_are_refused(factors: list[list[float]], complaint: str) -
 def test_there_is_no_grid_and_too_few_arms_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="pinwheel has no full grid"):
         Pinwheel().whole()
+    with pytest.raises(
+        InvalidInputError, match="can be selected of a grid of factors or of rows .*; pinwheel has no full"
+    ):
+        load_dataset("pinwheel?select=arm:0")
+    for option in ("correlate=arm,radial,0.5", "chen2018=radial,arm,B"):
+        with pytest.raises(InvalidInputError, match="'radial' is continuous"):
+            load_dataset(f"pinwheel?{option}")
     with pytest.raises(InvalidInputError, match="n_arms must be a whole number from 2 to 64"):
         load_dataset("pinwheel?n_arms=1")

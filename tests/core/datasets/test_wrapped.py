@@ -250,6 +250,21 @@ def test_factors_keep_their_kinds_and_values() -> None:
     assert StillToy().with_nuisance("a").nuisances == ("a",)
 
 
+@pytest.mark.parametrize(
+    ("kept", "kind"),
+    [
+        (range(39), "circular"),  # 39 looks like 0, so that these are the whole circle
+        (range(1, 40), "circular"),
+        (range(40), "circular"),
+        (range(0, 39, 3), "circular"),
+        (range(0, 40, 2), "ordinal"),
+        (range(38), "ordinal"),
+    ],
+)
+def test_a_circle_that_meets_itself_has_a_value_less(kept: range, kind: str) -> None:
+    assert DSprites().select({"orientation": kept}).space["orientation"].kind == kind
+
+
 def test_a_great_many_categories_have_no_names() -> None:
     merged = DSprites().merge(["orientation", "x", "y"])
     assert merged.space["orientation_x_y"].values == ()
@@ -366,6 +381,14 @@ def test_two_hidden_factors_are_independent_however_they_are_hidden() -> None:
         drawn = data.sample(9000, np.random.default_rng(0))
         shown = data.observations(drawn.factors, drawn.nuisance).astype(int)
         assert chisquare(np.bincount(shown[:, 1] * 3 + shown[:, 3], minlength=9)).pvalue > 1e-3
+
+
+def test_two_hidden_factors_of_one_name_are_independent() -> None:
+    data = Toy().with_nuisance("d").merge(["a", "b"], name="d").with_nuisance("d")
+    drawn = data.sample(9000, np.random.default_rng(0))
+    shown = data.observations(drawn.factors, drawn.nuisance).astype(int)
+    cells = (shown[:, 0] * 3 + shown[:, 1]) * 3 + shown[:, 3]
+    assert chisquare(np.bincount(cells, minlength=18)).pvalue > 1e-3
 
 
 @pytest.mark.parametrize(
