@@ -3,7 +3,7 @@
 import inspect
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,10 +15,13 @@ from disentmetrics.cli.base import CHECK_FAILED, JsonOption, QuietOption, SeedOp
 from disentmetrics.cli.console import err, out, print_json, print_table
 from disentmetrics.datasets import list_datasets, load_dataset
 from disentmetrics.datasets.base import DataSet, DataSetInfo, Symmetry
+from disentmetrics.datasets.custom import CustomDataSet
+from disentmetrics.datasets.derivations import DERIVATIONS
 from disentmetrics.datasets.manifest import Manifest, manifests
 from disentmetrics.datasets.preview import check_path, label_of, save_preview
 from disentmetrics.datasets.quality import FactorBits, factor_bits
-from disentmetrics.datasets.registry import DataSetSpec, find_datasets
+from disentmetrics.datasets.registry import DataSetSpec, check_options, find_dataset, settable_options
+from disentmetrics.datasets.wrapped import Wrapped
 from disentmetrics.factors import Factor, FactorSpace
 
 datasets_app = typer.Typer(help="Data sets with known factors.", no_args_is_help=False)
@@ -26,7 +29,9 @@ app.add_typer(datasets_app, name="datasets")
 
 DataSetArgument = Annotated[str, typer.Argument(metavar="NAME", help="Data set, such as dsprites.")]
 
-_MOST_LISTED = 6  # factors, values, symmetries: more are counted
+_MOST_LISTED = 6  # values, symmetries: more are counted
+_OWN = "yours"  # citation of data that come from the user
+_MOST_FACTORS = 3  # in the list
 
 
 @datasets_app.callback(invoke_without_command=True)
@@ -47,7 +52,7 @@ def datasets_list(as_json: JsonOption = False) -> None:
         (
             info.name,
             "any" if info.size is None else f"{info.size:,}",
-            _first([f"{factor.name} {factor.size or 'real'}" for factor in info.space]) or "–",
+            _first([f"{factor.name} {factor.size or 'real'}" for factor in info.space], _MOST_FACTORS) or "–",
             "yes" if info.offline else "no",
             info.licence,
         )
@@ -58,11 +63,20 @@ def datasets_list(as_json: JsonOption = False) -> None:
 
 @datasets_app.command("info")
 def datasets_info(name: DataSetArgument, as_json: JsonOption = False) -> None:
-    """Describe one data set: factors, what varies besides, licence, citation, remarks, files."""
-    info = _described(name)
+    """Describe one data set: factors, what varies besides, options, licence, citation, remarks, files.
+
+    With a path or options it is loaded, unless that would download it, and described as it is then.
+
+    [bold]Example[/]
+
+      disentmetrics datasets info folder:my_images
+    """
+    info, inference = _described(name)
     published = next((manifest for manifest in manifests() if manifest.name == info.name), None)
+    options = _options(info.name)
     if as_json:
-        print_json(_plain(info) | {"files": [asdict(file) for file in published.files] if published else []})
+        files = [asdict(file) for file in published.files] if published else []
+        print_json(_plain(info) | {"inference": inference, "options": options, "files": files})
         return
     out.print(f"[bold]{info.name}[/]: {escape(info.summary)}", highlight=False)
     if len(info.space):
@@ -70,8 +84,13 @@ def datasets_info(name: DataSetArgument, as_json: JsonOption = False) -> None:
             ("factor", "size", "kind", "values"),
             [(f.name, str(f.size or "real"), f.kind, _first(_values(f))) for f in info.space],
         )
-    for heading, text in _facts(info):
+    for sentence in inference:
+        out.print(f"inferred: {sentence}", highlight=False, markup=False)
+    for heading, text in _facts(info, published):
         out.print(f"{heading}: {text}", highlight=False, markup=False)
+    given = (f"{option}={default}" if default else option for option, default in options.items())
+    out.print(f"options: {', '.join(given) or 'none'}", highlight=False, markup=False)
+    out.print(f"options of every data set: {', '.join(DERIVATIONS)}", highlight=False, markup=False)
     if published:
         _show_files(published)
     out.print(f"kept in: {cache_folder() / 'datasets'}", highlight=False, markup=False, soft_wrap=True)
@@ -85,7 +104,10 @@ def datasets_cite(name: DataSetArgument) -> None:
 
       disentmetrics datasets cite dsprites
     """
-    info = _described(name)
+    info, _ = _described(name)
+    if info.citation == _OWN:
+        out.print(f"{info.name}: the data are yours, so there is nothing to cite", highlight=False)
+        return
     texts = (info.citation, info.bibtex.strip(), f"Licence: {info.licence}")
     out.print("\n\n".join(filter(None, texts)), highlight=False, markup=False, soft_wrap=True)
 
@@ -147,18 +169,45 @@ def datasets_check(
         raise typer.Exit(CHECK_FAILED)
 
 
-def _described(spec: str) -> DataSetInfo:
-    found = {info.name: info for info in list_datasets()}
-    name = DataSetSpec.parse(spec).name
-    if name not in found:
-        load_dataset(name)  # says which names there are
-    return found[name]
+def _described(spec: str) -> tuple[DataSetInfo, tuple[str, ...]]:
+    """Return what is known of a data set and how kinds were inferred; loaded, if the spec says more than a name."""
+    parsed = DataSetSpec.parse(spec)
+    info = find_dataset(parsed.name).info()
+    if not (parsed.target or parsed.options or parsed.steps):
+        return info, ()
+    check_options(spec)
+    if not parsed.target and (not info.offline or parsed.options.get("source") == "original"):
+        return info, ()  # loading would download it
+    data = load_dataset(spec)
+    has_size = data.is_observed or data.space.is_grid
+    loaded = replace(
+        info,
+        space=data.space,
+        nuisances=data.nuisances,
+        symmetries=data.symmetries,
+        n_observations=len(data) if has_size else None,
+    )
+    while isinstance(data, Wrapped):
+        data = data.base
+    return loaded, data.inference if isinstance(data, CustomDataSet) else ()
+
+
+def _options(name: str) -> dict[str, str]:
+    """Return the options of a data set with what they are by default; empty where that depends."""
+    settable = settable_options(find_dataset(name).load)
+    defaults = {option: parameter.default for option, parameter in settable.items() if option != "progress"}
+    return {option: _default(default) for option, default in defaults.items()}
+
+
+def _default(value: object) -> str:
+    if value is inspect.Parameter.empty or value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _loaded(spec: str, *, quiet: bool) -> DataSet:
     """Load a data set, with a progress bar if loading can take long."""
-    entry = find_datasets().get(DataSetSpec.parse(spec).name)
-    shows = entry is not None and "progress" in inspect.signature(entry.load).parameters
+    shows = "progress" in settable_options(find_dataset(DataSetSpec.parse(spec).name).load)
     return load_dataset(spec, progress=not quiet and err.is_terminal) if shows else load_dataset(spec)
 
 
@@ -169,7 +218,7 @@ def _plain(info: DataSetInfo) -> dict[str, Any]:
     return {**plain, "size": info.size, "space": factors, "symmetries": symmetries}
 
 
-def _facts(info: DataSetInfo) -> Iterator[tuple[str, str]]:
+def _facts(info: DataSetInfo, published: Manifest | None) -> Iterator[tuple[str, str]]:
     yield "observations", "any number" if info.size is None else f"{info.size:,}"
     yield "download", "none" if info.offline else "needed"
     for nuisance in info.nuisances:
@@ -180,21 +229,21 @@ def _facts(info: DataSetInfo) -> Iterator[tuple[str, str]]:
         yield "look alike", f"{len(info.symmetries) - _MOST_LISTED} more, see --json"
     yield "licence", info.licence
     yield "cite", info.citation
+    if info.homepage:
+        yield "homepage", info.homepage
+    by_hand = published.manual if published else ()
+    unknown = {gap for file in published.files for gap in file.gaps} if published else set()
     for remark in info.remarks:
-        yield "note", remark
+        yield "by hand" if remark in by_hand else "unknown" if remark in unknown else "note", remark
 
 
 def _show_files(published: Manifest) -> None:
-    rows = [
-        (
-            file.name,
-            file.part or "all",
-            "–" if file.n_bytes is None else f"{file.n_bytes:,}",
-            ", ".join(f"{algorithm} {checksum}" for algorithm, checksum in file.checksums.items()) or "–",
-        )
-        for file in published.files
-    ]
-    print_table(("published file", "part", "bytes", "checksums"), rows)
+    for file in published.files:
+        size = "size unknown" if file.n_bytes is None else f"{file.n_bytes:,} bytes"
+        facts = (file.layout, f"part {file.part}" if file.part else "", size)
+        lines = [f"published file: {file.name} ({', '.join(filter(None, facts))})"]
+        lines += [f"  {algorithm} {checksum}" for algorithm, checksum in file.checksums.items()]
+        out.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 
 
 def _alike(symmetry: Symmetry, space: FactorSpace) -> str:
@@ -213,11 +262,9 @@ def _values(factor: Factor) -> list[str]:
     return [label_of(factor, index) for index in range(len(factor.values))]
 
 
-def _first(texts: list[str]) -> str:
-    rest = len(texts) - _MOST_LISTED
-    if rest <= 1:
-        return ", ".join(texts)
-    return f"{', '.join(texts[:_MOST_LISTED])} and {rest} more"
+def _first(texts: list[str], most: int = _MOST_LISTED) -> str:
+    rest = len(texts) - most
+    return f"{', '.join(texts[:most])} and {rest} more" if rest > 0 else ", ".join(texts)
 
 
 def _measured(factor: FactorBits) -> tuple[str, str, str, str, str]:

@@ -1,5 +1,6 @@
 """A sheet of pictures that shows what each factor does."""
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.cache import atomic_path
 from disentmetrics.datasets.base import DataSet, Draws
+from disentmetrics.datasets.custom import CustomDataSet
 from disentmetrics.datasets.sweep import sweep, values_of
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import Factor
@@ -123,7 +125,21 @@ def contact_sheet(data: DataSet, *, seed: int = 0, n_samples: int = 24) -> NDArr
         PictureRow(row.name, row.about, data.observations(row.draws.factors, row.draws.nuisance), row.labels)
         for row in sheet_rows(data, rng, n_samples)
     ]
-    return drawn_sheet(data.name, rows, _left_out(data))
+    return drawn_sheet(title_of(data), rows, _left_out(data))
+
+
+def title_of(data: DataSet) -> str:
+    """Return the fingerprint where it tells options or a design; else the name, as a version or a hash tells nothing.
+
+    Examples
+    --------
+    >>> from disentmetrics.datasets import load_dataset
+    >>> title_of(load_dataset("mini-sprites")), title_of(load_dataset("mini-sprites?select=shape:heart"))
+    ('mini-sprites', 'mini-sprites-1+select(shape=2)')
+    """
+    if isinstance(data, CustomDataSet) or re.fullmatch(rf"{re.escape(data.name)}-\d+", data.fingerprint):
+        return data.name
+    return data.fingerprint
 
 
 def save_preview(data: DataSet, path: Path, *, seed: int = 0, n_samples: int = 24) -> None:
@@ -248,7 +264,8 @@ def drawn_sheet(
     footer_lines = _wrapped(footer, value_font, page_width - 2 * _MARGIN)
     sheet = Image.new("RGB", (page_width, int(tops[-1]) + value_height * len(footer_lines) + _MARGIN - _GAP), _PAGE)
     pen = ImageDraw.Draw(sheet)
-    pen.text((_MARGIN, _MARGIN), _writable(title), _INK, title_font)
+    fitted = _fitted(title, title_font, page_width - 2 * _MARGIN)
+    pen.text((_MARGIN, _MARGIN), fitted or "?", _INK, title_font)
     for row, lines, images, height, top in zip(rows, about, tiles, highest, tops[:-1].tolist(), strict=True):
         pen.text((_MARGIN, top), _fitted(row.name, name_font, _NAME_WIDTH), _INK, name_font)
         _write(pen, lines, (_MARGIN, top + name_height), value_font)

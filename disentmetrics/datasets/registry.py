@@ -143,9 +143,10 @@ def _entry_of_package(entry_point: EntryPoint) -> Entry:
         return Entry(lambda: described, module.load)
     except Exception as error:  # whatever others wrote must not end in a traceback
         package = entry_point.dist.name if entry_point.dist else entry_point.module
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise InvalidInputError(
             f"the data set {entry_point.name!r} of the package {package!r} must be a module with info() and load() "
-            f"that can be imported; it raised {type(error).__name__}: {' '.join(str(error).split())}; mend or uninstall the package"
+            f"that can be imported; it raised {reason}; mend or uninstall the package"
         ) from error
 
 

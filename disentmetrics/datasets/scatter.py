@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.datasets.base import DataSet
-from disentmetrics.datasets.preview import label_of
+from disentmetrics.datasets.preview import label_of, title_of
 from disentmetrics.errors import InvalidInputError, MissingExtraError
 from disentmetrics.factors import Factor
 
@@ -59,7 +59,7 @@ def scatter_sheet(data: DataSet, rng: np.random.Generator, *, n_points: int = 2_
     pairs = list(combinations(range(n_dimensions), 2)) or [(0, 0)]
     n_rows = min(max(len(data.space), 1), MOST_ROWS)
     figure = Figure(figsize=(_PANEL * len(pairs) + 1.8, _PANEL * n_rows + 0.9), dpi=120, layout="constrained")
-    figure.suptitle(data.name)
+    figure.suptitle(title_of(data))
     panels = figure.subplots(n_rows, len(pairs), squeeze=False)
     # What is drawn last hides the rest, so the order must not follow the factors.
     order = rng.permutation(len(points))

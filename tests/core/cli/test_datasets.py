@@ -15,6 +15,7 @@ import disentmetrics as dm
 from disentmetrics.cli import datasets
 from disentmetrics.datasets.base import DataSet, DataSetInfo, Symmetry
 from disentmetrics.datasets.preview import contact_sheet
+from disentmetrics.datasets.registry import Entry
 from disentmetrics.factors import Factor, FactorSpace
 
 Run = Callable[..., Any]
@@ -50,7 +51,9 @@ class Made(DataSet):
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> Made:
     data = Made()
+    entry = Entry(lambda: INFO, lambda _: data)
     monkeypatch.setattr(datasets, "list_datasets", lambda: [INFO])
+    monkeypatch.setattr(datasets, "find_dataset", lambda _: entry)
     monkeypatch.setattr(datasets, "load_dataset", lambda _: data)
     return data
 
@@ -62,7 +65,10 @@ def test_one_data_set_is_explained(run: Run) -> None:
     assert "observations: 737,280" in about
     assert "look alike: orientation 0, 39" in about
     assert "licence: Apache-2.0" in about
-    assert re.search(r"hdf5 +all +28,024,106 +sha256 729fa22e[0-9a-f]{56}, md5 b331c[0-9a-f]{27}", about)
+    assert re.search(
+        r"\.hdf5 \(hdf5, 28,024,106 bytes\)\n  sha256 729fa22e[0-9a-f]{56}\n  md5 b331c[0-9a-f]{27}\n", about
+    )
+    assert "homepage: https://github.com/" in about
     assert run("datasets", "info", "dsprites?source=original").out == about
     plain = json.loads(run("datasets", "info", "dsprites", "--json").out)
     assert plain["size"] == 737_280
@@ -85,7 +91,7 @@ def test_nuisances_and_symmetries_are_named_and_brackets_stay(run: Run) -> None:
 def test_all_are_listed_with_what_they_hold(run: Run) -> None:
     listed = run("datasets").out
     assert re.search(
-        r"^dsprites +737,280 +shape 3, scale 6, orientation 40, x 32, y 32 +yes +Apache", listed, re.MULTILINE
+        r"^dsprites +737,280 +shape 3, scale 6, orientation 40 and 2 more +yes +Apache", listed, re.MULTILINE
     )
     assert re.search(r"^folder +any +– +yes +yours", listed, re.MULTILINE)
     plain = {entry["name"]: entry for entry in json.loads(run("datasets", "list", "--json").out)}
@@ -98,9 +104,7 @@ def test_many_factors_are_counted(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     space = FactorSpace([Factor(f"f{i}", 2, "categorical") for i in range(40)])
     info = DataSetInfo("faces", "many", space, False, "none", "none", n_observations=202_599)
     monkeypatch.setattr(datasets, "list_datasets", lambda: [info])
-    assert re.search(
-        r"^faces +202,599 +f0 2, f1 2, f2 2, f3 2, f4 2, f5 2 and 34 more +no", run("datasets").out, re.MULTILINE
-    )
+    assert re.search(r"^faces +202,599 +f0 2, f1 2, f2 2 and 37 more +no", run("datasets").out, re.MULTILINE)
 
 
 @pytest.mark.usefixtures("made")
@@ -133,6 +137,11 @@ def test_the_preview_is_written(run: Run) -> None:
         (("preview", "dsprites"), "Missing option '--out'"),
         (("preview", "dsprite", "-o", "sheet.png"), "did you mean 'dsprites'?"),
         (("cite", "dsprite"), "did you mean 'dsprites'?"),
+        (("info", "dsprite"), "did you mean 'dsprites'?"),
+        (("cite", "rooms?bogus=1"), "rooms has no option 'bogus'"),
+        (("info", "shapes3d?bogus=1"), "shapes3d has no option 'bogus'"),
+        (("info", "dsprites:nowhere"), "there is none at nowhere"),
+        (("info", "mini-sprites?select=colour:0"), "no factor is named 'colour'"),
         (("check", "dsprite"), "did you mean 'dsprites'?"),
         (("check", "dsprites", "--contexts", "0"), "--contexts"),
     ],
@@ -203,3 +212,50 @@ def test_a_lone_factor_is_checked_without_an_example(run: Run, made: Made) -> No
     made.space, made.symmetries = FactorSpace([Factor("turn", 4, "circular")]), ()
     made.shows = False
     assert "turn 1, 3 in 64 of 64 contexts\n" in run("datasets", "check", "made").out
+
+
+def test_options_are_listed(run: Run) -> None:
+    about = run("datasets", "info", "rooms").out
+    assert "\noptions: size=64\n" in about
+    assert re.search(r"^options of every data set: correlate, .*nuisance$", about, re.MULTILINE)
+    assert "\noptions: source, layout, verify=true\n" in run("datasets", "info", "dsprites").out
+    assert "\noptions: none\n" in run("datasets", "info", "digits-affine").out
+    assert json.loads(run("datasets", "info", "rooms", "--json").out)["options"] == {"size": "64"}
+
+
+def test_what_is_loaded_is_described(run: Run) -> None:
+    a_folder()
+    about = run("datasets", "info", "folder:images").out
+    assert re.search(r"^label +2 +categorical +ball, cup$", about, re.MULTILINE)
+    assert "inferred: label is categorical because its values are names" in about
+    assert "observations: 6" in about
+    selected = run("datasets", "info", "folder:images?select=label:cup").out
+    assert "observations: 3" in selected
+    assert "inferred: label" in selected
+    plain = json.loads(run("datasets", "info", "mini-sprites?select=shape:heart,x:0-1", "--json").out)
+    assert [factor["name"] for factor in plain["space"]] == ["scale", "orientation", "x", "y"]
+    assert plain["size"] == 3 * 12 * 2 * 7
+    assert "observations: any number" in run("datasets", "info", "pinwheel?n_arms=5").out
+    assert run("datasets", "info", "shapes3d?select=shape:0").code == 0  # it is not downloaded for that
+
+
+def test_what_to_do_by_hand_and_what_is_unknown_are_told_apart(run: Run) -> None:
+    about = run("datasets", "info", "celeba").out
+    assert "by hand: " in about
+    assert "unknown: no published size of dsprites" in run("datasets", "info", "dsprites").out
+
+
+def test_ones_own_data_need_no_citation(run: Run) -> None:
+    assert run("datasets", "cite", "folder").out == "folder: the data are yours, so there is nothing to cite\n"
+
+
+def test_a_design_with_a_hidden_factor_is_previewed_and_checked(run: Run) -> None:
+    spec = "mini-sprites?only=x:0-2,y:0-2&nuisance=x"
+    assert run("datasets", "preview", spec, "-o", "hidden.png").code == 0
+    assert re.search(r"^y +1.585 +1.585 ", run("datasets", "check", spec, "--contexts", 8).out, re.MULTILINE)
+
+
+def test_nothing_is_claimed_of_selected_photographs_either(run: Run) -> None:
+    a_folder()
+    spec = "folder:images?select=label:0-1"
+    assert "• unknown: label" in run("datasets", "check", spec).out

@@ -13,7 +13,7 @@ import disentmetrics as dm
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.datasets.custom import CustomDataSet
 from disentmetrics.datasets.nuisance import choice
-from disentmetrics.datasets.preview import contact_sheet, label_of, save_preview, sheet_rows
+from disentmetrics.datasets.preview import contact_sheet, label_of, save_preview, sheet_rows, title_of
 from disentmetrics.errors import InvalidInputError, MissingExtraError, StorageError
 from disentmetrics.factors import Factor, FactorSpace
 
@@ -217,3 +217,14 @@ def test_a_design_with_a_hidden_factor_is_shown_without_what_it_excludes() -> No
     assert {row.name: len(row.labels) for row in hidden}["y"] == 3
     without = sheet_rows(dm.load_dataset("mini-sprites?without=shape:heart"), rng, 4)
     assert {row.name: row.labels for row in without}["shape"] == ("square", "ellipse")
+
+
+def test_the_title_tells_what_the_name_does_not() -> None:
+    assert title_of(dm.load_dataset("mini-sprites")) == "mini-sprites"
+    assert title_of(dm.load_dataset("mini-sprites?size=32")) == "mini-sprites-1-32"
+    own = CustomDataSet(np.zeros((6, 4, 4, 1), np.uint8), [[0], [1]] * 3, factor_names=["a"], fingerprint="own-7b")
+    assert title_of(own) == "custom"
+    assert title_of(own.select({"a": [0, 1]})) == "own-7b+select(a=0-1)"
+    short, long = (contact_sheet(own.map(np.copy, name=n), n_samples=2) for n in ("a", "a" * 500))
+    assert short.shape == long.shape
+    assert (long[:, -20:] == PAGE).all(), "the title ends within the page"

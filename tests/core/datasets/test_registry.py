@@ -171,7 +171,7 @@ def test_a_broken_package_stops_no_other(
     assert "halls" not in names
     (remark,) = caplog.messages
     assert "'halls' of the package 'halls-package'" in remark
-    assert "\n" not in remark.partition("SyntaxError")[0]
+    assert "\n" not in remark
     with pytest.raises(InvalidInputError, match=f"'halls' .*{reason}.*uninstall the package"):
         load_dataset("halls")
 
