@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from disentmetrics.datasets.base import DataSetInfo
 from disentmetrics.datasets.layouts import BROKEN, gunzipped
 from disentmetrics.datasets.manifest import Manifest, ManifestFile, read_manifest
-from disentmetrics.datasets.original import OriginalDataSet, digest_of, locate
+from disentmetrics.datasets.original import OriginalDataSet, digest_of, locate, side_of
 from disentmetrics.datasets.stores import Blocks, unpacked
 from disentmetrics.errors import CorruptFileError, DisentmetricsError
 from disentmetrics.progress import progress_bar
@@ -65,12 +65,13 @@ def load(target: str = "", *, size: str | int = 0, verify: bool = True, progress
         If the images cannot be unpacked for want of room.
     """
     manifest = read_manifest(NAME)
+    side = side_of(manifest, size)
     found = locate(manifest, target, verify=verify, progress=progress, unpacked_folder=True)
     path, file = found.only
     shape = (manifest.space.n_combinations, math.prod(manifest.shape))
     key = f"{NAME}-{digest_of(path)}"
     rows = unpacked(key, shape, lambda: _blocks(path, manifest, file, progress=progress))
-    return OriginalDataSet(manifest, found.fingerprint, rows, size=size)
+    return OriginalDataSet(manifest, found.fingerprint, rows, size=side)
 
 
 def _blocks(path: Path, manifest: Manifest, file: ManifestFile, *, progress: bool) -> Blocks:

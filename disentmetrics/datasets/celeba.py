@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.datasets.archives import ArchivedFiles
 from disentmetrics.datasets.base import DataSetInfo
-from disentmetrics.datasets.cropping import CroppedRows
+from disentmetrics.datasets.cropping import CroppedRows, crop_and_size
 from disentmetrics.datasets.custom import CustomDataSet
 from disentmetrics.datasets.images import ImageRows
 from disentmetrics.datasets.manifest import Manifest, read_manifest
@@ -71,6 +71,8 @@ def load(
     manifest = read_manifest(NAME)
     number = SPLITS[one_of("split", split, tuple(SPLITS))]
     space = _chosen(manifest.space, attributes)
+    height, width, _ = manifest.shape
+    side, new = crop_and_size((height, width), crop, size)
     texts = ["attributes", *(["partition"] if split else []), *(["people"] if people else [])]
     found = locate(manifest, target, parts=texts, verify=verify, progress=progress)
     archive = locate(manifest, target, parts=["images"], verify=verify, progress=progress, unpacked_folder=True)
@@ -79,7 +81,7 @@ def load(
     if number is not None:
         kept = np.flatnonzero(_numbers(found.paths["partition"], names) == number)
     groups = _numbers(found.paths["people"], names)[kept] if people else None
-    rows = CroppedRows(_images(archive.paths["images"], [names[row] for row in kept], manifest), crop, size)
+    rows = CroppedRows(_images(archive.paths["images"], [names[row] for row in kept], manifest), side, new)
     original = manifest.name + "-original"
     published = found.fingerprint.startswith(original) and archive.fingerprint.startswith(original)
     first = original if published else f"{archive.fingerprint}-{found.fingerprint.rpartition('-')[2]}"

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.datasets.base import DataSetInfo
+from disentmetrics.datasets.images import what_failed
 from disentmetrics.datasets.layouts import BROKEN
 from disentmetrics.datasets.manifest import Manifest, read_manifest
-from disentmetrics.datasets.original import OriginalDataSet, digest_of, locate
+from disentmetrics.datasets.original import OriginalDataSet, digest_of, locate, side_of
 from disentmetrics.datasets.stores import Blocks, unpacked
 from disentmetrics.errors import CorruptFileError
 from disentmetrics.progress import progress_bar
@@ -59,11 +60,12 @@ def load(target: str = "", *, size: str | int = 0, verify: bool = True, progress
         If the images cannot be unpacked for want of room.
     """
     manifest = read_manifest(NAME)
+    side = side_of(manifest, size)
     found = locate(manifest, target, verify=verify, progress=progress, unpacked_folder=True)
     path, _ = found.only
     shape = (manifest.space.n_combinations, math.prod(manifest.shape))
     rows = unpacked(f"{NAME}-{digest_of(path)}", shape, lambda: _blocks(path, manifest, progress=progress))
-    return OriginalDataSet(manifest, found.fingerprint, rows, size=size)
+    return OriginalDataSet(manifest, found.fingerprint, rows, size=side)
 
 
 def _blocks(path: Path, manifest: Manifest, *, progress: bool) -> Blocks:
@@ -107,5 +109,5 @@ def _decoded(read: Callable[[], bytes], manifest: Manifest, where: str) -> NDArr
                 return np.asarray(image)
             found = f"{image.mode} of {image.size[1]} x {image.size[0]}"
     except (*BROKEN, SyntaxError, Image.DecompressionBombError) as error:
-        raise CorruptFileError(f"{where} must be a whole PNG image; reading it failed: {error}") from error
+        raise CorruptFileError(f"{where} must be a whole PNG image; reading it failed: {what_failed(error)}") from error
     raise CorruptFileError(f"{where} must be a grey image (L) of {height} x {width}; it is {found}")

@@ -10,6 +10,18 @@ from disentmetrics.datasets.resize import resized
 from disentmetrics.datasets.sources import Observations
 
 
+def crop_and_size(shape: tuple[int, int], crop: str | int, size: str | int) -> tuple[int, int]:
+    """Return both as numbers; ask before files are read.
+
+    Raises
+    ------
+    InvalidInputError
+        If one is larger than there is.
+    """
+    side = whole_number("crop", crop, 0, min(shape))
+    return side, whole_number("size", size, 0, side or min(shape))
+
+
 class CroppedRows:
     """The middle of images, made smaller by averaging areas.
 
@@ -32,9 +44,8 @@ class CroppedRows:
     def __init__(self, rows: Observations, crop: str | int = 0, size: str | int = 0) -> None:
         self._rows = rows
         _, height, width, channels = rows.shape
-        self._side = whole_number("crop", crop, 0, min(height, width))
+        self._side, self._new = crop_and_size((height, width), crop, size)
         kept = (self._side, self._side) if self._side else (height, width)
-        self._new = whole_number("size", size, 0, min(kept))
         self.dtype: np.dtype[Any] = rows.dtype
         self.shape = (rows.shape[0], *((self._new, self._new) if self._new else kept), channels)
 

@@ -255,7 +255,8 @@ def load(
     Raises
     ------
     InvalidInputError
-        If the source is neither, or is ``rendered`` though a path is given.
+        If the source is neither, or is ``rendered`` though a path is given, or an option of the original is
+        given and no file is read.
     """
     if source not in {"", "rendered", "original"} or (source == "rendered" and target):
         raise InvalidInputError(
@@ -265,4 +266,9 @@ def load(
     if source == "original" or target:
         manifest = read_manifest("dsprites")
         return load_original(manifest, target, layout=layout, verify=verify, progress=progress)
+    if layout or not verify:
+        raise InvalidInputError(
+            f"option {'layout' if layout else 'verify'} of dsprites is about a file, and the re-rendered images need "
+            "none; give a path, as dsprites:/path, or source=original, or leave it out"
+        )
     return DSprites()

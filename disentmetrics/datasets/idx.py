@@ -10,7 +10,7 @@ from disentmetrics.datasets.custom import CustomDataSet
 from disentmetrics.datasets.layouts import BROKEN, gunzipped
 from disentmetrics.datasets.manifest import read_manifest
 from disentmetrics.datasets.options import one_of
-from disentmetrics.datasets.original import locate
+from disentmetrics.datasets.original import locate_split
 from disentmetrics.errors import CorruptFileError
 
 SPLITS = {"": ("train", "t10k"), "train": ("train",), "test": ("t10k",)}
@@ -46,8 +46,10 @@ def load_idx(name: str, target: str, *, split: str, verify: bool, progress: bool
     """Read MNIST or Fashion-MNIST; see ``disentmetrics.datasets.mnist.load``."""
     manifest = read_manifest(name)
     chosen = SPLITS[one_of("split", split, tuple(SPLITS))]
-    parts = [f"{part}-{what}" for part in chosen for what in ("images", "labels")]
-    found = locate(manifest, target, parts=parts, verify=verify, progress=progress)
+    parts = {
+        key: [f"{stem}-{what}" for stem in stems for what in ("images", "labels")] for key, stems in SPLITS.items()
+    }
+    found = locate_split(manifest, target, split=split, splits=parts, verify=verify, progress=progress)
     images = [read_idx(found.paths[f"{part}-images"]) for part in chosen]
     labels = [read_idx(found.paths[f"{part}-labels"]) for part in chosen]
     (factor,) = manifest.space

@@ -294,7 +294,8 @@ class _Remembered:
 
     def __init__(self, path: Path) -> None:
         status = path.stat()
-        identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        # The time of content may be set to anything, that of the inode only by changing it.
+        identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         name = hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
         self.kept = cache_folder() / "datasets" / "digests" / f"{name}.json" if status.st_size >= _REMEMBERED else None
         self.digests: dict[str, str] = {}

@@ -20,7 +20,7 @@ def no_target(name: str, target: str) -> None:
 
 
 def one_of(option: str, given: str, known: Sequence[str]) -> str:
-    """Return ``given`` if it is one of ``known``.
+    """Return ``given`` if it is one of ``known``, of which an empty one stands for leaving it out.
 
     Raises
     ------
@@ -28,8 +28,10 @@ def one_of(option: str, given: str, known: Sequence[str]) -> str:
         If it is none of them.
     """
     if given not in known:
+        named = [name for name in known if name]
         raise InvalidInputError(
-            f"option {option} must be {' or '.join(known)}; got {given!r}{did_you_mean(str(given), known)}"
+            f"option {option} must be {'left out, or ' if '' in known else ''}{' or '.join(named)}; "
+            f"got {given!r}{did_you_mean(str(given), named)}"
         )
     return given
 

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,8 +79,7 @@ class OriginalDataSet(DataSet):
         self._rows = rows
         self._order = order
         self._stored_shape = manifest.shape
-        side = whole_number("size", size, 0, min(manifest.shape[:2]))
-        side = 0 if manifest.shape[:2] == (side, side) else side
+        side = side_of(manifest, size)
         self.observation_shape = (side, side, *manifest.shape[2:]) if side else manifest.shape
         self.nuisances = manifest.nuisances
         self.symmetries = manifest.symmetries
@@ -93,6 +92,18 @@ class OriginalDataSet(DataSet):
         images = images.reshape(len(rows), *self._stored_shape)
         height, width, *_ = self.observation_shape
         return images if self.observation_shape == self._stored_shape else resized(images, (height, width))
+
+
+def side_of(manifest: Manifest, size: str | int) -> int:
+    """Return the side that images get, 0 if they stay as they are; ask before a file is fetched.
+
+    Raises
+    ------
+    InvalidInputError
+        If the size is no whole number from 0 to the smaller side of the images.
+    """
+    side = whole_number("size", size, 0, min(manifest.shape[:2]))
+    return 0 if manifest.shape[:2] == (side, side) else side
 
 
 def load_original(
@@ -143,10 +154,11 @@ def load_original(
     StorageError
         If images must be unpacked and there is no room for them.
     """
+    side = side_of(manifest, size)
     found = locate(manifest, target, layout=layout, verify=verify, progress=progress)
     path, file = found.only
     rows = _stored(path, manifest, file, progress=progress)
-    return OriginalDataSet(manifest, found.fingerprint, rows, size=size)
+    return OriginalDataSet(manifest, found.fingerprint, rows, size=side)
 
 
 @dataclass(frozen=True)
@@ -233,6 +245,46 @@ def locate(
     return Located(paths, found, _digest_name(manifest, paths) if differs else _published_name(manifest, found))
 
 
+def locate_split(
+    manifest: Manifest,
+    target: str,
+    *,
+    split: str,
+    splits: Mapping[str, Collection[str]],
+    verify: bool,
+    progress: bool,
+) -> Located:
+    """Find the files of a split, and say which other split is there if they are not.
+
+    Parameters
+    ----------
+    manifest, target, verify, progress
+        See ``locate``.
+    split : str
+        Which is wanted, one of ``splits``.
+    splits : mapping of str to collection of str
+        The parts that each split needs.
+
+    Returns
+    -------
+    Located
+
+    Raises
+    ------
+    InvalidInputError, CorruptFileError, DownloadError, StorageError
+        As ``locate``.
+    """
+    try:
+        return locate(manifest, target, parts=splits[split], verify=verify, progress=progress)
+    except InvalidInputError as error:
+        folder = Path(target).expanduser()
+        others = (name for name in splits if name not in {"", split} and target)
+        there = next((n for n in others if all(_in_folder(manifest.parts[p], folder) for p in splits[n])), None)
+        if there is None:
+            raise
+        raise InvalidInputError(f"{error}; the files of one split are, so ask for split={there}") from error
+
+
 def _fetched(manifest: Manifest, wanted: dict[str, tuple[ManifestFile, ...]], *, progress: bool) -> Located:
     if not all(files[0].urls for files in wanted.values()):
         raise InvalidInputError(
@@ -249,10 +301,9 @@ def _fetched(manifest: Manifest, wanted: dict[str, tuple[ManifestFile, ...]], *,
 def _path_of(manifest: Manifest, files: tuple[ManifestFile, ...], given: Path, *, unpacked_folder: bool) -> Path:
     if given.is_file() and len(manifest.parts) == 1:
         return given
-    names = [name for file in files for name in (file.name, file.name.removesuffix(".gz"))]
-    for name in names:
-        if (given / name).is_file():
-            return given / name
+    found = _in_folder(files, given)
+    if found is not None:
+        return found
     if unpacked_folder and given.is_dir():
         return given
     one = "that of a file, or " if len(manifest.parts) == 1 else ""
@@ -260,6 +311,11 @@ def _path_of(manifest: Manifest, files: tuple[ManifestFile, ...], given: Path, *
         f"the path of {manifest.name} must be {one}of a folder with {' or '.join(file.name for file in files)}; "
         f"there is none at {given}"
     )
+
+
+def _in_folder(files: tuple[ManifestFile, ...], folder: Path) -> Path | None:
+    names = (name for file in files for name in (file.name, file.name.removesuffix(".gz")))
+    return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def _published(path: Path, files: tuple[ManifestFile, ...], *, verify: bool, progress: bool) -> ManifestFile | None:

@@ -14,7 +14,7 @@ from disentmetrics.datasets.base import DataSetInfo
 from disentmetrics.datasets.layouts import opened
 from disentmetrics.datasets.manifest import Manifest, read_manifest
 from disentmetrics.datasets.options import one_of
-from disentmetrics.datasets.original import Located, OriginalDataSet, digest_of, locate
+from disentmetrics.datasets.original import Located, OriginalDataSet, digest_of, locate_split, side_of
 from disentmetrics.datasets.sources import Observations
 from disentmetrics.datasets.stores import Blocks, JoinedRows, unpacked
 from disentmetrics.errors import CorruptFileError
@@ -73,8 +73,9 @@ def load(
     """
     stems = SPLITS[one_of("split", split, tuple(SPLITS))]
     manifest = read_manifest(NAME)
-    parts = [f"{stem}-{content}" for stem in stems for content in CONTENTS]
-    found = locate(manifest, target, parts=parts, verify=verify, progress=progress)
+    side = side_of(manifest, size)
+    parts = {key: [f"{stem}-{content}" for stem in named for content in CONTENTS] for key, named in SPLITS.items()}
+    found = locate_split(manifest, target, split=split, splits=parts, verify=verify, progress=progress)
     labels = np.concatenate([_labels(manifest, found, stem) for stem in stems])
     space, order = _grid(manifest, labels, found)
     images = [_images(manifest, found, stem, progress=progress) for stem in stems]
@@ -82,7 +83,7 @@ def load(
     rows = JoinedRows(images)
     if rows.shape[0] != len(labels):
         raise CorruptFileError(f"each image of smallnorb must have labels; got {rows.shape[0]} and {len(labels)}")
-    return OriginalDataSet(manifest, fingerprint, rows, space=space, order=order, size=size)
+    return OriginalDataSet(manifest, fingerprint, rows, space=space, order=order, size=side)
 
 
 def _labels(manifest: Manifest, found: Located, stem: str) -> NDArray[np.int64]:

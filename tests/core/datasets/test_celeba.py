@@ -108,6 +108,15 @@ def test_the_middle_is_kept_and_made_smaller(folder: Path) -> None:
             dm.load_dataset(f"celeba:{folder}?{option}")
 
 
+def test_options_are_checked_before_files_are_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(celeba, "locate", None)
+    for option in ("crop=179", "crop=100&size=101", "size=big"):
+        with pytest.raises(InvalidInputError, match="must be a whole number from 0 to"):
+            dm.load_dataset(f"celeba:{folder}?{option}")
+    with pytest.raises(InvalidInputError, match="must be left out, or train or valid or test; got 'tran'"):
+        dm.load_dataset(f"celeba:{folder}?split=tran")
+
+
 def test_only_the_files_that_are_needed_must_be_there(folder: Path) -> None:
     for name in ("list_eval_partition.txt", "identity_CelebA.txt"):
         (folder / name).unlink()

@@ -87,7 +87,7 @@ NAME = "coil-20-proc/obj2__3.png"
     ("content", "complaint"),
     [
         (None, "must hold 2 x 11 images; obj2__3.png is missing"),
-        (b"", "obj2__3.png in .* must be a whole PNG image"),
+        (b"", "obj2__3.png in .* must be a whole PNG image; reading it failed: no known format"),
         (png(IMAGES[0, 0])[:-30], "must be a whole PNG image"),
         (png(IMAGES[0, 0], "BMP"), "must be a whole PNG image"),
         (png(IMAGES[0, 0, :4]), r"must be a grey image \(L\) of 8 x 8; it is L of 4 x 8"),

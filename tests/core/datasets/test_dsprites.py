@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from numpy.typing import NDArray
 
-from disentmetrics.datasets import dsprites
+from disentmetrics.datasets import dsprites, load_dataset
 from disentmetrics.datasets.dsprites import DSprites, outlines
 from disentmetrics.errors import InvalidInputError, StorageError
 from disentmetrics.factors import Factor, FactorSpace
@@ -241,7 +241,7 @@ def run(script: str, *arguments: str) -> subprocess.Popen[str]:
     tiny = """
         import sys
         import numpy as np
-        from disentmetrics.datasets import dsprites
+        from disentmetrics.datasets import dsprites, load_dataset
         from disentmetrics.factors import Factor, FactorSpace
 
         class Tiny(dsprites.DSprites):
@@ -341,3 +341,11 @@ def test_the_whole_grid_has_the_published_totals_and_the_frozen_hash(cache: Path
     assert n_white == 128_328_864
     assert digest.hexdigest() == "2c612e5234d21c2b576c375ebe1faa1b363ab97d340164c5d2dcf27f35dd5eb6"
     assert (cache / "datasets" / "dsprites-1.bits").stat().st_size == 737_280 * 512 + 32
+
+
+@pytest.mark.parametrize("option", ["layout=hdf5", "layout=npz", "verify=false"])
+@pytest.mark.parametrize("source", ["", "&source=rendered"])
+def test_options_of_the_original_are_refused_without_it(option: str, source: str) -> None:
+    named = option.partition("=")[0]
+    with pytest.raises(InvalidInputError, match=f"option {named} of dsprites is about a file.*source=original"):
+        load_dataset(f"dsprites?{option}{source}")

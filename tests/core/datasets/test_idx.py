@@ -64,6 +64,22 @@ def test_images_and_labels_of_both_splits(name: str, folder: Path) -> None:
         whole.draws([[8]])
 
 
+@pytest.mark.parametrize(("stem", "split"), [("t10k", "test"), ("train", "train")])
+def test_the_split_that_is_there_is_named(stem: str, split: str, folder: Path) -> None:
+    for path in folder.glob("*ubyte.gz"):
+        if not path.name.startswith(stem):
+            path.unlink()
+    asked = ["", "?split=train" if split == "test" else "?split=test"]
+    for option in asked:
+        with pytest.raises(InvalidInputError, match=f"there is none at .*so ask for split={split}$"):
+            dm.load_dataset(f"mnist:{folder}{option}")
+    assert len(dm.load_dataset(f"mnist:{folder}?split={split}")) == len(IMAGES[stem])
+    next(folder.glob("*labels*.gz")).unlink()
+    for option in (*asked, f"?split={split}"):
+        with pytest.raises(InvalidInputError, match=f"there is none at {folder}$"):
+            dm.load_dataset(f"mnist:{folder}{option}")
+
+
 def test_unpacked_files_are_as_good_if_their_content_is_published(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -218,12 +218,12 @@ def test_checksums_of_large_files_are_remembered_until_they_change(
     assert [entry.path for entry in cache_entries()] == [kept]  # so that it can be cleared
     monkeypatch.setattr(manifest, "_pieces", None)  # the file is not read again
     assert digests_of(packed, ["sha256"]) == first
-    moved = packed.rename(packed.with_name("y.gz"))
-    assert digests_of(moved, ["sha256"]) == first
     monkeypatch.undo()
     monkeypatch.setenv("DISENTMETRICS_CACHE", str(cache))
     monkeypatch.setattr(manifest, "_REMEMBERED", 0)
     kept.write_text("not JSON")
+    assert digests_of(packed, ["sha256"]) == first
+    moved = packed.rename(packed.with_name("y.gz"))  # a change like any other to the file system
     assert digests_of(moved, ["sha256"]) == first
     content = bytearray(moved.read_bytes())
     content[9] ^= 1

@@ -28,6 +28,14 @@ def test_an_unknown_choice_is_answered_with_the_nearest() -> None:
         one_of("sources", "lapalce", ("laplace", "uniform"))
 
 
+def test_leaving_out_is_a_choice_where_the_empty_word_is_known() -> None:
+    assert one_of("split", "", ("", "train", "test")) == ""
+    with pytest.raises(InvalidInputError, match="split must be left out, or train or test; got 'trian'; did"):
+        one_of("split", "trian", ("", "train", "test"))
+    with pytest.raises(InvalidInputError, match="kind must be a or b; got ''"):
+        one_of("kind", "", ("a", "b"))
+
+
 def test_a_path_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="blobs is rendered and reads no file; got the path 'x.npz'"):
         no_target("blobs", "x.npz")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.datasets import load_dataset, manifest as manifest_module, original, stores
 from disentmetrics.datasets.derivations import DERIVATIONS
-from disentmetrics.datasets.manifest import Manifest, ManifestFile, read_manifest
+from disentmetrics.datasets.manifest import Manifest, ManifestFile, manifests, read_manifest
 from disentmetrics.datasets.original import OriginalDataSet, load_original
 from disentmetrics.datasets.registry import find_datasets
 from disentmetrics.datasets.resize import resized
@@ -371,6 +371,14 @@ def test_wrong_sizes_are_refused(tmp_path: Path) -> None:
             load_original(small("faces3d"), str(tmp_path / "faces.npy"), verify=False, size=size)
 
 
+@pytest.mark.parametrize("name", ["shapes3d", "mpi3d-toy", "cars3d", "coil20", "smallnorb"])
+def test_sizes_are_checked_before_anything_is_fetched(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(original, "_fetched", None)
+    for size in ("999", "small"):
+        with pytest.raises(InvalidInputError, match="option size must be a whole number from 0 to"):
+            load_dataset(f"{name}?size={size}")
+
+
 @pytest.mark.parametrize("name", sorted(find_datasets()))
 def test_no_data_set_has_an_option_that_hides_one_of_every_data_set(name: str) -> None:
     assert not DERIVATIONS.keys() & inspect.signature(find_datasets()[name].load).parameters.keys()
@@ -384,6 +392,35 @@ def test_a_large_file_is_hashed_once(tmp_path: Path, published: Describe, monkey
     load_original(manifest, str(path))
     monkeypatch.setattr(manifest_module, "_pieces", None)
     assert_holds(load_original(manifest, str(path)), images_of("mpi3d-toy"))
+
+
+def test_a_large_file_is_hashed_again_though_its_time_was_set_back(
+    tmp_path: Path, published: Describe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_npz(tmp_path / "mpi3d_toy.npz", False, images=images_of("mpi3d-toy"))
+    file = published(small("mpi3d-toy").files[0], path)
+    monkeypatch.setattr(manifest_module, "_REMEMBERED", 1000)
+    assert not file.mismatch(path)
+    before, content = path.stat(), bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert "found" in file.mismatch(path)
+
+
+def published_table() -> dict[str, str]:
+    text = (Path(__file__).parents[3] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    rows = [line for line in text.partition("## Published sets")[2].splitlines() if line.startswith("| `")]
+    return {name.strip(" `"): row for row in rows for name in row.split("|")[1].split(",")}
+
+
+@pytest.mark.parametrize("manifest", [m for m in manifests() if m.name != "dsprites"], ids=lambda m: m.name)
+def test_the_documents_say_which_published_files_cannot_be_verified(manifest: Manifest) -> None:
+    row = published_table()[manifest.name]
+    assert ("`verify=false`" in row) == (not all(file.is_verifiable for file in manifest.files))
+    assert ("fetched and verified" in row) == all(file.urls for file in manifest.files)
+    assert ("[tables]" in row) == any(file.name.endswith(".xlsx") for file in manifest.files)
 
 
 WALK = """

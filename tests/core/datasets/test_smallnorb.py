@@ -159,6 +159,15 @@ def test_a_split_needs_its_own_files_alone(split: str, stem: str, write: Write, 
         load_dataset(f"smallnorb:{folder}")
 
 
+def test_the_split_that_is_there_is_named(write: Write, folder: Path) -> None:
+    write()
+    for path in folder.glob("*training*"):
+        path.unlink()
+    with pytest.raises(InvalidInputError, match="so ask for split=test$"):
+        load_dataset(f"smallnorb:{folder}")
+    assert len(load_dataset(f"smallnorb:{folder}?split=test").space["instance"].values) == len(INSTANCES["testing"])
+
+
 def test_the_instance_may_be_left_to_chance(write: Write, folder: Path) -> None:
     write()
     data = load_dataset(f"smallnorb:{folder}?nuisance=instance")
