@@ -11,7 +11,7 @@ from disentmetrics.estimators.mutual_information import adjusted_information, co
 from disentmetrics.estimators.rank_correlation import rank_correlation
 from disentmetrics.gate import gated_information
 from disentmetrics.metric import Metric
-from disentmetrics.representation import Representation
+from disentmetrics.representation import Representation, is_binned
 
 Asked = Sequence[tuple[Metric, str]]
 
@@ -106,7 +106,13 @@ def _factor_remarks(representation: Representation) -> Iterator[str]:
             continue
         counts = np.bincount(labels[labels >= 0])
         rare = np.flatnonzero((counts > 0) & (counts < MIN_ROWS_OF_CLASS))
-        if len(rare):
+        if len(rare) and is_binned(factor):
+            yield (
+                f"factor {factor.name} has few rows: {len(rare)} of {np.count_nonzero(counts)} bins of its values "
+                f"have fewer than {MIN_ROWS_OF_CLASS} (fewest: {counts[rare].min()}); metrics that fix a factor leave "
+                "them out and probes can hardly learn them: add rows"
+            )
+        elif len(rare):
             least = int(rare[np.argmin(counts[rare])])
             name = factor.values[least] if factor.values else least
             yield (

@@ -59,7 +59,7 @@ def encode(
         Draw so many distinct combinations of factors uniformly; from data with another distribution of
         its factors, so many independent ones.
     full_grid : bool
-        Encode every combination of factors.
+        Encode every combination of factors; of a table, every row.
     indices : (n, n_factors) integer, optional
         Encode exactly these combinations. Exactly one of the three must be given.
     seed : int
@@ -142,11 +142,10 @@ def _draws(
             raise InvalidInputError("at least one row must be encoded; indices is empty")
         return draws, f"rows/{hashlib.sha256(_content(draws, data)).hexdigest()[:12]}"
     if full_grid:
-        return data.whole(), "grid"
+        return data.whole(), "all" if data.is_observed else "grid"
     if not isinstance(n_samples, int | np.integer) or n_samples < 1:
         raise InvalidInputError(f"n_samples must be a whole number of at least 1; got {n_samples!r}")
-    weighted = data.has_distribution and not data.distribution.is_uniform
-    return data.sample(n_samples, generator(seed, "draw")), f"{'weighted' if weighted else 'uniform'}/{seed}"
+    return data.sample(n_samples, generator(seed, "draw")), f"{data.law}/{seed}"
 
 
 def _content(draws: Draws, data: DataSet) -> bytes:

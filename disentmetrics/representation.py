@@ -46,8 +46,9 @@ class Provenance:
     encoder : str
         Fingerprint of the encoder, or ``unknown``.
     rows : str
-        Names the rows: ``grid`` for the full grid, ``draw:SEED`` for a random sample of a
-        data set, ``table`` for given arrays.
+        Names the rows: ``grid`` for the full grid and ``all`` for all rows of a data set, ``uniform/SEED``,
+        ``weighted/SEED`` or ``own/SEED`` for a random sample (see ``DataSet.law``), ``rows/HASH`` for chosen
+        combinations of factors, ``table`` for given arrays.
     population : bool
         Whether the rows are all there are, so that no row sampling is left to be uncertain of.
     """
@@ -416,11 +417,16 @@ def _row_key(representation: Representation) -> str:
     return digest.hexdigest()[:16]
 
 
+def is_binned(factor: Factor) -> bool:
+    """Return whether ``Representation.labels`` cuts a factor into bins of equal frequency."""
+    fine = factor.kind == "circular" and (factor.size or 0) > MAX_ORDINAL_VALUES
+    return factor.kind == "continuous" or fine
+
+
 def _labels(representation: Representation, position: int, n_bins: int) -> NDArray[np.int64]:
     column = representation.factors[:, position]
     factor = representation.space.factors[position]
-    fine = factor.kind == "circular" and (factor.size or 0) > MAX_ORDINAL_VALUES
-    if factor.kind != "continuous" and not fine:
+    if not is_binned(factor):
         return np.asarray(np.nan_to_num(column, nan=-1), dtype=np.int64)
     present = ~np.isnan(column)
     labels = np.full(len(column), -1, dtype=np.int64)

@@ -95,8 +95,17 @@ def _pixels(observations: NDArray[np.generic]) -> NDArray[np.floating]:
     return values if np.issubdtype(values.dtype, np.floating) else values.astype(np.float64)
 
 
+def _is_table(data: DataSet) -> bool:
+    return data.law == "uniform" and not data.has_distribution
+
+
+def _n_fitted(data: DataSet, n_fit: int) -> int:
+    return min(n_fit, len(data)) if _is_table(data) else n_fit
+
+
 def _fitting_images(data: DataSet, n_fit: int, seed: int) -> NDArray[np.floating]:
-    draws = data.sample(n_fit, np.random.default_rng(seed), replace=True)
+    every = _is_table(data) and n_fit == len(data)
+    draws = data.whole() if every else data.sample(n_fit, np.random.default_rng(seed), replace=True)
     batches = [draws[i : i + FIT_BATCH] for i in range(0, n_fit, FIT_BATCH)]
     first = _pixels(data.observations(batches[0].factors, batches[0].nuisance))
     images = np.empty((n_fit, first.shape[1]), first.dtype)  # one copy of them all, and a batch
@@ -171,7 +180,7 @@ def load(
     n_codes : whole number, default 10
         How many codes pca, ica and random give.
     n_fit : whole number, default 10000
-        To how many images pca and ica are fitted.
+        To how many images pca and ica are fitted; to each row once where a table has no more.
 
     Example
     -------
@@ -194,7 +203,7 @@ def load(
         raise InvalidInputError(f"baseline:{target} is made from a data set; name one by --data, or data= in Python")
     if target == "factors":
         return Fingerprinted(FactorsEncoder(data.space), f"baseline-factors-{data.fingerprint}")
-    n_images = positive_integer("n_fit", n_fit) if n_fit else N_FIT
+    n_images = _n_fitted(data, positive_integer("n_fit", n_fit) if n_fit else N_FIT)
     log.info("fitting baseline:%s to %d images", target, n_images)
     encoder = FITS[target](_fitting_images(data, n_images, seed), width, seed)
     return Fingerprinted(encoder, f"baseline-{target}-{width}-of-{n_images}-seed-{seed}-{data.fingerprint}")

@@ -335,6 +335,17 @@ class DataSet(ABC):
             )
         return FactorDistribution(self.space)
 
+    @property
+    def law(self) -> str:
+        """How ``sample`` draws, as signatures say it.
+
+        ``uniform`` where combinations of factors, or rows of a table, are equally likely, ``weighted`` where the
+        distribution says how likely each is, and ``own`` where sources have distributions of their own.
+        """
+        if not self.has_distribution:
+            return "own"
+        return "uniform" if self.distribution.is_uniform else "weighted"
+
     def with_distribution(self, distribution: FactorDistribution) -> "DataSet":
         """Return the same observations, drawn from another distribution of the factors.
 

@@ -83,6 +83,8 @@ class CustomDataSet(DataSet):
     True
     """
 
+    law = "uniform"
+
     def __init__(
         self,
         observations: Any,

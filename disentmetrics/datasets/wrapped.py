@@ -33,6 +33,11 @@ class Wrapped(DataSet):
         """Prepare the base."""
         self.base.prepare(progress=progress)
 
+    @property
+    def law(self) -> str:
+        """How ``sample`` draws: as the base does, unless the factors have a distribution."""
+        return super().law if self.has_distribution else self.base.law
+
     @abstractmethod
     def base_factors(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[Any]:
         """Return the factors (n, n_factors of the base) whose observations are meant."""

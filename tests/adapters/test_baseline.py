@@ -16,6 +16,7 @@ from sklearn.decomposition import PCA
 from disentmetrics.adapter import load_encoder
 from disentmetrics.datasets import load_dataset
 from disentmetrics.datasets.base import DataSet
+from disentmetrics.datasets.custom import CustomDataSet
 from disentmetrics.encode import encode
 from disentmetrics.errors import InvalidInputError
 
@@ -142,6 +143,36 @@ def test_more_components_than_there_are_is_refused(squares: DataSet) -> None:
         baseline.fit_ica(np.outer(np.arange(9.0), np.ones(4)), 2, seed=0)
     with pytest.raises(InvalidInputError, match=r"span 0 dimensions"):
         baseline.fit_ica(np.ones((9, 4)), 2, seed=0)
+
+
+def rows_of_noise(n_rows: int) -> CustomDataSet:
+    images = np.random.default_rng(0).integers(0, 256, (n_rows, 4, 4, 1), dtype=np.uint8)
+    return CustomDataSet(images, {"a": np.arange(n_rows) % 3})
+
+
+def test_all_rows_of_a_small_table_are_fitted_once(caplog: pytest.LogCaptureFixture) -> None:
+    data = rows_of_noise(40)
+    images = data.observations(data.whole().factors, data.whole().nuisance).reshape(40, -1) / 255
+    with caplog.at_level(logging.INFO, "disentmetrics"):
+        encoder = load("pca?n_codes=3", data=data)
+    assert "fitting baseline:pca to 40 images" in caplog.text
+    assert "-3-of-40-seed-0-" in encoder.fingerprint
+    np.testing.assert_allclose(encoder.encoder.mean, images.mean(axis=0), atol=1e-6)
+    assert "-3-of-30-seed-0-" in load("pca?n_codes=3&n_fit=30", data=data).fingerprint
+    with pytest.raises(InvalidInputError, match="at most 12, the smaller of n_fit = 12 images and 16 pixels"):
+        load("pca?n_codes=13", data=rows_of_noise(12))
+
+
+@pytest.mark.parametrize("kind", ["complete grid", "selected", "mapped"])
+def test_tables_are_known_however_they_are_cut(kind: str) -> None:
+    data: DataSet = rows_of_noise(40)
+    if kind == "complete grid":
+        data = CustomDataSet(np.arange(24, dtype=np.uint8).reshape(6, 2, 2, 1), {"a": np.arange(6)})
+    elif kind == "selected":
+        data = data.select({"a": [0, 2]})
+    else:
+        data = data.map(np.negative, name="negative")
+    assert f"-of-{len(data)}-seed-0-" in load("pca?n_codes=2", data=data).fingerprint
 
 
 # random

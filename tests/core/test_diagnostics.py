@@ -5,6 +5,7 @@ import pytest
 
 import disentmetrics as dm
 from disentmetrics.diagnostics import diagnose
+from disentmetrics.factors import Factor, FactorSpace
 from disentmetrics.metrics import find_metric
 
 
@@ -59,6 +60,25 @@ def test_rare_values_are_counted_and_the_rarest_named(rng: np.random.Generator) 
     codes = rng.normal(size=(2_000, 2))
     said = remarks(dm.Representation(codes, {"type": kind, "other": rng.integers(2, size=2_000)}))
     assert "factor type: 2 of 3 values have fewer than 10 rows (rarest: rare, 4)" in said
+
+
+def test_bins_of_real_values_are_not_called_values(rng: np.random.Generator) -> None:
+    codes = rng.normal(size=(40, 2))
+    circle = FactorSpace((Factor("angle", 360, "circular"),))
+    real = remarks(dm.Representation(codes, {"z": rng.normal(size=40)}))
+    fine = remarks(dm.Representation(codes, np.arange(0, 360, 9), space=circle))
+    few = remarks(dm.Representation(codes[:20], {"z": rng.normal(size=20)}))
+    expected = (
+        "factor z has few rows: 10 of 10 bins of its values have fewer than 10 (fewest: {}); metrics that fix a "
+        "factor leave them out and probes can hardly learn them: add rows"
+    )
+    assert expected.format(4) in real
+    assert expected.format(2) in few
+    assert "merge them" not in real
+    assert expected.replace("factor z", "factor angle").format(4) in fine
+    assert "factor z has few rows" not in remarks(
+        dm.Representation(rng.normal(size=(100, 2)), {"z": rng.normal(size=100)})
+    )
 
 
 def test_too_many_codes_for_probes_are_counted_when_a_probe_was_asked_for(rng: np.random.Generator) -> None:

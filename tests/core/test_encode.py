@@ -155,6 +155,7 @@ def test_the_full_grid_is_the_population_and_a_draw_is_not(tiles: Tiles) -> None
     assert full.provenance.population
     assert np.array_equal(tiles.space.rows_of(full.factors), np.arange(2000))
     assert not dm.encode(Counting(), tiles, n_samples=2000).provenance.population
+    assert full.provenance.rows == "grid"
 
 
 def test_an_encoder_that_reads_factors_gets_them(tiles: Tiles) -> None:
@@ -830,3 +831,36 @@ def test_a_link_in_the_cache_is_removed_and_what_it_points_to_is_not(
 
 def test_encode_is_the_function_and_the_module_at_once() -> None:
     assert encode_function is dm.encode
+
+
+@pytest.mark.parametrize(
+    ("spec", "rows"),
+    [
+        ("pinwheel", "own/3"),
+        ("linear-gaussian", "own/3"),
+        ("linear-ica?sources=uniform", "own/3"),
+        ("mini-sprites", "uniform/3"),
+        ("digits-affine", "uniform/3"),
+        ("mini-sprites?select=shape:0-1", "uniform/3"),
+        ("mini-sprites?correlate=x,y,0.9", "weighted/3"),
+    ],
+)
+def test_rows_are_named_by_how_they_were_drawn(spec: str, rows: str) -> None:
+    data = dm.load_dataset(spec)
+    assert dm.encode("baseline:factors", data, n_samples=5, seed=3, cache=False).provenance.rows == rows
+    same = data.map(np.positive, name="same")
+    assert dm.encode("baseline:factors", same, n_samples=5, seed=3, cache=False).provenance.rows == rows
+
+
+@pytest.mark.parametrize("step", ["none", "select", "map"])
+def test_a_table_has_all_its_rows_and_no_grid(step: str) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (9, 2, 2, 1), dtype=np.uint8)
+    some: DataSet = dm.CustomDataSet(images, {"a": np.arange(9) % 2, "b": np.arange(9) % 3})
+    complete: DataSet = dm.CustomDataSet(images, {"a": np.arange(9) % 3, "b": np.arange(9) // 3})
+    if step == "select":
+        some, complete = some.select({"b": [0, 2]}), complete.select({"b": [0, 2]})
+    elif step == "map":
+        some, complete = (data.map(np.positive, name="same") for data in (some, complete))
+    assert dm.encode("baseline:pixels", some, full_grid=True, cache=False).provenance.rows == "all"
+    assert dm.encode("baseline:pixels", complete, full_grid=True, cache=False).provenance.rows == "grid"
+    assert dm.encode("baseline:pixels", some, n_samples=4, seed=3, cache=False).provenance.rows == "uniform/3"
