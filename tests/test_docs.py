@@ -1,6 +1,8 @@
 """What the pages tell a reader to do."""
 
+import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -130,3 +132,30 @@ def test_the_example_of_a_folder_runs_and_draws_the_images_that_are_there(tmp_pa
 
     drawn, committed = (load_dataset(f"folder:{path}") for path in (tmp_path, ROOT / "examples/my_images"))
     assert drawn.fingerprint == committed.fingerprint
+
+
+def test_the_data_set_of_the_page_works_end_to_end(tmp_path: Path) -> None:
+    (tmp_path / "my_shapes.py").write_text(python_blocks("docs/extending.md")[-1], encoding="utf-8")
+    page = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
+    metadata = tmp_path / "my_shapes-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: my-shapes\nVersion: 1.0\n")
+    (entry,) = re.findall(r'^my-shapes = "(.*)"$', page, re.MULTILINE)
+    (metadata / "entry_points.txt").write_text(f"[disentmetrics.datasets]\nmy-shapes = {entry}\n")
+    commands = re.findall(r"^disentmetrics (.*my-shapes.*)$", page, re.MULTILINE)
+    assert len(commands) == 3
+    said = [
+        subprocess.run(
+            [sys.executable, "-W", "error", "-m", "disentmetrics", *shlex.split(command), *extra],
+            cwd=tmp_path, check=True, timeout=120, capture_output=True, text=True,
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        ).stdout
+        for command, extra in zip(commands, ([], [], ["--metrics", "mig", "--interval", "none"]), strict=True)
+    ]  # fmt: skip
+    assert "options: size=64" in said[0]
+    assert (tmp_path / "sheet.png").exists()
+    assert "my-shapes-1-32+nuisance(width)" in said[2]
+    probe = "import numpy as np, my_shapes as m\nd = m.load('')\n"
+    probe += "looks = {d.observations([[r, w]], [7]).tobytes() for r in range(16) for w in range(8)}\n"
+    probe += "assert len(looks) == 128 and d.observations([[0, 7]], [0]).any(axis=(0, 1, 3)).all()"
+    subprocess.run([sys.executable, "-c", probe], cwd=tmp_path, check=True, timeout=60)
