@@ -290,6 +290,7 @@ def _fetched(manifest: Manifest, wanted: dict[str, tuple[ManifestFile, ...]], *,
         raise InvalidInputError(
             f"{manifest.name} cannot be fetched, so its path must be given, as {manifest.name}:/path; "
             + " ".join(manifest.manual)
+            + (f" Homepage: {manifest.homepage}" if manifest.homepage else "")
         )
     from disentmetrics.datasets.fetch import fetch  # the network's libraries are slow to import
 

@@ -259,3 +259,9 @@ def test_nothing_is_claimed_of_selected_photographs_either(run: Run) -> None:
     a_folder()
     spec = "folder:images?select=label:0-1"
     assert "• unknown: label" in run("datasets", "check", spec).out
+
+
+def test_where_to_get_what_cannot_be_fetched(run: Run) -> None:
+    sentence = run("datasets", "fetch", "celeba").sentence
+    assert "Homepage: https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html" in sentence
+    assert "homepage: https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html" in run("datasets", "info", "celeba").out

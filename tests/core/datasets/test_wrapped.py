@@ -550,3 +550,9 @@ def test_continuous_factors_can_be_mapped_but_not_designed() -> None:
         data.select({"b": 1})
     with pytest.raises(InvalidInputError, match="'t' is continuous"):
         data.select({"t": 1})
+
+
+def test_how_to_have_all_of_a_small_design_is_said(rng: np.random.Generator) -> None:
+    data = dm.load_dataset("mini-sprites?only=shape:0,scale:0,orientation:0,x:0,y:0")
+    with pytest.raises(InvalidInputError, match=r"at most 1 distinct .*ask for all of them instead .*--samples all"):
+        data.sample(5, rng)
