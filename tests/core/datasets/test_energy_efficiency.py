@@ -46,6 +46,14 @@ def write(tmp_path: Path) -> Callable[[pd.DataFrame], Path]:
 TABLE = pd.DataFrame(rows())
 
 
+def test_a_csv_file_is_the_same_table(tmp_path: Path) -> None:
+    TABLE.to_csv(tmp_path / "ENB2012_data.csv", index=False)
+    for target in (tmp_path, tmp_path / "ENB2012_data.csv"):
+        data = dm.load_dataset(f"energy-efficiency:{target}?verify=false")
+        assert data.fingerprint.startswith("energy-efficiency-file-")
+        assert np.allclose(data.observations([[11, 3, 15]]), [[9.8 + 0.4, 25.5]])
+
+
 def test_the_table_is_a_complete_grid(write: Callable[[pd.DataFrame], Path]) -> None:
     data = dm.load_dataset(f"energy-efficiency:{write(TABLE)}?verify=false")
     assert data.space == read_manifest("energy-efficiency").space
