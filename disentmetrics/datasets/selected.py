@@ -209,10 +209,13 @@ class SelectedRows(Wrapped):
         array = array.astype(np.int64 if array.dtype.kind in "iu" else np.float64)
         for factor, column in zip(self.space, array.T, strict=True):
             lowest = 0 if factor.name in self._selection.chosen else -1  # a missing label was not selected
-            if factor.size is not None and len(column) and not lowest <= column.min() <= column.max() < factor.size:
+            if factor.size is None or not len(column):
+                continue
+            is_whole = np.array_equal(column, np.rint(column))
+            if not is_whole or not lowest <= column.min() <= column.max() < factor.size:
                 raise InvalidInputError(
-                    f"indices of factor {factor.name!r} must lie in {lowest} .. {factor.size - 1}; "
-                    f"got {column.min()} .. {column.max()}"
+                    f"indices of factor {factor.name!r} must {'' if is_whole else 'be whole and '}lie in "
+                    f"{lowest} .. {factor.size - 1}; got {column.min()} .. {column.max()}"
                 )
         lifted = self.base.check_factors(self._selection.lifted(array))
         return array.astype(lifted.dtype, copy=False)

@@ -454,6 +454,8 @@ def test_rows_of_a_table_are_selected(kind: str) -> None:
     assert np.array_equal(-data.observations(one.factors)[:, 1], np.array([0, 2])[some.factors[:3, 0].astype(int)])
     with pytest.raises(InvalidInputError, match="'b' must lie in 0 .. 1"):
         data.check_factors(some.factors + 2)
+    with pytest.raises(InvalidInputError, match="'b' must be whole and lie in 0|must be whole numbers"):
+        data.check_factors(some.factors + 0.5)
     with pytest.raises(InvalidInputError, match="one column for each of"):
         data.check_factors(some.factors[:, :0])
 
