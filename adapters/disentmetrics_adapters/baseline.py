@@ -104,8 +104,7 @@ def _n_fitted(data: DataSet, n_fit: int) -> int:
 
 
 def _fitting_images(data: DataSet, n_fit: int, seed: int) -> NDArray[np.floating]:
-    every = _is_table(data) and n_fit == len(data)
-    draws = data.whole() if every else data.sample(n_fit, np.random.default_rng(seed), replace=True)
+    draws = data.sample(n_fit, np.random.default_rng(seed), replace=not _is_table(data))
     batches = [draws[i : i + FIT_BATCH] for i in range(0, n_fit, FIT_BATCH)]
     first = _pixels(data.observations(batches[0].factors, batches[0].nuisance))
     images = np.empty((n_fit, first.shape[1]), first.dtype)  # one copy of them all, and a batch
@@ -180,7 +179,7 @@ def load(
     n_codes : whole number, default 10
         How many codes pca, ica and random give.
     n_fit : whole number, default 10000
-        To how many images pca and ica are fitted; to each row once where a table has no more.
+        To how many images pca and ica are fitted; no row of a table twice.
 
     Example
     -------

@@ -159,6 +159,7 @@ def test_all_rows_of_a_small_table_are_fitted_once(caplog: pytest.LogCaptureFixt
     assert "-3-of-40-seed-0-" in encoder.fingerprint
     np.testing.assert_allclose(encoder.encoder.mean, images.mean(axis=0), atol=1e-6)
     assert "-3-of-30-seed-0-" in load("pca?n_codes=3&n_fit=30", data=data).fingerprint
+    assert len(np.unique(baseline._fitting_images(data, 30, 0), axis=0)) == 30
     with pytest.raises(InvalidInputError, match="at most 12, the smaller of n_fit = 12 images and 16 pixels"):
         load("pca?n_codes=13", data=rows_of_noise(12))
 
