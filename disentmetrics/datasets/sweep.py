@@ -71,14 +71,13 @@ def values_of(
     if size is None:
         drawn = np.asarray(data.sample_factors(_DRAWN, rng)[:, position], np.float64)
         return np.quantile(drawn[np.isfinite(drawn)], np.linspace(0, 1, n_values or 2))
-    possible = _possible(data, position, start)
+    possible = _possible(data, position, np.arange(size), start)
     n = len(possible) if n_values is None else min(len(possible), n_values)
     return possible[np.rint(np.linspace(0, len(possible) - 1, n)).astype(np.int64)]
 
 
-def _possible(data: DataSet, position: int, start: Draws | None) -> NDArray[np.int64]:
-    """Return the indices of a factor that a design leaves, given the other factors of an observation."""
-    every = np.arange(data.space.sizes[position])
+def _possible(data: DataSet, position: int, every: NDArray[np.int64], start: Draws | None) -> NDArray[np.int64]:
+    """Return those of all indices of a factor that a design leaves, given the other factors of an observation."""
     if not data.has_distribution:
         return every
     if start is None:
@@ -86,7 +85,8 @@ def _possible(data: DataSet, position: int, start: Draws | None) -> NDArray[np.i
     factors = np.repeat(start.factors, len(every), axis=0)
     factors[:, position] = every
     blocks = [block for block in data.distribution.blocks if position in block.columns]
-    return every[np.all([np.ones(len(every), bool), *(b.possible(factors, b.columns) for b in blocks)], axis=0)]
+    probabilities = [block.table[tuple(factors[:, list(block.columns)].T)] for block in blocks]
+    return every[np.all([every >= 0, *(p > 0 for p in probabilities)], axis=0)]
 
 
 def sweep(data: DataSet, start: Draws, position: int, values: NDArray[Any], *, n_draws: int = 0) -> Sweep:

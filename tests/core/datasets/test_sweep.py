@@ -90,3 +90,11 @@ def test_what_is_made_of_observed_rows_is_observed_too(rng: np.random.Generator)
         assert exact_sweep(made, made.sample(1, rng), 0, np.arange(2)) is None
     assert not grid.is_observed
     assert not grid.select({"b": [0, 2]}).is_observed
+
+
+def test_discrete_factors_beside_continuous_ones_are_swept_whole(rng: np.random.Generator) -> None:
+    data = dm.load_dataset("pinwheel")
+    start = data.sample(1, rng)
+    values = values_of(data, 0, rng=rng, start=start)
+    assert values.tolist() == [0, 1, 2, 3]
+    assert sweep(data, start, 0, values).exact
