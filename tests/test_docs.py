@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import disentmetrics as dm
+from disentmetrics.datasets.manifest import Manifest, manifests
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -159,3 +162,28 @@ def test_the_data_set_of_the_page_works_end_to_end(tmp_path: Path) -> None:
     probe += "looks = {d.observations([[r, w]], [7]).tobytes() for r in range(16) for w in range(8)}\n"
     probe += "assert len(looks) == 128 and d.observations([[0, 7]], [0]).any(axis=(0, 1, 3)).all()"
     subprocess.run([sys.executable, "-c", probe], cwd=tmp_path, check=True, timeout=60)
+
+
+def published_table() -> dict[str, str]:
+    text = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
+    rows = [line for line in text.partition("## Published sets")[2].splitlines() if line.startswith("| `")]
+    return {name.strip(" `"): row for row in rows for name in row.split("|")[1].split(",")}
+
+
+@pytest.mark.parametrize("manifest", [m for m in manifests() if m.name != "dsprites"], ids=lambda m: m.name)
+def test_the_documents_say_which_published_files_cannot_be_verified(manifest: Manifest) -> None:
+    row = published_table()[manifest.name]
+    assert ("`verify=false`" in row) == (not all(file.is_verifiable for file in manifest.files))
+    assert ("fetched and verified" in row) == all(file.urls for file in manifest.files)
+    assert ("[tables]" in row) == any(file.name.endswith(".xlsx") for file in manifest.files)
+
+
+def test_the_example_folder_loads_as_it_was_drawn() -> None:
+    data = dm.load_dataset(f"folder:{ROOT / 'examples/my_images'}")
+    assert isinstance(data, dm.CustomDataSet)
+    assert [(f.name, f.kind, f.size) for f in data.space] == [
+        ("shape", "categorical", 3), ("colour", "categorical", 4), ("radius", "ordinal", 5), ("x", "continuous", None),
+    ]  # fmt: skip
+    assert data.observation_shape == (32, 32, 3)
+    assert len(data) == 200
+    assert data.fingerprint == "folder-bd29f9855eb6"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import disentmetrics as dm
 from disentmetrics.cli import scoring
@@ -191,21 +192,34 @@ def test_the_sheet_and_the_separator_of_a_table_can_be_named(run: Run) -> None:
     )
 
 
-def test_all_rows_of_a_folder_of_images_are_scored(run: Run) -> None:
-    folder = Path(__file__).parents[3] / "examples/my_images"
-    ran = run("score", "baseline:pixels", "--data", f"folder:{folder}", "--samples", "all", "--metrics", "mcc", *FAST)
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A folder of 60 images with a table that names shape and place of each."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    rows = ["image,shape,place"]
+    for number in range(60):
+        pixels = np.zeros((8, 8, 3), np.uint8)
+        pixels[number % 6, :: 1 + number % 2] = 40 + 3 * number
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+        rows.append(f"{number}.png,{('line', 'dots')[number % 2]},{number % 6}")
+    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def test_all_rows_of_a_folder_of_images_are_scored(run: Run, pictures: Path) -> None:
+    ran = run("score", "baseline:pixels", "--data", f"folder:{pictures}", "--samples", "all", "--metrics", "mcc", *FAST)
     assert ran.code == 0
-    assert "|rows:200|" in ran.out
-    grid = run("score", "baseline:pixels", "--data", f"folder:{folder}", "--full-grid", "--metrics", "mcc", *FAST)
+    assert "|rows:60|" in ran.out
+    grid = run("score", "baseline:pixels", "--data", f"folder:{pictures}", "--full-grid", "--metrics", "mcc", *FAST)
     assert grid.out == ran.out
 
 
-def test_rows_of_a_folder_are_clustered_by_a_column_of_names(run: Run) -> None:
-    folder = Path(__file__).parents[3] / "examples/my_images"
-    data = f"folder:{folder}?groups=shape"
+def test_rows_of_a_folder_are_clustered_by_a_column_of_names(run: Run, pictures: Path) -> None:
+    data = f"folder:{pictures}?groups=shape"
     ran = run("score", "baseline:pca?n_codes=3", "--data", data, "--samples", "all", "--metrics", "mig", *FAST)
     assert ran.code == 0, ran.err
-    assert "|rows:200|" in ran.out
+    assert "|rows:60|" in ran.out
 
 
 @pytest.mark.parametrize("samples", ["0", "-1", "none", "1.5", "1e3"])

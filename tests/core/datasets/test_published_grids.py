@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.datasets import load_dataset, manifest as manifest_module, original, stores
 from disentmetrics.datasets.derivations import DERIVATIONS
-from disentmetrics.datasets.manifest import Manifest, ManifestFile, manifests, read_manifest
+from disentmetrics.datasets.manifest import Manifest, ManifestFile, read_manifest
 from disentmetrics.datasets.original import OriginalDataSet, load_original
 from disentmetrics.datasets.registry import find_datasets
 from disentmetrics.datasets.resize import resized
@@ -407,20 +407,6 @@ def test_a_large_file_is_hashed_again_though_its_time_was_set_back(
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert "found" in file.mismatch(path)
-
-
-def published_table() -> dict[str, str]:
-    text = (Path(__file__).parents[3] / "docs" / "datasets.md").read_text(encoding="utf-8")
-    rows = [line for line in text.partition("## Published sets")[2].splitlines() if line.startswith("| `")]
-    return {name.strip(" `"): row for row in rows for name in row.split("|")[1].split(",")}
-
-
-@pytest.mark.parametrize("manifest", [m for m in manifests() if m.name != "dsprites"], ids=lambda m: m.name)
-def test_the_documents_say_which_published_files_cannot_be_verified(manifest: Manifest) -> None:
-    row = published_table()[manifest.name]
-    assert ("`verify=false`" in row) == (not all(file.is_verifiable for file in manifest.files))
-    assert ("fetched and verified" in row) == all(file.urls for file in manifest.files)
-    assert ("[tables]" in row) == any(file.name.endswith(".xlsx") for file in manifest.files)
 
 
 WALK = """
