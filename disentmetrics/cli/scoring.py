@@ -304,12 +304,7 @@ def _encode(
 
 def _n_rows(data: DataSet) -> int | None:
     """Return how many rows there are; None where there is no end to them: continuous or unequally likely factors."""
-    if data.has_distribution and not data.distribution.is_uniform:
-        return None
-    try:
-        return len(data)
-    except InvalidInputError:
-        return None
+    return len(data) if data.has_whole else None
 
 
 def _selection(text: str | None) -> str | list[str] | None:

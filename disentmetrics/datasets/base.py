@@ -313,6 +313,13 @@ class DataSet(ABC):
         return self.space.n_combinations
 
     @property
+    def has_whole(self) -> bool:
+        """Whether :meth:`whole` can list all observations, each as likely as any other."""
+        if self.is_observed:
+            return True
+        return self.space.is_grid and (not self.has_distribution or self.distribution.is_uniform)
+
+    @property
     def has_distribution(self) -> bool:
         """Whether the factors form a grid whose distribution is known; not so for a table of rows."""
         own = type(self)

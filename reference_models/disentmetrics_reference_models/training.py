@@ -8,7 +8,6 @@ on the stack, so that it learns what it would have learnt alone.
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -102,7 +101,7 @@ class TrainingImages:
 
 
 def _training_draws(data: DataSet) -> Draws:
-    with suppress(InvalidInputError):
+    if data.has_whole:
         return data.whole()
     return data.sample(_DRAWS_OF_A_LAW, np.random.default_rng(0), replace=True)
 

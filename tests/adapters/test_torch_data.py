@@ -258,8 +258,9 @@ class Reals(Coloured):
 def test_where_there_is_no_end_each_batch_is_drawn_anew(data: DataSet) -> None:
     view = as_torch(data)
     assert view.rows is None
-    with pytest.raises(InvalidInputError, match="there is no end to the observations of coloured"):
-        len(view)
+    for ask in (lambda: len(view), lambda: view.observations(torch.tensor([0]))):
+        with pytest.raises(InvalidInputError, match="there is no end to the observations of coloured"):
+            ask()
     batches = [images for images, _ in view.batches(50, seed=0, n_batches=3)]
     again = [images for images, _ in view.batches(50, seed=0, n_batches=3)]
     assert all(torch.equal(one, other) for one, other in zip(batches, again, strict=True))

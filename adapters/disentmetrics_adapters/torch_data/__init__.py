@@ -7,6 +7,7 @@ it fits there, so that training needs neither workers nor copies from the host.
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -229,17 +230,28 @@ class TorchView:
         self.device = torch.device(device)
         self.rows = _all_rows(data)
         self._stored: torch.Tensor | None = None
-        self._factors: torch.Tensor | None = None
         self.is_packed = False
         if self.rows is not None:
-            self._factors = torch.as_tensor(np.array(self.rows.factors), device=self.device)
             self._store(_free_bytes(self.device) // 2 if budget_bytes is None else budget_bytes, progress=progress)
 
     def __len__(self) -> int:
         """Return the number of observations of an epoch; raise InvalidInputError if there is no end to them."""
+        return len(self._numbered)
+
+    @property
+    def _numbered(self) -> Draws:
         if self.rows is None:
-            raise InvalidInputError(f"there is no end to the observations of {self.data.name}; say how many batches")
-        return len(self.rows)
+            raise InvalidInputError(
+                f"there is no end to the observations of {self.data.name}, so that they have no numbers and no "
+                "epoch; take batches, and say how many"
+            )
+        return self.rows
+
+    @cached_property
+    def _factors(self) -> "torch.Tensor":
+        import torch
+
+        return torch.as_tensor(np.array(self._numbered.factors), device=self.device)
 
     @property
     def is_on_device(self) -> bool:
@@ -294,10 +306,14 @@ class TorchView:
         ----------
         rows : (n,) int64 tensor
             On any device.
+
+        Raises
+        ------
+        InvalidInputError
+            If there is no end to the observations, so that they have no numbers.
         """
         if self._stored is None:
-            assert self.rows is not None  # noqa: S101 # rows are numbered where there is an end to them
-            draws = self.rows[rows.cpu().numpy()]
+            draws = self._numbered[rows.cpu().numpy()]
             return self._tensor(self.data.observations(draws.factors, draws.nuisance))
         found = self._stored[rows.to(self.device)]
         if self.is_packed:
@@ -337,7 +353,6 @@ class TorchView:
                 yield order[start : start + batch_size]
 
     def _batch(self, rows: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor]":
-        assert self._factors is not None  # noqa: S101 # there are rows to choose from
         return self.observations(rows), self._factors[rows]
 
     def _drawn(self, batch_size: int, source: "torch.Generator") -> "Iterator[tuple[torch.Tensor, torch.Tensor]]":
@@ -371,9 +386,8 @@ class TorchView:
         return floats / WHITE if observations.dtype == torch.uint8 and observations.ndim == 4 else floats
 
     def _store(self, budget: int, *, progress: bool) -> None:
-        assert self.rows is not None  # noqa: S101 # only then it is called
         first = self._block(0)
-        n_rows, packed_bytes = len(self.rows), -(-self._n_values // 8)
+        n_rows, packed_bytes = len(self), -(-self._n_values // 8)
         is_binary = first.dtype == np.uint8 and first.ndim == 4 and bool(np.isin(first, (0, WHITE)).all())
         if is_binary and n_rows * packed_bytes <= budget:
             self._stored = self._filled(packed_bytes, np.dtype(np.uint8), packed=True, progress=progress)
@@ -401,8 +415,7 @@ class TorchView:
         return stored
 
     def _block(self, start: int) -> NDArray[Any]:
-        assert self.rows is not None  # noqa: S101 # only then it is called
-        some = self.rows[start : start + _AT_ONCE]
+        some = self._numbered[start : start + _AT_ONCE]
         return self.data.observations(some.factors, some.nuisance)
 
 
@@ -428,12 +441,8 @@ def _channels_first(observations: NDArray[Any]) -> NDArray[Any]:
 
 def _all_rows(data: DataSet) -> Draws | None:
     """Return all observations if they can be listed and are equally likely."""
-    if data.has_distribution and (data.nuisances or not data.distribution.is_uniform):
-        return None
-    try:
-        return data.whole()
-    except InvalidInputError:
-        return None
+    is_drawn_afresh = data.has_distribution and data.nuisances
+    return data.whole() if data.has_whole and not is_drawn_afresh else None
 
 
 def _free_bytes(device: "torch.device") -> int:

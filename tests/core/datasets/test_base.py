@@ -222,3 +222,38 @@ def test_the_number_of_observations_is_that_of_the_grid_unless_given() -> None:
     assert size(Pairs.space, 7) == 7
     assert size(Line.space) is None
     assert size(FactorSpace([])) is None
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "mini-sprites",
+        "mini-sprites?select=shape:heart",
+        "mini-sprites?without=shape:heart",
+        "mini-sprites?correlate=x,y,0.5",
+        "mini-sprites?nuisance=x",
+        "mini-sprites?correlate=x,y,0.5&nuisance=x",
+        "dsprites-color",
+        "linear-ica",
+        "pinwheel",
+        "table",
+        "table selected",
+        "table mapped",
+    ],
+)
+def test_whether_all_can_be_listed_is_known_without_trying(spec: str) -> None:
+    images = np.arange(5 * 4, dtype=np.uint8).reshape(5, 2, 2, 1)
+    table = dm.CustomDataSet(images, {"t": [0.1, 0.5, 0.2, 0.9, 0.7], "a": ["x", "y", "x", "y", "y"]})
+    made = {
+        "table": table,
+        "table selected": table.select({"a": ["x"]}),
+        "table mapped": table.map(lambda found: 255 - found, name="negative"),
+    }
+    data = made[spec] if spec in made else dm.load_dataset(spec)
+    if data.has_whole:
+        assert len(data.whole()) == len(data)
+    else:
+        with pytest.raises(InvalidInputError, match="has no full grid"):
+            data.whole()
+    # What is left of a ridge when one of its factors is hidden is not quite uniform either.
+    assert data.has_whole == ("correlate" not in spec and spec not in {"linear-ica", "pinwheel"})
