@@ -42,8 +42,36 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
-def load_idx(name: str, target: str, *, split: str, verify: bool, progress: bool) -> CustomDataSet:
-    """Read MNIST or Fashion-MNIST; see ``disentmetrics.datasets.mnist.load``."""
+def load_idx(
+    name: str, target: str = "", *, split: str = "", verify: bool = True, progress: bool = False
+) -> CustomDataSet:
+    """Read MNIST or Fashion-MNIST from a folder, or fetch it.
+
+    Parameters
+    ----------
+    name : str
+        Of the manifest.
+    target : str
+        Path of the folder with the four files (two for a split), compressed or unpacked; fetched if empty.
+    split : {"", "train", "test"}
+        Both, train first, or one of them.
+    verify, progress
+        See ``load_original``.
+
+    Returns
+    -------
+    CustomDataSet
+        Its only factor is the label; which of the images of a label is the nuisance.
+
+    Raises
+    ------
+    InvalidInputError
+        If an option is wrong or a file is missing.
+    CorruptFileError
+        If a file is not the published one, is damaged or of another layout.
+    DownloadError
+        If a file cannot be fetched.
+    """
     manifest = read_manifest(name)
     chosen = SPLITS[one_of("split", split, tuple(SPLITS))]
     parts = {

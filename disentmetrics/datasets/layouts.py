@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from disentmetrics.datasets.manifest import ManifestFile
 from disentmetrics.errors import CorruptFileError, DisentmetricsError, UntrustedFileError
 
+Stream = IO[bytes] | gzip.GzipFile
 BROKEN = (
     zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, KeyError, ValueError, RuntimeError,
 )  # fmt: skip
@@ -108,14 +109,14 @@ def _unpacked_start(path: Path) -> bytes:
 
 
 @contextmanager
-def gunzipped(path: Path) -> Iterator[IO[bytes]]:
+def gunzipped(path: Path) -> Iterator[Stream]:
     """Open a file, or what is in it if it is compressed by gzip."""
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         if packed:
             with gzip.open(file) as content:
-                yield content  # type: ignore[misc] # a GzipFile is an IO[bytes] in all but name
+                yield content
         else:
             yield file
 
@@ -219,7 +220,7 @@ def _npy(path: Path, _: ManifestFile, row_values: int) -> Iterator[Content]:
         yield Content(shape=shape, dtype=dtype, blocks=_npy_blocks(member, shape, dtype, row_values), offset=offset)
 
 
-def _npy_header(member: IO[bytes], path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _npy_header(member: Stream, path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
     version = np.lib.format.read_magic(member)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran_order, dtype = read(member)
@@ -233,7 +234,7 @@ def _npy_header(member: IO[bytes], path: Path) -> tuple[tuple[int, ...], np.dtyp
 
 
 def _npy_blocks(
-    member: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], row_values: int
+    member: Stream, shape: tuple[int, ...], dtype: np.dtype[Any], row_values: int
 ) -> Iterator[NDArray[Any]]:
     n_rows = math.prod(shape) // row_values
     at_once = max(1, _PIECE // (row_values * dtype.itemsize))
@@ -244,7 +245,7 @@ def _npy_blocks(
         raise ValueError("there are more bytes than images")
 
 
-def _exactly(member: IO[bytes], n_bytes: int) -> bytes:
+def _exactly(member: Stream, n_bytes: int) -> bytes:
     content = member.read(n_bytes)
     if len(content) != n_bytes:
         raise EOFError(f"{n_bytes - len(content)} bytes are missing")
@@ -277,7 +278,7 @@ def _hdf5(path: Path, file: ManifestFile, row_values: int) -> Iterator[Content]:
         )
 
 
-def norb_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def norb_header(file: Stream) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Read the head of an array of the NORB layout: four bytes of type, then lengths as int32.
 
     Raises
