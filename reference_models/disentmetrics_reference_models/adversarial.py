@@ -43,7 +43,7 @@ SMOKE: dict[str, Any] = {
 OPPONENT = Opponent(part="discriminator", learning_rate=lambda config: float(config.discriminator_learning_rate))
 
 
-def discriminator(config: AdversarialConfig, shape: Shape) -> dict[str, nn.Module]:  # noqa: ARG001 - it sees codes
+def discriminator(config: AdversarialConfig, shape: Shape) -> dict[str, nn.Module]:
     """Return the part that tells codes apart."""
     return {"discriminator": Discriminator(config.n_codes, config.discriminator_width, config.discriminator_layers)}
 

@@ -169,7 +169,7 @@ def _settle(config: DecompositionVAEConfig, data: TrainingData) -> Decomposition
     return replace(config, spectrum=",".join(f"{value:.4f}" for value in log_spectrum(pixels, config.n_codes)))
 
 
-def _parts(config: DecompositionVAEConfig, shape: Shape) -> dict[str, nn.Module]:  # noqa: ARG001 - it is about codes
+def _parts(config: DecompositionVAEConfig, shape: Shape) -> dict[str, nn.Module]:
     return {"spread": Spread(config.theta, learned=config.learned)} if config.prior == "anisotropic" else {}
 
 

@@ -72,11 +72,11 @@ class FactorBottleneck(nn.Module):
         return mean, (2 * self.log_noise).expand_as(mean)
 
 
-def _encoder(encoder: nn.Module, config: FactorBottleneckConfig) -> nn.Module:  # noqa: ARG001 - there is none
+def _encoder(encoder: nn.Module, config: FactorBottleneckConfig) -> nn.Module:
     return NoEncoder()
 
 
-def _parts(config: FactorBottleneckConfig, shape: Shape) -> dict[str, nn.Module]:  # noqa: ARG001 - it is about codes
+def _parts(config: FactorBottleneckConfig, shape: Shape) -> dict[str, nn.Module]:
     return {"bottleneck": FactorBottleneck(config.n_codes)}
 
 

@@ -72,11 +72,11 @@ def _encoder(encoder: nn.Module, config: InfoDropoutConfig) -> nn.Module:
     return LogNormalEncoder(encoder, config.most_noise)
 
 
-def _parts(config: InfoDropoutConfig, shape: Shape) -> dict[str, nn.Module]:  # noqa: ARG001 - it is about codes
+def _parts(config: InfoDropoutConfig, shape: Shape) -> dict[str, nn.Module]:
     return {"prior": LearnedGaussian(config.n_codes)}
 
 
-def prior_of(model: AutoEncoder, weights: Weights, config: InfoDropoutConfig) -> Gaussian:  # noqa: ARG001 - learned
+def prior_of(model: AutoEncoder, weights: Weights, config: InfoDropoutConfig) -> Gaussian:
     """Return the prior of log z as it stands."""
     found: Gaussian = model.parts["prior"]()
     return found

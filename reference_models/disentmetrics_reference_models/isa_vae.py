@@ -118,7 +118,7 @@ class ISAVAEConfig(Config):
         return subspace_sizes(self.subspaces, self.n_codes)
 
 
-def learned_parts(config: ISAVAEConfig, shape: Shape) -> dict[str, nn.Module]:  # noqa: ARG001 - it is about codes
+def learned_parts(config: ISAVAEConfig, shape: Shape) -> dict[str, nn.Module]:
     """Return the exponents, if they are learned."""
     if not config.learned_exponents:
         return {}

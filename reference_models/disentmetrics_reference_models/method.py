@@ -262,11 +262,11 @@ def _one_sample(config: Config) -> dict[str, NoiseShape]:
     return {"z": NoiseShape("normal", (config.batch_size, config.n_codes))}
 
 
-def _no_parts(config: Config, shape: Shape) -> dict[str, nn.Module]:  # noqa: ARG001 - most methods need no more
+def _no_parts(config: Config, shape: Shape) -> dict[str, nn.Module]:
     return {}
 
 
-def _as_it_is(encoder: nn.Module, config: Config) -> nn.Module:  # noqa: ARG001 - most methods change nothing
+def _as_it_is(encoder: nn.Module, config: Config) -> nn.Module:
     return encoder
 
 
@@ -281,11 +281,11 @@ class TrainingData(Protocol):
         """Standardised factors of all images (n, n_factors); NaN for a factor that is missing somewhere."""
 
 
-def _settled(config: Config, data: TrainingData) -> Config:  # noqa: ARG001 - most leave nothing open
+def _settled(config: Config, data: TrainingData) -> Config:
     return config
 
 
-def _standard_normal(model: AutoEncoder, weights: Weights, config: Config) -> Prior:  # noqa: ARG001 - it has none
+def _standard_normal(model: AutoEncoder, weights: Weights, config: Config) -> Prior:
     return Gaussian(torch.zeros(config.n_codes, device=next(model.parameters()).device))
 
 

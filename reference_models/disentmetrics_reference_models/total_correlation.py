@@ -71,7 +71,7 @@ def stratified_weights(batch_size: int, n_rows: int, *, like: Tensor) -> Tensor:
     return weights + another * math.log((n_rows - m) / (n_rows * m))
 
 
-def batch_weights(batch_size: int, n_rows: int, *, like: Tensor) -> Tensor:  # noqa: ARG001 - the size does not matter
+def batch_weights(batch_size: int, n_rows: int, *, like: Tensor) -> Tensor:
     """Return log-weights of the plain average over the batch, 1 / B."""
     return like.new_full((batch_size, batch_size), -math.log(batch_size))
 

@@ -14,7 +14,7 @@ class VAEConfig(Config):
     config=VAEConfig,
     paper="Kingma & Welling (2014), Auto-Encoding Variational Bayes, ICLR",
 )
-def vae(model: AutoEncoder, batch: Batch, weights: Weights, config: VAEConfig) -> Terms:  # noqa: ARG001 - has none
+def vae(model: AutoEncoder, batch: Batch, weights: Weights, config: VAEConfig) -> Terms:
     """Maximise the evidence lower bound.
 
     ``loss = E_q[-log p(x | z)] + KL(q(z | x) || N(0, I))``, per image, averaged over the batch.
