@@ -19,6 +19,7 @@ from rich.text import Text
 from disentmetrics.cache import atomic_path
 from disentmetrics.errors import CorruptFileError, InvalidInputError
 from disentmetrics.suggest import did_you_mean
+from disentmetrics.summary import RepresentationSummary
 
 _FORMAT = "disentmetrics-scorecard-1"
 _HEADINGS = ("metric", "value", "95 % interval", "null", "adjusted", "p")
@@ -130,6 +131,8 @@ class ScoreCard(Mapping[str, Score]):
         two cards exactly when their rows can be compared in pairs.
     notes : tuple of str
         Diagnostics of the representation in words, such as dead codes.
+    summary : RepresentationSummary or None
+        What plots and reports show of the representation. None in cards of older versions.
 
     Examples
     --------
@@ -145,6 +148,7 @@ class ScoreCard(Mapping[str, Score]):
     scores: Mapping[str, Score]
     about: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    summary: RepresentationSummary | None = None
 
     def __getitem__(self, name: str) -> Score:
         if name in self.scores:
@@ -222,6 +226,8 @@ class ScoreCard(Mapping[str, Score]):
             "scores": {name: _to_plain(asdict(score)) for name, score in self.scores.items()},
         }
         text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
+        if self.summary:
+            text = _with_summary(text, self.summary)
         if path is not None:
             with atomic_path(Path(path)) as temporary:
                 temporary.write_text(text + "\n", encoding="utf-8")
@@ -244,8 +250,14 @@ class ScoreCard(Mapping[str, Score]):
             if not isinstance(content, dict) or content.get("format") != _FORMAT:
                 raise CorruptFileError(f"{origin} must be a score card of format {_FORMAT}; score again")
             scores = {name: _score_of(plain) for name, plain in content["scores"].items()}
-            return cls(scores, dict(content["about"]), tuple(map(str, content["notes"])))
-        except (json.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+            summary = content.get("summary")  # older cards have none
+            return cls(
+                scores,
+                dict(content["about"]),
+                tuple(map(str, content["notes"])),
+                None if summary is None else RepresentationSummary.from_plain(summary),
+            )
+        except (json.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             if isinstance(error, CorruptFileError):
                 raise
             raise CorruptFileError(
@@ -307,6 +319,16 @@ def _optional(value: Any) -> float | None:
 def _array_of(rows: Any) -> NDArray[Any]:
     array = np.array(rows)
     return array.astype(np.float64) if array.dtype == object else array  # None stands for NaN
+
+
+def _with_summary(text: str, summary: RepresentationSummary) -> str:
+    # One line a part: one line a number, as of the rest, would be three times as long.
+    parts = [
+        f"  {json.dumps(name)}: {json.dumps(part, allow_nan=False, ensure_ascii=False, separators=(',', ':'))}"
+        for name, part in summary.to_plain().items()
+    ]
+    inner = ",\n".join(parts)
+    return f'{text[:-2]},\n "summary": {{\n{inner}\n }}\n}}'
 
 
 def _to_plain(value: Any) -> Any:

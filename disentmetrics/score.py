@@ -17,6 +17,7 @@ from disentmetrics.presets import expand
 from disentmetrics.progress import tracked
 from disentmetrics.representation import Representation
 from disentmetrics.result import Interval, Score, ScoreCard
+from disentmetrics.summary import summarise
 from disentmetrics.uncertainty import (
     N_SEEDS,
     IntervalMethod,
@@ -171,6 +172,7 @@ def score(
         scores,
         _about(representation, seed),
         tuple(diagnose(representation, scored, [(a.metric, a.protocol) for a in asked])),
+        summarise(scored, seed=seed),
     )
 
 
