@@ -240,7 +240,7 @@ class Metric:
         InvalidInputError
             If protocol or option do not exist.
         """
-        settings = {**self.protocol(protocol).options, **self._check_options(options)}
+        settings = {**self.protocol(protocol).options, **self.check_options(options)}
         reason = self.refusal(representation, protocol)
         if reason:
             raise UndefinedScoreError(reason)
@@ -279,7 +279,8 @@ class Metric:
             return f"{name} needs codes that are symbols: whole numbers, each of which recurs"
         return None
 
-    def _check_options(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    def check_options(self, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return options of the formula; raise InvalidInputError if one does not exist or has an unfit value."""
         known = self.formula.__kwdefaults__ or {}
         for name in options:
             if name not in known:
