@@ -1,6 +1,7 @@
 """``compare`` and ``udr``: several encoders against each other."""
 
 import math
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +9,7 @@ from typing import Annotated
 import typer
 
 from disentmetrics.cli.base import JsonOption, SeedOption, app
-from disentmetrics.cli.console import out, print_json
+from disentmetrics.cli.console import err, out, print_json
 from disentmetrics.compare import compare as compare_cards
 from disentmetrics.representation import Representation
 from disentmetrics.result import ScoreCard
@@ -22,27 +23,77 @@ class UdrVariant(StrEnum):
     LASSO = "lasso"
 
 
+class TextFormat(StrEnum):
+    """How a comparison is printed."""
+
+    TABLE = "table"
+    MARKDOWN = "markdown"
+    LATEX = "latex"
+    JSON = "json"
+
+
 @app.command()
 def compare(
-    first: Annotated[Path, typer.Argument(help="A score card in JSON.")],
-    second: Annotated[Path, typer.Argument(help="Another one, scored on the same rows with the same seed.")],
-    as_json: JsonOption = False,
+    cards: Annotated[
+        list[Path], typer.Argument(metavar="CARD...", help="Two score cards or more, of the same rows and seed.")
+    ],
+    text_format: Annotated[
+        TextFormat, typer.Option("--format", help="What to print; LaTeX is for the package booktabs.")
+    ] = TextFormat.TABLE,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Show cards that were made differently beside each other, with a warning, untested."
+        ),
+    ] = False,
 ) -> None:
-    """Compare two encoders by their score cards, paired on the same rows.
+    """Compare encoders by their score cards, paired on the same rows.
 
-    [bold]Example[/]
+    [bold]Examples[/]
 
       disentmetrics compare pca.json ica.json
+
+      disentmetrics compare runs/*.json --format markdown
     """
-    cards = ScoreCard.from_json(first), ScoreCard.from_json(second)
-    names = (first.stem, second.stem) if first.stem != second.stem else (str(first), str(second))
-    comparison = compare_cards(*cards, names=names)
-    if as_json:
+    comparison = compare_cards(*map(ScoreCard.from_json, cards), names=unique_names(cards), force=force)
+    if text_format is not TextFormat.TABLE:
+        for line in comparison.warnings:
+            err.print(f"warning: {line}", markup=False, highlight=False, soft_wrap=True)
+    if text_format is TextFormat.JSON:
         print_json(comparison.to_json())
-        return
-    out.print(comparison.table())
-    for line in comparison.skipped:
-        out.print(f"• {line}", markup=False, highlight=False)
+    elif text_format is TextFormat.TABLE:
+        for table in comparison.tables():
+            out.print(table)
+            out.print()
+        for line in comparison.remarks():
+            out.print(f"• {line}", markup=False, highlight=False)
+    else:
+        text = comparison.to_markdown() if text_format is TextFormat.MARKDOWN else comparison.to_latex()
+        out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def unique_names(paths: Sequence[Path]) -> list[str]:
+    """Name files by their stems, with as many folders before them as tell them apart.
+
+    Examples
+    --------
+    >>> unique_names([Path("a/run/card.json"), Path("b/run/card.json"), Path("pca.json"), Path("pca.json")])
+    ['a/run/card', 'b/run/card', 'pca', 'pca (2)']
+    """
+    named = [path.with_suffix("").parts for path in paths]
+    length = [1] * len(named)
+    for depth in range(2, max(map(len, named), default=1) + 1):
+        tails = ["/".join(parts[-n:]) for parts, n in zip(named, length, strict=True)]
+        length = [depth if tails.count(tail) > 1 else n for tail, n in zip(tails, length, strict=True)]
+    names: list[str] = []
+    for parts, n in zip(named, length, strict=True):
+        name = unique = "/".join(parts[-n:])
+        count = 1
+        while unique in names:
+            count += 1
+            unique = f"{name} ({count})"
+        names.append(unique)
+    return names
 
 
 @app.command()
@@ -69,7 +120,7 @@ def udr(
         [Representation.load(path) for path in models],
         variant=variant.value,
         n_partners=partners,
-        names=[path.stem for path in models],
+        names=unique_names(models),
         seed=seed,
     )
     if as_json:

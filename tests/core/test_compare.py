@@ -41,8 +41,8 @@ def test_the_paired_test_has_about_its_nominal_size() -> None:
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (lambda: card(0.5, rows=700), "their rows are not the same"),
-        (lambda: card(0.5, seed=1), "their seed are not the same"),
+        (lambda: card(0.5, rows=700), r"card 1 and card 2 differ in rows \(800 and 700\), data \(table/"),
+        (lambda: card(0.5, seed=1), r"card 1 and card 2 differ in seed \(0 and 1\);"),
     ],
 )
 def test_cards_of_other_rows_or_seeds_are_not_compared(other, message: str) -> None:  # type: ignore[no-untyped-def] # a maker of cards
@@ -54,7 +54,7 @@ def test_metrics_that_only_one_card_holds_are_named() -> None:
     first = card(0.5)
     second = dm.ScoreCard({"mig": first["mig"]}, first.about)
     comparison = dm.compare(first, second)
-    assert comparison.skipped == ("factorvae: only one card holds it",)
+    assert comparison.skipped == ("factorvae: not in card 2",)
     with pytest.raises(InvalidInputError, match="share no metric"):
         dm.compare(second, dm.ScoreCard({"factorvae": first["factorvae"]}, first.about))
 
@@ -67,4 +67,6 @@ def test_two_ways_of_resampling_are_not_mixed() -> None:
     factors = np.random.default_rng(0).integers((4, 5), size=(300, 2))
     table = dm.Representation(factors + 0.5 * np.random.default_rng(1).normal(size=factors.shape), factors)
     cards = [dm.score(table, ["mig"], interval=way, null=False) for way in ("jackknife", "half-sampling")]
-    assert dm.compare(*cards).skipped == ("mig: rows were resampled in two ways: jackknife and half-sampling",)
+    assert dm.compare(*cards).skipped == (
+        "mig: card 1 and card 2: no test: rows were resampled in two ways: jackknife and half-sampling",
+    )

@@ -1,0 +1,75 @@
+"""``check``: fail where a score falls behind its baseline."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from disentmetrics.baseline import update_baseline
+from disentmetrics.cache import atomic_path
+from disentmetrics.check import CheckResult, Tolerance, check as check_card, under_github_actions
+from disentmetrics.cli.base import CHECK_FAILED, app
+from disentmetrics.cli.console import err, out
+from disentmetrics.errors import InvalidInputError
+from disentmetrics.result import ScoreCard
+
+
+@app.command()
+def check(
+    card: Annotated[Path, typer.Argument(help="A score card in JSON.")],
+    baseline: Annotated[
+        Path,
+        typer.Option("--baseline", "-b", help="What it must not fall behind: a file of --update, or a score card."),
+    ],
+    tolerance: Annotated[
+        str,
+        typer.Option(
+            help="How much worse a score may be: interval (no more than the choice of rows explains), a number such "
+            "as 0.02, or a percentage such as 2%."
+        ),
+    ] = "interval",
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write the result as JUnit XML to this file.")] = None,
+    update: Annotated[
+        bool, typer.Option("--update", help="Make the card the baseline, which keeps what it has been; never fails.")
+    ] = False,
+) -> None:
+    """Check the scores of a card against a baseline; exit 1 if any is worse, missing, undefined or not comparable.
+
+    Under GitHub Actions failures are shown as annotations too.
+
+    [bold]Examples[/]
+
+      disentmetrics check card.json --baseline baselines/model.json --update
+
+      disentmetrics check card.json --baseline baselines/model.json --tolerance 2% --junit scores.xml
+    """
+    allowed = Tolerance.parse(tolerance)
+    scored = ScoreCard.from_json(card)
+    if junit is not None and junit.is_dir():
+        raise InvalidInputError(f"--junit must name a file; {junit} is a folder")
+    result = None if update and not baseline.exists() else check_card(scored, baseline, allowed)
+    if result is not None:
+        _show(result, junit, suite=f"disentmetrics.{card.stem}")
+    if update:
+        made = update_baseline(baseline, scored, today=datetime.now(UTC).date())
+        err.print(
+            f"baseline written to {baseline}; it guards {', '.join(made.scores)}",
+            highlight=False, markup=False, soft_wrap=True,
+        )  # fmt: skip
+    elif result is not None and not result.passed:
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _show(result: CheckResult, junit: Path | None, *, suite: str) -> None:
+    out.print(result.table())
+    out.print()
+    for line in result.remarks():
+        out.print(f"• {line}", markup=False, highlight=False)
+    out.print(result.verdict(), style="green" if result.passed else "red", highlight=False)
+    if under_github_actions():
+        for line in result.annotations():
+            out.print(line, markup=False, highlight=False, soft_wrap=True)
+    if junit is not None:
+        with atomic_path(junit) as temporary:
+            temporary.write_text(result.to_junit(suite), encoding="utf-8")
