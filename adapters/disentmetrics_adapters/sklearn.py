@@ -1,4 +1,8 @@
-"""Scheme ``sklearn``: a fitted transformer saved by skops; and the door for a live one."""
+"""Scheme ``sklearn``: a fitted transformer saved by skops; and the doors for live ones.
+
+``SklearnEncoder`` makes an encoder of a fitted transformer; ``scorer`` and ``scorers`` make metrics the
+``scoring`` of a search over transformers.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,9 @@ from disentmetrics.errors import CorruptFileError, InvalidInputError, UntrustedF
 from disentmetrics_adapters._conventions import InputConvention, OutputConvention, Pipeline
 from disentmetrics_adapters._extras import optional
 from disentmetrics_adapters._options import existing_file, fingerprint_of
+from disentmetrics_adapters._sklearn_scorers import Scorer, scorer, scorers
+
+__all__ = ["Scorer", "SklearnEncoder", "load", "scorer", "scorers"]
 
 PICKLES = (".pkl", ".pickle", ".joblib")
 
