@@ -49,6 +49,8 @@ class Config:
         Adam with betas (0.9, 0.999); Adagrad starts its sums at 0.1, as TensorFlow does.
     learning_rate : float
         Of the networks.
+    precision : {"float32", "bfloat16"}
+        What encoder and decoder multiply in while they learn; the rest, and trained models, use float32.
     seed : int
         Decides initial weights, batches and noise.
     """
@@ -60,6 +62,7 @@ class Config:
     n_steps: int = 300_000
     optimizer: Literal["adam", "amsgrad", "adagrad"] = "adam"
     learning_rate: float = 5e-4
+    precision: Literal["float32", "bfloat16"] = "float32"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -67,6 +70,7 @@ class Config:
             "architecture": ARCHITECTURES,
             "likelihood": LIKELIHOODS,
             "optimizer": OPTIMIZERS,
+            "precision": PRECISIONS,
         }
         for name, known in choices.items():
             value = getattr(self, name)
@@ -113,6 +117,7 @@ class Config:
         return dataclasses.replace(self, **read)
 
 
+PRECISIONS = ("float32", "bfloat16")
 OPTIMIZERS = ("adam", "amsgrad", "adagrad")
 
 

@@ -20,8 +20,11 @@ from torch.func import functional_call, stack_module_state
 
 from disentmetrics.datasets.base import DataSet, Draws
 from disentmetrics.errors import InvalidInputError, TrainingError
+from disentmetrics_reference_models.device_store import DeviceStore, room_for
 from disentmetrics_reference_models.method import AutoEncoder, Batch, Config, Method, NoiseShape, Terms
 from disentmetrics_reference_models.networks import ARCHITECTURES, Shape
+
+Named = dict[str, Tensor]
 
 _NUMBERS_AHEAD = 1 << 20  # random numbers of a member drawn in one go
 _MOST_STEPS_AHEAD = 100
@@ -66,15 +69,26 @@ class TrainingImages:
         self.data = data
         self.shape: Shape = (channels, height, width)
         self._draws = _training_draws(data)
+        self._stores: dict[torch.device, DeviceStore] = {}
 
     def __len__(self) -> int:
         return len(self._draws)
 
     def at(self, rows: NDArray[np.int64], device: torch.device) -> Tensor:
-        """Return the images at these rows, (*rows.shape, channels, height, width) uint8, on the device."""
-        some = self._draws[rows.ravel()]
-        images = torch.from_numpy(np.ascontiguousarray(self.data.observations(some.factors, some.nuisance)))
-        return images.to(device).movedim(-1, 1).reshape(*rows.shape, *self.shape)
+        """Return the images at these rows, (*rows.shape, channels, height, width) uint8, on the device.
+
+        Devices other than the processor keep all images in their own memory, if there is room.
+        """
+        if device.type != "cpu" and room_for(len(self) * math.prod(self.shape), device):
+            if device not in self._stores:
+                self._stores[device] = DeviceStore(self._observed, len(self), device)
+            return self._stores[device].at(torch.from_numpy(rows))
+        return torch.from_numpy(self._observed(rows.ravel())).to(device).reshape(*rows.shape, *self.shape)
+
+    def _observed(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        some = self._draws[rows]
+        images = self.data.observations(some.factors, some.nuisance)
+        return np.ascontiguousarray(np.moveaxis(images, -1, 1))
 
     def some(self, n: int) -> Tensor:
         """Return n images, or all if there are fewer, always the same: (n, channels, height, width) uint8."""
@@ -136,6 +150,9 @@ class Trainer:
         One for each member; they may differ in seed and weights.
     images : TrainingImages
     device : torch.device
+    at_once : bool, optional
+        Whether a stack is computed by one call, or one member after the other, as is faster on processors;
+        by default as the device does it faster.
 
     Raises
     ------
@@ -144,7 +161,13 @@ class Trainer:
     """
 
     def __init__(
-        self, method: Method, configs: Sequence[Config], images: TrainingImages, device: torch.device | None = None
+        self,
+        method: Method,
+        configs: Sequence[Config],
+        images: TrainingImages,
+        device: torch.device | None = None,
+        *,
+        at_once: bool | None = None,
     ) -> None:
         _check_alike(configs)
         configs = [method.settle(config, images) for config in configs]
@@ -154,6 +177,9 @@ class Trainer:
         self.step = 0
         models = [_fresh(method, config, images.shape).to(self.device) for config in configs]
         self._model = models[0]
+        _lower(self._model, self.config.precision)
+        # On processors grouped convolutions and products are slower than one member after the other.
+        self._at_once = len(models) > 1 and (self.device.type != "cpu" if at_once is None else at_once)
         if len(models) == 1:
             own = {n: _channels_last(p.detach().clone()) for n, p in self._model.named_parameters()}
             self.parameters = {n: p.requires_grad_() for n, p in own.items()}
@@ -202,48 +228,59 @@ class Trainer:
         return Ahead(torch.stack(rows).numpy(), stacked)
 
     def _advance(self, images: Tensor, factors: Tensor, noise: dict[str, Tensor]) -> dict[str, Tensor]:
-        terms = self._terms(images.float() / 255, factors, noise)
-        losses = {player: terms[f"{player}_loss" if player else "loss"].sum() for player in self.players}
-        gradients = {}
-        for number, (player, (names, _)) in enumerate(self.players.items(), start=1):
-            wanted = [self.parameters[name] for name in names]
-            gradients[player] = torch.autograd.grad(losses[player], wanted, retain_graph=number < len(self.players))
-        for player, (names, optimizer) in self.players.items():
-            for name, gradient in zip(names, gradients[player], strict=True):
-                self.parameters[name].grad = gradient
+        images = images.float() / 255
+        if self._at_once:
+            terms = torch.vmap(self._terms)(self.parameters, self.buffers, images, factors, noise, self.weights)
+            gradients = self._gradients({name: value.sum() for name, value in terms.items()}, self.parameters)
+        else:
+            terms, gradients = self._one_by_one(images, factors, noise)
+        for names, optimizer in self.players.values():
+            for name in names:
+                self.parameters[name].grad = _laid_out_as(self.parameters[name], gradients[name])
             optimizer.step()
         self.step += 1
         return {name: value.detach() for name, value in terms.items()}
 
-    def _terms(self, images: Tensor, factors: Tensor, noise: dict[str, Tensor]) -> Terms:
+    def _one_by_one(self, images: Tensor, factors: Tensor, noise: dict[str, Tensor]) -> tuple[Terms, Named]:
+        terms, gradients = [], []
+        for member in range(self.n_members):
+            own = self.parameters
+            if self.n_members > 1:
+                own = {name: stacked[member].detach().requires_grad_() for name, stacked in own.items()}
+            terms.append(
+                self._terms(
+                    own,
+                    self.buffers if self.n_members == 1 else _of(member, self.buffers),
+                    _channels_last(images[member]),
+                    factors[member],
+                    _of(member, noise),
+                    _of(member, self.weights),
+                )
+            )
+            gradients.append(self._gradients(terms[-1], own))
+        if self.n_members == 1:
+            return {name: value[None] for name, value in terms[0].items()}, gradients[0]
+        return _together(terms), _together(gradients)
+
+    def _terms(
+        self, parameters: Named, buffers: Named, images: Tensor, factors: Tensor, noise: Named, weights: Named
+    ) -> Terms:
         step = torch.tensor(float(self.step), device=self.device)
+        batch = Batch(images, noise, step, len(self.images), factors)
+        caller = _Called(self._model, self.method.objective, self.config)
+        state = {f"model.{n}": t for n, t in (*parameters.items(), *buffers.items())}
+        terms: Terms = functional_call(caller, state, (batch, weights))
+        return terms
 
-        def one(
-            parameters: dict[str, Tensor],
-            buffers: dict[str, Tensor],
-            images: Tensor,
-            factors: Tensor,
-            noise: dict[str, Tensor],
-            weights: dict[str, Tensor],
-        ) -> Terms:
-            batch = Batch(images, noise, step, len(self.images), factors)
-            caller = _Called(self._model, self.method.objective, self.config)
-            state = {f"model.{n}": t for n, t in (*parameters.items(), *buffers.items())}
-            terms: Terms = functional_call(caller, state, (batch, weights))
-            return terms
-
-        if self.n_members > 1:
-            stacked: Terms = torch.vmap(one)(self.parameters, self.buffers, images, factors, noise, self.weights)
-            return stacked
-        alone = one(
-            self.parameters,
-            self.buffers,
-            _channels_last(images[0]),
-            factors[0],
-            {name: values[0] for name, values in noise.items()},
-            {name: values[0] for name, values in self.weights.items()},
-        )
-        return {name: value[None] for name, value in alone.items()}
+    def _gradients(self, terms: Terms, parameters: Named) -> Named:
+        """Return the gradient of each player's loss by its own parameters."""
+        gradients: Named = {}
+        for number, (player, (names, _)) in enumerate(self.players.items(), start=1):
+            loss = terms[f"{player}_loss" if player else "loss"]
+            wanted = [parameters[name] for name in names]
+            found = torch.autograd.grad(loss, wanted, retain_graph=number < len(self.players))
+            gradients |= dict(zip(names, found, strict=True))
+        return gradients
 
     def state(self) -> dict[str, Tensor]:
         """Return all that decides how training goes on, as flat named tensors."""
@@ -274,8 +311,9 @@ class Trainer:
                 keys = [k[len(prefix) : -len(suffix)] for k in tensors if k.startswith(prefix) and k.endswith(suffix)]
                 for key in (k for k in keys if "." not in k):
                     value = tensors[f"{prefix}{key}{suffix}"].clone()
-                    # Counts of steps stay on the processor, sums go where the parameters are.
-                    placed = value if key == "step" else torch.empty_like(parameter.detach()).copy_(value)
+                    placed = value.to(parameter.device)
+                    if key != "step":  # sums lie in memory as their parameters do
+                        placed = torch.empty_like(parameter.detach()).copy_(value)
                     optimizer.state[parameter][key] = placed
         for number, generator in enumerate(self.generators):
             generator.set_state(tensors[f"generator.{number}"])
@@ -291,6 +329,37 @@ class Trainer:
             model.load_state_dict({n: (v if single else v[number]).detach().cpu() for n, v in state.items()})
             found.append(model.eval().requires_grad_(False))
         return found
+
+
+def _of(member: int, stacked: Named) -> Named:
+    return {name: value[member] for name, value in stacked.items()}
+
+
+def _together(members: list[Named]) -> Named:
+    return {name: torch.stack([member[name] for member in members]) for name in members[0]}
+
+
+def _lower(model: AutoEncoder, precision: str) -> None:
+    """Let networks compute in bfloat16 if asked for; their parameters, outputs and all losses stay in float32."""
+    if precision == "bfloat16":
+        for network in (model.encoder, model.decoder):
+            network.forward = _in_bfloat16(network.forward)
+
+
+def _in_bfloat16(forward: Callable[..., Any]) -> Callable[..., Any]:
+    def lowered(tensor: Tensor) -> Any:
+        with torch.autocast(tensor.device.type, torch.bfloat16):
+            output = forward(tensor)
+        return tuple(part.float() for part in output) if isinstance(output, tuple) else output.float()
+
+    return lowered
+
+
+def _laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """Return a gradient in the memory layout of its parameter, which fused optimisers take for granted."""
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter.detach()).copy_(gradient)
 
 
 def _channels_last(tensor: Tensor) -> Tensor:
@@ -353,7 +422,7 @@ def _players(method: Method, config: Config, parameters: dict[str, Tensor]) -> d
     for opponent in method.opponents:
         names = tuple(name for name in parameters if name.startswith(of_opponents[opponent.part]))
         adam = torch.optim.Adam(
-            [parameters[n] for n in names], lr=opponent.learning_rate(config), betas=opponent.betas, foreach=True
+            [parameters[n] for n in names], lr=opponent.learning_rate(config), betas=opponent.betas, fused=True
         )
         players[opponent.part] = (names, adam)
     return players
@@ -361,8 +430,9 @@ def _players(method: Method, config: Config, parameters: dict[str, Tensor]) -> d
 
 def _optimizer(config: Config, parameters: list[Tensor]) -> torch.optim.Optimizer:
     if config.optimizer == "adagrad":
-        return torch.optim.Adagrad(parameters, lr=config.learning_rate, initial_accumulator_value=0.1, foreach=True)
-    return torch.optim.Adam(parameters, lr=config.learning_rate, amsgrad=config.optimizer == "amsgrad", foreach=True)
+        fused = all(parameter.device.type == "cpu" for parameter in parameters)  # there alone
+        return torch.optim.Adagrad(parameters, lr=config.learning_rate, initial_accumulator_value=0.1, fused=fused)
+    return torch.optim.Adam(parameters, lr=config.learning_rate, amsgrad=config.optimizer == "amsgrad", fused=True)
 
 
 @dataclass(frozen=True)
