@@ -12,6 +12,7 @@ from disentmetrics.estimators.rank_correlation import rank_correlation
 from disentmetrics.gate import gated_information
 from disentmetrics.metric import Metric
 from disentmetrics.representation import Representation, is_binned
+from disentmetrics.result import Score
 
 Asked = Sequence[tuple[Metric, str]]
 
@@ -20,10 +21,17 @@ COPIED = 0.999
 DEPENDENT = 0.05
 """Share of the smaller entropy that two factors must have in common to be called dependent."""
 MIN_ROWS_OF_CLASS = 10
+"""Rows of a value below which it is called rare."""
 MIN_ROWS_OF_CELL = 5
+"""Rows for each cell of bins and values below which plug-in informations are called too high."""
 MOST_CODES_PER_ROW = 0.1
+"""Codes for each row above which probes are said to overfit."""
 UNTOLD = 0.05
+"""Share of a factor's entropy below which a code hardly tells it."""
 PACKED = 0.25
+"""Share of its entropy above which a factor is packed into a code beside another, or carried by a further code."""
+GOOD = 0.9
+"""Share of the way from chance, or from the lower bound, to the best value from which a score looks good."""
 _MANY_CODES = 512
 _ENOUGH_ROWS = 5_000
 _MANY_FACTORS = 60
@@ -52,6 +60,54 @@ def diagnose(representation: Representation, scored: Representation, asked: Aske
         *_too_few_rows(scored, asked),
         *_resampling(representation, scored),
     ]
+
+
+def diagnose_scores(scored: Representation, scores: Sequence[tuple[Metric, str, Score]]) -> list[str]:
+    """Describe which scores look good although a factor is missing, because the metric cannot see that.
+
+    Parameters
+    ----------
+    scored : Representation
+        The rows that were scored.
+    scores : sequence of (Metric, protocol, Score)
+
+    Returns
+    -------
+    list of str
+        At most one sentence.
+    """
+    missing = [name for name, share in _most_told(scored) if share < UNTOLD]
+    blind, seeing = [], []
+    for metric, protocol, score in scores:
+        sees = "missing factor" in metric.protocol(protocol).detects
+        if sees and not score.undefined:
+            seeing.append(score.name)
+        elif not sees and metric.family != "unsupervised" and _looks_good(metric, score):
+            blind.append(f"{score.name} is {score.value:.2f}")
+    if not missing or not blind:
+        return []
+    are = "is" if len(missing) == 1 else "are"
+    which = "this score" if len(blind) == 1 else "these scores"
+    lack = f"{_and(missing)} {are} missing from the codes, which does not lower {which}"
+    return [f"{_some(blind)} although {lack}: see {_some(seeing) or 'factorvae'}"]
+
+
+def _looks_good(metric: Metric, score: Score) -> bool:
+    low, high = metric.bounds
+    best, worst = (high, low) if metric.higher_is_better else (low, high)
+    start = score.null if score.null is not None else worst
+    if score.undefined or not np.isfinite([best, start]).all() or best == start:
+        return False
+    return (score.value - start) / (best - start) >= GOOD
+
+
+def _most_told(representation: Representation) -> list[tuple[str, float]]:
+    """Return each factor that varies with the largest share of its entropy that a code tells."""
+    if len(representation) < 2 * MIN_ROWS_OF_CLASS:
+        return []
+    gated = representation.shared(gated_information)
+    names = representation.space.names
+    return [(names[k], float(gated.share[:, k].max())) for k in np.flatnonzero(gated.defined)]
 
 
 def _silent_codes(representation: Representation) -> Iterator[str]:
@@ -134,6 +190,13 @@ def _told_factors(representation: Representation) -> Iterator[str]:
             yield f"factor {names[k]} is told by no code"
         elif most < UNTOLD:
             yield f"factor {names[k]} is hardly told by any code: {codes[best]} tells most, {most:.1%} of its entropy"
+        carriers = np.flatnonzero(gated.share[:, k] > PACKED)
+        if len(carriers) > 1:
+            carriers = carriers[np.argsort(-gated.share[carriers, k], kind="stable")]
+            listed = [f"{codes[j]} ({gated.share[j, k]:.0%})" for j in carriers]
+            each = "both" if len(listed) == 2 else "all"
+            circle = ", as a circle takes two codes to be told without a seam" if _is_circle(representation, k) else ""
+            yield f"{_and(listed)} {each} carry {names[k]}, with the share of its entropy that each tells{circle}"
     packing = []
     for j in np.flatnonzero((gated.share > PACKED).sum(axis=1) > 1):
         told = [f"{names[k]} {gated.share[j, k]:.0%}" for k in np.flatnonzero(gated.share[j] > PACKED)]
@@ -213,6 +276,16 @@ def _resampling(representation: Representation, scored: Representation) -> Itera
         yield (
             f"{len(scored)} of {len(representation)} rows were kept, each with a probability proportional to its weight"
         )
+
+
+def _is_circle(representation: Representation, position: int) -> bool:
+    return representation.space.factors[position].kind == "circular"
+
+
+def _and(listed: Sequence[str], most: int = 8) -> str:
+    if len(listed) > most:
+        return _some(listed, most)
+    return " and ".join([", ".join(listed[:-1]), listed[-1]] if len(listed) > 1 else listed)
 
 
 def _some(names: Iterable[str], most: int = 8) -> str:

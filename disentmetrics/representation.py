@@ -19,6 +19,7 @@ from disentmetrics.columns import MAX_ORDINAL_VALUES, CategoricalColumn, encode_
 from disentmetrics.errors import CorruptFileError, InvalidInputError
 from disentmetrics.estimators.mutual_information import quantile_bins
 from disentmetrics.factors import Factor, FactorSpace, Kind
+from disentmetrics.notebook import html_caption, html_lines, html_table
 from disentmetrics.tables import RawTable, read_table
 
 _FORMAT = "disentmetrics-representation-1"
@@ -178,6 +179,25 @@ class Representation:
         factors = ", ".join(f"{f.name} ({f.kind}{f', {f.size}' if f.size else ''})" for f in self.space)
         plural = "" if self.n_codes == 1 else "s"
         return f"Representation({self.n_samples} rows, {self.n_codes} code{plural}, factors: {factors or 'none'})"
+
+    def _repr_html_(self) -> str:
+        n_shown, n_codes, n_factors = min(5, len(self)), min(8, self.n_codes), min(8, self.n_factors)
+        head = [*self.code_names[:n_codes], *(["…"] if n_codes < self.n_codes else [])]
+        head += [*self.space.names[:n_factors], *(["…"] if n_factors < self.n_factors else [])]
+        body = []
+        for row in range(n_shown):
+            cells = [f"{value:.3g}" for value in self.codes[row, :n_codes]] + ["…"] * (n_codes < self.n_codes)
+            cells += [_shown(self.space.factors[k], self.factors[row, k]) for k in range(n_factors)]
+            body.append([f"{row}", *cells, *(["…"] if n_factors < self.n_factors else [])])
+        if n_shown < len(self):
+            body.append(["…"] * (1 + len(head)))
+        kinds = [f"{f.name}: {f.kind}{f' of {f.size} values' if f.size else ''}" for f in self.space]
+        also = [name for name in ("log_variance", "groups", "weights") if getattr(self, name) is not None]
+        counts = f"{self.n_samples} rows · {self.n_codes} code{'' if self.n_codes == 1 else 's'}"
+        origin = f"{self.provenance.encoder} encoder · data {self.provenance.data}"
+        about = [f"factors: {'; '.join(kinds) or 'none'}", *([f"with {', '.join(also)}"] if also else [])]
+        caption = html_caption(f"Representation · {counts} · {origin}")
+        return f"<div>{caption}{html_table(['row', *head], body)}{html_lines(about)}</div>"
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -399,6 +419,16 @@ class Representation:
         for name, value in given.items():
             object.__setattr__(new, name, value)
         return new
+
+
+def _shown(factor: Factor, value: float) -> str:
+    """Write one label as a reader knows it: its name or physical value where it has one."""
+    if np.isnan(value) or (factor.size is not None and value < 0):
+        return "—"
+    if factor.size is None:
+        return f"{value:.3g}"
+    meant = factor.values[int(value)] if factor.values else int(value)
+    return meant if isinstance(meant, str) else f"{meant:.4g}"
 
 
 def _lock_of(store: dict[Any, Any], key: Any) -> AbstractContextManager[Any]:

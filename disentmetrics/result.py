@@ -4,10 +4,9 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from html import escape
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +17,12 @@ from rich.text import Text
 
 from disentmetrics.cache import atomic_path
 from disentmetrics.errors import CorruptFileError, InvalidInputError
+from disentmetrics.notebook import html_caption, html_lines, html_table
 from disentmetrics.suggest import did_you_mean
 from disentmetrics.summary import RepresentationSummary
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _FORMAT = "disentmetrics-scorecard-1"
 _HEADINGS = ("metric", "value", "95 % interval", "null", "adjusted", "p")
@@ -205,17 +208,41 @@ class ScoreCard(Mapping[str, Score]):
         return [("by factor", *names), *rows] if rows else []
 
     def _repr_html_(self) -> str:
-        def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-            rows = ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in body]
-            heads = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-            inner = "".join(f"<tr>{row}</tr>" for row in rows)
-            return f"<table><thead><tr>{heads}</tr></thead><tbody>{inner}</tbody></table>"
-
-        tables = table(_HEADINGS, [_row(score) for score in self.every_score()])
+        scores = self.every_score()
+        parts = [html_table(_HEADINGS, [_row(score) for score in scores], titles=[score.signature for score in scores])]
         by_factor = self._by_factor()
         if by_factor:
-            tables += table(by_factor[0], by_factor[1:])
-        return f"{tables}<ul>{''.join(f'<li>{escape(line)}</li>' for line in self.remarks())}</ul>"
+            parts.append(html_table(by_factor[0], by_factor[1:]))
+        return f"<div>{html_caption(self._caption())}{''.join(parts)}{html_lines(self.remarks())}</div>"
+
+    def _caption(self) -> str:
+        shown = [str(self.about[name]) for name in ("encoder", "data") if self.about.get(name)]
+        counts = [f"{self.about[name]} {name}" for name in ("rows", "codes") if name in self.about]
+        return " · ".join([*shown, *counts])
+
+    def plot(self, kind: str = "scores") -> "Figure":
+        """Draw the card for a paper.
+
+        Parameters
+        ----------
+        kind : str
+            One of :func:`disentmetrics.plots.kinds`, such as ``scores``, ``mi-matrix`` or ``tuning-maps``.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            To be written with :func:`disentmetrics.plots.save_figure`, which keeps text as text.
+
+        Raises
+        ------
+        MissingExtraError
+            If matplotlib is not installed.
+        InvalidInputError
+            If there is no such kind, or the card does not hold what it shows.
+        """
+        from disentmetrics.plots import draw  # it reads cards, so it can only be imported once there are cards
+
+        return draw({str(self.about.get("encoder") or "card"): self}, kind)
 
     def to_json(self, path: Path | str | None = None) -> str:
         """Return the card as JSON, and write it to ``path`` (whole or not at all) if given."""

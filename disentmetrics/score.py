@@ -9,7 +9,7 @@ import joblib
 import numpy as np
 
 from disentmetrics._version import __version__
-from disentmetrics.diagnostics import diagnose
+from disentmetrics.diagnostics import diagnose, diagnose_scores
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError
 from disentmetrics.metric import Metric, generator, one_thread_a_product, without_remarks_of_probes
 from disentmetrics.metrics import find_metric
@@ -168,10 +168,14 @@ def score(
             )
         ]
         scores[a.name] = replace(finished[0], parts=dict(zip(a.metric.parts, finished[1:], strict=False)))
+    remarks = [
+        *diagnose(representation, scored, [(a.metric, a.protocol) for a in asked]),
+        *diagnose_scores(scored, [(a.metric, a.protocol, scores[a.name]) for a in asked]),
+    ]
     return ScoreCard(
         scores,
         _about(representation, seed),
-        tuple(diagnose(representation, scored, [(a.metric, a.protocol) for a in asked])),
+        tuple(remarks),
         summarise(scored, seed=seed),
     )
 

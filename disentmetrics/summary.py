@@ -97,7 +97,8 @@ class TuningMap:
 class RepresentationSummary:
     """What a report can show of a representation without its codes; small enough to travel with the scores.
 
-    Numbers are rounded to 5 digits. Rows of unequal weight were drawn by their weights first.
+    Numbers are rounded to 5 digits, correlations and sampled codes to fewer. Rows of unequal weight were drawn by
+    their weights first.
 
     Attributes
     ----------
@@ -288,11 +289,11 @@ def summarise(representation: Representation, *, seed: int = 0) -> Representatio
         active=~dead if kl is None else ~dead & (kl > KL_THRESHOLD),
         histogram_counts=counts,
         histogram_edges=_rounded(edges),
-        correlation=_rounded(_correlation(some[:_MAX_RANKED_ROWS], dead | representation.categorical_codes[shown])),
+        correlation=_correlation(some[:_MAX_RANKED_ROWS], dead | representation.categorical_codes[shown]).round(3),
         mutual_information=_rounded(nats),
         factor_entropies=_rounded(entropies),
         best_codes=np.where(nats.max(axis=0) > 0, np.argmax(nats, axis=0), -1).astype(np.int64),
-        sample_codes=_rounded(some[sample]),
+        sample_codes=_rounded(some[sample], 4),
         sample_factors=_rounded(numbers[sample]),
         tuning_maps=tuple(_tuning_maps(representation, rows, some, numbers, nats)),
     )
@@ -450,8 +451,8 @@ def _cells(
     return cells, np.where(counts > 0, sums / np.maximum(counts, 1), low * (1 - steps) + high * steps)
 
 
-def _rounded(values: NDArray[np.floating]) -> Floats:
-    flat = [float(f"{value:.{_DIGITS}g}") for value in values.ravel().tolist()]
+def _rounded(values: NDArray[np.floating], digits: int = _DIGITS) -> Floats:
+    flat = [float(f"{value:.{digits}g}") for value in values.ravel().tolist()]
     return np.array(flat, dtype=np.float64).reshape(values.shape)
 
 

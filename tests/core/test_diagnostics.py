@@ -106,3 +106,47 @@ def test_clusters_do_not_make_the_gate_see_relations_that_are_not_there() -> Non
         found += dm.metrics.explicitness_adj.score(grouped).value > 0
         assert dm.metrics.explicitness_adj.score(dm.Representation(codes, factors)).value > 0  # without groups it does
     assert found <= 4
+
+
+def test_two_codes_that_carry_one_factor_are_named_with_shares(factors: np.ndarray, rng: np.random.Generator) -> None:
+    noise = 0.3 * rng.normal(size=(3_000, 1))
+    twice = np.hstack([factors, factors[:, :1] + noise])
+    said = remarks(dm.Representation(twice, factors))
+    assert "z0 (100%) and z3 (" in said
+    assert "both carry factor_0, with the share of its entropy that each tells" in said
+    thrice = np.hstack([twice, factors[:, :1] - noise])
+    assert "all carry factor_0" in remarks(dm.Representation(thrice, factors))
+    faint = np.hstack([factors, factors[:, :1] + 5 * rng.normal(size=(3_000, 1))])
+    assert "carry" not in remarks(dm.Representation(faint, factors))
+
+
+def test_two_codes_of_a_circle_are_not_blamed(rng: np.random.Generator) -> None:
+    angle = rng.integers(24, size=3_000)
+    codes = np.stack([np.cos(angle * np.pi / 12), np.sin(angle * np.pi / 12)], axis=1)
+    said = remarks(dm.Representation(codes, angle, space=FactorSpace((Factor("angle", 24, "circular"),))))
+    assert "both carry angle" in said
+    assert "as a circle takes two codes" in said
+
+
+@pytest.mark.parametrize(
+    ("metrics", "seeing"), [(["higgins"], "factorvae"), (["higgins", "mig", "factorvae"], "mig, factorvae")]
+)
+def test_a_good_score_of_codes_that_miss_a_factor_is_put_right(
+    factors: np.ndarray, rng: np.random.Generator, metrics: list[str], seeing: str
+) -> None:
+    codes = np.hstack([factors[:, :2], rng.normal(size=(3_000, 1))])
+    card = dm.score(dm.Representation(codes, factors), metrics, interval=None)
+    expected = (
+        f"higgins is 1.00 although factor_2 is missing from the codes, which does not lower this score: see {seeing}"
+    )
+    assert expected in card.notes
+
+
+def test_a_good_score_is_left_alone_where_nothing_is_missing_and_a_bad_one_where_something_is(
+    factors: np.ndarray, rng: np.random.Generator
+) -> None:
+    complete = dm.score(dm.Representation(factors.astype(float), factors), ["higgins"], interval=None)
+    nothing = dm.score(dm.Representation(rng.normal(size=(3_000, 3)), factors), ["higgins", "mig"], interval=None)
+    seen = dm.score(dm.Representation(np.eye(3)[[0]] + factors * [1, 1, 0.0], factors), ["mig"], interval=None)
+    for card in (complete, nothing, seen):
+        assert "although" not in "\n".join(card.notes)
