@@ -11,6 +11,10 @@ from disentmetrics.datasets.base import DataSet
 from disentmetrics.factors import Factor, FactorSpace
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "claim(method, ...): shows what these methods claim of themselves, when trained")
+
+
 class Spots(DataSet):
     """A bright square of 4 pixels on 16x16: its row and its column."""
 

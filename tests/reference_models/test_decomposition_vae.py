@@ -145,6 +145,7 @@ def sparsity(codes: NDArray[np.float32]) -> float:
     return float(np.mean((root - np.abs(scaled).sum(1) / np.linalg.norm(scaled, axis=1)) / (root - 1)))
 
 
+@pytest.mark.claim("decomposition_vae")
 def test_codes_become_sparse_by_the_weight_under_a_sparse_prior_alone(spots: DataSet) -> None:
     changes = {"n_codes": 10, "divergence": "mmd_dim", "batch_size": 32, "n_steps": 400, "learning_rate": 5e-3}
     images = spots.observations(spots.whole().factors)

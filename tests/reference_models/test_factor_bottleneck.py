@@ -116,6 +116,7 @@ def test_both_places_of_a_blob_pass_in_equal_shares() -> None:
     assert history["reconstruction"][-1] < 0.5 * history["reconstruction"][3]
 
 
+@pytest.mark.claim("factor_bottleneck")
 def test_position_passes_before_scale_and_scale_before_shape() -> None:
     data = dm.load_dataset("mini-sprites")
     history = history_of(data, quick(n_steps=2500, capacity=10.0))

@@ -96,6 +96,7 @@ def test_the_prior_is_learned_towards_the_aggregate(spots: DataSet) -> None:
     assert np.abs(np.log(aggregate) - prior.log_variance.numpy()).max() < 0.7
 
 
+@pytest.mark.claim("info_dropout")
 def test_noise_grows_and_information_falls_with_beta(spots: DataSet) -> None:
     first = tiny(n_steps=200, learning_rate=1e-2, batch_size=32)
     runs = train_many([first.changed({"beta": beta}) for beta in (0.1, 1.0, 8.0)], spots, device="cpu")
