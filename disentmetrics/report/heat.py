@@ -1,0 +1,265 @@
+"""Heat maps of the report: matrices of codes and factors as tables, others as small pictures."""
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.report.figures import level
+from disentmetrics.result import ScoreCard
+from disentmetrics.summary import RepresentationSummary, TuningMap
+
+MAX_ROWS = 256
+"""Codes of a table; of more, those with the largest cells are shown."""
+_NEGATIVE, _POSITIVE = (0, 114, 178), (213, 94, 0)
+"""Blue and vermilion of Okabe and Ito, told apart by every kind of colour vision."""
+_NO_VALUE = (128, 128, 128, 70)
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class HeatRow:
+    """One code: its cells, and its places in other orders of the codes."""
+
+    code: str
+    cells: tuple[tuple[int, str], ...]
+    kl: float | None
+    by_kl: int
+    by_factor: int
+    active: bool
+
+
+@dataclass(frozen=True)
+class HeatTable:
+    """A matrix of codes and factors.
+
+    ``unit`` is what a cell is measured in and ``reference`` what the colour is relative to.
+    """
+
+    key: str
+    title: str
+    about: str
+    unit: str
+    reference: str
+    factors: tuple[str, ...]
+    wholes: tuple[float, ...]
+    rows: tuple[HeatRow, ...]
+    left_out: int
+
+
+def heat_tables(card: ScoreCard) -> list[HeatTable]:
+    """Return the mutual informations and the importances of DCI, as far as the card holds them."""
+    found = []
+    summary = card.summary
+    information = summary.mutual_information if summary else _detail(card, "mutual_information")
+    positions = summary.code_positions if summary else None
+    if information is not None and information.size:
+        entropies = summary.factor_entropies if summary else None
+        found.append(
+            _table(
+                "information",
+                "Mutual information",
+                "How much each code tells about each factor, in nats. Colour: share of the factor's entropy."
+                if summary
+                else "How much each code tells about each factor, in nats. Colour: share of the largest cell.",
+                "nats",
+                "of its entropy",
+                card,
+                information,
+                wholes=entropies,
+            )
+        )
+    importance = _detail(card, "importance")
+    if importance is not None and importance.size:
+        if positions is not None and len(importance) > len(positions) and positions.max() < len(importance):
+            importance = importance[positions]
+        found.append(
+            _table(
+                "importance",
+                "Importance (DCI)",
+                "How much a predictor of each factor relies on each code. Colour: share of the factor's total.",
+                "",
+                "of the factor's importance",
+                card,
+                importance,
+                wholes=np.nansum(np.abs(importance), axis=0),
+            )
+        )
+    return found
+
+
+def _detail(card: ScoreCard, name: str) -> Floats | None:
+    n_factors = len(card.about.get("factors", ()))
+    for score in card.every_score():
+        matrix = score.details.get(name)
+        if matrix is not None and np.ndim(matrix) == 2 and matrix.shape[1] == n_factors and matrix.dtype.kind in "fiu":
+            return np.asarray(matrix, dtype=np.float64)
+    return None
+
+
+def _table(
+    key: str,
+    title: str,
+    about: str,
+    unit: str,
+    reference: str,
+    card: ScoreCard,
+    matrix: Floats,
+    *,
+    wholes: Floats | None,
+) -> HeatTable:
+    summary = card.summary if card.summary is not None and len(card.summary.code_names) == len(matrix) else None
+    names = summary.code_names if summary else tuple(f"z{j}" for j in range(len(matrix)))
+    factors = tuple(map(str, card.about.get("factors", ())))
+    largest = float(np.nanmax(matrix, initial=0.0)) or 1.0
+    relative = np.full(matrix.shape[1], largest) if wholes is None else np.where(wholes > 0, wholes, np.inf)
+    share = matrix / relative
+    kl = summary.kl if summary else None
+    shown = np.arange(len(matrix))
+    if len(matrix) > MAX_ROWS:
+        shown = np.sort(np.argsort(-np.nan_to_num(share).max(axis=1), kind="stable")[:MAX_ROWS])
+    by_kl = _places(-kl) if kl is not None else np.arange(len(matrix))
+    by_factor = _places_by_factor(np.nan_to_num(share))
+    rows = tuple(
+        HeatRow(
+            names[j],
+            tuple((level(s), _number(v)) for s, v in zip(share[j], matrix[j], strict=True)),
+            None if kl is None else float(kl[j]),
+            int(by_kl[j]),
+            int(by_factor[j]),
+            bool(summary.active[j]) if summary else True,
+        )
+        for j in shown
+    )
+    left_out = len(matrix) - len(shown) + (summary.n_left_out if summary else 0)
+    known = () if wholes is None else tuple(round(float(whole), 4) for whole in wholes)
+    return HeatTable(key, title, about, unit, reference, factors, known, rows, left_out)
+
+
+def _places(values: Floats) -> NDArray[np.int64]:
+    places = np.empty(len(values), dtype=np.int64)
+    places[np.argsort(values, kind="stable")] = np.arange(len(values))
+    return places
+
+
+def _places_by_factor(share: Floats) -> NDArray[np.int64]:
+    """Order codes by the factor they tell most of; of one factor, the code that tells most comes first."""
+    best = share.argmax(axis=1) if share.shape[1] else np.zeros(len(share), dtype=np.int64)
+    most = share.max(axis=1, initial=0.0)
+    best = np.where(most > 0, best, share.shape[1])
+    places = np.empty(len(share), dtype=np.int64)
+    places[np.lexsort((-most, best))] = np.arange(len(share))
+    return places
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:z.2f}" if abs(value) < 100 else f"{value:.3g}"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG within the page."""
+
+    source: str
+    width: int
+    height: int
+    title: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Rank correlations of codes: the picture, the numbers in hundredths for the pointer, the strongest in words."""
+
+    picture: Picture
+    names: tuple[str, ...]
+    numbers: str
+    strongest: tuple[tuple[str, str, str], ...]
+
+
+def correlation(summary: RepresentationSummary) -> Correlation | None:
+    """Draw the correlation of codes; None for a single code."""
+    matrix = summary.correlation
+    if len(matrix) < 2:
+        return None
+    hundredths = np.where(np.isnan(matrix), -128, np.rint(100 * np.nan_to_num(matrix))).astype(np.int8)
+    upper = np.abs(np.nan_to_num(np.triu(matrix, 1)))
+    strongest = []
+    for place in np.argsort(-upper, axis=None, kind="stable")[:5]:
+        i, j = divmod(int(place), len(matrix))
+        if upper[i, j] >= 0.2:
+            strongest.append((summary.code_names[i], summary.code_names[j], f"{matrix[i, j]:+.2f}"))
+    return Correlation(
+        diverging(matrix, 1.0, "correlation of codes"),
+        summary.code_names,
+        base64.b64encode(hundredths.tobytes()).decode(),
+        tuple(strongest),
+    )
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Maps of codes over the plane of two factors, one below the other in how much they tell."""
+
+    across: str
+    down: str
+    maps: tuple[Picture, ...]
+
+
+def tuning(summary: RepresentationSummary, found: TuningMap) -> Tuning:
+    """Draw each map relative to the mean of its cells: blue below, orange above."""
+    names = summary.factor_names
+    pictures = []
+    for j, means in zip(found.codes, found.means, strict=True):
+        values = means.T  # the first factor runs from left to right
+        if np.isnan(values).all():
+            continue
+        unit = float(np.nanmax(np.abs(values))) or 1.0
+        centred = values / unit - np.nanmean(values / unit)
+        reach = float(np.nanmax(np.abs(centred)))
+        low, high = np.nanmin(values), np.nanmax(values)
+        pictures.append(
+            diverging(centred, reach, summary.code_names[int(j)], f"{low:z.2g} to {high:z.2g}")
+        )
+    return Tuning(names[found.factors[0]], names[found.factors[1]], tuple(pictures))
+
+
+def diverging(values: Floats, reach: float, title: str, note: str = "") -> Picture:
+    """Draw a matrix, a pixel a cell: the hue tells the sign and the opacity the size, on light and dark alike."""
+    shares = np.clip(np.abs(np.nan_to_num(values)) / (reach or 1.0), 0.0, 1.0)
+    pixels = np.empty((*values.shape, 4), dtype=np.uint8)
+    pixels[..., :3] = np.where((values < 0)[..., None], _NEGATIVE, _POSITIVE)
+    pixels[..., 3] = np.rint(255 * shares)
+    pixels[np.isnan(values)] = _NO_VALUE
+    return png(pixels, title, note)
+
+
+def png(pixels: NDArray[np.uint8], title: str, note: str = "") -> Picture:
+    """Return (height, width), (…, 1), (…, 3) or (…, 4) uint8 pixels as a picture within the page."""
+    from PIL import Image
+
+    flat = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(flat)).save(buffer, format="png", optimize=True)
+    source = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return Picture(source, flat.shape[1], flat.shape[0], title, note)
+
+
+def sheet(tiles: NDArray[np.uint8], columns: Sequence[int] | int, gap: int = 1) -> NDArray[np.uint8]:
+    """Lay (n, height, width, channels) tiles in rows of as many columns, with transparent gaps."""
+    n_columns = columns if isinstance(columns, int) else len(columns)
+    n, height, width, channels = tiles.shape
+    n_rows = -(-n // n_columns)
+    colours = tiles if channels >= 3 else np.repeat(tiles[..., :1], 3, axis=-1)
+    laid = np.zeros((n_rows * (height + gap) - gap, n_columns * (width + gap) - gap, 4), dtype=np.uint8)
+    for place, tile in enumerate(colours):
+        row, column = divmod(place, n_columns)
+        top, left = row * (height + gap), column * (width + gap)
+        laid[top : top + height, left : left + width, :3] = tile[..., :3]
+        laid[top : top + height, left : left + width, 3] = 255
+    return laid

@@ -1,0 +1,313 @@
+"""The page itself: templates, styles and scripts in one file that asks nothing of any network."""
+
+import base64
+import gzip
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from disentmetrics._version import __version__
+from disentmetrics.cache import atomic_path
+from disentmetrics.errors import InvalidInputError, MissingExtraError
+from disentmetrics.generative import codes_by_kl
+from disentmetrics.report.figures import Histogram, Pair, histograms, pairs
+from disentmetrics.report.heat import Correlation, HeatTable, Tuning, correlation, heat_tables, tuning
+from disentmetrics.report.pictures import Pictures
+from disentmetrics.report.several import Several, several
+from disentmetrics.report.tables import FactorPanel, Origin, Row, factor_panels, origin, score_rows
+from disentmetrics.result import ScoreCard
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+MAX_BYTES = 5_000_000
+"""A mail server takes what is smaller."""
+MAX_CARDS = 200
+MAX_EXPLORED = 48
+"""Codes that the explorer offers, those of the highest KL or spread."""
+FEW_CODES = 24
+"""Codes whose histograms are open from the start, and up to which cells of a heat map show their numbers."""
+_DIGITS = 4
+
+
+@dataclass(frozen=True)
+class CardView:
+    """One card as the templates show it."""
+
+    number: int
+    name: str
+    about: dict[str, Any]
+    notes: tuple[str, ...]
+    rows: list[Row]
+    panels: list[FactorPanel]
+    heats: list[HeatTable]
+    pairs: list[Pair]
+    tunings: list[Tuning]
+    histograms: list[Histogram]
+    has_prior: bool
+    n_dead: int
+    correlation: Correlation | None
+    origin: Origin
+    explorer: str
+
+
+def report(
+    cards: Sequence[ScoreCard],
+    *,
+    names: Sequence[str] | None = None,
+    paths: Sequence[str] | None = None,
+    title: str | None = None,
+    pictures: Pictures | None = None,
+    explorer: bool = True,
+) -> str:
+    """Make one self-contained HTML page of score cards.
+
+    Parameters
+    ----------
+    cards : sequence of ScoreCard
+        One card is shown in full. Of several, values, ranks, paired differences and the agreement of metrics are
+        set side by side, and each card is shown in full when it is chosen.
+    names : sequence of str, optional
+        What to call the cards, each by a name of its own; their encoders by default.
+    paths : sequence of str, optional
+        Files of the cards, to be named in their provenance.
+    title : str, optional
+        Of the page.
+    pictures : Pictures, optional
+        What :func:`disentmetrics.report.pictures` took.
+    explorer : bool
+        Whether to include plotly (2 MB when compressed), by which any code can be drawn against any other.
+
+    Returns
+    -------
+    str
+        HTML under 5 MB. What did not fit is left out, and the page says what. The same cards give the same page.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no card, there are more than 200, names are not unique, or the page would be too large.
+    MissingExtraError
+        If jinja2 or plotly is not installed.
+
+    Notes
+    -----
+    The page asks nothing of any network, and its content security policy forbids it to. Text of cards is escaped.
+    Scores, tables and drawings are there without scripts, too: mail programs that run none show them.
+
+    Examples
+    --------
+    >>> import numpy as np, disentmetrics as dm
+    >>> factors = np.indices((6, 8)).reshape(2, -1).T.repeat(20, axis=0)
+    >>> card = dm.score(dm.Representation(factors.astype(float), factors), ["mig"], interval=None, null=False)
+    >>> report([card], explorer=False).startswith("<!doctype html>")  # doctest: +SKIP
+    True
+    """
+    called = _names(cards, names)
+    environment = _environment()
+    views = [
+        _view(number, card, name, paths[number] if paths else "", explorer=explorer)
+        for number, (card, name) in enumerate(zip(cards, called, strict=True))
+    ]
+    compared = several(cards, called) if len(cards) > 1 else None
+    library = _plotly() if any(view.explorer for view in views) else ""
+    page = _Page(environment, views, compared, pictures, title or _title(views), library)
+    return page.fitted()
+
+
+def save_report(html: str, path: Path | str) -> None:
+    """Write a page, whole or not at all; raise StorageError if it cannot be written."""
+    with atomic_path(Path(path)) as temporary:
+        temporary.write_text(html, encoding="utf-8")
+
+
+def _names(cards: Sequence[ScoreCard], names: Sequence[str] | None) -> list[str]:
+    if not cards:
+        raise InvalidInputError("a report needs at least one score card; got none")
+    if len(cards) > MAX_CARDS:
+        raise InvalidInputError(f"a report holds at most {MAX_CARDS} score cards; got {len(cards)}: make several")
+    for card in cards:
+        if not isinstance(card, ScoreCard):
+            raise InvalidInputError(f"a report is made of score cards; got {type(card).__name__}")
+    if names is None:
+        plain = [str(card.about.get("encoder") or "card") for card in cards]
+        return [f"{name} ({i + 1})" if plain.count(name) > 1 else name for i, name in enumerate(plain)]
+    if len(names) != len(cards) or len(set(names)) != len(cards):
+        raise InvalidInputError(f"names must be {len(cards)} different ones, one a card; got {', '.join(names)}")
+    return list(names)
+
+
+def _title(views: Sequence[CardView]) -> str:
+    data = dict.fromkeys(str(view.about.get("data", "")) for view in views)
+    where = f" on {next(iter(data))}" if len(data) == 1 and next(iter(data)) not in {"", "table"} else ""
+    return f"{views[0].name}{where}" if len(views) == 1 else f"{len(views)} encoders{where}"
+
+
+def _view(number: int, card: ScoreCard, name: str, path: str, *, explorer: bool) -> CardView:
+    summary = card.summary
+    order: Sequence[int] = ()
+    if summary is not None:
+        order = [int(j) for j in codes_by_kl(summary.kl if summary.kl is not None else summary.std)]
+    return CardView(
+        number=number,
+        name=name,
+        about=dict(card.about),
+        notes=tuple(card.remarks()),
+        rows=score_rows(card),
+        panels=factor_panels(card),
+        heats=heat_tables(card),
+        pairs=list(pairs(summary)) if summary else [],
+        tunings=[tuning(summary, found) for found in summary.tuning_maps] if summary else [],
+        histograms=list(histograms(summary, order)) if summary else [],
+        has_prior=summary is not None and summary.kl is not None,
+        n_dead=int((~summary.active).sum()) if summary else 0,
+        correlation=correlation(summary) if summary else None,
+        origin=origin(card, path),
+        explorer=_explored(card, order) if explorer else "",
+    )
+
+
+def _explored(card: ScoreCard, order: Sequence[int]) -> str:
+    """Return the rows of the sample as JSON."""
+    summary = card.summary
+    if summary is None or not len(summary.sample_codes):
+        return ""
+    kept = list(order[:MAX_EXPLORED])
+    columns = [(summary.code_names[j], "code", summary.sample_codes[:, j], ()) for j in kept]
+    columns += [
+        (factor.name, "factor", summary.sample_factors[:, k], factor.values)
+        for k, factor in enumerate(summary.factors)
+    ]
+    content = {
+        "columns": [
+            {"name": name, "kind": kind, "numbers": _short(numbers), "values": list(map(str, values))}
+            for name, kind, numbers, values in columns
+        ],
+        "best": [
+            kept.index(int(j)) if int(j) in kept else -1 for j in summary.best_codes
+        ],
+    }
+    return json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+
+
+def _short(numbers: np.ndarray) -> list[float | int | None]:
+    found: list[float | int | None] = []
+    for value in numbers.tolist():
+        if not np.isfinite(value):
+            found.append(None)
+        else:
+            short = float(f"{value:.{_DIGITS}g}")
+            found.append(int(short) if short.is_integer() and abs(short) < 2**53 else short)
+    return found
+
+
+@dataclass
+class _Page:
+    environment: "Environment"
+    views: list[CardView]
+    compared: Several | None
+    pictures: Pictures | None
+    title: str
+    library: str
+
+    def fitted(self) -> str:
+        """Return the page with as many cards in full as fit, and the explorer if it does."""
+        parts = [self._part(view) for view in self.views]
+        packed = ["", *(_packed(part) for part in parts[1:])]
+        library = _packed(self.library) if self.library else ""
+        n_full = len(parts)
+        room = MAX_BYTES - len(self._page(parts[0], packed[:1], "").encode())
+        if room < 0:
+            raise InvalidInputError(
+                f"a report must stay under {MAX_BYTES / 1e6:.0f} MB; these cards need {-room / 1e6:.1f} MB more: "
+                "give fewer cards or score fewer metrics"
+            )
+        room -= 100 * len(parts)
+        while n_full > 1 and sum(map(len, packed[:n_full])) > room:
+            n_full -= 1
+        room -= sum(map(len, packed[:n_full]))
+        return self._page(parts[0], packed[:n_full], library if len(library) < room else "")
+
+    def _part(self, view: CardView) -> str:
+        return self.environment.get_template("card.html.j2").render(card=view, few=FEW_CODES)
+
+    def _page(self, first: str, packed: Sequence[str], library: str) -> str:
+        from markupsafe import Markup
+
+        script = _asset("report.js")
+        hashes = [_hash(script), *([_hash(self.library)] if library else [])]
+        return self.environment.get_template("report.html.j2").render(
+            title=self.title,
+            cards=self.views,
+            compared=self.compared,
+            pictures=self.pictures,
+            first=Markup(first),  # noqa: S704 # made by a template that escapes
+            packed=packed,
+            library=library,
+            wants_library=bool(self.library),
+            style=Markup(_asset("report.css")),  # noqa: S704 # a file of this package
+            script=Markup(script),  # noqa: S704 # idem
+            policy=f"default-src 'none'; script-src {' '.join(hashes)}; style-src 'unsafe-inline'; img-src data:; "
+            "base-uri 'none'; form-action 'none'",
+            version=__version__,
+        )
+
+
+def _environment() -> "Environment":
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError as error:
+        raise MissingExtraError("reports need jinja2 and plotly; pip install 'disentmetrics[report]'") from error
+    environment = Environment(
+        loader=PackageLoader("disentmetrics.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["num"] = _number
+    environment.filters["data"] = _data
+    return environment
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    if value is None or np.isnan(value):
+        return "–"
+    if np.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return (f"{value:z.{digits}f}" if abs(value) < 1e4 else f"{value:.3g}").replace("-", "−")
+
+
+def _data(text: str) -> Any:
+    """Return JSON that cannot end the element it stands in."""
+    from markupsafe import Markup
+
+    for character in "<>&'\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704 # no character that means anything to HTML is left
+
+
+def _plotly() -> str:
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise MissingExtraError("reports need jinja2 and plotly; pip install 'disentmetrics[report]'") from error
+    return str(get_plotlyjs())
+
+
+def _packed(text: str) -> str:
+    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+
+
+def _hash(script: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
+def _asset(name: str) -> str:
+    return files("disentmetrics.report").joinpath("assets", name).read_text(encoding="utf-8")
