@@ -1,0 +1,107 @@
+"""Figures of score cards for papers, drawn with matplotlib.
+
+Each kind of figure is a module of this package, found by itself: ``mi_matrix.py`` is the kind ``mi-matrix``, the
+first line of its docstring is its description, and its function ``draw(cards)`` makes the figure.
+"""
+
+import pkgutil
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from disentmetrics.cache import atomic_path
+from disentmetrics.errors import InvalidInputError
+from disentmetrics.plots._style import paper_style, without_remarks_of_fonts
+from disentmetrics.result import ScoreCard
+from disentmetrics.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["SUFFIXES", "check_suffix", "draw", "kinds", "save_figure"]
+
+SUFFIXES = (".pdf", ".svg", ".png")
+"""Of the files that :func:`save_figure` writes."""
+
+
+def kinds() -> dict[str, str]:
+    """Return the kinds of figures, each with its description.
+
+    Examples
+    --------
+    >>> kinds()["mi-matrix"]
+    'What each code tells of each factor, as a share of its entropy.'
+    """
+    return {name: (import_module(module).__doc__ or "").splitlines()[0] for name, module in _modules().items()}
+
+
+def draw(cards: Mapping[str, ScoreCard], kind: str = "scores") -> "Figure":
+    """Draw a figure of one card, or of several where the kind compares cards.
+
+    Parameters
+    ----------
+    cards : mapping of name to ScoreCard
+        Names are shown as they are.
+    kind : str
+        One of :func:`kinds`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Made without pyplot, so no window opens and no setting of yours is changed.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    InvalidInputError
+        If there is no such kind, it takes one card and several came, or a card does not hold what it shows.
+    """
+    modules = _modules()
+    if kind not in modules:
+        raise InvalidInputError(
+            f"no kind of figure is named {kind!r}{did_you_mean(kind, modules)}; the kinds are {', '.join(modules)}"
+        )
+    if not cards:
+        raise InvalidInputError("a figure needs a score card; got none")
+    with paper_style(), without_remarks_of_fonts():
+        return cast("Figure", import_module(modules[kind]).draw(cards))
+
+
+def save_figure(figure: "Figure", path: Path | str) -> None:
+    """Write a figure, whole or not at all: text stays text in PDF and SVG, and fonts are embedded in PDF.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    path : path
+        Ends in ``.pdf``, ``.svg`` or ``.png`` (300 dots an inch).
+
+    Raises
+    ------
+    InvalidInputError
+        If the name ends otherwise.
+    StorageError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    suffix = check_suffix(path)
+    dated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # or equal figures would be different files
+    with paper_style(), without_remarks_of_fonts(), atomic_path(path) as temporary:
+        figure.savefig(temporary, format=suffix[1:], metadata=dated.get(suffix))
+
+
+def check_suffix(path: Path) -> str:
+    """Return how a file's name ends, in lower case, if a figure can be written so."""
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InvalidInputError(
+            f"a figure must be written to a file that ends in {', '.join(SUFFIXES)}; got {path.name!r}"
+        )
+    return suffix
+
+
+def _modules() -> dict[str, str]:
+    names = [found.name for found in pkgutil.iter_modules(__path__) if not found.name.startswith("_")]
+    return {name.replace("_", "-"): f"{__name__}.{name}" for name in sorted(names)}

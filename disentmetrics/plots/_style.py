@@ -1,0 +1,222 @@
+"""What all figures share: style, colours, names, the order of codes, matrices."""
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.errors import InvalidInputError, MissingExtraError
+from disentmetrics.pair_matrices import matched
+from disentmetrics.result import ScoreCard
+from disentmetrics.summary import RepresentationSummary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Floats = NDArray[np.float64]
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
+"""Of Okabe and Ito (2008), told apart by every common kind of colour vision; black and brown come last."""
+MARKERS = "osD^vPX*"
+GREY = "#767676"
+WIDTH = 6.75
+"""Inches: both columns of a paper."""
+MAX_SHOWN = 60
+"""Codes of a matrix; more could not be read."""
+_MAX_NUMBERS = 240  # cells of a matrix that numbers can be written into
+_MAX_VECTOR_CELLS = 4096
+_MAX_NAME = 22
+
+_SETTINGS = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "figure.titlesize": 9,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.unicode_minus": True,
+    "axes.axisbelow": True,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "savefig.dpi": 300,
+    "savefig.bbox": None,
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "disentmetrics",
+    "text.usetex": False,
+}
+
+
+def paper_style() -> AbstractContextManager[None]:
+    """Set the style of our figures within the block; the settings of others are as before after it.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    try:
+        import matplotlib as mpl
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("matplotlib"):
+            raise
+        raise MissingExtraError(
+            'plots are drawn with matplotlib, which is not installed; pip install "disentmetrics[plots]"'
+        ) from error
+    return _settings(mpl)
+
+
+@contextmanager
+def _settings(mpl: Any) -> Iterator[None]:
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_SETTINGS)
+        yield
+
+
+@contextmanager
+def without_remarks_of_fonts() -> Iterator[None]:
+    """Let a letter that the font lacks be drawn as a box, as its remark would say."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph \d+")
+        yield
+
+
+def figure(width: float, height: float) -> "Figure":
+    """Return an empty figure of a size in inches that leaves room for all its labels."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def only_card(cards: Mapping[str, ScoreCard], kind: str) -> ScoreCard:
+    """Return the card, if there is one only."""
+    if len(cards) > 1:
+        raise InvalidInputError(f"{kind} shows a single score card; got {len(cards)}: draw them one by one")
+    return next(iter(cards.values()))
+
+
+def summary_of(cards: Mapping[str, ScoreCard], kind: str, *, factors: bool = True) -> RepresentationSummary:
+    """Return the summary of the only card, with factors if they are needed."""
+    summary = only_card(cards, kind).summary
+    if summary is None:
+        raise InvalidInputError(
+            f"{kind} needs a card that holds a summary of the representation; this one was written by an older "
+            "version: score again"
+        )
+    if factors and not summary.factors:
+        raise InvalidInputError(f"{kind} needs factors; this representation was scored without any")
+    return summary
+
+
+def plain(name: str, most: int = _MAX_NAME) -> str:
+    r"""Return a name on one line, shortened in the middle, such that none of its signs is read as a formula.
+
+    Examples
+    --------
+    >>> plain("a\nb"), plain("x" * 40, 5)
+    ('a b', 'xx…xx')
+    """
+    line = re.sub(r"[\x00-\x1f\x7f\u2028\u2029]+", " ", str(name)).strip() or "?"
+    if len(line) > most:
+        line = f"{line[: most // 2]}…{line[-(most - most // 2 - 1) :]}"
+    return line.replace("$", r"\$")
+
+
+def code_order(share: Floats, most: int = MAX_SHOWN) -> NDArray[np.int64]:
+    """Return codes such that a matrix becomes as diagonal as it can: matched codes first, in the order of factors.
+
+    The others follow, those that tell most first; at most ``most`` in all.
+    """
+    strength = np.nan_to_num(share)
+    if not strength.size:
+        return np.arange(min(len(share), most))
+    codes, factors = matched(strength)
+    first = codes[np.argsort(factors)]
+    rest = np.argsort(-strength.max(axis=1), kind="stable")
+    return np.array([*first, *(j for j in rest if j not in set(first.tolist()))], dtype=np.int64)[:most]
+
+
+def left_out(n_shown: int, n_all: int, what: str = "codes") -> str:
+    """Return what to add to a title where not all is shown."""
+    return "" if n_shown == n_all else f" ({n_shown} of {n_all} {what})"
+
+
+def matrix(
+    axes: "Axes",
+    values: Floats,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    span: tuple[float, float],
+    colours: str,
+    digits: int = 2,
+) -> Any:
+    """Draw a matrix as cells, with its numbers where they can be read; NaN is grey. Return what a colour bar needs."""
+    import matplotlib as mpl
+
+    palette = mpl.colormaps[colours].with_extremes(bad="#d9d9d9")
+    lines: dict[str, Any] = {"edgecolors": "white", "linewidth": 0.5} if values.size <= _MAX_VECTOR_CELLS else {}
+    cells = axes.pcolormesh(
+        np.ma.masked_invalid(values),
+        cmap=palette,
+        vmin=span[0],
+        vmax=span[1],
+        rasterized=values.size > _MAX_VECTOR_CELLS,
+        **lines,
+    )
+    axes.invert_yaxis()
+    axes.set_aspect("auto")
+    axes.tick_params(length=0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    small = 7 if len(rows) <= 30 else 5
+    axes.set_yticks(np.arange(len(rows)) + 0.5, [plain(name) for name in rows], fontsize=small)
+    upright = len(columns) > 12 or max((len(name) for name in columns), default=0) > 60 / len(columns)
+    small = 7 if len(columns) <= 30 else 5
+    axes.set_xticks(
+        np.arange(len(columns)) + 0.5,
+        [plain(name) for name in columns],
+        rotation=90 if upright else 0,
+        fontsize=small,
+    )
+    if values.size <= _MAX_NUMBERS and len(columns) <= 20:
+        for (i, j), value in np.ndenumerate(values):
+            if np.isfinite(value):
+                red, green, blue, _ = palette((value - span[0]) / (span[1] - span[0]))
+                dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
+                axes.text(
+                    j + 0.5,
+                    i + 0.5,
+                    f"{value:.{digits}f}".replace("-0.00", "0.00"),
+                    ha="center",
+                    va="center",
+                    fontsize=6,
+                    color="white" if dark else "black",
+                )
+    return cells
+
+
+def panels(n: int, n_columns: int, height: float, top: float = 0.4) -> tuple["Figure", list["Axes"]]:
+    """Return a figure of ``n`` panels of a height in inches, in rows of at most ``n_columns``."""
+    n_columns = min(n, n_columns)
+    n_rows = -(-n // n_columns)
+    drawn = figure(max(WIDTH * n_columns / max(n_columns, 3), 2.6), height * n_rows + top)
+    grid = drawn.subplots(n_rows, n_columns, squeeze=False)
+    axes = list(grid.ravel())
+    for spare in axes[n:]:
+        spare.set_visible(False)
+    return drawn, axes[:n]

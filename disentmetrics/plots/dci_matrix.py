@@ -1,0 +1,44 @@
+"""How important each code is for predicting each factor, as DCI measures it."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from disentmetrics.errors import InvalidInputError
+from disentmetrics.plots._style import WIDTH, code_order, figure, left_out, matrix, only_card
+from disentmetrics.result import ScoreCard
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def draw(cards: Mapping[str, ScoreCard]) -> "Figure":
+    """Draw the importance matrix of the card's first score of DCI, each factor's importances summing to 1."""
+    card = only_card(cards, "dci-matrix")
+    held = [score for score in card.values() if score.name.partition("@")[0] == "dci" and "importance" in score.details]
+    if not held:
+        reason = next((f": {s.undefined}" for s in card.values() if s.name.startswith("dci") and s.undefined), "")
+        raise InvalidInputError(f"dci-matrix needs a card that holds dci{reason or '; score with --metrics dci'}")
+    score = held[0]
+    importance = np.atleast_2d(np.asarray(score.details["importance"], dtype=np.float64))
+    names = _names(card, *importance.shape)
+    total = importance.sum(axis=0)
+    relative = importance / np.where(total > 0, total, np.nan)
+    order = code_order(relative)
+    drawn = figure(WIDTH, 1.2 + 0.24 * importance.shape[1])
+    axes = drawn.subplots()
+    cells = matrix(axes, relative[order].T, names[1], [names[0][j] for j in order], span=(0.0, 1.0), colours="Blues")
+    axes.set_title(f"Importance of codes for factors, {score.name}{left_out(len(order), len(importance))}")
+    drawn.colorbar(cells, ax=axes, label="share of importance", fraction=0.04, pad=0.01)
+    return drawn
+
+
+def _names(card: ScoreCard, n_codes: int, n_factors: int) -> tuple[list[str], list[str]]:
+    codes = [f"z{j}" for j in range(n_codes)]
+    if card.summary:
+        for position, name in zip(card.summary.code_positions.tolist(), card.summary.code_names, strict=True):
+            if 0 <= position < n_codes:
+                codes[position] = name
+    factors = [str(name) for name in card.about.get("factors", ())]
+    return codes, factors if len(factors) == n_factors else [f"factor_{k}" for k in range(n_factors)]
