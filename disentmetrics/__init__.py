@@ -4,6 +4,7 @@ from disentmetrics import metrics as metrics, testing as testing
 from disentmetrics._version import __version__ as __version__
 from disentmetrics.adapter import load_encoder as load_encoder
 from disentmetrics.agreement import AgreementResult as AgreementResult, agreement as agreement
+from disentmetrics.check import check as check
 from disentmetrics.compare import compare as compare
 from disentmetrics.datasets import (
     CustomDataSet as CustomDataSet,
@@ -19,3 +20,4 @@ from disentmetrics.score import score as score
 from disentmetrics.screening import screen as screen
 from disentmetrics.signature import Signature as Signature
 from disentmetrics.udr import UDRResult as UDRResult, udr as udr
+from disentmetrics.verify import verify as verify

@@ -13,6 +13,7 @@ from disentmetrics.datasets.base import DataSet
 from disentmetrics.encoder import Encoder
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import Factor, FactorSpace
+from disentmetrics.metric import one_thread_a_product
 from disentmetrics.suggest import did_you_mean
 from disentmetrics_adapters._conventions import scale
 from disentmetrics_adapters._options import log, positive_integer
@@ -64,7 +65,8 @@ class LinearEncoder:
 
     def __call__(self, observations: NDArray[np.generic], /) -> NDArray[np.floating]:
         """Return the projections of observations (n, ...)."""
-        return np.asarray((_pixels(observations) - self.mean) @ self.weights)
+        with one_thread_a_product():
+            return np.asarray((_pixels(observations) - self.mean) @ self.weights)
 
 
 @dataclass(frozen=True)
@@ -204,5 +206,7 @@ def load(
         return Fingerprinted(FactorsEncoder(data.space), f"baseline-factors-{data.fingerprint}")
     n_images = _n_fitted(data, positive_integer("n_fit", n_fit) if n_fit else N_FIT)
     log.info("fitting baseline:%s to %d images", target, n_images)
-    encoder = FITS[target](_fitting_images(data, n_images, seed), width, seed)
+    images = _fitting_images(data, n_images, seed)
+    with one_thread_a_product():  # the codes must not depend on the number of processors
+        encoder = FITS[target](images, width, seed)
     return Fingerprinted(encoder, f"baseline-{target}-{width}-of-{n_images}-seed-{seed}-{data.fingerprint}")

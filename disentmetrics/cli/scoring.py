@@ -1,6 +1,7 @@
 """``score`` and ``encode``: an encoder on a data set, or a table of codes."""
 
 import logging
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ from disentmetrics.representation import Representation
 from disentmetrics.result import ScoreCard
 from disentmetrics.score import score as score_representation
 from disentmetrics.uncertainty import IntervalMethod
+from disentmetrics.verify import COLUMNS, DATA_SPEC
 
 DEFAULT_SAMPLES = 20_000
 
@@ -172,28 +174,31 @@ def score(
         "--separator": separator,
         "--kind": kind,
     }
+    made_of: dict[str, Any] = {}
     if codes is not None:
         _refuse("--codes", {"--data": data, "--samples": samples, "--full-grid": full_grid or None})
         if codes.suffix == ".h5":
             _refuse("a file of disentmetrics encode, which says it", table_options)
             representation = Representation.load(codes)
         else:
-            representation = Representation.from_table(
-                codes,
-                codes=_selection(code_columns),
-                factors=_selection(factor_columns),
-                log_variance=_selection(log_variance_columns),
-                groups=groups,
-                weights=weights,
-                sequential=sequential,
-                sheet=sheet,
-                separator=separator,
-                kinds=_kinds(kind),
-            )
+            columns = {
+                "codes": _selection(code_columns),
+                "factors": _selection(factor_columns),
+                "log_variance": _selection(log_variance_columns),
+                "groups": groups,
+                "weights": weights,
+                "sequential": sequential,
+                "sheet": sheet,
+                "separator": separator,
+                "kinds": _kinds(kind),
+            }
+            representation = Representation.from_table(codes, **columns)
+            made_of[COLUMNS] = {name: chosen for name, chosen in columns.items() if chosen}
             for sentence in () if quiet else representation.inference:
                 err.print(sentence, style="dim", highlight=False, markup=False, soft_wrap=True)
     else:
         _refuse("an encoder", table_options)
+        made_of[DATA_SPEC] = data
         representation = _encode(
             str(encoder),
             data,
@@ -214,6 +219,7 @@ def score(
         n_jobs=jobs,
         progress=not quiet and err.is_terminal,
     )
+    card = replace(card, about={**card.about, **made_of})
     if out_file is not None:
         card.to_json(out_file)
     if as_json:
