@@ -17,8 +17,9 @@ MANY_VALUES = 8
 """Values above which an ordinal factor is drawn as an axis rather than as groups."""
 MAX_PAIRS = 20
 _MANY_POINTS = 5  # an outline of fewer says nothing
-_WIDTH, _HEIGHT = 240.0, 150.0  # of a pair
-_HIST_WIDTH, _HIST_HEIGHT = 160.0, 56.0
+_WIDTH, _HEIGHT = 480.0, 300.0  # of a pair
+_HIST_HEIGHT = 64.0  # a unit across is a bin
+_CURVE = 33
 
 Floats = NDArray[np.float64]
 
@@ -94,23 +95,15 @@ def histograms(summary: RepresentationSummary, order: Sequence[int]) -> Iterator
         unit = max(abs(low), abs(high)) or 1.0  # or the width of the widest range overflows
         start, span = low / unit, high / unit - low / unit or 1.0
         density = counts / n_rows / (span / len(counts))
-        at, std = np.linspace(start, start + span, 49), std / unit
+        at, std = np.linspace(start, start + span, _CURVE), std / unit
         curve = np.zeros_like(at)
         if std > 0:
             curve = np.exp(-(((at - mean / unit) / std) ** 2) / 2) / (std * math.sqrt(2 * math.pi))
-        # A spike of a code that hardly varies must not flatten the curve out of sight.
         top = max(float(density.max()), float(curve.max()), 1e-300)
-        heights = _HIST_HEIGHT * density / top
-        step = _HIST_WIDTH / len(counts)
-        bars = "".join(
-            f"M{i * step:.1f} {_HIST_HEIGHT:g}v{-height:.1f}h{step:.1f}v{height:.1f}z"
-            for i, height in enumerate(heights)
-            if height > 0
-        )
-        line = "L".join(
-            f"{_HIST_WIDTH * (x - start) / span:.1f} {_HIST_HEIGHT * (1 - y / top):.1f}"
-            for x, y in zip(at, curve, strict=True)
-        )
+        heights = np.rint(_HIST_HEIGHT * (1 - density / top)).astype(int).tolist()
+        bars = f"M0 {_HIST_HEIGHT:g}" + "".join(f"V{y}h1" for y in heights) + f"V{_HIST_HEIGHT:g}z"
+        along = np.linspace(0, len(counts), _CURVE)
+        line = "L".join(f"{x:g} {_HIST_HEIGHT * (1 - y / top):.1f}" for x, y in zip(along, curve.tolist(), strict=True))
         note = f"KL {summary.kl[j]:.2f} nats" if summary.kl is not None else f"sd {summary.std[j]:.3g}"
         drawn = f"M{line}" if curve.any() else ""
         yield Histogram(summary.code_names[j], note, bool(summary.active[j]), bars, drawn, low, high)
@@ -191,10 +184,11 @@ def _groups(factor: Factor, x: Floats, high: Floats, values: Floats) -> Iterator
         spread = (np.arange(len(own)) * 0.618034 % 1 - 0.5) * 0.34 * room
         outline = ""
         if density is not None:
-            grid = np.linspace(0, _HEIGHT, len(density))
-            half = 0.42 * room * density / widest
-            right = [f"{middle + w:.1f} {g:.1f}" for w, g in zip(half, grid, strict=True)]
-            left = [f"{middle - w:.1f} {g:.1f}" for w, g in zip(half[::-1], grid[::-1], strict=True)]
+            seen = np.flatnonzero(density > 0.02 * density.max())  # tails of no width are lines of no meaning
+            grid = np.linspace(0, _HEIGHT, len(density))[seen[0] : seen[-1] + 1]
+            half = 0.42 * room * density[seen[0] : seen[-1] + 1] / widest
+            right = [f"{middle + w:.0f} {g:.0f}" for w, g in zip(half, grid, strict=True)]
+            left = [f"{middle - w:.0f} {g:.0f}" for w, g in zip(half[::-1], grid[::-1], strict=True)]
             outline = f"M{'L'.join(right + left)}z"
         label = _value(factor, float(value))
         yield Group(label, round(middle, 1), outline, _dots(middle + spread, own), round(float(np.median(own)), 1))
@@ -210,7 +204,7 @@ def _density(values: Floats) -> Floats | None:
 
 
 def _dots(x: Floats, y: Floats) -> str:
-    return "".join(f"M{a:.1f} {b:.1f}h0" for a, b in zip(x, y, strict=True))
+    return "".join(f"M{a:.0f} {b:.0f}h0" for a, b in zip(x, y, strict=True))
 
 
 def _value(factor: Factor, value: float) -> str:

@@ -17,6 +17,7 @@ MAX_ROWS = 256
 """Codes of a table; of more, those with the largest cells are shown."""
 _NEGATIVE, _POSITIVE = (0, 114, 178), (213, 94, 0)
 """Blue and vermilion of Okabe and Ito, told apart by every kind of colour vision."""
+_STEPS = 100
 _NO_VALUE = (128, 128, 128, 70)
 
 Floats = NDArray[np.float64]
@@ -38,7 +39,7 @@ class HeatRow:
 class HeatTable:
     """A matrix of codes and factors.
 
-    ``unit`` is what a cell is measured in and ``reference`` what the colour is relative to.
+    ``unit`` is what a cell is measured in, ``reference`` what the colour is relative to and ``top`` where it ends.
     """
 
     key: str
@@ -46,6 +47,7 @@ class HeatTable:
     about: str
     unit: str
     reference: str
+    top: str
     factors: tuple[str, ...]
     wholes: tuple[float, ...]
     rows: tuple[HeatRow, ...]
@@ -138,7 +140,8 @@ def _table(
     )
     left_out = len(matrix) - len(shown) + (summary.n_left_out if summary else 0)
     known = () if wholes is None else tuple(round(float(whole), 4) for whole in wholes)
-    return HeatTable(key, title, about, unit, reference, factors, known, rows, left_out)
+    top = "all" if wholes is not None else _number(largest)
+    return HeatTable(key, title, about, unit, reference, top, factors, known, rows, left_out)
 
 
 def _places(values: Floats) -> NDArray[np.int64]:
@@ -174,11 +177,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Correlation:
-    """Rank correlations of codes: the picture, the numbers in hundredths for the pointer, the strongest in words."""
+    """Rank correlations of codes, and the strongest in words; the page reads numbers from the picture's opacity."""
 
     picture: Picture
     names: tuple[str, ...]
-    numbers: str
     strongest: tuple[tuple[str, str, str], ...]
 
 
@@ -187,7 +189,6 @@ def correlation(summary: RepresentationSummary) -> Correlation | None:
     matrix = summary.correlation
     if len(matrix) < 2:
         return None
-    hundredths = np.where(np.isnan(matrix), -128, np.rint(100 * np.nan_to_num(matrix))).astype(np.int8)
     upper = np.abs(np.nan_to_num(np.triu(matrix, 1)))
     strongest = []
     for place in np.argsort(-upper, axis=None, kind="stable")[:5]:
@@ -197,7 +198,6 @@ def correlation(summary: RepresentationSummary) -> Correlation | None:
     return Correlation(
         diverging(matrix, 1.0, "correlation of codes"),
         summary.code_names,
-        base64.b64encode(hundredths.tobytes()).decode(),
         tuple(strongest),
     )
 
@@ -231,12 +231,24 @@ def tuning(summary: RepresentationSummary, found: TuningMap) -> Tuning:
 
 def diverging(values: Floats, reach: float, title: str, note: str = "") -> Picture:
     """Draw a matrix, a pixel a cell: the hue tells the sign and the opacity the size, on light and dark alike."""
-    shares = np.clip(np.abs(np.nan_to_num(values)) / (reach or 1.0), 0.0, 1.0)
-    pixels = np.empty((*values.shape, 4), dtype=np.uint8)
-    pixels[..., :3] = np.where((values < 0)[..., None], _NEGATIVE, _POSITIVE)
-    pixels[..., 3] = np.rint(255 * shares)
-    pixels[np.isnan(values)] = _NO_VALUE
-    return png(pixels, title, note)
+    steps = np.rint(_STEPS * np.clip(np.nan_to_num(values) / (reach or 1.0), -1.0, 1.0)).astype(np.int64)
+    colours = np.empty((2 * _STEPS + 2, 4), dtype=np.uint8)
+    size = np.arange(-_STEPS, _STEPS + 1)
+    colours[:-1, :3] = np.where((size < 0)[:, None], _NEGATIVE, _POSITIVE)
+    colours[:-1, 3] = np.rint(255 * np.abs(size) / _STEPS)
+    colours[-1] = _NO_VALUE
+    return _indexed(np.where(np.isnan(values), len(colours) - 1, steps + _STEPS).astype(np.uint8), colours, title, note)
+
+
+def _indexed(places: NDArray[np.uint8], colours: NDArray[np.uint8], title: str, note: str) -> Picture:
+    """Return a picture of few colours, which takes a quarter of the bytes."""
+    from PIL import Image
+
+    image = Image.fromarray(places, mode="P")
+    image.putpalette(colours[:, :3].tobytes())
+    buffer = io.BytesIO()
+    image.save(buffer, format="png", transparency=colours[:, 3].tobytes())
+    return Picture(_source(buffer), places.shape[1], places.shape[0], title, note)
 
 
 def png(pixels: NDArray[np.uint8], title: str, note: str = "") -> Picture:
@@ -246,8 +258,11 @@ def png(pixels: NDArray[np.uint8], title: str, note: str = "") -> Picture:
     flat = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(flat)).save(buffer, format="png", optimize=True)
-    source = f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-    return Picture(source, flat.shape[1], flat.shape[0], title, note)
+    return Picture(_source(buffer), flat.shape[1], flat.shape[0], title, note)
+
+
+def _source(buffer: io.BytesIO) -> str:
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def sheet(tiles: NDArray[np.uint8], columns: Sequence[int] | int, gap: int = 1) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@ import base64
 import gzip
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -33,6 +34,8 @@ MAX_EXPLORED = 48
 """Codes that the explorer offers, those of the highest KL or spread."""
 FEW_CODES = 24
 """Codes whose histograms are open from the start, and up to which cells of a heat map show their numbers."""
+SOME_NOTES = 8
+"""Remarks that are open from the start."""
 _DIGITS = 4
 
 
@@ -50,6 +53,7 @@ class CardView:
     pairs: list[Pair]
     tunings: list[Tuning]
     histograms: list[Histogram]
+    n_hidden: int
     has_prior: bool
     n_dead: int
     correlation: Correlation | None
@@ -110,15 +114,9 @@ def report(
     True
     """
     called = _names(cards, names)
-    environment = _environment()
-    views = [
-        _view(number, card, name, paths[number] if paths else "", explorer=explorer)
-        for number, (card, name) in enumerate(zip(cards, called, strict=True))
-    ]
-    compared = several(cards, called) if len(cards) > 1 else None
-    library = _plotly() if any(view.explorer for view in views) else ""
-    page = _Page(environment, views, compared, pictures, title or _title(views), library)
-    return page.fitted()
+    maker = _Maker(_environment(), cards, called, paths or [""] * len(cards), pictures, title)
+    depths = _DEPTHS if explorer else _DEPTHS[1:]
+    return maker.page(next((depth for depth in depths if maker.fits(depth)), _DEPTHS[-1]))
 
 
 def save_report(html: str, path: Path | str) -> None:
@@ -143,17 +141,24 @@ def _names(cards: Sequence[ScoreCard], names: Sequence[str] | None) -> list[str]
     return list(names)
 
 
-def _title(views: Sequence[CardView]) -> str:
-    data = dict.fromkeys(str(view.about.get("data", "")) for view in views)
-    where = f" on {next(iter(data))}" if len(data) == 1 and next(iter(data)) not in {"", "table"} else ""
-    return f"{views[0].name}{where}" if len(views) == 1 else f"{len(views)} encoders{where}"
+@dataclass(frozen=True)
+class _Depth:
+    """How much is shown of each card."""
+
+    explorer: bool
+    every_code: bool
 
 
-def _view(number: int, card: ScoreCard, name: str, path: str, *, explorer: bool) -> CardView:
+_DEPTHS = (_Depth(explorer=True, every_code=True), _Depth(explorer=False, every_code=True), _Depth(False, False))
+
+
+def _view(number: int, card: ScoreCard, name: str, path: str, depth: _Depth) -> CardView:
     summary = card.summary
     order: Sequence[int] = ()
     if summary is not None:
         order = [int(j) for j in codes_by_kl(summary.kl if summary.kl is not None else summary.std)]
+    shown = order if depth.every_code else order[:FEW_CODES]
+    whole = len(shown) == len(order)
     return CardView(
         number=number,
         name=name,
@@ -164,12 +169,13 @@ def _view(number: int, card: ScoreCard, name: str, path: str, *, explorer: bool)
         heats=heat_tables(card),
         pairs=list(pairs(summary)) if summary else [],
         tunings=[tuning(summary, found) for found in summary.tuning_maps] if summary else [],
-        histograms=list(histograms(summary, order)) if summary else [],
+        histograms=list(histograms(summary, shown)) if summary else [],
+        n_hidden=len(order) - len(shown),
         has_prior=summary is not None and summary.kl is not None,
         n_dead=int((~summary.active).sum()) if summary else 0,
-        correlation=correlation(summary) if summary else None,
+        correlation=correlation(summary) if summary and whole else None,
         origin=origin(card, path),
-        explorer=_explored(card, order) if explorer else "",
+        explorer=_explored(card, order) if depth.explorer else "",
     )
 
 
@@ -189,11 +195,20 @@ def _explored(card: ScoreCard, order: Sequence[int]) -> str:
             {"name": name, "kind": kind, "numbers": _short(numbers), "values": list(map(str, values))}
             for name, kind, numbers, values in columns
         ],
-        "best": [
-            kept.index(int(j)) if int(j) in kept else -1 for j in summary.best_codes
-        ],
+        "start": _told_best(card, kept),
     }
     return json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+
+
+def _told_best(card: ScoreCard, kept: Sequence[int]) -> list[int]:
+    """Return the columns of the factor that is told best and of the code that tells it."""
+    summary = card.summary
+    assert summary is not None  # noqa: S101 # for the type checker: the caller has asked
+    share = np.nan_to_num(summary.share[kept])
+    if not share.any():
+        return [0, min(1, len(kept) - 1)]
+    code, factor = np.unravel_index(int(share.argmax()), share.shape)
+    return [len(kept) + int(factor), int(code)]
 
 
 def _short(numbers: np.ndarray) -> list[float | int | None]:
@@ -207,56 +222,86 @@ def _short(numbers: np.ndarray) -> list[float | int | None]:
     return found
 
 
-@dataclass
-class _Page:
-    environment: "Environment"
-    views: list[CardView]
-    compared: Several | None
-    pictures: Pictures | None
-    title: str
-    library: str
+class _Maker:
+    """Makes the page of some cards at a depth that keeps it small."""
 
-    def fitted(self) -> str:
-        """Return the page with as many cards in full as fit, and the explorer if it does."""
-        parts = [self._part(view) for view in self.views]
-        packed = ["", *(_packed(part) for part in parts[1:])]
-        library = _packed(self.library) if self.library else ""
-        n_full = len(parts)
-        room = MAX_BYTES - len(self._page(parts[0], packed[:1], "").encode())
+    def __init__(
+        self,
+        environment: "Environment",
+        cards: Sequence[ScoreCard],
+        names: Sequence[str],
+        paths: Sequence[str],
+        pictures: Pictures | None,
+        title: str | None,
+    ) -> None:
+        self.environment, self.cards, self.names, self.paths = environment, cards, names, paths
+        self.pictures, self.title = pictures, title or _title(cards, names)
+        self.compared: Several | None = several(cards, names) if len(cards) > 1 else None
+        self.card_template = environment.get_template("card.html.j2")
+        self.library = ""
+        self.packed_library = ""
+
+    def fits(self, depth: _Depth) -> bool:
+        """Whether all cards can be shown in full at this depth, judged by the one of the most codes."""
+        if depth.explorer and not self.packed_library:
+            self.library = _plotly()
+            self.packed_library = _packed(self.library)
+        largest = max(range(len(self.cards)), key=lambda i: len(self.cards[i].to_json()))
+        part = self.part(largest, depth)
+        base = len(self.rendered(part, [""], depth).encode())
+        return base + (len(self.cards) - 1) * (len(_packed(part)) + 100) <= MAX_BYTES
+
+    def page(self, depth: _Depth) -> str:
+        """Return the page with as many cards in full as fit."""
+        first = self.part(0, depth)
+        room = MAX_BYTES - len(self.rendered(first, [""], depth).encode())
         if room < 0:
             raise InvalidInputError(
                 f"a report must stay under {MAX_BYTES / 1e6:.0f} MB; these cards need {-room / 1e6:.1f} MB more: "
                 "give fewer cards or score fewer metrics"
             )
-        room -= 100 * len(parts)
-        while n_full > 1 and sum(map(len, packed[:n_full])) > room:
-            n_full -= 1
-        room -= sum(map(len, packed[:n_full]))
-        return self._page(parts[0], packed[:n_full], library if len(library) < room else "")
+        packed = [""]
+        for number in range(1, len(self.cards)):
+            packed.append(_packed(self.part(number, depth)))
+            room -= len(packed[-1]) + 100
+            if room < 0:
+                packed.pop()
+                break
+        return self.rendered(first, packed, depth)
 
-    def _part(self, view: CardView) -> str:
-        return self.environment.get_template("card.html.j2").render(card=view, few=FEW_CODES)
+    def part(self, number: int, depth: _Depth) -> str:
+        """Return what is shown of one card in full."""
+        view = _view(number, self.cards[number], self.names[number], self.paths[number], depth)
+        return self.card_template.render(card=view, few=FEW_CODES, some=SOME_NOTES)
 
-    def _page(self, first: str, packed: Sequence[str], library: str) -> str:
+    def rendered(self, first: str, packed: Sequence[str], depth: _Depth) -> str:
+        """Return the page with the first card as it is and the others compressed."""
         from markupsafe import Markup
 
         script = _asset("report.js")
-        hashes = [_hash(script), *([_hash(self.library)] if library else [])]
+        has_library = depth.explorer and 'id="explorer"' in first
+        hashes = [_hash(script), *([_hash(self.library)] if has_library else [])]
         return self.environment.get_template("report.html.j2").render(
             title=self.title,
-            cards=self.views,
+            names=self.names,
+            about=self.cards[0].about,
             compared=self.compared,
             pictures=self.pictures,
             first=Markup(first),  # noqa: S704 # made by a template that escapes
             packed=packed,
-            library=library,
-            wants_library=bool(self.library),
+            library=self.packed_library if has_library else "",
             style=Markup(_asset("report.css")),  # noqa: S704 # a file of this package
             script=Markup(script),  # noqa: S704 # idem
             policy=f"default-src 'none'; script-src {' '.join(hashes)}; style-src 'unsafe-inline'; img-src data:; "
             "base-uri 'none'; form-action 'none'",
             version=__version__,
         )
+
+
+def _title(cards: Sequence[ScoreCard], names: Sequence[str]) -> str:
+    data = dict.fromkeys(str(card.about.get("data", "")) for card in cards)
+    where = f" on {next(iter(data))}" if len(data) == 1 and next(iter(data)) not in {"", "table"} else ""
+    return f"{names[0]}{where}" if len(cards) == 1 else f"{len(cards)} encoders{where}"
 
 
 def _environment() -> "Environment":
@@ -272,7 +317,11 @@ def _environment() -> "Environment":
         lstrip_blocks=True,
     )
     environment.filters["num"] = _number
+    environment.filters["p"] = lambda value: "<0.001" if value is not None and value < 0.0005 else _number(value)
     environment.filters["data"] = _data
+    environment.filters["has"] = lambda part, name: f'<section id="{name}"' in part
+    environment.filters["minus"] = _minus
+    environment.filters["count"] = lambda value: f"{value:,}" if isinstance(value, int) else str(value)
     return environment
 
 
@@ -282,6 +331,11 @@ def _number(value: float | None, digits: int = 3) -> str:
     if np.isinf(value):
         return "∞" if value > 0 else "−∞"
     return (f"{value:z.{digits}f}" if abs(value) < 1e4 else f"{value:.3g}").replace("-", "−")
+
+
+def _minus(text: str) -> str:
+    """Write numbers below 0 with a minus rather than a hyphen; names keep theirs."""
+    return re.sub(r"(?<![^\s])-(?=\d)", "−", text)
 
 
 def _data(text: str) -> Any:
@@ -302,7 +356,7 @@ def _plotly() -> str:
 
 
 def _packed(text: str) -> str:
-    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+    return base64.b64encode(gzip.compress(text.encode(), 7, mtime=0)).decode()
 
 
 def _hash(script: str) -> str:

@@ -185,11 +185,24 @@
     const picture = $("#correlation");
     if (!picture) return;
     const names = JSON.parse(picture.dataset.names), size = names.length;
-    const numbers = Int8Array.from(atob(picture.dataset.numbers), (letter) => letter.charCodeAt(0));
+    let pixels = null;
+    const read = () => {
+      const canvas = document.createElement("canvas");
+      canvas.width = canvas.height = size;
+      const context = canvas.getContext("2d");
+      context.drawImage(picture, 0, 0, size, size);
+      pixels = context.getImageData(0, 0, size, size).data;
+    };
+    const valueAt = (place) => {
+      if (!pixels) read();
+      const [red, , blue, opacity] = pixels.subarray(4 * place, 4 * place + 4);
+      if (opacity && red === blue) return "no correlation defined";
+      return minus(((red < blue ? -1 : 1) * opacity / 255).toFixed(2).replace("-0.00", "0.00"));
+    };
     let row = 0, column = 0;
     const show = () => {
-      const value = numbers[row * size + column], box = picture.getBoundingClientRect();
-      const text = `${names[row]} and ${names[column]}: ${value === -128 ? "no correlation defined" : minus((value / 100).toFixed(2))}`;
+      const box = picture.getBoundingClientRect();
+      const text = `${names[row]} and ${names[column]}: ${valueAt(row * size + column)}`;
       say($(".reading", picture.parentNode), text);
       const cell = box.width / size;
       showTip(text, { left: box.left + column * cell, top: box.top + row * cell, bottom: box.top + (row + 1) * cell, width: cell });
@@ -253,7 +266,7 @@
         say(state, `This browser cannot open it (${error.message}).`);
         return;
       }
-      const { columns, best } = JSON.parse($("#explore-data").textContent);
+      const { columns, start } = JSON.parse($("#explore-data").textContent);
       const [x, y, colour] = ["#explore-x", "#explore-y", "#explore-c"].map((id) => $(id));
       for (const select of [x, y, colour]) {
         if (select === colour) select.append(new Option("none", "-1"));
@@ -264,11 +277,9 @@
           if (group.children.length) select.append(group);
         }
       }
-      const factors = columns.map((column, place) => [column, place]).filter(([column]) => column.kind === "factor").map(([, place]) => place);
-      const told = best.findIndex((code) => code >= 0);
-      x.value = String(told >= 0 ? factors[told] : 0);
-      y.value = String(told >= 0 ? best[told] : 0);
-      colour.value = String(factors.find((place) => place !== Number(x.value)) ?? -1);
+      x.value = String(start[0]);
+      y.value = String(start[1]);
+      colour.value = String(columns.findIndex((column, place) => column.kind === "factor" && place !== start[0]));
       button.parentNode.hidden = true;
       $("#explore-controls").hidden = false;
       const plot = $("#explore-plot");
@@ -351,7 +362,7 @@
   }
   for (const table of $$("table[data-sortable]")) sorters(table, (head, down) => {
     const body = table.tBodies[0], rows = [...body.rows];
-    const text = (row) => row.cells[head.cellIndex].textContent.trim().replace("−", "-");
+    const text = (row) => row.cells[head.cellIndex].textContent.trim().replace("−", "-").replace("<", "");
     const isNumber = rows.every((row) => text(row) === "–" || Number.isFinite(Number(text(row))));
     body.append(...ordered(rows, isNumber ? (row) => Number(text(row) === "–" ? NaN : text(row)) : text, down));
   });
