@@ -8,11 +8,13 @@ from disentmetrics.errors import MissingExtraError
 def load(target: str) -> Encoder:
     """Encode by a model trained with ``disentmetrics train``: posterior mean and log-variance.
 
-    The target is the run folder.
+    The target is the run folder, or a small pretrained model of the package: zoo/vae-dsprites,
+    zoo/beta-vae-dsprites, zoo/beta-tcvae-dsprites or zoo/factor-vae-dsprites.
 
     Example
     -------
     reference:run
+    reference:zoo/beta-tcvae-dsprites
     """
     try:
         from disentmetrics_reference_models.run import load_run

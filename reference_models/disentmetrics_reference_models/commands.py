@@ -11,9 +11,12 @@ from disentmetrics.cli.console import err, out, print_json, print_table
 from disentmetrics.datasets import list_datasets, load_dataset
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.datasets.preview import check_path
+from disentmetrics.encode import encode
 from disentmetrics.errors import InvalidInputError, MissingExtraError
+from disentmetrics.score import score
 
 _EXTRA = "disentmetrics[train]"
+_SCORED_ROWS = 10_000
 
 
 @app.command()
@@ -33,6 +36,9 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write events for TensorBoard too.")] = False,
+    scored: Annotated[
+        bool, typer.Option("--score", help="Score the trained model too: card.json in the run folder.")
+    ] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Train a reference model; score it by reference:RUN_DIR.
@@ -46,6 +52,8 @@ def train(
       disentmetrics train beta_vae --data rooms --set beta=6 --set n_codes=12 --seed 3 --out run3 --resume
 
       disentmetrics score reference:run --data dsprites
+
+      disentmetrics score reference:zoo/beta-tcvae-dsprites --data dsprites
     """
     try:
         from disentmetrics_reference_models.method import find_method, find_methods
@@ -70,6 +78,12 @@ def train(
         tensorboard=tensorboard,
         progress=not quiet and err.is_terminal,
     )
+    if scored:
+        representation = encode(f"reference:{out_folder}", load_dataset(data), n_samples=_SCORED_ROWS, seed=seed)
+        card = score(representation, seed=seed, progress=not quiet and err.is_terminal)
+        card.to_json(out_folder / "card.json")
+        for table in card.tables():
+            out.print(table)
     if not quiet and run.n_steps:
         last = dict(zip(run.history.names, run.history.rows[-1], strict=True))
         err.print(

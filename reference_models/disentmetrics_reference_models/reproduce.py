@@ -19,7 +19,7 @@ from disentmetrics.result import Interval
 from disentmetrics.suggest import did_you_mean
 from disentmetrics.uncertainty import t_interval
 from disentmetrics_reference_models.method import PRESETS, Config, find_method
-from disentmetrics_reference_models.run import CONFIG, Run, load_run, save_run, train_many
+from disentmetrics_reference_models.run import CONFIG, WEIGHTS, Run, load_run, save_run, train, train_many
 from disentmetrics_reference_models.training import as_dict, choose_device
 
 METRIC = "higgins@higgins2017"
@@ -217,7 +217,8 @@ def higgins_table(preset: str, folder: Path | str, *, device: str = "auto", prog
     preset : {"smoke", "small", "paper"}
         What is spent on it, see :data:`PLANS`. ``smoke`` is about another data set than the published table.
     folder : path
-        For the trained models, ``beta-vae-seed-0`` and so on. Those that are there are not trained again.
+        For the trained models, ``beta-vae-seed-0`` and so on. Those that are there are not trained again, and one
+        that was stopped in the middle goes on.
     device : str
         ``auto``, ``cpu``, ``cuda``, ``mps`` …
     progress : bool
@@ -273,8 +274,13 @@ def _runs(
 ) -> dict[tuple[str, int], Run]:
     """Return the runs of these configurations: read from the folder, or trained and kept there."""
     places = {key: folder / f"{key[0].replace(' ', '-').lower()}-seed-{key[1]}" for key in wanted}
-    runs = {key: _kept(places[key], config, data) for key, config in wanted.items() if (places[key] / CONFIG).exists()}
+    runs = {key: _kept(places[key], config, data) for key, config in wanted.items() if (places[key] / WEIGHTS).exists()}
     for stack in _stacks({key: config for key, config in wanted.items() if key not in runs}, device):
+        if len(stack) == 1:
+            place, config = places[stack[0]], wanted[stack[0]]
+            begun = (place / CONFIG).exists()
+            runs[stack[0]] = train(config, data, out=place, resume=begun, device=device, progress=progress)
+            continue
         for key, run in zip(
             stack, train_many([wanted[key] for key in stack], data, device=device, progress=progress), strict=True
         ):

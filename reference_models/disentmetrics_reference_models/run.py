@@ -5,7 +5,6 @@ A run folder holds ``config.json`` (resolved, with fingerprint of the data and v
 Every file appears whole or not at all.
 """
 
-import dataclasses
 import json
 import math
 import platform
@@ -22,11 +21,12 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
-from disentmetrics.cache import atomic_path, sha256_of
+from disentmetrics.cache import atomic_path
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.encoder import Posterior
 from disentmetrics.errors import CorruptFileError, InvalidInputError, MissingExtraError
 from disentmetrics.progress import progress_bar
+from disentmetrics.suggest import did_you_mean
 from disentmetrics_reference_models.method import AutoEncoder, Config, Method, find_method, find_methods
 from disentmetrics_reference_models.networks import Shape
 from disentmetrics_reference_models.priors import Prior
@@ -47,6 +47,7 @@ CHECKPOINT, CONFIG, WEIGHTS, HISTORY = (
     "history.parquet",
 )
 _FORMAT = "disentmetrics-run-1"
+_ZOO = Path(__file__).parent / "zoo"
 _RECORDS = 200  # of a run
 
 
@@ -410,15 +411,44 @@ def _write_history(path: Path, history: History) -> None:
 
 
 def _read_history(path: Path) -> History:
-    import polars as pl
-
     if not path.is_file():
         return History((), np.empty((0, 0)))
+    try:
+        import polars as pl
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{path} is a Parquet file, which needs polars; pip install 'disentmetrics[train]'"
+        ) from error
     try:
         frame = pl.read_parquet(path)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise CorruptFileError(f"{path} must be the Parquet file of a run; reading it failed: {error}") from error
     return History(tuple(frame.columns), frame.to_numpy().astype(np.float64))
+
+
+def find_zoo() -> dict[str, Path]:
+    """Return the folders of the pretrained models that come with the package, by name.
+
+    Each holds a run and its model card, ``README.md``: how it was trained, and what it scores.
+
+    Examples
+    --------
+    >>> sorted(find_zoo())
+    ['beta-tcvae-dsprites', 'beta-vae-dsprites', 'factor-vae-dsprites', 'vae-dsprites']
+    """
+    return {folder.name: folder for folder in sorted(_ZOO.iterdir()) if (folder / WEIGHTS).is_file()}
+
+
+def _found(folder: Path) -> Path:
+    """Return the folder of a run; ``zoo/NAME`` is a model of the package unless there is such a folder here."""
+    if folder.exists() or folder.parent != Path("zoo"):
+        return folder
+    known = find_zoo()
+    if folder.name not in known:
+        raise InvalidInputError(
+            f"the zoo holds no model {folder.name!r}{did_you_mean(folder.name, known)}; it holds {', '.join(known)}"
+        )
+    return known[folder.name]
 
 
 def load_run(folder: Path | str) -> Run:
@@ -427,7 +457,8 @@ def load_run(folder: Path | str) -> Run:
     Parameters
     ----------
     folder : path
-        As written by :func:`train` or :func:`save_run`.
+        As written by :func:`train` or :func:`save_run`; or ``zoo/NAME``, a small pretrained model of the
+        package, see :func:`find_zoo`.
 
     Returns
     -------
@@ -440,7 +471,7 @@ def load_run(folder: Path | str) -> Run:
     CorruptFileError
         If a file is damaged, or the weights do not fit the configuration.
     """
-    folder = Path(folder)
+    folder = _found(Path(folder))
     if not (folder / CONFIG).is_file():
         raise InvalidInputError(f"a run is a folder with {CONFIG} and {WEIGHTS}; {folder} has none")
     if not (folder / WEIGHTS).is_file():
@@ -460,14 +491,3 @@ def load_run(folder: Path | str) -> Run:
     history = _read_history(folder / HISTORY)
     model = model.eval().requires_grad_(False)
     return Run(method, config, model, shape, about["data"], about.get("n_steps", 0), history, _fingerprint(model))
-
-
-def describe(folder: Path | str) -> dict[str, Any]:
-    """Return what the configuration file of a run says, with the checksum of its weights."""
-    folder = Path(folder)
-    return {**_read_json(folder / CONFIG), "weights_sha256": sha256_of(folder / WEIGHTS)}
-
-
-def replaced(config: Config, **changes: Any) -> Config:
-    """Return a configuration with some fields replaced."""
-    return dataclasses.replace(config, **changes)

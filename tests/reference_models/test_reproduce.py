@@ -9,7 +9,7 @@ import pytest
 from disentmetrics_reference_models import reproduce
 from disentmetrics_reference_models.commands import reproduce as command
 from disentmetrics_reference_models.reproduce import HIGGINS_ROWS, PLANS, Line, higgins_table
-from disentmetrics_reference_models.run import Run, load_run, train_many
+from disentmetrics_reference_models.run import Run, load_run, train
 
 from disentmetrics.datasets import load_dataset
 from disentmetrics.errors import InvalidInputError
@@ -34,11 +34,11 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     monkeypatch.setattr(reproduce, "_accuracy", accuracy)
     calls: list[int] = []
 
-    def counted(configs: Any, *arguments: Any, **options: Any) -> list[Run]:
-        calls.append(len(configs))
-        return train_many(configs, *arguments, **options)
+    def counted(config: Any, *arguments: Any, **options: Any) -> Run:
+        calls.append(1)
+        return train(config, *arguments, **options)
 
-    monkeypatch.setattr(reproduce, "train_many", counted)
+    monkeypatch.setattr(reproduce, "train", counted)
     return calls
 
 
@@ -83,8 +83,9 @@ def test_models_are_kept_and_not_trained_again(trained: list[int], tmp_path: Pat
     assert load_run(tmp_path / "beta-vae-seed-2").config.weights["beta"] == 4.0
     for path in (tmp_path / "vae-seed-1").iterdir():
         path.unlink()
+    (tmp_path / "vae-seed-2" / "weights.safetensors").unlink()  # as a run that was stopped
     assert higgins_table("smoke", tmp_path, device="cpu") == first
-    assert sum(trained) == 10
+    assert sum(trained) == 11
 
 
 def test_models_that_were_trained_otherwise_are_refused(
