@@ -1,8 +1,8 @@
 """How fast reference models learn, beside the textbook loop: ``python benchmarks/bench_train.py``.
 
 The baseline is written out here: a DataLoader with two workers over the array of images, the same
-networks, batch and precision, eager. Ours is the training loop of the package, one model alone and
-stacks of several. All are measured in one run on one machine; only ratios travel.
+networks and batch, eager, in float32. Ours is the training loop of the package, one model alone and
+stacks of several, in float32 and in bfloat16. All are measured in one run on one machine; only ratios travel.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from disentmetrics_reference_models.gaussians import kl_to_standard_normal, reparameterise
 from disentmetrics_reference_models.likelihoods import reconstruction_loss
-from disentmetrics_reference_models.method import Config, find_method
+from disentmetrics_reference_models.method import PRECISIONS, Config, find_method
 from disentmetrics_reference_models.training import Trainer, TrainingImages, choose_device, with_seeds
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
@@ -63,28 +63,29 @@ def steps_per_second(steps: Iterator[None], device: torch.device, seconds: float
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--architecture", default="burgess")
-    parser.add_argument("--seconds", type=float, default=15.0, help="of each measurement")
+    parser.add_argument("--architectures", default="burgess,higgins-fc,patch-conv,small-fc")
+    parser.add_argument("--seconds", type=float, default=12.0, help="of each measurement")
     parser.add_argument("--stacks", default="1,5,10,50")
     parser.add_argument("--device", default="auto")
     given = parser.parse_args()
     device = choose_device(given.device)
     data = load_dataset("dsprites")
     images = TrainingImages(data)
-    config = find_method("beta_vae").preset("paper").changed({"architecture": given.architecture})
     # As many images as a tutorial would load: workers copy what they are given.
     drawn = data.sample(50_000, np.random.default_rng(0))
     array = torch.from_numpy(data.observations(drawn.factors) // 255).movedim(-1, 1)
-    baseline = steps_per_second(textbook(config, array, device), device, given.seconds)
-    print(f"{given.architecture}, batch {BATCH}, {device}, {torch.get_num_threads()} threads")
-    print(f"{'':<24}{'steps/s':>10}{'models x steps/s':>20}{'ratio':>10}")
-    print(f"{'textbook loop':<24}{baseline:>10.1f}{baseline:>20.1f}{1:>10.2f}")
-    for size in map(int, given.stacks.split(",")):
-        rate = steps_per_second(ours(with_seeds(config, range(size)), images, device), device, given.seconds)
-        print(
-            f"{f'ours, {size} together':<24}{rate:>10.2f}{rate * size:>20.1f}{rate * size / baseline:>10.2f}",
-            flush=True,
-        )
+    print(f"batch {BATCH}, {device}, {torch.get_num_threads()} threads; the baseline computes in float32")
+    print(f"{'':<40}{'steps/s':>10}{'models x steps/s':>20}{'ratio':>10}")
+    for architecture in given.architectures.split(","):
+        config = find_method("beta_vae").preset("paper").changed({"architecture": architecture})
+        baseline = steps_per_second(textbook(config, array, device), device, given.seconds)
+        print(f"{f'{architecture}, textbook loop':<40}{baseline:>10.1f}{baseline:>20.1f}{1:>10.2f}", flush=True)
+        for precision in PRECISIONS:
+            for size in map(int, given.stacks.split(",")):
+                members = with_seeds(config.changed({"precision": precision}), range(size))
+                rate = steps_per_second(ours(members, images, device), device, given.seconds)
+                name = f"{architecture}, ours, {precision}, {size} together"
+                print(f"{name:<40}{rate:>10.2f}{rate * size:>20.1f}{rate * size / baseline:>10.2f}", flush=True)
 
 
 if __name__ == "__main__":
