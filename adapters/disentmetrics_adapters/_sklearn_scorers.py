@@ -77,7 +77,7 @@ class Scorer:
 
     def _rows(self, *arrays: Any) -> list[Any]:
         """Return a sample of the rows, or all of them if they are not more."""
-        if self.n_rows is None or np.shape(arrays[0])[0] <= self.n_rows:
+        if self.n_rows is None or _n_rows(arrays[0]) <= self.n_rows:
             return list(arrays)
         from sklearn.utils import resample
 
@@ -204,3 +204,7 @@ def scorers(metrics: str | Sequence[str] = "default", **settings: Any) -> dict[s
     """
     made = [scorer(name, **settings) for name in expand(metrics, posterior=False)]
     return {one.name if one.greater_is_better else f"neg_{one.name}": one for one in made}
+
+
+def _n_rows(table: Any) -> int:
+    return int(table.shape[0]) if hasattr(table, "shape") else len(table)
