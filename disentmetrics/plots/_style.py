@@ -1,6 +1,7 @@
 """What all figures share: style, colours, names, the order of codes, matrices."""
 
 import re
+import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -31,6 +32,8 @@ MAX_SHOWN = 60
 _MAX_NUMBERS = 240  # cells of a matrix that numbers can be written into
 _MAX_VECTOR_CELLS = 4096
 _MAX_NAME = 22
+_MAX_COLUMN = 14
+_MAX_LABEL = 36  # of a row, which may say more than a name
 
 _SETTINGS = {
     "font.family": ["DejaVu Sans"],
@@ -163,7 +166,6 @@ def matrix(
     *,
     span: tuple[float, float],
     colours: str,
-    digits: int = 2,
 ) -> Any:
     """Draw a matrix as cells, with its numbers where they can be read; NaN is grey. Return what a colour bar needs."""
     import matplotlib as mpl
@@ -184,13 +186,12 @@ def matrix(
     for side in axes.spines.values():
         side.set_visible(False)
     small = 7 if len(rows) <= 30 else 5
-    axes.set_yticks(np.arange(len(rows)) + 0.5, [plain(name) for name in rows], fontsize=small)
-    upright = len(columns) > 12 or max((len(name) for name in columns), default=0) > 60 / len(columns)
+    axes.set_yticks(np.arange(len(rows)) + 0.5, [plain(name, _MAX_LABEL) for name in rows], fontsize=small)
     small = 7 if len(columns) <= 30 else 5
     axes.set_xticks(
         np.arange(len(columns)) + 0.5,
-        [plain(name) for name in columns],
-        rotation=90 if upright else 0,
+        [plain(name, _MAX_COLUMN) for name in columns],
+        rotation=90 if upright(columns) else 0,
         fontsize=small,
     )
     if values.size <= _MAX_NUMBERS and len(columns) <= 20:
@@ -201,7 +202,7 @@ def matrix(
                 axes.text(
                     j + 0.5,
                     i + 0.5,
-                    f"{value:.{digits}f}".replace("-0.00", "0.00"),
+                    _number(value),
                     ha="center",
                     va="center",
                     fontsize=6,
@@ -210,13 +211,46 @@ def matrix(
     return cells
 
 
-def panels(n: int, n_columns: int, height: float, top: float = 0.4) -> tuple["Figure", list["Axes"]]:
-    """Return a figure of ``n`` panels of a height in inches, in rows of at most ``n_columns``."""
-    n_columns = min(n, n_columns)
-    n_rows = -(-n // n_columns)
-    drawn = figure(max(WIDTH * n_columns / max(n_columns, 3), 2.6), height * n_rows + top)
-    grid = drawn.subplots(n_rows, n_columns, squeeze=False)
-    axes = list(grid.ravel())
+def _number(value: float) -> str:
+    text = f"{value:.2f}"
+    return text.replace("-", "−") if float(text) else "0.00"
+
+
+def upright(columns: Sequence[str]) -> bool:
+    """Return whether the names of a matrix's columns must stand upright to fit."""
+    longest = max((len(name) for name in columns), default=0)
+    return len(columns) > 12 or longest > 60 / len(columns)
+
+
+def room_below(columns: Sequence[str]) -> float:
+    """Return the inches that the names of a matrix's columns need."""
+    longest = min(_MAX_COLUMN, max((len(name) for name in columns), default=0))
+    return 0.2 + (0.06 * longest if upright(columns) else 0.0)
+
+
+def title(drawn: "Figure", text: str) -> None:
+    """Write a title over all panels, in as many lines as the width takes."""
+    drawn.suptitle(textwrap.fill(text, max(20, int(drawn.get_figwidth() * 14))))
+
+
+def n_columns(n: int, most: int) -> int:
+    """Return how many columns fill rows of panels most evenly.
+
+    Examples
+    --------
+    >>> n_columns(5, 4), n_columns(8, 4), n_columns(1, 4)
+    (3, 4, 1)
+    """
+    n_rows = -(-n // most)
+    return -(-n // n_rows)
+
+
+def panels(n: int, most: int, height: float, top: float = 0.4) -> tuple["Figure", list["Axes"]]:
+    """Return a figure of ``n`` panels of a height in inches, in even rows of at most ``most``."""
+    wide = n_columns(n, most)
+    n_rows = -(-n // wide)
+    drawn = figure(max(WIDTH * wide / max(wide, 3), 2.6), height * n_rows + top)
+    axes = list(drawn.subplots(n_rows, wide, squeeze=False).ravel())
     for spare in axes[n:]:
         spare.set_visible(False)
     return drawn, axes[:n]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from disentmetrics.factors import Factor
-from disentmetrics.plots._style import COLOURS, GREY, Floats, left_out, panels, plain, summary_of
+from disentmetrics.plots._style import COLOURS, GREY, Floats, left_out, panels, plain, summary_of, title
 from disentmetrics.result import ScoreCard
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def draw(cards: Mapping[str, ScoreCard]) -> "Figure":
     """Draw violins over the values of a factor of few values, and a scatter plot over those of any other."""
     summary = summary_of(cards, "best-pairs")
     n_shown = min(len(summary.factors), MAX_PANELS)
-    drawn, axes = panels(n_shown, 4 if n_shown > 3 else 3, 1.65)
+    drawn, axes = panels(n_shown, 4, 1.65)
     share = summary.share
     for k, panel in enumerate(axes):
         factor, j = summary.factors[k], int(summary.best_codes[k])
@@ -38,7 +38,7 @@ def draw(cards: Mapping[str, ScoreCard]) -> "Figure":
         panel.set_title(f"{plain(summary.code_names[j], 14)} tells {share[j, k]:.0%}")
         panel.set_ylabel(plain(summary.code_names[j], 14))
         panel.locator_params(axis="y", nbins=5)
-    drawn.suptitle(f"Factors and the codes that tell most of them{left_out(n_shown, len(summary.factors), 'factors')}")
+    title(drawn, f"Factors and the codes that tell most of them{left_out(n_shown, len(summary.factors), 'factors')}")
     return drawn
 
 

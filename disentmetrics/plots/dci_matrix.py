@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.plots._style import WIDTH, code_order, figure, left_out, matrix, only_card
+from disentmetrics.plots._style import WIDTH, code_order, figure, left_out, matrix, only_card, room_below
 from disentmetrics.result import ScoreCard
 
 if TYPE_CHECKING:
@@ -26,9 +26,10 @@ def draw(cards: Mapping[str, ScoreCard]) -> "Figure":
     total = importance.sum(axis=0)
     relative = importance / np.where(total > 0, total, np.nan)
     order = code_order(relative)
-    drawn = figure(WIDTH, 1.2 + 0.24 * importance.shape[1])
+    codes = [names[0][j] for j in order]
+    drawn = figure(WIDTH, 0.5 + room_below(codes) + max(1.1, 0.24 * importance.shape[1]))
     axes = drawn.subplots()
-    cells = matrix(axes, relative[order].T, names[1], [names[0][j] for j in order], span=(0.0, 1.0), colours="Blues")
+    cells = matrix(axes, relative[order].T, names[1], codes, span=(0.0, 1.0), colours="Blues")
     axes.set_title(f"Importance of codes for factors, {score.name}{left_out(len(order), len(importance))}")
     drawn.colorbar(cells, ax=axes, label="share of importance", fraction=0.04, pad=0.01)
     return drawn

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from disentmetrics.plots._style import COLOURS, GREY, code_order, left_out, panels, plain, summary_of
+from disentmetrics.plots._style import COLOURS, GREY, code_order, left_out, panels, plain, summary_of, title
 from disentmetrics.result import ScoreCard
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_PANELS = 20
+_MOST_OF_CURVE = 3.0
 
 
 def draw(cards: Mapping[str, ScoreCard]) -> "Figure":
@@ -36,12 +37,15 @@ def draw(cards: Mapping[str, ScoreCard]) -> "Figure":
             with np.errstate(under="ignore", over="ignore"):
                 curve = np.exp(-(((along - mean) / spread) ** 2) / 2) / (spread * np.sqrt(2 * np.pi))
             panel.plot(along, curve, color="black", linewidth=0.8, linestyle="-" if by_kl else "--")
+            # Spikes are cut off, or the curve would lie flat on the axis beside them.
+            panel.set_ylim(0, 1.05 * min(max(np.max(counts / scale), curve.max()), _MOST_OF_CURVE * curve.max()))
         note = f" · {summary.kl[j]:.2g} nats" if summary.kl is not None else ""
-        panel.set_title(f"{plain(summary.code_names[j], 14)}{note}", color="black" if summary.active[j] else GREY)
+        name = plain(summary.code_names[j], 9 if note else 14)
+        panel.set_title(f"{name}{note}", color="black" if summary.active[j] else GREY)
         panel.set_yticks([])
         panel.spines["left"].set_visible(False)
         panel.locator_params(axis="x", nbins=4)
     against = "the prior N(0, 1)" if by_kl else "a normal distribution of the same mean and spread"
     n_codes = len(summary.code_names) + summary.n_left_out
-    drawn.suptitle(f"Histograms of codes, with {against}{left_out(len(order), n_codes)}")
+    title(drawn, f"Histograms of codes, with {against}{left_out(len(order), n_codes)}")
     return drawn

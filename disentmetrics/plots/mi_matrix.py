@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from disentmetrics.plots._style import WIDTH, code_order, figure, left_out, matrix, summary_of
+from disentmetrics.plots._style import WIDTH, code_order, figure, left_out, matrix, room_below, summary_of
 from disentmetrics.result import ScoreCard
 
 if TYPE_CHECKING:
@@ -14,15 +14,14 @@ def draw(cards: Mapping[str, ScoreCard]) -> "Figure":
     """Draw I(z; v) / H(v) with factors as rows and codes as columns, ordered so that it is as diagonal as it can be."""
     summary = summary_of(cards, "mi-matrix")
     order = code_order(summary.share)
-    drawn = figure(WIDTH, 1.2 + 0.24 * len(summary.factors))
+    codes = [summary.code_names[j] for j in order]
+    drawn = figure(WIDTH, 0.5 + room_below(codes) + max(1.1, 0.24 * len(summary.factors)))
     axes = drawn.subplots()
     rows = [
         f"{name} ({entropy:.2f} nats)"
         for name, entropy in zip(summary.factor_names, summary.factor_entropies, strict=True)
     ]
-    cells = matrix(
-        axes, summary.share[order].T, rows, [summary.code_names[j] for j in order], span=(0.0, 1.0), colours="Blues"
-    )
+    cells = matrix(axes, summary.share[order].T, rows, codes, span=(0.0, 1.0), colours="Blues")
     n_codes = len(summary.code_names) + summary.n_left_out
     axes.set_title(f"Mutual information of codes and factors{left_out(len(order), n_codes)}")
     drawn.colorbar(cells, ax=axes, label="share of entropy", fraction=0.04, pad=0.01)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.plots._style import COLOURS, GREY, MARKERS, WIDTH, figure, panels, plain
+from disentmetrics.plots._style import COLOURS, GREY, MARKERS, WIDTH, figure, n_columns, panels, plain
 from disentmetrics.result import Score, ScoreCard
 
 if TYPE_CHECKING:
@@ -72,13 +72,14 @@ def _by_card(held: Mapping[str, Sequence[Score | None]], labels: Sequence[str]) 
 
 
 def _by_metric(held: Mapping[str, Sequence[Score | None]], labels: Sequence[str]) -> "Figure":
+    wide = n_columns(len(held), 4)
     drawn, axes = panels(len(held), 4, 0.55 + _LINE * len(labels))
     for position, (panel, (name, scores)) in enumerate(zip(axes, held.items(), strict=True)):
         for place, score in enumerate(scores):
             _mark(panel, place, score, 0, 0.4)
         panel.set_title(plain(name))
         panel.set_ylim(len(labels) - 0.5, -0.5)
-        panel.set_yticks(range(len(labels)), labels if position % 4 == 0 else [""] * len(labels), fontsize=6)
+        panel.set_yticks(range(len(labels)), labels if position % wide == 0 else [""] * len(labels), fontsize=6)
         panel.tick_params(axis="y", length=0)
         panel.grid(axis="y", color="#eeeeee", linewidth=0.5)
         if _of_unit(scores):

@@ -29,7 +29,7 @@ def draw(cards: Mapping[str, ScoreCard]) -> "Figure":
         )
     n_columns = min(_N_COLUMNS, max(len(found.codes) for found in summary.tuning_maps))
     lines = [-(-min(len(found.codes), _MOST_CODES) // n_columns) for found in summary.tuning_maps]
-    drawn = figure(max(WIDTH * n_columns / _N_COLUMNS, 3.0), 1.25 * sum(lines) + 0.3 * len(lines) + 0.4)
+    drawn = figure(max(WIDTH * n_columns / _N_COLUMNS, 3.0), 1.1 * sum(lines) + 0.3 * len(lines) + 0.4)
     palette = mpl.colormaps["PuOr"].with_extremes(bad="#d9d9d9")
     parts = drawn.subfigures(len(lines), 1, squeeze=False, height_ratios=lines)[:, 0]
     for part, found, n_lines in zip(parts, summary.tuning_maps, lines, strict=True):

@@ -1,0 +1,59 @@
+"""What notebooks show: whole, escaped, and in colours that a dark page takes over."""
+
+import re
+
+import numpy as np
+import pytest
+
+import disentmetrics as dm
+from disentmetrics.factors import Factor, FactorSpace
+
+EVIL = '"><script>alert(1)</script>'
+
+
+@pytest.fixture
+def representation(rng: np.random.Generator) -> dm.Representation:
+    space = FactorSpace((Factor(EVIL, 2, "categorical", (EVIL, "b")), Factor("depth", None, "continuous")))
+    factors = np.stack([np.arange(60) % 2, rng.random(60)], axis=1)
+    factors[0, 1], factors[2, 0] = np.nan, -1
+    return dm.Representation(rng.normal(size=(60, 2)), factors, space=space, code_names=[EVIL, "z1"])
+
+
+def test_a_representation_shows_its_counts_factors_and_first_rows(representation: dm.Representation) -> None:
+    html = representation._repr_html_()
+    for said in ("60 rows · 2 codes", "depth: continuous", "categorical of 2 values", "data table"):
+        assert said in html
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr.*?</tr>", html)[1:]]
+    assert [row[0] for row in rows] == ["0", "1", "2", "3", "4", "…"]
+    assert rows[0][4] == "—"
+    assert rows[1][3] == "b"
+    assert rows[2][3] == "—"
+    assert rows[1][1] == f"{representation.codes[1, 0]:.3g}"
+
+
+def test_wide_and_unlabelled_representations_stay_small() -> None:
+    html = dm.Representation(np.zeros((1, 5_000)), None)._repr_html_()
+    assert len(html) < 6_000
+    assert "factors: none" in html
+
+
+def test_nothing_that_users_named_becomes_markup(representation: dm.Representation) -> None:
+    card = dm.score(representation, ["mig"], interval=None, null=False)
+    hostile = dm.ScoreCard(card.scores, {**card.about, "data": EVIL, "encoder": EVIL}, (EVIL,))
+    for html in (representation._repr_html_(), card._repr_html_(), hostile._repr_html_()):
+        assert "<script" not in html
+        assert '""' not in html
+        assert "&lt;script&gt;" in html
+
+
+def test_a_card_shows_signatures_scores_and_remarks_without_colours_of_its_own(
+    representation: dm.Representation,
+) -> None:
+    card = dm.score(representation, ["mig", "mig@chen2018"], interval=None, null=False)
+    html = card._repr_html_()
+    assert f'title="{card["mig"].signature}"' in html.replace("&quot;", '"').replace("&#x27;", "'")
+    assert f"{card['mig'].value:.3f}" in html
+    assert "undefined: mig@chen2018 needs posterior variances" in html
+    assert "60 rows · 2 codes" in html
+    colours = set(re.findall(r"(?<![a-z-])(?:color|background):([^;]+)", html))
+    assert colours == {"inherit", "none"}
