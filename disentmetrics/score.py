@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 
 import joblib
 import numpy as np
@@ -34,6 +35,10 @@ N_PERMUTATIONS = 99
 N_FEW_PERMUTATIONS = 19
 MANY_ROWS = 100_000
 """Above this the null hardly varies, and few permutations show it."""
+
+
+_PROBES = ("sklearn.ensemble", "sklearn.linear_model", "sklearn.svm")
+"""Imported before threads start: modules that import each other fail when two threads import them at once."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,9 @@ def score(
     ]
     scored = representation.thinned(generator(seed, "weights"))
     parallel = joblib.Parallel(n_jobs=n_jobs, prefer="threads")
+    if joblib.effective_n_jobs(n_jobs) > 1:
+        for module in _PROBES:
+            import_module(module)
     with without_remarks_of_probes():
         points = parallel(joblib.delayed(a.point)(scored, seed) for a in asked)
     point = dict(zip((a.name for a in asked), points, strict=True))
@@ -174,7 +182,7 @@ def score(
     ]
     return ScoreCard(
         scores,
-        _about(representation, seed),
+        {**_about(representation, seed), "interval": interval, "null": null},
         tuple(remarks),
         summarise(scored, seed=seed),
     )

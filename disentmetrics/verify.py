@@ -115,7 +115,7 @@ class Verification:
             names = ", ".join(r.name for r in self.repetitions if r.repeats is Repeats.NOT)
             return one_line(f"{counts[Repeats.NOT]} of {len(self.repetitions)} scores do not repeat: {names}")
         how = Repeats.CLOSELY if counts[Repeats.CLOSELY] else Repeats.EXACTLY
-        return f"all {len(self.repetitions)} scores repeat {how}"
+        return f"{len(self.repetitions)} of {len(self.repetitions)} scores repeat {how}"
 
     def __str__(self) -> str:
         buffer = StringIO()
@@ -166,7 +166,7 @@ def verify(
     >>> shapes = dm.load_dataset("dsprites")
     >>> card = dm.score(dm.encode("baseline:factors", shapes, n_samples=200), ["mig"], null=False)
     >>> verify(card, "baseline:factors", data=shapes).verdict()
-    'all 1 scores repeat exactly'
+    '1 of 1 scores repeat exactly'
     """
     for name in card:
         find_metric(name)
@@ -190,7 +190,7 @@ def verify(
         list(card),
         seed=seed,
         interval=_interval_method(card),
-        null=any(score.p_value is not None for score in card.every_score()),
+        null=bool(card.about.get("null", any(score.p_value is not None for score in card.every_score()))),
         n_jobs=n_jobs,
         progress=progress,
     )
@@ -244,7 +244,10 @@ def _seed(card: ScoreCard) -> int:
 
 
 def _interval_method(card: ScoreCard) -> IntervalMethod | None:
-    """Return how rows were resampled: halves where a metric without draws of its own shows it."""
+    """Return how rows were resampled; a card of an older version shows it by a metric without draws of its own."""
+    if "interval" in card.about:
+        asked: IntervalMethod | None = card.about["interval"]
+        return asked
     scores = [score for score in card.every_score() if score.interval or score.replicates]
     steady = [score for score in scores if score.interval and not find_metric(score.name.split(".")[0])[0].randomised]
     if any(score.interval and score.interval.method == "half-sampling" for score in steady):
