@@ -100,7 +100,7 @@ class Comparison:
 
     def __str__(self) -> str:
         buffer = StringIO()
-        console = Console(file=buffer, width=110, highlight=False)
+        console = Console(file=buffer, force_jupyter=False, width=110, highlight=False)
         for table in self.tables():
             console.print(table)
             console.print()

@@ -85,7 +85,7 @@ class UDRResult:
 
     def __str__(self) -> str:
         buffer = StringIO()
-        console = Console(file=buffer, width=110, highlight=False, markup=False)
+        console = Console(file=buffer, force_jupyter=False, width=110, highlight=False, markup=False)
         console.print(self.table())
         console.print(self.signature, soft_wrap=True)
         return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
