@@ -139,7 +139,7 @@ class PosteriorReport:
     Attributes
     ----------
     kl_of_code : (n_codes,) float
-        Mean KL of each code's posterior from N(0, 1), in nats.
+        Mean KL of each code's posterior from the prior, in nats.
     active : (n_codes,) bool
         Whether that is above 0.01 nats.
     decomposition : KLDecomposition
@@ -176,15 +176,38 @@ def codes_by_kl(kl_of_code: NDArray[np.floating]) -> NDArray[np.int64]:
     return np.asarray(np.argsort(-kl_of_code, kind="stable"))
 
 
+@dataclass(frozen=True)
+class OwnPrior:
+    """What is to be known of a prior that is not N(0, I).
+
+    Attributes
+    ----------
+    log_density : callable
+        From codes (n, n_codes) to the log-density (n,).
+    kl_of_code : (n_codes,) real
+        Mean KL of each code's posterior from it, in nats; shares of the whole where its codes are dependent.
+    """
+
+    log_density: LogPrior
+    kl_of_code: ArrayLike
+
+
 def evaluate_posteriors(
-    codes: ArrayLike, log_variance: ArrayLike, *, n_samples: int = 10_000, seed: int = 0
+    codes: ArrayLike,
+    log_variance: ArrayLike,
+    *,
+    prior: OwnPrior | None = None,
+    n_samples: int = 10_000,
+    seed: int = 0,
 ) -> PosteriorReport:
-    """Evaluate the posteriors of a generative model whose prior is N(0, I); no labels are needed.
+    """Evaluate the posteriors of a generative model; no labels are needed.
 
     Parameters
     ----------
     codes, log_variance : (n_rows, n_codes) real
         Posterior means and natural logarithms of posterior variances.
+    prior : OwnPrior, optional
+        N(0, I) by default.
     n_samples : int
         For the decomposition of the KL.
     seed : int
@@ -198,7 +221,7 @@ def evaluate_posteriors(
     Raises
     ------
     InvalidInputError
-        If shapes disagree.
+        If shapes disagree, or the prior has another number of codes.
     UndefinedScoreError
         If a posterior is too narrow for double precision.
 
@@ -213,11 +236,14 @@ def evaluate_posteriors(
 
     means, spread = _posteriors(codes, log_variance)
     table = Representation(means, None, log_variance=spread)
-    kl = mean_kl(means, spread)
+    kl = mean_kl(means, spread) if prior is None else np.asarray(prior.kl_of_code, np.float64)
+    if kl.shape != means.shape[1:]:
+        raise InvalidInputError(f"kl_of_code must have a number for each of {means.shape[1]} codes; got {kl.shape}")
+    log_prior = None if prior is None else prior.log_density
     return PosteriorReport(
         kl_of_code=kl,
         active=kl > KL_THRESHOLD,
-        decomposition=decompose_kl(means, spread, n_samples=n_samples, seed=seed),
+        decomposition=decompose_kl(means, spread, n_samples=n_samples, log_prior=log_prior, seed=seed),
         gaussian_total_correlation=gaussian_total_correlation.score(table, "locatello2019").value,
         wasserstein_correlation=wasserstein_correlation.score(table, "locatello2019").value,
         hoyer_sparsity=hoyer_sparsity.score(table).value,

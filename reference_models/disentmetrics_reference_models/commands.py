@@ -134,7 +134,7 @@ def traverse(
     except ImportError as error:
         raise MissingExtraError(f"reference models need PyTorch; pip install '{_EXTRA}'") from error
     run = load_run(target.removeprefix("reference:"))
-    images = load_dataset(data) if data else _trained_on(run.data)
+    images = load_dataset(data) if data else trained_on(run.data)
     if run.data != images.fingerprint and not quiet:
         err.print(f"the model was trained on {run.data}, and sees {images.fingerprint}", highlight=False, markup=False)
     shown = traversal_images(run, images, n_values=values, reach=reach, seed=seed)
@@ -185,7 +185,8 @@ def reproduce(
             err.print(remark, highlight=False, markup=False, soft_wrap=True)
 
 
-def _trained_on(fingerprint: str) -> DataSet:
+def trained_on(fingerprint: str) -> DataSet:
+    """Return the bundled data set of this fingerprint; raise InvalidInputError if it cannot be found by itself."""
     for known in list_datasets():
         if known.offline and fingerprint.startswith(known.name):
             data = load_dataset(known.name)

@@ -9,15 +9,13 @@ from numpy.typing import NDArray
 from disentmetrics.cache import atomic_path
 from disentmetrics.datasets.base import DataSet, Draws
 from disentmetrics.datasets.preview import PictureRow, check_path, drawn_sheet
-from disentmetrics.encoder import Posterior
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.estimators.activity import mean_kl
 from disentmetrics.generative import codes_by_kl
+from disentmetrics_reference_models.posteriors import kl_of_codes, posteriors_of, some_draws
 from disentmetrics_reference_models.run import Run
 
 N_OBSERVATIONS = 2000
 """Observations that the mean KL of a code is over."""
-_AT_ONCE = 256  # images encoded in one go
 _OTHER_DRAWS = 8
 
 
@@ -32,7 +30,7 @@ class LatentTraversal:
     codes : (n_codes,) int
         Which code each row is of.
     kl : (n_codes,) float
-        Mean KL of these codes' posteriors from N(0, 1), in nats.
+        Mean KL of these codes' posteriors from the model's own prior, in nats; see :func:`~.posteriors.kl_of_codes`.
     values : (n_values,) float
         Of the code that runs.
     observation, reconstruction : (height, width, channels) uint8
@@ -58,7 +56,7 @@ class TuningMaps:
     codes : (n_codes,) int
         Which code each map is of.
     kl : (n_codes,) float
-        Mean KL of these codes' posteriors from N(0, 1) over the observations of the maps, in nats.
+        Mean KL of these codes' posteriors from the model's own prior over the observations of the maps, in nats.
     factors : (str, str)
         The factor across, from left to right, and the one down.
     """
@@ -82,8 +80,8 @@ def traversal_images(
     n_values : int
         Evenly spaced, both ends included.
     reach : float
-        Values run from -reach to reach, in standard deviations of the prior: 3 in Burgess et al. (2018), 2 in
-        some others' figures.
+        Values run from -reach to reach, whatever the prior: these are standard deviations under N(0, 1). 3 in Burgess
+        et al. (2018), 2 in some others' figures.
     seed : int
         Decides the observations.
 
@@ -100,9 +98,9 @@ def traversal_images(
         raise InvalidInputError(f"n_values must be at least 2; got {n_values}")
     if not 0 < reach < np.inf:
         raise InvalidInputError(f"reach must be above 0; got {reach}")
-    draws = _some(data, np.random.default_rng(seed))
-    posteriors = _encoded(run, data, draws)
-    kl = _kl(posteriors)
+    draws = some_draws(data, N_OBSERVATIONS, np.random.default_rng(seed))
+    posteriors = posteriors_of(run, data, draws)
+    kl = kl_of_codes(run, posteriors)
     order, values = codes_by_kl(kl), np.linspace(-reach, reach, n_values)
     start = posteriors.mean[0].astype(np.float64)
     codes = np.tile(start, (len(order), n_values, 1))
@@ -145,8 +143,8 @@ def tuning_maps(run: Run, data: DataSet, across: str = "x", down: str = "y", *, 
     As in figure 2 of Burgess et al. (2018), *Understanding disentangling in β-VAE*, for blobs.
     """
     factors, nuisance, shape = _everywhere(data, across, down, np.random.default_rng(seed))
-    posteriors = _encoded(run, data, Draws(factors, nuisance))
-    kl = _kl(posteriors)
+    posteriors = posteriors_of(run, data, Draws(factors, nuisance))
+    kl = kl_of_codes(run, posteriors)
     order = codes_by_kl(kl)
     by_position = posteriors.mean.astype(np.float64).reshape(*shape, -1).mean(axis=2)
     return TuningMaps(by_position.transpose(2, 0, 1)[order], order, kl[order], (across, down))
@@ -177,27 +175,6 @@ def _everywhere(
     else:
         nuisance = data.own_nuisance(flat)
     return flat, nuisance, shape
-
-
-def _some(data: DataSet, rng: np.random.Generator) -> Draws:
-    try:
-        return data.sample(N_OBSERVATIONS, rng)[rng.permutation(N_OBSERVATIONS)]
-    except InvalidInputError:  # there are fewer
-        whole = data.whole()
-        return whole[rng.permutation(len(whole))]
-
-
-def _encoded(run: Run, data: DataSet, draws: Draws) -> Posterior:
-    parts = []
-    for start in range(0, len(draws), _AT_ONCE):
-        some = draws[start : start + _AT_ONCE]
-        parts.append(run(data.observations(some.factors, some.nuisance)))
-    mean = np.concatenate([part.mean for part in parts])
-    return Posterior(mean, np.concatenate([part.log_variance for part in parts]))
-
-
-def _kl(posteriors: Posterior) -> NDArray[np.float64]:
-    return mean_kl(np.asarray(posteriors.mean), np.asarray(posteriors.log_variance))
 
 
 def traversal_sheet(traversal: LatentTraversal, tuning: TuningMaps | None = None, *, title: str) -> NDArray[np.uint8]:
