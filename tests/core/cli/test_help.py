@@ -21,6 +21,8 @@ COMMANDS = [
     ("score",),
     ("encode",),
     ("compare",),
+    ("check",),
+    ("verify",),
     ("demo",),
     *((group, *rest) for group in ("datasets", "metrics", "adapters") for rest in ((), ("list",), ("info",))),
     *(("datasets", name) for name in ("fetch", "cite", "preview", "check")),
@@ -41,7 +43,7 @@ def test_every_command_explains_itself(run: Run, command: tuple[str, ...]) -> No
         assert any(line.strip() for line in explanation)
 
 
-@pytest.mark.parametrize("command", ["score", "encode", "compare", "demo"])
+@pytest.mark.parametrize("command", ["score", "encode", "compare", "check", "verify", "demo"])
 def test_commands_with_arguments_show_an_example(run: Run, command: str) -> None:
     text = run(command, "--help").out
     assert re.search(rf"Examples?\s+disentmetrics {command} ", text)
