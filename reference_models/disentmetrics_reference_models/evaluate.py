@@ -8,7 +8,6 @@ from disentmetrics.cli.base import JsonOption, QuietOption, SeedOption, app
 from disentmetrics.cli.console import err, print_json, print_table
 from disentmetrics.datasets import load_dataset
 from disentmetrics.errors import MissingExtraError
-from disentmetrics_reference_models.commands import trained_on
 
 
 @app.command()
@@ -34,6 +33,8 @@ def evaluate(
 
       disentmetrics evaluate run --data blobs --images 500 --json
     """
+    from disentmetrics_reference_models.commands import trained_on  # each may be the first to load the other
+
     try:
         from disentmetrics_reference_models.generative_evaluation import HEADINGS, evaluate_run
         from disentmetrics_reference_models.run import load_run
