@@ -1,0 +1,24 @@
+"""What the encoder must not lose."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from disentmetrics_adapters.pytest_plugin import assert_no_regression, assert_score
+
+from disentmetrics import ScoreCard
+
+ENCODER = f"python:{Path(__file__).parents[1] / 'encoder.py'}:encode"
+
+
+@pytest.fixture(scope="session")
+def card(disentmetrics_score: Callable[..., ScoreCard]) -> ScoreCard:
+    return disentmetrics_score(ENCODER, ["mig", "sap"], data="mini-sprites", n_samples=1_000)
+
+
+def test_factors_have_codes_of_their_own(card: ScoreCard) -> None:
+    assert_score(card, "mig", at_least=0.6, certain=True)
+
+
+def test_no_score_fell_behind(card: ScoreCard) -> None:
+    assert_no_regression(card, "baselines/encoder.json")
