@@ -1,0 +1,82 @@
+"""A page for each method that can be trained, from its docstring and its configuration."""
+
+import dataclasses
+import inspect
+
+from docstrings import body, summary
+
+from disentmetrics_reference_models.method import PRESETS, Config, Method, find_methods
+
+
+def pages() -> dict[str, str]:
+    """Return the Markdown of each method's page, by the path of the page."""
+    return {path_of(method): _page(method) for method in find_methods().values()}
+
+
+def navigation() -> list[dict[str, str]]:
+    """Return the part of the navigation that leads to the pages."""
+    return [{method.name: path_of(method)} for method in find_methods().values()]
+
+
+def path_of(method: Method) -> str:
+    """Return where the page of a method lies."""
+    return f"models/{method.name}.md"
+
+
+def table() -> str:
+    """Return all methods with their papers as a table in Markdown."""
+    rows = [f"| [{m.name}](../{path_of(m)}) | {m.summary} | {m.paper} |" for m in find_methods().values()]
+    return "\n".join(["| method | what it does | source |", "|---|---|---|", *rows])
+
+
+def _page(method: Method) -> str:
+    docstring = inspect.getdoc(method.objective) or ""
+    said, _, failure = body(docstring).partition("Known failure: ")
+    parts = [f"# {method.name}", summary(docstring), f"**Source.** {method.paper}.", said.strip()]
+    if failure:
+        parts.append(f'!!! failure "Known failure"\n\n    {" ".join(failure.split())}')
+    parts += ["## Train it", _command(method), "## Settings", _about(method.config), _settings(method)]
+    parts.append(
+        f"The file is `reference_models/{inspect.getmodule(method.objective).__name__.replace('.', '/')}.py`; "  # type: ignore[union-attr]
+        "networks, priors and the training loop are shared."
+    )
+    return "\n\n".join(parts)
+
+
+def _command(method: Method) -> str:
+    return (
+        "```console\n"
+        f"$ disentmetrics train {method.name} --data dsprites --preset smoke --out run\n"
+        "$ disentmetrics score reference:run --data dsprites\n"
+        "```"
+    )
+
+
+def _about(config: type[Config]) -> str:
+    return body(inspect.getdoc(config) or "", level=3, leave_out=frozenset({"Attributes"}))
+
+
+def _settings(method: Method) -> str:
+    presets = {name: method.preset(name) for name in reversed(PRESETS)}
+    rows = [f"| field | {' | '.join(presets)} | meaning |", f"|---|{'---|' * len(presets)}---|"]
+    meanings = {**_meanings(Config), **_meanings(method.config)}
+    own = {field.name for field in dataclasses.fields(method.config)} - {f.name for f in dataclasses.fields(Config)}
+    ordered = sorted(dataclasses.fields(method.config), key=lambda field: field.name not in own)
+    for field in ordered:
+        values = " | ".join(f"{getattr(preset, field.name)}" for preset in presets.values())
+        rows.append(f"| `{field.name}` | {values} | {meanings.get(field.name, '')} |")
+    return "\n".join(rows)
+
+
+def _meanings(config: type[Config]) -> dict[str, str]:
+    """Return what a docstring says of each attribute."""
+    found: dict[str, str] = {}
+    _, _, listed = (inspect.getdoc(config) or "").partition("Attributes\n----------\n")
+    names: list[str] = []
+    for line in listed.partition("\n\n")[0].splitlines():
+        if not line.startswith(" "):
+            names = [name.strip() for name in line.partition(" : ")[0].split(",")]
+        else:
+            for name in names:
+                found[name] = f"{found.get(name, '')} {line.strip()}".strip().replace("|", "&#124;")
+    return found
