@@ -128,10 +128,7 @@ def score(
         _Asked(name, *find_metric(name)) for name in expand(metrics, posterior=representation.log_variance is not None)
     ]
     scored = representation.thinned(generator(seed, "weights"))
-    parallel = joblib.Parallel(n_jobs=n_jobs, prefer="threads")
-    if joblib.effective_n_jobs(n_jobs) > 1:
-        for module in _PROBES:
-            import_module(module)
+    parallel = _threads(n_jobs)
     with without_remarks_of_probes():
         points = parallel(joblib.delayed(a.point)(scored, seed) for a in asked)
     point = dict(zip((a.name for a in asked), points, strict=True))
@@ -186,6 +183,13 @@ def score(
         tuple(remarks),
         summarise(scored, seed=seed),
     )
+
+
+def _threads(n_jobs: int) -> joblib.Parallel:
+    if joblib.effective_n_jobs(n_jobs) > 1:
+        for module in _PROBES:
+            import_module(module)
+    return joblib.Parallel(n_jobs=n_jobs, prefer="threads")
 
 
 def _permuted(representation: Representation, seed: tuple[int, ...]) -> Representation:
