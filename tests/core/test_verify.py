@@ -17,7 +17,7 @@ from disentmetrics.errors import EncoderError, InvalidInputError
 from disentmetrics.uncertainty import IntervalMethod
 from disentmetrics.verify import Repeats, verify
 
-FEW = {"n_samples": 120}
+FEW = 120
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def shapes() -> DataSet:
 
 
 def brightness(images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    return images.mean(axis=(1, 2)).repeat(2, axis=1) * [1.0, -0.5]
+    return np.asarray(images.mean(axis=(1, 2)).repeat(2, axis=1) * [1.0, -0.5])
 
 
 brightness.fingerprint = "brightness-1"  # type: ignore[attr-defined] # as encoders have
@@ -34,7 +34,7 @@ brightness.fingerprint = "brightness-1"  # type: ignore[attr-defined] # as encod
 
 @pytest.fixture(scope="module")
 def card(shapes: DataSet) -> dm.ScoreCard:
-    return dm.score(dm.encode(brightness, shapes, **FEW, seed=3, cache=False), ["mig", "modularity"], seed=3)
+    return dm.score(dm.encode(brightness, shapes, n_samples=FEW, seed=3, cache=False), ["mig", "modularity"], seed=3)
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -89,7 +89,7 @@ def test_the_cache_is_not_asked(card: dm.ScoreCard, shapes: DataSet) -> None:
         return brightness(images)
 
     counted.fingerprint = "brightness-1"  # type: ignore[attr-defined] # as encoders have
-    dm.encode(counted, shapes, **FEW, seed=3)
+    dm.encode(counted, shapes, n_samples=FEW, seed=3)
     before = sum(calls)
     assert verify(card, counted, data=shapes).passed
     assert sum(calls) == 2 * before
@@ -130,7 +130,7 @@ def test_what_a_card_of_an_older_version_does_not_hold_is_not_asked(card: dm.Sco
 
 
 def test_undefined_repeats_as_undefined(shapes: DataSet) -> None:
-    codes = dm.encode(lambda images: np.zeros((len(images), 2)), shapes, **FEW)
+    codes = dm.encode(lambda images: np.zeros((len(images), 2)), shapes, n_samples=FEW)
     kept = dm.score(codes, ["higgins"], null=False)
     assert kept["higgins"].undefined
     assert verify(kept, codes).passed
