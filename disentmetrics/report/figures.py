@@ -65,11 +65,6 @@ def axis_of(scores: Sequence[Score], bounds: tuple[float, float]) -> tuple[float
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
-def level(share: float) -> int:
-    """Return the step of a heat map's colour for a share of the largest value; NaN is 0."""
-    return 0 if math.isnan(share) else int(round(LEVELS * min(max(share, 0.0), 1.0)))
-
-
 @dataclass(frozen=True)
 class Histogram:
     """Counts of one code, and the curve it is compared with."""

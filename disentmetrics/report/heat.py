@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics.report.figures import level
+from disentmetrics.report.figures import LEVELS
 from disentmetrics.result import ScoreCard
 from disentmetrics.summary import RepresentationSummary, TuningMap
 
@@ -127,10 +127,11 @@ def _table(
         shown = np.sort(np.argsort(-np.nan_to_num(share).max(axis=1), kind="stable")[:MAX_ROWS])
     by_kl = _places(-kl) if kl is not None else np.arange(len(matrix))
     by_factor = _places_by_factor(np.nan_to_num(share))
+    levels = np.rint(LEVELS * np.clip(np.nan_to_num(share), 0.0, 1.0)).astype(np.int64)
     rows = tuple(
         HeatRow(
             names[j],
-            tuple((level(s), _number(v)) for s, v in zip(share[j], matrix[j], strict=True)),
+            tuple(zip(levels[j].tolist(), map(_number, matrix[j].tolist()), strict=True)),
             None if kl is None else float(kl[j]),
             int(by_kl[j]),
             int(by_factor[j]),
@@ -161,7 +162,10 @@ def _places_by_factor(share: Floats) -> NDArray[np.int64]:
 
 
 def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:z.2f}" if abs(value) < 100 else f"{value:.3g}"
+    if math.isnan(value):
+        return "–"
+    text = f"{value:z.2f}" if abs(value) < 100 else f"{value:.3g}"
+    return f"−{text[1:]}" if value < 0 and text[0] == "-" else text
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import base64
 import gzip
 import hashlib
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ FEW_CODES = 24
 SOME_NOTES = 8
 """Remarks that are open from the start."""
 _DIGITS = 4
+_WHOLE = 2**53  # integers that JSON keeps
 
 
 @dataclass(frozen=True)
@@ -212,14 +214,10 @@ def _told_best(card: ScoreCard, kept: Sequence[int]) -> list[int]:
 
 
 def _short(numbers: np.ndarray) -> list[float | int | None]:
-    found: list[float | int | None] = []
-    for value in numbers.tolist():
-        if not np.isfinite(value):
-            found.append(None)
-        else:
-            short = float(f"{value:.{_DIGITS}g}")
-            found.append(int(short) if short.is_integer() and abs(short) < 2**53 else short)
-    return found
+    return [
+        None if not math.isfinite(value) else int(value) if value.is_integer() and abs(value) < _WHOLE else float(f"{value:.{_DIGITS}g}")
+        for value in numbers.tolist()
+    ]
 
 
 class _Maker:
@@ -246,7 +244,7 @@ class _Maker:
         if depth.explorer and not self.packed_library:
             self.library = _plotly()
             self.packed_library = _packed(self.library)
-        largest = max(range(len(self.cards)), key=lambda i: len(self.cards[i].to_json()))
+        largest = max(range(len(self.cards)), key=lambda i: _size(self.cards[i]))
         part = self.part(largest, depth)
         base = len(self.rendered(part, [""], depth).encode())
         return base + (len(self.cards) - 1) * (len(_packed(part)) + 100) <= MAX_BYTES
@@ -296,6 +294,10 @@ class _Maker:
             "base-uri 'none'; form-action 'none'",
             version=__version__,
         )
+
+
+def _size(card: ScoreCard) -> int:
+    return len(card.summary.code_names) * (1 + len(card.summary.factors)) if card.summary else len(card.scores)
 
 
 def _title(cards: Sequence[ScoreCard], names: Sequence[str]) -> str:

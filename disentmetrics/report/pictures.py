@@ -122,9 +122,9 @@ def pictures(data: DataSet, encoder: Encoder | None = None, cards: Sequence[Scor
 
 
 def _samples(data: DataSet, rng: np.random.Generator) -> Iterator[Strip]:
-    for row in sheet_rows(data, rng, N_SAMPLES):
+    for number, row in enumerate(sheet_rows(data, rng, N_SAMPLES)):
         looks = data.observations(row.draws.factors, row.draws.nuisance)
-        yield _strip(row.name, row.about, looks, row.labels)
+        yield _strip(row.name or ("" if number else "samples"), row.about, looks, row.labels)
 
 
 def _traversals(

@@ -1,0 +1,64 @@
+import math
+
+import pytest
+
+from disentmetrics.metric import registered_metrics
+from disentmetrics.report.tables import explain, factor_panels, origin, score_rows
+from disentmetrics.result import Score, ScoreCard
+
+
+@pytest.mark.parametrize("name", sorted(registered_metrics()))
+def test_every_metric_is_explained_with_its_known_failure(name):
+    found = explain(name)
+    assert found.meaning
+    assert found.meaning[-1] in ".:!)"
+    assert "``" not in found.meaning + found.failure
+    assert found.failure
+
+
+def test_a_metric_of_another_package_is_not_made_up():
+    assert "not among those installed" in explain("unheard-of").meaning
+    assert explain("unheard-of").higher_is_better is None
+
+
+def test_each_score_is_followed_by_its_parts():
+    part = Score("dci.completeness", 0.5, "dci")
+    rows = score_rows(ScoreCard({"dci": Score("dci", 0.25, "dci", parts={"completeness": part})}))
+    assert [(row.score.name, row.is_part, row.mark.point) for row in rows] == [
+        ("dci", False, 25.0),
+        ("dci.completeness", True, 50.0),
+    ]
+    assert "Completeness" in rows[1].explanation.meaning
+
+
+def test_the_protocol_is_that_of_the_name():
+    (row,) = score_rows(ScoreCard({"mig@chen2018": Score("mig@chen2018", 0.25, "mig")}))
+    assert (row.metric, row.protocol) == ("mig", "chen2018")
+    assert "Chen" in row.explanation.source
+
+
+def test_a_bar_is_the_score_of_a_factor_on_the_range_of_the_metric():
+    score = Score("mig", 0.25, "mig", per_factor={"x": 0.5, "y": math.nan})
+    (panel,) = factor_panels(ScoreCard({"mig": score}))
+    assert panel.bars == (("x", 50.0, "0.50"), ("y", None, "–"))
+    assert panel.mean == 25.0
+
+
+def test_the_origin_says_what_the_card_says_and_lists_signatures_once():
+    signature = "mig|protocol:default|draw:uniform/0|seed:0"
+    card = ScoreCard(
+        {"mig": Score("mig", 0.5, signature), "a": Score("a", 0.5, signature), "b": Score("b", 0.5, "|broken")},
+        {"data": "toy-1", "factors": ["x", "y"], "rows": 5000, "seconds": 12.34, "extra": 7},
+    )
+    found = origin(card, "card.json")
+    facts = dict(found.facts)
+    assert facts == {
+        "File": "card.json",
+        "Data set": "toy-1",
+        "Factors": "x, y",
+        "Rows": "5,000",
+        "Time taken": "12.3 s",
+        "extra": "7",
+        "Rows drawn": "uniform/0",
+    }
+    assert found.signatures == (signature, "|broken")
