@@ -191,7 +191,10 @@ class Representation:
             body.append([f"{row}", *cells, *(["…"] if n_factors < self.n_factors else [])])
         if n_shown < len(self):
             body.append(["…"] * (1 + len(head)))
-        kinds = [f"{f.name}: {f.kind}{f' of {f.size} values' if f.size else ''}" for f in self.space]
+        kinds = [
+            f"{f.name}: {f.kind}{f' of {f.size} values' if f.size else ''}" for f in self.space.factors[:n_factors]
+        ]
+        kinds += [f"{self.n_factors - n_factors} more"] if n_factors < self.n_factors else []
         also = [name for name in ("log_variance", "groups", "weights") if getattr(self, name) is not None]
         counts = f"{self.n_samples} rows · {self.n_codes} code{'' if self.n_codes == 1 else 's'}"
         origin = f"{self.provenance.encoder} encoder · data {self.provenance.data}"
