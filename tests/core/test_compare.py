@@ -143,7 +143,8 @@ def test_all_pairs_are_tested_and_corrected_together() -> None:
 
 @pytest.mark.parametrize("field", ["rows", "data", "draw", "seed", "v"])
 def test_what_differs_of_the_rows_is_named_and_force_shows_the_values(field: str) -> None:
-    cards = of(made()), of(made(value=0.6, **{field: "other"}), row_key="x" if field in {"rows", "data"} else "k")
+    other: dict[str, Any] = {field: "other"}
+    cards = of(made()), of(made(value=0.6, **other), row_key="x" if field in {"rows", "data"} else "k")
     with pytest.raises(InvalidInputError, match=rf"card 1 and card 2 differ in {field} \(.* and other\); score them"):
         dm.compare(*cards)
     comparison = dm.compare(*cards, force=True)
