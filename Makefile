@@ -1,5 +1,6 @@
 # make demo   set up and score five encoders        make test    set up and run every test
 # make check  formatter, linter, types              make bench   measure speed
+# make docs   build this project's site into site/
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --retries 5 --ti
 install = for try in 1 2 3; do echo "→ $(1) (try $$try)"; $(PIP) install $(2) && break; \
 	[ $$try -lt 3 ] && sleep 5 || { echo "installing failed three times; is there a network?"; exit 1; }; done
 
-.PHONY: demo test test-slow check format bench clean wheel
+.PHONY: demo test test-slow check format bench clean docs wheel
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.core
@@ -35,6 +36,10 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/bench_metrics.py
 	$(BIN)/python benchmarks/bench_datasets.py
 
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "→ open site/index.html, or run $(BIN)/mkdocs serve"
+
 wheel: $(VENV)/.dev
 	rm -rf dist && $(BIN)/python -m build --wheel --outdir dist . && $(BIN)/check-wheel-contents dist
 
@@ -55,4 +60,4 @@ $(VENV)/.dev: $(VENV)/.core
 	@touch $@
 
 clean:
-	rm -rf $(VENV) dist demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist demo site .mypy_cache .ruff_cache .pytest_cache .hypothesis

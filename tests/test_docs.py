@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +12,116 @@ import disentmetrics as dm
 from disentmetrics.datasets.manifest import Manifest, manifests
 
 ROOT = Path(__file__).parents[1]
+PAGES = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+NOTEBOOKS = sorted(path.name for path in (ROOT / "docs" / "notebooks").glob("*.ipynb"))
+sys.path.insert(0, str(ROOT / "docs" / "hooks"))  # as mkdocs does
+
+from blocks import Block, blocks, differences, matches, page_folder  # noqa: E402 - it lies in that folder
 
 
 def python_blocks(page: str) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    found = blocks((ROOT / page).read_text(encoding="utf-8"))
+    return [block.code for block in found if block.language == "python" and not block.is_skipped]
+
+
+def blocks_of(page: str) -> list[Block]:
+    return blocks((ROOT / "docs" / page).read_text(encoding="utf-8"))
+
+
+def install(folder: Path, **entry_points: str) -> None:
+    """Make modules in a folder look installed, with entry points of the groups."""
+    metadata = folder / "of_the_page-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: of-the-page\nVersion: 1.0\n")
+    groups = [f"[disentmetrics.{group}]\n{entry}\n" for group, entry in entry_points.items()]
+    (metadata / "entry_points.txt").write_text("".join(groups))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if any(block.is_run for block in blocks_of(page))])
+def test_the_blocks_of_a_page_run_in_order_and_print_what_stands_below_them(page: str) -> None:
+    for framework in ("torch", "torchmetrics", "onnx"):
+        if framework in "".join(python_blocks(f"docs/{page}")):
+            pytest.importorskip(framework, reason="an extra that the page uses")
+    with page_folder() as folder:
+        if page == "extending.md":
+            install(folder, adapters="my_framework = my_framework:load", datasets="my-shapes = my_shapes")
+        found = list(differences((ROOT / "docs" / page).read_text(encoding="utf-8"), folder))
+    assert found == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_says_what_it_is_and_few_are_not_run(page: str) -> None:
+    found = blocks_of(page)
+    assert all(block.language for block in found)
+    skipped = [block for block in found if block.is_skipped]
+    assert len(skipped) <= 2
+    assert all(len(block.title) > len("not run: because") for block in skipped)
+
+
+def test_a_page_that_lies_is_found_out(tmp_path: Path) -> None:
+    page = "```python\nx = 2\nprint(x)\n```\n\n```text\n3\n```\n\n"
+    page += "```console\n$ echo a b\na ...\n$ false\n$ echo $?\n0\n```\n"
+    first, second = differences(page, tmp_path)
+    assert (first.said, first.printed) == ("3\n", "2\n")
+    assert "$ echo $?\n1\n" in second.printed
+    with pytest.raises(subprocess.CalledProcessError):
+        list(differences("```console\n$ false\n```\n", tmp_path))
+    with pytest.raises(subprocess.CalledProcessError):
+        list(differences("```python\nraise ValueError\n```\n", tmp_path))
+
+
+def test_numbers_may_differ_in_the_last_digit_alone() -> None:
+    assert matches("mig  0.470 [0.40, 0.50]", "mig   0.471 [0.41, 0.49]")
+    assert not matches("mig 0.470", "mig 0.474")
+    assert not matches("mig 0.47", "mig 0.4711")
+    assert not matches("v:0.1.0", "v:0.2.0")
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_a_notebook_runs_from_top_to_bottom(notebook: str) -> None:
+    pytest.importorskip("nbclient", reason="the group docs is not installed")
+    pytest.importorskip("matplotlib", reason="the extra plots is not installed")
+    from notebooks import executed
+
+    cells = [cell for cell in executed(ROOT / "docs" / "notebooks" / notebook).cells if cell.cell_type == "code"]
+    assert len(cells) > 4
+    assert all(cell.execution_count == number for number, cell in enumerate(cells, 1))
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_a_notebook_is_kept_without_outputs(notebook: str) -> None:
+    text = (ROOT / "docs" / "notebooks" / notebook).read_text(encoding="utf-8")
+    assert '"outputs": []' in text
+    assert '"execution_count": null' in text
+    assert '"output_type"' not in text
+
+
+def test_the_page_of_python_shows_all_that_is_public() -> None:
+    shown = {line.rpartition(".")[2] for line in (ROOT / "docs/api.md").read_text(encoding="utf-8").splitlines()}
+    public = {name for name in vars(dm) if not name.startswith("_") and callable(getattr(dm, name))}
+    assert public <= shown
+
+
+def test_faults_of_a_site_are_found(tmp_path: Path) -> None:
+    from checked import faults
+
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "index.html").write_text('<h1 id="top">A</h1><a href="../">up</a><a href="https://example.org">')
+    (tmp_path / "index.html").write_text('<a href="a/#top">A</a>')
+    assert list(faults(tmp_path)) == []
+    faulty = '<a href="a/#end">A</a><img src="b.png"><script src="https://cdn.example.org/x.js">'
+    (tmp_path / "index.html").write_text(faulty)
+    assert sorted(fault.partition(" ")[2].split()[0] for fault in faults(tmp_path)) == ["links", "links", "loads"]
+
+
+def test_docstrings_become_pages() -> None:
+    from docstrings import body, summary
+
+    docstring = "Halve ``x`` <here>.\n\n``y = x / 2``, for x in R.\n\n"
+    docstring += "Parameters\n----------\nx_1 : float\n    Any.\n    More.\n"
+    assert summary(docstring) == "Halve <code>x</code> &lt;here&gt;."
+    assert '<p class="formula">y = x / 2</p>' in body(docstring)
+    assert "<code>x&#95;1</code> <small>float</small>\n:   Any. More." in body(docstring)
 
 
 def test_the_metric_of_the_page_keeps_its_claims_and_no_more(tmp_path: Path) -> None:
@@ -70,17 +175,6 @@ def test_metrics_that_pages_name_exist() -> None:
         assert name in known or name in {"udr", "agreement"}
 
 
-def test_the_blocks_of_the_page_of_designs_print_what_stands_below_them(tmp_path: Path) -> None:
-    page = (ROOT / "docs/designs.md").read_text(encoding="utf-8")
-    printed = re.findall(r"```python\n.*?```\n\n```\n(.*?)```", page, re.DOTALL)
-    done = subprocess.run(
-        [sys.executable, "-c", "".join(python_blocks("docs/designs.md"))],
-        cwd=tmp_path, check=True, timeout=120, capture_output=True, text=True,
-    )  # fmt: skip
-    assert len(printed) == len(python_blocks("docs/designs.md"))
-    assert done.stdout == "".join(printed)
-
-
 def test_the_options_of_the_page_of_designs_are_all_there_are() -> None:
     from disentmetrics import load_dataset
     from disentmetrics.datasets.derivations import DERIVATIONS
@@ -92,18 +186,6 @@ def test_the_options_of_the_page_of_designs_are_all_there_are() -> None:
         assert load_dataset(f"dsprites?{option}").fingerprint.startswith("dsprites-1+")
     named = {name for row in rows for name in re.findall(r"`(\w+)=", row)}
     assert named == set(DERIVATIONS)
-
-
-def test_the_blocks_of_the_page_of_data_sets_print_what_stands_below_them() -> None:
-    pytest.importorskip("torch")
-    page = (ROOT / "docs/datasets.md").read_text(encoding="utf-8")
-    printed = re.findall(r"```python\n.*?```\n\n```\n(.*?)```", page, re.DOTALL)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", "".join(python_blocks("docs/datasets.md"))],
-        cwd=ROOT, check=True, timeout=120, capture_output=True, text=True,
-    )  # fmt: skip
-    assert len(printed) == len(python_blocks("docs/datasets.md"))
-    assert done.stdout == "".join(printed)
 
 
 def test_the_options_of_the_page_of_data_sets_exist() -> None:
@@ -137,31 +219,24 @@ def test_the_example_of_a_folder_runs_and_draws_the_images_that_are_there(tmp_pa
     assert drawn.fingerprint == committed.fingerprint
 
 
-def test_the_data_set_of_the_page_works_end_to_end(tmp_path: Path) -> None:
-    (tmp_path / "my_shapes.py").write_text(python_blocks("docs/extending.md")[-1], encoding="utf-8")
+def test_the_data_set_of_the_page_shows_its_factors(tmp_path: Path) -> None:
+    (block,) = (block for block in blocks_of("extending.md") if block.title == "my_shapes.py")
+    (tmp_path / "my_shapes.py").write_text(block.code, encoding="utf-8")
     page = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
-    metadata = tmp_path / "my_shapes-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: my-shapes\nVersion: 1.0\n")
-    (entry,) = re.findall(r'^my-shapes = "(.*)"$', page, re.MULTILINE)
-    (metadata / "entry_points.txt").write_text(f"[disentmetrics.datasets]\nmy-shapes = {entry}\n")
-    commands = re.findall(r"^disentmetrics (.*my-shapes.*)$", page, re.MULTILINE)
-    assert len(commands) == 3
-    said = [
-        subprocess.run(
-            [sys.executable, "-W", "error", "-m", "disentmetrics", *shlex.split(command), *extra],
-            cwd=tmp_path, check=True, timeout=120, capture_output=True, text=True,
-            env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        ).stdout
-        for command, extra in zip(commands, ([], [], ["--metrics", "mig", "--interval", "none"]), strict=True)
-    ]  # fmt: skip
-    assert "options: size=64" in said[0]
-    assert (tmp_path / "sheet.png").exists()
-    assert "my-shapes-1-32+nuisance(width)" in said[2]
+    assert 'my-shapes = "my_shapes"' in page
+    assert 'my_framework = "my_framework:load"' in page
     probe = "import numpy as np, my_shapes as m\nd = m.load('')\n"
     probe += "looks = {d.observations([[r, w]], [7]).tobytes() for r in range(16) for w in range(8)}\n"
     probe += "assert len(looks) == 128 and d.observations([[0, 7]], [0]).any(axis=(0, 1, 3)).all()"
     subprocess.run([sys.executable, "-c", probe], cwd=tmp_path, check=True, timeout=60)
+    install(tmp_path, datasets="my-shapes = my_shapes")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "disentmetrics", "score", "baseline:pca", "--samples", "200",
+         "--data", "my-shapes?size=32&nuisance=width", "--metrics", "mig", "--interval", "none"],
+        cwd=tmp_path, check=True, timeout=120, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert "my-shapes-1-32+nuisance(width)" in done.stdout
 
 
 def published_table() -> dict[str, str]:

@@ -22,10 +22,14 @@ def path_of(scheme: str) -> str:
 
 def table() -> str:
     """Return all schemes as a table in Markdown."""
-    rows = [f"| [{name}](../{path_of(name)}) | {summary(load_adapter(name).help)} |" for name in sorted(find_adapters())]
+    rows = [
+        f"| [{name}](../{path_of(name)}) | {summary(load_adapter(name).help)} |" for name in sorted(find_adapters())
+    ]
     return "\n".join(["| scheme | what it loads |", "|---|---|", *rows])
 
 
 def _page(adapter: Adapter) -> str:
-    every = "Every scheme also takes `fingerprint=NAME`, a name for exactly this encoder under which its codes are kept."
+    every = (
+        "Every scheme also takes `fingerprint=NAME`, a name for exactly this encoder under which its codes are kept."
+    )
     return "\n\n".join([f"# {adapter.scheme}:", summary(adapter.help), body(adapter.help), every])

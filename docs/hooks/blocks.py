@@ -18,12 +18,14 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-_FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)(?P<rest>[^\n]*)\n(?P<body>.*?)^(?P=indent)```$", re.M | re.S)
+_FENCE = re.compile(
+    r"^(?P<indent> *)```(?P<language>\w*)(?P<rest>[^\n]*)\n(?P<body>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
+)
 _TITLE = re.compile(r'title="([^"]+)"')
 _DECIMAL = r"(?<![\w.])\d+\.\d+(?![\w.])"
 _INTERPRETER = """
@@ -85,13 +87,13 @@ class Difference:
 
 
 def blocks(text: str) -> list[Block]:
-    """Return the blocks of a page, those that hold output at the block that prints it.
+    r"""Return the blocks of a page, those that hold output at the block that prints it.
 
     Examples
     --------
-    >>> first, second = blocks("```python\\nprint(1)\\n```\\n\\n```text\\n1\\n```\\n\\n```toml\\na = 1\\n```\\n")
+    >>> first, second = blocks("```python\nprint(1)\n```\n\n```text\n1\n```\n\n```toml\na = 1\n```\n")
     >>> first.code, first.printed.code, second.is_run
-    ('print(1)\\n', '1\\n', False)
+    ('print(1)\n', '1\n', False)
     """
     found: list[Block] = []
     last_end = 0
@@ -133,7 +135,7 @@ def differences(text: str, folder: Path) -> Iterator[Difference]:
 
 
 def _console(block: Block, folder: Path) -> Iterator[Difference]:
-    steps = [step for step in re.split(r"^(?=\$ )", block.code, flags=re.M) if step.strip()]
+    steps = [step for step in re.split(r"^(?=\$ )", block.code, flags=re.MULTILINE) if step.strip()]
     status, says, prints = 0, "", ""
     commands = [re.match(r"\$ (.*(?:\\\n.*)*)\n?", step) for step in steps]
     for position, (step, found) in enumerate(zip(steps, commands, strict=True)):
@@ -166,14 +168,14 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def matches(said: str, printed: str) -> bool:
-    """Tell whether a page says what is printed.
+    r"""Tell whether a page says what is printed.
 
     ``...`` stands for anything, the last digit of a decimal may differ by two (processors round differently), and
     columns may be wider.
 
     Examples
     --------
-    >>> matches("a ... c\\n...\\n", "a b c\\nd\\ne\\n"), matches("mig  0.47", "mig   0.48"), matches("0.47", "0.50")
+    >>> matches("a ... c\n...\n", "a b c\nd\ne\n"), matches("mig  0.47", "mig   0.48"), matches("0.47", "0.50")
     (True, True, False)
     """
     said, printed = _lines(said), _lines(printed)
@@ -201,30 +203,32 @@ def _lines(text: str) -> str:
 
 
 @contextlib.contextmanager
-def _interpreter(folder: Path) -> Iterator[object]:
+def _interpreter(folder: Path) -> Iterator[Callable[[str], str]]:
     process = subprocess.Popen(
         [sys.executable, "-c", _INTERPRETER], cwd=folder, env=environment(folder), text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
+    assert process.stdin
+    assert process.stdout
+    assert process.stderr
+    questions, answers, errors = process.stdin, process.stdout, process.stderr
+
     def answer(code: str) -> str:
-        assert process.stdin
-        assert process.stdout
-        process.stdin.write(json.dumps(code) + "\n")
-        process.stdin.flush()
-        line = process.stdout.readline()
+        questions.write(json.dumps(code) + "\n")
+        questions.flush()
+        line = answers.readline()
         if not line:
-            _, errors = process.communicate()
-            raise subprocess.CalledProcessError(process.returncode, code, stderr=errors)
+            raise subprocess.CalledProcessError(process.wait(), code, stderr=errors.read())
         return str(json.loads(line))
 
     try:
         yield answer
     finally:
-        process.stdin.close()
+        questions.close()
         process.wait()
-        process.stdout.close()
-        process.stderr.close()
+        answers.close()
+        errors.close()
 
 
 @contextlib.contextmanager

@@ -78,7 +78,7 @@ def _row(parameter: Any, context: Any) -> str | None:
 
 def _choices(parameter: Any) -> str:
     kind = parameter.type_descriptor.annotation
-    return " or ".join(choice.value for choice in kind) if isinstance(kind, EnumType) else ""
+    return " or ".join(str(choice.value) for choice in list(kind)) if isinstance(kind, EnumType) else ""
 
 
 def _escaped(text: str) -> str:

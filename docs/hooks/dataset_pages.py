@@ -63,7 +63,7 @@ def _page(info: DataSetInfo, published: Manifest | None) -> str:
         rows = [f"| {f.name} | {f.size or 'real'} | {f.kind} | {_values(f)} |" for f in info.space]
         parts.append("\n".join(["## Factors", "", "| factor | size | kind | values |", "|---|---|---|---|", *rows]))
     parts += ["## Facts", _facts(info)]
-    parts += [f'!!! note\n\n    {remark[0].upper()}{remark[1:]}.' for remark in info.remarks]
+    parts += [f"!!! note\n\n    {remark[0].upper()}{remark[1:]}." for remark in info.remarks]
     if published:
         parts.append(_files(published))
     if info.bibtex:

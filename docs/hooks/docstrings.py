@@ -12,11 +12,11 @@ def summary(docstring: str) -> str:
 
 
 def body(docstring: str, *, level: int = 2, leave_out: frozenset[str] = frozenset()) -> str:
-    """Return all after the first paragraph as Markdown, with one heading for each section.
+    r"""Return all after the first paragraph as Markdown, with one heading for each section.
 
     Examples
     --------
-    >>> print(body("Halve.\\n\\nReturns\\n-------\\nfloat\\n    At most 1."))
+    >>> print(body("Halve.\n\nReturns\n-------\nfloat\n    At most 1."))
     ## Returns
     <BLANKLINE>
     <code>float</code>

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from docstrings import body, summary
 
-from disentmetrics import metrics as metrics
 from disentmetrics.metric import DEFECTS, INVARIANCES, Metric, Protocol, registered_metrics
 
 FAMILIES = {
@@ -18,6 +17,8 @@ FAMILIES = {
     "unsupervised": "Without labels",
 }
 _YES, _NO = "●", "·"
+_LEGEND = """The property suite tests every ● and keeps a counterexample to every ·.
+[What the words mean](../metrics.md#what-every-metric-claims)."""
 
 
 def pages() -> dict[str, str]:
@@ -77,8 +78,7 @@ def _page(metric: Metric) -> str:
             "The bare name is the form that we recommend. Others are those of a paper or of its code.",
             *(_protocol(metric, name) for name in metric.protocols),
             "## What it claims",
-            "The property suite tests every ● and keeps a counterexample to every ·. "
-            "[What the words mean](../metrics.md#what-every-metric-claims).",
+            _LEGEND,
             _claims(metric),
         ]
     )

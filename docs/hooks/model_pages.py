@@ -3,9 +3,8 @@
 import dataclasses
 import inspect
 
-from docstrings import body, summary
-
 from disentmetrics_reference_models.method import PRESETS, Config, Method, find_methods
+from docstrings import body, summary
 
 
 def pages() -> dict[str, str]:
