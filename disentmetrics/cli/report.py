@@ -1,7 +1,7 @@
 """``report``: score cards as one HTML page."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,9 @@ from disentmetrics.cli.base import QuietOption, SeedOption, app, check_output
 from disentmetrics.cli.console import err
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.result import ScoreCard
+
+if TYPE_CHECKING:
+    from disentmetrics.report.pictures import Pictures
 
 
 @app.command()
@@ -62,7 +65,7 @@ def report(
         err.print(f"report of {size:.1f} MB written to {out_file}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _pictures(data: str, model: str | None, cards: list[ScoreCard], seed: int) -> object:
+def _pictures(data: str, model: str | None, cards: list[ScoreCard], seed: int) -> "Pictures":
     from disentmetrics.adapter import opened_encoder
     from disentmetrics.datasets import load_dataset
     from disentmetrics.report import pictures

@@ -61,7 +61,9 @@ def axis_of(scores: Sequence[Score], bounds: tuple[float, float]) -> tuple[float
     ends = [s.value for s in scores] + [end for s in scores if s.interval for end in (s.interval.low, s.interval.high)]
     ends += [s.null for s in scores if s.null is not None]
     known = [end for end in ends if math.isfinite(end)] or [0.0, 1.0]
-    low, high = (bound if math.isfinite(bound) else end for bound, end in zip(bounds, (min(known), max(known)), strict=True))
+    low, high = (
+        bound if math.isfinite(bound) else end for bound, end in zip(bounds, (min(known), max(known)), strict=True)
+    )
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
@@ -198,7 +200,7 @@ def _density(values: Floats) -> Floats | None:
     return np.asarray(np.exp(-(((grid[:, None] - values) / width) ** 2) / 2).mean(axis=1) / width)
 
 
-def _dots(x: Floats, y: Floats) -> str:
+def _dots(x: NDArray[np.floating], y: NDArray[np.floating]) -> str:
     return "".join(f"M{a:.0f} {b:.0f}h0" for a, b in zip(x, y, strict=True))
 
 

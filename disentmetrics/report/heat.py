@@ -227,9 +227,7 @@ def tuning(summary: RepresentationSummary, found: TuningMap) -> Tuning:
         centred = values / unit - np.nanmean(values / unit)
         reach = float(np.nanmax(np.abs(centred)))
         low, high = np.nanmin(values), np.nanmax(values)
-        pictures.append(
-            diverging(centred, reach, summary.code_names[int(j)], f"{low:z.2g} to {high:z.2g}")
-        )
+        pictures.append(diverging(centred, reach, summary.code_names[int(j)], f"{low:z.2g} to {high:z.2g}"))
     return Tuning(names[found.factors[0]], names[found.factors[1]], tuple(pictures))
 
 

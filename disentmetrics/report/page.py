@@ -187,10 +187,11 @@ def _explored(card: ScoreCard, order: Sequence[int]) -> str:
     if summary is None or not len(summary.sample_codes):
         return ""
     kept = list(order[:MAX_EXPLORED])
-    columns = [(summary.code_names[j], "code", summary.sample_codes[:, j], ()) for j in kept]
+    columns: list[tuple[str, str, np.ndarray, tuple[object, ...]]] = [
+        (summary.code_names[j], "code", summary.sample_codes[:, j], ()) for j in kept
+    ]
     columns += [
-        (factor.name, "factor", summary.sample_factors[:, k], factor.values)
-        for k, factor in enumerate(summary.factors)
+        (factor.name, "factor", summary.sample_factors[:, k], factor.values) for k, factor in enumerate(summary.factors)
     ]
     content = {
         "columns": [
@@ -215,7 +216,11 @@ def _told_best(card: ScoreCard, kept: Sequence[int]) -> list[int]:
 
 def _short(numbers: np.ndarray) -> list[float | int | None]:
     return [
-        None if not math.isfinite(value) else int(value) if value.is_integer() and abs(value) < _WHOLE else float(f"{value:.{_DIGITS}g}")
+        None
+        if not math.isfinite(value)
+        else int(value)
+        if value.is_integer() and abs(value) < _WHOLE
+        else float(f"{value:.{_DIGITS}g}")
         for value in numbers.tolist()
     ]
 
@@ -351,10 +356,9 @@ def _data(text: str) -> Any:
 
 def _plotly() -> str:
     try:
-        from plotly.offline import get_plotlyjs
+        return files("plotly").joinpath("package_data", "plotly.min.js").read_text(encoding="utf-8")
     except ImportError as error:
         raise MissingExtraError("reports need jinja2 and plotly; pip install 'disentmetrics[report]'") from error
-    return str(get_plotlyjs())
 
 
 def _packed(text: str) -> str:

@@ -71,7 +71,9 @@ class Pictures:
     order: str = ""
 
 
-def pictures(data: DataSet, encoder: Encoder | None = None, cards: Sequence[ScoreCard] = (), *, seed: int = 0) -> Pictures:
+def pictures(
+    data: DataSet, encoder: Encoder | None = None, cards: Sequence[ScoreCard] = (), *, seed: int = 0
+) -> Pictures:
     """Take pictures of a data set and, where the encoder has a decoder, of latent traversals.
 
     Parameters

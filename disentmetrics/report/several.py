@@ -202,16 +202,19 @@ def _lines(found: Comparison, n_cards: int) -> Iterator[DifferenceLine]:
     for one in found.differences:
         by_metric.setdefault(one.metric, []).append(one)
     for name, differences in by_metric.items():
+        listed = differences
         if n_cards > ALL_PAIRS:
             values = {of: value for d in differences for of, value in zip(d.names, (d.first, d.second), strict=True)}
             leader = max(values, key=lambda of: _upward(name) * values[of])
-            differences = [d for d in differences if leader in d.names]
-        ends = [d.difference for d in differences]
-        ends += [end for d in differences if d.interval for end in (d.interval.low, d.interval.high)]
+            listed = [d for d in differences if leader in d.names]
+        ends = [d.difference for d in listed]
+        ends += [end for d in listed if d.interval for end in (d.interval.low, d.interval.high)]
         reach = max(map(abs, filter(math.isfinite, ends)), default=0.0) or 1.0
-        for one in differences:
+        for one in listed:
             low, high = (one.interval.low, one.interval.high) if one.interval else (None, None)
-            yield DifferenceLine(one, _place(low, reach), _place(high, reach), _place(one.difference, reach) or 0.0, 50.0)
+            yield DifferenceLine(
+                one, _place(low, reach), _place(high, reach), _place(one.difference, reach) or 0.0, 50.0
+            )
 
 
 def _place(value: float | None, reach: float) -> float | None:

@@ -154,9 +154,8 @@ def origin(card: ScoreCard, path: str = "") -> Origin:
     """Return what a card says of itself, in words; fields that are not known here are shown by their names."""
     facts = [("File", path)] if path else []
     about = card.about
-    for key in (*_FACTS, *(key for key in about if key not in _FACTS)):
-        if key in about:
-            facts.append((_FACTS.get(key, str(key)), _fact(key, about[key])))
+    known = [key for key in (*_FACTS, *(key for key in about if key not in _FACTS)) if key in about]
+    facts += [(_FACTS.get(key, str(key)), _fact(key, about[key])) for key in known]
     drawn = dict.fromkeys(fields.get("draw", "") for fields in map(_fields, card.scores.values()))
     rows = ", ".join(filter(None, drawn))
     facts += [("Rows drawn", rows)] if rows else []

@@ -9,6 +9,7 @@ import pytest
 
 import disentmetrics as dm
 from disentmetrics.factors import Factor, FactorSpace
+from disentmetrics.report import report
 from disentmetrics.result import Interval, Score, ScoreCard
 from disentmetrics.summary import summarise
 
@@ -91,6 +92,11 @@ def fifty(wide: ScoreCard) -> list[ScoreCard]:
         )
         for i in range(50)
     ]
+
+
+@pytest.fixture(scope="session")
+def fifty_page(fifty: list[ScoreCard]) -> str:
+    return report(fifty, explorer=False)
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ def run(*arguments: str) -> str:
     return done.output
 
 
-def test_cards_become_one_page_named_by_their_files(card: ScoreCard, tmp_path: Path):
+def test_cards_become_one_page_named_by_their_files(card: ScoreCard, tmp_path: Path) -> None:
     for name in ("one", "two"):
         card.to_json(tmp_path / f"{name}.json")
     out = tmp_path / "report.html"
@@ -32,7 +32,7 @@ def test_cards_become_one_page_named_by_their_files(card: ScoreCard, tmp_path: P
     assert f"<dd>{tmp_path / 'one.json'}</dd>" in html
 
 
-def test_cards_of_one_name_are_called_by_their_paths(card: ScoreCard, tmp_path: Path):
+def test_cards_of_one_name_are_called_by_their_paths(card: ScoreCard, tmp_path: Path) -> None:
     paths = [tmp_path / folder / "card.json" for folder in ("a", "b")]
     for path in paths:
         card.to_json(path)
@@ -41,26 +41,28 @@ def test_cards_of_one_name_are_called_by_their_paths(card: ScoreCard, tmp_path: 
     assert f">{paths[1]}</option>" in out.read_text(encoding="utf-8")
 
 
-def test_observations_are_shown_on_demand(card: ScoreCard, tmp_path: Path):
+def test_observations_are_shown_on_demand(card: ScoreCard, tmp_path: Path) -> None:
     card.to_json(tmp_path / "card.json")
     out = tmp_path / "report.html"
     run(str(tmp_path / "card.json"), "-o", str(out), "--data", "dsprites", "--no-explorer", "-q")
     assert 'id="pictures"' in out.read_text(encoding="utf-8")
 
 
-def test_a_model_needs_data(card: ScoreCard, tmp_path: Path):
+def test_a_model_needs_data(card: ScoreCard, tmp_path: Path) -> None:
     card.to_json(tmp_path / "card.json")
     with pytest.raises(InvalidInputError, match="--model needs --data"):
         run(str(tmp_path / "card.json"), "-o", str(tmp_path / "report.html"), "--model", "reference:run")
 
 
-def test_a_page_that_cannot_be_written_is_refused_before_the_work(card: ScoreCard, tmp_path: Path):
+def test_a_page_that_cannot_be_written_is_refused_before_the_work(card: ScoreCard, tmp_path: Path) -> None:
     card.to_json(tmp_path / "card.json")
     with pytest.raises(InvalidInputError, match="is a folder"):
         run(str(tmp_path / "card.json"), "-o", str(tmp_path))
 
 
-def test_nothing_is_written_where_the_extra_is_missing(card: ScoreCard, tmp_path: Path, monkeypatch):
+def test_nothing_is_written_where_the_extra_is_missing(
+    card: ScoreCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
     card.to_json(tmp_path / "card.json")
     with pytest.raises(ImportError, match=r"disentmetrics\[report\]"):

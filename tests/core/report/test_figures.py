@@ -8,18 +8,18 @@ from disentmetrics.report.figures import axis_of, histograms, pairs, whisker
 from disentmetrics.result import Interval, Score, ScoreCard
 
 
-def test_a_whisker_places_value_interval_and_null_in_percent_of_the_bounds():
+def test_a_whisker_places_value_interval_and_null_in_percent_of_the_bounds() -> None:
     score = Score("mig", 0.5, "mig", interval=Interval(0.25, 0.75, 0.95, "jackknife"), null=0.0)
     mark = whisker(score, (0.0, 1.0))
     assert (mark.point, mark.low, mark.high, mark.null) == (50.0, 25.0, 75.0, 0.0)
 
 
 @pytest.mark.parametrize(("value", "expected"), [(-1.0, 0.0), (2.0, 100.0), (math.nan, None)])
-def test_a_whisker_stays_on_its_axis(value, expected):
+def test_a_whisker_stays_on_its_axis(value: float, expected: float | None) -> None:
     assert whisker(Score("mig", value, "mig"), (0.0, 1.0)).point == expected
 
 
-def test_an_axis_without_bounds_spans_the_values_and_their_intervals():
+def test_an_axis_without_bounds_spans_the_values_and_their_intervals() -> None:
     scores = [Score("a", 2.0, "a", interval=Interval(1.0, 3.0, 0.95, "jackknife")), Score("a", 5.0, "a")]
     assert axis_of(scores, (-math.inf, math.inf)) == (1.0, 5.0)
     assert axis_of(scores, (0.0, math.inf)) == (0.0, 5.0)
@@ -27,7 +27,7 @@ def test_an_axis_without_bounds_spans_the_values_and_their_intervals():
     assert low < 2.0 < high
 
 
-def test_a_histogram_draws_every_bin_and_the_prior(card: ScoreCard):
+def test_a_histogram_draws_every_bin_and_the_prior(card: ScoreCard) -> None:
     summary = card.summary
     assert summary is not None
     assert summary.kl is not None
@@ -39,7 +39,7 @@ def test_a_histogram_draws_every_bin_and_the_prior(card: ScoreCard):
     assert drawn[0].curve.startswith("M0 ")
 
 
-def test_a_histogram_of_extreme_values_holds_finite_numbers(card: ScoreCard):
+def test_a_histogram_of_extreme_values_holds_finite_numbers(card: ScoreCard) -> None:
     summary = card.summary
     assert summary is not None
     edges = 1.7e308 * np.linspace(-1, 1, summary.histogram_edges.shape[1])
@@ -47,15 +47,15 @@ def test_a_histogram_of_extreme_values_holds_finite_numbers(card: ScoreCard):
     assert all("nan" not in one.bars + one.curve for one in histograms(extreme, range(4)))
 
 
-def test_each_factor_is_drawn_against_the_code_that_tells_most_best_told_first(card: ScoreCard):
+def test_each_factor_is_drawn_against_the_code_that_tells_most_best_told_first(card: ScoreCard) -> None:
     assert card.summary is not None
     drawn = list(pairs(card.summary))
-    assert [(pair.factor, pair.code) for pair in drawn][0] == ("x", "z0")
+    assert (drawn[0].factor, drawn[0].code) == ("x", "z0")
     shares = [pair.share for pair in drawn]
     assert shares == sorted(shares, reverse=True)
 
 
-def test_groups_are_drawn_for_few_values_with_their_names_and_medians(card: ScoreCard):
+def test_groups_are_drawn_for_few_values_with_their_names_and_medians(card: ScoreCard) -> None:
     summary = card.summary
     assert summary is not None
     told = replace(summary, best_codes=np.array([0, 0, 1]))

@@ -27,12 +27,12 @@ class Mirror:
         return np.zeros((len(codes), *self.shape), dtype=np.uint8)
 
 
-def test_a_method_decode_makes_an_encoder_a_decoder():
+def test_a_method_decode_makes_an_encoder_a_decoder() -> None:
     assert isinstance(Mirror(), Decoder)
     assert not isinstance(lambda observations: observations, Decoder)
 
 
-def test_samples_come_first_and_then_a_strip_for_each_factor():
+def test_samples_come_first_and_then_a_strip_for_each_factor() -> None:
     data = load_dataset("dsprites")
     found = pictures(data)
     names = [strip.name for strip in found.samples]
@@ -42,7 +42,7 @@ def test_samples_come_first_and_then_a_strip_for_each_factor():
     assert not found.traversals
 
 
-def test_traversals_run_one_code_and_are_ordered_by_the_kl_of_the_card_of_this_model(card: ScoreCard):
+def test_traversals_run_one_code_and_are_ordered_by_the_kl_of_the_card_of_this_model(card: ScoreCard) -> None:
     model = Mirror()
     own = replace(card, about={**card.about, "encoder": "mirror-1"})
     found = pictures(load_dataset("dsprites"), model, [card, own])
@@ -57,22 +57,22 @@ def test_traversals_run_one_code_and_are_ordered_by_the_kl_of_the_card_of_this_m
     assert found.start is not None
 
 
-def test_without_a_card_of_this_model_codes_keep_their_order_and_the_page_says_so(card: ScoreCard):
+def test_without_a_card_of_this_model_codes_keep_their_order_and_the_page_says_so(card: ScoreCard) -> None:
     found = pictures(load_dataset("dsprites"), Mirror(), [card])
     assert [strip.name for strip in found.traversals] == ["z0", "z1", "z2", "z3"]
     assert "own order" in found.order
 
 
-def test_an_encoder_without_a_decoder_is_refused_in_a_sentence():
+def test_an_encoder_without_a_decoder_is_refused_in_a_sentence() -> None:
     with pytest.raises(InvalidInputError, match="method decode.*reference:RUN_DIR"):
         pictures(load_dataset("dsprites"), lambda observations: observations.reshape(len(observations), -1))
 
 
-def test_a_decoder_that_gives_no_images_has_failed():
+def test_a_decoder_that_gives_no_images_has_failed() -> None:
     with pytest.raises(EncoderError, match=r"uint8 images .*shape \(36, 64\)"):
         pictures(load_dataset("dsprites"), Mirror((64,)))
 
 
-def test_data_that_are_no_images_are_refused_in_a_sentence():
+def test_data_that_are_no_images_are_refused_in_a_sentence() -> None:
     with pytest.raises(InvalidInputError, match="leave --data out"):
         pictures(load_dataset("linear-gaussian"))

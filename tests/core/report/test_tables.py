@@ -8,7 +8,7 @@ from disentmetrics.result import Score, ScoreCard
 
 
 @pytest.mark.parametrize("name", sorted(registered_metrics()))
-def test_every_metric_is_explained_with_its_known_failure(name):
+def test_every_metric_is_explained_with_its_known_failure(name: str) -> None:
     found = explain(name)
     assert found.meaning
     assert found.meaning[-1] in ".:!)"
@@ -16,12 +16,12 @@ def test_every_metric_is_explained_with_its_known_failure(name):
     assert found.failure
 
 
-def test_a_metric_of_another_package_is_not_made_up():
+def test_a_metric_of_another_package_is_not_made_up() -> None:
     assert "not among those installed" in explain("unheard-of").meaning
     assert explain("unheard-of").higher_is_better is None
 
 
-def test_each_score_is_followed_by_its_parts():
+def test_each_score_is_followed_by_its_parts() -> None:
     part = Score("dci.completeness", 0.5, "dci")
     rows = score_rows(ScoreCard({"dci": Score("dci", 0.25, "dci", parts={"completeness": part})}))
     assert [(row.score.name, row.is_part, row.mark.point) for row in rows] == [
@@ -31,20 +31,20 @@ def test_each_score_is_followed_by_its_parts():
     assert "Completeness" in rows[1].explanation.meaning
 
 
-def test_the_protocol_is_that_of_the_name():
+def test_the_protocol_is_that_of_the_name() -> None:
     (row,) = score_rows(ScoreCard({"mig@chen2018": Score("mig@chen2018", 0.25, "mig")}))
     assert (row.metric, row.protocol) == ("mig", "chen2018")
     assert "Chen" in row.explanation.source
 
 
-def test_a_bar_is_the_score_of_a_factor_on_the_range_of_the_metric():
+def test_a_bar_is_the_score_of_a_factor_on_the_range_of_the_metric() -> None:
     score = Score("mig", 0.25, "mig", per_factor={"x": 0.5, "y": math.nan})
     (panel,) = factor_panels(ScoreCard({"mig": score}))
     assert panel.bars == (("x", 50.0, "0.50"), ("y", None, "–"))
     assert panel.mean == 25.0
 
 
-def test_the_origin_says_what_the_card_says_and_lists_signatures_once():
+def test_the_origin_says_what_the_card_says_and_lists_signatures_once() -> None:
     signature = "mig|protocol:default|draw:uniform/0|seed:0"
     card = ScoreCard(
         {"mig": Score("mig", 0.5, signature), "a": Score("a", 0.5, signature), "b": Score("b", 0.5, "|broken")},
