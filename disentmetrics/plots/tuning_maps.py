@@ -57,7 +57,7 @@ def draw(cards: Mapping[str, ScoreCard]) -> "Figure":
             panel.set_xlabel(names[0])
         for panel in grid[:, 0]:
             panel.set_ylabel(names[1])
-        part.colorbar(cells, ax=panels, label="standard deviations", fraction=0.02, pad=0.01, extend="both")
+        part.colorbar(cells, ax=panels, label="standard deviations", fraction=0.12 / n_columns, pad=0.01, extend="both")
         part.suptitle(f"Mean of codes over {names[0]} and {names[1]}")
     return drawn
 

@@ -1,5 +1,6 @@
 """Figures show what the card holds, in the order that reads best, and leave nothing behind but their file."""
 
+import re
 import sys
 import warnings
 from dataclasses import replace
@@ -149,7 +150,7 @@ def test_hostile_names_are_shown_as_they_are(tmp_path: Path) -> None:
     svg = (tmp_path / "mi-matrix.svg").read_text()
     assert "<script>" not in svg
     assert "&lt;script" in svg
-    assert "$x_1^2$" in svg
+    assert re.search(r"<text[^>]*>\$x_1\^2\$", svg)  # a formula would be cut into signs
     assert "a" * 60 not in svg
 
 
@@ -166,7 +167,7 @@ def test_extreme_numbers_of_codes_and_factors_are_drawn(n_codes: int, n_factors:
     for kind in set(kinds()) - ({"tuning-maps"} if n_factors == 1 else set()):
         figure = card.plot(kind)
         figure.draw_without_rendering()
-        assert all(axes.get_window_extent().width > 5 for axes in figure.axes if axes.get_visible())
+        assert all(axes.get_window_extent().width > 3 for axes in figure.axes if axes.get_visible())
 
 
 def test_what_a_card_lacks_is_said(card: dm.ScoreCard) -> None:
