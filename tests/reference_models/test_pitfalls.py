@@ -61,6 +61,12 @@ def test_pixels_and_codes_are_summed_and_images_averaged(name: str) -> None:
     torch.testing.assert_close(terms["kl"], kl_to_standard_normal(mean, log_variance).sum(1).mean())
 
 
+@pytest.mark.parametrize(("name", "weights"), [("vae", {}), ("beta_vae", {"beta": 3.0})])
+def test_the_kl_of_the_loss_is_that_of_all_codes_and_weighted(name: str, weights: dict[str, float]) -> None:
+    terms = made(name).terms(**weights)
+    torch.testing.assert_close(terms["loss"], terms["reconstruction"] + weights.get("beta", 1.0) * terms["kl"])
+
+
 def test_the_capacity_is_of_the_mean_kl_and_not_of_each_image() -> None:
     here = made("capacity_vae", n_growing=1.0)
     kl = kl_to_standard_normal(*here.posterior()).sum(1)
