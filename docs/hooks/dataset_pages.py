@@ -1,4 +1,4 @@
-"""A page for each data set, from what it says of itself; those that are rendered here also show what they look like."""
+"""A page for each data set, from what it says of itself; images that are rendered here are shown."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def picture_of(name: str) -> str:
 
 
 def _has_picture(info: DataSetInfo) -> bool:
-    return info.offline and info.name not in _OF_THE_USER
+    return info.offline and info.name not in _OF_THE_USER and len(load_dataset(info.name).observation_shape) == 3
 
 
 def _sheet(name: str) -> bytes:

@@ -18,15 +18,15 @@ def leaderboard() -> str:
     cards = _cards()
     panels = "".join(_panel(metric, {name: cards[name][metric] for name in _ENCODERS}) for metric in METRICS)
     return (
-        f'<figure class="panels">{panels}<figcaption>What <code>disentmetrics demo</code> prints: '
-        "5,000 rows of dSprites, value and 95 % interval. The hollow mark is what the same codes would score by chance."
+        f'<figure class="panels">{panels}<figcaption>What <code>disentmetrics demo</code> measures, '
+        "here 2,000 rows of dSprites, value and 95 % interval. The hollow mark is what the same codes would score by chance."
         "</figcaption></figure>"
     )
 
 
 def _cards() -> dict[str, ScoreCard]:
     def make(path: Path) -> None:
-        entries = list(run_demo(path.parent / "cards", n_jobs=-1))
+        entries = list(run_demo(path.parent / "cards", n_samples=2_000, n_jobs=-1))
         path.write_text(json.dumps({e.encoder.partition(":")[2]: e.card.to_json() for e in entries}), encoding="utf-8")
 
     plain = json.loads(kept_file("leaderboard.json", make).read_text(encoding="utf-8"))
