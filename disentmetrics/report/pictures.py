@@ -1,7 +1,7 @@
 """Pictures of the report: sample observations, and what each code of a model with a decoder does."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -21,6 +21,7 @@ REACH = 3.0
 """Codes run from minus to plus three standard deviations of the prior, as in Burgess et al. (2018)."""
 MAX_TRAVERSED = 32
 """Codes that are shown, those of the highest KL."""
+_SMALLEST_SIDE = 64  # pixels on the screen, with room for a label
 _LARGEST_SIDE = 96  # pixels that a picture of a few centimetres can show
 
 
@@ -182,4 +183,7 @@ def _strip(name: str, about: str, looks: NDArray[np.uint8], labels: tuple[str, .
     # Neighbouring pixels are left out rather than mixed: sharp shapes stay sharp.
     step = max(1, -(-max(looks.shape[1:3]) // _LARGEST_SIDE))
     columns = len(looks) if labels else 12
-    return Strip(name, about, png(sheet(looks[:, ::step, ::step], columns), name), labels)
+    picture = png(sheet(looks[:, ::step, ::step], columns), name)
+    enlarged = max(1, _SMALLEST_SIDE // -(-looks.shape[2] // step))
+    shown = replace(picture, width=enlarged * picture.width, height=enlarged * picture.height)
+    return Strip(name, about, shown, labels)
