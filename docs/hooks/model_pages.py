@@ -24,7 +24,7 @@ def path_of(method: Method) -> str:
 
 def table() -> str:
     """Return all methods with their papers as a table in Markdown."""
-    rows = [f"| [{m.name}](../{path_of(m)}) | {m.summary} | {m.paper} |" for m in find_methods().values()]
+    rows = [f"| [{m.name}]({path_of(m)}) | {m.summary} | {m.paper} |" for m in find_methods().values()]
     return "\n".join(["| method | what it does | source |", "|---|---|---|", *rows])
 
 
