@@ -38,7 +38,8 @@ class Row:
     baseline : str
         Name of an encoder that is not trained here.
     settings : mapping
-        Otherwise, changes of the configuration of ``beta_vae``, whose β = 1 is the VAE.
+        Otherwise, changes of the configuration of ``beta_vae``, whose β = 1 is the VAE; the plan decides the β of
+        the β-VAE.
     """
 
     label: str
@@ -55,7 +56,7 @@ HIGGINS_ROWS = (
     Row("ICA", 42.03, 10.6, "baseline:ica"),
     Row("untrained VAE", 44.14, 2.5, settings={"beta": 1.0, "n_steps": 0}),
     Row("VAE", 61.58, 0.5, settings={"beta": 1.0}),
-    Row("beta-VAE", 99.23, 0.1, settings={"beta": 4.0}),
+    Row("beta-VAE", 99.23, 0.1, settings={}),
 )
 ORDER = ("ground truth", "beta-VAE", "VAE", "untrained VAE")
 """From the best to the worst, as published."""
@@ -69,7 +70,8 @@ class Plan:
     ----------
     data : str
     settings : mapping
-        Changes of the preset ``paper`` of ``beta_vae``.
+        Changes of the preset ``paper`` of ``beta_vae``, whose β is 4 as published. Small networks keep many codes
+        at that weight and score as the VAE does; 8 is what presses theirs onto few.
     n_seeds : int
         Repetitions of each line: other initial weights, fits, rows and pairs.
     n_rows : int
@@ -82,9 +84,10 @@ class Plan:
     n_rows: int
 
 
+_SMALL = {"architecture": "small-fc", "learning_rate": 1e-3, "beta": 8.0}
 PLANS = {
-    "smoke": Plan("mini-sprites", {"architecture": "small-fc", "learning_rate": 1e-3, "n_steps": 1_500}, 2, 5_000),
-    "small": Plan("dsprites", {"architecture": "small-fc", "learning_rate": 1e-3, "n_steps": 12_000}, 3, 10_000),
+    "smoke": Plan("mini-sprites", {**_SMALL, "n_steps": 1_500}, 2, 5_000),
+    "small": Plan("dsprites", {**_SMALL, "n_steps": 20_000}, 3, 10_000),
     "paper": Plan(
         "dsprites", {"architecture": "higgins-fc", "optimizer": "adagrad", "learning_rate": 1e-2}, 10, 20_000
     ),
@@ -176,7 +179,7 @@ class Table:
         config = self.config
         trained = (
             f"{config.architecture}, {config.n_steps:,} steps of {config.batch_size} images, "
-            f"{config.optimizer} {config.learning_rate:g}"
+            f"{config.optimizer} {config.learning_rate:g}, beta-VAE with beta {config.weights['beta']:g}"
         )
         return [
             f"{METRIC} in percent; published: {SOURCE}",
