@@ -22,9 +22,7 @@ def path_of(scheme: str) -> str:
 
 def table() -> str:
     """Return all schemes as a table in Markdown."""
-    rows = [
-        f"| [{name}]({path_of(name)}) | {summary(load_adapter(name).help)} |" for name in sorted(find_adapters())
-    ]
+    rows = [f"| [{name}]({path_of(name)}) | {summary(load_adapter(name).help)} |" for name in sorted(find_adapters())]
     return "\n".join(["| scheme | what it loads |", "|---|---|", *rows])
 
 

@@ -19,7 +19,8 @@ def leaderboard() -> str:
     panels = "".join(_panel(metric, {name: cards[name][metric] for name in _ENCODERS}) for metric in METRICS)
     return (
         f'<figure class="panels">{panels}<figcaption>What <code>disentmetrics demo</code> measures, '
-        "here 2,000 rows of dSprites, value and 95 % interval. The hollow mark is what the same codes would score by chance."
+        "here on 2,000 rows of dSprites: value and 95 % interval. "
+        "The hollow mark is what these codes would score by chance."
         "</figcaption></figure>"
     )
 
