@@ -3,7 +3,7 @@
 import inspect
 import re
 from collections.abc import Iterator
-from enum import EnumType
+from enum import Enum
 from typing import Any
 
 import typer
@@ -77,8 +77,9 @@ def _row(parameter: Any, context: Any) -> str | None:
 
 
 def _choices(parameter: Any) -> str:
-    kind = parameter.type_descriptor.annotation
-    return " or ".join(str(choice.value) for choice in list(kind)) if isinstance(kind, EnumType) else ""
+    kind: Any = parameter.type_descriptor.annotation
+    is_choice = isinstance(kind, type) and issubclass(kind, Enum)
+    return " or ".join(str(choice.value) for choice in kind) if is_choice else ""
 
 
 def _escaped(text: str) -> str:
