@@ -195,7 +195,9 @@ def _told_factors(representation: Representation) -> Iterator[str]:
             carriers = carriers[np.argsort(-gated.share[carriers, k], kind="stable")]
             listed = [f"{codes[j]} ({gated.share[j, k]:.0%})" for j in carriers]
             each = "both" if len(listed) == 2 else "all"
-            circle = ", as a circle takes two codes to be told without a seam" if _is_circle(representation, int(k)) else ""
+            circle = (
+                ", as a circle takes two codes to be told without a seam" if _is_circle(representation, int(k)) else ""
+            )
             yield f"{_and(listed)} {each} carry {names[k]}, with the share of its entropy that each tells{circle}"
     packing = []
     for j in np.flatnonzero((gated.share > PACKED).sum(axis=1) > 1):

@@ -3,7 +3,7 @@
 import math
 import warnings
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from types import UnionType
@@ -155,6 +155,8 @@ class Metric:
         draws with other metrics.
     parts : mapping of str to pair of float
         Further numbers that the formula returns, with their bounds.
+    lower_is_better : collection of str
+        The parts that are better the lower they are, though the metric is not.
     least : mapping of option to int
         The smallest value of a whole-numbered option, where it is not 1; of a real one, where it need not be above 0.
     """
@@ -171,7 +173,12 @@ class Metric:
     needs_of: Mapping[str, Needs] = field(default_factory=dict)
     randomised: bool = False
     parts: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    lower_is_better: Collection[str] = ()
     least: Mapping[str, int] = field(default_factory=dict)
+
+    def rises(self, part: str = "") -> bool:
+        """Tell whether a higher value of the metric, or of one of its parts, is the better one."""
+        return self.higher_is_better and part not in self.lower_is_better
 
     def __call__(
         self,

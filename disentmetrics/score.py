@@ -266,9 +266,10 @@ def _finished(
     mean_null = adjusted = p_value = None
     if permuted:
         mean_null = point.null if point.null is not None else float(np.mean(permuted))
-        sign = 1 if metric.higher_is_better else -1
+        upwards = metric.rises(point.name.partition(".")[2])
+        sign = 1 if upwards else -1
         p_value = permutation_p_value(sign * point.value, [sign * value for value in permuted])
-        best = bounds[1 if metric.higher_is_better else 0]
+        best = bounds[1 if upwards else 0]
         expected = null_interval(permuted, bounds)
         if range_ and not population and expected.low <= point.value <= expected.high:
             range_ = range_.including(expected.low, expected.high, mean_null)  # a jackknife fails at the kink of a null

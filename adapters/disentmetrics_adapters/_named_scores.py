@@ -49,9 +49,9 @@ class NamedScore:
         return f"{self.whole}.{self.part}" if self.part else self.whole
 
     @property
-    def higher_is_better(self) -> bool | None:
-        """Direction of the metric; None for a part, whose direction is not declared."""
-        return None if self.part else self.metric.higher_is_better
+    def higher_is_better(self) -> bool:
+        """Direction of the metric or part."""
+        return self.metric.rises(self.part or "")
 
     def of(self, representation: Representation, *, seed: int, **options: Any) -> Score:
         """Score a representation, without interval and null."""

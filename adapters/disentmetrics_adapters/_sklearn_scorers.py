@@ -113,7 +113,7 @@ def scorer(
         Of the transformer that gives the codes, such as ``predict_proba``.
     greater_is_better : bool, optional
         By default what the metric declares: a score whose lower values are better is negated, as scikit-learn
-        wants it. Must be given for a part, whose direction is not declared.
+        wants it.
     kinds, factor_names, space
         What is known of the factors, the columns of ``y``; see :class:`disentmetrics.Representation`. Kinds are
         inferred from the values of each fold otherwise.
@@ -168,10 +168,6 @@ def scorer(
     if n_rows is not None and (isinstance(n_rows, bool) or not isinstance(n_rows, int) or n_rows < 1):
         raise InvalidInputError(f"n_rows must be a whole number of at least 1; got {n_rows!r}")
     better = named.higher_is_better if greater_is_better is None else greater_is_better
-    if better is None:
-        raise InvalidInputError(
-            f"nobody declares whether higher values of {named.name} are better; give greater_is_better=True or False"
-        )
     known = {"kinds": kinds, "factor_names": factor_names, "space": space}
     table = {name: value for name, value in known.items() if value is not None}
     return Scorer(named.name, better, n_rows, seed, method, table, options)

@@ -25,6 +25,7 @@ Blocks = tuple[tuple[int, ...], ...]
     needs=Needs(rows=60),
     randomised=True,
     parts={"leakage": (0.0, 1.0), "excess_leakage": (0.0, 1.0)},
+    lower_is_better=("leakage", "excess_leakage"),
     protocols={
         "default": Protocol(
             source="disentmetrics: histogram gradient boosting on two folds, measured on the rows left out; each "

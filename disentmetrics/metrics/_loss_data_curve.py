@@ -30,6 +30,7 @@ _SIZES = (10, 30, 100, 300, 1_000, 3_000, 10_000)
         "rows_needed": (0.0, math.inf),
         "loss": (0.0, math.inf),
     },
+    lower_is_better=("description_length", "surplus_description_length", "rows_needed", "loss"),
     protocols={
         "default": Protocol(
             source="disentmetrics: online code of a logistic regression, losses on held-out rows, tolerance a "

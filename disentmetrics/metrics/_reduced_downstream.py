@@ -24,6 +24,7 @@ _N_TRAIN = 1_000
     needs=Needs(codes=2, factors=2, rows=40),
     randomised=True,
     parts={"own": (-1.0, 1.0), "others": (-1.0, 1.0)},
+    lower_is_better=("others",),
     protocols={
         "default": Protocol(
             source="disentmetrics: the code of most information dropped, logistic regression from 1,000 rows",

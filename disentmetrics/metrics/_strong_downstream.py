@@ -25,6 +25,7 @@ _N_TRAIN = 1_000
     needs=Needs(factors=2, rows=40),
     randomised=True,
     parts={"accuracy": (0.0, 1.0), "usual_accuracy": (0.0, 1.0), "generalisation_gap": (-math.inf, 1.0)},
+    lower_is_better=("generalisation_gap",),
     protocols={
         "default": Protocol(
             source="disentmetrics: half of the values of one factor unseen, logistic regression from 1,000 rows, "

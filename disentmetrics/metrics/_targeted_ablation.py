@@ -25,6 +25,7 @@ _N_TRAIN, _VARIANCE = 4_000, 1e2
     needs=Needs(factors=2, rows=40),
     randomised=True,
     parts={"own": (-1.0, 1.0), "others": (-1.0, 1.0)},
+    lower_is_better=("others",),
     protocols={
         "default": Protocol(
             source="disentmetrics: one code set to its mean, logistic regression, accuracy above chance",

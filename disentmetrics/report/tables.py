@@ -84,7 +84,7 @@ def explain(key: str, part: str = "") -> Explanation:
         metric.paper,
         declared.source if declared else "",
         metric.family,
-        metric.higher_is_better,
+        metric.rises(part),
         bounds,
     )
 

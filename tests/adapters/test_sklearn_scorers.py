@@ -51,10 +51,10 @@ def test_lower_is_better_is_negated() -> None:
     )
 
 
-def test_the_direction_of_a_part_must_be_said(table: Table) -> None:
+def test_the_direction_of_a_part_is_declared_or_said(table: Table) -> None:
     part = "linear_r2.codes_from_factors"
-    with pytest.raises(InvalidInputError, match=f"whether higher values of {part} are better"):
-        scorer(part)
+    assert scorer(part).greater_is_better
+    assert not scorer("block_identifiability.leakage").greater_is_better
     value = dm.metrics.linear_r2(*table).parts["codes_from_factors"].value
     assert scorer(part, greater_is_better=True)(AS_IT_IS, *table) == value
     assert scorer(part, greater_is_better=False)(AS_IT_IS, *table) == -value

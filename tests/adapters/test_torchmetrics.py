@@ -81,7 +81,7 @@ def test_parts_are_metrics_of_their_own(table: Table) -> None:
     made = fed(door.metric("linear_r2.codes_from_factors"), *table[:2])
     assert type(made) is door.LinearR2CodesFromFactors
     assert made.compute().item() == whole.parts["codes_from_factors"].value != whole.value
-    assert made.higher_is_better is None
+    assert made.higher_is_better is True
 
 
 def test_there_is_one_class_for_each_metric_and_part() -> None:
