@@ -35,7 +35,7 @@ MODELS = {
         {
             "gamma": "10",
             "discriminator_learning_rate": "0.0005",
-            "discriminator_width": "256",
+            "discriminator_width": "128",
             "discriminator_layers": "4",
         },
     ),
