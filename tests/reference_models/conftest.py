@@ -1,7 +1,5 @@
 """Small images, one thread: what is tested is which numbers come out."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -12,6 +10,7 @@ from disentmetrics.factors import Factor, FactorSpace
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    torch.set_num_threads(1)  # before fixtures of modules, which train too
     config.addinivalue_line("markers", "claim(method, ...): shows what these methods claim of themselves, when trained")
 
 
@@ -33,11 +32,3 @@ class Spots(DataSet):
 @pytest.fixture(scope="session")
 def spots() -> Spots:
     return Spots()
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)

@@ -49,7 +49,7 @@ def test_a_model_scores_today_what_its_card_says(name: str) -> None:
 
 
 def test_a_name_that_the_zoo_does_not_hold_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="the zoo holds no model 'beta-vae-dsprite', did you mean"):
+    with pytest.raises(InvalidInputError, match="the zoo holds no model 'beta-vae-dsprite'; did you mean"):
         load_run("zoo/beta-vae-dsprite")
 
 
