@@ -15,7 +15,7 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock, Timeout
 
-from disentmetrics.errors import StorageError
+from disentmetrics.errors import InvalidInputError, StorageError
 
 VARIABLE = "DISENTMETRICS_CACHE"
 SECTIONS = ("datasets", "representations")
@@ -44,16 +44,21 @@ def atomic_path(path: Path, n_bytes: int = 0) -> Iterator[Path]:
     Parameters
     ----------
     path : Path
-        Its folder is made if need be.
+        Its folder is made if need be. A link is followed.
     n_bytes : int
         How much will be written, if known: then a disk that is too full fails at once.
 
     Raises
     ------
+    InvalidInputError
+        If the path is there and no file, such as a device.
     StorageError
         If the folder cannot be written or the disk is full; ``path`` is then as before.
     """
     temporary = None
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InvalidInputError(f"what is written must be a file; {path} is a device or a pipe: name a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)

@@ -153,6 +153,13 @@ class ScoreCard(Mapping[str, Score]):
     notes: tuple[str, ...] = ()
     summary: RepresentationSummary | None = None
 
+    def __repr__(self) -> str:
+        about = {
+            key: self.about[key] for key in ("data", "encoder", "rows", "codes") if self.about.get(key) is not None
+        }
+        told = "".join(f", {key}: {value}" for key, value in about.items())
+        return f"ScoreCard({len(self)} scores: {', '.join(self) or 'none'}{told})"
+
     def __getitem__(self, name: str) -> Score:
         if name in self.scores:
             return self.scores[name]
@@ -318,6 +325,9 @@ def _text_of(source: Path | str) -> tuple[str, str]:
 
 def _score_of(plain: dict[str, Any]) -> Score:
     interval = plain["interval"]
+    for field_ in ("name", "signature"):
+        if not isinstance(plain[field_], str):
+            raise TypeError(f"the {field_} of a score must be text; got {plain[field_]!r}")
     return Score(
         **{
             **plain,

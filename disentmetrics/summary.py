@@ -162,6 +162,8 @@ class RepresentationSummary:
     tuning_maps: tuple[TuningMap, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.histogram_edges.ndim != 2:
+            raise InvalidInputError(f"histogram_edges of a summary must have two axes; got {self.histogram_edges.ndim}")
         n_codes, n_factors, n_sample = len(self.code_names), len(self.factors), len(self.sample_codes)
         expected = {
             "code_positions": (n_codes,),

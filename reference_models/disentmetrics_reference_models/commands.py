@@ -26,7 +26,10 @@ def train(
     ] = None,
     data: Annotated[str, typer.Option("--data", metavar="DATASET", help="Data set of images.")] = "dsprites",
     preset: Annotated[
-        str, typer.Option(help="smoke (seconds), small (minutes to an hour) or paper (as published).")
+        str,
+        typer.Option(
+            help="smoke (seconds; minutes on 64 x 64 pixels), small (minutes to hours) or paper (as published)."
+        ),
     ] = "small",
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field; may be repeated.")

@@ -6,6 +6,7 @@ Every file appears whole or not at all.
 """
 
 import json
+import logging
 import math
 import platform
 import time
@@ -49,6 +50,8 @@ CHECKPOINT, CONFIG, WEIGHTS, HISTORY = (
 _FORMAT = "disentmetrics-run-1"
 _ZOO = Path(__file__).parent / "zoo"
 _RECORDS = 200  # of a run
+_TOLD_EVERY = 30.0  # seconds between remarks where no bar is shown
+logger = logging.getLogger("disentmetrics")
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,7 @@ def train(
     if folder is not None:
         recorder = _begun(folder, trainer, resume=resume)
     events = _events(folder) if tensorboard else None
-    last_kept = time.monotonic()
+    last_kept = last_told = time.monotonic()
     every = max(1, config.n_steps // _RECORDS)
     ahead = steps_ahead(trainer.method, config)
     with progress_bar(shown=progress) as bar:
@@ -188,7 +191,11 @@ def train(
             recorder.add(terms)
             if trainer.step % every == 0 or trainer.step == config.n_steps:
                 row = recorder.record(trainer.step)
-                bar.update(task, completed=trainer.step, description=_said(trainer.method.name, row))
+                said = _said(trainer.method.name, row)
+                bar.update(task, completed=trainer.step, description=said)
+                if not progress and time.monotonic() - last_told > _TOLD_EVERY:
+                    logger.info("step %s of %s: %s", f"{trainer.step:,}", f"{config.n_steps:,}", said)
+                    last_told = time.monotonic()
                 if events is not None:
                     for name, value in row.items():
                         events.add_scalar(name, value, trainer.step)

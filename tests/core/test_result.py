@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import disentmetrics as dm
-from disentmetrics.errors import CorruptFileError, InvalidInputError
+from disentmetrics.errors import CorruptFileError, DisentmetricsError, InvalidInputError
 
 
 @pytest.fixture
@@ -108,3 +108,43 @@ def test_a_card_written_before_scores_had_parts_is_read() -> None:
 def test_a_card_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="there is no such file"):
         dm.ScoreCard.from_json(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("scores", "mig", "name"), 1e308),
+        (("scores", "mig", "signature"), ["a"]),
+        (("summary", "histogram_edges"), 0),
+    ],
+)
+def test_a_card_of_other_types_is_refused(path: tuple[str, ...], value: object) -> None:
+    rng = np.random.default_rng(0)
+    codes = rng.normal(size=(200, 2))
+    card = dm.score(dm.Representation(codes, rng.integers(3, size=(200, 2))), ["mig"], interval=None, null=False)
+    content = json.loads(card.to_json())
+    place = content
+    for key in path[:-1]:
+        place = place[key]
+    assert path[-1] in place
+    place[path[-1]] = value
+    with pytest.raises(DisentmetricsError):
+        dm.ScoreCard.from_json(json.dumps(content))
+
+
+def test_a_card_says_what_it_is_in_a_line() -> None:
+    assert repr(dm.ScoreCard({}, {"data": "toy-1", "rows": 5})) == "ScoreCard(0 scores: none, data: toy-1, rows: 5)"
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="this system has no such device")
+def test_a_device_is_never_replaced_by_a_file() -> None:
+    with pytest.raises(InvalidInputError, match="/dev/full is a device or a pipe: name a file"):
+        dm.ScoreCard({}).to_json("/dev/full")
+    assert Path("/dev/full").is_char_device()
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "link.json").symlink_to(tmp_path / "card.json")
+    dm.ScoreCard({}).to_json(tmp_path / "link.json")
+    assert (tmp_path / "link.json").is_symlink()
+    assert len(dm.ScoreCard.from_json(tmp_path / "card.json")) == 0
