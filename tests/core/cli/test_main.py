@@ -45,7 +45,7 @@ def test_control_c_leaves_nothing_half_written_and_the_next_run_goes_on(tmp_path
         "import time\n"
         "def encode(images):\n"
         "    with open('calls', 'a') as calls: calls.write('x')\n"
-        "    time.sleep(0.02)\n"
+        "    time.sleep(0.06)\n"
         "    return images.reshape(len(images), -1)[:, ::500] / 255.0\n"
     )
     results = tmp_path / "results"

@@ -96,6 +96,7 @@ def fifty(wide: ScoreCard) -> list[ScoreCard]:
 
 @pytest.fixture(scope="session")
 def fifty_page(fifty: list[ScoreCard]) -> str:
+    pytest.importorskip("jinja2", reason="reports need jinja2")
     return report(fifty, explorer=False)
 
 
