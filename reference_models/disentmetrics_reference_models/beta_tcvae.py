@@ -37,7 +37,10 @@ class BetaTCVAEConfig(Config):
 @method(
     config=BetaTCVAEConfig,
     paper="Chen, Li, Grosse, Duvenaud (2018), Isolating Sources of Disentanglement in VAEs, NeurIPS",
-    presets={"smoke": {"architecture": "patch-conv", "batch_size": 128}, "small": {"batch_size": 256, "n_steps": 10_000}},
+    presets={
+        "smoke": {"architecture": "patch-conv", "batch_size": 128},
+        "small": {"batch_size": 256, "n_steps": 10_000},
+    },
 )
 def beta_tcvae(model: AutoEncoder, batch: Batch, weights: Weights, config: BetaTCVAEConfig) -> Terms:
     """Press down the total correlation β times as hard as the rest of the KL.
