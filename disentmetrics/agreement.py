@@ -2,12 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from rich.console import Console
 from rich.table import Table
 
 from disentmetrics._version import __version__
@@ -15,6 +13,7 @@ from disentmetrics.encoder import Posterior
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl
 from disentmetrics.estimators.rank_correlation import standardise, standardised_ranks
+from disentmetrics.markup import plain_text
 from disentmetrics.metric import generator, one_thread_a_product
 from disentmetrics.pair_matrices import matched
 from disentmetrics.representation import Representation
@@ -85,11 +84,7 @@ class AgreementResult:
         return table
 
     def __str__(self) -> str:
-        buffer = StringIO()
-        console = Console(file=buffer, force_jupyter=False, width=110, highlight=False, markup=False)
-        console.print(self.table())
-        console.print(self.signature, soft_wrap=True)
-        return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
+        return f"{plain_text(self.table())}\n{self.signature}"
 
 
 def agreement(

@@ -6,12 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from io import StringIO
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree as ET
 
-from rich.console import Console
 from rich.table import Table
 
 from disentmetrics.baseline import Baseline, read_baseline
@@ -23,7 +21,7 @@ from disentmetrics.compare import (
     paired_interval,
 )
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.markup import Cell, one_line, terminal_table
+from disentmetrics.markup import Cell, one_line, plain_text, terminal_table
 from disentmetrics.result import Interval, Score, ScoreCard
 from disentmetrics.signature import Signature
 
@@ -175,10 +173,7 @@ class CheckResult:
         return f"{'passed' if self.passed else 'failed'}: {told or 'nothing to check'} (tolerance {self.tolerance})"
 
     def __str__(self) -> str:
-        buffer = StringIO()
-        Console(file=buffer, width=110, highlight=False).print(self.table())
-        lines = [line.rstrip() for line in buffer.getvalue().rstrip().splitlines()]
-        return "\n".join([*lines, "", *(f"• {line}" for line in self.remarks()), self.verdict()])
+        return "\n".join([plain_text(self.table()), "", *(f"• {line}" for line in self.remarks()), self.verdict()])
 
     def to_junit(self, suite: str = "disentmetrics") -> str:
         """Return the result as JUnit XML: one test case a score, ``skipped`` where it is new."""

@@ -5,17 +5,23 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from io import StringIO
 from itertools import combinations
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from scipy.special import stdtr
 
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.markup import Cell, escape_markdown, latex_table, markdown_table, one_line, terminal_table
+from disentmetrics.markup import (
+    Cell,
+    escape_markdown,
+    latex_table,
+    markdown_table,
+    one_line,
+    plain_text,
+    terminal_table,
+)
 from disentmetrics.metrics import find_metric
 from disentmetrics.result import Interval, Score, ScoreCard
 from disentmetrics.signature import Signature
@@ -99,14 +105,8 @@ class Comparison:
         return [*self.warnings, *self.skipped]
 
     def __str__(self) -> str:
-        buffer = StringIO()
-        console = Console(file=buffer, force_jupyter=False, width=110, highlight=False)
-        for table in self.tables():
-            console.print(table)
-            console.print()
-        for line in self.remarks():
-            console.print(f"• {one_line(line)}", markup=False)
-        return "\n".join(line.rstrip() for line in buffer.getvalue().rstrip().splitlines())
+        tables = [part for table in self.tables() for part in (table, "")]
+        return plain_text(*tables, *(f"• {one_line(line)}" for line in self.remarks()))
 
     def to_markdown(self) -> str:
         """Return the tables as Markdown; the best value of each metric is bold."""

@@ -3,11 +3,14 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import StringIO
 from typing import Literal
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+_COLUMNS = 110
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -35,6 +38,26 @@ class Cell:
 
 
 Row = Sequence[Cell]
+
+
+def plain_text(*parts: Table | str) -> str:
+    """Return tables and lines as text of 110 columns, the same wherever it is printed; markup is not read.
+
+    Examples
+    --------
+    >>> table = Table("metric", "value", box=None, pad_edge=False)
+    >>> table.add_row("mig", "0.5")
+    >>> print(plain_text(table, "", "• [bold] is a name"))
+    metric value
+    mig    0.5
+    <BLANKLINE>
+    • [bold] is a name
+    """
+    buffer = StringIO()
+    console = Console(file=buffer, force_jupyter=False, width=_COLUMNS, highlight=False, markup=False, emoji=False)
+    for part in parts:
+        console.print(part)
+    return "\n".join(line.rstrip() for line in buffer.getvalue().rstrip().splitlines())
 
 
 def one_line(text: str) -> str:

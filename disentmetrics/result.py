@@ -4,19 +4,18 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.cells import cell_len
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from disentmetrics.cache import atomic_path
 from disentmetrics.errors import CorruptFileError, InvalidInputError
+from disentmetrics.markup import one_line, plain_text
 from disentmetrics.notebook import html_caption, html_lines, html_table
 from disentmetrics.suggest import did_you_mean
 from disentmetrics.summary import RepresentationSummary
@@ -179,14 +178,8 @@ class ScoreCard(Mapping[str, Score]):
         return len(self.scores)
 
     def __str__(self) -> str:
-        buffer = StringIO()
-        console = Console(file=buffer, force_jupyter=False, width=110, highlight=False)
-        for table in self.tables():
-            console.print(table)
-            console.print()
-        for line in self.remarks():
-            console.print(f"• {line}", markup=False)
-        return "\n".join(line.rstrip() for line in buffer.getvalue().rstrip().splitlines())
+        tables = [part for table in self.tables() for part in (table, "")]
+        return plain_text(*tables, *(f"• {one_line(line)}" for line in self.remarks()))
 
     def tables(self) -> list[Table]:
         """Return the scores, and the scores of single factors where there are any, for terminals."""

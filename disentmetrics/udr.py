@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import StringIO
 from itertools import pairwise as successive
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from rich.console import Console
 from rich.table import Table
 
 from disentmetrics._version import __version__
@@ -17,6 +15,7 @@ from disentmetrics.errors import InvalidInputError
 from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl
 from disentmetrics.estimators.lasso import lasso_coefficients
 from disentmetrics.estimators.rank_correlation import standardise, standardised_ranks
+from disentmetrics.markup import plain_text
 from disentmetrics.representation import Representation
 from disentmetrics.signature import Signature
 from disentmetrics.suggest import did_you_mean
@@ -84,11 +83,7 @@ class UDRResult:
         return table
 
     def __str__(self) -> str:
-        buffer = StringIO()
-        console = Console(file=buffer, force_jupyter=False, width=110, highlight=False, markup=False)
-        console.print(self.table())
-        console.print(self.signature, soft_wrap=True)
-        return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
+        return f"{plain_text(self.table())}\n{self.signature}"
 
 
 def udr(

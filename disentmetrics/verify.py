@@ -5,12 +5,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
-from io import StringIO
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 
 from disentmetrics.adapter import opened_encoder
@@ -19,7 +17,7 @@ from disentmetrics.datasets.registry import load_dataset
 from disentmetrics.encode import encode
 from disentmetrics.encoder import Encoder
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.markup import Cell, one_line, terminal_table
+from disentmetrics.markup import Cell, one_line, plain_text, terminal_table
 from disentmetrics.metrics import find_metric
 from disentmetrics.representation import Representation
 from disentmetrics.result import Score, ScoreCard
@@ -118,10 +116,7 @@ class Verification:
         return f"{len(self.repetitions)} of {len(self.repetitions)} scores repeat {how}"
 
     def __str__(self) -> str:
-        buffer = StringIO()
-        Console(file=buffer, width=110, highlight=False).print(self.table())
-        lines = [line.rstrip() for line in buffer.getvalue().rstrip().splitlines()]
-        return "\n".join([*lines, "", *(f"• {line}" for line in self.remarks()), self.verdict()])
+        return "\n".join([plain_text(self.table()), "", *(f"• {line}" for line in self.remarks()), self.verdict()])
 
 
 def verify(

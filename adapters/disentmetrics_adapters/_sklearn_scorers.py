@@ -59,10 +59,10 @@ class Scorer:
             raise InvalidInputError(
                 f"a transformer with the method {self.method!r} is needed; {type(estimator).__name__} has none"
             )
-        X, y, sample_weight = self._rows(X, y, sample_weight)  # noqa: N806 - scikit-learn's name
-        codes = door(X)
+        observed, factors, weights = self._rows(X, y, sample_weight)
+        codes = door(observed)
         codes = np.asarray(codes.toarray() if hasattr(codes, "toarray") else codes)
-        representation = Representation(codes, y, weights=sample_weight, **self.table)
+        representation = Representation(codes, factors, weights=weights, **self.table)
         score = NamedScore.parse(self.name).of(representation, seed=self.seed, **self.options)
         if score.undefined:
             raise UndefinedScoreError(f"{score.name} has no value: {score.undefined}")

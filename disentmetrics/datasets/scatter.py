@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.datasets.preview import label_of, title_of
-from disentmetrics.errors import InvalidInputError, MissingExtraError
+from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import Factor
+from disentmetrics.figures import empty_figure, import_matplotlib
 
 MOST_DIMENSIONS = 4
 MOST_ROWS = 12
@@ -42,14 +43,7 @@ def scatter_sheet(data: DataSet, rng: np.random.Generator, *, n_points: int = 2_
     """
     from PIL import Image
 
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("matplotlib"):
-            raise
-        raise MissingExtraError(
-            'plots are drawn with matplotlib, which is not installed; pip install "disentmetrics[plots]"'
-        ) from error
+    import_matplotlib()
     try:
         draws = data.sample(n_points, rng)
     except InvalidInputError:  # there are fewer
@@ -58,7 +52,7 @@ def scatter_sheet(data: DataSet, rng: np.random.Generator, *, n_points: int = 2_
     n_dimensions = min(points.shape[1], MOST_DIMENSIONS)
     pairs = list(combinations(range(n_dimensions), 2)) or [(0, 0)]
     n_rows = min(max(len(data.space), 1), MOST_ROWS)
-    figure = Figure(figsize=(_PANEL * len(pairs) + 1.8, _PANEL * n_rows + 0.9), dpi=120, layout="constrained")
+    figure = empty_figure(figsize=(_PANEL * len(pairs) + 1.8, _PANEL * n_rows + 0.9), dpi=120)
     figure.suptitle(title_of(data))
     panels = figure.subplots(n_rows, len(pairs), squeeze=False)
     # What is drawn last hides the rest, so the order must not follow the factors.

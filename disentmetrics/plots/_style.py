@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics.errors import InvalidInputError, MissingExtraError
+from disentmetrics.errors import InvalidInputError
+from disentmetrics.figures import import_matplotlib
 from disentmetrics.pair_matrices import matched
 from disentmetrics.result import ScoreCard
 from disentmetrics.summary import RepresentationSummary
@@ -71,15 +72,7 @@ def paper_style() -> AbstractContextManager[None]:
     MissingExtraError
         If matplotlib is not installed.
     """
-    try:
-        import matplotlib as mpl
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("matplotlib"):
-            raise
-        raise MissingExtraError(
-            'plots are drawn with matplotlib, which is not installed; pip install "disentmetrics[plots]"'
-        ) from error
-    return _settings(mpl)
+    return _settings(import_matplotlib())
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from disentmetrics.report.pictures import Pictures
 from disentmetrics.report.several import Several, several
 from disentmetrics.report.tables import FactorPanel, Origin, Row, factor_panels, origin, score_rows
 from disentmetrics.result import ScoreCard
+from disentmetrics.summary import RepresentationSummary
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -198,15 +199,13 @@ def _explored(card: ScoreCard, order: Sequence[int]) -> str:
             {"name": name, "kind": kind, "numbers": _short(numbers), "values": list(map(str, values))}
             for name, kind, numbers, values in columns
         ],
-        "start": _told_best(card, kept),
+        "start": _told_best(summary, kept),
     }
     return json.dumps(content, separators=(",", ":"), ensure_ascii=False)
 
 
-def _told_best(card: ScoreCard, kept: Sequence[int]) -> list[int]:
+def _told_best(summary: RepresentationSummary, kept: Sequence[int]) -> list[int]:
     """Return the columns of the factor that is told best and of the code that tells it."""
-    summary = card.summary
-    assert summary is not None  # noqa: S101 # for the type checker: the caller has asked
     share = np.nan_to_num(summary.share[kept])
     if not share.any():
         return [0, min(1, len(kept) - 1)]

@@ -36,7 +36,7 @@ def _page(method: Method) -> str:
         parts.append(f'!!! failure "Known failure"\n\n    {" ".join(failure.split())}')
     parts += ["## Train it", _command(method), "## Settings", _about(method.config), _settings(method)]
     parts.append(
-        f"The file is `reference_models/{inspect.getmodule(method.objective).__name__.replace('.', '/')}.py`; "  # type: ignore[union-attr]
+        f"The file is `reference_models/{method.objective.__module__.replace('.', '/')}.py`; "
         "networks, priors and the training loop are shared."
     )
     return "\n\n".join(parts)

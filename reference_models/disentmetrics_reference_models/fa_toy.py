@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import multivariate_normal
 
 from disentmetrics.errors import InvalidInputError
-from disentmetrics_reference_models.figures import empty_figure
+from disentmetrics.figures import empty_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from disentmetrics.errors import InvalidInputError
-from disentmetrics_reference_models.figures import empty_figure
+from disentmetrics.figures import empty_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

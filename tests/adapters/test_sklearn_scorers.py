@@ -70,8 +70,8 @@ def test_a_search_finds_the_number_of_components(table: Table) -> None:
     assert search.best_params_ == {"pca__n_components": 2, "standardscaler": "passthrough"}
     assert search.best_score_ > 0.5
     train, test = next(ShuffleSplit(2, test_size=300, random_state=0).split(table[0]))
-    X, y = table  # noqa: N806 - scikit-learn's names
-    by_hand = dm.metrics.mig(PCA(2, random_state=0).fit(X[train]).transform(X[test]), y[test]).value
+    rows, factors = table
+    by_hand = dm.metrics.mig(PCA(2, random_state=0).fit(rows[train]).transform(rows[test]), factors[test]).value
     assert search.cv_results_["split0_test_score"][search.best_index_] == by_hand
 
 
@@ -138,15 +138,19 @@ def test_rows_of_a_sample_keep_their_factors(table: Table) -> None:
 
 
 def test_tables_of_all_kinds_are_taken(table: Table) -> None:
-    X, y = table  # noqa: N806 - scikit-learn's names
-    whole = dm.metrics.mig(X, y).value
-    assert scorer("mig", n_rows=899)(AS_IT_IS, sparse.csr_array(X), y) == pytest.approx(whole, abs=0.05)
-    assert scorer("mig")(AS_IT_IS, sparse.csr_array(X), y) == whole
+    rows, factors = table
+    whole = dm.metrics.mig(rows, factors).value
+    assert scorer("mig", n_rows=899)(AS_IT_IS, sparse.csr_array(rows), factors) == pytest.approx(whole, abs=0.05)
+    assert scorer("mig")(AS_IT_IS, sparse.csr_array(rows), factors) == whole
     pandas = pytest.importorskip("pandas", reason="data frames come from pandas")
-    frame = pandas.DataFrame({"shape": [("square", "heart", "oval", "star", "bar")[k] for k in y[:, 0]], "x": y[:, 1]})
-    named = cross_val_score(PCA(2), pandas.DataFrame(X).add_prefix("f"), frame, scoring=scorer("mig", n_rows=250), cv=3)
+    frame = pandas.DataFrame(
+        {"shape": [("square", "heart", "oval", "star", "bar")[k] for k in factors[:, 0]], "x": factors[:, 1]}
+    )
+    named = cross_val_score(
+        PCA(2), pandas.DataFrame(rows).add_prefix("f"), frame, scoring=scorer("mig", n_rows=250), cv=3
+    )
     assert (named > 0.3).all()
-    assert scorer("mig")(AS_IT_IS, X, frame["x"]) == dm.metrics.mig(X, y[:, 1]).value
+    assert scorer("mig")(AS_IT_IS, rows, frame["x"]) == dm.metrics.mig(rows, factors[:, 1]).value
 
 
 def test_kinds_are_those_that_are_given(table: Table) -> None:

@@ -4,8 +4,9 @@ import re
 
 import pytest
 from hypothesis import given, strategies as st
+from rich.table import Table
 
-from disentmetrics.markup import Cell, escape_latex, escape_markdown, latex_table, markdown_table, one_line
+from disentmetrics.markup import Cell, escape_latex, escape_markdown, latex_table, markdown_table, one_line, plain_text
 
 texts = st.text(max_size=12)
 tables = st.integers(1, 4).flatmap(
@@ -62,3 +63,9 @@ def test_what_markdown_escapes_can_be_read_back(text: str) -> None:
 )
 def test_latex_of_known_texts(text: str, latex: str) -> None:
     assert escape_latex(text) == latex
+
+
+def test_text_is_what_was_given_and_no_markup_or_emoji() -> None:
+    table = Table("name", box=None, pad_edge=False)
+    table.add_row("[bold]x[/] :smile:")
+    assert plain_text(table, "", "• [red]a|seed:0|:smile:") == "name\n[bold]x[/] :smile:\n\n• [red]a|seed:0|:smile:"

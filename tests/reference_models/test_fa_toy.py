@@ -92,8 +92,8 @@ def test_figures_are_drawn() -> None:
 
 
 def test_without_matplotlib_the_way_to_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'disentmetrics\[plots\]'"):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtraError, match=r"pip install .disentmetrics\[plots\]."):
         plot_rotation([rotation_scan(DATA, LOADINGS, 0.1, DEGREES)])
 
 

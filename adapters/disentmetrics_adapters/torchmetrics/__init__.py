@@ -92,10 +92,10 @@ def collection(
     >>> list(collection(["mig", "mig@locatello2019"], seed=1))
     ['mig', 'mig@locatello2019']
     """
-    made = {name: metric(name, **settings) for name in expand(metrics, posterior=posterior)}
+    made: dict[str, Any] = {name: metric(name, **settings) for name in expand(metrics, posterior=posterior)}
     with _needed():
         from torchmetrics import MetricCollection
-    return MetricCollection(made)  # type: ignore[arg-type] # it takes any mapping of names to metrics
+    return MetricCollection(made)
 
 
 def _class_name(named: NamedScore) -> str:

@@ -90,7 +90,7 @@ class ScoreMetric(torchmetrics.Metric):
             raise InvalidInputError(f"max_rows must be a whole number of at least 1; got {max_rows!r}")
         generator(seed, "rows")  # refuses what is no seed
         self.protocol, self.seed, self.max_rows, self.options = protocol, seed, max_rows, options
-        self.table = {"kinds": kinds, "factor_names": factor_names, "space": space}
+        self.table: dict[str, Any] = {"kinds": kinds, "factor_names": factor_names, "space": space}
         self.score: Score | None = None
         self._n_batches = 0
         self._in_forward = False
@@ -144,7 +144,7 @@ class ScoreMetric(torchmetrics.Metric):
             kept["codes"],
             kept.get("factors"),
             log_variance=kept.get("log_variance"),
-            **self.table,  # type: ignore[arg-type] # each under its own name
+            **self.table,
         )
         named = NamedScore(self.named.metric, self.protocol, self.named.part)
         self.score = named.of(representation, seed=self.seed, **self.options)

@@ -206,7 +206,7 @@ def test_a_table_of_vectors_without_labels_is_plotted(rng: np.random.Generator) 
 
 
 def test_without_matplotlib_the_way_to_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingExtraError, match=r'pip install "disentmetrics\[plots\]"'):
         contact_sheet(Vectors(2))
 
