@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from timing import clock, measure
 
 from disentmetrics.datasets import DataSet, list_datasets, load_dataset
-from disentmetrics.datasets.dsprites import POSITIONS, DSprites, outlines
-from disentmetrics.datasets.packed import open_packed
+from disentmetrics.datasets.catalog.dsprites import POSITIONS, DSprites, outlines
+from disentmetrics.datasets.published.packed import open_packed
 
 BATCH = 256
 

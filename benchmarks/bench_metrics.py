@@ -26,16 +26,16 @@ from rich.console import Console
 from rich.table import Table
 from timing import Cost, measure
 
-from disentmetrics.cache import atomic_path
-from disentmetrics.datasets.dsprites import SPACE, DSprites
-from disentmetrics.encoder import Posterior
+from disentmetrics._utils.cache import atomic_path
+from disentmetrics.comparison.udr import Variant, udr
+from disentmetrics.datasets.catalog.dsprites import SPACE, DSprites
+from disentmetrics.encoders.protocol import Posterior
 from disentmetrics.factors import Factor, FactorSpace
 from disentmetrics.metrics import find_metric
-from disentmetrics.pair_matrices import information_matrix
-from disentmetrics.presets import expand
 from disentmetrics.representation import Representation
-from disentmetrics.score import score
-from disentmetrics.udr import Variant, udr
+from disentmetrics.scoring.presets import expand
+from disentmetrics.scoring.score import score
+from disentmetrics.statistics.mutual_information import information_matrix
 
 N_CODES = 10
 COLLAPSED = 9  # the code that says nothing

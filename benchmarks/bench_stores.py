@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from timing import clock
 
-from disentmetrics.datasets.manifest import Manifest, read_manifest
-from disentmetrics.datasets.original import OriginalDataSet, load_original
+from disentmetrics.datasets.published.dataset import OriginalDataSet, load_original
+from disentmetrics.datasets.published.manifest import Manifest, read_manifest
 from disentmetrics.factors import Factor, FactorSpace
 
 SIZES = {"shapes3d": (10, 10, 10, 1, 4, 5), "mpi3d-toy": (5, 5, 2, 1, 1, 20, 20)}

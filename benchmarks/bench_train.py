@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from disentmetrics_reference_models.gaussians import kl_to_standard_normal, reparameterise
-from disentmetrics_reference_models.likelihoods import reconstruction_loss
-from disentmetrics_reference_models.method import PRECISIONS, Config, find_method
-from disentmetrics_reference_models.training import Trainer, TrainingImages, choose_device, with_seeds
+from disentmetrics_reference_models.nn.gaussians import kl_to_standard_normal, reparameterise
+from disentmetrics_reference_models.nn.likelihoods import reconstruction_loss
+from disentmetrics_reference_models.training.method import PRECISIONS, Config, find_method
+from disentmetrics_reference_models.training.trainer import Trainer, TrainingImages, choose_device, with_seeds
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import disentmetrics as dm
+from disentmetrics._utils.progress import tracked
 from disentmetrics.metrics import find_metric
-from disentmetrics.presets import expand
-from disentmetrics.progress import tracked
+from disentmetrics.scoring.presets import expand
 
 SIZES = (300, 1_000, 3_000, 10_000)
 MIXING = np.array([[1, 0.3, 0], [0.2, 1, 0.2], [0, 0.3, 1], [0.5, 0.5, 0], [0, 0, 0]])

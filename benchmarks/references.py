@@ -11,7 +11,7 @@ from sklearn.linear_model import Lasso, LogisticRegression
 from sklearn.metrics import mutual_info_score, roc_auc_score
 from sklearn.svm import LinearSVC
 
-from disentmetrics.udr import ALPHA, relative_strength
+from disentmetrics.comparison.udr import ALPHA, relative_strength
 
 Floats = NDArray[np.floating]
 Integers = NDArray[np.int64]

@@ -1,5 +1,8 @@
 """The exceptions users see: each message says what must hold, what came and what to do."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class DisentmetricsError(Exception):
     """Base of every error that disentmetrics raises on purpose."""
@@ -39,3 +42,15 @@ class TrainingError(DisentmetricsError, RuntimeError):
 
 class UndefinedScoreError(DisentmetricsError, ValueError):
     """A metric has no value on these rows; the message is the reason that the score carries."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` or nothing.
+
+    Examples
+    --------
+    >>> did_you_mean("dsprite", ["dsprites", "rooms"])
+    "; did you mean 'dsprites'?"
+    """
+    nearest = get_close_matches(name, known, n=1)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""

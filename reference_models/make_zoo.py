@@ -12,9 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from disentmetrics_reference_models.run import CONFIG, WEIGHTS, load_run
+from disentmetrics_reference_models.training.run import CONFIG, WEIGHTS, load_run
 
-from disentmetrics.result import ScoreCard
+from disentmetrics.results.card import ScoreCard
 
 ZOO = Path(__file__).parent / "disentmetrics_reference_models" / "zoo"
 MOST_BYTES = 3_000_000

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import disentmetrics as dm
-from disentmetrics.datasets.manifest import Manifest, manifests
+from disentmetrics.datasets.published.manifest import Manifest, manifests
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
@@ -156,7 +156,7 @@ def test_everything_that_the_readme_calls_exists() -> None:
 
 
 def test_the_page_of_metrics_holds_a_measured_row_for_every_quick_metric() -> None:
-    from disentmetrics.metric import registered_metrics
+    from disentmetrics.metrics.base import registered_metrics
 
     page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
     quick = {name for name, metric in registered_metrics().items() if not metric.protocol("default").costly}
@@ -164,7 +164,7 @@ def test_the_page_of_metrics_holds_a_measured_row_for_every_quick_metric() -> No
 
 
 def test_metrics_that_pages_name_exist() -> None:
-    from disentmetrics.metric import registered_metrics
+    from disentmetrics.metrics.base import registered_metrics
 
     known = registered_metrics()
     pages = "".join((ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/metrics.md"))
@@ -177,7 +177,7 @@ def test_metrics_that_pages_name_exist() -> None:
 
 def test_the_options_of_the_page_of_designs_are_all_there_are() -> None:
     from disentmetrics import load_dataset
-    from disentmetrics.datasets.derivations import DERIVATIONS
+    from disentmetrics.datasets.transforms.spec import DERIVATIONS
 
     page = (ROOT / "docs/designs.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`[a-z].*?) \| `", page, re.MULTILINE)
@@ -191,7 +191,7 @@ def test_the_options_of_the_page_of_designs_are_all_there_are() -> None:
 def test_the_options_of_the_page_of_data_sets_exist() -> None:
     import inspect
 
-    from disentmetrics.datasets import folder
+    from disentmetrics.datasets.catalog import folder
     from disentmetrics.datasets.registry import find_datasets
 
     page = (ROOT / "docs/datasets.md").read_text(encoding="utf-8")

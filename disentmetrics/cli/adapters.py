@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from disentmetrics.adapter import find_adapters, load_adapter
 from disentmetrics.cli.base import JsonOption, app
 from disentmetrics.cli.console import out, print_json, print_table, print_text
+from disentmetrics.encoders.registry import find_adapters, load_adapter
 
 adapters_app = typer.Typer(help="Encoder schemes: how to name an encoder of any framework.")
 app.add_typer(adapters_app, name="adapters")

@@ -2,7 +2,7 @@
 
 import typer
 
-from disentmetrics.cache import cache_entries, cache_folder, clear_cache
+from disentmetrics._utils.cache import cache_entries, cache_folder, clear_cache
 from disentmetrics.cli.base import JsonOption, app
 from disentmetrics.cli.console import out, print_json, print_table
 

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from disentmetrics.baseline import update_baseline
-from disentmetrics.cache import atomic_path
-from disentmetrics.check import CheckResult, Tolerance, check as check_card, under_github_actions
+from disentmetrics._utils.cache import atomic_path
 from disentmetrics.cli.base import CHECK_FAILED, app
 from disentmetrics.cli.console import err, out
+from disentmetrics.comparison.baseline import update_baseline
+from disentmetrics.comparison.regression import CheckResult, Tolerance, check as check_card, under_github_actions
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.result import ScoreCard
+from disentmetrics.results.card import ScoreCard
 
 
 @app.command()

@@ -10,10 +10,10 @@ import typer
 
 from disentmetrics.cli.base import JsonOption, SeedOption, app
 from disentmetrics.cli.console import err, out, print_json
-from disentmetrics.compare import compare as compare_cards
+from disentmetrics.comparison.compare import compare as compare_cards
+from disentmetrics.comparison.udr import udr as rank_models
 from disentmetrics.representation import Representation
-from disentmetrics.result import ScoreCard
-from disentmetrics.udr import udr as rank_models
+from disentmetrics.results.card import ScoreCard
 
 
 class UdrVariant(StrEnum):

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from disentmetrics.progress import err
+from disentmetrics._utils.progress import err
 
 __all__ = ["drop_output", "err", "out", "prepare_streams", "print_json", "print_table", "print_text"]
 

@@ -10,18 +10,18 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from disentmetrics.cache import cache_folder
+from disentmetrics._utils.cache import cache_folder
 from disentmetrics.cli.base import CHECK_FAILED, JsonOption, QuietOption, SeedOption, app, check_output
 from disentmetrics.cli.console import err, out, print_json, print_table
 from disentmetrics.datasets import list_datasets, load_dataset
+from disentmetrics.datasets.arrays.custom import CustomDataSet
 from disentmetrics.datasets.base import DataSet, DataSetInfo, Symmetry
-from disentmetrics.datasets.custom import CustomDataSet
-from disentmetrics.datasets.derivations import DERIVATIONS
-from disentmetrics.datasets.manifest import Manifest, manifests
-from disentmetrics.datasets.preview import check_path, label_of, save_preview
-from disentmetrics.datasets.quality import FactorBits, factor_bits
+from disentmetrics.datasets.inspection.identifiability import FactorBits, factor_bits
+from disentmetrics.datasets.inspection.preview import check_path, label_of, save_preview
+from disentmetrics.datasets.published.manifest import Manifest, manifests
 from disentmetrics.datasets.registry import DataSetSpec, check_options, find_dataset, settable_options
-from disentmetrics.datasets.wrapped import Wrapped
+from disentmetrics.datasets.transforms.spec import DERIVATIONS
+from disentmetrics.datasets.transforms.wrapped import Wrapped
 from disentmetrics.factors import Factor, FactorSpace
 
 datasets_app = typer.Typer(help="Data sets with known factors.", no_args_is_help=False)

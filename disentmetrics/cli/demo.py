@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from disentmetrics.cli._demo import WIDE, leaderboard, run_demo
 from disentmetrics.cli.base import SeedOption, app, check_output, checked_jobs
 from disentmetrics.cli.console import err, out
-from disentmetrics.demo import WIDE, leaderboard, run_demo
 
 
 @app.command()

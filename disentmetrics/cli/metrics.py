@@ -12,13 +12,13 @@ from typing import Annotated, Any
 
 import typer
 
+from disentmetrics._utils.progress import tracked
 from disentmetrics.cli.base import JsonOption, QuietOption, SeedOption, app
 from disentmetrics.cli.console import err, out, print_json, print_table, print_text
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.metric import Metric, registered_metrics
 from disentmetrics.metrics import find_metric
-from disentmetrics.presets import PRESETS, expand
-from disentmetrics.progress import tracked
+from disentmetrics.metrics.base import Metric, registered_metrics
+from disentmetrics.scoring.presets import PRESETS, expand
 from disentmetrics.testing import CASES, axiom_rows, axiom_table, check_metric
 
 metrics_app = typer.Typer(help="Metrics, their protocols and what is known of them.")

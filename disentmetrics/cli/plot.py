@@ -9,7 +9,7 @@ from disentmetrics.cli.base import app, check_output
 from disentmetrics.cli.console import out
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.plots import SUFFIXES, check_suffix, draw, kinds, save_figure
-from disentmetrics.result import ScoreCard
+from disentmetrics.results.card import ScoreCard
 
 _KINDS = "; ".join(f"{name}: {about[0].lower()}{about[1:].rstrip('.')}" for name, about in kinds().items())
 

@@ -8,7 +8,7 @@ import typer
 from disentmetrics.cli.base import QuietOption, SeedOption, app, check_output
 from disentmetrics.cli.console import err
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.result import ScoreCard
+from disentmetrics.results.card import ScoreCard
 
 if TYPE_CHECKING:
     from disentmetrics.report.pictures import Pictures
@@ -66,8 +66,8 @@ def report(
 
 
 def _pictures(data: str, model: str | None, cards: list[ScoreCard], seed: int) -> "Pictures":
-    from disentmetrics.adapter import opened_encoder
     from disentmetrics.datasets import load_dataset
+    from disentmetrics.encoders.registry import opened_encoder
     from disentmetrics.report import pictures
 
     loaded = load_dataset(data)

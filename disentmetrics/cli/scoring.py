@@ -8,20 +8,20 @@ from typing import Annotated, Any
 
 import typer
 
-from disentmetrics.adapter import opened_encoder
 from disentmetrics.cli.base import JobsOption, JsonOption, QuietOption, SeedOption, app, check_output
 from disentmetrics.cli.console import err, out, print_json
+from disentmetrics.comparison.verify import COLUMNS, DATA_SPEC
 from disentmetrics.datasets import load_dataset
 from disentmetrics.datasets.base import DataSet
-from disentmetrics.encode import encode as encode_rows
+from disentmetrics.encoders.encode import encode as encode_rows
+from disentmetrics.encoders.registry import opened_encoder
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import KINDS
-from disentmetrics.presets import ALL, PRESETS, parse
 from disentmetrics.representation import Representation
-from disentmetrics.result import ScoreCard
-from disentmetrics.score import score as score_representation
-from disentmetrics.uncertainty import IntervalMethod
-from disentmetrics.verify import COLUMNS, DATA_SPEC
+from disentmetrics.results.card import ScoreCard
+from disentmetrics.scoring.presets import ALL, PRESETS, parse
+from disentmetrics.scoring.score import score as score_representation
+from disentmetrics.scoring.uncertainty import IntervalMethod
 
 DEFAULT_SAMPLES = 20_000
 

@@ -8,10 +8,10 @@ import typer
 from disentmetrics.cli.base import CHECK_FAILED, JobsOption, QuietOption, app
 from disentmetrics.cli.console import err, out
 from disentmetrics.cli.scoring import BatchOption, DataOption, EncoderArgument, TrustOption
+from disentmetrics.comparison.verify import COLUMNS, verify as verify_card
 from disentmetrics.errors import CorruptFileError, InvalidInputError
 from disentmetrics.representation import Representation
-from disentmetrics.result import ScoreCard
-from disentmetrics.verify import COLUMNS, verify as verify_card
+from disentmetrics.results.card import ScoreCard
 
 
 @app.command()

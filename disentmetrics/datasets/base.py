@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from disentmetrics.datasets.chosen_values import Chosen
+from disentmetrics.datasets.distribution import FactorDistribution
 from disentmetrics.datasets.nuisance import mixed
-from disentmetrics.distribution import FactorDistribution
+from disentmetrics.datasets.transforms.values import Chosen
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import FactorSpace, as_table, check_count
 
@@ -359,7 +359,8 @@ class DataSet(ABC):
         Parameters
         ----------
         distribution : FactorDistribution
-            Such as :func:`disentmetrics.datasets.designs.ridge` makes; multiplied with the distribution at hand.
+            Such as :func:`disentmetrics.datasets.transforms.distributions.ridge` returns; multiplied by the
+            present distribution.
 
         Returns
         -------
@@ -372,12 +373,12 @@ class DataSet(ABC):
 
         Examples
         --------
-        >>> from disentmetrics.datasets.dsprites import DSprites
-        >>> from disentmetrics.datasets.designs import ridge
+        >>> from disentmetrics.datasets.catalog.dsprites import DSprites
+        >>> from disentmetrics.datasets.transforms.distributions import ridge
         >>> DSprites().with_distribution(ridge(DSprites.space, "x", "y", 0.8)).fingerprint
         'dsprites-1+correlate(x,y,0.8)'
         """
-        from disentmetrics.datasets.wrapped import Designed
+        from disentmetrics.datasets.transforms.wrapped import Designed
 
         return Designed(self, distribution)
 
@@ -401,12 +402,12 @@ class DataSet(ABC):
 
         Examples
         --------
-        >>> from disentmetrics.datasets.dsprites import DSprites
+        >>> from disentmetrics.datasets.catalog.dsprites import DSprites
         >>> hearts = DSprites().select({"shape": "heart", "scale": [0, 5]})
         >>> hearts.space.names, hearts.space["scale"].values, len(hearts)
         (('scale', 'orientation', 'x', 'y'), (0.5, 1.0), 81920)
         """
-        from disentmetrics.datasets.selected import select
+        from disentmetrics.datasets.transforms.select import select
 
         return select(self, factors)
 
@@ -431,11 +432,11 @@ class DataSet(ABC):
 
         Examples
         --------
-        >>> from disentmetrics.datasets.dsprites import DSprites
+        >>> from disentmetrics.datasets.catalog.dsprites import DSprites
         >>> DSprites().merge(["x", "y"], name="position").space.sizes
         (3, 6, 40, 1024)
         """
-        from disentmetrics.datasets.merged import Merged
+        from disentmetrics.datasets.transforms.merge import Merged
 
         return Merged(self, names, name)
 
@@ -458,12 +459,12 @@ class DataSet(ABC):
 
         Examples
         --------
-        >>> from disentmetrics.datasets.dsprites import DSprites
+        >>> from disentmetrics.datasets.catalog.dsprites import DSprites
         >>> data = DSprites().with_nuisance("shape")
         >>> data.space.names, data.nuisances
         (('scale', 'orientation', 'x', 'y'), ('shape',))
         """
-        from disentmetrics.datasets.hidden import Hidden
+        from disentmetrics.datasets.transforms.nuisance import Hidden
 
         return Hidden(self, names)
 
@@ -489,12 +490,12 @@ class DataSet(ABC):
 
         Examples
         --------
-        >>> from disentmetrics.datasets.dsprites import DSprites
+        >>> from disentmetrics.datasets.catalog.dsprites import DSprites
         >>> small = DSprites().map(lambda images: images[:, ::2, ::2], name="every second pixel")
         >>> small.observation_shape, small.fingerprint
         ((32, 32, 1), 'dsprites-1+map(every second pixel)')
         """
-        from disentmetrics.datasets.mapped import Mapped
+        from disentmetrics.datasets.transforms.map import Mapped
 
         return Mapped(self, transform, name)
 

@@ -3,8 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from disentmetrics.errors import InvalidInputError
-from disentmetrics.suggest import did_you_mean
+from disentmetrics.errors import InvalidInputError, did_you_mean
 
 
 def no_target(name: str, target: str) -> None:

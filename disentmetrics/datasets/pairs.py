@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.datasets.base import DataSet, Draws
-from disentmetrics.datasets.chosen_values import known_factor
-from disentmetrics.distribution import Block, FactorDistribution
+from disentmetrics.datasets.distribution import Block, FactorDistribution
+from disentmetrics.datasets.transforms.values import known_factor
 from disentmetrics.errors import InvalidInputError
 
 _QUICK_ROUNDS = 8  # most pairs are found by drawing again; the rest by listing what is possible

@@ -24,13 +24,12 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 from urllib.parse import unquote
 
-import disentmetrics.datasets
+from disentmetrics.datasets import catalog
 from disentmetrics.datasets.base import DataSet, DataSetInfo
-from disentmetrics.datasets.derivations import DERIVATIONS, derived
-from disentmetrics.datasets.manifest import Manifest, manifests
-from disentmetrics.datasets.original import load_original
-from disentmetrics.errors import InvalidInputError
-from disentmetrics.suggest import did_you_mean
+from disentmetrics.datasets.published.dataset import load_original
+from disentmetrics.datasets.published.manifest import Manifest, manifests
+from disentmetrics.datasets.transforms.spec import DERIVATIONS, derived
+from disentmetrics.errors import InvalidInputError, did_you_mean
 
 GROUP = "disentmetrics.datasets"
 logger = logging.getLogger("disentmetrics")
@@ -114,8 +113,8 @@ def find_datasets() -> Mapping[str, Entry]:
     cannot be imported, lacks ``info`` or ``load``, or two packages claim one name.
     """
     found = {manifest.name: _entry_of(manifest) for manifest in manifests()}
-    for listed in pkgutil.iter_modules(disentmetrics.datasets.__path__):
-        module = importlib.import_module(f"{disentmetrics.datasets.__name__}.{listed.name}")
+    for listed in pkgutil.iter_modules(catalog.__path__):
+        module = importlib.import_module(f"{catalog.__name__}.{listed.name}")
         if hasattr(module, "info") and hasattr(module, "load"):
             found[listed.name.replace("_", "-")] = Entry(module.info, module.load)
     lookups: dict[str, Callable[[], Entry]] = {name: partial(_itself, entry) for name, entry in found.items()}

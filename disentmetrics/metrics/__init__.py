@@ -3,9 +3,8 @@
 import importlib
 import pkgutil
 
-from disentmetrics.errors import InvalidInputError
-from disentmetrics.metric import Metric, registered_metrics
-from disentmetrics.suggest import did_you_mean
+from disentmetrics.errors import InvalidInputError, did_you_mean
+from disentmetrics.metrics.base import Metric, registered_metrics
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")

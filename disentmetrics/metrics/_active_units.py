@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, standard_deviation
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
 
 Rule = Literal["kl", "variance"]

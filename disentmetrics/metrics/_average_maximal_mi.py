@@ -1,9 +1,9 @@
 """The average maximal mutual information."""
 
-from disentmetrics.information import informations
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
-from disentmetrics.pair_matrices import InformationEstimator
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
+from disentmetrics.statistics.information_scores import informations
+from disentmetrics.statistics.mutual_information import InformationEstimator
 
 
 @metric(

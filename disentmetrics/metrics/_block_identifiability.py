@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
-from disentmetrics.prediction import Probe, Seed, held_out_score, step_prediction
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.sampling import varied_factors
-from disentmetrics.true_factors import factors_as_codes, true_factors
+from disentmetrics.representation.resampling import Seed
+from disentmetrics.statistics.factor_groups import varied_factors
+from disentmetrics.statistics.factor_regression import factors_as_codes, true_factors
+from disentmetrics.statistics.probes import Probe, held_out_score, step_prediction
 
 Blocks = tuple[tuple[int, ...], ...]
 

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics.conditions import conditions, discriminants, moments, white_codes
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
+from disentmetrics.statistics.conditions import conditions, discriminants, moments, white_codes
 
 
 @metric(

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from disentmetrics.gate import above_chance, gated_information
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
+from disentmetrics.statistics.significance import above_chance, gated_information
 
 
 @metric(

@@ -5,14 +5,16 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.random import generator
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError
 from disentmetrics.estimators.activity import constant
 from disentmetrics.estimators.rank_correlation import standardise
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, generator, metric
-from disentmetrics.pair_matrices import factor_columns
-from disentmetrics.prediction import Probe, Seed, predict, some_rows
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.sampling import varied_factors
+from disentmetrics.representation.resampling import Seed, some_rows
+from disentmetrics.statistics.association import factor_columns
+from disentmetrics.statistics.factor_groups import varied_factors
+from disentmetrics.statistics.probes import Probe, predict
 
 
 @metric(

@@ -5,10 +5,10 @@ from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
-from disentmetrics.metric import Needs, Outcome, Protocol, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.sampling import varied_factors
-from disentmetrics.traversals import cells
+from disentmetrics.statistics.factor_groups import varied_factors
+from disentmetrics.statistics.traversals import cells
 
 _NOTHING = 1e-18  # share of the variance that rounding leaves
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.random import generator
 from disentmetrics.errors import DisentmetricsError, UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.estimators.forest import Forest
@@ -14,9 +15,11 @@ from disentmetrics.estimators.importance import completeness, disentanglement
 from disentmetrics.estimators.lasso_path import cross_validated_lasso
 from disentmetrics.estimators.permutation_importance import forest_importance
 from disentmetrics.estimators.rank_correlation import standardise, standardised_ranks
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, generator, metric
-from disentmetrics.prediction import N_FOLDS, Seed, Target, fold_of_each_row, target, train_and_test_rows
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
+from disentmetrics.representation.resampling import Seed, fold_of_each_row, train_and_test_rows
+from disentmetrics.statistics.probes import N_FOLDS
+from disentmetrics.statistics.targets import Target, target
 
 Predictor = Literal["forest", "boosting", "lasso", "impurity forest"]
 Floats = NDArray[np.float64]

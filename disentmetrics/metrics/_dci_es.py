@@ -5,6 +5,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.random import generator
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.estimators.forest import Forest
@@ -15,9 +16,10 @@ from disentmetrics.estimators.loss_capacity import (
 )
 from disentmetrics.estimators.permutation_importance import exceeds_its_noise
 from disentmetrics.estimators.rank_correlation import standardise
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, generator, mean_over_factors, metric
-from disentmetrics.prediction import Seed, Target, target, train_and_test_rows
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
+from disentmetrics.representation.resampling import Seed, train_and_test_rows
+from disentmetrics.statistics.targets import Target, target
 
 Probe = Literal["random features", "forest depth"]
 Floats = NDArray[np.float64]

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from disentmetrics.information import informations
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
-from disentmetrics.pair_matrices import InformationEstimator, best_and_second
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
+from disentmetrics.statistics.association import best_and_second
+from disentmetrics.statistics.information_scores import informations
+from disentmetrics.statistics.mutual_information import InformationEstimator
 
 
 @metric(

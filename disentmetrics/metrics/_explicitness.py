@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.estimators.rank_correlation import standardise
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
-from disentmetrics.prediction import Seed, Target, folds, some_rows, target, train_and_test_rows
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
+from disentmetrics.representation.resampling import Seed, folds, some_rows, train_and_test_rows
+from disentmetrics.statistics.targets import Target, target
 
 Rows = Literal["out of fold", "in sample", "train and test"]
 Classifier = Literal["multinomial", "one-vs-rest"]

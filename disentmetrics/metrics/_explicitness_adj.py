@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from disentmetrics.gate import gated_information
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
+from disentmetrics.statistics.significance import gated_information
 
 
 @metric(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant
 from disentmetrics.estimators.rank_correlation import standardise, standardised_ranks
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
 
 Scale = Literal["ranks", "sd", "none"]

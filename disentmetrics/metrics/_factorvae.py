@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, standard_deviation, well_scaled
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.sampling import Conditioning, Drawable, fixable_factors
+from disentmetrics.statistics.factor_groups import Conditioning, Drawable, fixable_factors
 
 Pruning = Literal["kl", "sd"]
 _CHUNK = 1 << 22  # code values drawn at once: 32 MB; another number would draw other rows

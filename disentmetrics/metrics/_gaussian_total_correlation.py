@@ -9,7 +9,7 @@ from disentmetrics.estimators.gaussian_dependence import (
     copula_correlation,
     gaussian_total_correlation as closed_form,
 )
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
 
 

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.sampling import Conditioning, Drawable, fixable_factors
+from disentmetrics.statistics.factor_groups import Conditioning, Drawable, fixable_factors
 
 Classifier = Literal["converged", "adagrad", "scikit-learn"]
 _LARGEST = 1e30  # sums of larger differences overflow

@@ -6,7 +6,7 @@ import numpy as np
 
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
 
 

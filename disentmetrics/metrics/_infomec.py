@@ -7,18 +7,19 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics.classification import MOST_ROWS, learned
+from disentmetrics._utils.random import generator
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant
 from disentmetrics.estimators.mutual_information import contingency, plug_in_information
 from disentmetrics.estimators.nearest_neighbours import jittered, neighbour_information
 from disentmetrics.estimators.rank_correlation import standardise
-from disentmetrics.gate import above_chance, gated_information
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, generator, metric
-from disentmetrics.pair_matrices import factor_entropies
-from disentmetrics.prediction import Seed
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.sampling import varied_factors
+from disentmetrics.representation.resampling import Seed
+from disentmetrics.statistics.factor_groups import varied_factors
+from disentmetrics.statistics.learning_curves import MOST_ROWS, learned
+from disentmetrics.statistics.mutual_information import factor_entropies
+from disentmetrics.statistics.significance import above_chance, gated_information
 
 CodeKind = Literal["auto", "continuous", "discrete"]
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.estimators.mutual_information import equal_width_bins
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import FACTOR_BINS, Representation
-from disentmetrics.sampling import (
+from disentmetrics.statistics.factor_groups import (
     MIN_ROWS,
     Conditioning,
     how_conditioned,

@@ -6,12 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.gate import active_codes
-from disentmetrics.information import code_entropies, information_at_resolution, soft_information, with_binned_factors
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
-from disentmetrics.pair_matrices import factor_entropies, information_matrix
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.sampling import varied_factors
+from disentmetrics.statistics.factor_groups import varied_factors
+from disentmetrics.statistics.information_scores import (
+    code_entropies,
+    information_at_resolution,
+    soft_information,
+    with_binned_factors,
+)
+from disentmetrics.statistics.mutual_information import factor_entropies, information_matrix
+from disentmetrics.statistics.significance import active_codes
 
 Floats = NDArray[np.float64]
 

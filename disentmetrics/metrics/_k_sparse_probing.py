@@ -5,11 +5,13 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics.classification import MOST_CLASSES, class_probabilities, class_target
+from disentmetrics._utils.random import generator
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, generator, mean_over_factors, metric
-from disentmetrics.prediction import N_FOLDS, Seed, fold_of_each_row, folds, standardised_codes
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
+from disentmetrics.representation.resampling import Seed, fold_of_each_row, folds
+from disentmetrics.statistics.learning_curves import MOST_CLASSES, class_probabilities, class_target
+from disentmetrics.statistics.probes import N_FOLDS, standardised_codes
 
 _SIZES = (1, 2, 5)
 _N_TRAIN = 1_000

@@ -5,9 +5,9 @@ from numpy.typing import NDArray
 
 from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.estimators.rank_correlation import standardise
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.traversals import factor_traversals, left_out
+from disentmetrics.statistics.traversals import factor_traversals, left_out
 
 
 @metric(

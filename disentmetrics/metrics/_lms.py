@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from disentmetrics.estimators.assignment import matched
 from disentmetrics.estimators.target_scores import TargetScore
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
-from disentmetrics.pair_matrices import matched
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.target_matrices import target_matrix
+from disentmetrics.statistics.target_matrices import target_matrix
 
 
 @metric(

@@ -5,11 +5,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics.classification import MOST_CLASSES, Classifier, Learned, learned_from_each_size
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
-from disentmetrics.prediction import N_FOLDS, Seed
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
+from disentmetrics.representation.resampling import Seed
+from disentmetrics.statistics.learning_curves import MOST_CLASSES, Classifier, Learned, learned_from_each_size
+from disentmetrics.statistics.probes import N_FOLDS
 
 _SIZES = (10, 30, 100, 300, 1_000, 3_000, 10_000)
 

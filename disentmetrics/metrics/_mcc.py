@@ -7,12 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
+from disentmetrics.estimators.assignment import matched
 from disentmetrics.estimators.rank_correlation import standardise, standardised_ranks
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
-from disentmetrics.pair_matrices import correlation_matrix, factor_columns, matched
-from disentmetrics.prediction import N_FOLDS, Seed, folds
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.sampling import varied_factors
+from disentmetrics.representation.resampling import Seed, folds
+from disentmetrics.statistics.association import correlation_matrix, factor_columns
+from disentmetrics.statistics.factor_groups import varied_factors
+from disentmetrics.statistics.probes import N_FOLDS
 
 Correlation = Literal["spearman", "pearson"]
 Fit = Literal["none", "affine"]

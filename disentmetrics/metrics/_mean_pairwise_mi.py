@@ -12,9 +12,9 @@ from disentmetrics.estimators.mutual_information import (
     expected_information,
     plug_in_information,
 )
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
-from disentmetrics.pair_matrices import Bins, code_bins
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
+from disentmetrics.statistics.mutual_information import Bins, code_bins
 
 
 @metric(

@@ -4,11 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.gate import active_codes
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
-from disentmetrics.pair_matrices import InformationEstimator, best_and_second, factor_entropies, information_matrix
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.sampling import varied_factors
+from disentmetrics.statistics.association import best_and_second
+from disentmetrics.statistics.factor_groups import varied_factors
+from disentmetrics.statistics.mutual_information import InformationEstimator, factor_entropies, information_matrix
+from disentmetrics.statistics.significance import active_codes
 
 
 @metric(

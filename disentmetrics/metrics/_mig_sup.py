@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.estimators.activity import standard_deviation
-from disentmetrics.gate import gated_information
-from disentmetrics.information import informations, mean_by_best_factor, untold_note
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
-from disentmetrics.pair_matrices import InformationEstimator, best_and_second
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
+from disentmetrics.statistics.association import best_and_second
+from disentmetrics.statistics.information_scores import informations, mean_by_best_factor, untold_note
+from disentmetrics.statistics.mutual_information import InformationEstimator
+from disentmetrics.statistics.significance import gated_information
 
 _SPREAD = 0.01  # variance of the mean code above which Li et al. call a code active
 

@@ -5,11 +5,11 @@ from typing import Literal
 import numpy as np
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.gate import active_codes
-from disentmetrics.information import mean_by_best_factor, share_of_code
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
-from disentmetrics.pair_matrices import Bins
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
+from disentmetrics.statistics.information_scores import mean_by_best_factor, share_of_code
+from disentmetrics.statistics.mutual_information import Bins
+from disentmetrics.statistics.significance import active_codes
 
 
 @metric(

@@ -5,11 +5,11 @@ from typing import Literal
 
 import numpy as np
 
-from disentmetrics.gate import gated_information
-from disentmetrics.information import informations, mean_by_best_factor, untold_note
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
-from disentmetrics.pair_matrices import InformationEstimator
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
+from disentmetrics.statistics.information_scores import informations, mean_by_best_factor, untold_note
+from disentmetrics.statistics.mutual_information import InformationEstimator
+from disentmetrics.statistics.significance import gated_information
 
 
 @metric(

@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.estimators.target_scores import TargetScore
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
-from disentmetrics.pair_matrices import best_and_second
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.target_matrices import target_matrix
+from disentmetrics.statistics.association import best_and_second
+from disentmetrics.statistics.target_matrices import target_matrix
 
 
 @metric(

@@ -3,9 +3,11 @@
 import numpy as np
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
-from disentmetrics.prediction import Seed, aligned_codes, best_held_out_score, target
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
+from disentmetrics.representation.resampling import Seed
+from disentmetrics.statistics.probes import aligned_codes, best_held_out_score
+from disentmetrics.statistics.targets import target
 
 
 @metric(

@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
-from disentmetrics.prediction import Seed, held_out_score
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.sampling import varied_factors
-from disentmetrics.true_factors import codes_from_factors
+from disentmetrics.representation.resampling import Seed
+from disentmetrics.statistics.factor_groups import varied_factors
+from disentmetrics.statistics.factor_regression import codes_from_factors
+from disentmetrics.statistics.probes import held_out_score
 
 
 @metric(

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.estimators.activity import constant, standard_deviation
 from disentmetrics.estimators.rank_correlation import standardise
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.traversals import Cells, factors_alone, left_out
+from disentmetrics.statistics.traversals import Cells, factors_alone, left_out
 
 Change = Literal["variance", "correlation"]
 Pooling = Literal["max", "average"]

@@ -5,11 +5,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics.conditions import Moments, conditions, moments, white_codes
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.rank_correlation import standardise
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
+from disentmetrics.statistics.conditions import Moments, conditions, moments, white_codes
 
 
 @metric(

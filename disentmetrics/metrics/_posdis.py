@@ -5,10 +5,10 @@ from typing import Literal
 import numpy as np
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.information import mean_by_best_factor, share_of_code
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
-from disentmetrics.pair_matrices import best_and_second
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
+from disentmetrics.statistics.association import best_and_second
+from disentmetrics.statistics.information_scores import mean_by_best_factor, share_of_code
 
 
 @metric(

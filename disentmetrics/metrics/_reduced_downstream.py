@@ -5,12 +5,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics.classification import MOST_CLASSES, Classifier, learned
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
-from disentmetrics.pair_matrices import information_matrix
-from disentmetrics.prediction import Seed
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
+from disentmetrics.representation.resampling import Seed
+from disentmetrics.statistics.learning_curves import MOST_CLASSES, Classifier, learned
+from disentmetrics.statistics.mutual_information import information_matrix
 
 _N_TRAIN = 1_000
 

@@ -4,11 +4,12 @@ import numpy as np
 
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.soft_bins import Assignment
-from disentmetrics.information import soft_information
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
-from disentmetrics.pair_matrices import best_and_second, factor_entropies
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.sampling import varied_factors
+from disentmetrics.statistics.association import best_and_second
+from disentmetrics.statistics.factor_groups import varied_factors
+from disentmetrics.statistics.information_scores import soft_information
+from disentmetrics.statistics.mutual_information import factor_entropies
 
 
 @metric(

@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
-from disentmetrics.pair_matrices import best_and_second, correlation_matrix
-from disentmetrics.prediction import Seed, step_prediction, target, train_and_test_rows
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.sampling import varied_factors
+from disentmetrics.representation.resampling import Seed, train_and_test_rows
+from disentmetrics.statistics.association import best_and_second, correlation_matrix
+from disentmetrics.statistics.factor_groups import varied_factors
+from disentmetrics.statistics.probes import step_prediction
+from disentmetrics.statistics.targets import target
 
 Predictability = Literal["steps", "linear", "svm accuracy", "svm balanced accuracy"]
 

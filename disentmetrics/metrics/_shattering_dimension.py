@@ -3,11 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics.conditions import conditions, discriminants, moments, white_codes
+from disentmetrics._utils.random import generator
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, generator, mean_over_factors, metric
-from disentmetrics.prediction import Seed, fold_of_each_row
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
+from disentmetrics.representation.resampling import Seed, fold_of_each_row
+from disentmetrics.statistics.conditions import conditions, discriminants, moments, white_codes
 
 _MOST_SQUARES = 100
 _HALVES = np.array([[0, 0, 1, 1], [0, 1, 0, 1], [0, 1, 1, 0]])  # of (a, c), (a, d), (b, c), (b, d); the last is parity

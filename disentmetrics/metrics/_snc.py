@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
-from disentmetrics.pair_matrices import matched
-from disentmetrics.prediction import N_FOLDS, Seed, Target, aligned_codes, folds, target
+from disentmetrics.estimators.assignment import matched
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
+from disentmetrics.representation.resampling import Seed, folds
+from disentmetrics.statistics.probes import N_FOLDS, aligned_codes
+from disentmetrics.statistics.targets import Target, target
 
 Steps = Literal["best", "equal frequency"]
 

@@ -6,11 +6,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics.classification import MOST_CLASSES, Classifier, class_probabilities, class_target
+from disentmetrics._utils.random import generator
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, generator, mean_over_factors, metric
-from disentmetrics.prediction import Seed, fold_of_each_row, standardised_codes
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
+from disentmetrics.representation.resampling import Seed, fold_of_each_row
+from disentmetrics.statistics.learning_curves import MOST_CLASSES, Classifier, class_probabilities, class_target
+from disentmetrics.statistics.probes import standardised_codes
 
 _N_TRAIN = 1_000
 

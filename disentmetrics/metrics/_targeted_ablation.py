@@ -5,12 +5,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics.classification import MOST_CLASSES, class_target
+from disentmetrics._utils.random import generator
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.softmax_regression import fit_softmax
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, generator, mean_over_factors, metric
-from disentmetrics.prediction import Seed, fold_of_each_row, standardised_codes
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
+from disentmetrics.representation.resampling import Seed, fold_of_each_row
+from disentmetrics.statistics.learning_curves import MOST_CLASSES, class_target
+from disentmetrics.statistics.probes import standardised_codes
 
 _Score = Callable[[NDArray[np.float64]], float]
 _N_TRAIN, _VARIANCE = 4_000, 1e2

@@ -8,12 +8,13 @@ from scipy.special import chdtrc
 
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError
 from disentmetrics.estimators.activity import constant
+from disentmetrics.estimators.assignment import matched
 from disentmetrics.estimators.rank_correlation import standardise
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
-from disentmetrics.pair_matrices import matched
-from disentmetrics.prediction import Probe, Seed, folds, predict, some_rows
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.true_factors import true_factors
+from disentmetrics.representation.resampling import Seed, folds, some_rows
+from disentmetrics.statistics.factor_regression import true_factors
+from disentmetrics.statistics.probes import Probe, predict
 
 FEW_ROWS = 500
 _MIN_ROWS = 20

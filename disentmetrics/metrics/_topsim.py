@@ -6,10 +6,10 @@ import numpy as np
 
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.pair_distances import edit_distances, hamming_distances, rank_correlation_of_counts
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.sampling import varied_factors
-from disentmetrics.symbols import messages
+from disentmetrics.statistics.factor_groups import varied_factors
+from disentmetrics.statistics.symbols import messages
 
 _DISTANCES = {"hamming": hamming_distances, "edit": edit_distances}
 

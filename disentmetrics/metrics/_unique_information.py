@@ -3,9 +3,11 @@
 import numpy as np
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
-from disentmetrics.prediction import Seed, best_held_out_score, step_prediction, target
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
+from disentmetrics.representation.resampling import Seed
+from disentmetrics.statistics.probes import best_held_out_score, step_prediction
+from disentmetrics.statistics.targets import target
 
 _NOTHING = 0.02
 """A code that predicts less of a factor alone is not tried."""

@@ -7,7 +7,7 @@ import numpy as np
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant
 from disentmetrics.estimators.gaussian_dependence import copula_correlation, gaussian_wasserstein_correlation
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
 
 _LARGEST = 1e70  # fourth powers of larger codes overflow

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
-from disentmetrics.posterior_information import Seed, posterior_information
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
+from disentmetrics.statistics.posteriors import Seed, posterior_information
 
 
 @metric(

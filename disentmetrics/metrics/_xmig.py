@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from disentmetrics.information import informations, owners_of_factors
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
-from disentmetrics.pair_matrices import InformationEstimator
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
+from disentmetrics.statistics.information_scores import informations, owners_of_factors
+from disentmetrics.statistics.mutual_information import InformationEstimator
 
 
 @metric(

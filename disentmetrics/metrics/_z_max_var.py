@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, standard_deviation, well_scaled
-from disentmetrics.metric import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.sampling import RowGroups, halves
-from disentmetrics.traversals import cells, factors_alone, left_out
+from disentmetrics.representation.resampling import halves
+from disentmetrics.statistics.factor_groups import RowGroups
+from disentmetrics.statistics.traversals import cells, factors_alone, left_out
 
 Pruning = Literal["kl", "sd"]
 _FEWEST_CELLS = 2

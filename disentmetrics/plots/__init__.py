@@ -10,11 +10,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from disentmetrics.cache import atomic_path
-from disentmetrics.errors import InvalidInputError
+from disentmetrics._utils.cache import atomic_path
+from disentmetrics.errors import InvalidInputError, did_you_mean
 from disentmetrics.plots._style import paper_style, without_remarks_of_fonts
-from disentmetrics.result import ScoreCard
-from disentmetrics.suggest import did_you_mean
+from disentmetrics.results.card import ScoreCard
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

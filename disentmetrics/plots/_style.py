@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.figures import import_matplotlib
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.figures import import_matplotlib
-from disentmetrics.pair_matrices import matched
-from disentmetrics.result import ScoreCard
-from disentmetrics.summary import RepresentationSummary
+from disentmetrics.estimators.assignment import matched
+from disentmetrics.results.card import ScoreCard
+from disentmetrics.results.summary import RepresentationSummary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ import numpy as np
 
 from disentmetrics.factors import Factor
 from disentmetrics.plots._style import COLOURS, GREY, Floats, left_out, panels, plain, summary_of, title
-from disentmetrics.result import ScoreCard
+from disentmetrics.results.card import ScoreCard
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from disentmetrics.plots._style import code_order, figure, left_out, matrix, room_below, summary_of
-from disentmetrics.result import ScoreCard
+from disentmetrics.results.card import ScoreCard
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

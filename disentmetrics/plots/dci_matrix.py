@@ -7,7 +7,7 @@ import numpy as np
 
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.plots._style import WIDTH, code_order, figure, left_out, matrix, only_card, room_below
-from disentmetrics.result import ScoreCard
+from disentmetrics.results.card import ScoreCard
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

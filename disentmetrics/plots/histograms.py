@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from disentmetrics.plots._style import COLOURS, GREY, code_order, left_out, panels, plain, summary_of, title
-from disentmetrics.result import ScoreCard
+from disentmetrics.results.card import ScoreCard
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,7 +7,8 @@ import numpy as np
 
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.plots._style import COLOURS, GREY, MARKERS, WIDTH, figure, n_columns, panels, plain
-from disentmetrics.result import Score, ScoreCard
+from disentmetrics.results.card import ScoreCard
+from disentmetrics.results.score import Score
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.factors import Factor
-from disentmetrics.result import Score
-from disentmetrics.summary import RepresentationSummary
+from disentmetrics.results.score import Score
+from disentmetrics.results.summary import RepresentationSummary
 
 LEVELS = 20
 """Steps of a heat map's colour."""

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.report.figures import LEVELS
-from disentmetrics.result import ScoreCard
-from disentmetrics.summary import RepresentationSummary, TuningMap
+from disentmetrics.results.card import ScoreCard
+from disentmetrics.results.summary import RepresentationSummary, TuningMap
 
 MAX_ROWS = 256
 """Codes of a table; of more, those with the largest cells are shown."""

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from disentmetrics_reference_models.analysis.posterior_report import codes_by_kl
 
+from disentmetrics._utils.cache import atomic_path
 from disentmetrics._version import __version__
-from disentmetrics.cache import atomic_path
 from disentmetrics.errors import InvalidInputError, MissingExtraError
-from disentmetrics.generative import codes_by_kl
 from disentmetrics.report.figures import Histogram, Pair, histograms, pairs
 from disentmetrics.report.heat import Correlation, HeatTable, Tuning, correlation, heat_tables, tuning
 from disentmetrics.report.pictures import Pictures
 from disentmetrics.report.several import Several, several
 from disentmetrics.report.tables import FactorPanel, Origin, Row, factor_panels, origin, score_rows
-from disentmetrics.result import ScoreCard
-from disentmetrics.summary import RepresentationSummary
+from disentmetrics.results.card import ScoreCard
+from disentmetrics.results.summary import RepresentationSummary
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from disentmetrics_reference_models.analysis.posterior_report import codes_by_kl
 from numpy.typing import NDArray
 
 from disentmetrics.datasets.base import DataSet
-from disentmetrics.datasets.preview import sheet_rows, title_of
-from disentmetrics.encoder import Encoder, Posterior
+from disentmetrics.datasets.inspection.preview import sheet_rows, title_of
+from disentmetrics.encoders.protocol import Encoder, Posterior
 from disentmetrics.errors import EncoderError, InvalidInputError
-from disentmetrics.generative import codes_by_kl
 from disentmetrics.report.heat import Picture, png, sheet
-from disentmetrics.result import ScoreCard
+from disentmetrics.results.card import ScoreCard
 
 N_SAMPLES = 24
 N_VALUES = 9

@@ -8,11 +8,12 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import rankdata
 
-from disentmetrics.compare import Comparison, Difference, compare
+from disentmetrics.comparison.compare import Comparison, Difference, compare
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.report.figures import LEVELS, Whisker, axis_of, whisker
 from disentmetrics.report.tables import Explanation, explain
-from disentmetrics.result import Score, ScoreCard
+from disentmetrics.results.card import ScoreCard
+from disentmetrics.results.score import Score
 
 ALL_PAIRS = 6
 """Cards up to which every pair is listed; of more, each card and the one that scores best."""

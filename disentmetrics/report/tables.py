@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.metric import Metric, registered_metrics
+from disentmetrics.metrics.base import Metric, registered_metrics
 from disentmetrics.report.figures import Whisker, axis_of, whisker
-from disentmetrics.result import Score, ScoreCard
-from disentmetrics.signature import Signature
+from disentmetrics.results.card import ScoreCard
+from disentmetrics.results.score import Score
+from disentmetrics.results.signature import Signature
 
 _ROLE = re.compile(r":\w+:`~?([^`]*)`")
 

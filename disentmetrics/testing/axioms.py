@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metric import Metric
+from disentmetrics.metrics.base import Metric
 from disentmetrics.representation import Representation
 from disentmetrics.testing.check import AXIOMS
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.factors import FactorSpace
-from disentmetrics.metric import Invariance
+from disentmetrics.metrics.base import Invariance
 from disentmetrics.representation import Representation
 
 Array = NDArray[np.float64]

@@ -8,17 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.threads import one_thread_a_product
 from disentmetrics.errors import DisentmetricsError, UndefinedScoreError
-from disentmetrics.metric import (
-    DEFECTS,
-    INVARIANCES,
-    Defect,
-    Invariance,
-    Metric,
-    Outcome,
-    Protocol,
-    one_thread_a_product,
-)
+from disentmetrics.metrics.base import DEFECTS, INVARIANCES, Defect, Invariance, Metric, Outcome, Protocol
 from disentmetrics.representation import Representation
 from disentmetrics.testing.changes import CHANGES
 from disentmetrics.testing.examples import DEFECTIVE, EXAMPLES, as_symbols, degenerate_tables, synergy

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.factors import Factor, FactorSpace
-from disentmetrics.metric import Defect
+from disentmetrics.metrics.base import Defect
 from disentmetrics.representation import Representation
 
 _SIZES = (3, 6, 10)

@@ -2,7 +2,7 @@
 
 from docstrings import body, summary
 
-from disentmetrics.adapter import Adapter, find_adapters, load_adapter
+from disentmetrics.encoders.registry import Adapter, find_adapters, load_adapter
 
 
 def pages() -> dict[str, str]:

@@ -6,8 +6,8 @@ from kept import kept_file
 
 from disentmetrics.datasets import list_datasets, load_dataset
 from disentmetrics.datasets.base import DataSetInfo
-from disentmetrics.datasets.manifest import Manifest, manifests
-from disentmetrics.datasets.preview import label_of, save_preview
+from disentmetrics.datasets.inspection.preview import label_of, save_preview
+from disentmetrics.datasets.published.manifest import Manifest, manifests
 from disentmetrics.factors import Factor
 
 _MOST_VALUES = 8

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from kept import kept_file
 
-from disentmetrics.demo import METRICS, run_demo
-from disentmetrics.result import Score, ScoreCard
+from disentmetrics.cli._demo import METRICS, run_demo
+from disentmetrics.results.card import ScoreCard
+from disentmetrics.results.score import Score
 
 _ENCODERS = {"factors": "true factors", "ica": "ICA", "pca": "PCA", "random": "random net", "pixels": "raw pixels"}
 _WIDTH, _LEFT, _RIGHT, _TOP, _STEP = 300, 86, 18, 34, 26

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from docstrings import body, summary
 
-from disentmetrics.metric import DEFECTS, INVARIANCES, Metric, Protocol, registered_metrics
+from disentmetrics.metrics.base import DEFECTS, INVARIANCES, Metric, Protocol, registered_metrics
 
 FAMILIES = {
     "information": "Information",

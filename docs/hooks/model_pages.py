@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 
-from disentmetrics_reference_models.method import PRESETS, Config, Method, find_methods
+from disentmetrics_reference_models.training.method import PRESETS, Config, Method, find_methods
 from docstrings import body, summary
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from disentmetrics_reference_models.method import find_methods
+from disentmetrics_reference_models.training.method import find_methods
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Scheme ``reference``: a run folder of a reference trainer as an encoder."""
 
-from disentmetrics.adapter import Fingerprinted
-from disentmetrics.encoder import Encoder
+from disentmetrics.encoders.protocol import Encoder
+from disentmetrics.encoders.registry import Fingerprinted
 from disentmetrics.errors import MissingExtraError
 
 
@@ -17,7 +17,7 @@ def load(target: str) -> Encoder:
     reference:zoo/beta-tcvae-dsprites
     """
     try:
-        from disentmetrics_reference_models.run import load_run
+        from disentmetrics_reference_models.training.run import load_run
     except ImportError as error:
         raise MissingExtraError("reference models need PyTorch; pip install 'disentmetrics[train]'") from error
     run = load_run(target)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from disentmetrics_adapters.pytest_plugin import assert_no_regression, assert_score
+from disentmetrics_adapters.integrations.pytest_plugin import assert_no_regression, assert_score
 
 from disentmetrics import ScoreCard
 

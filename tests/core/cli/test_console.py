@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import disentmetrics as dm
+from disentmetrics._utils.progress import progress_bar
 from disentmetrics.cli import console
-from disentmetrics.presets import PRESETS
-from disentmetrics.progress import progress_bar
+from disentmetrics.scoring.presets import PRESETS
 
 Run = Callable[..., Any]
 FAST = ("--interval", "none", "--no-null", "--jobs", "1")

@@ -14,7 +14,7 @@ from PIL import Image
 import disentmetrics as dm
 from disentmetrics.cli import datasets
 from disentmetrics.datasets.base import DataSet, DataSetInfo, Symmetry
-from disentmetrics.datasets.preview import contact_sheet
+from disentmetrics.datasets.inspection.preview import contact_sheet
 from disentmetrics.datasets.registry import Entry
 from disentmetrics.factors import Factor, FactorSpace
 

@@ -14,7 +14,7 @@ from PIL import Image
 import disentmetrics as dm
 from disentmetrics.cli import scoring
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.presets import PRESETS
+from disentmetrics.scoring.presets import PRESETS
 
 Run = Callable[..., Any]
 FAST = ("--interval", "none", "--no-null", "--jobs", "1")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from disentmetrics.datasets.manifest import ManifestFile
+from disentmetrics.datasets.published.manifest import ManifestFile
 
 
 @pytest.fixture(autouse=True)

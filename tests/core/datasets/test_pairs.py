@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.stats import chisquare
 
 from disentmetrics.datasets.base import DataSet
-from disentmetrics.datasets.designs import only, ridge, without
+from disentmetrics.datasets.distribution import FactorDistribution
 from disentmetrics.datasets.pairs import change_pairs, shared_factor_batches
-from disentmetrics.distribution import FactorDistribution
+from disentmetrics.datasets.transforms.distributions import only, ridge, without
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import Factor, FactorSpace
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from disentmetrics.datasets import DataSetInfo, list_datasets, load_dataset, manifest
-from disentmetrics.datasets.dsprites import DSprites
+from disentmetrics.datasets import DataSetInfo, list_datasets, load_dataset
+from disentmetrics.datasets.catalog.dsprites import DSprites
+from disentmetrics.datasets.published import manifest
 from disentmetrics.datasets.registry import DataSetSpec, check_options
 from disentmetrics.errors import InvalidInputError
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import disentmetrics as dm
-from disentmetrics.gate import FALSE_DISCOVERY_RATE
+from disentmetrics.statistics.significance import FALSE_DISCOVERY_RATE
 
 MODULARITY, COMPACTNESS, EXPLICITNESS = (
     getattr(dm.metrics, f"{name}_adj") for name in ("modularity", "compactness", "explicitness")

@@ -6,7 +6,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 
 import disentmetrics as dm
 from disentmetrics import Factor, FactorSpace, Representation
-from disentmetrics.prediction import train_and_test_rows
+from disentmetrics.representation.resampling import train_and_test_rows
 
 SPACE = FactorSpace([Factor("shape", 3, "categorical"), Factor("scale", 6, "ordinal"), Factor("angle", 40, "circular")])
 

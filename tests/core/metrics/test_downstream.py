@@ -6,8 +6,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
 
 import disentmetrics as dm
-from disentmetrics.classification import Classifier, class_probabilities, class_target, learned
 from disentmetrics.factors import Factor, FactorSpace
+from disentmetrics.statistics.learning_curves import Classifier, class_probabilities, class_target, learned
 
 ACCURACY, EFFICIENCY, UNFAIRNESS = (
     dm.metrics.downstream_accuracy,

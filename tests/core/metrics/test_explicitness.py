@@ -5,7 +5,7 @@ from sklearn.metrics import roc_auc_score
 
 import disentmetrics as dm
 from disentmetrics import Factor, FactorSpace, Representation
-from disentmetrics.prediction import train_and_test_rows
+from disentmetrics.representation.resampling import train_and_test_rows
 
 
 def ordinal(codes: np.ndarray, factors: np.ndarray) -> Representation:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import disentmetrics as dm
-from disentmetrics.metric import generator
+from disentmetrics._utils.random import generator
 from disentmetrics.metrics import find_metric
 
 PROTOCOLS = ["default", "locatello2019", "higgins2017"]
@@ -49,7 +49,7 @@ def test_a_random_code_scores_one_over_k_on_average_because_halves_are_disjoint(
 
 
 def test_pairs_share_their_value_and_are_never_a_row_with_itself() -> None:
-    from disentmetrics.sampling import rows_by_value
+    from disentmetrics.statistics.factor_groups import rows_by_value
 
     factors = uniform_factors(500)
     representation = dm.Representation(factors.astype(float), factors)

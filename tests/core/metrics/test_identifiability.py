@@ -9,7 +9,7 @@ from sklearn.model_selection import cross_val_predict
 import disentmetrics as dm
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import Factor, FactorSpace, Kind
-from disentmetrics.true_factors import codes_from_factors, true_factors
+from disentmetrics.statistics.factor_regression import codes_from_factors, true_factors
 
 
 def normal(n: int, k: int, correlation: float = 0.0, seed: int = 0) -> np.ndarray:
@@ -166,7 +166,7 @@ def test_p_values_of_t_mex_are_those_of_residual_products() -> None:
     codes = factors @ normal(3, 2, seed=3) + normal(600, 2, seed=4)
     table = dm.Representation(codes, factors)
     score = dm.metrics.tmex.score(table, "linear", n_folds=2)
-    from disentmetrics.prediction import folds
+    from disentmetrics.representation.resampling import folds
 
     splits = folds(table, np.arange(600), 2, 0)
     for k in range(3):

@@ -9,7 +9,7 @@ from sklearn.metrics import mutual_info_score
 
 import disentmetrics as dm
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.information import code_entropies, informations, with_binned_factors
+from disentmetrics.statistics.information_scores import code_entropies, informations, with_binned_factors
 from disentmetrics.testing import EXAMPLES
 
 SIZES = (3, 6, 10, 12)

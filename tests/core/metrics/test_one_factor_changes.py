@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import disentmetrics as dm
-from disentmetrics.traversals import cells, traversals
+from disentmetrics.statistics.traversals import cells, traversals
 
 METRICS = pytest.mark.parametrize("name", ["z_max_var", "omes"])
 

@@ -6,7 +6,7 @@ from sklearn.svm import LinearSVC
 
 import disentmetrics as dm
 from disentmetrics import Factor, FactorSpace, Representation
-from disentmetrics.prediction import train_and_test_rows
+from disentmetrics.representation.resampling import train_and_test_rows
 
 SIZES = (4, 5, 6)
 

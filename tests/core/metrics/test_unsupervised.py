@@ -22,8 +22,8 @@ def labels(codes: np.ndarray) -> np.ndarray:
     return np.zeros(len(codes), dtype=int)
 
 
-def score(name: str, codes: np.ndarray, **options: object) -> dm.result.Score:
-    found: dm.result.Score = getattr(dm.metrics, name)(codes, labels(codes), **options)
+def score(name: str, codes: np.ndarray, **options: object) -> dm.Score:
+    found: dm.Score = getattr(dm.metrics, name)(codes, labels(codes), **options)
     return found
 
 

@@ -10,8 +10,9 @@ import pytest
 import disentmetrics as dm
 from disentmetrics.factors import Factor, FactorSpace
 from disentmetrics.report import report
-from disentmetrics.result import Interval, Score, ScoreCard
-from disentmetrics.summary import summarise
+from disentmetrics.results.card import ScoreCard
+from disentmetrics.results.score import Interval, Score
+from disentmetrics.scoring.summarise import summarise
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 METRICS = ("mig", "factorvae", "higgins", "sap", "modularity", "mcc", "irs", "explicitness")

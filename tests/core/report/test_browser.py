@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from disentmetrics.report import report, save_report
-from disentmetrics.result import ScoreCard
+from disentmetrics.results.card import ScoreCard
 
 pytest.importorskip("jinja2", reason="reports need jinja2")
 pytest.importorskip("plotly", reason="reports need plotly")

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from disentmetrics.cli import app
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.result import ScoreCard
+from disentmetrics.results.card import ScoreCard
 
 
 @pytest.fixture(autouse=True)

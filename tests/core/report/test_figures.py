@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from disentmetrics.report.figures import axis_of, histograms, pairs, whisker
-from disentmetrics.result import Interval, Score, ScoreCard
+from disentmetrics.results.card import ScoreCard
+from disentmetrics.results.score import Interval, Score
 
 
 def test_a_whisker_places_value_interval_and_null_in_percent_of_the_bounds() -> None:

@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image
 
 from disentmetrics.report.heat import correlation, diverging, heat_tables, sheet, tuning
-from disentmetrics.result import Score, ScoreCard
+from disentmetrics.results.card import ScoreCard
+from disentmetrics.results.score import Score
 
 
 def opened(source: str) -> np.ndarray:

@@ -14,7 +14,8 @@ import pytest
 from disentmetrics.errors import InvalidInputError, MissingExtraError
 from disentmetrics.report import report, save_report
 from disentmetrics.report.page import MAX_BYTES
-from disentmetrics.result import Score, ScoreCard
+from disentmetrics.results.card import ScoreCard
+from disentmetrics.results.score import Score
 
 EVIL = [
     "<script>window.hacked = 1</script>",

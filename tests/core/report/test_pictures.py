@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from disentmetrics.datasets import load_dataset
-from disentmetrics.encoder import Posterior
+from disentmetrics.encoders.protocol import Posterior
 from disentmetrics.errors import EncoderError, InvalidInputError
 from disentmetrics.report.pictures import N_VALUES, Decoder, pictures
-from disentmetrics.result import ScoreCard
+from disentmetrics.results.card import ScoreCard
 
 
 class Mirror:

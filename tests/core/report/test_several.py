@@ -3,9 +3,10 @@ from dataclasses import replace
 
 import pytest
 
-from disentmetrics.compare import compare
+from disentmetrics.comparison.compare import compare
 from disentmetrics.report.several import ALL_PAIRS, several
-from disentmetrics.result import Score, ScoreCard
+from disentmetrics.results.card import ScoreCard
+from disentmetrics.results.score import Score
 
 
 def cards_of(**values: tuple[float, ...]) -> list[ScoreCard]:

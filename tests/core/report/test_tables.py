@@ -2,9 +2,10 @@ import math
 
 import pytest
 
-from disentmetrics.metric import registered_metrics
+from disentmetrics.metrics.base import registered_metrics
 from disentmetrics.report.tables import explain, factor_panels, origin, score_rows
-from disentmetrics.result import Score, ScoreCard
+from disentmetrics.results.card import ScoreCard
+from disentmetrics.results.score import Score
 
 
 @pytest.mark.parametrize("name", sorted(registered_metrics()))

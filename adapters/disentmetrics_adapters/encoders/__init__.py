@@ -1,0 +1,1 @@
+"""Encoder schemes, one per file; a file placed here is a scheme."""

@@ -1,0 +1,537 @@
+"""How encoders in the wild take observations and return codes; knows no framework.
+
+Inputs differ in layout (NCHW, NHWC, flat) and range (0..1, -1..1, 0..255, standardised).
+Outputs are one array, a tuple, a dict, distributions, nested; mean and log-variance come
+apart, as halves of one array, interleaved, or the log-variance first. What is
+unambiguous is inferred and said aloud; between equal shapes nothing is ever guessed.
+
+The grammar of ``select``, the one word by which a user names the codes in an output::
+
+    select = codes | codes "," spread      a second term makes a posterior
+    codes  = path ("+" path)*              several blocks, side by side
+    path   = step ("." step)*              index, key or attribute; "*" is every element
+             the last step may say how one array is to be read: whole, halves (mean, then
+             log-variance), interleaved (in turn), log_variance_first (halves, swapped)
+
+==============================================  ==========================================
+the encoder returns                             select
+==============================================  ==========================================
+one array of codes                              whole
+(mean, log-variance)                            0,1
+[mean, log-variance, sample]                    0,1
+(reconstruction, z, mean, log-variance)         2,3
+one array: means, then log-variances            halves
+one array: log-variances, then means            log_variance_first
+one array: mean, log-variance, mean, ...        interleaved
+{"mu": ..., "logvar": ...}                      mu,logvar
+{"continuous": [mean, logvar], "discrete": [.]} continuous.0+discrete.*
+{"a": Normal, "b": Normal}                      *.mean,*.variance with spread=variance
+[{"mean": ..., "log_std": ...}, ...]            *.mean,*.log_std with spread=log_std
+==============================================  ==========================================
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.encoders.protocol import Posterior
+from disentmetrics.errors import DisentmetricsError, EncoderError, InvalidInputError
+from disentmetrics_adapters.encoders._options import choice, log
+
+Array = NDArray[Any]
+Codes = NDArray[np.floating] | Posterior
+
+LAYOUTS = ("NCHW", "NHWC", "flat")
+NAMED_RANGES = ("auto", "raw", "0..1", "-1..1", "0..255")
+SPREADS = ("log_variance", "log_std", "std", "variance")
+SPLITS = ("whole", "halves", "interleaved", "log_variance_first")
+
+MEAN_NAMES = ("mean", "mu", "loc", "z_mean", "z_mu")
+LOG_VARIANCE_NAMES = ("log_variance", "logvar", "log_var", "z_log_variance", "z_logvar", "z_log_var")
+
+
+@dataclass(frozen=True)
+class InputConvention:
+    """How an encoder takes observations.
+
+    Parameters
+    ----------
+    layout : {"auto", "NCHW", "NHWC", "flat"}
+        Order of axes of images; ``auto`` tries them and takes the only one that runs.
+    range : str
+        ``0..1``, ``-1..1`` or ``0..255``; ``raw`` hands values on as they are;
+        ``MEAN,STD`` standardises values in [0, 1] (for several channels: all means, then
+        all standard deviations). ``auto`` is ``0..1`` for uint8 images and ``raw`` for the rest.
+
+    Examples
+    --------
+    >>> InputConvention("NCHW", "-1..1")(np.full((2, 8, 8, 3), 255, np.uint8)).shape
+    (2, 3, 8, 8)
+    """
+
+    layout: str = "auto"
+    range: str = "auto"
+
+    def __post_init__(self) -> None:
+        choice("layout", self.layout, ("auto", *LAYOUTS))
+        if self.range not in NAMED_RANGES:
+            _mean_and_std(self.range)
+
+    def __call__(self, observations: Array, layout: str = "") -> Array:
+        """Scale, then permute, then make contiguous."""
+        return arrange(scale(observations, self.range), layout or self.layout)
+
+    def layouts(self, observations: Array) -> tuple[str, ...]:
+        """Return the layouts that are possible for these observations."""
+        if self.layout != "auto":
+            return (self.layout,)
+        return LAYOUTS if observations.ndim == 4 else ("auto",)
+
+
+def arrange(observations: Array, layout: str) -> Array:
+    """Bring (n, height, width, channels) to a layout, contiguous; ``auto`` leaves the axes alone."""
+    if layout == "flat":
+        return np.ascontiguousarray(observations).reshape(len(observations), -1)
+    if layout in {"NCHW", "NHWC"} and observations.ndim != 4:
+        raise InvalidInputError(
+            f"layout={layout} is for images (n, height, width, channels); the observations have shape "
+            f"{observations.shape}: give layout=flat, or leave it out"
+        )
+    return np.ascontiguousarray(observations.transpose(0, 3, 1, 2) if layout == "NCHW" else observations)
+
+
+def scale(observations: Array, range_: str) -> Array:
+    """Bring observations to a range; the channels are the last axis."""
+    if range_ == "auto":
+        range_ = "0..1" if observations.dtype in {np.dtype(np.uint8), np.dtype(bool)} else "raw"
+    if range_ == "raw":
+        return observations
+    if range_ == "0..255":
+        # Exact for uint8: 255 * (k / 255) is not always k.
+        return observations.astype(np.float32) if observations.dtype == np.uint8 else _unit(observations, range_) * 255
+    unit = _unit(observations, range_)
+    if range_ == "0..1":
+        return unit
+    if range_ == "-1..1":
+        return unit * 2 - 1
+    mean, std = _mean_and_std(range_)
+    if len(mean) not in {1, unit.shape[-1]}:
+        raise InvalidInputError(
+            f"range={range_} names {len(mean)} means and {len(mean)} standard deviations; the observations, "
+            f"of shape {observations.shape}, have {unit.shape[-1]} channels: give one pair or as many"
+        )
+    return (unit - mean) / std
+
+
+def _unit(observations: Array, range_: str) -> Array:
+    if observations.dtype == np.uint8:
+        return np.divide(observations, np.float32(255), dtype=np.float32)
+    if observations.dtype == bool:
+        return observations.astype(np.float32)
+    low, high = observations.min(), observations.max()
+    if not (np.issubdtype(observations.dtype, np.floating) and low >= 0 and high <= 1):
+        raise InvalidInputError(
+            f"range={range_} is for uint8 images or floating-point values within 0..1; got "
+            f"{observations.dtype} values {low:.4g} .. {high:.4g}: scale them first, or give range=raw"
+        )
+    return observations
+
+
+def _mean_and_std(range_: str) -> tuple[Array, Array]:
+    try:
+        numbers = np.array([float(number) for number in range_.split(",")], np.float32)
+        mean, std = np.split(numbers, 2)
+    except ValueError:
+        mean = std = np.zeros(1, np.float32)
+    if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
+        raise InvalidInputError(
+            f"range must be one of {', '.join(NAMED_RANGES)}, or MEAN,STD such as 0.13,0.31 (for 3 channels: "
+            f"three means, then three positive standard deviations); got {range_!r}"
+        )
+    return mean, std
+
+
+@dataclass(frozen=True)
+class OutputConvention:
+    """Where the codes are in what an encoder returns.
+
+    Parameters
+    ----------
+    select : str, optional
+        See the grammar in this module; without it, inferred where unambiguous.
+    spread : {"log_variance", "log_std", "std", "variance"}
+        What the second term of ``select``, or the second half, is.
+    flatten : bool
+        Whether each place of a map (n, channels, height, width) is a code of its own.
+
+    Examples
+    --------
+    >>> OutputConvention("interleaved").read(np.arange(8.0).reshape(2, 4), 2).mean
+    array([[0., 2.], [4., 6.]])
+    """
+
+    select: str | None = None
+    spread: str = "log_variance"
+    flatten: bool = False
+
+    def __post_init__(self) -> None:
+        choice("spread", self.spread, SPREADS)
+        if self.select is not None:
+            _parse(self.select)
+
+    def read(
+        self,
+        output: Any,
+        n: int,
+        *,
+        to_array: Callable[[Any], Array] = np.asarray,
+        channel_axis: int = 1,
+    ) -> Codes:
+        """Return the codes, or the posterior, of ``n`` observations.
+
+        Parameters
+        ----------
+        output : any
+            What the encoder returned; whatever has a shape and a dtype is an array.
+        n : int
+            How many observations went in.
+        to_array : callable
+            Turns the framework's arrays into numpy's.
+        channel_axis : int
+            Along which an array is halved.
+        """
+        if self.select is None:
+            return self.settled(output, n).read(output, n, to_array=to_array, channel_axis=channel_axis)
+        terms = [
+            [
+                part
+                for path, split in blocks
+                for leaf in _resolve(output, path, self.select, output)
+                for part in [_split(_array(leaf, n, path, output, to_array), split, channel_axis)]
+            ]
+            for blocks in _parse(self.select)
+        ]
+        if len(terms) == 1 and all(len(part) == 2 for part in terms[0]):
+            mean, spread = ([part[side] for part in terms[0]] for side in (0, 1))
+            return self._posterior(mean, spread)
+        columns = [[part[0] for part in term] for term in terms]
+        return self._posterior(*columns) if len(columns) == 2 else self._side_by_side(columns[0])
+
+    def settled(self, output: Any, n: int) -> "OutputConvention":
+        """Return the convention that reads this output, inferred if ``select`` was not given."""
+        if self.select is not None:
+            return self
+        select, spread, reason = _infer(output, n, self.spread)
+        log.info("select=%s inferred: %s", select, reason)
+        return dataclasses.replace(self, select=select, spread=spread)
+
+    def _posterior(self, mean: list[Array], spread: list[Array]) -> Posterior:
+        means, spreads = self._side_by_side(mean), self._side_by_side(spread)
+        if means.shape != spreads.shape:
+            raise InvalidInputError(
+                f"mean and {self.spread} must have one shape; select={self.select} gives {means.shape} and "
+                f"{spreads.shape}"
+            )
+        if self.spread in {"std", "variance"} and not (spreads > 0).all():
+            raise EncoderError(
+                f"a {self.spread} must be positive; the encoder returned {spreads.min():.4g}. "
+                f"If it is a logarithm, give spread=log_{self.spread}"
+            )
+        factor = 2 if self.spread in {"log_std", "std"} else 1
+        return Posterior(means, factor * (np.log(spreads) if self.spread in {"std", "variance"} else spreads))
+
+    def _side_by_side(self, arrays: list[Array]) -> NDArray[np.floating]:
+        columns = [self._columns(array) for array in arrays]
+        joined = columns[0] if len(columns) == 1 else np.concatenate(columns, axis=1)
+        return joined if np.issubdtype(joined.dtype, np.floating) else joined.astype(np.float64)
+
+    def _columns(self, array: Array) -> Array:
+        if array.ndim > 2 and not self.flatten and max(array.shape[2:]) > 1:
+            raise InvalidInputError(
+                f"codes must have shape (n, n_codes); the encoder returned maps of shape {array.shape}: "
+                "give flatten=yes to make each place a code of its own, or name another output by select="
+            )
+        return array.reshape(len(array), -1)
+
+
+_Block = tuple[str, str]  # a path, and how its array is read
+
+
+def _parse(select: str) -> list[list[_Block]]:
+    terms = [[_parse_path(path) for path in term.split("+")] for term in select.split(",")]
+    splits = [split for term in terms for _, split in term if split != "whole"]
+    halved = len(splits) not in {0, len(terms[0])} or (splits and len(terms) == 2)
+    if len(terms) > 2 or halved or not all(path.strip() for path in select.replace("+", ",").split(",")):
+        raise InvalidInputError(
+            "select names the codes, or mean and log-variance, as select=0 or select=0,1 or select=halves "
+            f"(blocks are joined by '+', steps by '.'); got {select!r}"
+        )
+    return terms
+
+
+def _parse_path(text: str) -> _Block:
+    path, _, last = text.rpartition(".")
+    return (path, last) if last in SPLITS else (text, "whole")
+
+
+def _is_array(node: Any) -> bool:
+    return hasattr(node, "shape") and hasattr(node, "dtype")
+
+
+def _children(node: Any) -> dict[str, Any]:
+    if isinstance(node, Mapping):
+        return {str(key): value for key, value in node.items()}
+    if isinstance(node, tuple) and hasattr(node, "_fields"):
+        return dict(zip(node._fields, node, strict=True))
+    if isinstance(node, list | tuple):
+        return {str(index): value for index, value in enumerate(node)}
+    if dataclasses.is_dataclass(node):
+        return {f.name: getattr(node, f.name) for f in dataclasses.fields(node)}
+    return {}
+
+
+def _resolve(node: Any, path: str, select: str, output: Any) -> list[Any]:
+    if not path:
+        leaves = [leaf for _, leaf in _walk(node)]
+        return leaves if len(leaves) == 1 else [node]  # a lone array in a tuple or dict is meant itself
+    children = {} if _is_array(node) else _children(node)
+    # Output names may hold dots, so the longest key that fits is the step.
+    for key in sorted(children, key=len, reverse=True):
+        if path == key or path.startswith(f"{key}."):
+            return _resolve(children[key], path[len(key) + 1 :], select, output)
+    step, _, rest = path.partition(".")
+    if step == "*" and children:
+        return [leaf for child in children.values() for leaf in _resolve(child, rest, select, output)]
+    if isinstance(node, tuple | list) and step.lstrip("-").isdigit() and -len(node) <= int(step) < len(node):
+        return _resolve(node[int(step)], rest, select, output)
+    if not children and not _is_array(node) and not step.startswith("_") and hasattr(node, step):
+        return _resolve(getattr(node, step), rest, select, output)
+    raise InvalidInputError(f"select={select} finds no {step!r} in what the encoder returned: {describe(output)}")
+
+
+def _array(leaf: Any, n: int, path: str, output: Any, to_array: Callable[[Any], Array]) -> Array:
+    if not _is_array(leaf):
+        raise InvalidInputError(
+            f"select={path or 'whole'} must lead to an array; it leads to {describe(leaf)} "
+            f"in what the encoder returned: {describe(output)}"
+        )
+    array = to_array(leaf)
+    if array.ndim == 0 or len(array) != n:
+        raise EncoderError(
+            f"an encoder must return one row for each observation; for {n} it returned shape {array.shape}"
+        )
+    return array[:, None] if array.ndim == 1 else array
+
+
+def _split(array: Array, split: str, axis: int) -> tuple[Array, ...]:
+    if split == "whole":
+        return (array,)
+    if array.shape[axis] % 2:
+        raise InvalidInputError(
+            f"select={split} needs an even number of columns; the encoder returned shape {array.shape}"
+        )
+    if split == "interleaved":
+        columns = np.moveaxis(array, axis, 1)
+        return np.moveaxis(columns[:, 0::2], 1, axis), np.moveaxis(columns[:, 1::2], 1, axis)
+    first, second = np.split(array, 2, axis)
+    return (first, second) if split == "halves" else (second, first)
+
+
+def _walk(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    children = {} if _is_array(node) else _children(node)
+    if not children:
+        yield path, node
+    for key, child in children.items():
+        yield from _walk(child, f"{path}.{key}" if path else key)
+
+
+def describe(output: Any) -> str:
+    """Say in one line what an encoder returned, with shapes.
+
+    Examples
+    --------
+    >>> describe((np.zeros((2, 3)), {"loss": np.zeros(()), "kind": "vae"}))
+    'tuple of 0: array (2, 3), 1.loss: array (), 1.kind: str'
+    """
+    leaves = [
+        (path, f"array {tuple(leaf.shape)}" if _is_array(leaf) else type(leaf).__name__) for path, leaf in _walk(output)
+    ]
+    if len(leaves) == 1 and not leaves[0][0]:
+        return leaves[0][1]
+    return f"{type(output).__name__} of " + ", ".join(f"{path}: {what}" for path, what in leaves)
+
+
+def _is_normal(node: Any) -> bool:
+    # A diagonal Gaussian and nothing else: by name, since no framework is imported here.
+    base = getattr(node, "base_dist", node) if type(node).__name__ == "Independent" else node
+    return type(base).__name__ == "Normal" and hasattr(base, "variance")
+
+
+def _infer(output: Any, n: int, spread: str) -> tuple[str, str, str]:
+    """Return select, spread and the reason, or raise if two readings are possible."""
+    leaves = list(_walk(output))
+    arrays = [(path, tuple(leaf.shape)) for path, leaf in leaves if _is_array(leaf)]
+    normals = [path for path, leaf in leaves if _is_normal(leaf)]
+    what = describe(output)
+    if len(leaves) == 1 and normals:
+        dot = "." if normals[0] else ""
+        return (
+            f"{normals[0]}{dot}mean,{normals[0]}{dot}variance",
+            "variance",
+            "it returned one Normal distribution",
+        )
+    if len(leaves) == 1 and arrays:
+        path, shape = arrays[0]
+        if len(shape) == 2 and shape[1] % 2 == 0:
+            log.warning(
+                "the encoder returned one array of shape %s, taken as %d codes; give select=whole to say "
+                "so, or, if it holds mean and log-variance, select=halves, interleaved or log_variance_first",
+                shape, shape[1],
+            )  # fmt: skip
+        return path or "whole", spread, f"it returned one array of shape {shape}"
+    pairs = [
+        (mean, variance)
+        for mean, mean_shape in arrays
+        for variance, variance_shape in arrays
+        if mean_shape == variance_shape and _are_named_mean_and_log_variance(mean, variance)
+    ]
+    if len(pairs) == 1:
+        return ",".join(pairs[0]), "log_variance", f"by the names in {what}"
+    rows = [path for path, shape in arrays if len(shape) == 2 and shape[0] == n]
+    if len(rows) == 1 and not pairs and not normals:
+        return rows[0], spread, f"the only array of shape (n, n_codes) in {what}"
+    ways = [f"select={rows[0]} for codes"] if rows else []
+    alike = [path for path in rows if dict(arrays)[path] == dict(arrays)[rows[0]]]
+    ways += [f"select={alike[0]},{alike[1]} for mean and log-variance"] if len(alike) > 1 else []
+    ways += ["select=*.mean,*.variance&spread=variance for distributions"] if normals else []
+    raise InvalidInputError(
+        f"the encoder returned {what}; say which are the codes by select=, such as {', or '.join(ways or ['select=0'])}"
+    )
+
+
+def _are_named_mean_and_log_variance(mean: str, variance: str) -> bool:
+    (folder, _, mean_name), (other, _, name) = mean.rpartition("."), variance.rpartition(".")
+    return folder == other and mean_name in MEAN_NAMES and name in LOG_VARIANCE_NAMES
+
+
+@dataclass
+class Pipeline:
+    """Observations in, codes out, around a framework's forward pass.
+
+    Parameters
+    ----------
+    run : callable
+        The forward pass: a contiguous array in, whatever the framework returns out.
+    inputs, outputs : InputConvention, OutputConvention
+        What is left open in them is settled at the first batch, said aloud, and then kept.
+    to_array : callable
+        Turns the framework's arrays into numpy's.
+    batch_size : int, optional
+        The only batch size that the encoder takes: batches are padded and trimmed.
+    """
+
+    run: Callable[[Array], Any]
+    inputs: InputConvention
+    outputs: OutputConvention
+    to_array: Callable[[Any], Array] = np.asarray
+    batch_size: int | None = None
+    _layout: str = field(default="", init=False)
+
+    def __call__(self, observations: Array) -> Codes:
+        """Encode a batch."""
+        observations = np.asarray(observations)
+        if observations.ndim < 2 or len(observations) == 0:
+            raise InvalidInputError(f"observations must have shape (n, ...) with n >= 1; got {observations.shape}")
+        if not self._layout:
+            self._settle(observations[: min(2, self.batch_size or 2)])
+        size = self.batch_size or len(observations)
+        parts = [self._encode(observations[i : i + size], self._layout) for i in range(0, len(observations), size)]
+        return parts[0] if len(parts) == 1 else _stack(parts)
+
+    def _settle(self, observations: Array) -> None:
+        layouts = self.inputs.layouts(observations)
+        ran: dict[str, Any] = {}
+        failures: dict[str, str] = {}
+        for layout in layouts:
+            try:
+                ran[layout] = self._forward(observations, layout)
+            except EncoderError as error:
+                if len(layouts) == 1:
+                    raise
+                failures[layout] = str(error.__cause__ or error).partition("\n")[0]
+        if not ran:
+            raise EncoderError(
+                f"the encoder takes observations of shape {observations.shape} in no layout; "
+                + "; ".join(f"{layout}: {failure}" for layout, failure in failures.items())
+            )
+        layout, *others = ran
+        rows = self.batch_size or len(observations)
+        outputs = self.outputs.settled(ran[layout], rows)
+        if others:
+            self._check_same(ran, outputs, rows)
+        elif failures:
+            log.info("layout=%s inferred: the encoder runs with no other", layout)
+        batch = self.inputs(observations, layout)
+        log.info(
+            "the encoder gets batches of shape (n, %s), first values %.4g .. %.4g (see range= and layout=)",
+            ", ".join(map(str, batch.shape[1:])), batch.min(), batch.max(),
+        )  # fmt: skip
+        self._layout, self.outputs = layout, outputs
+
+    def _check_same(self, ran: dict[str, Any], outputs: OutputConvention, rows: int) -> None:
+        first, *others = (self._read(output, rows, layout, outputs) for layout, output in ran.items())
+        if not all(_equal(first, other) for other in others):
+            raise InvalidInputError(
+                f"the encoder runs with the layouts {', '.join(ran)} and gives different codes; "
+                f"say which one it was trained with: layout={next(iter(ran))}"
+            )
+
+    def _encode(self, observations: Array, layout: str) -> Codes:
+        rows = self.batch_size or len(observations)
+        codes = self._read(self._forward(observations, layout), rows, layout, self.outputs)
+        return _trim(codes, len(observations)) if self.batch_size else codes
+
+    def _forward(self, observations: Array, layout: str) -> Any:
+        batch = self.inputs(observations, layout)
+        if self.batch_size and len(batch) < self.batch_size:
+            # The last row again, since a row of zeros may lie outside what the encoder accepts.
+            batch = np.concatenate([batch, np.repeat(batch[-1:], self.batch_size - len(batch), axis=0)])
+        try:
+            return self.run(batch)
+        except DisentmetricsError:
+            raise
+        except Exception as error:
+            raise EncoderError(
+                f"the encoder failed on a batch of shape {batch.shape} ({batch.dtype}): "
+                f"{type(error).__name__}: {str(error).strip()}"
+            ) from error
+
+    def _read(self, output: Any, rows: int, layout: str, outputs: OutputConvention) -> Codes:
+        axis = -1 if layout == "NHWC" else 1
+        return outputs.read(output, rows, to_array=self.to_array, channel_axis=axis)
+
+
+def _equal(one: Codes, other: Codes) -> bool:
+    if isinstance(one, Posterior) and isinstance(other, Posterior):
+        return _equal(one.mean, other.mean) and _equal(one.log_variance, other.log_variance)
+    return np.array_equal(np.asarray(one), np.asarray(other), equal_nan=True)
+
+
+def _trim(codes: Codes, n: int) -> Codes:
+    if isinstance(codes, Posterior):
+        return Posterior(codes.mean[:n], codes.log_variance[:n])
+    return codes[:n]
+
+
+def _stack(parts: list[Codes]) -> Codes:
+    posteriors = [part for part in parts if isinstance(part, Posterior)]
+    if posteriors:
+        return Posterior(
+            np.concatenate([part.mean for part in posteriors]),
+            np.concatenate([part.log_variance for part in posteriors]),
+        )
+    return np.concatenate([part for part in parts if not isinstance(part, Posterior)])

@@ -1,0 +1,211 @@
+"""Scheme ``baseline``: encoders that need no training, to compare others with."""
+
+import hashlib
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics._utils.threads import one_thread_a_product
+from disentmetrics.datasets.base import DataSet
+from disentmetrics.encoders.protocol import Encoder
+from disentmetrics.encoders.registry import Fingerprinted
+from disentmetrics.errors import InvalidInputError, did_you_mean
+from disentmetrics.factors import Factor, FactorSpace
+from disentmetrics_adapters.encoders._conventions import scale
+from disentmetrics_adapters.encoders._options import log, positive_integer
+
+N_CODES, N_FIT = 10, 10_000
+FIT_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class FactorsEncoder:
+    """The ground truth itself: discrete factors standardised over their values, continuous ones as they are."""
+
+    space: FactorSpace
+    reads_factors = True
+
+    def __call__(self, factors: NDArray[np.generic], /) -> NDArray[np.floating]:
+        """Return the codes of factors (n, n_factors): indices, and real values of continuous ones."""
+        checked = self.space.check_indices(factors) if self.space.is_grid else self.space.check_values(factors)
+        return np.stack([_codes(f, column) for f, column in zip(self.space, checked.T, strict=True)], axis=1)
+
+
+def _codes(factor: Factor, column: NDArray[np.generic]) -> NDArray[np.floating]:
+    if factor.size is None:
+        return column.astype(np.float64)  # it has no values to be standardised over
+    return _standardised(factor)[column.astype(np.int64)]
+
+
+def _standardised(factor: Factor) -> NDArray[np.floating]:
+    indices = np.arange(factor.size or 0, dtype=np.float64)
+    numeric = factor.kind == "ordinal" and all(isinstance(value, int | float) for value in factor.values)
+    values = np.array(factor.values, np.float64) if numeric and factor.values else indices
+    return np.asarray((values - values.mean()) / (values.std() or 1.0))
+
+
+class PixelsEncoder:
+    """The observation itself, flat, in 0..1."""
+
+    def __call__(self, observations: NDArray[np.generic], /) -> NDArray[np.floating]:
+        """Return the pixels of observations (n, ...)."""
+        return _pixels(observations)
+
+
+@dataclass(frozen=True, eq=False)
+class LinearEncoder:
+    """Pixels, centred, times a matrix."""
+
+    mean: NDArray[np.floating]
+    weights: NDArray[np.floating]
+
+    def __call__(self, observations: NDArray[np.generic], /) -> NDArray[np.floating]:
+        """Return the projections of observations (n, ...)."""
+        with one_thread_a_product():
+            return np.asarray((_pixels(observations) - self.mean) @ self.weights)
+
+
+@dataclass(frozen=True)
+class RandomEncoder:
+    """Standard normal noise, a fixed function of each observation's bytes and the seed.
+
+    Equal observations get equal codes, as from any encoder, and codes carry no other trace of them.
+    """
+
+    n_codes: int
+    seed: int
+
+    def __call__(self, observations: NDArray[np.generic], /) -> NDArray[np.floating]:
+        """Return the noise of observations (n, ...)."""
+        from scipy.special import ndtri
+
+        key = int(self.seed).to_bytes(16, "little", signed=True)
+        rows = np.ascontiguousarray(observations, observations.dtype.newbyteorder("<"))
+        digests = b"".join(hashlib.shake_256(key + row.tobytes()).digest(8 * self.n_codes) for row in rows)
+        # 52 bits and a half: never 0 or 1, where the quantile is infinite.
+        bits = np.frombuffer(digests, "<u8").reshape(len(rows), self.n_codes) >> np.uint64(12)
+        return np.asarray(ndtri((bits + 0.5) / 2.0**52), np.float64)
+
+
+def _pixels(observations: NDArray[np.generic]) -> NDArray[np.floating]:
+    flat = np.asarray(observations).reshape(len(observations), -1)
+    values = scale(flat, "auto")
+    return values if np.issubdtype(values.dtype, np.floating) else values.astype(np.float64)
+
+
+def _is_table(data: DataSet) -> bool:
+    return data.law == "uniform" and not data.has_distribution
+
+
+def _n_fitted(data: DataSet, n_fit: int) -> int:
+    return min(n_fit, len(data)) if _is_table(data) else n_fit
+
+
+def _fitting_images(data: DataSet, n_fit: int, seed: int) -> NDArray[np.floating]:
+    draws = data.sample(n_fit, np.random.default_rng(seed), replace=not _is_table(data))
+    batches = [draws[i : i + FIT_BATCH] for i in range(0, n_fit, FIT_BATCH)]
+    first = _pixels(data.observations(batches[0].factors, batches[0].nuisance))
+    images = np.empty((n_fit, first.shape[1]), first.dtype)  # one copy of them all, and a batch
+    images[: len(first)] = first
+    for number, batch in enumerate(batches[1:], start=1):
+        images[number * FIT_BATCH : number * FIT_BATCH + len(batch)] = _pixels(
+            data.observations(batch.factors, batch.nuisance)
+        )
+    return images
+
+
+def fit_pca(images: NDArray[np.floating], n_codes: int, seed: int) -> LinearEncoder:
+    """Fit principal components to images (n, n_pixels), which are centred in place."""
+    from sklearn.utils.extmath import randomized_svd
+
+    most = min(images.shape)
+    if n_codes > most:
+        raise InvalidInputError(
+            f"n_codes must be at most {most}, the smaller of n_fit = {images.shape[0]} images and "
+            f"{images.shape[1]} pixels; got {n_codes}"
+        )
+    mean = images.mean(axis=0)
+    images -= mean
+    # What sklearn's PCA(svd_solver="randomized") does, without its second copy of the images.
+    components = randomized_svd(images, n_codes, random_state=seed)[2]
+    return LinearEncoder(mean, components.T.copy())
+
+
+def fit_ica(images: NDArray[np.floating], n_codes: int, seed: int) -> LinearEncoder:
+    """Fit independent components, of unit variance, to the principal components of images."""
+    from sklearn.decomposition import FastICA
+    from sklearn.exceptions import ConvergenceWarning
+
+    pca = fit_pca(images, n_codes, seed)
+    projected = (images @ pca.weights).astype(np.float64)
+    spread = projected.std(axis=0)
+    rank = int((spread > 1e-5 * spread.max()).sum())
+    if rank < n_codes:
+        raise InvalidInputError(
+            f"the {len(images)} images span {rank} dimensions, too few for {n_codes} independent components; "
+            f"give n_codes={max(rank, 1)} or more images by n_fit="
+        )
+    ica = FastICA(n_codes, whiten="unit-variance", random_state=seed, max_iter=2_000, tol=1e-3)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        ica.fit(projected / spread)
+    if any(issubclass(warning.category, ConvergenceWarning) for warning in caught):
+        log.warning("FastICA has not converged in %d iterations; its last components are used", ica.max_iter)
+    return LinearEncoder(pca.mean, (pca.weights / spread) @ ica.components_.T)
+
+
+FITS: dict[str, Callable[[NDArray[np.floating], int, int], LinearEncoder]] = {"pca": fit_pca, "ica": fit_ica}
+
+
+def load(
+    target: str,
+    *,
+    n_codes: str = "",
+    n_fit: str = "",
+    data: DataSet | None = None,
+    seed: int = 0,
+) -> Encoder:
+    """Encode without training: factors, pixels, pca, ica or random.
+
+    ``baseline:factors`` is the standardised ground truth, the best there is;
+    ``baseline:random`` is noise, a fixed function of each observation, the worst.
+    ``pixels`` hands the pixels through; ``pca`` and ``ica`` are fitted to random
+    images of the data set, drawn by the seed.
+
+    Options
+    -------
+    n_codes : whole number, default 10
+        How many codes pca, ica and random give.
+    n_fit : whole number, default 10000
+        To how many images pca and ica are fitted; no row of a table twice.
+
+    Example
+    -------
+    baseline:pca?n_codes=6
+    """
+    names = ("factors", "pixels", "pca", "ica", "random")
+    if target not in names:
+        raise InvalidInputError(f"a baseline is one of {', '.join(names)}; got {target!r}{did_you_mean(target, names)}")
+    if (n_codes and target in {"factors", "pixels"}) or (n_fit and target not in FITS):
+        raise InvalidInputError(
+            f"baseline:{target} takes no {'n_fit' if n_fit else 'n_codes'}: n_codes is for pca, ica and "
+            "random, n_fit for pca and ica"
+        )
+    width = positive_integer("n_codes", n_codes) if n_codes else N_CODES
+    if target == "pixels":
+        return Fingerprinted(PixelsEncoder(), "baseline-pixels")
+    if target == "random":
+        return Fingerprinted(RandomEncoder(width, seed), f"baseline-random-{width}-seed-{seed}")
+    if data is None:
+        raise InvalidInputError(f"baseline:{target} is made from a data set; name one by --data, or data= in Python")
+    if target == "factors":
+        return Fingerprinted(FactorsEncoder(data.space), f"baseline-factors-{data.fingerprint}")
+    n_images = _n_fitted(data, positive_integer("n_fit", n_fit) if n_fit else N_FIT)
+    log.info("fitting baseline:%s to %d images", target, n_images)
+    images = _fitting_images(data, n_images, seed)
+    with one_thread_a_product():  # the codes must not depend on the number of processors
+        encoder = FITS[target](images, width, seed)
+    return Fingerprinted(encoder, f"baseline-{target}-{width}-of-{n_images}-seed-{seed}-{data.fingerprint}")

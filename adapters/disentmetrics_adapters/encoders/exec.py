@@ -1,0 +1,398 @@
+"""Scheme ``exec``: a program in any language; one .npy in on stdin, one .npy out on stdout.
+
+The protocol. For each batch the program gets one .npy blob on its standard input, the observations
+as the data set gives them (uint8, (n, height, width, channels), C order), and writes one .npy
+blob to its standard output: codes (n, n_codes), or mean and log-variance (n, 2, n_codes).
+Standard error is its own.
+
+A program that answers each blob as it comes, and ends at the end of its input, is started once
+and kept. One that reads its input to the end before it answers, or ends after its first
+answer, is started anew for each batch. Which of the two it is shows by itself: the first batch
+is followed by the end of input, to which both kinds answer; at the second batch the end of input is
+held back for about twice as long as the first took. A wrong guess costs time and nothing else.
+"""
+
+import ast
+import contextlib
+import io
+import math
+import os
+import queue
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from typing import IO, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.encoders.protocol import Encoder, Posterior
+from disentmetrics.errors import EncoderError, InvalidInputError
+from disentmetrics_adapters.encoders._options import choice, log, positive_number
+
+MAGIC = b"\x93NUMPY"
+ONLY_BLOBS = "must write one .npy blob for each batch to its standard output, and nothing else"
+MAX_HEADER_BYTES = 1 << 16
+STDERR_BYTES = 4096
+STDERR_LINES = 8
+GRACE_SECONDS = 5.0  # for a program to end once its input has ended
+
+
+class ExecEncoder:
+    """A program as an encoder; as a context manager it ends the program.
+
+    Parameters
+    ----------
+    arguments : list of str
+        The program and its arguments; no shell reads them.
+    timeout : float
+        Seconds that one batch may take, the start of the program included.
+    loop : {"auto", "yes", "no"}
+        Whether the program answers one blob after another; ``auto`` finds out.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such program.
+    EncoderError
+        When called: if the program crashes, times out, or answers something else than codes.
+
+    Examples
+    --------
+    >>> code = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read())"
+    >>> with ExecEncoder([sys.executable, "-c", code]) as echo:
+    ...     echo(np.array([[1.0, 2.0]]))
+    array([[1., 2.]])
+    """
+
+    def __init__(self, arguments: list[str], *, timeout: float = 120.0, loop: str = "auto") -> None:
+        self._arguments = [_program(arguments[0]), *arguments[1:]]
+        self._timeout = timeout
+        self._loop = choice("loop", loop, ("auto", "yes", "no"))
+        self._first_took: float | None = None
+        self._process: _Process | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the program, if it runs."""
+        process, self._process = self._process, None
+        if process:
+            process.end()
+
+    def __call__(self, observations: NDArray[np.generic], /) -> NDArray[np.floating] | Posterior:
+        """Encode a batch (n, ...)."""
+        with self._lock:
+            try:
+                return self._encode(np.asarray(observations))
+            except BaseException:  # Ctrl-C too must leave no process behind
+                process, self._process = self._process, None
+                if process:
+                    process.kill()
+                raise
+
+    def _encode(self, observations: NDArray[np.generic]) -> NDArray[np.floating] | Posterior:
+        started = time.monotonic()
+        blob = _npy(observations)
+        answer = None
+        if self._process:
+            answer = self._ask(self._process, blob, len(observations), started)
+        if answer is None:
+            self._process = _Process(self._arguments)
+            answer = self._ask(self._process, blob, len(observations), started)
+            assert answer is not None  # noqa: S101 - only a process that has answered may end without one
+        self._first_took = self._first_took or time.monotonic() - started
+        codes = answer.astype(answer.dtype.newbyteorder("=") if answer.dtype.kind == "f" else np.float64)
+        return Posterior(codes[:, 0], codes[:, 1]) if codes.ndim == 3 else codes
+
+    def _ask(self, process: "_Process", blob: bytes, n: int, started: float) -> NDArray[Any] | None:
+        """Return the answer, or None from a kept program that has ended well after its last one."""
+        process.deadline = started + self._timeout
+        process.send(blob)
+        if self._loop == "auto" and self._first_took is not None:
+            self._loop = "yes" if process.answers_within(2 * self._first_took + 1) else "no"
+            kept = "kept running" if self._loop == "yes" else "started anew for each batch"
+            log.info("the program %s is %s", process.name, kept)
+        if self._loop != "yes":
+            process.end_input()
+        if process.has_answered and process.has_ended_well():
+            log.info("the program %s ends after an answer: it is started anew for each batch", process.name)
+            self._loop, self._process = "no", None
+            process.kill()
+            return None
+        answer = process.receive(n)
+        if self._loop != "yes":
+            process.expect_end()
+            self._process = None
+        return answer
+
+
+class _Process:
+    """A running program; its three pipes are served by threads, so that none can block."""
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.name = arguments[0]
+        self.deadline = 0.0
+        self.has_answered = False
+        try:
+            self._popen = subprocess.Popen(  # noqa: S603 - to run the user's program is the purpose
+                arguments,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=os.name == "posix",  # so that its children end with it
+            )
+        except OSError as error:
+            raise InvalidInputError(f"{arguments[0]} cannot be run: {error.strerror or error}") from error
+        # An encoder that is simply forgotten must not leave its program running.
+        self._finalizer = weakref.finalize(self, _kill, self._popen)
+        self._input: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._output: queue.Queue[bytes] = queue.Queue(maxsize=64)
+        self._buffer = bytearray()
+        self._errors = bytearray()
+        self._threads = [
+            _start(_write_blobs, self._popen.stdin, self._input),
+            _start(_read_chunks, self._popen.stdout, self._output),
+            _start(_keep_tail, self._popen.stderr, self._errors),
+        ]
+
+    def send(self, blob: bytes) -> None:
+        """Hand a blob over; raise if more than the last answer was written before."""
+        if self.has_answered:
+            with contextlib.suppress(queue.Empty):
+                self._keep(self._output.get_nowait())
+            self._check_nothing_left()
+        self._input.put(blob)
+
+    def end_input(self) -> None:
+        self._input.put(None)
+
+    def answers_within(self, seconds: float) -> bool:
+        """Wait for the first bytes of an answer."""
+        try:
+            chunk = self._output.get(timeout=max(0.0, min(seconds, self.deadline - time.monotonic())))
+        except queue.Empty:
+            return False
+        self._keep(chunk)
+        return bool(chunk)
+
+    def has_ended_well(self) -> bool:
+        """Wait for output or the end; return whether the program ended, without error or output."""
+        try:
+            chunk = b"" if self._buffer else self._output.get(timeout=max(0.0, self.deadline - time.monotonic()))
+        except queue.Empty:
+            return False  # receive() will say so
+        if self._buffer or chunk:
+            self._keep(chunk)
+            return False
+        self._keep(chunk)
+        return self._exit_code() == 0
+
+    def receive(self, n: int) -> NDArray[Any]:
+        """Read one .npy blob with ``n`` rows."""
+        for n_bytes in range(1, len(MAGIC) + 1):  # one by one, not to wait for more of what is wrong
+            if self._read(n_bytes, keep=True) != MAGIC[:n_bytes]:
+                raise self.failure(f"{ONLY_BLOBS}; it wrote {bytes(self._buffer[:50])!r}")
+        start = self._read(8)
+        length = int.from_bytes(self._read(2 if start[6] == 1 else 4), "little")
+        if length > MAX_HEADER_BYTES:
+            raise self.failure(f"wrote a .npy header of {length} bytes; at most {MAX_HEADER_BYTES} are read")
+        shape, dtype, by_columns = self._parsed(self._read(length))
+        if dtype.kind not in "fiu":
+            raise self.failure(f"must answer with real numbers; its .npy holds {dtype}")
+        if not (len(shape) == 2 or (len(shape) == 3 and shape[1] == 2)) or shape[0] != n or min(shape) < 1:
+            raise self.failure(
+                f"must answer a batch of {n} with codes ({n}, n_codes), or mean and log-variance "
+                f"({n}, 2, n_codes); its .npy has shape {shape}"
+            )
+        flat = np.frombuffer(self._read(math.prod(shape) * dtype.itemsize), dtype)
+        self.has_answered = True
+        return flat.reshape(shape, order="F" if by_columns else "C")
+
+    def _parsed(self, header: bytes) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
+        try:
+            entries = ast.literal_eval(header.decode("latin1").strip())
+            shape = tuple(int(size) for size in entries["shape"])
+            return shape, np.dtype(entries["descr"]), bool(entries["fortran_order"])
+        except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError) as error:
+            raise self.failure(f"wrote a .npy header that cannot be read: {header[:100]!r}") from error
+
+    def _read(self, n: int, *, keep: bool = False) -> bytes:
+        while len(self._buffer) < n:
+            try:
+                chunk = self._output.get(timeout=max(0.0, self.deadline - time.monotonic()))
+            except queue.Empty:
+                raise self.failure(
+                    f"did not answer in time ({len(self._buffer)} of {n} bytes had come); "
+                    "more seconds are given by timeout="
+                ) from None
+            self._keep(chunk)
+            if not chunk:
+                raise self._ended_early(n)
+        taken = bytes(self._buffer[:n])
+        if not keep:
+            del self._buffer[:n]
+        return taken
+
+    def _keep(self, chunk: bytes) -> None:
+        if chunk:
+            self._buffer += chunk
+        else:
+            self._output.put(chunk)  # the end stays the end
+
+    def _ended_early(self, n: int) -> EncoderError:
+        code = self._exit_code()
+        if code:
+            return self.failure(f"crashed before it had answered ({_exit(code)})")
+        came = f"{len(self._buffer)} bytes where {n} were due" if self._buffer else "nothing"
+        return self.failure(f"ended, or closed its standard output, before it had answered: {came} came")
+
+    def expect_end(self) -> None:
+        """After its last answer the program must be silent and end with exit code 0."""
+        self.deadline = time.monotonic() + GRACE_SECONDS
+        if self.answers_within(GRACE_SECONDS):
+            self._check_nothing_left()
+        self._check_nothing_left()
+        code = self._exit_code(max(0.1, self.deadline - time.monotonic()))
+        if code:
+            raise self.failure(f"answered, but then failed ({_exit(code)})")
+        if code is None:
+            log.warning("the program %s did not end at the end of its input and was killed", self.name)
+        self.kill()
+
+    def _check_nothing_left(self) -> None:
+        if self._buffer:
+            raise self.failure(f"{ONLY_BLOBS}; after its answer it wrote {bytes(self._buffer[:50])!r}")
+
+    def _exit_code(self, wait: float = 1.0) -> int | None:
+        try:
+            return self._popen.wait(wait)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def failure(self, what: str) -> EncoderError:
+        """End the program and return the error, with the last lines of its standard error."""
+        self.kill()
+        lines = self._errors.decode(errors="replace").strip().splitlines()[-STDERR_LINES:]
+        said = ". Its standard error ends with:\n" + "\n".join(lines) if lines else "; its standard error is empty"
+        return EncoderError(f"the program {self.name} {what}{said}")
+
+    def end(self) -> None:
+        """End the input, wait a moment, kill what is left."""
+        self.end_input()
+        self._exit_code(GRACE_SECONDS)
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill the program and its children, and wait for the threads."""
+        self._finalizer()
+        self.end_input()
+        with contextlib.suppress(queue.Empty):
+            while True:  # the reader may wait for room
+                self._output.get_nowait()
+        for thread in self._threads:
+            thread.join(1.0)
+
+
+def _start(serve: Any, pipe: IO[bytes] | None, store: Any) -> threading.Thread:
+    thread = threading.Thread(target=serve, args=(pipe, store), daemon=True)
+    thread.start()
+    return thread
+
+
+def _write_blobs(pipe: IO[bytes], blobs: "queue.SimpleQueue[bytes | None]") -> None:
+    with contextlib.suppress(OSError), pipe:  # a program that has ended is noticed by its reader
+        while (blob := blobs.get()) is not None:
+            view = memoryview(blob)
+            while view:
+                view = view[pipe.write(view) :]
+
+
+def _read_chunks(pipe: IO[bytes], chunks: "queue.Queue[bytes]") -> None:
+    with contextlib.suppress(OSError), pipe:
+        while chunk := pipe.read(1 << 16):
+            chunks.put(chunk)
+    chunks.put(b"")
+
+
+def _keep_tail(pipe: IO[bytes], tail: bytearray) -> None:
+    with contextlib.suppress(OSError), pipe:
+        while chunk := pipe.read(1 << 16):
+            tail += chunk
+            del tail[:-STDERR_BYTES]
+
+
+def _kill(popen: "subprocess.Popen[bytes]") -> None:
+    with contextlib.suppress(OSError):  # it may have ended already
+        if os.name == "posix":
+            os.killpg(popen.pid, signal.SIGKILL)
+        else:
+            popen.kill()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        popen.wait(GRACE_SECONDS)
+
+
+def _npy(observations: NDArray[np.generic]) -> bytes:
+    blob = io.BytesIO()
+    np.lib.format.write_array(blob, np.ascontiguousarray(observations), allow_pickle=False)
+    return blob.getvalue()
+
+
+def _exit(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    return f"killed by signal {-code}, {signal.strsignal(-code)}"
+
+
+def _program(name: str) -> str:
+    if name == "python" and sys.executable and not {"VIRTUAL_ENV", "CONDA_PREFIX"} & set(os.environ):
+        return sys.executable  # disentmetrics may run from an environment that is not activated
+    found = shutil.which(name)
+    if found is None:
+        reason = "is not executable (chmod +x)" if os.path.isfile(name) else "is not found"  # noqa: PTH113 - as given
+        raise InvalidInputError(
+            f"the program {name!r} {reason}; name one on the PATH, or by its path, such as ./my-encoder"
+        )
+    return found
+
+
+def load(target: str, *, timeout: str = "120", loop: str = "auto") -> Encoder:
+    """Run a program in any language: one .npy in on stdin, one .npy out on stdout.
+
+    The target is the program and its arguments, split as a shell would, but run
+    without one; ``python`` is the Python of the activated environment, or else the
+    one that runs disentmetrics. For each batch the program gets one .npy blob,
+    uint8 (n, height, width, channels), and writes one .npy blob: codes (n,
+    n_codes), or mean and log-variance (n, 2, n_codes). It may answer blob after
+    blob until its input ends (then it is started once), or just one.
+
+    Options
+    -------
+    timeout : seconds, default 120
+        How long one batch may take, the start of the program included.
+    loop : auto, yes or no; default auto
+        Whether the program answers one blob after another; auto finds out at the
+        second batch.
+
+    Example
+    -------
+    exec:python my_encoder.py --width 10?timeout=600
+    """
+    try:
+        arguments = shlex.split(target, posix=os.name == "posix")
+    except ValueError as error:
+        raise InvalidInputError(f"the program and its arguments cannot be split: {error} in {target!r}") from error
+    if not arguments:
+        raise InvalidInputError("exec: needs a program, such as exec:./my-encoder; got nothing after the colon")
+    return ExecEncoder(arguments, timeout=positive_number("timeout", timeout), loop=loop)

@@ -1,0 +1,137 @@
+"""Scheme ``sklearn``: a fitted transformer saved by skops; and the doors for live ones.
+
+``SklearnEncoder`` makes an encoder of a fitted transformer; ``scorer`` and ``scorers`` make metrics the
+``scoring`` of a search over transformers.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics._utils.cache import sha256_of
+from disentmetrics.encoders.protocol import Encoder, Posterior
+from disentmetrics.encoders.registry import Fingerprinted
+from disentmetrics.errors import CorruptFileError, InvalidInputError, UntrustedFileError
+from disentmetrics_adapters._extras import optional
+from disentmetrics_adapters.encoders._conventions import InputConvention, OutputConvention, Pipeline
+from disentmetrics_adapters.encoders._options import existing_file, fingerprint_of
+from disentmetrics_adapters.integrations.sklearn_scorers import Scorer, scorer, scorers
+
+__all__ = ["Scorer", "SklearnEncoder", "load", "scorer", "scorers"]
+
+PICKLES = (".pkl", ".pickle", ".joblib")
+
+
+class SklearnEncoder:
+    """A fitted scikit-learn transformer or pipeline as an encoder.
+
+    Observations are handed over flat, as (n, n_features).
+
+    Parameters
+    ----------
+    transformer : object
+        Fitted, with the method named below.
+    method : str
+        Such as ``transform`` or ``predict_proba``.
+    range : str
+        ``auto``, ``0..1``, ``-1..1``, ``0..255``, ``raw`` or ``MEAN,STD``.
+
+    Raises
+    ------
+    InvalidInputError
+        If the transformer has no such method.
+
+    Examples
+    --------
+    >>> from sklearn.decomposition import PCA
+    >>> images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8)
+    >>> SklearnEncoder(PCA(2).fit(images.reshape(20, -1) / 255))(images).shape
+    (20, 2)
+    """
+
+    def __init__(self, transformer: Any, *, method: str = "transform", range: str = "auto") -> None:  # noqa: A002 - the name of the option in a spec
+        door = getattr(transformer, method, None)
+        if not callable(door):
+            raise InvalidInputError(
+                f"a transformer with the method {method!r} is needed; {type(transformer).__name__} has none"
+            )
+        self._door = door
+        self._pipeline = Pipeline(
+            self._run, InputConvention("flat", range), OutputConvention("whole"), to_array=np.asarray
+        )
+
+    def __call__(self, observations: NDArray[np.generic], /) -> NDArray[np.floating] | Posterior:
+        """Encode a batch (n, ...)."""
+        return self._pipeline(observations)
+
+    def _run(self, batch: NDArray[Any]) -> NDArray[Any]:
+        codes = self._door(batch)
+        return np.asarray(codes.toarray() if hasattr(codes, "toarray") else codes)
+
+
+def load(
+    target: str,
+    *,
+    method: str = "transform",
+    range: str = "auto",  # noqa: A002 - the name of the option in a spec
+    trust: str = "",
+    trust_pickle: bool = False,
+) -> Encoder:
+    """Load a fitted scikit-learn transformer (.skops; pickles with --trust-pickle).
+
+    The target is a file made by ``skops.io.dump(transformer, path)``. A pickle
+    (.pkl, .joblib) runs whatever code it holds; it is read only if you say by
+    ``--trust-pickle`` that you trust its maker.
+
+    Options
+    -------
+    method : text, default transform
+        Method of the transformer that gives the codes, such as predict_proba.
+    range : auto, 0..1, -1..1, 0..255, raw or MEAN,STD; default auto
+        Range of pixels; auto is 0..1 for uint8 images, and raw for anything else.
+    trust : types joined by commas, default empty
+        Types beyond those that skops trusts by itself, such as my_package.MyScaler.
+
+    Example
+    -------
+    sklearn:pca.skops
+    """
+    file = existing_file(target, "the transformer")
+    if file.suffix in PICKLES:
+        transformer = _read_pickle(file, trust_pickle=trust_pickle)
+    else:
+        transformer = _read_skops(file, [name for name in trust.split(",") if name])
+    encoder = SklearnEncoder(transformer, method=method, range=range)
+    return Fingerprinted(encoder, fingerprint_of("sklearn", sha256_of(file), method, range))
+
+
+def _read_skops(file: Path, trusted: list[str]) -> Any:
+    with optional("skops", extra="sklearn"):
+        from skops import io
+    try:
+        unknown = [name for name in io.get_untrusted_types(file=file) if name not in trusted]
+        if not unknown:
+            return io.load(file, trusted=trusted)
+    except Exception as error:  # zip, JSON and schema errors of many kinds
+        reason = str(error).partition("\n")[0]
+        raise CorruptFileError(f"{file} is damaged, or no skops file: {reason}") from error
+    raise UntrustedFileError(
+        f"{file} holds types that are not trusted by default: {', '.join(unknown)}; "
+        f"if you trust its maker, give trust={','.join(unknown)}"
+    )
+
+
+def _read_pickle(file: Path, *, trust_pickle: bool) -> Any:
+    if not trust_pickle:
+        raise UntrustedFileError(
+            f"{file} is a pickle, which can run any code when read, and was not read; save the transformer "
+            "by skops.io.dump, or give --trust-pickle if you trust its maker"
+        )
+    import joblib
+
+    try:
+        return joblib.load(file)
+    except Exception as error:  # unpickling runs foreign code
+        raise CorruptFileError(f"{file} cannot be unpickled: {type(error).__name__}: {error}") from error

@@ -1,0 +1,332 @@
+"""Scores as tests: a plugin of pytest that guards a model in CI.
+
+It is there as soon as disentmetrics is installed, and imports nothing but pytest until a test asks for a score::
+
+    from disentmetrics_adapters.integrations.pytest_plugin import assert_no_regression, assert_score
+
+    def test_codes_are_disentangled():
+        assert_score("onnx:model.onnx", "mig", at_least=0.3, data="dsprites")
+
+    def test_nothing_got_worse(disentmetrics_score):
+        card = disentmetrics_score("onnx:model.onnx", ["mig", "sap"], data="dsprites")
+        assert_no_regression(card, "baselines/model.json")
+
+``pytest --disentmetrics-update`` writes the scores as the new baselines instead of checking them.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from disentmetrics.comparison.regression import CheckResult
+    from disentmetrics.datasets.base import DataSet
+    from disentmetrics.representation import Representation
+    from disentmetrics.results.card import ScoreCard
+    from disentmetrics.results.score import Score
+
+UPDATE = "--disentmetrics-update"
+N_SAMPLES = 5_000
+"""Rows that are drawn of a data set that has more, if nobody says how many."""
+
+_running: list[pytest.Config] = []  # a run of pytest may start another in its own process; the innermost is last
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that writes baselines."""
+    parser.getgroup("disentmetrics").addoption(
+        UPDATE, action="store_true", help="write the scores that assert_no_regression gets as its baselines"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Remember the settings of this run, which assertions are told by."""
+    _running.append(config)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Forget them."""
+    if config in _running:
+        _running.remove(config)
+
+
+@pytest.fixture(scope="session")
+def disentmetrics_score() -> "Callable[..., ScoreCard]":
+    """Score an encoder or codes with intervals and nulls: ``disentmetrics_score(what, metrics, data=...)``.
+
+    See :func:`disentmetrics_adapters.integrations.pytest_plugin.score_card`. Session-scoped, so that a fixture
+    that keeps a card for many tests can depend on it.
+    """
+    return score_card
+
+
+def score_card(
+    what: "ScoreCard | Representation | Callable[..., Any] | Any",
+    metrics: str | Sequence[str] = "default",
+    *,
+    factors: Any = None,
+    data: "DataSet | str | None" = None,
+    n_samples: int | None = None,
+    seed: int = 0,
+    interval: bool = True,
+    null: bool = True,
+    **about_codes: Any,
+) -> "ScoreCard":
+    """Score an encoder, codes or a representation; a card is returned as it is.
+
+    Parameters
+    ----------
+    what : str, callable, array, Representation, ScoreCard or Path
+        An encoder by name, such as ``onnx:model.onnx``, or as a callable, with ``data``; codes (n_samples,
+        n_codes) with ``factors``; a representation; a score card, or the path of one.
+    metrics : str or sequence of str
+        As for :func:`disentmetrics.score`.
+    factors : (n_samples, n_factors), optional
+        Beside codes.
+    data : DataSet or str, optional
+        What the encoder is to encode, such as ``dsprites``.
+    n_samples : int, optional
+        Rows to draw. By default 5,000, or the whole data set if it has no more.
+    seed : int
+        Decides rows and all random draws.
+    interval, null : bool
+        Whether to compute them.
+    **about_codes
+        Further arguments of :class:`disentmetrics.Representation`, such as ``log_variance`` and ``kinds``.
+
+    Returns
+    -------
+    ScoreCard
+
+    Raises
+    ------
+    InvalidInputError
+        If codes come without factors, an encoder without data, or either with what it does not take.
+    EncoderError
+        If the encoder fails.
+    """
+    from disentmetrics.results.card import ScoreCard
+    from disentmetrics.scoring.score import score
+
+    if isinstance(what, Path):
+        what = ScoreCard.from_json(what)
+    given = {"factors": factors, "data": data, "n_samples": n_samples, **about_codes}
+    if isinstance(what, ScoreCard):
+        _refuse(given, "a score card is scored already")
+        return what
+    return score(
+        _representation(what, given, seed), metrics, seed=seed, interval="jackknife" if interval else None, null=null
+    )
+
+
+def assert_score(
+    what: "ScoreCard | Representation | Callable[..., Any] | Any",
+    metric: str,
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    certain: bool = False,
+    factors: Any = None,
+    data: "DataSet | str | None" = None,
+    n_samples: int | None = None,
+    seed: int = 0,
+    **about_codes: Any,
+) -> "Score":
+    """Fail the test if a score is not within these limits, or is undefined.
+
+    Parameters
+    ----------
+    what : str, callable, array, Representation, ScoreCard or Path
+        As for :func:`score_card`, as are the arguments that are not named here.
+    metric : str
+        ``mig``, ``mig@chen2018``, or a part: ``dci.completeness``.
+    at_least, at_most : float
+        One of them or both.
+    certain : bool
+        Whether the whole 95 % interval must lie within the limits. Otherwise the value alone must, and the
+        interval is only computed for the message of a failure.
+
+    Returns
+    -------
+    Score
+
+    Raises
+    ------
+    AssertionError
+        With the value, the table with interval and null, remarks, and the signature.
+    InvalidInputError
+        If no limit is given, or the metric does not exist.
+    """
+    __tracebackhide__ = True
+    from disentmetrics.errors import InvalidInputError
+    from disentmetrics.results.card import ScoreCard
+    from disentmetrics_adapters.integrations._named_scores import NamedScore
+
+    if at_least is None and at_most is None:
+        raise InvalidInputError("assert_score needs a limit; give at_least, at_most or both")
+    given = {"factors": factors, "data": data, "n_samples": n_samples, **about_codes}
+    whole = metric.partition(".")[0]
+    if isinstance(what, ScoreCard | Path):
+        card = score_card(what, **given)
+    else:
+        NamedScore.parse(metric)  # before the encoder runs
+        what = _representation(what, given, seed)
+        card = score_card(what, [whole], seed=seed, interval=certain, null=certain)
+    score = card[metric]
+    trouble = _trouble(score, at_least, at_most, certain=certain)
+    if trouble is None:
+        return score
+    if not isinstance(what, ScoreCard | Path) and not certain:
+        card = score_card(what, [whole], seed=seed)
+    shown = ScoreCard({whole: card[whole]} if whole in card else {metric: card[metric]}, card.about, card.notes)
+    raise AssertionError(f"{trouble}\n\n{shown}\n\nsignature: {score.signature}")
+
+
+def assert_no_regression(
+    what: "ScoreCard | Representation | Callable[..., Any] | Any",
+    baseline: Path | str,
+    *,
+    tolerance: str | float = "interval",
+    metrics: str | Sequence[str] | None = None,
+    seed: int = 0,
+    **given: Any,
+) -> "CheckResult":
+    """Fail the test if a score fell behind its baseline, cannot be compared with it, or is gone.
+
+    Parameters
+    ----------
+    what : ScoreCard, path of one, str, callable, array or Representation
+        As for :func:`score_card`.
+    baseline : path
+        Relative to the root folder of the tests, where pytest's settings stand. ``pytest --disentmetrics-update``
+        writes it; commit it.
+    tolerance : "interval", float or text
+        As for :func:`disentmetrics.comparison.regression.check`.
+    metrics : str or sequence of str, optional
+        What to score. By default what the baseline holds, and where there is none yet, the preset ``default``.
+    seed, **given
+        As for :func:`score_card`.
+
+    Returns
+    -------
+    CheckResult
+
+    Raises
+    ------
+    AssertionError
+        With what regressed, the table of all scores with intervals, and the signatures.
+    InvalidInputError, CorruptFileError
+        If the baseline cannot be read.
+    """
+    __tracebackhide__ = True
+    from disentmetrics.comparison.baseline import read_baseline
+    from disentmetrics.comparison.regression import check
+    from disentmetrics.results.card import ScoreCard
+
+    config = _running[-1] if _running else None
+    path = Path(baseline) if config is None else config.rootpath / baseline
+    if metrics is None and path.is_file():
+        metrics = list(dict.fromkeys(name.partition(".")[0] for name in read_baseline(path).scores))
+    if isinstance(what, ScoreCard | Path):
+        card = score_card(what, **given)
+    else:
+        card = score_card(what, metrics or "default", seed=seed, **given)
+    if config is not None and config.getoption(UPDATE):
+        _write(path, card)
+    if not path.is_file():
+        raise AssertionError(
+            f"there is no baseline {baseline} yet; {_how_to_update('these scores are right')}\n\n{card}"
+        )
+    result = check(card, path, tolerance)
+    if result.passed:
+        return result
+    first, *others = result.failures
+    more = f" (and {len(others)} more)" if others else ""
+    signatures = "\n".join(f"signature: {one.signature}" for one in result.failures)
+    raise AssertionError(
+        f"{baseline}: {first}{more}\n\n{result}\n\n{signatures}\n\n{_how_to_update('the change is meant')}"
+    )
+
+
+def _representation(what: Any, given: dict[str, Any], seed: int) -> "Representation":
+    from disentmetrics.errors import InvalidInputError
+    from disentmetrics.representation import Representation
+
+    given = dict(given)
+    if isinstance(what, Representation):
+        _refuse(given, "a representation has its rows and factors")
+        return what
+    if isinstance(what, str) or callable(what):
+        data, n_samples = given.pop("data"), given.pop("n_samples")
+        if data is None:
+            raise InvalidInputError(f"the encoder {what!r} needs data to encode; give data, such as data='dsprites'")
+        _refuse(given, "an encoder makes codes of data, whose factors are known")
+        return _encoded(what, data, n_samples, seed)
+    factors = given.pop("factors")
+    _refuse({name: given.pop(name) for name in ("data", "n_samples")}, "codes are there already")
+    return Representation(what, factors, **given)
+
+
+def _encoded(encoder: Any, data: "DataSet | str", n_samples: int | None, seed: int) -> "Representation":
+    from disentmetrics.datasets import load_dataset
+    from disentmetrics.encoders.encode import encode
+
+    loaded = load_dataset(data) if isinstance(data, str) else data
+    if n_samples is None and loaded.has_whole and len(loaded) <= N_SAMPLES:
+        return encode(encoder, loaded, full_grid=True, seed=seed)
+    return encode(encoder, loaded, n_samples=N_SAMPLES if n_samples is None else n_samples, seed=seed)
+
+
+def _refuse(given: dict[str, Any], reason: str) -> None:
+    from disentmetrics.errors import InvalidInputError
+
+    surplus = [name for name, value in given.items() if value is not None]
+    if surplus:
+        raise InvalidInputError(f"{reason}; leave out {', '.join(surplus)}")
+
+
+def _trouble(score: "Score", at_least: float | None, at_most: float | None, *, certain: bool) -> str | None:
+    """Say why a score is not within its limits; None if it is."""
+    if score.undefined:
+        return f"{score.name} is undefined: {score.undefined}"
+    low = high = score.value
+    what = f"{score.name} = {score.value:.4g}"
+    if certain:
+        if score.interval is None:
+            return f"{what} has no 95 % interval, so that it is not certain"
+        low, high = score.interval.low, score.interval.high
+        what = f"the 95 % interval of {what}, [{low:.4g}, {high:.4g}],"
+    if at_least is not None and not low >= at_least:
+        return f"{what} must be at least {at_least:g}; it is {at_least - low:.2g} below"
+    if at_most is not None and not high <= at_most:
+        return f"{what} must be at most {at_most:g}; it is {high - at_most:.2g} above"
+    return None
+
+
+def _write(path: Path, card: "ScoreCard") -> None:
+    from datetime import UTC, datetime
+
+    from disentmetrics.comparison.baseline import update_baseline
+
+    with _locked(path):
+        update_baseline(path, card, today=datetime.now(UTC).date())
+
+
+def _locked(path: Path) -> Any:
+    """Return a lock between processes for a file, kept where it is in nobody's way."""
+    import hashlib
+
+    from filelock import FileLock
+
+    name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:16]
+    owner = os.getuid() if hasattr(os, "getuid") else 0
+    return FileLock(Path(tempfile.gettempdir()) / f"disentmetrics-{owner}-{name}.lock")
+
+
+def _how_to_update(condition: str) -> str:
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
+    return f"if {condition}: pytest {UPDATE}{f' {test!r}' if test else ''}, and commit the baseline"

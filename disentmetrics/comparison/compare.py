@@ -1,0 +1,435 @@
+"""Compare encoders on the same rows: differences of scores, paired row by row."""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+from scipy.special import stdtr
+
+from disentmetrics._utils.tables import (
+    Cell,
+    escape_markdown,
+    latex_table,
+    markdown_table,
+    one_line,
+    plain_text,
+    terminal_table,
+)
+from disentmetrics.errors import InvalidInputError
+from disentmetrics.metrics import find_metric
+from disentmetrics.results.card import ScoreCard
+from disentmetrics.results.score import Interval, Score
+from disentmetrics.results.signature import Signature
+from disentmetrics.scoring.uncertainty import N_SEEDS, standard_error, t_interval
+
+OF_THE_ENCODER = ("encoder", "code", "mask", "prune")
+"""Fields of a signature that say what was scored, and not how."""
+_COUNTS_OF_CODES = ("active", "averaged")  # where they hold a number, and not the rule by which codes were chosen
+_OF_ROWS = ("data", "rows", "draw", "labels", "seed")
+
+_ARROWS = {True: "↑", False: "↓", None: ""}
+_DIFFERENCE_HEADINGS = ("metric", "second − first", "difference", "95 % interval", "effect", "p", "p (Holm)")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much better one encoder scores than another on one metric.
+
+    Attributes
+    ----------
+    metric : str
+    names : pair of str
+        What the two are called.
+    first, second : float
+        The two values.
+    difference : float
+        ``second - first``, in the unit of the metric.
+    effect : float or None
+        Difference of the adjusted scores: what share of the way from chance (0) to the best possible score (1)
+        lies between the two. Unlike the difference it can be compared between metrics, and it is positive where
+        the second is better even if lower values are better. It does not grow with the number of rows, as a
+        difference in standard errors would. None where a score has no null or its metric no best value.
+    interval : Interval or None
+        Of the difference, paired on the same resampled rows. None where the rows cannot be paired.
+    p_value, p_holm : float or None
+        Two-sided t test of no difference; corrected for all tests of the comparison (Holm 1979).
+    """
+
+    metric: str
+    names: tuple[str, str]
+    first: float
+    second: float
+    difference: float
+    effect: float | None
+    interval: Interval | None
+    p_value: float | None
+    p_holm: float | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Scores of several cards beside each other, and the differences of all pairs.
+
+    Attributes
+    ----------
+    names : tuple of str
+        What the cards are called.
+    scores : mapping of metric to tuple of (Score or None)
+        One a card; None where the card does not hold the metric.
+    differences : tuple of Difference
+        Metric by metric, pair by pair.
+    skipped : tuple of str
+        What could not be compared, and why.
+    warnings : tuple of str
+        In what the cards disagree, where they were compared all the same.
+    """
+
+    names: tuple[str, ...]
+    scores: Mapping[str, tuple[Score | None, ...]]
+    differences: tuple[Difference, ...]
+    skipped: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def tables(self) -> tuple[Table, Table]:
+        """Return the values and the differences as rich tables, for terminals."""
+        values, differences = self._values(), self._differences()
+        return terminal_table(*values), terminal_table(*differences)
+
+    def remarks(self) -> list[str]:
+        """Return what a reader must know."""
+        return [*self.warnings, *self.skipped]
+
+    def __str__(self) -> str:
+        tables = [part for table in self.tables() for part in (table, "")]
+        return plain_text(*tables, *(f"• {one_line(line)}" for line in self.remarks()))
+
+    def to_markdown(self) -> str:
+        """Return the tables as Markdown; the best value of each metric is bold."""
+        tables = [markdown_table(*self._values()), markdown_table(*self._differences())]
+        remarks = [f"- {escape_markdown(line)}" for line in self.remarks()]
+        return "\n\n".join([*tables, *(["\n".join(remarks)] if remarks else [])])
+
+    def to_latex(self) -> str:
+        """Return the tables as LaTeX for the package booktabs; the best value of each metric is bold."""
+        remarks = [f"% {one_line(line)}" for line in self.remarks()]
+        tables = [latex_table(*self._values()), latex_table(*self._differences())]
+        return "\n\n".join([*tables, *(["\n".join(remarks)] if remarks else [])])
+
+    def to_json(self) -> str:
+        """Return the comparison as JSON."""
+        content = {
+            "names": self.names,
+            "scores": {
+                metric: {
+                    name: None if score is None else _plain(score)
+                    for name, score in zip(self.names, scores, strict=True)
+                }
+                for metric, scores in self.scores.items()
+            },
+            "differences": [asdict(difference) for difference in self.differences],
+            "skipped": self.skipped,
+            "warnings": self.warnings,
+        }
+        return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+
+    def _values(self) -> tuple[list[str], list[list[Cell]]]:
+        rows = []
+        for metric, scores in self.scores.items():
+            better = higher_is_better(metric)
+            best = _best([s.value for s in scores if s is not None and not s.undefined], better=better)
+            cells = [Cell(_shown(s), best=s is not None and s.value == best) for s in scores]
+            rows.append([Cell(f"{metric} {_ARROWS[better]}".rstrip()), *cells])
+        return ["metric", *self.names], rows
+
+    def _differences(self) -> tuple[list[str], list[list[Cell]]]:
+        rows = []
+        for d in self.differences:
+            interval = f"[{d.interval.low:+.3f}, {d.interval.high:+.3f}]" if d.interval else "—"
+            effect = "—" if d.effect is None else f"{d.effect:+.3f}"
+            p_values = ["—" if p is None else "<0.001" if p < 0.0005 else f"{p:.3f}" for p in (d.p_value, d.p_holm)]
+            pair = f"{d.names[1]} − {d.names[0]}"
+            rows.append([Cell(text) for text in (d.metric, pair, f"{d.difference:+.3f}", interval, effect, *p_values)])
+        return list(_DIFFERENCE_HEADINGS), rows
+
+
+def compare(*cards: ScoreCard, names: Sequence[str] | None = None, force: bool = False) -> Comparison:
+    """Compare two or more encoders that were scored on the same rows with the same seed.
+
+    Parameters
+    ----------
+    *cards : ScoreCard
+        Scored with an interval, so that their replicates can be paired.
+    names : sequence of str, optional
+        What to call them in the tables, each by a name of its own.
+    force : bool
+        Whether cards that disagree in how they were made are compared all the same, with a warning. Where the rows,
+        the seed or the way of resampling are not the same, there is still no test: nothing can be paired.
+
+    Returns
+    -------
+    Comparison
+        The difference of each pair is resampled in pairs: both encoders lose the same rows at the same time.
+        Swapping rows between encoders would be an invalid test, because their codes are not exchangeable.
+
+    Raises
+    ------
+    InvalidInputError
+        If the cards are fewer than two or share no metric; or, without ``force``, if they disagree in data, rows,
+        seed or version, or in the settings of every metric. The message says in which field and shows both values.
+        Two tables may come from two files: their rows are the same if all labels, groups and weights are.
+
+    Examples
+    --------
+    >>> import numpy as np, disentmetrics as dm
+    >>> rng = np.random.default_rng(0)
+    >>> factors = rng.integers(6, size=(2000, 2))
+    >>> noisy = factors + rng.normal(size=factors.shape)
+    >>> cards = [dm.score(dm.Representation(codes, factors), ["mig"]) for codes in (noisy, factors)]
+    >>> difference = compare(*cards).differences[0]
+    >>> difference.p_value < 0.001, difference.effect > 0.5
+    (True, True)
+    """
+    called = _check_cards(cards, names)
+    held = [{score.name: score for score in card.every_score()} for card in cards]
+    metrics = list(dict.fromkeys(name for scores in held for name in scores))
+    shared = [name for name in metrics if sum(name in scores for scores in held) > 1]
+    if not shared:
+        raise InvalidInputError(f"the cards share no metric: {_listed(called, cards)}")
+    remarks = [
+        (name, f"not in {', '.join(missing)}")
+        for name in metrics
+        if (missing := [one for one, scores in zip(called, held, strict=True) if name not in scores])
+    ]
+    pairs = [
+        _Pair.of(name, (called[i], called[j]), held[i][name], held[j][name], _row_keys(cards[i], cards[j]))
+        for name in shared
+        for i, j in combinations([k for k, scores in enumerate(held) if name in scores], 2)
+    ]
+    if not force:
+        _refuse_other_rows(pairs)
+    compared = [pair for pair in pairs if not pair.skipped(force=force)]
+    remarks += [(pair.metric, why) for pair in pairs if (why := pair.skipped(force=force) or pair.untested())]
+    skipped = _gathered(remarks)
+    if not compared and any(pair.differing for pair in pairs):
+        raise InvalidInputError(
+            f"no metric of the cards was made in one way: {'; '.join(skipped)}; score them again, or compare values "
+            "alone with --force"
+        )
+    found = [pair.difference() for pair in compared]
+    holm = _holm([d.p_value for d in found])
+    return Comparison(
+        called,
+        {name: tuple(scores.get(name) for scores in held) for name in metrics},
+        tuple(replace(d, p_holm=p) for d, p in zip(found, holm, strict=True)),
+        skipped,
+        _gathered([(pair.metric, pair.made_differently()) for pair in compared if pair.differing]),
+    )
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two scores of one metric, and in what they were made differently."""
+
+    metric: str
+    names: tuple[str, str]
+    first: Score
+    second: Score
+    differing: Mapping[str, tuple[str, str]]
+
+    @classmethod
+    def of(cls, metric: str, names: tuple[str, str], first: Score, second: Score, keys: tuple[str, str]) -> "_Pair":
+        return cls(metric, names, first, second, disagreements(first, second, keys))
+
+    def __str__(self) -> str:
+        return f"{self.names[0]} and {self.names[1]}"
+
+    def made_differently(self) -> str:
+        return f"{self} differ in {in_words(self.differing)}"
+
+    def skipped(self, *, force: bool) -> str | None:
+        """Return why there is no difference; None if there is one."""
+        for name, score in zip(self.names, (self.first, self.second), strict=True):
+            if score.undefined or math.isnan(score.value):
+                return f"{self}: undefined in {name}: {score.undefined or 'its value is missing'}"
+        return self.made_differently() if self.differing and not force else None
+
+    def unpaired(self) -> str | None:
+        """Return why there is no test; None if there is one."""
+        if set(_OF_ROWS) & set(self.differing):
+            return "other rows, or drawn by another seed"
+        return _unpairable(self.first, self.second)
+
+    def untested(self) -> str | None:
+        reason = self.unpaired()
+        return f"{self}: no test: {reason}" if reason else None
+
+    def difference(self) -> Difference:
+        first, second = self.first, self.second
+        interval, p_value = (None if self.unpaired() else paired_interval(first, second)) or (None, None)
+        effect = None if first.adjusted is None or second.adjusted is None else second.adjusted - first.adjusted
+        change = second.value - first.value
+        return Difference(self.metric, self.names, first.value, second.value, change, effect, interval, p_value)
+
+
+def _gathered(remarks: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """Return each remark once, after the metrics of which it is true."""
+    metrics: dict[str, list[str]] = {}
+    for metric, remark in remarks:
+        metrics.setdefault(remark, []).append(metric)
+    return tuple(f"{', '.join(names)}: {remark}" for remark, names in metrics.items())
+
+
+def _refuse_other_rows(pairs: Sequence[_Pair]) -> None:
+    for pair in pairs:
+        serious = {key: both for key, both in pair.differing.items() if key in (*_OF_ROWS, "v")}
+        if serious:
+            raise InvalidInputError(
+                "cards can be compared when they were scored on the same data and rows with one seed and version; "
+                f"{pair} differ in {in_words(serious)}; score them again, or compare values alone with --force"
+            )
+
+
+def _check_cards(cards: Sequence[ScoreCard], names: Sequence[str] | None) -> tuple[str, ...]:
+    for card in cards:
+        if not isinstance(card, ScoreCard):
+            raise InvalidInputError(f"compare takes score cards; got {type(card).__name__}")
+    if len(cards) < 2:
+        raise InvalidInputError(f"compare takes two score cards or more; got {len(cards)}")
+    called = tuple(names) if names is not None else tuple(f"card {n}" for n in range(1, len(cards) + 1))
+    if len(called) != len(cards) or len(set(called)) < len(called):
+        raise InvalidInputError(f"names must be {len(cards)} different ones, one a card; got {', '.join(called)}")
+    return called
+
+
+def _listed(names: Sequence[str], cards: Sequence[ScoreCard]) -> str:
+    return "; ".join(f"{name} holds {', '.join(card) or 'none'}" for name, card in zip(names, cards, strict=True))
+
+
+def _row_keys(first: ScoreCard, second: ScoreCard) -> tuple[str, str]:
+    return str(first.about.get("row_key", "unknown")), str(second.about.get("row_key", "unknown"))
+
+
+def disagreements(first: Score, second: Score, row_keys: tuple[str, str]) -> dict[str, tuple[str, str]]:
+    """Return the fields in which two scores were made differently, other than those of the encoder.
+
+    Parameters
+    ----------
+    first, second : Score
+    row_keys : pair of str
+        ``about["row_key"]`` of their cards. Where they are equal, the names of two tables may differ: each
+        names the codes too. Where they are not and no field of the signatures tells why, the keys themselves
+        are given as ``labels``.
+
+    Returns
+    -------
+    dict of field to pair of str
+        Empty if the scores can be compared.
+    """
+    ours, theirs = Signature.parse(first.signature), Signature.parse(second.signature)
+    differing = {key: pair for key, pair in ours.differences(theirs).items() if key not in OF_THE_ENCODER}
+    for key in _COUNTS_OF_CODES:
+        if all(value.isdecimal() for value in differing.get(key, ("no",))):
+            del differing[key]
+    if row_keys[0] == row_keys[1]:
+        if (ours.fields.get("draw"), theirs.fields.get("draw")) == ("table", "table"):
+            differing.pop("data", None)
+    elif not {"rows", "draw", "data"} & set(differing):
+        differing["labels"] = row_keys
+    return differing
+
+
+def in_words(differing: Mapping[str, tuple[str, str]]) -> str:
+    """Return the fields with both of their values, as ``seed (0 and 1), rows (500 and 800)``."""
+    return ", ".join(f"{key} ({a} and {b})" for key, (a, b) in differing.items())
+
+
+def higher_is_better(name: str) -> bool | None:
+    """Return the direction of a score, such as ``mig@chen2018`` or ``dci.completeness``; None if nobody declares it."""
+    try:
+        return find_metric(re.split("[@.]", name, maxsplit=1)[0])[0].rises(name.partition(".")[2])
+    except InvalidInputError:
+        return None
+
+
+def paired_interval(first: Score, second: Score) -> tuple[Interval, float] | None:
+    """Return the 95 % interval of ``second - first``, paired on the same resampled rows, and the p-value of its test.
+
+    Both must be of the same rows and seed. The standard error is that of the difference of the replicates, which
+    is the smaller the more alike the two encoders are. On a full grid only the metric's own random draws
+    are left, which two encoders do not share. None where there is nothing to pair.
+    """
+    if _unpairable(first, second):
+        return None
+    method = str(first.interval.method if first.interval else None)
+    difference = second.value - first.value
+    pairs = _pairs(first, second)
+    if method in {"seeds", "exact"}:
+        error, degrees = math.hypot(first.seed_sd, second.seed_sd), 2 * (N_SEEDS - 1)
+    else:
+        error = standard_error(pairs[1] - pairs[0], "jackknife" if method == "jackknife" else "half-sampling")
+        degrees = pairs.shape[1] - 1
+    # Without any error, equal values are equal for certain and different ones differ for certain.
+    distance = abs(difference) / error if error > 0 else math.inf if difference else 0.0
+    interval = t_interval(difference, error, degrees, (-math.inf, math.inf), method)
+    return interval, float(2 * stdtr(degrees, -distance))
+
+
+def _pairs(first: Score, second: Score) -> np.ndarray[Any, np.dtype[np.float64]]:
+    if len(first.replicates) != len(second.replicates):
+        return np.empty((2, 0))
+    pairs = np.array([first.replicates, second.replicates], dtype=np.float64)
+    return pairs[:, ~np.isnan(pairs).any(axis=0)]
+
+
+def _unpairable(first: Score, second: Score) -> str | None:
+    """Return why two scores of the same rows have no paired interval; None if they have one."""
+    methods = [score.interval.method if score.interval else None for score in (first, second)]
+    if None in methods:
+        return "no interval was asked for" if methods == [None, None] else "only one of them has an interval"
+    if methods[0] != methods[1]:
+        return f"rows were resampled in two ways: {methods[0]} and {methods[1]}"
+    if methods[0] in {"jackknife", "half-sampling"} and _pairs(first, second).shape[1] < 2:
+        return "there are no replicates that can be paired"
+    return None
+
+
+def _best(values: Sequence[float], *, better: bool | None) -> float | None:
+    if better is None or len(values) < 2:
+        return None
+    return max(values) if better else min(values)
+
+
+def _shown(score: Score | None) -> str:
+    if score is None:
+        return "—"
+    if score.undefined:
+        return "undefined"
+    interval = f" [{score.interval.low:.3f}, {score.interval.high:.3f}]" if score.interval else ""
+    return f"{score.value:.3f}{interval}"
+
+
+def _plain(score: Score) -> dict[str, Any]:
+    return {
+        "value": None if score.undefined else score.value,
+        "interval": asdict(score.interval) if score.interval else None,
+        "adjusted": score.adjusted,
+        "undefined": score.undefined,
+        "signature": score.signature,
+    }
+
+
+def _holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Correct for multiple comparisons (Holm 1979)."""
+    ordered = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    corrected: list[float | None] = [None] * len(p_values)
+    largest = 0.0
+    for rank, (p, i) in enumerate(ordered):
+        largest = max(largest, min(1.0, p * (len(ordered) - rank)))
+        corrected[i] = largest
+    return corrected

@@ -1,0 +1,402 @@
+"""Check scores against a baseline, so that a regression fails a build."""
+
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+from xml.etree import ElementTree as ET
+
+from rich.table import Table
+
+from disentmetrics._utils.tables import Cell, one_line, plain_text, terminal_table
+from disentmetrics.comparison.baseline import Baseline, read_baseline
+from disentmetrics.comparison.compare import OF_THE_ENCODER, disagreements, higher_is_better, in_words, paired_interval
+from disentmetrics.errors import InvalidInputError
+from disentmetrics.results.card import ScoreCard
+from disentmetrics.results.score import Interval, Score
+from disentmetrics.results.signature import Signature
+
+ROUNDING = 1e-9
+"""Values closer than this, relative to the larger of baseline and 1, are equal: processors round differently."""
+
+_HEADINGS = ("score", "outcome", "baseline", "value", "change")
+
+
+class Outcome(StrEnum):
+    """What became of one score."""
+
+    OK = "ok"
+    IMPROVED = "improved"
+    NEW = "new"
+    REGRESSED = "regressed"
+    MISSING = "missing"
+    UNDEFINED = "undefined"
+    NOT_COMPARABLE = "not comparable"
+
+    @property
+    def fails(self) -> bool:
+        """Whether the check fails because of it."""
+        return self not in {Outcome.OK, Outcome.IMPROVED, Outcome.NEW}
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How much worse than its baseline a score may be.
+
+    Attributes
+    ----------
+    kind : {"interval", "absolute", "relative"}
+    amount : float
+        Of an absolute or relative tolerance; 0.02 for both 0.02 and 2%.
+
+    Examples
+    --------
+    >>> Tolerance.parse("2%"), str(Tolerance.parse(0.02)), str(Tolerance.parse("interval"))
+    (Tolerance(kind='relative', amount=0.02), '0.02', 'interval')
+    """
+
+    kind: Literal["interval", "absolute", "relative"]
+    amount: float = 0.0
+
+    @classmethod
+    def parse(cls, given: "str | float | Tolerance") -> "Tolerance":
+        """Read ``interval``, a number or a percentage; raise InvalidInputError if it is none of these."""
+        if isinstance(given, Tolerance):
+            return given
+        text = str(given).strip()
+        if text == "interval":
+            return cls("interval")
+        share = text.endswith("%")
+        try:
+            amount = math.nan if isinstance(given, bool) else float(text.removesuffix("%"))
+        except ValueError:
+            amount = math.nan
+        if not 0 <= amount < math.inf:
+            raise InvalidInputError(
+                f"a tolerance must be interval, a number from 0 such as 0.02, or a percentage such as 2%; got {given!r}"
+            )
+        return cls("relative", amount / 100) if share else cls("absolute", amount)
+
+    def __str__(self) -> str:
+        if self.kind == "interval":
+            return "interval"
+        return f"{self.amount * 100:g}%" if self.kind == "relative" else f"{self.amount:g}"
+
+
+@dataclass(frozen=True)
+class ScoreCheck:
+    """What became of one score.
+
+    Attributes
+    ----------
+    name : str
+    outcome : Outcome
+    reason : str
+        One sentence.
+    value, baseline : float or None
+        None where there is no score, or it is undefined.
+    interval : Interval or None
+        Of ``value - baseline``, where the tolerance is ``interval``.
+    changed : mapping of field to pair of str
+        Fields of the signature that are not those of the baseline, with what they were and what they are.
+    signature : str
+        Of the score, or of the baseline where the card has none.
+    """
+
+    name: str
+    outcome: Outcome
+    reason: str
+    value: float | None = None
+    baseline: float | None = None
+    interval: Interval | None = None
+    changed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    signature: str = ""
+
+    def __str__(self) -> str:
+        return one_line(f"{self.name} {self.outcome}: {self.reason}")
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What became of every score of a baseline.
+
+    Attributes
+    ----------
+    checks : tuple of ScoreCheck
+        In the order of the baseline, then those that are new.
+    tolerance : Tolerance
+    """
+
+    checks: tuple[ScoreCheck, ...]
+    tolerance: Tolerance
+
+    @property
+    def passed(self) -> bool:
+        """Whether no check fails."""
+        return not self.failures
+
+    @property
+    def failures(self) -> tuple[ScoreCheck, ...]:
+        """The checks that fail."""
+        return tuple(check for check in self.checks if check.outcome.fails)
+
+    def table(self) -> Table:
+        """Return the checks as a rich table, for terminals."""
+        last = "95 % interval of it" if self.tolerance.kind == "interval" else "tolerance"
+        rows = [[Cell(text) for text in _row(check, self.tolerance)] for check in self.checks]
+        return terminal_table((*_HEADINGS, last), rows)
+
+    def remarks(self) -> list[str]:
+        """Return a sentence for each check that is not simply fine, and then what else of the signatures changed."""
+        sentences = [str(check) for check in self.checks if check.outcome is not Outcome.OK]
+        changed: dict[str, list[str]] = {}
+        for check in self.checks:
+            told = {key: pair for key, pair in check.changed.items() if key in OF_THE_ENCODER}
+            if told:
+                words = ", ".join(f"{key} was {was}, is {now}" for key, (was, now) in told.items())
+                changed.setdefault(one_line(words), []).append(check.name)
+        return sentences + [f"{words} ({_some(names, len(self.checks))})" for words, names in changed.items()]
+
+    def verdict(self) -> str:
+        """Return the result in one sentence."""
+        counts = {outcome: sum(check.outcome is outcome for check in self.checks) for outcome in Outcome}
+        told = ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n)
+        return f"{'passed' if self.passed else 'failed'}: {told or 'nothing to check'} (tolerance {self.tolerance})"
+
+    def __str__(self) -> str:
+        return "\n".join([plain_text(self.table()), "", *(f"• {line}" for line in self.remarks()), self.verdict()])
+
+    def to_junit(self, suite: str = "disentmetrics") -> str:
+        """Return the result as JUnit XML: one test case a score, ``skipped`` where it is new."""
+        count = {"tests": str(len(self.checks)), "failures": str(len(self.failures)), "errors": "0"}
+        skipped = str(sum(check.outcome is Outcome.NEW for check in self.checks))
+        root = ET.Element("testsuites", {"name": _legal(suite), **count, "time": "0"})
+        inner = ET.SubElement(root, "testsuite", {"name": _legal(suite), **count, "skipped": skipped, "time": "0"})
+        for check in self.checks:
+            case = ET.SubElement(
+                inner, "testcase", {"classname": _legal(suite), "name": _legal(check.name), "time": "0"}
+            )
+            if check.outcome.fails:
+                told = {"message": _legal(check.reason), "type": str(check.outcome)}
+                ET.SubElement(case, "failure", told).text = _legal(f"{check}\n{check.signature}")
+            elif check.outcome is Outcome.NEW:
+                ET.SubElement(case, "skipped", {"message": _legal(check.reason)})
+            else:
+                ET.SubElement(case, "system-out").text = _legal(f"{check}\n{check.signature}")
+        ET.indent(root)
+        return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+
+    def annotations(self) -> list[str]:
+        """Return workflow commands by which GitHub shows failures, and notes of what is new or improved."""
+        return [
+            f"::{'error' if check.outcome.fails else 'notice'} "
+            f"title={_property(f'{check.name} {check.outcome}')}::{_message(check.reason)}"
+            for check in self.checks
+            if check.outcome is not Outcome.OK
+        ]
+
+
+def check(
+    card: ScoreCard | Path | str,
+    baseline: Baseline | ScoreCard | Path | str,
+    tolerance: str | float | Tolerance = "interval",
+) -> CheckResult:
+    """Check the scores of a card against a baseline.
+
+    Parameters
+    ----------
+    card : ScoreCard or path
+    baseline : Baseline, ScoreCard or path
+        What :func:`disentmetrics.comparison.baseline.update_baseline` wrote, or a score card. All of its scores
+        are checked.
+    tolerance : "interval", float or text
+        How much worse a score may be. ``0.02`` is in the unit of the metric, ``"2%"`` is of the size of the
+        baseline's value. ``"interval"`` allows what the choice of rows explains: a score regressed if the 95 %
+        interval of its difference from the baseline lies wholly on the worse side of 0. The interval is paired,
+        both lose the same rows at the same time, because only scores of the same rows are compared at all.
+        Where rows were resampled in two ways, the two intervals are combined as if they were
+        independent, and where only one of the two scores has an interval, the other value must not lie beyond it;
+        both are more lenient than the paired interval. Training is not in the interval: where another seed of
+        the training moves a score further than that, take a number.
+
+    Returns
+    -------
+    CheckResult
+        Worse is lower, or higher where the metric says so. ``regressed``, ``missing`` (in the baseline only),
+        ``undefined`` (in the card only) and ``not comparable`` fail. Not comparable is a score whose signature or
+        rows are not those of the baseline, but for what belongs to the encoder; one whose direction
+        nobody declares; and, under ``"interval"``, one without any interval. ``new`` (in the card only)
+        and ``improved`` do not fail. A score that is undefined in both is ``ok``.
+
+    Raises
+    ------
+    InvalidInputError
+        If the tolerance is none, or a file does not exist.
+    CorruptFileError
+        If a file is truncated or altered.
+
+    Examples
+    --------
+    >>> import numpy as np, disentmetrics as dm
+    >>> rng = np.random.default_rng(0)
+    >>> factors = rng.integers(6, size=(2000, 2))
+    >>> noisy = factors + rng.normal(size=factors.shape)
+    >>> clean, blurred = (dm.score(dm.Representation(codes, factors), ["mig"]) for codes in (factors, noisy))
+    >>> check(clean, blurred).passed, check(blurred, clean).failures[0].outcome.value
+    (True, 'regressed')
+    """
+    allowed = Tolerance.parse(tolerance)
+    checked = card if isinstance(card, ScoreCard) else ScoreCard.from_json(Path(card))
+    if isinstance(baseline, ScoreCard):
+        guarded = Baseline.of(baseline)
+    else:
+        guarded = baseline if isinstance(baseline, Baseline) else read_baseline(baseline)
+    scores = {score.name: score for score in checked.every_score()}
+    row_keys = (str(guarded.about.get("row_key", "unknown")), str(checked.about.get("row_key", "unknown")))
+    found = [
+        _checked(scores.get(name), was, row_keys, allowed, better=_direction(name, guarded))
+        for name, was in guarded.scores.items()
+    ]
+    found += [
+        ScoreCheck(
+            name, Outcome.NEW, "the baseline does not hold it; --update would", _value(score), signature=score.signature
+        )
+        for name, score in scores.items()
+        if name not in guarded.scores
+    ]
+    return CheckResult(tuple(found), allowed)
+
+
+def under_github_actions() -> bool:
+    """Return whether this runs in a workflow of GitHub, which reads annotations from the output."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def _direction(name: str, baseline: Baseline) -> bool | None:
+    declared = higher_is_better(name)
+    return baseline.directions.get(name) if declared is None else declared
+
+
+def _checked(
+    score: Score | None, was: Score, row_keys: tuple[str, str], tolerance: Tolerance, *, better: bool | None
+) -> ScoreCheck:
+    before = _value(was)
+    if score is None:
+        reason = "the card does not hold it; score it again, or --update the baseline"
+        return ScoreCheck(was.name, Outcome.MISSING, reason, baseline=before, signature=was.signature)
+    now = _value(score)
+    change = None
+    which, reason = _refused(score, was, row_keys, better=better) or (Outcome.OK, "")
+    if not reason and now is not None and before is not None:
+        change = _interval_of_change(was, score) if tolerance.kind == "interval" else None
+        if tolerance.kind == "interval" and change is None:
+            which = Outcome.NOT_COMPARABLE
+            reason = "neither score has an interval; score with one, or give a number as tolerance"
+        else:
+            limit = change or _allowed(tolerance, now - before, before)
+            which = _judged(limit, before, sign=1 if better else -1)
+            reason = _in_words(now, before, change, tolerance)
+    changed = Signature.parse(was.signature).differences(Signature.parse(score.signature))
+    return ScoreCheck(was.name, which, reason, now, before, change, changed, score.signature)
+
+
+def _refused(score: Score, was: Score, row_keys: tuple[str, str], *, better: bool | None) -> tuple[Outcome, str] | None:
+    """Return why two scores have no difference to be judged; None if they have one."""
+    serious = disagreements(was, score, row_keys)
+    if serious:
+        told = f"the baseline was made differently: {in_words(serious)}"
+        return Outcome.NOT_COMPARABLE, f"{told}; score the same way, or --update the baseline"
+    now, before = _value(score), _value(was)
+    if now is None:
+        why = score.undefined or "its value is missing"
+        if before is None:
+            return Outcome.OK, f"undefined in the baseline too: {why}"
+        return Outcome.UNDEFINED, f"undefined: {why}"
+    if before is None:
+        return Outcome.NEW, f"the baseline has no value: {was.undefined or 'it is missing'}; --update would give it one"
+    if better is None:
+        why = "no metric of this name is installed, so that nobody knows which values are better"
+        return Outcome.NOT_COMPARABLE, why
+    return None
+
+
+def _judged(change: Interval, before: float, *, sign: int) -> Outcome:
+    worst, best = sorted((sign * change.low, sign * change.high))
+    rounding = ROUNDING * max(1.0, abs(before))
+    return Outcome.REGRESSED if best < -rounding else Outcome.IMPROVED if worst > rounding else Outcome.OK
+
+
+def _allowed(tolerance: Tolerance, change: float, before: float) -> Interval:
+    """Return the change, give or take what is tolerated."""
+    reach = tolerance.amount * (abs(before) if tolerance.kind == "relative" else 1)
+    return Interval(change - reach, change + reach, 1.0, str(tolerance))
+
+
+def _interval_of_change(was: Score, score: Score) -> Interval | None:
+    paired = paired_interval(was, score)
+    if paired:
+        return paired[0]
+    ends = [(s.interval.low, s.interval.high) if s.interval else (s.value, s.value) for s in (was, score)]
+    if was.interval is None and score.interval is None:
+        return None
+    (was_low, was_high), (low, high) = ends
+    change = score.value - was.value
+    return Interval(  # Zou & Donner (2008): intervals of two estimates give that of their difference
+        change - math.hypot(score.value - low, was_high - was.value),
+        change + math.hypot(high - score.value, was.value - was_low),
+        (score.interval or was.interval or Interval(0, 0, 0.95, "")).level,
+        "combined",
+    )
+
+
+def _in_words(now: float, before: float, interval: Interval | None, tolerance: Tolerance) -> str:
+    change = f"{now:.4g} is {abs(now - before):.3g} {'above' if now > before else 'below'} the baseline's {before:.4g}"
+    if now == before:
+        change = f"{now:.4g} equals the baseline"
+    if interval is None:
+        return f"{change}; the tolerance is {tolerance}"
+    return f"{change}; 95 % interval of the change: {_signed(interval)}"
+
+
+def _signed(interval: Interval) -> str:
+    return f"[{interval.low:+.3f}, {interval.high:+.3f}]"
+
+
+def _value(score: Score) -> float | None:
+    return None if score.undefined or math.isnan(score.value) else score.value
+
+
+def _too(before: float | None) -> str:
+    return " in the baseline too" if before is None else ""
+
+
+def _row(check: ScoreCheck, tolerance: Tolerance) -> tuple[str, ...]:
+    change = None if check.value is None or check.baseline is None else check.value - check.baseline
+    interval = _signed(check.interval) if check.interval else "—"
+    allowed = interval if tolerance.kind == "interval" else str(tolerance)
+    return (check.name, check.outcome, _number(check.baseline), _number(check.value), _number(change, "+"), allowed)
+
+
+def _number(value: float | None, sign: str = "") -> str:
+    return "—" if value is None else f"{value:{sign}.3f}"
+
+
+def _some(names: list[str], n_all: int) -> str:
+    return "all scores" if len(names) == n_all else ", ".join(names)
+
+
+def _legal(text: str) -> str:
+    """Return the text with a mark in place of each character that XML cannot hold."""
+    return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
+
+
+def _message(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _message(text).replace(":", "%3A").replace(",", "%2C")

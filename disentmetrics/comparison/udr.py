@@ -1,0 +1,385 @@
+"""Unsupervised disentanglement ranking: models that differ in their seed alone should find the same codes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise as successive
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from rich.table import Table
+
+from disentmetrics._utils.tables import plain_text
+from disentmetrics._version import __version__
+from disentmetrics.encoders.protocol import Posterior
+from disentmetrics.errors import InvalidInputError, did_you_mean
+from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl
+from disentmetrics.estimators.lasso import lasso_coefficients
+from disentmetrics.estimators.rank_correlation import standardise, standardised_ranks
+from disentmetrics.representation import Representation
+from disentmetrics.results.signature import Signature
+
+Variant = Literal["spearman", "lasso"]
+Normaliser = Literal["paper", "disentanglement_lib"]
+Mask = Literal["auto", "kl", "variance", "none"]
+
+Floats = NDArray[np.float64]
+Reals = NDArray[np.floating]
+Flags = NDArray[np.bool_]
+
+ALPHA = 0.1
+MIN_ROWS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class UDRResult:
+    """How well each model agrees with its partners.
+
+    Attributes
+    ----------
+    scores : (n_models,) float
+        UDR of each model, higher is better: the median of ``pairwise[partners, model]``. NaN only
+        where ``reasons`` says why.
+    pairwise : (n_models, n_models) float
+        UDR of each pair, NaN on the diagonal and between groups. In column j, model j is the
+        target: with the Lasso, its codes are regressed on those of the row's model. With Spearman
+        correlation the matrix is symmetric.
+    partners : tuple of (n_partners,) integer arrays
+        The models each model is compared with.
+    informative : tuple of (n_codes,) bool arrays
+        Which codes of each model take part.
+    reasons : tuple of str or None
+        Why a score is NaN or 0 by definition, or held down by a partner without informative codes.
+    names : tuple of str
+        Of the models.
+    signature : str
+        See :class:`disentmetrics.results.signature.Signature`.
+    """
+
+    scores: Floats
+    pairwise: Floats
+    partners: tuple[NDArray[np.int64], ...]
+    informative: tuple[Flags, ...]
+    reasons: tuple[str | None, ...]
+    names: tuple[str, ...]
+    signature: str
+
+    @property
+    def ranking(self) -> NDArray[np.int64]:
+        """Models from best to worst, those without a score last."""
+        return np.argsort(-self.scores, kind="stable")
+
+    def table(self) -> Table:
+        """Return the ranking as a rich table, for terminals."""
+        table = Table(pad_edge=False, box=None, header_style="bold")
+        for heading in ("model", "UDR", "partners", "informative codes", "note"):
+            table.add_column(heading, justify="left" if heading in {"model", "note"} else "right")
+        for m in self.ranking:
+            codes = self.informative[m]
+            shown = "—" if np.isnan(self.scores[m]) else f"{self.scores[m]:.3f}"
+            counts = str(len(self.partners[m])), f"{codes.sum()} of {len(codes)}"
+            table.add_row(self.names[m], shown, *counts, self.reasons[m] or "")
+        return table
+
+    def __str__(self) -> str:
+        return f"{plain_text(self.table())}\n{self.signature}"
+
+
+def udr(
+    representations: Sequence[Representation | Posterior | ArrayLike],
+    *,
+    variant: Variant = "spearman",
+    normaliser: Normaliser = "paper",
+    n_partners: int | None = None,
+    groups: Sequence[Any] | None = None,
+    mask: Mask | Sequence[ArrayLike] = "auto",
+    names: Sequence[str] | None = None,
+    seed: int = 0,
+) -> UDRResult:
+    """Rank models of one kind by how well their codes match those of their partners; no labels needed.
+
+    For models i and j, ``R(a, b)`` is how strongly code a of i goes with code b of j, and ::
+
+        UDR_ij = [sum_b max_a R(a, b)^2 / sum_a R(a, b) + sum_a max_b R(a, b)^2 / sum_b R(a, b)] / (d_i + d_j)
+
+    over informative codes, d_i of model i; 0 / 0 counts as 0. A model's score is the median over
+    its partners.
+
+    Parameters
+    ----------
+    representations : sequence of Representation, Posterior or (n_samples, n_codes) arrays
+        Codes of the same rows, at least 20, by at least two models that differ in their seed. Their
+        numbers of codes may differ. Every row counts alike.
+    variant : {"spearman", "lasso"}
+        R is the absolute Spearman correlation, or the absolute coefficient of a Lasso regression
+        (alpha 0.1) of each standardised code of j on all those of i.
+    normaliser : {"paper", "disentanglement_lib"}
+        The formula above, or the mean of the two directions' means, which differs where the numbers
+        of informative codes do.
+    n_partners : int, optional
+        How many partners to draw for each model, without replacement; all others by default. Five
+        or more are advised.
+    groups : sequence, optional
+        One entry a model, such as its hyper-parameters: partners come from the same group.
+    mask : {"auto", "kl", "variance", "none"} or sequence of (n_codes,) bool arrays
+        Which codes are informative; all others are left out before anything is computed. ``kl``:
+        mean KL to N(0, 1) above 0.01 nats. ``variance``: not constant up to rounding, whatever the
+        scale, as without a posterior no scale is known to matter. ``auto``: ``kl`` for models with
+        posterior variances and ``variance`` for others.
+    names : sequence of str, optional
+        Of the models; their positions by default.
+    seed : int
+        For the draw of partners.
+
+    Returns
+    -------
+    UDRResult
+        Scores in [0, 1] for Spearman correlation; a perfect match of uncorrelated codes scores 1, and
+        0.9 with the Lasso, whose penalty shrinks. On few rows chance correlation enters the
+        denominators: two equal models of 3 codes score about 0.97 on 2,000 rows. A model without
+        informative codes scores 0, and says so.
+
+    Raises
+    ------
+    InvalidInputError
+        If there are fewer than two models, rows do not match, a code is not finite or an option is
+        unknown.
+
+    References
+    ----------
+    Duan et al. (2020), *Unsupervised Model Selection for Variational Disentangled Representation
+    Learning*. Their code (disentanglement_lib) fixes ``normaliser="disentanglement_lib"``.
+
+    Examples
+    --------
+    >>> codes = np.indices((5, 5)).reshape(2, -1).T - 2.0
+    >>> print(udr([codes, -codes[:, ::-1], codes @ [[1, 1], [1, -1]]], names=["a", "b", "rotated"]))
+    model      UDR  partners  informative codes  note
+    a        0.675         2             2 of 2
+    b        0.675         2             2 of 2
+    rotated  0.351         2             2 of 2
+    udr|variant:spearman|normaliser:paper|mask:varying|partners:all|models:3|groups:1|rows:25|...
+    """
+    for name, value, options in (("variant", variant, Variant), ("normaliser", normaliser, Normaliser)):
+        _check_choice(name, value, get_args(options))
+    models = [_posterior(item, position) for position, item in enumerate(representations)]
+    n_models = len(models)
+    if n_models < 2:
+        raise InvalidInputError(f"udr compares models with each other: give at least two; got {n_models}")
+    n_rows = _check_same_rows(representations, [codes for codes, _ in models])
+    for name, given in (("groups", groups), ("names", names)):
+        if given is not None and len(given) != n_models:
+            raise InvalidInputError(f"{name} must have one entry for each of {n_models} models; got {len(given)}")
+    informative, mask_name = _informative(models, mask)
+    members = _members(groups if groups is not None else [0] * n_models)
+    partners = _draw_partners(members, n_models, n_partners, np.random.default_rng(seed))
+
+    pairwise = _pairwise(
+        [codes[:, kept] for (codes, _), kept in zip(models, informative, strict=True)], members, variant, normaliser
+    )
+    scores = np.array([np.median(pairwise[others, m]) if len(others) else np.nan for m, others in enumerate(partners)])
+    reasons = tuple(_reason(m, partners[m], informative) for m in range(n_models))
+    fields = {
+        "variant": variant if variant == "spearman" else f"{variant}({ALPHA})",
+        "normaliser": normaliser,
+        "mask": mask_name,
+        "partners": "all" if n_partners is None else str(n_partners),
+        "models": str(n_models),
+        "groups": str(len(members)),
+        "rows": str(n_rows),
+        "data": _data(representations),
+        "seed": str(seed),
+        "v": __version__,
+    }
+    shown = tuple(names) if names is not None else tuple(str(m) for m in range(n_models))
+    signature = str(Signature("udr", fields))
+    return UDRResult(scores, pairwise, partners, informative, reasons, shown, signature)
+
+
+def relative_strength(strengths: Floats, normaliser: Normaliser = "paper") -> float:
+    """How close a matrix of non-negative strengths is to a permutation: 1 for one, 0 for none.
+
+    Parameters
+    ----------
+    strengths : (n_first, n_second) float
+        R(a, b) of two models, over their informative codes.
+    normaliser : {"paper", "disentanglement_lib"}
+        As in :func:`udr`.
+
+    Returns
+    -------
+    float
+        ``1 / d**2`` where all d x d strengths are ``1 / d``; 0 where there are none.
+
+    Examples
+    --------
+    >>> three_of_five = np.eye(5)[:, :3]
+    >>> relative_strength(three_of_five), round(relative_strength(three_of_five, "disentanglement_lib"), 6)
+    (0.75, 0.8)
+    """
+    if not strengths.size:
+        return 0.0
+    parts = []
+    for axis in (0, 1):
+        largest, total = strengths.max(axis=axis), strengths.sum(axis=axis)
+        parts.append(np.divide(largest**2, total, out=np.zeros_like(total), where=total > 0))
+    if normaliser == "paper":
+        return float(np.concatenate(parts).mean())
+    return float((parts[0].mean() + parts[1].mean()) / 2)
+
+
+def _pairwise(codes: Sequence[Reals], members: list[list[int]], variant: Variant, normaliser: Normaliser) -> Floats:
+    pairwise = np.full((len(codes), len(codes)), np.nan)
+    for group in members:
+        strengths, blocks = _strengths([codes[m] for m in group], variant)
+        for i, rows in zip(group, blocks, strict=True):
+            for j, columns in zip(group, blocks, strict=True):
+                if i != j:
+                    pairwise[i, j] = relative_strength(strengths[rows, columns], normaliser)
+    return pairwise
+
+
+def _reason(model: int, partners: NDArray[np.int64], informative: tuple[Flags, ...]) -> str | None:
+    if not len(partners):
+        return "no score: no other model in its group"
+    if not informative[model].any():
+        return "0 by definition: no informative code"
+    empty = sum(not informative[partner].any() for partner in partners)
+    return f"pairs with {empty} of {len(partners)} partners are 0: no informative code there" if empty else None
+
+
+def _strengths(codes: Sequence[Reals], variant: Variant) -> tuple[Floats, list[slice]]:
+    """Return R of all codes of all models with each other, and where each model's codes stand."""
+    prepare = standardised_ranks if variant == "spearman" else standardise
+    ends = np.cumsum([0, *(part.shape[1] for part in codes)])
+    blocks = [slice(start, end) for start, end in successive(ends.tolist())]
+    table = np.empty((len(codes[0]), ends[-1]))
+    for part, block in zip(codes, blocks, strict=True):
+        table[:, block] = prepare(part)
+    correlation = table.T @ table / len(table)
+    if variant == "spearman":
+        return np.minimum(np.abs(correlation), 1.0), blocks
+    coefficients = [lasso_coefficients(correlation[block, block], correlation[block], ALPHA) for block in blocks]
+    return np.abs(np.concatenate(coefficients)), blocks
+
+
+def _members(groups: Sequence[Any]) -> list[list[int]]:
+    """Return the models of each group, comparing group names by equality."""
+    members: list[list[int]] = []
+    for m, group in enumerate(groups):
+        for others in members:
+            if groups[others[0]] == group:
+                others.append(m)
+                break
+        else:
+            members.append([m])
+    return members
+
+
+def _draw_partners(
+    members: list[list[int]], n_models: int, n_partners: int | None, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], ...]:
+    fewest = min((len(group) - 1 for group in members if len(group) > 1), default=0)
+    if not fewest:
+        raise InvalidInputError(
+            f"at least one group must hold two models to compare; got {len(members)} groups of one model each"
+        )
+    if n_partners is not None and not 1 <= n_partners <= fewest:
+        raise InvalidInputError(
+            f"n_partners must lie in 1 .. {fewest}, the other models of the smallest group; got {n_partners}"
+        )
+    partners = [np.empty(0, dtype=np.int64) for _ in range(n_models)]
+    for group in members:
+        for m in group:
+            others = np.array([other for other in group if other != m], dtype=np.int64)
+            if n_partners is not None and len(others):
+                others = np.sort(rng.choice(others, n_partners, replace=False))
+            partners[m] = others
+    return tuple(partners)
+
+
+def _posterior(item: Representation | Posterior | ArrayLike, position: int) -> tuple[Reals, Reals | None]:
+    if isinstance(item, Representation):
+        return item.codes, item.log_variance
+    codes = np.asarray(item.mean if isinstance(item, Posterior) else item)
+    log_variance = np.asarray(item.log_variance) if isinstance(item, Posterior) else None
+    if codes.ndim != 2 or codes.dtype.kind not in "fiub":
+        raise InvalidInputError(
+            f"codes of model {position} must be real numbers of shape (n_samples, n_codes); "
+            f"got {codes.shape}, {codes.dtype}"
+        )
+    if log_variance is not None and log_variance.shape != codes.shape:
+        raise InvalidInputError(
+            f"log_variance of model {position} must have the shape of its mean, {codes.shape}; got {log_variance.shape}"
+        )
+    for array in (codes, log_variance):
+        if array is not None and not np.isfinite(array).all():
+            raise InvalidInputError(
+                f"codes of model {position} must be finite; got NaN or infinity; leave such rows out of all models"
+            )
+    return codes if codes.dtype.kind == "f" else codes.astype(np.float64), log_variance
+
+
+def _check_same_rows(items: Sequence[Any], codes: list[Reals]) -> int:
+    n_rows = len(codes[0])
+    for m, other in enumerate(codes):
+        if len(other) != n_rows:
+            raise InvalidInputError(
+                "all models must have encoded the same rows; "
+                f"got {n_rows} rows from model 0 and {len(other)} from model {m}"
+            )
+    keys = {m: item.row_key for m, item in enumerate(items) if isinstance(item, Representation)}
+    for m, key in keys.items():
+        if key != (first := next(iter(keys.values()))):
+            raise InvalidInputError(
+                f"all models must have encoded the same rows; model {next(iter(keys))} has rows {first} "
+                f"and model {m} has rows {key}; encode them with one data set, n_samples and seed"
+            )
+    if n_rows < MIN_ROWS:
+        raise InvalidInputError(f"udr needs at least {MIN_ROWS} rows; got {n_rows}")
+    return n_rows
+
+
+def _informative(
+    models: list[tuple[Reals, Reals | None]], mask: Mask | Sequence[ArrayLike]
+) -> tuple[tuple[Flags, ...], str]:
+    """Return which codes take part, and by which criteria, for the signature."""
+    if not isinstance(mask, str):
+        flags = tuple(np.asarray(given) for given in mask)
+        wanted = [(codes.shape[1],) for codes, _ in models]
+        if [given.shape for given in flags] != wanted or any(given.dtype != bool for given in flags):
+            raise InvalidInputError(
+                "mask must hold one array of booleans for each model, one for each of its codes, so of shapes "
+                f"{wanted}; got {[given.shape for given in flags]}"
+            )
+        return flags, "given"
+    _check_choice("mask", mask, get_args(Mask))
+    kept, criteria = [], []
+    for m, (codes, log_variance) in enumerate(models):
+        if mask == "none":
+            kept.append(np.full(codes.shape[1], True))
+            criteria.append("none")
+        elif mask == "variance" or (mask == "auto" and log_variance is None):
+            kept.append(~constant(codes))
+            criteria.append("varying")
+        elif log_variance is None:
+            raise InvalidInputError(
+                f"mask='kl' needs posterior variances of every model; model {m} has none; use 'auto' or 'variance'"
+            )
+        else:
+            kept.append(mean_kl(codes, log_variance) > KL_THRESHOLD)
+            criteria.append(f"kl>{KL_THRESHOLD}")
+    return tuple(kept), ",".join(sorted(set(criteria)))
+
+
+def _data(items: Sequence[Any]) -> str:
+    for item in items:
+        if isinstance(item, Representation):
+            data = item.provenance.data
+            return data if data != "table" else f"table/{item.row_key[:8]}"
+    return "unknown"
+
+
+def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise InvalidInputError(f"{name} must be one of {', '.join(known)}; got {value!r}{did_you_mean(value, known)}")

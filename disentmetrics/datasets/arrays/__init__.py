@@ -1,0 +1,1 @@
+"""Data sets of the user: arrays, image folders, Hugging Face data sets."""

@@ -1,0 +1,1 @@
+"""Data sets, one per file; a file placed here is a data set."""

@@ -1,0 +1,72 @@
+"""Nonlinear independent component analysis: independent sources, mixed by a random invertible network."""
+
+from disentmetrics.datasets.base import DataSetInfo
+from disentmetrics.datasets.rendering.mixing import MixedSources, Mixture, load_mixture, mixture_info
+
+DEFAULT = Mixture("nonlinear-ica", "uniform", noise=0.0, n_layers=3)
+_BIBTEX = """@inproceedings{hyvarinen16,
+  author = {Aapo Hyv{\\"a}rinen and Hiroshi Morioka},
+  title = {Unsupervised Feature Extraction by Time-Contrastive Learning and Nonlinear {ICA}},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year = {2016}
+}"""
+
+
+def info() -> DataSetInfo:
+    """Describe the data set."""
+    return mixture_info(
+        DEFAULT,
+        "independent uniform sources mixed by an invertible leaky-ReLU network",
+        "the mixing of Hyvärinen, Morioka (2016), Unsupervised Feature Extraction by Time-contrastive Learning and "
+        "Nonlinear ICA, NeurIPS, here with bounded condition number and without time",
+        _BIBTEX,
+        ("sources that are independent alone cannot be found without labels or more structure",),
+    )
+
+
+def load(
+    target: str = "",
+    *,
+    sources: str = DEFAULT.sources,
+    n_sources: str | int = DEFAULT.n_sources,
+    n_observed: str | int = DEFAULT.n_observed,
+    n_layers: str | int = DEFAULT.n_layers,
+    noise: str | float = DEFAULT.noise,
+    seed: str | int = DEFAULT.seed,
+) -> MixedSources:
+    """Return independent sources of variance 1 and their nonlinear mixture.
+
+    Parameters
+    ----------
+    target : str
+        Must be empty.
+    sources : {"uniform", "laplace", "gaussian"}
+        Their distribution, each with mean 0 and variance 1.
+    n_sources, n_observed : int
+        Number of sources, and of values in an observation: at least as many.
+    n_layers : int
+        How many matrices mix, with a leaky ReLU of slope 0.2 after each but the last.
+    noise : float
+        Standard deviation of the Gaussian noise on each value.
+    seed : int
+        Decides the matrices, whose condition numbers multiply to 4.
+
+    Returns
+    -------
+    MixedSources
+
+    Raises
+    ------
+    InvalidInputError
+        If an option is out of range or unknown, or a path is given.
+    """
+    return load_mixture(
+        DEFAULT,
+        target,
+        sources=sources,
+        n_sources=n_sources,
+        n_observed=n_observed,
+        n_layers=n_layers,
+        noise=noise,
+        seed=seed,
+    )

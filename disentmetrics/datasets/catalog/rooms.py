@@ -1,0 +1,176 @@
+"""Rooms: a solid in a coloured room, after 3D Shapes, ray-traced here: no file, no download.
+
+The 480 views (scale, shape, orientation) are ray-traced into weights of materials, and the
+1000 combinations of hues only colour them, so that any of the 480,000 images is had at once.
+"""
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.datasets.base import DataSet, DataSetInfo
+from disentmetrics.datasets.options import no_target, one_of
+from disentmetrics.datasets.rendering.ray_tracing import LIGHT, MATERIALS, SKY, SOLIDS, Camera, trace
+from disentmetrics.datasets.rendering.views import Views
+from disentmetrics.factors import Factor, FactorSpace
+
+SIZES = ("32", "64", "128")
+SHAPES = ("cube", "cylinder", "sphere", "capsule")
+SCALES = tuple(0.75 + 0.5 * k / 7 for k in range(8))
+ORIENTATIONS = tuple(-30 + 60 * k / 14 for k in range(15))
+HUES = tuple(k / 10 for k in range(10))
+SPACE = FactorSpace((
+    Factor("floor_hue", 10, "circular", HUES),
+    Factor("wall_hue", 10, "circular", HUES),
+    Factor("object_hue", 10, "circular", HUES),
+    Factor("scale", 8, "ordinal", SCALES),
+    Factor("shape", 4, "categorical", SHAPES),
+    Factor("orientation", 15, "ordinal", ORIENTATIONS),
+))  # fmt: skip
+CITATION = (
+    "Rendered by disentmetrics, modelled on the design of 3D Shapes: "
+    "Burgess & Kim (2018), 3D Shapes Dataset, https://github.com/google-deepmind/3d-shapes"
+)
+BIBTEX = """@misc{3dshapes18,
+  title = {3D Shapes Dataset},
+  author = {Burgess, Chris and Kim, Hyunjik},
+  howpublished = {https://github.com/google-deepmind/3d-shapes},
+  year = {2018}
+}"""
+
+_PALE = 26  # the least of red, green and blue in a hue; 0 would be full saturation
+
+
+def hue_colours() -> NDArray[np.uint8]:
+    """Return the ten hues, evenly around the colour wheel from red, as (10, 3) red, green and blue.
+
+    Examples
+    --------
+    >>> hue_colours()[[0, 5]]
+    array([[255,  26,  26],
+           [ 26, 255, 255]], dtype=uint8)
+    """
+    colours = []
+    for hue in range(10):
+        sector, rest = divmod(6 * hue, 10)
+        up = _PALE + ((255 - _PALE) * rest + 5) // 10
+        down = 255 + _PALE - up
+        colours.append((
+            (255, up, _PALE), (down, 255, _PALE), (_PALE, 255, up),
+            (_PALE, down, 255), (up, _PALE, 255), (255, _PALE, down),
+        )[sector])  # fmt: skip
+    return np.array(colours, np.uint8)
+
+
+def _trace(view: int, size: int) -> NDArray[np.uint8]:
+    orientation, shape, scale = np.unravel_index(view, (len(ORIENTATIONS), len(SHAPES), len(SCALES)))
+    return trace(SOLIDS[SHAPES[shape]], SCALES[scale], 0.0, Camera(ORIENTATIONS[orientation]), size)
+
+
+class Rooms(DataSet):
+    """The whole grid of rooms: 480,000 RGB images of a solid in a room, all of them different.
+
+    The factors are those of 3D Shapes in its order: hues of floor, wall and object (tenths of
+    the colour wheel from red), scale of the object, its shape, and the orientation of the
+    camera, which goes round the object from 30 degrees left to 30 degrees right. Floor tiles, the
+    corners of the room and the cast shadow show the orientation with every shape.
+
+    The pictures are new ones, not those of 3D Shapes: the solids' proportions, the light, the
+    tiles and the skirting are this package's own, and the hues are a little less saturated.
+
+    A view is ray-traced when it is first asked for (some 15 ms) and kept in memory; all 480 take
+    10 MB at 64 pixels. ``prepare`` keeps them in the cache folder.
+
+    Parameters
+    ----------
+    size : {64, 32, 128}
+        Side of the images in pixels; four times the pixels take four times as long.
+
+    References
+    ----------
+    Burgess & Kim (2018), *3D Shapes Dataset*; Kim & Mnih (2018), *Disentangling by
+    Factorising*, ICML.
+
+    Examples
+    --------
+    >>> data = Rooms()
+    >>> red_floor_cyan_wall_blue_sphere = [[0, 5, 6, 7, 2, 7]]
+    >>> image = data.observations(red_floor_cyan_wall_blue_sphere)[0]
+    >>> image.shape, len(data), data.space.sizes
+    ((64, 64, 3), 480000, (10, 10, 10, 8, 4, 15))
+    """
+
+    name = "rooms"
+    space = SPACE
+
+    def __init__(self, size: int = 64) -> None:
+        self.size = size
+        self.fingerprint = "rooms-1" if size == 64 else f"rooms-1-{size}"
+        self.observation_shape = (size, size, 3)
+        n_views = len(SCALES) * len(SHAPES) * len(ORIENTATIONS)
+        self._views = Views(self.fingerprint, n_views, len(MATERIALS), size * size, partial(_trace, size=size))
+
+    def __reduce__(self) -> tuple[type["Rooms"], tuple[int]]:
+        return type(self), (self.size,)  # another process traces or opens the cache by itself
+
+    def make(self, factors: NDArray[np.int64], nuisance: NDArray[np.uint64]) -> NDArray[np.uint8]:
+        """Return the images (n, size, size, 3) with these factors."""
+        *hues, scale, shape, orientation = factors.T
+        views = (orientation * len(SHAPES) + shape) * len(SCALES) + scale
+        colours = np.empty((len(factors), len(MATERIALS), 3), np.uint8)
+        colours[:, :3] = hue_colours()[np.stack(hues, axis=1)]
+        colours[:, 3:] = SKY, LIGHT
+        return self._views.images(views, colours).reshape(-1, *self.observation_shape)
+
+    def prepare(self, *, progress: bool = False) -> None:
+        """Trace all views into the cache folder (10 MB at 64 pixels), unless they lie there whole.
+
+        Parameters
+        ----------
+        progress : bool
+            Show a bar.
+
+        Raises
+        ------
+        StorageError
+            If the cache folder cannot be written; views are then traced on demand as before.
+        """
+        self._views.prepare(progress=progress)
+
+
+def info() -> DataSetInfo:
+    """Describe the data set."""
+    return DataSetInfo(
+        name="rooms",
+        summary="a solid in a coloured room, seen from many sides; 3D Shapes' factors, rendered here",
+        space=SPACE,
+        offline=True,
+        licence="Apache-2.0",
+        citation=CITATION,
+        bibtex=BIBTEX,
+        remarks=("new pictures with the factors of 3D Shapes: scores are not comparable with those on 3D Shapes",),
+    )
+
+
+def load(target: str = "", *, size: str | int = 64) -> DataSet:
+    """Return the rooms.
+
+    Parameters
+    ----------
+    target : str
+        Must be empty: there is no file.
+    size : {64, 32, 128}
+        Side of the images in pixels.
+
+    Returns
+    -------
+    DataSet
+
+    Raises
+    ------
+    InvalidInputError
+        If a path is given, or another size.
+    """
+    no_target("rooms", target)
+    return Rooms(int(one_of("size", str(size), SIZES)))

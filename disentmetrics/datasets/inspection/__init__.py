@@ -1,0 +1,1 @@
+"""Inspect a data set: previews, sweeps of one factor, identifiability of factors."""

@@ -1,0 +1,1 @@
+"""Published files: manifests, downloads, verification, layouts."""

@@ -1,0 +1,1 @@
+"""Renderers shared by bundled data sets."""

@@ -1,0 +1,1 @@
+"""Data sets derived from another: selections, nuisances, merged factors, distributions."""

@@ -1,0 +1,111 @@
+"""Data sets in which several factors are one."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.datasets.base import DataSet, Symmetry
+from disentmetrics.datasets.distribution import FactorDistribution, joint_positions
+from disentmetrics.datasets.transforms.values import known_factor
+from disentmetrics.datasets.transforms.wrapped import GridWrapped
+from disentmetrics.errors import InvalidInputError
+from disentmetrics.factors import Factor, FactorSpace
+
+_NAME = re.compile(r"[\w .-]*")  # other characters have a meaning where names are written in a row
+_MOST_NAMED = 10_000  # names of more categories would fill files and memory, and nobody reads them
+
+
+class Merged(GridWrapped):
+    """A data set in which several factors are taken as one, of which each combination is a category.
+
+    Parameters
+    ----------
+    base : DataSet
+        With a grid of factors of known distribution.
+    names : sequence of str
+        At least two factors. The last of them varies fastest.
+    name : str
+        Of the merged factor, which stands where the first of them stood.
+
+    Raises
+    ------
+    InvalidInputError
+        If there are fewer than two factors, one is unknown, or the name is taken or has characters other than
+        letters, digits, spaces and ``_.-``.
+    """
+
+    def __init__(self, base: DataSet, names: Sequence[str], name: str = "") -> None:
+        old = base.distribution
+        if not _NAME.fullmatch(name):
+            raise InvalidInputError(
+                f"the name of a merged factor must be of letters, digits, spaces and '_.-'; got {name!r}"
+            )
+        self._name = name or "_".join(names)
+        self._factors = [known_factor(base.space, n) for n in names]
+        joint_positions(base.space, names)
+        others = [factor.name for factor in base.space if factor.name not in names]
+        if len(names) < 2 or self._name in others:
+            raise InvalidInputError(
+                "at least two factors are merged, and into one whose name no other factor has; "
+                f"got {', '.join(names)} as {self._name!r}"
+            )
+        self._sizes = tuple(factor.size or 0 for factor in self._factors)
+        self._columns = [base.space.position(n) for n in names]
+        self._others = [base.space.position(n) for n in others]
+        first = min(self._columns)
+        self._place = sum(column < first for column in self._others)
+        values: Any = ()
+        if all(factor.values for factor in self._factors) and math.prod(self._sizes) <= _MOST_NAMED:
+            values = tuple(",".join(map(str, v)) for v in product(*(factor.values for factor in self._factors)))
+        merged = Factor(self._name, math.prod(self._sizes), "categorical", values)
+        factors = [base.space.factors[column] for column in self._others]
+        factors.insert(self._place, merged)
+        distribution = FactorDistribution(FactorSpace(factors), self._tables(old))
+        super().__init__(base, f"merge({self._name}={','.join(names)})", distribution)
+        self.symmetries = tuple(s for symmetry in base.symmetries for s in self._of_merged(symmetry))
+
+    def _tables(self, old: FactorDistribution) -> list[tuple[tuple[str, ...], NDArray[np.float64]]]:
+        merged = {factor.name for factor in self._factors}
+        touching = [names for names, _ in old.tables if merged & set(names)]
+        tables = [(names, table) for names, table in old.tables if names not in touching]
+        if touching:
+            others = tuple(name for names in touching for name in names if name not in merged)
+            joint = old.marginal(*others, *(factor.name for factor in self._factors))
+            tables.append(((*others, self._name), joint.reshape(*joint.shape[: len(others)], -1)))
+        return tables
+
+    def _of_merged(self, symmetry: Symmetry) -> list[Symmetry]:
+        """Return what a symmetry of the base means for the merged factor."""
+        names = [factor.name for factor in self._factors]
+        allowed = [symmetry.given.get(name, range(size)) for name, size in zip(names, self._sizes, strict=True)]
+        given = {name: indices for name, indices in symmetry.given.items() if name not in names}
+        if symmetry.factor in names:
+            axis = names.index(symmetry.factor)
+            contexts = product(*(indices for k, indices in enumerate(allowed) if k != axis))
+            return [
+                Symmetry(self._name, tuple(self._row((*c[:axis], i, *c[axis:])) for i in symmetry.same), given)
+                for c in contexts
+            ]
+        if set(names) & set(symmetry.given):
+            given[self._name] = tuple(self._row(combination) for combination in product(*allowed))
+        return [replace(symmetry, given=given)]
+
+    def _row(self, combination: Sequence[int]) -> int:
+        return int(np.ravel_multi_index(tuple(combination), self._sizes))
+
+    def base_factors(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[Any]:
+        """Return the factors with the merged one split up."""
+        whole = np.empty((len(factors), len(self.base.space)), np.int64)
+        whole[:, self._others] = np.delete(factors, self._place, axis=1)
+        whole[:, self._columns] = np.stack(np.unravel_index(factors[:, self._place], self._sizes), axis=1)
+        return whole
+
+    def sample_nuisance(self, factors: NDArray[Any], rng: np.random.Generator) -> NDArray[np.uint64]:
+        """Draw a nuisance for each of these factors, as the base does."""
+        return self.base.sample_nuisance(self.base_factors(factors, np.zeros(len(factors), np.uint64)), rng)

@@ -1,0 +1,168 @@
+"""Options that every data set has on the command line: ``dsprites?select=x:0-15&correlate=x,y,0.8``.
+
+They are applied one after the other, in the order in which they are written; names and indices are
+those of the data set so far.
+"""
+
+from collections.abc import Callable
+
+from disentmetrics.datasets.base import DataSet
+from disentmetrics.datasets.transforms.distributions import (
+    CONFIGURATIONS,
+    chen2018,
+    held_out,
+    marginals,
+    only,
+    ridge,
+    without,
+)
+from disentmetrics.datasets.transforms.values import UnknownFactorError, known_factor, read_values
+from disentmetrics.datasets.transforms.wrapped import Wrapped
+from disentmetrics.errors import InvalidInputError, did_you_mean
+
+
+def _names(data: DataSet, text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    return [known_factor(data.space, name).name for name in names]
+
+
+def _number(text: str, option: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidInputError(f"option {option} needs a number; got {text.strip()!r}") from None
+
+
+def _parts(text: str, option: str, form: str, least: int, most: int) -> list[str]:
+    parts = [part.strip() for part in text.split(",")]
+    if not least <= len(parts) <= most or not all(parts):
+        raise InvalidInputError(f"option {option} must be of the form {form}; got {text!r}")
+    return parts
+
+
+def _correlate(data: DataSet, text: str) -> DataSet:
+    first, second, strength = _parts(text, "correlate", "factor,factor,strength", 3, 3)
+    return data.with_distribution(ridge(data.space, first, second, _number(strength, "correlate")))
+
+
+def _chen2018(data: DataSet, text: str) -> DataSet:
+    first, second, given = _parts(text, "chen2018", "factor,factor,configuration", 3, 3)
+    configuration = next((known for known in CONFIGURATIONS if known == given), None)
+    if configuration is None:
+        raise InvalidInputError(f"a configuration must be one of {', '.join(CONFIGURATIONS)}; got {given!r}")
+    return data.with_distribution(chen2018(data.space, first, second, configuration))
+
+
+def _weights(data: DataSet, text: str) -> DataSet:
+    weights = {}
+    for part in text.split(","):
+        name, colon, values = (piece.strip() for piece in part.partition(":"))
+        if not colon or name in weights:
+            raise InvalidInputError(f"option weights must be of the form factor:1/2/4, each once; got {text!r}")
+        weights[name] = [_number(value, "weights") for value in values.split("/")]
+    return data.with_distribution(marginals(data.space, weights))
+
+
+def _without(data: DataSet, text: str) -> DataSet:
+    return data.with_distribution(without(data.space, read_values(data.space, text)))
+
+
+def _only(data: DataSet, text: str) -> DataSet:
+    return data.with_distribution(only(data.space, read_values(data.space, text)))
+
+
+def _split(data: DataSet, text: str, option: str, part: int) -> DataSet:
+    *names, share, seed = _parts(text, option, "factor,factor,share,seed", 4, 99)
+    if not seed.isdecimal():
+        raise InvalidInputError(f"option {option} must end in a seed, a whole number from 0; got {seed!r}")
+    return data.with_distribution(held_out(data.space, names, _number(share, option), int(seed))[part])
+
+
+def _train_split(data: DataSet, text: str) -> DataSet:
+    return _split(data, text, "train_split", 0)
+
+
+def _test_split(data: DataSet, text: str) -> DataSet:
+    return _split(data, text, "test_split", 1)
+
+
+def _select(data: DataSet, text: str) -> DataSet:
+    return data.select(read_values(data.space, text))
+
+
+def _merge(data: DataSet, text: str) -> DataSet:
+    name, _, names = text.rpartition(":")
+    return data.merge(_names(data, names), name.strip())
+
+
+def _nuisance(data: DataSet, text: str) -> DataSet:
+    return data.with_nuisance(*_names(data, text))
+
+
+DERIVATIONS: dict[str, Callable[[DataSet, str], DataSet]] = {
+    "correlate": _correlate,
+    "weights": _weights,
+    "chen2018": _chen2018,
+    "without": _without,
+    "only": _only,
+    "train_split": _train_split,
+    "test_split": _test_split,
+    "select": _select,
+    "merge": _merge,
+    "nuisance": _nuisance,
+}
+
+
+def derived(data: DataSet, option: str, text: str) -> DataSet:
+    """Return the data set changed by one option.
+
+    Parameters
+    ----------
+    data : DataSet
+        So far.
+    option : str
+        One of :data:`DERIVATIONS`.
+    text : str
+        ``correlate=x,y,0.8`` · ``weights=scale:1/1/2/2/4/4`` · ``chen2018=x,y,D`` ·
+        ``without=shape:2,x:16-31`` · ``only=shape:heart`` · ``train_split=shape,scale,0.2,0`` and
+        ``test_split=shape,scale,0.2,0`` (share and seed) · ``select=x:0-15/20,shape:2`` ·
+        ``merge=x,y`` or ``merge=position:x,y`` · ``nuisance=shape,scale``.
+
+    Returns
+    -------
+    DataSet
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such option, factor or value, or the text is of another form.
+
+    Examples
+    --------
+    >>> from disentmetrics.datasets.catalog.dsprites import DSprites
+    >>> derived(derived(DSprites(), "select", "x:0-15"), "correlate", "x,y,0.8").fingerprint
+    'dsprites-1+select(x=0-15)+correlate(x,y,0.8)'
+    """
+    if option not in DERIVATIONS:
+        raise InvalidInputError(f"no option is named {option!r}{did_you_mean(option, DERIVATIONS)}")
+    if not isinstance(text, str):
+        raise InvalidInputError(f"option {option} is given as text, as on the command line; got {text!r}")
+    try:
+        return DERIVATIONS[option](data, text)
+    except UnknownFactorError as error:
+        step = _step_that_took(data, error.name)
+        if not step:
+            raise
+        raise InvalidInputError(
+            f"no factor is named {error.name!r} any more, as an earlier step took it: {step}; "
+            f"the factors are {', '.join(data.space.names)}"
+        ) from None
+
+
+def _step_that_took(data: DataSet, name: str) -> str:
+    """Return the step after which there was no factor of this name; empty if there never was one."""
+    while isinstance(data, Wrapped):
+        if name in data.base.space.names:
+            return data.fingerprint.removeprefix(f"{data.base.fingerprint}+")
+        data = data.base
+    return ""

@@ -1,0 +1,1 @@
+"""Encoders: the protocol, schemes by name, and encoding a data set."""

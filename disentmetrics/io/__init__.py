@@ -1,0 +1,1 @@
+"""Tables of codes and labels: file formats, columns and their roles, labels as factors."""

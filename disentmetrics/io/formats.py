@@ -1,0 +1,469 @@
+"""What files and data frames of each kind offer: columns and arrays by name, read when asked for."""
+
+import contextlib
+import csv
+import importlib
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import h5py
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from disentmetrics.errors import (
+    CorruptFileError,
+    DisentmetricsError,
+    InvalidInputError,
+    MissingExtraError,
+    UntrustedFileError,
+    did_you_mean,
+)
+from disentmetrics.io.labels import CategoricalColumn
+
+MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL")
+"""Text that means no value, in files whose format has no way of its own to say so."""
+
+_SEPARATORS = (",", ";", "\t")
+_ROWS_AT_ONCE = 20_000
+_SHOWN = 12
+_DAMAGED_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ValueError,
+    EOFError,
+    OSError,
+    KeyError,
+    RuntimeError,
+    MemoryError,
+)
+_DAMAGED_HDF5 = (OSError, KeyError, RuntimeError, ValueError)
+_NUMBERED = {"codes": "z", "factors": "factor_"}
+_NAMES = {"codes": "code_names", "factors": "factor_names"}
+
+
+class Lazy(Mapping[str, Any]):
+    """Columns or arrays by name, each read once, when asked for."""
+
+    def __init__(self, names: Iterable[str], load: Callable[[str], Any]) -> None:
+        self._read: dict[str, Any] = dict.fromkeys(names)
+        self._load = load
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._read
+
+    def __getitem__(self, name: str) -> Any:
+        if self._read[name] is None:
+            self._read[name] = self._load(name)
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read)
+
+    def __len__(self) -> int:
+        return len(self._read)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a file or object offers.
+
+    Attributes
+    ----------
+    name : str
+        For people.
+    columns : mapping of (n_rows,) columns
+        One value a row.
+    arrays : mapping of (n_rows, n_columns) arrays
+        Several values a row.
+    roles : mapping of role to key
+        Arrays that play a role unless asked otherwise, such as ``codes``.
+    names : mapping of role to sequence of str
+        What the source calls the columns of the array in this role.
+    notes : tuple of str
+        Sentences for users on what was left out.
+    """
+
+    name: str
+    columns: Mapping[str, Any]
+    arrays: Mapping[str, Any] = field(default_factory=dict)
+    roles: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def some_of(names: Collection[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = len(names) - _SHOWN
+    return ", ".join([*islice(names, _SHOWN), *([f"and {more:,} more"] if more > 0 else [])])
+
+
+def split_array(values: Any, key: str, role: str, named: Mapping[str, Sequence[str]]) -> Mapping[str, Any]:
+    """Return the columns of a matrix, a data frame or a mapping.
+
+    Parameters
+    ----------
+    values : array, sparse matrix, data frame or mapping of columns
+        With one row an observation.
+    key, role : str
+        Its name in the source, and what it is wanted for.
+    named : mapping of role to sequence of str
+        Names that the source gives to columns; numbered ones are made otherwise.
+    """
+    if isinstance(values, Mapping):
+        return values
+    if nw.dependencies.is_into_dataframe(values):
+        return frame_columns(key, values)
+    array = np.asarray(values.toarray() if sparse.issparse(values) else values)
+    if array.ndim == 1 and key != role:
+        return {key: array}
+    matrix = array[:, None] if array.ndim == 1 else array
+    if matrix.ndim != 2:
+        raise InvalidInputError(f"{key!r} must have shape (n_rows, n_columns); got {array.shape}")
+    width = matrix.shape[1]
+    names = named.get(role, ())
+    if not names or (len(names) != width and key != role):
+        prefix = _NUMBERED[role] if key == role in _NUMBERED else f"{key}_"
+        names = [f"{prefix}{j}" for j in range(width)]
+    if len({*names}) != width or len(names) != width:
+        raise InvalidInputError(
+            f"each of the {width} columns of {key!r} must have a name of its own; "
+            f"got {len(names)} names: {some_of(names)}"
+        )
+    return {name: matrix[:, j] for j, name in enumerate(names)}
+
+
+def open_file(path: Path, options: Mapping[str, Any]) -> Source:
+    """Open a file by its extension; each kind of file takes the options that it understands."""
+    suffix = path.suffix.lower()
+    if suffix not in _READERS:
+        raise InvalidInputError(
+            f"a table must be a file of one of these kinds: {', '.join(_READERS)}; "
+            f"got {path.name!r}{did_you_mean(suffix, _READERS)}"
+        )
+    if not path.is_file():
+        raise InvalidInputError(f"a table must be a file; there is none at {path}")
+    reader, understood = _READERS[suffix]
+    try:
+        with path.open("rb") as file:
+            if not file.read(1):
+                raise CorruptFileError(f"{path} must hold a table; the file is empty")
+        return reader(path, **{name: options[name] for name in understood})
+    except PermissionError as error:
+        raise InvalidInputError(f"{path} must be readable; {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _whole(path: Path, *damage: type[Exception]) -> Iterator[None]:
+    """Turn what a reader raises about a damaged file into one sentence."""
+    try:
+        yield
+    except DisentmetricsError:
+        raise
+    except damage as error:
+        said = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise CorruptFileError(
+            f"{path} must be a whole {path.suffix.lower()} file; it is truncated, altered or of another "
+            f"format ({said}); write it again"
+        ) from error
+
+
+def _check_names(source: str, names: Sequence[Any]) -> None:
+    if odd := [name for name in names if not isinstance(name, str)]:
+        raise InvalidInputError(f"column names must be text; {source} has a column named {odd[0]!r}; rename it")
+    if double := [name for name, n in Counter(names).items() if n > 1]:
+        raise InvalidInputError(f"column names must be unique; {source} has {some_of(double)} more than once")
+
+
+def frame_columns(source: str, frame: Any) -> Mapping[str, Any]:
+    """Return the columns of a pandas, polars or pyarrow data frame as they are."""
+    names = getattr(frame, "column_names", frame.columns)  # pyarrow's columns are the data
+    _check_names(source, list(names))
+    wrapped = nw.from_native(frame, eager_only=True)
+    return Lazy(wrapped.columns, lambda name: wrapped[name].to_native())
+
+
+def open_object(table: Any) -> Source:
+    """Open a data frame in memory, or an object such as AnnData with ``obsm`` and ``obs``."""
+    name = f"the {type(table).__name__}"
+    if hasattr(table, "obsm") and hasattr(table, "obs"):
+        keys = [*table.obsm]
+        roles = {"codes": keys[0]} if len(keys) == 1 else {}
+        columns = frame_columns(f"{name}'s obs", table.obs)
+        return Source(name, columns, Lazy(keys, table.obsm.__getitem__), roles)
+    if not nw.dependencies.is_into_dataframe(table):
+        hint = "; collect it first" if hasattr(table, "collect") else ""
+        raise InvalidInputError(
+            f"a table must be a path, an eager data frame or an object with obsm and obs; got {name}{hint}"
+        )
+    return Source(name, frame_columns(name, table))
+
+
+def _read_npz(path: Path, missing: frozenset[str]) -> Source:
+    def load(key: str) -> Any:
+        with _whole(path, *_DAMAGED_ZIP), zipfile.ZipFile(path) as archive:
+            with archive.open(members[key]) as member:
+                while member.read(1 << 20):  # at the end the checksum is compared, before a byte is believed
+                    pass
+            with archive.open(members[key]) as member:
+                array = _read_array(path, key, member)
+        if array.dtype.names:
+            return {name: _without_tokens(array[name], missing) for name in array.dtype.names}
+        return array if key in _NAMES.values() else _without_tokens(array, missing)
+
+    with _whole(path, *_DAMAGED_ZIP), zipfile.ZipFile(path) as archive:
+        members = {name.removesuffix(".npy"): name for name in archive.namelist()}
+    arrays = Lazy(members, load)
+    roles = {role: role for role in ("codes", "factors", "log_variance", "groups", "weights") if role in arrays}
+    names = {role: tuple(map(str, _text(arrays[key]).ravel())) for role, key in _NAMES.items() if key in arrays}
+    # a factor may be asked for by its own name
+    factors = split_array(arrays["factors"], "factors", "factors", names) if "factors" in arrays else {}
+    return Source(path.name, factors, arrays, roles, names)
+
+
+def _read_array(path: Path, key: str, member: Any) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        raise UntrustedFileError(
+            f"arrays in {path} must be numbers or text; {key!r} holds pickled Python objects, which could "
+            "run code when read and are refused; save it with a dtype of numbers or text"
+        ) from error
+    return array
+
+
+def _text(array: NDArray[Any]) -> NDArray[Any]:
+    return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
+
+
+def _without_tokens(array: NDArray[Any], missing: frozenset[str]) -> NDArray[Any]:
+    array = _text(array)
+    blank = np.isin(array, [*missing]) if array.dtype.kind == "U" else np.False_
+    if blank.any():
+        array = array.astype(object)
+        array[blank] = None
+    return array
+
+
+def _read_csv(path: Path, missing: frozenset[str], separator: str | None) -> Source:
+    if separator is not None and len(separator) != 1:
+        raise InvalidInputError(f"separator must be one character; got {separator!r}")
+    separator = separator or ("\t" if path.suffix.lower() == ".tsv" else _separator_of(path))
+    text: set[int] = set()
+    while True:
+        header, columns = _parse_csv(path, separator, missing, text)
+        mixed = {j for j, column in enumerate(columns) if column is None}
+        if not mixed:
+            break
+        text |= mixed
+    _check_names(path.name, [name for name in header if name])
+    unnamed = header.count("")
+    notes = (f"left out: {unnamed} column{'' if unnamed == 1 else 's'} without a name",) if unnamed else ()
+    named = {name: column for name, column in zip(header, columns, strict=True) if name}
+    return Source(path.name, named, notes=notes)
+
+
+@contextlib.contextmanager
+def _csv_records(path: Path, separator: str) -> Iterator[Iterator[list[str]]]:
+    try:
+        with _whole(path, csv.Error), path.open(encoding="utf-8-sig", newline="") as file:
+            records = csv.reader(file, delimiter=separator, skipinitialspace=True, strict=True)
+            yield (record for record in records if record)
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(
+            f"{path} must be text in UTF-8; it holds the byte {error.object[error.start]:#x}, which is not; "
+            "save it as CSV UTF-8"
+        ) from error
+
+
+def _separator_of(path: Path) -> str:
+    widths: dict[str, list[int]] = {}
+    for separator in _SEPARATORS:
+        with contextlib.suppress(CorruptFileError), _csv_records(path, separator) as records:
+            widths[separator] = [len(record) for record in islice(records, 20)]
+    # a separator cuts every line into as many cells: more cells are the likelier cut
+    rank = {s: (len({*w}) == 1, w[0]) for s, w in widths.items() if w and w[0] > 1}
+    best = [s for s in rank if rank[s] == max(rank.values())]
+    if len(best) > 1:
+        raise InvalidInputError(
+            f"the cells of {path} may be separated by {' or '.join(map(repr, best))}; give separator="
+        )
+    return best[0] if best else ","
+
+
+def _parse_csv(
+    path: Path, separator: str, missing: frozenset[str], text: Collection[int]
+) -> tuple[list[str], list[Any]]:
+    """Return the header and the columns; None for one that turns from numbers to text half-way."""
+    with _csv_records(path, separator) as records:
+        header = [name.strip() for name in next(records, [])]
+        if header and as_floats(header) is not None:
+            raise InvalidInputError(f"the first line of {path} must name the columns; got {some_of(header)}")
+        columns = [_TextColumn(missing, is_text=j in text) for j in range(len(header))]
+        n_rows = 0
+        while rows := list(islice(records, _ROWS_AT_ONCE)):
+            for n_rows, record in enumerate(rows, n_rows + 1):  # noqa: B020 # it counts on
+                if len(record) != len(header):
+                    raise CorruptFileError(
+                        f"every row of {path} must have {len(header)} cells separated by {separator!r}; row "
+                        f"{n_rows:,} below the header has {len(record)}; write it again, or give separator="
+                    )
+            for column, cells in zip(columns, zip(*rows, strict=True), strict=True):
+                column.append(cells)
+    return header, [column.finish() for column in columns]
+
+
+class _TextColumn:
+    """Cells of text, which are numbers if all of them are and labels otherwise."""
+
+    def __init__(self, missing: frozenset[str], *, is_text: bool = False) -> None:
+        self._missing = missing | {""}
+        self._is_text = is_text
+        self._seen: dict[str, int] = {}
+        self._numbers: list[NDArray[np.float64]] = []
+        self._indices: list[NDArray[np.int64]] = []
+
+    def append(self, cells: Sequence[str]) -> None:
+        """Add some cells, as numbers if they can be."""
+        numbers = as_floats(["nan" if cell in self._missing else cell for cell in cells])
+        if numbers is not None and (np.isnan(numbers).all() or not self._is_text):
+            self._numbers.append(numbers)
+            self._indices.append(np.full(len(cells), -1))
+            return
+        seen = self._seen
+        labels = (-1 if cell in self._missing else seen.setdefault(cell, len(seen)) for cell in cells)
+        self._indices.append(np.fromiter(labels, dtype=np.int64))
+
+    def finish(self) -> NDArray[np.float64] | CategoricalColumn | None:
+        """Return numbers or categories; None where some cells were read as either."""
+        if not self._seen:
+            return np.concatenate([np.empty(0), *self._numbers])
+        if all(np.isnan(numbers).all() for numbers in self._numbers):
+            return CategoricalColumn(np.concatenate(self._indices), tuple(self._seen))
+        return None
+
+
+def as_floats(cells: Sequence[str]) -> NDArray[np.float64] | None:
+    """Return cells as numbers; None if one is a label, such as 309_1 or an identifier of 20 digits."""
+    text = "".join(cells)
+    if "_" in text or not text.isascii():  # both of which Python would take for part of a number
+        return None
+    try:
+        numbers = np.array(cells, dtype=np.float64)
+    except ValueError:
+        return None
+    beyond_exact = np.flatnonzero(np.abs(numbers) >= 2**53)
+    return None if any(cells[i].lstrip("+-").isdecimal() for i in beyond_exact.tolist()) else numbers
+
+
+def _read_parquet(path: Path) -> Source:
+    polars = _extra("polars", path)
+    with _whole(path, polars.exceptions.PolarsError, OSError), path.open("rb") as file:
+        frame = polars.read_parquet(file)
+    return Source(path.name, frame_columns(path.name, frame))
+
+
+def _read_xlsx(path: Path, missing: frozenset[str], sheet: str | None) -> Source:
+    fastexcel, polars = _extra("fastexcel", path), _extra("polars", path)
+    with _whole(path, fastexcel.FastExcelError, polars.exceptions.PolarsError):
+        book = fastexcel.read_excel(str(path))
+        sheets = book.sheet_names
+        if sheet is not None and sheet not in sheets:
+            raise InvalidInputError(
+                f"sheet must be in {path.name}; there is no {sheet!r}{did_you_mean(sheet, sheets)}; "
+                f"its sheets: {some_of(sheets)}"
+            )
+        chosen = sheets.index(sheet) if sheet is not None else 0
+        # the header is read apart, since fastexcel would rename what is there twice
+        titles = book.load_sheet(chosen, header_row=None, n_rows=1, dtypes="string").to_polars()
+        header = [(title or "").strip() for title in (titles.row(0) if len(titles) else ())]
+        _check_names(path.name, [title for title in header if title])
+        named = {j: title for j, title in enumerate(header) if title}
+        if not named:
+            raise InvalidInputError(f"a sheet must name its columns in the first row; {path.name} names none")
+        body = book.load_sheet(chosen, use_columns=[*named]).to_polars()
+    body = body.filter(~polars.all_horizontal(polars.all().is_null()))
+    columns = {title: _typed(body[:, k], missing) for k, title in enumerate(named.values())}
+    others = f"sheet: {sheets[0]} (the first of {len(sheets)})"
+    notes = (others,) if sheet is None and len(sheets) > 1 else ()
+    return Source(path.name, columns, notes=notes)
+
+
+def _typed(series: Any, missing: frozenset[str]) -> Any:
+    """Read a column of Excel text as that of a text file: numbers lie among labels like NA."""
+    if not isinstance(nw.from_native(series, series_only=True).dtype, nw.String):
+        return series
+    column = _TextColumn(missing)
+    column.append([cell or "" for cell in series.to_list()])
+    return column.finish()
+
+
+def _read_h5ad(path: Path) -> Source:
+    def load(group: str, name: str) -> Any:
+        with _whole(path, *_DAMAGED_HDF5), h5py.File(path) as file:
+            return _h5_column(path, file, file[group][name])
+
+    with _whole(path, *_DAMAGED_HDF5), h5py.File(path) as file:
+        if not isinstance(file["obs"], h5py.Group):
+            raise InvalidInputError(f"{path} must be written by anndata 0.7 or later; read and write it anew")
+        names = [str(name) for name in file["obs"].attrs["column-order"]]
+        keys = [*file["obsm"]] if "obsm" in file else []
+    roles = {"codes": keys[0]} if len(keys) == 1 else {}
+    return Source(path.name, Lazy(names, partial(load, "obs")), Lazy(keys, partial(load, "obsm")), roles)
+
+
+def _h5_column(path: Path, file: h5py.File, stored: Any) -> Any:
+    """Return an element as anndata encodes it: array, text, data frame, categories, values with a mask."""
+    if isinstance(stored, h5py.Dataset):
+        if "categories" in stored.attrs:  # anndata before 0.8
+            categories = file[stored.attrs["categories"]]
+            return _h5_categories(stored, categories, categories.attrs)
+        return stored.asstr()[:] if h5py.check_string_dtype(stored.dtype) else stored[:]
+    encoding = stored.attrs.get("encoding-type", "unknown")
+    if encoding == "dataframe":
+        return {name: _h5_column(path, file, stored[name]) for name in stored.attrs["column-order"]}
+    if encoding == "categorical":
+        return _h5_categories(stored["codes"], stored["categories"], stored.attrs)
+    if encoding in {"nullable-integer", "nullable-boolean", "nullable-string-array"}:
+        values = stored["values"]
+        values = values.asstr()[:] if h5py.check_string_dtype(values.dtype) else values[:]
+        return np.ma.MaskedArray(values, stored["mask"][:])
+    raise InvalidInputError(f"{stored.name} of {path.name} must be an array or a column; its encoding is {encoding}")
+
+
+def _h5_categories(indices: Any, categories: Any, attributes: Mapping[str, Any]) -> CategoricalColumn:
+    labels = categories.asstr()[:] if h5py.check_string_dtype(categories.dtype) else categories[:]
+    return CategoricalColumn(indices[:], tuple(labels.tolist()), bool(attributes.get("ordered", False)))
+
+
+def _extra(module: str, path: Path) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        raise MissingExtraError(
+            f"{path.suffix.lower()} files are read with {module}, which is not installed; "
+            'pip install "disentmetrics[tables]"'
+        ) from error
+
+
+_READERS: dict[str, tuple[Callable[..., Source], tuple[str, ...]]] = {
+    ".npz": (_read_npz, ("missing",)),
+    ".csv": (_read_csv, ("missing", "separator")),
+    ".tsv": (_read_csv, ("missing", "separator")),
+    ".parquet": (_read_parquet, ()),
+    ".xlsx": (_read_xlsx, ("missing", "sheet")),
+    ".h5ad": (_read_h5ad, ()),
+}

@@ -1,0 +1,1 @@
+"""From a representation to a score card: metrics, intervals, nulls, diagnostics."""

@@ -1,0 +1,1 @@
+"""Statistics of a representation, computed once and shared by metrics."""

@@ -1,0 +1,130 @@
+"""Rows grouped by the values of two factors, and linear decoders learnt from moments of such groups.
+
+Shared by the metrics of neuroscience: cross-condition generalisation, parallelism, shattering.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.estimators.rank_correlation import standardise
+from disentmetrics.representation import Representation
+from disentmetrics.statistics.learning_curves import class_target
+
+_RIDGE = 1e-6  # of codes with variance 1: directions that do not vary get no weight
+_RANK = 1e-10
+
+
+def white_codes(codes: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return linear combinations of the codes that have mean 0 and variance 1 and are not correlated.
+
+    (n_samples, rank): combinations that do not vary are left out. Rotating, scaling, shifting, copying codes
+    rotates the result, and a decoder that treats all directions alike does not see it.
+    """
+    centred = standardise(codes)
+    variance, directions = np.linalg.eigh(centred.T @ centred / len(centred))
+    kept = variance > _RANK * max(variance.max(initial=0.0), 1e-300)
+    if not kept.any() or variance.max() <= 0:
+        return np.zeros((len(codes), 0))
+    return np.asarray(centred @ (directions[:, kept] / np.sqrt(variance[kept])))
+
+
+@dataclass(frozen=True, eq=False)
+class Conditions:
+    """Rows grouped by the classes of two factors.
+
+    Attributes
+    ----------
+    rows : (n,) int
+        Rows that have labels of both.
+    first, second : (n,) int
+        Classes of these rows.
+    present : (n_first, n_second) bool
+        Which conditions have rows.
+    """
+
+    rows: NDArray[np.int64]
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    present: NDArray[np.bool_]
+
+
+def conditions(representation: Representation, first: int, second: int) -> Conditions:
+    """Group rows by the classes of two factors (at most 10 each, see ``class_target``)."""
+    columns = []
+    for position in (first, second):
+        aim = representation.shared(class_target, position)
+        column = np.full(len(representation), -1)
+        column[aim.rows] = aim.values
+        columns.append(column)
+    rows = np.flatnonzero((columns[0] >= 0) & (columns[1] >= 0))
+    a, b = columns[0][rows], columns[1][rows]
+    shape = (int(a.max(initial=-1)) + 1, int(b.max(initial=-1)) + 1)
+    counts = np.bincount(a * shape[1] + b, minlength=shape[0] * shape[1]).reshape(shape)
+    return Conditions(rows, a, b, counts > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Number of rows, mean and mean outer product of the codes in each cell of a grid of conditions.
+
+    Attributes
+    ----------
+    count : (n_first, n_second) float
+    mean : (n_first, n_second, n_codes) float
+    square : (n_first, n_second, n_codes, n_codes) float
+    """
+
+    count: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    square: NDArray[np.float64]
+
+
+def moments(
+    codes: NDArray[np.float64], first: NDArray[np.int64], second: NDArray[np.int64], shape: tuple[int, int]
+) -> Moments:
+    """Return the moments of the codes in each condition; 0 where there is no row."""
+    cell = first * shape[1] + second
+    n_cells, d = shape[0] * shape[1], codes.shape[1]
+    count = np.bincount(cell, minlength=n_cells).astype(np.float64)
+    order = np.argsort(cell, kind="stable")
+    sorted_codes = codes[order]
+    ends = np.cumsum(count).astype(np.int64)
+    mean, square = np.zeros((n_cells, d)), np.zeros((n_cells, d, d))
+    for index in np.flatnonzero(count):
+        part = sorted_codes[ends[index] - int(count[index]) : ends[index]]
+        mean[index] = part.mean(axis=0)
+        square[index] = part.T @ part / len(part)
+    return Moments(count.reshape(shape), mean.reshape(*shape, d), square.reshape(*shape, d, d))
+
+
+def discriminants(
+    low: NDArray[np.float64], high: NDArray[np.float64], square: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the weights and thresholds of linear discriminants between two sides of equal weight.
+
+    Parameters
+    ----------
+    low, high : (n, n_codes) float
+        Mean of each side.
+    square : (n, n_codes, n_codes) float
+        Mean outer product over both sides, each counting half.
+
+    Returns
+    -------
+    weights : (n, n_codes) float
+        ``codes @ weights > threshold`` says high.
+    thresholds : (n,) float
+
+    Notes
+    -----
+    Fisher's discriminant, in the form of least squares against the sides, which is defined without any variance
+    within a side. Unlike a support vector machine it has no penalty, so that it is indifferent to linear maps of
+    the codes.
+    """
+    centre, difference = (low + high) / 2, high - low
+    covariance = square - centre[:, :, None] * centre[:, None, :]
+    covariance = covariance + _RIDGE * np.eye(low.shape[1])
+    weights = np.linalg.solve(covariance, difference[:, :, None])[:, :, 0]
+    return np.asarray(weights, dtype=np.float64), np.asarray(np.sum(weights * centre, axis=1))

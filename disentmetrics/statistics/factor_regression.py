@@ -1,0 +1,130 @@
+"""The true factors as predictors: of codes, and of one another."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.estimators.activity import constant
+from disentmetrics.estimators.rank_correlation import standardise
+from disentmetrics.representation import Representation
+from disentmetrics.representation.resampling import Seed, folds, some_rows
+from disentmetrics.statistics.association import factor_columns
+from disentmetrics.statistics.factor_groups import varied_factors
+from disentmetrics.statistics.probes import N_FOLDS, Probe, predict
+
+
+@dataclass(frozen=True, eq=False)
+class TrueFactors:
+    """Rows that miss no label of a factor that varies, and the factors as columns of numbers on them.
+
+    Attributes
+    ----------
+    rows : (n,) int
+        Of the representation.
+    columns : (n, width) float
+        Of all factors, standardised: one for ordinal and continuous factors, cosine and sine for circular
+        ones, indicators of all values but the first for categories. Constant factors have none.
+    of_factor : tuple of tuple of int
+        Which columns are a factor's.
+    """
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.float64]
+    of_factor: tuple[tuple[int, ...], ...]
+
+
+def true_factors(representation: Representation) -> TrueFactors:
+    """Lay the factors out as columns, on the rows that miss no label."""
+    varied = representation.shared(varied_factors)
+    blocks = [
+        representation.shared(factor_columns, k) if varies else np.empty((len(representation), 0))
+        for k, varies in enumerate(varied)
+    ]
+    ends = np.cumsum([0, *(block.shape[1] for block in blocks)])
+    table = np.hstack(blocks)
+    rows = np.flatnonzero(~np.isnan(table).any(axis=1))
+    columns = standardise(table[rows]) if len(rows) and table.shape[1] else table[rows]
+    return TrueFactors(rows, columns, tuple(tuple(range(a, b)) for a, b in pairwise(ends.tolist())))
+
+
+def factors_as_codes(representation: Representation) -> Representation | None:
+    """Return a representation whose codes are the columns of :func:`true_factors`; None if there are none."""
+    known = representation.shared(true_factors)
+    if not known.columns.size:
+        return None
+    units = representation.units
+    return Representation(
+        known.columns,
+        representation.factors[known.rows],
+        space=representation.space,
+        groups=None if units is None else units[known.rows],
+    )
+
+
+def codes_from_factors(
+    representation: Representation, probe: Probe, seed: Seed, *, n_folds: int = N_FOLDS, n_rows: int | None = None
+) -> NDArray[np.float64]:
+    """Return the held-out R² of each code predicted from all factors together.
+
+    Parameters
+    ----------
+    representation : Representation
+    probe : {"linear", "boosting"}
+    seed : int or tuple of int
+        Decides folds and the probe's own draws.
+    n_folds : int
+    n_rows : int, optional
+        At most so many rows take part.
+
+    Returns
+    -------
+    (n_codes,) float
+        About the mean of the training rows: 1 where the factors decide the code, 0 where they say
+        nothing; NaN for constant codes, and everywhere if no two folds have rows with all labels.
+    """
+    known = representation.shared(true_factors)
+    found = np.full(representation.n_codes, np.nan)
+    where = np.full(len(representation), -1)
+    where[known.rows] = np.arange(len(known.rows))
+    rows = known.rows if n_rows is None else some_rows(known.rows, n_rows, seed)
+    splits = folds(representation, rows, n_folds, seed)
+    if len(splits) < 2 or not known.columns.shape[1]:
+        return found
+    alive = np.flatnonzero(~constant(representation.codes[rows]))
+    if not len(alive):
+        return found
+    codes = np.zeros((len(representation), len(alive)))
+    codes[rows] = standardise(representation.codes[rows][:, alive])
+    errors = baseline = np.zeros(len(alive))
+    for train, test in splits:
+        guess = predict(
+            probe, known.columns[where[train]], codes[train], known.columns[where[test]], is_class=False, seed=seed
+        )
+        errors = errors + ((guess - codes[test]) ** 2).sum(axis=0)
+        baseline = baseline + ((codes[train].mean(axis=0) - codes[test]) ** 2).sum(axis=0)
+    found[alive] = 1 - errors / baseline
+    return found
+
+
+def orthogonality_error(representation: Representation) -> float:
+    """How far the linear map from whitened factors to codes is from a rotation of one scale.
+
+    ``||K A A' / tr(A A') - I||_F / sqrt(K)`` with A (K, n_codes) the least-squares map from the K columns of the
+    factors, decorrelated and of unit variance, to the codes as they are: 0 for a rotation, times any
+    number; at most ``sqrt(K - 1)``, where all codes are one. NaN where no code follows the factors linearly.
+    """
+    known = representation.shared(true_factors)
+    if len(known.rows) < 2 or not known.columns.size:
+        return float("nan")
+    left, singular, _ = np.linalg.svd(known.columns - known.columns.mean(axis=0), full_matrices=False)
+    whitened = left[:, singular > 1e-9 * max(float(singular.max()), 1e-300)]
+    codes = representation.codes[known.rows].astype(np.float64)
+    codes = np.ldexp(codes, -np.frexp(np.abs(codes).max())[1])  # or squares of extreme scales overflow
+    projected = whitened.T @ (codes - codes.mean(axis=0))
+    gram = projected @ projected.T
+    trace, width = float(np.trace(gram)), len(gram)
+    if not width or not trace > 0:
+        return float("nan")
+    return float(np.linalg.norm(gram * (width / trace) - np.eye(width)) / np.sqrt(width))

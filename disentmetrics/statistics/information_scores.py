@@ -1,0 +1,416 @@
+"""What codes tell of factors, prepared for the metrics that are gaps and shares of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.errors import InvalidInputError, UndefinedScoreError
+from disentmetrics.estimators.activity import constant, standard_deviation
+from disentmetrics.estimators.assignment import matched
+from disentmetrics.estimators.mutual_information import (
+    adjusted_information,
+    contingency,
+    entropy,
+    equal_width_bins,
+    plug_in_information,
+)
+from disentmetrics.estimators.rank_spacing import sorted_rows
+from disentmetrics.estimators.soft_bins import Assignment, entropy_of_masses, soft_contingency
+from disentmetrics.factors import Factor, FactorSpace
+from disentmetrics.representation import Representation
+from disentmetrics.statistics.factor_groups import varied_factors
+from disentmetrics.statistics.mutual_information import (
+    Bins,
+    InformationEstimator,
+    code_bins,
+    factor_entropies,
+    information_matrix,
+)
+from disentmetrics.statistics.significance import active_codes
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Informations:
+    """Informations of all pairs, and what they are divided by.
+
+    Attributes
+    ----------
+    nats : (n_codes, n_factors) float
+        I(z_j; v_k), not negative; 0 for codes that are left out.
+    entropies : (n_factors,) float
+        H(v_k) in nats.
+    defined : (n_factors,) bool
+        Which factors take two values; there is at least one.
+    kept : (n_codes,) bool
+        Which codes are not left out.
+    settings : dict of str
+        For the signature.
+    """
+
+    nats: Floats
+    entropies: Floats
+    defined: NDArray[np.bool_]
+    kept: NDArray[np.bool_]
+    settings: dict[str, str]
+
+    @property
+    def shares(self) -> Floats:
+        """I(z_j; v_k) / H(v_k), 0 for a constant factor."""
+        return np.minimum(self.nats / np.where(self.defined, self.entropies, np.inf), 1.0)
+
+    def per_factor(self, values: Floats) -> Floats:
+        """Return values of the factors with NaN for constant factors."""
+        return np.where(self.defined, values, np.nan)
+
+
+def informations(
+    representation: Representation,
+    estimator: InformationEstimator,
+    n_bins: int = 20,
+    factor_bins: int | None = None,
+) -> Informations:
+    """Estimate I(z_j; v_k) and H(v_k).
+
+    Parameters
+    ----------
+    representation : Representation
+    estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
+        As in :func:`disentmetrics.statistics.mutual_information.information_matrix`. With ``rank-spacing`` and
+        ``adjusted`` codes are left out whose mean KL to the prior is at most 0.01 nats, where posterior variances are given.
+    n_bins : int
+        For codes, only for estimators that have bins.
+    factor_bins : int, optional
+        Cut factors into this many bins of equal width first.
+
+    Raises
+    ------
+    UndefinedScoreError
+        If no factor takes two values.
+    """
+    table = representation if factor_bins is None else representation.shared(with_binned_factors, factor_bins)
+    defined = table.shared(varied_factors)
+    if not defined.any():
+        raise UndefinedScoreError("a factor that takes two values is needed; every factor is constant")
+    entropies = table.shared(factor_entropies)
+    nats = np.clip(table.shared(information_matrix, estimator, n_bins), 0.0, entropies)
+    kept, settings = np.ones(representation.n_codes, dtype=bool), {}
+    if estimator == "posterior":
+        settings = {"code": "mean+logvar"}
+    elif estimator in {"rank-spacing", "adjusted"}:
+        kept, settings = active_codes(representation)
+    return Informations(np.where(kept[:, None], nats, 0.0), entropies, defined, kept, dict(settings))
+
+
+def with_binned_factors(representation: Representation, n_bins: int) -> Representation:
+    """Return the same codes beside factors cut into bins of equal width; missing labels stay missing."""
+    columns = []
+    for position in range(representation.n_factors):
+        values = np.asarray(representation.factors[:, position], dtype=np.float64)
+        present = ~np.isnan(values)
+        if representation.space.factors[position].size is not None:
+            present &= values >= 0
+        bins = np.full(len(values), -1)
+        if present.any():
+            bins[present] = equal_width_bins(values[present], n_bins)
+        columns.append(bins)
+    space = FactorSpace([Factor(factor.name, n_bins, "ordinal") for factor in representation.space])
+    return Representation(
+        representation.codes, np.stack(columns, axis=1), space=space, log_variance=representation.log_variance
+    )
+
+
+def code_entropies(representation: Representation, how: Bins, n_bins: int) -> Floats:
+    """Return H(z_j) in nats over the rows where factor k is known, as (n_codes, n_factors); 0 if constant."""
+    found = np.zeros((representation.n_codes, representation.n_factors))
+    for position in range(representation.n_factors):
+        present = representation.labels(position) >= 0
+        if present.any():
+            table = representation if present.all() else representation.take(present)
+            found[:, position] = table.shared(_entropies_of_bins, how, n_bins)
+    return found
+
+
+def _entropies_of_bins(representation: Representation, how: Bins, n_bins: int) -> Floats:
+    return np.array(
+        [0.0 if bins is None else entropy(np.bincount(bins)) for bins in code_bins(representation, how, n_bins)]
+    )
+
+
+def information_at_resolution(representation: Representation) -> tuple[Floats, Floats]:
+    """Return I(z_j; v_k) and H(z_j) in nats, each code cut as finely as the factor.
+
+    For a factor that takes m values a code is cut into m bins of equal frequency, and keeps its values where
+    there are at most m of them. The information is corrected for chance.
+
+    Returns
+    -------
+    information, entropies : (n_codes, n_factors) float
+        0 for constant codes; the information is not negative.
+    """
+    information = np.zeros((representation.n_codes, representation.n_factors))
+    entropies = np.zeros_like(information)
+    for position in range(representation.n_factors):
+        labels = representation.labels(position)
+        present = labels >= 0
+        n_taken = len(np.unique(labels[present]))
+        if n_taken < 2:
+            continue
+        whole = present.all()
+        places = representation.shared_by_codes(_places) if whole else _places(representation.codes[present])
+        labels = labels if whole else labels[present]
+        n_values = int(labels.max()) + 1
+        for code, place in enumerate(places):
+            if place is not None:
+                bins, middle = _bins_of_places(place, n_taken)
+                told = []
+                for bins_of_middle in (bins[middle], bins[middle] - 1) if len(middle) else ((),):
+                    bins[middle] = bins_of_middle
+                    counts = contingency(bins, labels, int(bins.max()) + 1, n_values)
+                    told.append((adjusted_information(counts), entropy(counts.sum(axis=1))))
+                best = max(told)  # so that the sign of the code does not matter
+                information[code, position], entropies[code, position] = max(0.0, best[0]), best[1]
+    return information, entropies
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where each row of a code stands among all: twice its rank from 1/2, equal values in the middle."""
+
+    twice: NDArray[np.integer]
+    n_distinct: int
+
+
+def _places(codes: NDArray[np.floating]) -> list[_Places | None]:
+    return [None if dead else _places_of(np.ascontiguousarray(codes[:, j])) for j, dead in enumerate(constant(codes))]
+
+
+def _places_of(values: NDArray[np.floating]) -> _Places:
+    order = sorted_rows(values)
+    ordered = values[order]
+    start = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    end = np.append(start[1:], len(values))
+    twice: NDArray[np.integer] = np.empty(len(values), dtype=np.int32 if len(values) < 2**30 else np.int64)
+    twice[order] = np.repeat(start + end, end - start)
+    return _Places(twice, len(start))
+
+
+def _bins_of_places(place: _Places, n_bins: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return bins of equal frequency, and the rows in the very middle, which might be one bin lower too."""
+    if place.n_distinct <= n_bins:
+        values = np.unique(place.twice, return_inverse=True)[1].ravel()
+        return np.asarray(values, dtype=np.int64), np.empty(0, dtype=np.int64)
+    reach = 2 * len(place.twice)
+    bins, over = np.divmod(place.twice.astype(np.int64) * n_bins, reach)
+    middle = np.flatnonzero((over == 0) & (2 * bins == n_bins))
+    bins -= (over == 0) & (2 * bins > n_bins)  # a row on an edge goes to the inner bin: the sign does not matter
+    return np.asarray(bins, dtype=np.int64), middle
+
+
+def information_between_factors(representation: Representation) -> Floats:
+    """Return I(v_k; v_l) in nats, corrected for chance and not negative, as (n_factors, n_factors).
+
+    Over the rows where both are known; the diagonal holds the entropies.
+    """
+    n_factors = representation.n_factors
+    found = np.diag(representation.shared(factor_entropies))
+    for first in range(n_factors):
+        for second in range(first):
+            a, b = representation.labels(first), representation.labels(second)
+            present = (a >= 0) & (b >= 0)
+            if present.any():
+                a, b = a[present], b[present]
+                for k, m, counts in (
+                    (first, second, contingency(b, a, int(b.max()) + 1, int(a.max()) + 1)),
+                    (second, first, contingency(a, b, int(a.max()) + 1, int(b.max()) + 1)),
+                ):
+                    found[k, m] = max(0.0, adjusted_information(counts))
+    return found
+
+
+def share_of_code(
+    representation: Representation, how: Bins | Literal["values"], n_bins: int, *, adjusted: bool
+) -> Floats:
+    """Return I(z_j; v_k) / H(z_j), how much of a code one factor explains, as (n_codes, n_factors).
+
+    Parameters
+    ----------
+    representation : Representation
+    how : {"quantile", "equal-width", "values"}
+        How codes are cut; ``values`` takes them as symbols.
+    n_bins : int
+        Not for ``values``.
+    adjusted : bool
+        Whether to correct for chance, ``(I - E) / (H(z_j) - E)`` with E the mean under random pairing.
+
+    Returns
+    -------
+    (n_codes, n_factors) float
+        In [0, 1]; NaN for a constant code.
+    """
+    if how == "values":
+        cut = representation.shared_by_codes(_symbols)
+    elif how == "quantile":
+        places = representation.shared_by_codes(_places)
+        cut = [None if place is None else _bins_of_places(place, n_bins)[0] for place in places]
+    else:
+        cut = representation.shared(code_bins, how, n_bins)
+    found = np.full((representation.n_codes, representation.n_factors), np.nan)
+    for position in range(representation.n_factors):
+        labels = representation.labels(position)
+        present = labels >= 0
+        n_values = int(labels.max(initial=0)) + 1
+        for code, bins in enumerate(cut):
+            if bins is None or not present.any():
+                continue
+            counts = contingency(bins[present], labels[present], int(bins.max()) + 1, n_values)
+            nats = entropy(counts.sum(axis=1))
+            told = adjusted_information(counts.T) if adjusted else plug_in_information(counts)
+            found[code, position] = min(1.0, max(0.0, told / nats)) if nats > 0 else 0.0
+    return found
+
+
+def _symbols(codes: NDArray[np.floating]) -> list[NDArray[np.int64] | None]:
+    return [
+        None if dead else np.asarray(np.unique(codes[:, j], return_inverse=True)[1], dtype=np.int64).ravel()
+        for j, dead in enumerate(constant(codes))
+    ]
+
+
+def mean_by_best_factor(values: Floats, weights: Floats, shares: Floats) -> Floats:
+    """Average values of codes over the codes that tell most of each factor; NaN where no code does.
+
+    Parameters
+    ----------
+    values, weights : (n_codes,) float
+        Codes of weight 0 do not count.
+    shares : (n_codes, n_factors) float
+        By which a code is given to a factor.
+
+    Returns
+    -------
+    (n_factors,) float
+    """
+    n_factors = shares.shape[1]
+    counted = weights > 0
+    best = np.argmax(shares[counted], axis=1)
+    total = np.bincount(best, weights[counted] * values[counted], minlength=n_factors)
+    mass = np.bincount(best, weights[counted], minlength=n_factors)
+    return np.where(mass > 0, total / np.where(mass > 0, mass, 1.0), np.nan)
+
+
+def untold_note(representation: Representation, shares: Floats, defined: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Say which factors no code tells a tenth of, for scores that do not see it."""
+    untold = defined & (shares.max(axis=0, initial=0.0) < 0.1)
+    if not untold.any() or not shares.any():
+        return ()
+    names = " and ".join(np.array(representation.space.names)[untold])
+    return (f"no code tells a tenth of {names}: this score does not see missing factors",)
+
+
+def owners_of_factors(shares: Floats, declared: Sequence[int] | None, *, one_to_one: bool = True) -> NDArray[np.int64]:
+    """Return the code that stands for each factor, -1 for none, as (n_factors,).
+
+    Parameters
+    ----------
+    shares : (n_codes, n_factors) float
+    declared : sequence of int, optional
+        Code of each factor, -1 for none.
+    one_to_one : bool
+        Whether codes and factors that are not declared are paired so that the sum of shares is largest, or each
+        factor takes the code that tells most of it.
+
+    Raises
+    ------
+    InvalidInputError
+        If a declared code does not exist or stands for two factors.
+    """
+    n_codes, n_factors = shares.shape
+    if declared is None:
+        owners = np.full(n_factors, -1)
+        others = np.where(np.eye(n_factors, dtype=bool), 0.0, shares[:, None, :]).max(axis=2)
+        preference = shares - 1e-6 * others  # of equal codes the one that tells less of other factors
+        if not one_to_one:
+            return np.where(shares.any(axis=0), np.argmax(preference, axis=0), -1)
+        codes, factors = matched(preference)
+        owners[factors] = codes
+        return owners
+    owners = np.asarray(declared)
+    if (
+        owners.shape != (n_factors,)
+        or owners.dtype.kind not in "iu"
+        or (owners < -1).any()
+        or (owners >= n_codes).any()
+    ):
+        raise InvalidInputError(
+            f"owners must name a code, 0 .. {n_codes - 1}, or -1 for none, for each of {n_factors} factors; "
+            f"got {declared}"
+        )
+    used = owners[owners >= 0]
+    if len(np.unique(used)) < len(used):
+        raise InvalidInputError(f"owners must name a code for one factor only; got {declared}")
+    return owners.astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class SoftInformation:
+    """Informations and entropies of codes that are distributions, in nats.
+
+    Attributes
+    ----------
+    nats, joint : (n_codes, n_factors) float
+        I(z_j; v_k) and H(z_j, v_k).
+    """
+
+    nats: Floats
+    joint: Floats
+
+
+def soft_information(
+    representation: Representation, n_bins: int, limit: float | None, assignment: Assignment
+) -> SoftInformation:
+    """Estimate informations of codes that are spread over bins as their posteriors are.
+
+    Parameters
+    ----------
+    representation : Representation
+        With posterior variances.
+    n_bins : int
+        Of equal width.
+    limit : float, optional
+        Bins lie between -limit and limit; by default within 4 standard deviations of the mean of the
+        aggregate posterior, code by code.
+    assignment : {"mass", "centres"}
+        As in :func:`disentmetrics.estimators.soft_bins.soft_contingency`.
+    """
+    if representation.log_variance is None:
+        raise UndefinedScoreError("soft bins need posterior variances (log_variance)")
+    labels = np.stack([representation.labels(k) for k in range(representation.n_factors)], axis=1)
+    sizes = labels.max(axis=0) + 1
+    start = np.cumsum(sizes) - sizes
+    numbered = np.where(labels >= 0, labels + start, -1)
+    nats, joint = np.zeros((2, representation.n_codes, representation.n_factors))
+    for code in range(representation.n_codes):
+        mean = representation.codes[:, code].astype(np.float64)
+        with np.errstate(over="ignore"):
+            deviation = np.exp(0.5 * representation.log_variance[:, code].astype(np.float64))
+        widest = deviation.max()
+        if not 0 < np.nextafter(deviation.min(), 0) <= widest < np.inf:
+            name = representation.code_names[code]
+            raise UndefinedScoreError(f"code {name} has a posterior variance of 0 or infinity")
+        centre, reach = 0.0, limit
+        if reach is None:
+            typical = widest * np.sqrt(np.mean((deviation / widest) ** 2))  # squares of extreme scales overflow
+            centre, reach = float(mean.mean()), 4 * float(np.hypot(standard_deviation(mean[:, None])[0], typical))
+        edges = np.linspace(centre - reach, centre + reach, n_bins + 1)
+        table = soft_contingency(mean, deviation, edges, numbered, int(sizes.sum()), assignment)
+        for factor, (first, size) in enumerate(zip(start, sizes, strict=True)):
+            masses = table[:, first : first + size]
+            joint[code, factor] = entropy_of_masses(masses)
+            apart = entropy_of_masses(masses.sum(axis=0)) + entropy_of_masses(masses.sum(axis=1))
+            nats[code, factor] = max(0.0, apart - joint[code, factor])
+    return SoftInformation(nats, joint)

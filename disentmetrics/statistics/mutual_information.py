@@ -1,0 +1,123 @@
+"""Matrices of (code, factor) pairs, computed once a representation and read by many metrics.
+
+Each is a function ``(representation, ...) -> (n_codes, n_factors)``; metrics ask for it through
+``representation.shared(function, ...)``, which computes it once.
+"""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics.errors import InvalidInputError, UndefinedScoreError
+from disentmetrics.estimators.activity import constant
+from disentmetrics.estimators.gaussian_mixture import mixture_information
+from disentmetrics.estimators.mutual_information import (
+    adjusted_information,
+    contingency,
+    entropy,
+    equal_width_bins,
+    plug_in_information,
+    quantile_bins,
+)
+from disentmetrics.estimators.rank_spacing import SortedCode, rank_spacing_information, sort_code
+from disentmetrics.representation import Representation
+
+InformationEstimator = Literal["rank-spacing", "equal-width", "quantile", "adjusted", "posterior"]
+Bins = Literal["equal-width", "quantile"]
+
+
+def information_matrix(
+    representation: Representation, estimator: InformationEstimator, n_bins: int = 20
+) -> NDArray[np.float64]:
+    """Return I(z_j; v_k) in nats, 0 for constant codes.
+
+    Parameters
+    ----------
+    representation : Representation
+        Rows that miss a factor's label are left out for that factor.
+    estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
+        ``rank-spacing`` has no bins and mean 0 for unrelated codes; ``equal-width`` and ``quantile``
+        cut each code into ``n_bins`` and plug in; ``adjusted`` corrects the latter for chance;
+        ``posterior`` integrates the aggregate posterior.
+    n_bins : int
+        Only for the estimators that have bins.
+    """
+    if estimator == "posterior":
+        return _posterior_information(representation)
+    nats = np.zeros((representation.n_codes, representation.n_factors))
+    how: Bins = "equal-width" if estimator == "equal-width" else "quantile"
+    for position in range(representation.n_factors):
+        labels = representation.labels(position)
+        present = labels >= 0
+        if not present.any():
+            continue
+        n_values = int(labels.max()) + 1
+        if estimator == "rank-spacing":
+            for code, ready in enumerate(_sorted_codes(representation, present)):
+                if ready is not None:
+                    nats[code, position] = rank_spacing_information(ready, labels[present], n_values)
+            continue
+        information = adjusted_information if estimator == "adjusted" else plug_in_information
+        for code, bins in enumerate(_bins_of_present(representation, present, how, n_bins)):
+            if bins is not None:
+                n_present = int(bins.max()) + 1
+                nats[code, position] = information(contingency(bins, labels[present], n_present, n_values))
+    return nats
+
+
+def _posterior_information(representation: Representation) -> NDArray[np.float64]:
+    if representation.log_variance is None:
+        raise UndefinedScoreError("the posterior estimator needs posterior variances (log_variance)")
+    table = np.stack([representation.labels(k) for k in range(representation.n_factors)], axis=1)
+    sizes = [int(column.max()) + 1 for column in table.T]
+    try:
+        found = mixture_information(representation.codes, representation.log_variance, table, sizes)
+    except InvalidInputError as error:
+        raise UndefinedScoreError(f"the aggregate posteriors cannot be integrated: {error}") from error
+    return found.mutual_information
+
+
+def _sorted_codes(representation: Representation, present: NDArray[np.bool_]) -> list[SortedCode | None]:
+    if present.all():
+        return representation.shared_by_codes(_sort_each)
+    return _sort_each(representation.codes[present])
+
+
+def _sort_each(codes: NDArray[np.floating]) -> list[SortedCode | None]:
+    return [None if dead else sort_code(np.ascontiguousarray(codes[:, j])) for j, dead in enumerate(constant(codes))]
+
+
+def code_bins(representation: Representation, how: Bins, n_bins: int) -> list[NDArray[np.int64] | None]:
+    """Cut every code into bins numbered from 0; None for a constant code.
+
+    ``quantile`` leaves a code of at most ``n_bins`` distinct values as it is.
+    """
+    return representation.shared_by_codes(_bin_each, how, n_bins)
+
+
+def _bins_of_present(
+    representation: Representation, present: NDArray[np.bool_], how: Bins, n_bins: int
+) -> list[NDArray[np.int64] | None]:
+    if present.all():
+        return code_bins(representation, how, n_bins)
+    return _bin_each(representation.codes[present], how, n_bins)
+
+
+def _bin_each(codes: NDArray[np.floating], how: Bins, n_bins: int) -> list[NDArray[np.int64] | None]:
+    cut = equal_width_bins if how == "equal-width" else _quantile_bins_or_values
+    return [None if dead else cut(np.ascontiguousarray(codes[:, j]), n_bins) for j, dead in enumerate(constant(codes))]
+
+
+def _quantile_bins_or_values(values: NDArray[np.floating], n_bins: int) -> NDArray[np.int64]:
+    if len(np.unique(values[: 50 * n_bins])) <= n_bins:
+        distinct, index = np.unique(values, return_inverse=True)
+        if len(distinct) <= n_bins:
+            return np.asarray(index, dtype=np.int64).ravel()
+    return quantile_bins(values, n_bins)
+
+
+def factor_entropies(representation: Representation) -> NDArray[np.float64]:
+    """Return the plug-in entropy of each factor in nats, as (n_factors,)."""
+    labels = (representation.labels(k) for k in range(representation.n_factors))
+    return np.array([entropy(np.bincount(column[column >= 0], minlength=1)) for column in labels])

@@ -1,0 +1,194 @@
+"""What sampled codes tell about the rows they are sampled for, with and without one of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics._utils.random import generator
+from disentmetrics.errors import UndefinedScoreError
+from disentmetrics.representation import Representation
+
+Seed = int | tuple[int, ...]
+_CHUNK = 1 << 20  # log densities of one code held at once; another number would sum in another order
+_FARTHEST = 1e4  # standard deviations beyond which a density is as good as 0
+_NARROWEST = 1e-9  # of a code's span
+
+
+@dataclass(frozen=True)
+class PosteriorInformation:
+    """Mutual informations in nats of sampled codes z ~ q(z | x) and the row x, never below 0.
+
+    Attributes
+    ----------
+    of_code : (n_codes,) float
+        I(z_j; x).
+    of_all : float
+        I(z; x).
+    of_others : (n_codes,) float
+        I(z without z_j; x).
+    with_others : (n_codes,) float
+        I(z_j; z without z_j).
+    n_rows : int
+        Rows x that there are; none of these exceeds its logarithm.
+    """
+
+    of_code: NDArray[np.float64]
+    of_all: float
+    of_others: NDArray[np.float64]
+    with_others: NDArray[np.float64]
+    n_rows: int
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """Share of each code in the sum of I(z_j; x); 0 where all are 0."""
+        total = self.of_code.sum()
+        return np.asarray(self.of_code / total if total > 0 else np.zeros_like(self.of_code))
+
+
+def posterior_information(
+    representation: Representation, n_samples: int, n_rows: int, seed: Seed
+) -> PosteriorInformation:
+    """Estimate the informations by Monte Carlo over the aggregate posterior.
+
+    Parameters
+    ----------
+    representation : Representation
+        With posterior variances.
+    n_samples : int
+        Codes sampled, each from the posterior of another row as far as there are rows.
+    n_rows : int
+        A random subset of so many rows stands for all if there are more.
+    seed : int or tuple of int
+
+    Returns
+    -------
+    PosteriorInformation
+        The mean over samples of differences of log densities, in which the noise of the samples cancels; the
+        mixture runs over all rows of the subset.
+
+    Raises
+    ------
+    UndefinedScoreError
+        If a posterior is too narrow for double precision.
+    """
+    if representation.log_variance is None:
+        raise UndefinedScoreError("posterior variances (log_variance) are needed")
+    rng = generator(seed, "posterior information")
+    subset = np.arange(len(representation))
+    if len(subset) > n_rows:
+        subset = np.sort(rng.choice(len(subset), size=n_rows, replace=False))
+    drawn = sample_posteriors(representation.codes[subset], representation.log_variance[subset], n_samples, rng)
+    own = drawn.log_density
+    marginal, whole, others = _log_mixtures(drawn)
+    own_whole = own.sum(axis=1)
+    return PosteriorInformation(
+        of_code=np.maximum((own - marginal).mean(axis=0), 0.0),
+        of_all=max(0.0, float((own_whole - whole).mean())),
+        of_others=np.maximum((own_whole[:, None] - own - others).mean(axis=0), 0.0),
+        with_others=np.maximum((whole[:, None] - marginal - others).mean(axis=0), 0.0),
+        n_rows=len(subset),
+    )
+
+
+@dataclass(frozen=True)
+class PosteriorSamples:
+    """Codes sampled from posteriors, both centred at the mean of the posterior means.
+
+    Attributes
+    ----------
+    samples : (n_samples, n_codes) float
+    log_density : (n_samples, n_codes) float
+        log q(z_j | x) of each sample under the posterior it is of, short of -log(2 pi) / 2.
+    mean, deviation : (n_rows, n_codes) float
+        All posteriors.
+    centre : (n_codes,) float
+        What was subtracted.
+    """
+
+    samples: NDArray[np.float64]
+    log_density: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+    centre: NDArray[np.float64]
+
+
+def sample_posteriors(
+    codes: NDArray[np.floating], log_variance: NDArray[np.floating], n_samples: int, rng: np.random.Generator
+) -> PosteriorSamples:
+    """Sample codes, each from the posterior of another row as far as there are rows.
+
+    Parameters
+    ----------
+    codes, log_variance : (n_rows, n_codes) real
+    n_samples : int
+    rng : numpy Generator
+
+    Raises
+    ------
+    UndefinedScoreError
+        If a posterior is too narrow for double precision.
+    """
+    mean = np.asarray(codes, dtype=np.float64)
+    with np.errstate(over="ignore", under="ignore"):
+        deviation = np.exp(0.5 * np.asarray(log_variance, dtype=np.float64))
+    centre = mean.mean(axis=0)
+    mean = mean - centre
+    span = np.abs(mean).max(axis=0)
+    if not (np.isfinite(deviation).all() and (deviation > _NARROWEST * span).all() and (deviation > 0).all()):
+        raise UndefinedScoreError(
+            f"a posterior is narrower than {_NARROWEST:g} of its code's span, or infinitely wide; bound log_variance"
+        )
+    order = np.concatenate([rng.permutation(len(mean)) for _ in range(-(-n_samples // len(mean)))])[:n_samples]
+    noise = rng.normal(size=(n_samples, mean.shape[1]))
+    return PosteriorSamples(
+        samples=mean[order] + noise * deviation[order],
+        log_density=-0.5 * np.square(noise) - np.log(deviation[order]),
+        mean=mean,
+        deviation=deviation,
+        centre=centre,
+    )
+
+
+def pairwise_log_densities(drawn: PosteriorSamples) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """Yield, for some samples at a time, log q(z_ij | x_k) by code, sample and row, short of -log(2 pi) / 2."""
+    samples, mean, deviation = drawn.samples, drawn.mean, drawn.deviation
+    n_samples, n_codes = samples.shape
+    step = max(1, _CHUNK // len(mean))
+    precision, log_scale = (1 / deviation).T.copy(), np.log(deviation).T.copy()
+    scaled = mean.T * precision
+    for start in range(0, n_samples, step):
+        part = slice(start, start + step)
+        densities = np.empty((n_codes, len(samples[part]), len(mean)))
+        for code in range(n_codes):
+            distance = samples[part, code, None] * precision[code] - scaled[code]
+            np.clip(distance, -_FARTHEST, _FARTHEST, out=distance)
+            np.multiply(distance, distance, out=distance)
+            distance *= -0.5
+            np.subtract(distance, log_scale[code], out=densities[code])
+        yield part, densities
+
+
+def _log_mixtures(
+    drawn: PosteriorSamples,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Log densities of q(z_j), q(z) and q(z without z_j) at each sample, short of the constants of own densities."""
+    n_samples, n_codes = drawn.samples.shape
+    marginal, others = np.empty((n_samples, n_codes)), np.empty((n_samples, n_codes))
+    whole = np.empty(n_samples)
+    for part, densities in pairwise_log_densities(drawn):
+        total = densities.sum(axis=0)
+        whole[part] = log_mean(total.copy())
+        for code in range(n_codes):
+            others[part, code] = log_mean(total - densities[code])
+            marginal[part, code] = log_mean(densities[code])
+    return marginal, whole, others
+
+
+def log_mean(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logarithm of the mean of each row of exponentials; overwrites its argument."""
+    highest = logs.max(axis=1, keepdims=True)
+    logs -= highest
+    np.exp(logs, out=logs)
+    return np.asarray(np.log(logs.mean(axis=1)) + highest[:, 0])

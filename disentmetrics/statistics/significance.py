@@ -1,0 +1,131 @@
+"""What the codes tell of the factors beyond chance: the matrix behind the adjusted scores."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disentmetrics._utils.random import generator
+from disentmetrics.estimators.activity import KL_THRESHOLD, mean_kl
+from disentmetrics.estimators.independence import (
+    chi_squared,
+    false_discovery_gate,
+    gamma_p_value,
+    independence_p_value,
+)
+from disentmetrics.estimators.mutual_information import contingency
+from disentmetrics.representation import Representation
+from disentmetrics.statistics.factor_groups import varied_factors
+from disentmetrics.statistics.mutual_information import code_bins, factor_entropies, information_matrix
+
+FALSE_DISCOVERY_RATE = 0.01
+_BINS = 10
+_N_SHUFFLES = 40
+
+
+@dataclass(frozen=True, eq=False)
+class GatedInformation:
+    """Shares I(z_j; v_k) / H(v_k) of codes and factors that are related to anything, and 0 elsewhere.
+
+    Attributes
+    ----------
+    share : (n_codes, n_factors) float
+        Unbiased, so that an unrelated pair of a related code may come out a little below 0.
+    defined : (n_factors,) bool
+        Which factors take two values.
+    settings : dict of str
+        For the signature.
+    """
+
+    share: NDArray[np.float64]
+    defined: NDArray[np.bool_]
+    settings: dict[str, str]
+
+    @property
+    def related_codes(self) -> NDArray[np.bool_]:
+        """Which codes are related to a factor, as (n_codes,)."""
+        return np.asarray(self.share.any(axis=1))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to say where nothing passed the gate."""
+        if self.share.any():
+            return ()
+        rate = f"{FALSE_DISCOVERY_RATE:.0%}"
+        return (f"no code is related to any factor at a false discovery rate of {rate}: the score is 0 by definition",)
+
+
+def gated_information(representation: Representation) -> GatedInformation:
+    """Estimate what each code tells of each factor, where there is anything to tell.
+
+    The estimate has no bins (rank spacings) and mean 0 for unrelated pairs. Pairs pass a gate if codes in 10
+    bins of equal frequency and labels are dependent at a false discovery rate of 1 % over all pairs (the null
+    keeps clusters of rows together). Codes and factors without any pair that passes become 0; of the others
+    every pair is kept, because leaving small ones out would bias ratios upwards. Collapsed codes are left out
+    where posterior variances tell them.
+    """
+    defined = representation.shared(varied_factors)
+    entropies = representation.shared(factor_entropies)
+    nats = representation.shared(information_matrix, "rank-spacing", 20)
+    share = np.where(defined, nats / np.where(defined, entropies, 1.0), 0.0)
+    active, settings = active_codes(representation)
+    passed = np.logical_and(representation.shared(related_pairs), active[:, None])
+    kept = np.any(passed, axis=1, keepdims=True) & np.any(passed, axis=0)
+    return GatedInformation(np.where(kept, np.minimum(share, 1.0), 0.0), defined, settings)
+
+
+def active_codes(representation: Representation) -> tuple[NDArray[np.bool_], dict[str, str]]:
+    """Return which codes are not collapsed to the prior, and what to say of it in the signature.
+
+    Without posterior variances all codes count.
+    """
+    if representation.log_variance is None:
+        return np.ones(representation.n_codes, dtype=bool), {}
+    kl = mean_kl(representation.codes, representation.log_variance)
+    return kl > KL_THRESHOLD, {"mask": f"kl>{KL_THRESHOLD}"}
+
+
+def above_chance(share: NDArray[np.float64] | float, n: int) -> NDArray[np.float64]:
+    """Rescale a largest share of ``n`` so that equal shares become 0; a single one stays 1."""
+    return np.asarray((share - 1 / n) / (1 - 1 / n)) if n > 1 else np.ones_like(share)
+
+
+def related_pairs(representation: Representation) -> NDArray[np.bool_]:
+    """Return which pairs of code and factor are dependent at a false discovery rate of 1 %."""
+    clustered = representation.sequential or representation.shuffles_groups
+    find = _p_values_of_clustered_rows if clustered else _p_values
+    return false_discovery_gate(find(representation), FALSE_DISCOVERY_RATE)
+
+
+def _p_values(representation: Representation) -> NDArray[np.float64]:
+    return _of_each_table(representation, independence_p_value, 1.0)
+
+
+def _p_values_of_clustered_rows(representation: Representation) -> NDArray[np.float64]:
+    """Take the moments of the statistic from shuffles that keep clusters together."""
+    seen = _of_each_table(representation, chi_squared, 0.0)
+    shuffles = (representation.shuffled(generator((0, b), "gate")) for b in range(_N_SHUFFLES))
+    null = np.stack([_of_each_table(shuffled, chi_squared, 0.0) for shuffled in shuffles])
+    mean, variance = null.mean(axis=0), null.var(axis=0, ddof=1)
+    p_values = np.ones(seen.shape)
+    for cell in np.ndindex(seen.shape):
+        if mean[cell] > 0:
+            p_values[cell] = gamma_p_value(float(seen[cell]), float(mean[cell]), float(variance[cell]))
+    return p_values
+
+
+def _of_each_table(
+    representation: Representation, function: Callable[[NDArray[np.int64]], float], where_constant: float
+) -> NDArray[np.float64]:
+    found = np.full((representation.n_codes, representation.n_factors), where_constant)
+    bins = code_bins(representation, "quantile", _BINS)
+    for position in range(representation.n_factors):
+        labels = representation.labels(position)
+        present = labels >= 0
+        n_values = int(labels.max(initial=0)) + 1
+        for code, column in enumerate(bins):
+            if column is not None:
+                counts = contingency(column[present], labels[present], int(column.max()) + 1, n_values)
+                found[code, position] = function(counts)
+    return found

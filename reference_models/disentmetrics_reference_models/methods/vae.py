@@ -1,0 +1,31 @@
+"""VAE: the evidence lower bound and nothing else."""
+
+from dataclasses import dataclass
+
+from disentmetrics_reference_models.training.method import (
+    AutoEncoder,
+    Batch,
+    Config,
+    Terms,
+    Weights,
+    evidence,
+    method,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VAEConfig(Config):
+    """The networks of Burgess et al. (2018), Adam."""
+
+
+@method(
+    config=VAEConfig,
+    paper="Kingma & Welling (2014), Auto-Encoding Variational Bayes, ICLR",
+)
+def vae(model: AutoEncoder, batch: Batch, weights: Weights, config: VAEConfig) -> Terms:
+    """Maximise the evidence lower bound.
+
+    ``loss = E_q[-log p(x | z)] + KL(q(z | x) || N(0, I))``, per image, averaged over the batch.
+    """
+    bound = evidence(model, batch.images, batch.noise["z"], config)
+    return bound.terms((bound.reconstruction + bound.kl.sum(1)).mean())

@@ -1,0 +1,1 @@
+"""Networks, priors, likelihoods and estimators that methods share."""

@@ -1,0 +1,1 @@
+"""From a method and a data set to a trained run."""

@@ -1,0 +1,539 @@
+"""The one training loop: one model, or a stack of models that learn side by side.
+
+A stack holds models of one method and architecture that differ in seeds and scalar weights. Each
+member draws its own batches and noise from its own generator, in pieces whose size does not depend
+on the stack, so that it learns what it would have learnt alone.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.func import functional_call, stack_module_state
+
+from disentmetrics.datasets.base import DataSet, Draws
+from disentmetrics.errors import InvalidInputError, TrainingError
+from disentmetrics_reference_models.nn.networks import ARCHITECTURES, Shape
+from disentmetrics_reference_models.training.device_store import DeviceStore, room_for
+from disentmetrics_reference_models.training.method import AutoEncoder, Batch, Config, Method, NoiseShape, Terms
+
+Named = dict[str, Tensor]
+
+_NUMBERS_AHEAD = 1 << 20  # random numbers of a member drawn in one go
+_MOST_STEPS_AHEAD = 100
+_IMAGES_AHEAD = 8192
+_DRAWS_OF_A_LAW = 1 << 18  # images that stand for a data set whose combinations are not equally likely
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device of this name; ``auto`` is the first there is of cuda, mps and cpu."""
+    if name != "auto":
+        try:
+            return torch.empty(0, device=name).device
+        except (RuntimeError, AssertionError) as error:
+            raise InvalidInputError(f"the device must be one that this machine has, or auto; got {name!r}") from error
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+class TrainingImages:
+    """The images of a data set, as a network takes them.
+
+    Parameters
+    ----------
+    data : DataSet
+        Of square images. Every combination of factors counts once; where they are not equally
+        likely, a fixed sample of 262,144 draws stands for the law.
+
+    Raises
+    ------
+    InvalidInputError
+        If the observations are no images.
+    """
+
+    def __init__(self, data: DataSet) -> None:
+        if len(data.observation_shape) != 3:
+            raise InvalidInputError(
+                f"models are trained on images (height, width, channels); those of {data.name} have shape "
+                f"{data.observation_shape}"
+            )
+        height, width, channels = data.observation_shape
+        self.data = data
+        self.shape: Shape = (channels, height, width)
+        self._draws = _training_draws(data)
+        self._stores: dict[torch.device, DeviceStore] = {}
+
+    def __len__(self) -> int:
+        return len(self._draws)
+
+    def at(self, rows: NDArray[np.int64], device: torch.device) -> Tensor:
+        """Return the images at these rows, (*rows.shape, channels, height, width) uint8, on the device.
+
+        Devices other than the processor keep all images in their own memory, if there is room.
+        """
+        if device.type != "cpu" and room_for(len(self) * math.prod(self.shape), device):
+            if device not in self._stores:
+                self._stores[device] = DeviceStore(self._observed, len(self), device)
+            return self._stores[device].at(torch.from_numpy(rows))
+        return torch.from_numpy(self._observed(rows.ravel())).to(device).reshape(*rows.shape, *self.shape)
+
+    def _observed(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        some = self._draws[rows]
+        images = self.data.observations(some.factors, some.nuisance)
+        return np.ascontiguousarray(np.moveaxis(images, -1, 1))
+
+    def some(self, n: int) -> Tensor:
+        """Return n images, or all if there are fewer, always the same: (n, channels, height, width) uint8."""
+        rows = np.random.default_rng(0).permutation(len(self))[:n]
+        return self.at(rows, torch.device("cpu"))
+
+    @cached_property
+    def factors(self) -> NDArray[np.float32]:
+        """Factors of all images (n, n_factors), each with mean 0 and variance 1, or 0 if it is constant.
+
+        Discrete factors count by the index of their value. A factor that is missing somewhere is NaN.
+        """
+        values = self._draws.factors.astype(np.float64)
+        if self.data.space.is_grid:
+            values[values < 0] = np.nan
+        if not values.size:
+            return values.astype(np.float32)
+        spread = np.where(values.max(axis=0) == values.min(axis=0), np.inf, values.std(axis=0))
+        return np.asarray((values - values.mean(axis=0)) / spread, np.float32)
+
+    def factors_at(self, rows: NDArray[np.int64], device: torch.device) -> Tensor:
+        """Return the standardised factors at these rows, (*rows.shape, n_factors), on the device."""
+        return torch.from_numpy(self.factors[rows]).to(device)
+
+
+def _training_draws(data: DataSet) -> Draws:
+    if data.has_whole:
+        return data.whole()
+    return data.sample(_DRAWS_OF_A_LAW, np.random.default_rng(0), replace=True)
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """What the members of a stack need for some steps: (n_members, n_steps, ...) each."""
+
+    rows: NDArray[np.int64]
+    noise: dict[str, Tensor]
+
+
+def steps_ahead(method: Method, config: Config) -> int:
+    """Return for how many steps random numbers are drawn in one go; the same alone and in a stack."""
+    numbers = sum(math.prod(shape.shape) for shape in method.noise(config).values())
+    numbers += config.batch_size * method.n_batches
+    return max(1, min(_MOST_STEPS_AHEAD, _NUMBERS_AHEAD // numbers))
+
+
+def _drawn(generator: torch.Generator, law: str, shape: tuple[int, ...]) -> Tensor:
+    draw: Callable[..., Tensor] = torch.randn if law == "normal" else torch.rand
+    return draw(shape, generator=generator)
+
+
+class Trainer:
+    """Models of one method on their way.
+
+    Parameters
+    ----------
+    method : Method
+    configs : sequence of Config
+        One for each member; they may differ in seed and weights.
+    images : TrainingImages
+    device : torch.device
+    at_once : bool, optional
+        Whether a stack is computed by one call, or one member after the other, as is faster on processors;
+        by default as the device does it faster.
+
+    Raises
+    ------
+    InvalidInputError
+        If the configurations differ in more than seed and weights, or the architecture cannot be stacked.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        configs: Sequence[Config],
+        images: TrainingImages,
+        device: torch.device | None = None,
+        *,
+        at_once: bool | None = None,
+    ) -> None:
+        _check_alike(configs)
+        configs = [method.settle(config, images) for config in configs]
+        self.method, self.configs, self.images = method, tuple(configs), images
+        self.config = configs[0]
+        self.device = device or torch.device("cpu")
+        self.step = 0
+        models = [_fresh(method, config, images.shape).to(self.device) for config in configs]
+        self._model = models[0]
+        _lower(self._model, self.config.precision)
+        # On processors grouped convolutions and products are slower than one member after the other.
+        self._at_once = len(models) > 1 and (self.device.type != "cpu" if at_once is None else at_once)
+        if len(models) == 1:
+            own = {n: _channels_last(p.detach().clone()) for n, p in self._model.named_parameters()}
+            self.parameters = {n: p.requires_grad_() for n, p in own.items()}
+            self.buffers = {n: b.detach().clone() for n, b in self._model.named_buffers()}
+        else:
+            stacked, buffers = stack_module_state(models)
+            self.parameters = {n: p.detach().clone().requires_grad_() for n, p in stacked.items()}
+            self.buffers = {n: b.detach().clone() for n, b in buffers.items()}
+        self.weights = {
+            name: torch.tensor([config.weights[name] for config in configs], device=self.device)
+            for name in self.config.weights
+        }
+        self.generators = [torch.Generator().manual_seed(_seed_of_draws(config)) for config in configs]
+        self.players = _players(method, self.config, self.parameters)
+
+    @property
+    def n_members(self) -> int:
+        """How many models learn side by side."""
+        return len(self.configs)
+
+    def run(self, until: int) -> Iterator[dict[str, Tensor]]:
+        """Train until so many steps are done, and yield the terms of each, (n_members, ...) each.
+
+        Stopped in between, it goes on from where it is only if that is a multiple of :func:`steps_ahead`.
+        """
+        ahead = steps_ahead(self.method, self.config)
+        while self.step < until:
+            drawn = self._draw(ahead)
+            together = max(1, _IMAGES_AHEAD // drawn.rows[:, 0].size)
+            for start in range(0, min(ahead, until - self.step), together):
+                stop = min(start + together, ahead, start + until - self.step)
+                images = self.images.at(drawn.rows[:, start:stop], self.device)
+                factors = self.images.factors_at(drawn.rows[:, start:stop], self.device)
+                for number in range(start, stop):
+                    noise = {name: values[:, number].to(self.device) for name, values in drawn.noise.items()}
+                    yield self._advance(images[:, number - start], factors[:, number - start], noise)
+
+    def _draw(self, n_steps: int) -> Ahead:
+        n_images = self.config.batch_size * self.method.n_batches
+        shapes: dict[str, NoiseShape] = self.method.noise(self.config)
+        rows, noise = [], []
+        for generator in self.generators:
+            rows.append(torch.randint(len(self.images), (n_steps, n_images), generator=generator))
+            noise.append({n: _drawn(generator, s.law, (n_steps, *s.shape)) for n, s in shapes.items()})
+        stacked = {name: torch.stack([member[name] for member in noise]) for name in shapes}
+        return Ahead(torch.stack(rows).numpy(), stacked)
+
+    def _advance(self, images: Tensor, factors: Tensor, noise: dict[str, Tensor]) -> dict[str, Tensor]:
+        images = images.float() / 255
+        if self._at_once:
+            terms = torch.vmap(self._terms)(self.parameters, self.buffers, images, factors, noise, self.weights)
+            gradients = self._gradients({name: value.sum() for name, value in terms.items()}, self.parameters)
+        else:
+            terms, gradients = self._one_by_one(images, factors, noise)
+        for names, optimizer in self.players.values():
+            for name in names:
+                self.parameters[name].grad = _laid_out_as(self.parameters[name], gradients[name])
+            optimizer.step()
+        self.step += 1
+        return {name: value.detach() for name, value in terms.items()}
+
+    def _one_by_one(self, images: Tensor, factors: Tensor, noise: dict[str, Tensor]) -> tuple[Terms, Named]:
+        terms, gradients = [], []
+        for member in range(self.n_members):
+            own = self.parameters
+            if self.n_members > 1:
+                own = {name: stacked[member].detach().requires_grad_() for name, stacked in own.items()}
+            terms.append(
+                self._terms(
+                    own,
+                    self.buffers if self.n_members == 1 else _of(member, self.buffers),
+                    _channels_last(images[member]),
+                    factors[member],
+                    _of(member, noise),
+                    _of(member, self.weights),
+                )
+            )
+            gradients.append(self._gradients(terms[-1], own))
+        if self.n_members == 1:
+            return {name: value[None] for name, value in terms[0].items()}, gradients[0]
+        return _together(terms), _together(gradients)
+
+    def _terms(
+        self, parameters: Named, buffers: Named, images: Tensor, factors: Tensor, noise: Named, weights: Named
+    ) -> Terms:
+        step = torch.tensor(float(self.step), device=self.device)
+        batch = Batch(images, noise, step, len(self.images), factors)
+        caller = _Called(self._model, self.method.objective, self.config)
+        state = {f"model.{n}": t for n, t in (*parameters.items(), *buffers.items())}
+        terms: Terms = functional_call(caller, state, (batch, weights))
+        return terms
+
+    def _gradients(self, terms: Terms, parameters: Named) -> Named:
+        """Return the gradient of each player's loss by its own parameters."""
+        gradients: Named = {}
+        for number, (player, (names, _)) in enumerate(self.players.items(), start=1):
+            loss = terms[f"{player}_loss" if player else "loss"]
+            wanted = [parameters[name] for name in names]
+            found = torch.autograd.grad(loss, wanted, retain_graph=number < len(self.players))
+            gradients |= dict(zip(names, found, strict=True))
+        return gradients
+
+    def state(self) -> dict[str, Tensor]:
+        """Return all that decides how training goes on, as flat named tensors."""
+        tensors = {f"parameter.{n}": p.detach() for n, p in self.parameters.items()}
+        tensors |= {f"buffer.{n}": b for n, b in self.buffers.items()}
+        for player, (names, optimizer) in self.players.items():
+            for name in names:
+                for key, value in optimizer.state[self.parameters[name]].items():
+                    tensors[f"optimizer.{player}.{key}.{name}"] = torch.as_tensor(value)
+        tensors |= {f"generator.{i}": g.get_state() for i, g in enumerate(self.generators)}
+        tensors["step"] = torch.tensor(self.step)
+        return {name: value.cpu().contiguous().clone() for name, value in tensors.items()}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Go on from a state; raise InvalidInputError if it is not one of such models."""
+        wanted = set(self.state()) | {n for n in tensors if n.startswith("optimizer.")}
+        if wanted != set(tensors):
+            raise InvalidInputError("the checkpoint must be one of the same method, networks and number of models")
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(tensors[f"parameter.{name}"])
+            for name, buffer in self.buffers.items():
+                buffer.copy_(tensors[f"buffer.{name}"])
+        for player, (names, optimizer) in self.players.items():
+            for name in names:
+                parameter = self.parameters[name]
+                prefix, suffix = f"optimizer.{player}.", f".{name}"
+                keys = [k[len(prefix) : -len(suffix)] for k in tensors if k.startswith(prefix) and k.endswith(suffix)]
+                for key in (k for k in keys if "." not in k):
+                    value = tensors[f"{prefix}{key}{suffix}"].clone()
+                    placed = value.to(parameter.device)
+                    if key != "step":  # sums lie in memory as their parameters do
+                        placed = torch.empty_like(parameter.detach()).copy_(value)
+                    optimizer.state[parameter][key] = placed
+        for number, generator in enumerate(self.generators):
+            generator.set_state(tensors[f"generator.{number}"])
+        self.step = int(tensors["step"])
+
+    def models(self) -> list[AutoEncoder]:
+        """Return the networks of each member, in evaluation mode."""
+        found = []
+        for number, config in enumerate(self.configs):
+            model = _fresh(self.method, config, self.images.shape)
+            state = {**self.parameters, **self.buffers}
+            single = self.n_members == 1
+            model.load_state_dict({n: (v if single else v[number]).detach().cpu() for n, v in state.items()})
+            found.append(model.eval().requires_grad_(False))
+        return found
+
+
+def _of(member: int, stacked: Named) -> Named:
+    return {name: value[member] for name, value in stacked.items()}
+
+
+def _together(members: list[Named]) -> Named:
+    return {name: torch.stack([member[name] for member in members]) for name in members[0]}
+
+
+def _lower(model: AutoEncoder, precision: str) -> None:
+    """Let networks compute in bfloat16 if asked for; their parameters, outputs and all losses stay in float32."""
+    if precision == "bfloat16":
+        for network in (model.encoder, model.decoder):
+            network.forward = _in_bfloat16(network.forward)
+
+
+def _in_bfloat16(forward: Callable[..., Any]) -> Callable[..., Any]:
+    def lowered(tensor: Tensor) -> Any:
+        with torch.autocast(tensor.device.type, torch.bfloat16):
+            output = forward(tensor)
+        return tuple(part.float() for part in output) if isinstance(output, tuple) else output.float()
+
+    return lowered
+
+
+def _laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
+    """Return a gradient in the memory layout of its parameter, which fused optimisers take for granted."""
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter.detach()).copy_(gradient)
+
+
+def _channels_last(tensor: Tensor) -> Tensor:
+    """Lay images and kernels out as convolutions are fastest on; others stay."""
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
+
+
+class _Called(torch.nn.Module):
+    """Hands networks whose parameters are replaced for one call to an objective."""
+
+    def __init__(self, model: AutoEncoder, objective: Callable[..., Terms], config: Config) -> None:
+        super().__init__()
+        self.model, self.objective, self.config = model, objective, config
+
+    def forward(self, batch: Batch, weights: dict[str, Tensor]) -> Terms:
+        return self.objective(self.model, batch, weights, self.config)
+
+
+def _fresh(method: Method, config: Config, shape: Shape) -> AutoEncoder:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return method.build(config, shape)
+
+
+def _seed_of_draws(config: Config) -> int:
+    # Another stream than that of the initial weights.
+    return int(np.random.SeedSequence([config.seed, 1]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _check_alike(configs: Sequence[Config]) -> None:
+    if not configs:
+        raise InvalidInputError("at least one configuration must be given; got none")
+    first = configs[0]
+    free = {"seed", *first.weights}
+    for config in configs[1:]:
+        if type(config) is not type(first):
+            raise InvalidInputError(
+                f"models of one stack must be of one method; got {type(first).__name__} and {type(config).__name__}"
+            )
+        differ = [f.name for f in fields(first) if getattr(first, f.name) != getattr(config, f.name)]
+        if set(differ) - free:
+            raise InvalidInputError(
+                f"models of one stack may differ in {', '.join(sorted(free))} alone; "
+                f"these differ in {', '.join(sorted(set(differ) - free))}"
+            )
+    if len(configs) > 1 and not ARCHITECTURES[first.architecture].stackable:
+        raise InvalidInputError(
+            f"networks {first.architecture} normalise over batches and cannot be stacked; train them one by one"
+        )
+
+
+Player = tuple[tuple[str, ...], torch.optim.Optimizer]
+
+
+def _players(method: Method, config: Config, parameters: dict[str, Tensor]) -> dict[str, Player]:
+    """Return who is trained: names of parameters and an optimiser each; the model itself is named by empty text."""
+    of_opponents = {opponent.part: f"parts.{opponent.part}." for opponent in method.opponents}
+    own = tuple(name for name in parameters if not name.startswith(tuple(of_opponents.values()) or ("\0",)))
+    players: dict[str, Player] = {"": (own, _optimizer(config, [parameters[n] for n in own]))}
+    for opponent in method.opponents:
+        names = tuple(name for name in parameters if name.startswith(of_opponents[opponent.part]))
+        adam = torch.optim.Adam(
+            [parameters[n] for n in names], lr=opponent.learning_rate(config), betas=opponent.betas, fused=True
+        )
+        players[opponent.part] = (names, adam)
+    return players
+
+
+def _optimizer(config: Config, parameters: list[Tensor]) -> torch.optim.Optimizer:
+    if config.optimizer == "adagrad":
+        fused = all(parameter.device.type == "cpu" for parameter in parameters)  # there alone
+        return torch.optim.Adagrad(parameters, lr=config.learning_rate, initial_accumulator_value=0.1, fused=fused)
+    return torch.optim.Adam(parameters, lr=config.learning_rate, amsgrad=config.optimizer == "amsgrad", fused=True)
+
+
+@dataclass(frozen=True)
+class History:
+    """Terms of the objective over training, averaged between the steps that are recorded.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Columns: ``step``, ``seconds``, ``steps_per_second``, the terms, ``active_codes`` and one
+        ``kl_of_code_j`` a code.
+    rows : (n_rows, n_columns) float64
+    """
+
+    names: tuple[str, ...]
+    rows: NDArray[np.float64]
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        """Return a column."""
+        return self.rows[:, self.names.index(name)]
+
+
+ACTIVE_NATS = 0.01
+"""A code whose mean KL is smaller has collapsed."""
+
+
+class Recorder:
+    """Averages the terms of one member between records, and refuses those that are no numbers.
+
+    Parameters
+    ----------
+    member : int
+        Which of a stack.
+    """
+
+    def __init__(self, member: int, names: tuple[str, ...] = (), rows: list[list[float]] | None = None) -> None:
+        self.member, self.names, self.rows = member, names, rows or []
+        self._sums: dict[str, Tensor] = {}
+        self._n = 0
+        self._since = time.perf_counter()
+
+    def add(self, terms: dict[str, Tensor]) -> None:
+        """Add the terms of one step."""
+        for name, value in terms.items():
+            mine = value[self.member]
+            self._sums[name] = mine.clone() if name not in self._sums else self._sums[name] + mine
+        self._n += 1
+
+    def record(self, step: int) -> dict[str, float]:
+        """Close a record and return it; raise TrainingError if the loss is not finite."""
+        if not self._n:
+            return {}
+        means = {name: (value / self._n).cpu() for name, value in self._sums.items()}
+        seconds = time.perf_counter() - self._since
+        row = {"step": float(step), "seconds": seconds, "steps_per_second": self._n / max(seconds, 1e-9)}
+        for name, mean in means.items():
+            if mean.ndim:
+                row |= {f"{name}_{j}": float(v) for j, v in enumerate(mean)}
+            else:
+                row[name] = float(mean)
+        if "kl_of_code" in means:
+            row["active_codes"] = float((means["kl_of_code"] > ACTIVE_NATS).sum())
+        self._sums, self._n, self._since = {}, 0, time.perf_counter()
+        if not math.isfinite(row["loss"]):
+            raise TrainingError(
+                f"the loss must be finite; it is {row['loss']} at step {step}; "
+                "lower the learning rate, or go on from the last checkpoint with other weights"
+            )
+        self.names = tuple(row)
+        self.rows.append(list(row.values()))
+        return row
+
+    @property
+    def history(self) -> History:
+        """All records so far."""
+        return History(self.names, np.array(self.rows, np.float64).reshape(len(self.rows), len(self.names)))
+
+
+def with_seeds(config: Config, seeds: Sequence[int]) -> list[Config]:
+    """Return one configuration for each seed.
+
+    Examples
+    --------
+    >>> [c.seed for c in with_seeds(Config(), range(3))]
+    [0, 1, 2]
+    """
+    return [replace(config, seed=seed) for seed in seeds]
+
+
+def trained(trainer: Trainer, *, record_every: int = 100, until: int | None = None) -> list[History]:
+    """Train to the end and return the history of each member; for tests and short runs."""
+    recorders = [Recorder(member) for member in range(trainer.n_members)]
+    last = until or trainer.config.n_steps
+    for terms in trainer.run(last):
+        for recorder in recorders:
+            recorder.add(terms)
+            if trainer.step % record_every == 0 or trainer.step == last:
+                recorder.record(trainer.step)
+    return [recorder.history for recorder in recorders]
+
+
+def as_dict(config: Config) -> dict[str, Any]:
+    """Return the fields of a configuration."""
+    return {f.name: getattr(config, f.name) for f in fields(config)}

@@ -1,0 +1,379 @@
+"""The conventions of encoders in the wild, without any framework."""
+
+import logging
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from disentmetrics_adapters.encoders._conventions import InputConvention, OutputConvention, Pipeline, arrange, scale
+from hypothesis import given, strategies as st
+from numpy.typing import NDArray
+
+from disentmetrics.encoders.protocol import Posterior
+from disentmetrics.errors import EncoderError, InvalidInputError
+
+Images = NDArray[np.uint8]
+
+N = 4
+MEAN = np.arange(12.0).reshape(N, 3)
+LOGVAR = -np.arange(12.0).reshape(N, 3) / 7
+SAMPLE = MEAN + 0.5
+IMAGE = np.zeros((N, 1, 8, 8))
+
+
+class Normal:
+    def __init__(self, loc: Any, std: Any) -> None:
+        self.mean, self.variance = loc, std**2
+
+
+class Independent:
+    def __init__(self, base: Normal) -> None:
+        self.base_dist, self.mean, self.variance = base, base.mean, base.variance
+
+
+class Categorical:
+    def __init__(self, probs: Any) -> None:
+        self.probs = probs
+
+
+class Pair(NamedTuple):
+    mu: Any
+    logvar: Any
+
+
+@dataclass
+class Output:
+    loss: float
+    mu: Any
+    logvar: Any
+
+
+NORMAL = Normal(MEAN, np.exp(LOGVAR / 2))
+INTERLEAVED = np.stack([MEAN, LOGVAR], axis=2).reshape(N, 6)
+
+
+def read(output: Any, select: str | None = None, **options: Any) -> Any:
+    return OutputConvention(select, **options).read(output, N)
+
+
+def assert_posterior(codes: Any) -> None:
+    assert isinstance(codes, Posterior)
+    np.testing.assert_allclose(codes.mean, MEAN, rtol=1e-12)
+    np.testing.assert_allclose(codes.log_variance, LOGVAR, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("output", "select"),
+    [
+        ((MEAN, LOGVAR), "0,1"),
+        ([MEAN, LOGVAR, SAMPLE], "0,1"),
+        ((IMAGE, SAMPLE, MEAN, LOGVAR), "2,3"),
+        ((IMAGE, SAMPLE, MEAN, LOGVAR), "-2,-1"),
+        ((LOGVAR, MEAN), "1,0"),
+        (np.hstack([MEAN, LOGVAR]), "halves"),
+        (np.hstack([LOGVAR, MEAN]), "log_variance_first"),
+        (INTERLEAVED, "interleaved"),
+        ((IMAGE, INTERLEAVED), "1.interleaved"),
+        ({"out": INTERLEAVED}, "interleaved"),
+        ({"mu": MEAN, "logvar": LOGVAR}, "mu,logvar"),
+        ({"enc/mean:0": MEAN, "enc/lv.1": LOGVAR}, "enc/mean:0,enc/lv.1"),
+        ({"a": {"b": MEAN}, "a.b": LOGVAR}, "a.b,a.b"),
+        ([{"m": MEAN[:, :1], "s": LOGVAR[:, :1]}, {"m": MEAN[:, 1:], "s": LOGVAR[:, 1:]}], "*.m,*.s"),
+        ([np.hstack([MEAN[:, :1], LOGVAR[:, :1]]), np.hstack([MEAN[:, 1:], LOGVAR[:, 1:]])], "*.halves"),
+        (Pair(MEAN, LOGVAR), "mu,logvar"),
+        (Output(0.1, MEAN, LOGVAR), "mu,logvar"),
+    ],
+)
+def test_mean_and_log_variance_are_found_where_select_says(output: Any, select: str) -> None:
+    if isinstance(output, dict) and "a.b" in output:  # the longest key that fits is meant
+        assert read(output, "a.b").tolist() == LOGVAR.tolist()
+        return
+    assert_posterior(read(output, select))
+
+
+@pytest.mark.parametrize(
+    ("spread", "values"),
+    [
+        ("log_variance", LOGVAR),
+        ("log_std", LOGVAR / 2),
+        ("std", np.exp(LOGVAR / 2)),
+        ("variance", np.exp(LOGVAR)),
+    ],
+)
+def test_every_parametrisation_of_the_spread_becomes_log_variance(spread: str, values: Any) -> None:
+    assert_posterior(read((MEAN, values), "0,1", spread=spread))
+    assert_posterior(read(np.hstack([MEAN, values]), "halves", spread=spread))
+
+
+def test_distributions_side_by_side() -> None:
+    heads = {
+        "a": Normal(MEAN[:, :2], np.exp(LOGVAR[:, :2] / 2)),
+        "b": Normal(MEAN[:, 2:], np.exp(LOGVAR[:, 2:] / 2)),
+    }
+    assert_posterior(read(heads, "*.mean,*.variance", spread="variance"))
+
+
+def test_continuous_and_discrete_blocks_side_by_side() -> None:
+    output = {"cont": [MEAN, LOGVAR], "disc": [np.ones((N, 2)), np.zeros((N, 4))]}
+    codes = read(output, "cont.0+disc.*")
+    assert codes.tolist() == np.hstack([MEAN, np.ones((N, 2)), np.zeros((N, 4))]).tolist()
+    assert_posterior(read(output, "cont.0,cont.1"))
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        NORMAL,
+        (NORMAL,),
+        Independent(NORMAL),
+        {"mu": MEAN, "logvar": LOGVAR},
+        {"recon": IMAGE, "z": SAMPLE, "z_mean": MEAN, "z_log_var": LOGVAR},
+        {"encoder": {"mean": MEAN, "log_variance": LOGVAR}, "loss": np.zeros(())},
+        Pair(MEAN, LOGVAR),
+        Output(0.1, MEAN, LOGVAR),
+    ],
+)
+def test_a_posterior_is_inferred_only_from_names_or_a_normal_distribution(output: Any) -> None:
+    assert_posterior(read(output))
+
+
+@pytest.mark.parametrize("output", [MEAN, (MEAN,), {"z": MEAN}, (IMAGE, MEAN), (MEAN, 0.3), {"x": IMAGE, "z": MEAN}])
+def test_the_only_array_of_codes_is_inferred(output: Any) -> None:
+    assert read(output).tolist() == MEAN.tolist()
+
+
+@pytest.mark.parametrize(
+    ("output", "advice"),
+    [
+        ((MEAN, LOGVAR), ["0: array (4, 3), 1: array (4, 3)", "select=0 for codes", "select=0,1 for mean"]),
+        ([MEAN, LOGVAR, SAMPLE], ["2: array (4, 3)", "select=0,1"]),
+        ((IMAGE.reshape(N, -1), MEAN, LOGVAR), ["0: array (4, 64)", "select="]),
+        ({"a": MEAN, "b": SAMPLE}, ["a: array (4, 3)", "select=a,b for mean"]),
+        ({"mu": MEAN, "logvar": LOGVAR, "enc": Pair(MEAN, LOGVAR)}, ["mu: array (4, 3)"]),
+        ((NORMAL, Normal(MEAN, MEAN)), ["0: Normal", "*.mean,*.variance"]),
+        ({"p": Categorical(MEAN)}, ["p: Categorical"]),
+        ((IMAGE, IMAGE), ["(4, 1, 8, 8)"]),
+    ],
+)
+def test_between_equal_shapes_nothing_is_guessed(output: Any, advice: list[str]) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        read(output)
+    for words in advice:
+        assert words in str(caught.value)
+
+
+def test_one_array_that_could_be_halved_is_taken_as_codes_aloud(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "disentmetrics"):
+        assert read(INTERLEAVED).shape == (N, 6)
+    assert "interleaved or log_variance_first" in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.INFO, "disentmetrics"):
+        read(MEAN)
+        read(INTERLEAVED, "whole")
+    assert [record.levelname for record in caplog.records] == ["INFO"]
+
+
+@pytest.mark.parametrize("select", ["", "0,1,2", "halves,1", "0.halves+1", "0,", "+", ",", "a,+"])
+def test_a_select_that_says_nothing_is_refused(select: str) -> None:
+    with pytest.raises(InvalidInputError, match="select names the codes"):
+        OutputConvention(select)
+
+
+@pytest.mark.parametrize(
+    ("output", "select", "words"),
+    [
+        ((MEAN, LOGVAR), "2", "finds no '2'"),
+        ({"mu": MEAN}, "mean", "finds no 'mean'.*mu: array"),
+        ({"mu": MEAN}, "mu.mean", "finds no 'mean'"),
+        ((MEAN, 0.5), "1", "must lead to an array; it leads to float"),
+        ((MEAN, LOGVAR), "whole", "must lead to an array"),
+        ((MEAN, LOGVAR[:, :2]), "0,1", "one shape"),
+        (MEAN, "halves", "even number"),
+        (NORMAL, "__class__", "finds no '__class__'"),
+        (np.zeros((N, 2, 4, 4)), "whole", r"maps of shape \(4, 2, 4, 4\): give flatten=yes"),
+    ],
+)
+def test_a_select_that_does_not_fit_says_what_came(output: Any, select: str, words: str) -> None:
+    with pytest.raises(InvalidInputError, match=words):
+        read(output, select)
+
+
+@pytest.mark.parametrize("output", [np.zeros(()), np.zeros((3, 2)), np.zeros((N + 1, 2))])
+def test_a_wrong_number_of_rows_is_the_encoder_s_fault(output: Any) -> None:
+    with pytest.raises(EncoderError, match="one row for each observation"):
+        read(output, "whole")
+
+
+@pytest.mark.parametrize("spread", ["std", "variance"])
+def test_a_spread_that_is_not_positive_is_refused(spread: str) -> None:
+    with pytest.raises(EncoderError, match=rf"must be positive.*-2.*spread=log_{spread}"):
+        read((MEAN, np.full_like(MEAN, -2)), "0,1", spread=spread)
+
+
+def test_maps_become_codes_place_by_place() -> None:
+    maps = np.arange(N * 8.0).reshape(N, 2, 2, 2)
+    assert read(maps, "whole", flatten=True).tolist() == maps.reshape(N, 8).tolist()
+    channels_first = read(maps, "halves", flatten=True)
+    assert channels_first.mean.tolist() == maps[:, 0].reshape(N, 4).tolist()
+    channels_last = OutputConvention("interleaved", flatten=True).read(maps, N, channel_axis=-1)
+    assert channels_last.log_variance.tolist() == maps[..., 1].reshape(N, 4).tolist()  # type: ignore[union-attr]  # a posterior
+
+
+def test_maps_of_one_place_are_codes() -> None:
+    assert read(MEAN[:, :, None, None], "whole").tolist() == MEAN.tolist()
+    assert read(MEAN[:, 0], "whole").shape == (N, 1)
+
+
+def test_integer_codes_become_numbers_with_a_point() -> None:
+    assert read(MEAN.astype(np.int64), "whole").dtype == np.float64
+
+
+# Inputs
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC", "flat"])
+def test_arranged_images_are_contiguous_and_hold_the_same_pixels(images: Images, layout: str) -> None:
+    arranged = arrange(images, layout)
+    assert arranged.flags.c_contiguous
+    back = {"NCHW": lambda: arranged.transpose(0, 2, 3, 1), "NHWC": lambda: arranged}.get(
+        layout, lambda: arranged.reshape(images.shape)
+    )()
+    assert (back == images).all()
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_tables_have_no_image_layout(layout: str) -> None:
+    with pytest.raises(InvalidInputError, match="is for images"):
+        arrange(np.zeros((2, 3)), layout)
+
+
+@pytest.mark.parametrize(
+    ("range_", "low", "high"),
+    [("auto", 0, 1), ("0..1", 0, 1), ("-1..1", -1, 1), ("0..255", 0, 255), ("0.5,0.25", -2, 2)],
+)
+def test_black_and_white_go_to_the_ends_of_the_range(range_: str, low: float, high: float) -> None:
+    images = np.array([0, 255], np.uint8).reshape(2, 1, 1, 1)
+    scaled = scale(images, range_)
+    assert scaled.dtype == np.float32
+    assert scaled.ravel().tolist() == [low, high]
+    as_floats = scale((images / 255).astype(np.float32), "0..1" if range_ == "auto" else range_)
+    assert as_floats.ravel().tolist() == [low, high]
+
+
+@given(value=st.integers(0, 255))
+def test_the_range_0_to_255_keeps_every_grey_exactly(value: int) -> None:
+    assert scale(np.array([[value]], np.uint8), "0..255")[0, 0] == value
+
+
+def test_each_channel_is_standardised_by_its_own_numbers() -> None:
+    images = np.full((1, 2, 2, 3), 255, np.uint8)
+    scaled = scale(images, "0,0.5,1,1,0.25,4")
+    np.testing.assert_allclose(scaled[0, 0, 0], [1, 2, 0])
+    with pytest.raises(InvalidInputError, match=r"names 2 means.*3 channels"):
+        scale(images, "0,0,1,1")
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.int64, np.float32])
+def test_without_a_range_numbers_that_are_no_pixels_are_handed_on(dtype: Any) -> None:
+    table = np.array([[5, -3]], dtype)
+    assert scale(table, "auto") is table
+    assert scale(table, "raw") is table
+
+
+@pytest.mark.parametrize("observations", [np.array([[0.0, 1.5]]), np.array([[1, 0]]), np.array([[np.nan]])])
+def test_a_range_needs_to_know_where_values_come_from(observations: Any) -> None:
+    with pytest.raises(InvalidInputError, match=r"0\.\.1; got .* range=raw"):
+        scale(observations, "-1..1")
+
+
+@pytest.mark.parametrize("range_", ["0..2", "1", "0,0", "0,-1", "nan,1", "0,1,2", "a,b", ""])
+def test_an_unknown_range_is_refused_with_the_known_ones(range_: str) -> None:
+    with pytest.raises(InvalidInputError, match=r"range must be one of auto, raw, 0\.\.1"):
+        InputConvention(range=range_)
+
+
+# Both ends together
+
+
+def pipeline(run: Any, layout: str = "auto", select: str | None = "whole", **options: Any) -> Pipeline:
+    return Pipeline(run, InputConvention(layout, "raw"), OutputConvention(select), **options)
+
+
+def only(shape: tuple[int, ...]) -> Any:
+    def run(batch: NDArray[Any]) -> Any:
+        if batch.shape[1:] != shape:
+            raise ValueError(f"want {shape}")
+        return batch.reshape(len(batch), -1)[:, :3].astype(np.float64)
+
+    return run
+
+
+@pytest.mark.parametrize(("layout", "shape"), [("NCHW", (3, 8, 6)), ("NHWC", (8, 6, 3)), ("flat", (144,))])
+def test_the_only_layout_that_runs_is_taken_and_said(
+    images: Images, layout: str, shape: tuple[int, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "disentmetrics"):
+        codes = pipeline(only(shape))(images)
+    assert f"layout={layout} inferred" in caplog.text
+    assert np.array_equal(np.asarray(codes), arrange(images, layout).reshape(5, -1)[:, :3])
+
+
+def test_layouts_that_give_different_codes_are_not_guessed_between(images: Images) -> None:
+    def run(batch: NDArray[Any]) -> Any:
+        return batch.reshape(len(batch), -1)[:, :3].astype(np.float64)
+
+    with pytest.raises(InvalidInputError, match=r"layouts NCHW, NHWC, flat and gives different codes.*layout="):
+        pipeline(run)(images)
+    assert pipeline(run, "NHWC")(images).shape == (5, 3)  # type: ignore[union-attr]  # codes, no posterior
+
+
+def test_grey_images_are_the_same_in_every_layout(images: Images) -> None:
+    codes = pipeline(lambda batch: batch.reshape(len(batch), -1)[:, :3] * 1.0)(images[..., :1])
+    assert codes.shape == (5, 3)  # type: ignore[union-attr]  # codes, no posterior
+
+
+def test_an_encoder_that_takes_no_layout_says_why_for_each(images: Images) -> None:
+    with pytest.raises(EncoderError, match=r"in no layout; NCHW: want \(7,\); NHWC: want \(7,\); flat: want"):
+        pipeline(only((7,)))(images)
+
+
+def test_what_was_inferred_is_kept(images: Images) -> None:
+    outputs = iter([MEAN[:2], np.zeros((5, 6)), (MEAN[:1], MEAN[:1])])
+    encoder = pipeline(lambda _: next(outputs), "flat", select=None)
+    assert encoder(images).shape == (5, 6)  # type: ignore[union-attr]  # codes, no posterior
+    with pytest.raises(InvalidInputError, match="select=whole must lead to an array"):
+        encoder(images[:1])
+
+
+@given(n=st.integers(1, 9), size=st.integers(1, 6))
+def test_a_fixed_batch_size_changes_no_code(n: int, size: int) -> None:
+    rows = np.arange(n * 3.0).reshape(n, 3)
+
+    def run(batch: NDArray[Any]) -> Any:
+        assert len(batch) == size
+        return batch * 2, batch * 3
+
+    encoder = pipeline(run, select="0,1", batch_size=size)
+    codes = encoder(rows)
+    assert isinstance(codes, Posterior)
+    assert (codes.mean == 2 * rows).all()
+    assert (codes.log_variance == 3 * rows).all()
+    only_codes = pipeline(lambda batch: run(batch)[0], batch_size=size)(rows)
+    assert np.array_equal(np.asarray(only_codes), 2 * rows)
+
+
+def test_a_failing_encoder_is_named_with_the_batch_it_got(images: Images) -> None:
+    def run(_: object) -> Any:
+        raise ZeroDivisionError("oh")
+
+    with pytest.raises(
+        EncoderError, match=r"failed on a batch of shape \(2, 3, 8, 6\) \(uint8\): ZeroDivisionError: oh"
+    ):
+        pipeline(run, "NCHW")(images)
+
+
+@pytest.mark.parametrize("observations", [np.zeros(3), np.zeros((0, 3))])
+def test_observations_must_have_rows(observations: Any) -> None:
+    with pytest.raises(InvalidInputError, match="n >= 1"):
+        pipeline(lambda batch: batch)(observations)

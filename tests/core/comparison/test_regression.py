@@ -1,0 +1,334 @@
+"""Scores against a baseline."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+import disentmetrics as dm
+from disentmetrics.comparison.baseline import Baseline
+from disentmetrics.comparison.regression import CheckResult, Outcome, Tolerance, check
+from disentmetrics.errors import InvalidInputError
+from disentmetrics.metrics import find_metric
+from disentmetrics.scoring.uncertainty import standard_error, t_interval
+
+LOWER_IS_BETTER = "gaussian_total_correlation"
+UNIT = "mig"
+
+
+def score(name: str, value: float, *, spread: float = 0.01, seed: int = 0, **changes: Any) -> dm.Score:
+    """Make a score with twenty replicates of a jackknife."""
+    fields = {"protocol": "default", "rows": "500", "code": "mean", "data": "squares-1", "draw": "uniform/0"}
+    fields |= {"encoder": "some", "seed": "0", "v": dm.__version__} | changes.pop("fields", {})
+    noise = np.random.default_rng(seed).normal(size=20)
+    replicates = tuple(value + spread * (noise - noise.mean()))
+    interval = t_interval(value, standard_error(replicates, "jackknife"), 19, (-math.inf, math.inf), "jackknife")
+    made = dm.Score(name, value, str(dm.Signature(name, fields)), interval=interval, replicates=replicates)
+    return replace(made, **changes)
+
+
+def card(*scores: dm.Score, row_key: str = "k") -> dm.ScoreCard:
+    return dm.ScoreCard({s.name: s for s in scores}, {"row_key": row_key, "rows": 500, "seed": 0})
+
+
+def outcome(now: dm.Score | None, was: dm.Score, tolerance: str | float = "interval", **options: Any) -> Outcome:
+    scores = [] if now is None else [now]
+    return check(card(*scores, **options), card(was), tolerance).checks[0].outcome
+
+
+# what counts as a regression
+
+
+def test_the_examples_are_of_both_directions() -> None:
+    assert find_metric(UNIT)[0].higher_is_better
+    assert not find_metric(LOWER_IS_BETTER)[0].higher_is_better
+
+
+@pytest.mark.parametrize(
+    ("now", "tolerance", "expected"),
+    [
+        (0.48, 0.02, Outcome.OK),  # at the edge, where 0.5 - 0.48 is a little more than 0.02
+        (0.479, 0.02, Outcome.REGRESSED),
+        (0.521, "0.02", Outcome.IMPROVED),
+        (0.49, "2%", Outcome.OK),
+        (0.489, "2 %", Outcome.REGRESSED),
+        (0.5, 0, Outcome.OK),
+        (0.5 - 1e-12, 0, Outcome.OK),
+        (0.4999, "0%", Outcome.REGRESSED),
+    ],
+)
+def test_a_score_may_be_worse_by_the_tolerance_and_no_more(
+    now: float, tolerance: str | float, expected: Outcome
+) -> None:
+    assert outcome(score(UNIT, now), score(UNIT, 0.5), tolerance) is expected
+    mirrored = {Outcome.REGRESSED: Outcome.IMPROVED, Outcome.IMPROVED: Outcome.REGRESSED}.get(expected, expected)
+    assert outcome(score(LOWER_IS_BETTER, now), score(LOWER_IS_BETTER, 0.5), tolerance) is mirrored
+
+
+def test_the_interval_is_of_the_paired_difference() -> None:
+    """Two encoders whose replicates move together differ for certain, though each interval holds the other's value."""
+    was, now = score(UNIT, 0.50), score(UNIT, 0.49)
+    assert was.interval is not None
+    assert was.interval.low < now.value
+    assert outcome(now, was) is Outcome.REGRESSED
+    assert outcome(score(UNIT, 0.49, seed=1), was) is Outcome.OK
+
+
+def test_without_pairs_the_intervals_are_combined() -> None:
+    """Zou & Donner (2008): for symmetric intervals, the square root of the sum of squares."""
+    was, now = score(UNIT, 0.5), replace(score(UNIT, 0.4), replicates=())
+    found = check(card(now), card(was)).checks[0]
+    assert was.interval is not None
+    assert now.interval is not None
+    assert found.interval is not None
+    reach = math.hypot(was.interval.high - was.value, now.interval.high - now.value)
+    assert found.interval.high - found.interval.low == pytest.approx(2 * reach)
+    assert found.interval.method == "combined"
+
+
+@pytest.mark.parametrize("bare", [0, 1])
+def test_one_interval_is_enough_and_none_is_not(bare: int) -> None:
+    both = [score(UNIT, 0.5), score(UNIT, 0.4)]
+    both[bare] = replace(both[bare], interval=None, replicates=())
+    assert outcome(both[1], both[0]) is Outcome.REGRESSED
+    neither = [replace(s, interval=None, replicates=()) for s in both]
+    found = check(card(neither[1]), card(neither[0])).checks[0]
+    assert found.outcome is Outcome.NOT_COMPARABLE
+    assert "give a number as tolerance" in found.reason
+    assert outcome(neither[1], neither[0], 0.2) is Outcome.OK
+
+
+def test_on_a_whole_population_any_loss_counts() -> None:
+    exact = dm.Interval(0.5, 0.5, 0.95, "exact")
+    was = replace(score(UNIT, 0.5), interval=exact, replicates=())
+    assert outcome(replace(was, value=0.4999), was) is Outcome.REGRESSED
+    assert outcome(replace(was, value=0.5 - 1e-12), was) is Outcome.OK
+
+
+values = st.floats(0, 1)
+
+
+@given(values, values, st.sampled_from(["interval", 0.02, 0]), st.sampled_from([UNIT, LOWER_IS_BETTER]))
+def test_exchanging_the_two_exchanges_regressed_and_improved(
+    a: float, b: float, tolerance: str | float, name: str
+) -> None:
+    first, second = score(name, a), score(name, b, seed=1)
+    exchanged = {Outcome.REGRESSED: Outcome.IMPROVED, Outcome.IMPROVED: Outcome.REGRESSED, Outcome.OK: Outcome.OK}
+    assert outcome(second, first, tolerance) is exchanged[outcome(first, second, tolerance)]
+
+
+@given(values, values, st.floats(0, 1), st.floats(0, 1), st.sampled_from(["", "%"]))
+def test_a_wider_tolerance_never_finds_more(a: float, b: float, one: float, two: float, unit: str) -> None:
+    narrow, wide = (outcome(score(UNIT, a), score(UNIT, b), f"{t:.17f}{unit}") for t in sorted((one, two)))
+    assert narrow is wide or wide is Outcome.OK
+
+
+@given(st.permutations([UNIT, "higgins", "dci", LOWER_IS_BETTER]), values)
+def test_the_order_of_scores_does_not_matter(order: list[str], value: float) -> None:
+    was = card(*(score(name, 0.5) for name in (UNIT, "higgins", "dci", LOWER_IS_BETTER)))
+    found = {c.name: c for c in check(card(*(score(name, value) for name in order)), was).checks}
+    sorted_ = {c.name: c for c in check(card(*(score(name, value) for name in sorted(order))), was).checks}
+    assert found == sorted_
+
+
+@given(values, st.sampled_from(["interval", 0.0, "1%"]))
+def test_a_card_passes_against_itself(value: float, tolerance: str | float) -> None:
+    assert outcome(score(UNIT, value), score(UNIT, value), tolerance) is Outcome.OK
+
+
+# what is not judged
+
+
+@pytest.mark.parametrize("field", ["protocol", "rows", "data", "draw", "seed", "v", "n_bins"])
+def test_a_changed_signature_is_never_passed(field: str) -> None:
+    now = score(UNIT, 0.9, fields={field: "other"})
+    for tolerance in ("interval", 1.0):
+        result = check(card(now), card(score(UNIT, 0.5)), tolerance)
+        (found,) = result.failures
+        assert not result.passed
+        assert found.outcome is Outcome.NOT_COMPARABLE
+        assert f"{field} (" in found.reason
+        assert "other)" in found.reason
+
+
+@pytest.mark.parametrize("field", ["encoder", "code", "mask", "prune"])
+def test_what_belongs_to_the_encoder_is_what_is_checked(field: str) -> None:
+    result = check(card(score(UNIT, 0.5, fields={field: "other"})), card(score(UNIT, 0.5)))
+    assert result.passed
+    assert any(f"{field} was " in line and "is other (all scores)" in line for line in result.remarks())
+
+
+def test_rows_with_other_labels_are_not_comparable() -> None:
+    found = check(card(score(UNIT, 0.5), row_key="x"), card(score(UNIT, 0.5))).checks[0]
+    assert found.outcome is Outcome.NOT_COMPARABLE
+    assert "labels (k and x)" in found.reason
+
+
+def test_files_of_two_tables_with_the_same_labels_are_comparable() -> None:
+    ours, theirs = (score(UNIT, 0.5, fields={"draw": "table", "data": f"file-{n}"}) for n in (1, 2))
+    assert outcome(ours, theirs) is Outcome.OK
+    assert outcome(ours, theirs, row_key="x") is Outcome.NOT_COMPARABLE
+
+
+def test_counts_of_codes_may_differ_and_rules_may_not() -> None:
+    def active(text: str) -> dm.Score:
+        return score(UNIT, 0.5, fields={"active": text})
+
+    assert outcome(active("7"), active("9")) is Outcome.OK
+    assert outcome(active("7"), active("kl>0.01")) is Outcome.NOT_COMPARABLE
+
+
+def test_a_score_that_nobody_knows_is_not_judged_unless_the_baseline_knows_its_direction() -> None:
+    was, now = score("house_metric", 0.5), score("house_metric", 0.4)
+    assert outcome(now, was) is Outcome.NOT_COMPARABLE
+    known = replace(Baseline.of(card(was)), directions={"house_metric": False})
+    assert check(card(now), known).checks[0].outcome is Outcome.IMPROVED
+
+
+def test_missing_fails_and_new_does_not() -> None:
+    assert outcome(None, score(UNIT, 0.5)) is Outcome.MISSING
+    result = check(card(score(UNIT, 0.5), score("higgins", 1.0)), card(score(UNIT, 0.5)))
+    assert [c.outcome for c in result.checks] == [Outcome.OK, Outcome.NEW]
+    assert result.passed
+    assert not check(card(), card(score(UNIT, 0.5))).passed
+
+
+def test_parts_are_guarded_too() -> None:
+    parts = [{"completeness": score("dci.completeness", value)} for value in (0.5, 0.3)]
+    was, now = (replace(score("dci", 0.5), parts=one) for one in parts)
+    result = check(card(now), card(was))
+    assert {c.name: c.outcome for c in result.checks} == {"dci": "ok", "dci.completeness": "regressed"}
+
+
+def test_a_part_has_a_direction_of_its_own() -> None:
+    assert find_metric("block_identifiability")[0].higher_is_better
+    leaks, leaked = (score("block_identifiability.leakage", value) for value in (0.5, 0.1))
+    assert outcome(leaks, leaked) is Outcome.REGRESSED
+    assert outcome(leaked, leaks) is Outcome.IMPROVED
+
+
+def test_undefined_scores() -> None:
+    defined, lost = score(UNIT, 0.5), replace(score(UNIT, math.nan), undefined="every code is constant")
+    nan = replace(score(UNIT, math.nan), undefined=None)
+    assert outcome(lost, defined) is Outcome.UNDEFINED
+    assert outcome(nan, defined) is Outcome.UNDEFINED
+    assert outcome(lost, lost) is Outcome.OK
+    assert outcome(defined, lost) is Outcome.NEW
+    assert "every code is constant" in str(check(card(lost), card(defined)))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "abc", "-0.1", "nan", "inf", "-1%", "%", "1%%", "intervall", "0,02", True, math.nan, None]
+)
+def test_a_wrong_tolerance_is_refused(text: Any) -> None:
+    with pytest.raises(InvalidInputError, match="interval, a number from 0 such as 0.02, or a percentage such as 2%"):
+        Tolerance.parse(text)
+
+
+@given(st.floats(0, 1e3), st.sampled_from(["", "%"]))
+def test_a_tolerance_is_read_as_it_is_written(amount: float, unit: str) -> None:
+    parsed = Tolerance.parse(f"{amount!r}{unit}")
+    assert parsed.amount == pytest.approx(amount / 100 if unit else amount, abs=1e-300)
+    assert Tolerance.parse(str(parsed)).kind == parsed.kind
+
+
+# what is shown
+
+
+def some_result() -> CheckResult:
+    was = card(*(score(name, 0.5) for name in (UNIT, "higgins", "dci", "sap")))
+    now = card(
+        score(UNIT, 0.3, fields={"encoder": "mine|<b>&"}),
+        score("higgins", 0.9),
+        score("dci", 0.5, fields={"seed": "1"}),
+        score("mcc", 0.1),
+    )
+    return check(now, was)
+
+
+def test_the_text_holds_value_baseline_interval_tolerance_and_changed_fields() -> None:
+    text = str(some_result())
+    for expected in ("0.300", "0.500", "-0.200", "[-0.200, -0.200]", "encoder was some, is mine|<b>& (mig)"):
+        assert expected in text
+    assert "mig regressed: 0.3 is 0.2 below the baseline's 0.5" in text
+    assert "dci not comparable: the baseline was made differently: seed (0 and 1)" in text
+    assert text.endswith("failed: 1 improved, 1 new, 1 regressed, 1 missing, 1 not comparable (tolerance interval)")
+
+
+def parsed_junit(text: str) -> ET.Element:
+    """Parse, and hold against what readers of JUnit files ask for."""
+    root = ET.fromstring(text.encode())
+    assert root.tag == "testsuites"
+    (suite,) = root
+    assert suite.tag == "testsuite"
+    assert {"name", "tests", "failures", "errors", "skipped", "time"} <= set(suite.attrib)
+    cases = list(suite)
+    assert {case.tag for case in cases} <= {"testcase"}
+    for case in cases:
+        assert {"classname", "name", "time"} == set(case.attrib)
+        assert [child.tag for child in case] in (["failure"], ["skipped"], ["system-out"])
+        for failure in case.findall("failure"):
+            assert {"message", "type"} == set(failure.attrib)
+    counts = {tag: len(suite.findall(f"testcase/{tag}")) for tag in ("failure", "skipped")}
+    assert (int(suite.attrib["tests"]), int(suite.attrib["errors"])) == (len(cases), 0)
+    assert (int(suite.attrib["failures"]), int(suite.attrib["skipped"])) == (counts["failure"], counts["skipped"])
+    return root
+
+
+def test_junit_has_one_case_a_score() -> None:
+    root = parsed_junit(some_result().to_junit("disentmetrics.model"))
+    found = {case.attrib["name"]: case[0] for case in root.iter("testcase")}
+    kinds = {name: child.tag for name, child in found.items()}
+    assert kinds == {
+        UNIT: "failure", "higgins": "system-out", "dci": "failure", "sap": "failure", "mcc": "skipped"
+    }  # fmt: skip
+    assert found[UNIT].attrib["type"] == "regressed"
+    assert "|encoder:mine%7C<b>%26|" in str(found[UNIT].text)
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_junit_is_well_formed_whatever_the_names(name: str, why: str) -> None:
+    lost = replace(score(UNIT, math.nan), name=name, undefined=why or "no reason")
+    result = check(
+        dm.ScoreCard({name: lost}, {"row_key": "k"}),
+        dm.ScoreCard({name: replace(lost, value=0.5, undefined=None)}, {"row_key": "k"}),
+    )
+    root = parsed_junit(result.to_junit(f"suite {name}"))
+    assert len(list(root.iter("testcase"))) == 1
+
+
+def test_annotations_are_escaped_as_workflow_commands_are() -> None:
+    lost = replace(score(UNIT, math.nan), name="a:b,c%\n::error::x", undefined="50%\r\n::warning::y")
+    was = replace(lost, value=0.5, undefined=None)
+    (line,) = check(
+        dm.ScoreCard({lost.name: lost}, {"row_key": "k"}), dm.ScoreCard({lost.name: was}, {"row_key": "k"})
+    ).annotations()
+    title = "a%3Ab%2Cc%25%0A%3A%3Aerror%3A%3Ax undefined"
+    assert line == f"::error title={title}::undefined: 50%25%0D%0A::warning::y"
+
+
+def test_no_line_of_the_text_is_made_by_a_name() -> None:
+    name = "evil\n::error::x\x1b[31m"
+    result = check(card(), dm.ScoreCard({name: replace(score(UNIT, 0.5), name=name)}))
+    assert not any(line.lstrip().startswith("::") for line in str(result).splitlines())
+    assert "\x1b" not in str(result)
+
+
+def test_good_news_are_notices_and_sameness_is_none() -> None:
+    kinds = [line.split(" ")[0] for line in some_result().annotations()]
+    assert kinds == ["::error", "::notice", "::error", "::error", "::notice"]
+    assert check(card(score(UNIT, 0.5)), card(score(UNIT, 0.5))).annotations() == []
+
+
+def test_real_cards_are_checked_from_files(tmp_path: Path, rng: np.random.Generator) -> None:
+    factors = rng.integers((3, 4), size=(300, 2))
+    for name, noise in (("good", 0.1), ("bad", 1.0)):
+        codes = factors + noise * rng.normal(size=factors.shape)
+        dm.score(dm.Representation(codes, factors), ["mig"], null=False).to_json(tmp_path / f"{name}.json")
+    assert dm.check(tmp_path / "good.json", tmp_path / "bad.json").passed
+    assert {c.outcome for c in dm.check(tmp_path / "bad.json", tmp_path / "good.json").checks} == {"regressed"}

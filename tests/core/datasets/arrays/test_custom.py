@@ -1,0 +1,291 @@
+"""Data given as rows: every row can be had again, and what does not occur is refused."""
+
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+from numpy.typing import NDArray
+
+import disentmetrics as dm
+from disentmetrics.datasets.arrays.custom import Combinations
+from disentmetrics.errors import CorruptFileError, InvalidInputError
+from disentmetrics.factors import Factor, FactorSpace
+
+MIXED = FactorSpace((Factor("shape", 3, "categorical"), Factor("x", None, "continuous")))
+GRID = FactorSpace((Factor("a", 2, "ordinal"), Factor("b", 3, "ordinal")))
+
+
+def images(n: int) -> NDArray[np.uint8]:
+    """Images that all differ."""
+    found = np.zeros((n, 4, 5, 3), np.uint8)
+    found[:, 0, 0, 0], found[:, 0, 0, 1] = np.arange(n) % 256, np.arange(n) // 256
+    return found
+
+
+def rows_of(data: dm.CustomDataSet, draws: Any) -> list[int]:
+    made = data.observations(draws.factors, draws.nuisance)
+    return [int(low) + 256 * int(high) for low, high in made[:, 0, 0, :2]]
+
+
+@given(st.integers(1, 60), st.integers(0, 4), st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=60)
+def test_the_whole_is_every_row_in_order(n: int, n_factors: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    space = FactorSpace([Factor(f"f{k}", 3, "categorical") for k in range(n_factors)])
+    data = dm.CustomDataSet(images(n), rng.integers(-1, 3, (n, n_factors)), space=space)
+    whole = data.whole()
+    assert rows_of(data, whole) == list(range(n)) == list(range(len(data)))
+    for factors in np.unique(whole.factors, axis=0):  # the rank within each group counts from 0
+        same = (whole.factors == factors).all(axis=1)
+        if data.nuisances:
+            assert whole.nuisance[same].tolist() == list(range(same.sum()))
+
+
+def test_the_nuisance_picks_a_row_of_the_group() -> None:
+    data = dm.CustomDataSet(images(5), {"shape": ["b", "a", "b", "b", "a"]})
+    first, second = data.observations([[1]] * 4, [0, 1, 2, 3]), data.observations([[0]], [2**63 + 1])
+    assert first[:, 0, 0, 0].tolist() == [0, 2, 3, 0]
+    assert second[0, 0, 0, 0] == 4
+    assert data.observations([[0]])[0, 0, 0, 0] == 1  # by default the first row
+
+
+def test_missing_labels_stay_and_continuous_factors_are_looked_up_exactly() -> None:
+    labels = np.array([[0, 0.1], [-1, 0.1], [0, np.nan], [-1, np.nan], [0, 0.1]])
+    data = dm.CustomDataSet(images(5), labels, space=MIXED)
+    assert np.isnan(data.factors[:, 1]).tolist() == [False, False, True, True, False]
+    assert rows_of(data, data.whole()) == [0, 1, 2, 3, 4]
+    assert data.whole().nuisance.tolist() == [0, 0, 0, 0, 1]
+    with pytest.raises(InvalidInputError, match="1 of 1 asked for do not occur, such as shape 0.0, x 0.1000001"):
+        data.draws([[0, 0.1000001]])
+    with pytest.raises(InvalidInputError, match="do not occur"):
+        data.observations([[2, 0.1]])
+
+
+@pytest.mark.parametrize("asked", [[[0, 0]], [[1, 2], [0, 0]], [[5, 9]], [[-1, 2]]])
+def test_combinations_that_do_not_occur_are_refused(asked: list[list[int]]) -> None:
+    data = dm.CustomDataSet(images(2), [[0, 2], [1, 2]], space=GRID)
+    with pytest.raises(InvalidInputError, match=r"custom holds the combinations of factors of its 2 rows alone; 1 of"):
+        data.draws(asked)
+
+
+def test_values_that_occur_but_not_together_are_refused() -> None:
+    data = dm.CustomDataSet(images(3), [[0, 0], [1, 1], [0, 2]], space=GRID)
+    for asked in ([[0, 1]], [[1, 0]], [[1, 2]]):
+        with pytest.raises(InvalidInputError, match="1 of 1 asked for do not occur"):
+            data.observations(asked)
+
+
+def test_draws_are_distinct_rows_in_ascending_order() -> None:
+    data = dm.CustomDataSet(images(300), {"a": np.arange(300) % 7}, groups=np.arange(300) // 3)
+    drawn = data.sample(100, np.random.default_rng(0))
+    rows = rows_of(data, drawn)
+    assert rows == sorted(set(rows))
+    assert drawn.groups is not None
+    assert drawn.groups.tolist() == [row // 3 for row in rows]
+    assert rows_of(data, data.sample(300, np.random.default_rng(0))) == list(range(300))
+    assert len(set(rows_of(data, data.sample(300, np.random.default_rng(0), replace=True)))) < 300
+    with pytest.raises(InvalidInputError, match="at most 300 distinct rows can be drawn from custom; got n = 301"):
+        data.sample(301, np.random.default_rng(0))
+
+
+def test_every_row_is_drawn_equally_often() -> None:
+    data = dm.CustomDataSet(images(6), {"a": [0, 0, 0, 0, 1, 1]})  # four of one combination, two of the other
+    draws = [data.sample(1, np.random.default_rng(seed)) for seed in range(1200)]
+    counts = np.bincount([rows_of(data, drawn)[0] for drawn in draws])
+    assert ((counts - 200) ** 2 / 200).sum() < 20.5  # 0.999 quantile of chi-square with 5 degrees
+    assert abs(data.sample_factors(3000, np.random.default_rng(0)).mean() - 1 / 3) < 0.04
+
+
+def test_only_a_complete_grid_has_no_nuisance_and_is_the_population() -> None:
+    cells = np.array([[1, 2], [0, 0], [0, 2], [1, 0], [0, 1], [1, 1]])
+    complete = dm.CustomDataSet(images(6), cells, space=GRID)
+    assert complete.nuisances == ()
+    assert rows_of(complete, complete.whole()) == list(range(6))
+    assert rows_of(complete, complete.draws(cells[::-1])) == [5, 4, 3, 2, 1, 0]
+    for rows, labels in ((5, cells[:5]), (7, [*cells, [0, 0]]), (6, [*cells[:5], [-1, 0]])):
+        assert dm.CustomDataSet(images(rows), labels, space=GRID).nuisances == ("observation",)
+
+    def first_pixel(observations: NDArray[np.uint8]) -> NDArray[np.float64]:
+        return observations[:, 0, 0, :1].astype(np.float64)
+
+    encoded = dm.encode(first_pixel, complete, full_grid=True)
+    assert encoded.provenance.population
+    assert encoded.codes[:, 0].tolist() == [0, 1, 2, 3, 4, 5]
+    assert not dm.encode(first_pixel, dm.CustomDataSet(images(6)), full_grid=True).provenance.population
+
+
+def test_data_without_factors() -> None:
+    data = dm.CustomDataSet(images(9))
+    assert len(data.space) == 0
+    assert data.nuisances == ("observation",)
+    encoded = dm.encode(lambda x: x[:, 0, 0, :1].astype(float), data, n_samples=5, seed=1)
+    assert sorted(encoded.codes[:, 0]) == encoded.codes[:, 0].tolist()
+    assert len(set(encoded.codes[:, 0])) == 5
+    assert dm.encode(lambda x: x[:, 0, 0, :1].astype(float), data, full_grid=True).codes[:, 0].tolist() == list(
+        range(9)
+    )
+
+
+def test_kinds_are_inferred_with_their_reasons() -> None:
+    data = dm.CustomDataSet(
+        images(4), {"shape": ["b", "a", None, "a"], "angle": [0, 90, 0, 90]}, kinds={"angle": "circular"}
+    )
+    assert [(f.name, f.kind, f.values) for f in data.space] == [
+        ("shape", "categorical", ("a", "b")), ("angle", "circular", (0, 90)),
+    ]  # fmt: skip
+    assert data.factors[:, 0].tolist() == [1, 0, -1, 0]
+    assert "1 of 4 rows without a label" in data.inference[0]
+
+
+class Recorded:
+    """Rows that are made when taken, and keep account of it."""
+
+    shape = (50, 4, 5, 3)
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self) -> None:
+        self.taken: list[int] = []
+
+    def take(self, rows: NDArray[np.int64], /) -> NDArray[np.uint8]:
+        self.taken += rows.tolist()
+        return images(50)[rows]
+
+
+def test_rows_are_read_only_when_they_are_needed() -> None:
+    source = Recorded()
+    data = dm.CustomDataSet(source, np.arange(50) % 5)
+    assert source.taken == []
+    data.observations([[3]], [2])
+    assert source.taken == [13]
+
+
+def test_all_sources_give_the_same_rows_and_the_same_name(tmp_path: Path) -> None:
+    held = images(40)
+    np.save(tmp_path / "images.npy", held)
+    with h5py.File(tmp_path / "images.h5", "w") as file:
+        file.create_dataset("train/images", data=held, chunks=(7, 4, 5, 3))
+    labels = {"a": np.arange(40) % 4}
+    with h5py.File(tmp_path / "images.h5", "r") as file:
+        sources = [held, held.tolist(), np.load(tmp_path / "images.npy", mmap_mode="r"), file["train/images"]]
+        made = [dm.CustomDataSet(np.asarray(s, np.uint8) if isinstance(s, list) else s, labels) for s in sources]
+        again = [pickle.loads(pickle.dumps(data)) for data in made]
+        assert len({data.fingerprint for data in [*made, *again]}) == 1
+        draws = made[0].sample(17, np.random.default_rng(3), replace=True)
+        shuffled = draws[np.random.default_rng(0).permutation(17)]
+        for data in [*made, *again]:
+            assert rows_of(data, shuffled) == rows_of(made[0], shuffled)
+            assert rows_of(data, data.whole()) == list(range(40))
+    assert len(pickle.dumps(made[2])) < len(pickle.dumps(made[0]))  # the name of the file, not its content
+
+
+def test_part_of_a_memory_map_stays_that_part(tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", images(20))
+    part = dm.CustomDataSet(np.load(tmp_path / "images.npy", mmap_mode="r")[5:9])
+    assert rows_of(pickle.loads(pickle.dumps(part)), part.whole()) == [5, 6, 7, 8]
+
+
+def test_the_fingerprint_names_exactly_this_content() -> None:
+    labels = np.arange(6) % 2
+    names = {
+        dm.CustomDataSet(images(6), labels).fingerprint,
+        dm.CustomDataSet(images(7)[1:], labels).fingerprint,
+        dm.CustomDataSet(images(6), labels[::-1].copy()).fingerprint,
+        dm.CustomDataSet(images(6), {"other": labels}).fingerprint,
+        dm.CustomDataSet(images(6)).fingerprint,
+        dm.CustomDataSet(images(6), labels, groups=[0, 0, 1, 1, 2, 2]).fingerprint,
+    }
+    assert len(names) == 6
+    assert all(re.fullmatch(r"custom-[0-9a-f]{12}", name) for name in names)
+    assert dm.CustomDataSet(images(6), labels).fingerprint == "custom-7c3631da313e"
+    assert dm.CustomDataSet(images(6), name="mugs", fingerprint="mugs-2").fingerprint == "mugs-2"
+
+
+@pytest.mark.parametrize(
+    ("observations", "options", "message"),
+    [
+        (np.zeros((3, 4, 4, 3)), {}, r"got float64 of shape \(3, 4, 4, 3\); if values lie in 0..1, give \(255"),
+        (np.zeros((3, 4, 4), np.uint8), {}, r"give grey images one channel: images\[..., None\]"),
+        (np.zeros((3, 3, 8, 8), np.uint8), {}, r"channels last.*transpose\(0, 2, 3, 1\)"),
+        (np.zeros((3, 3, 4, 4), np.uint8), {}, r"channels last.*transpose\(0, 2, 3, 1\)"),
+        (np.zeros((3, 1, 2, 2), np.uint8), {}, r"channels last.*transpose\(0, 2, 3, 1\)"),
+        (np.zeros((3, 8, 8, 4), np.uint8), {}, r"1 channel \(grey\) or 3 \(RGB\).*4 channels.*images\[..., :3\]"),
+        (np.zeros((3, 8, 8, 2), np.uint8), {}, r"1 channel \(grey\) or 3 \(RGB\).*2 channels.*images\[..., :1\]"),
+        (np.zeros((3, 8, 8, 7), np.uint8), {}, r"1 channel \(grey\) or 3 \(RGB\).*reshape\(len\(images\), -1\)"),
+        (np.zeros((0, 4)), {}, "at least one observation"),
+        (np.zeros((4, 0)), {}, "at least one observation"),
+        ([["a", "b"]], {}, "real numbers of shape"),
+        ("images.npy", {}, "got the text 'images.npy'"),
+        ([[1.0], [1.0, 2.0]], {}, "observations must be an array"),
+        (np.ma.MaskedArray([[1.0], [2.0]], [[True], [False]]), {}, "under a mask"),
+        (np.zeros((3, 2)), {"factors": [0, 1]}, "one row for each of the 3 rows of observations; got 2"),
+        (np.zeros((3, 2)), {"factors": {}}, "at least one column; give None"),
+        (np.zeros((3, 2)), {"kinds": {"a": "ordinal"}}, "labels of the factors that are named; got None"),
+        (np.zeros((3, 2)), {"factors": [[3]] * 3, "space": FactorSpace((Factor("a", 3, "ordinal"),))}, "0 .. 2"),
+        (np.zeros((3, 2)), {"groups": [0, 1]}, "groups must have one row"),
+        (np.zeros((3, 2)), {"name": "my data"}, "name must be made of letters"),
+        (np.zeros((3, 2)), {"fingerprint": "a|b"}, "fingerprint must be made of letters"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_with_one_sentence(observations: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message) as caught:
+        dm.CustomDataSet(observations, **options)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("factors", [[0, 1], [[0.0]], [["a"]], [[0, 1]]])
+def test_factors_of_a_wrong_shape_or_type_are_refused(factors: Any) -> None:
+    with pytest.raises(
+        InvalidInputError, match=r"factors must be whole numbers of shape \(n, 1\), one column for each of a"
+    ):
+        dm.CustomDataSet(images(2), {"a": ["x", "y"]}).observations(factors)
+
+
+def test_vectors_must_be_finite_when_they_are_read() -> None:
+    data = dm.CustomDataSet(np.array([[0.0, 1.0], [2.0, np.nan]]))
+    assert data.observations(np.empty((1, 0), int), [0]).tolist() == [[0.0, 1.0]]
+    with pytest.raises(InvalidInputError, match="row 1 of custom holds NaN or infinity"):
+        data.observations(np.empty((1, 0), int), [1])
+
+
+def test_a_source_that_returns_other_rows_is_caught() -> None:
+    class Short(Recorded):
+        def take(self, rows: NDArray[np.int64], /) -> NDArray[np.uint8]:
+            return super().take(rows)[:-1]
+
+    with pytest.raises(InvalidInputError, match=r"take must return the rows asked for, uint8 of shape \(1, 4, 5, 3\)"):
+        dm.CustomDataSet(Short()).observations(np.empty((1, 0), int))
+
+
+def test_a_file_that_was_closed_is_told(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "images.h5", "w") as file:
+        file["images"] = images(4)
+    with h5py.File(tmp_path / "images.h5", "r") as file:
+        data = dm.CustomDataSet(file["images"])
+    with pytest.raises(CorruptFileError, match="must be readable"):
+        data.observations(np.empty((1, 0), int))
+
+
+@given(st.integers(1, 200), st.integers(1, 70), st.integers(0, 1000))
+@settings(deadline=None, max_examples=40)
+def test_combinations_of_many_factors_are_told_apart(n: int, n_factors: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    factors = rng.integers(-1, 100, (n, n_factors)) * (rng.random((n, n_factors)) < 0.3)
+    found = Combinations(factors)
+    assert found.n == len(np.unique(factors, axis=0))
+    order = rng.permutation(n)
+    numbers = found.find(factors[order])
+    picked = found.rows(numbers, found.rank[order].astype(np.uint64))
+    assert picked.tolist() == order.tolist()
+
+
+def test_the_place_of_an_observation_does_not_depend_on_the_batch() -> None:
+    data = dm.CustomDataSet(images(100), {"a": np.arange(100) % 9, "b": np.linspace(0, 1, 100)})
+    whole = data.whole()
+    together = data.observations(whole.factors, whole.nuisance)
+    apart = [data.observations(whole.factors[i : i + 1], whole.nuisance[i : i + 1])[0] for i in range(100)]
+    assert np.array_equal(together, np.stack(apart))

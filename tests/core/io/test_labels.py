@@ -1,0 +1,321 @@
+import datetime as dt
+import itertools
+import time
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+from disentmetrics.errors import InvalidInputError
+from disentmetrics.factors import Kind
+from disentmetrics.io.labels import CategoricalColumn, EncodedFactor, encode_factor, factorise
+
+texts = st.text(st.characters(codec="utf-8"), max_size=4)
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def decoded(encoded: EncodedFactor) -> list[Any]:
+    if encoded.factor.size is None:
+        return [None if np.isnan(value) else value for value in encoded.indices.tolist()]
+    return [None if index < 0 else encoded.factor.values[index] for index in encoded.indices.tolist()]
+
+
+def with_one_label(labels: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
+    columns = st.lists(st.none() | labels, min_size=1)
+    return columns.filter(lambda column: any(label is not None for label in column))
+
+
+@given(with_one_label(texts))
+def test_values_at_indices_give_text_back(column: list[str | None]) -> None:
+    encoded = encode_factor("label", column)
+    assert decoded(encoded) == column
+    assert encoded.factor.kind == "categorical"
+    assert encoded.n_missing == column.count(None)
+
+
+@pytest.mark.parametrize("kind", [None, "categorical", "ordinal", "circular", "continuous"])
+@given(column=with_one_label(numbers))
+def test_values_at_indices_give_numbers_back(kind: Kind | None, column: list[float | None]) -> None:
+    assert decoded(encode_factor("label", column, kind=kind)) == column
+
+
+@given(with_one_label(st.integers(-(2**63), 2**63 - 1)))
+def test_values_at_indices_give_whole_numbers_back_exactly(column: list[int | None]) -> None:
+    assert decoded(encode_factor("identifier", column, kind="categorical")) == column
+
+
+@given(with_one_label(st.booleans()))
+def test_values_at_indices_give_booleans_back_as_names(column: list[bool | None]) -> None:
+    encoded = encode_factor("flag", column)
+    assert decoded(encoded) == [None if flag is None else str(flag) for flag in column]
+    assert encoded.factor.kind == "categorical"
+
+
+@given(with_one_label(st.integers(0, 5)), st.randoms(use_true_random=False))
+def test_order_of_rows_permutes_indices_and_changes_nothing_else(column: list[int | None], random: Any) -> None:
+    order = list(range(len(column)))
+    random.shuffle(order)
+    before, after = encode_factor("v", column), encode_factor("v", [column[i] for i in order])
+    np.testing.assert_array_equal(after.indices, before.indices[order])
+    assert (after.factor, after.reason, after.n_missing) == (before.factor, before.reason, before.n_missing)
+
+
+@given(with_one_label(numbers | st.integers(-3, 3)))
+def test_indices_follow_the_order_of_numbers(column: list[float | None]) -> None:
+    encoded = encode_factor("v", column, kind="ordinal")
+    assert encoded.indices.dtype == np.int64
+    rows = [(label, index) for label, index in zip(column, encoded.indices, strict=True) if label is not None]
+    assert all((a < b) == (i < j) for (a, i), (b, j) in itertools.combinations(rows, 2))
+
+
+# The same column in every dress.
+
+LABELS = ["b", None, "a", "b"]
+NUMBERS = [2, None, 1, 2]
+
+
+def objects(labels: list[Any]) -> Any:
+    return np.array(labels, dtype=object)
+
+
+def masked(labels: list[Any]) -> Any:
+    values = [0 if label is None else label for label in labels]
+    fill = [labels[0] if label is None else label for label in labels]
+    return np.ma.MaskedArray(fill if isinstance(labels[0], str) else values, [v is None for v in labels])
+
+
+def pandas_series(labels: list[Any], dtype: Any = None) -> Any:
+    pandas = pytest.importorskip("pandas", reason="a pandas column is encoded")
+    return pandas.Series(labels, dtype=dtype)
+
+
+def polars_series(labels: list[Any], dtype: str | None = None) -> Any:
+    polars = pytest.importorskip("polars", reason="a polars column is encoded")
+    return polars.Series(labels, dtype=getattr(polars, dtype) if dtype else None)
+
+
+def arrow_column(labels: list[Any], *, encode: bool = False) -> Any:
+    pyarrow = pytest.importorskip("pyarrow", reason="an Arrow column is encoded")
+    array = pyarrow.array(labels)
+    return pyarrow.chunked_array([array.dictionary_encode() if encode else array])
+
+
+@pytest.mark.parametrize(
+    "dress",
+    [
+        objects,
+        masked,
+        lambda labels: ["b", float("nan"), *labels[2:]],
+        tuple,
+        lambda _: CategoricalColumn(np.array([1, -1, 0, 1]), ("a", "b")),
+        pandas_series,
+        lambda labels: pandas_series(labels, object),
+        lambda labels: pandas_series(labels, "string"),
+        lambda labels: pandas_series(labels, "category"),
+        polars_series,
+        lambda labels: polars_series(labels, "Categorical"),
+        arrow_column,
+        lambda labels: arrow_column(labels, encode=True),
+    ],
+)
+def test_text_is_read_alike_from_every_container(dress: Any) -> None:
+    encoded = encode_factor("shape", dress(LABELS))
+    assert encoded.factor == encode_factor("shape", LABELS).factor
+    assert encoded.indices.tolist() == [1, -1, 0, 1]
+    assert encoded.reason == (
+        "shape is categorical because its values are names (2 distinct); 1 of 4 rows without a label"
+    )
+
+
+@pytest.mark.parametrize(
+    "dress",
+    [
+        objects,
+        masked,
+        lambda labels: np.array([np.nan if v is None else v for v in labels], dtype=np.float32),
+        lambda labels: [Decimal("NaN") if v is None else Decimal(v) for v in labels],
+        pandas_series,
+        lambda labels: pandas_series(labels, "Int64"),
+        polars_series,
+        lambda labels: polars_series(labels, "Float32"),
+        lambda labels: polars_series(labels, "Decimal"),
+        arrow_column,
+    ],
+)
+def test_numbers_are_read_alike_from_every_container(dress: Any) -> None:
+    encoded = encode_factor("size", dress(NUMBERS), kind="ordinal")
+    assert encoded.factor.values == (1, 2)
+    assert encoded.indices.tolist() == [1, -1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "dress",
+    [objects, masked, pandas_series, lambda v: pandas_series(v, "boolean"), polars_series, arrow_column],
+)
+def test_booleans_are_read_alike_from_every_container(dress: Any) -> None:
+    column = [True, None, False, True]
+    if dress is masked:
+        column_read = np.ma.MaskedArray([True, True, False, True], [False, True, False, False])
+    else:
+        column_read = dress(column)
+    encoded = encode_factor("flag", column_read)
+    assert encoded.factor.values == ("False", "True")
+    assert encoded.indices.tolist() == [1, -1, 0, 1]
+
+
+def test_bytes_are_read_as_text() -> None:
+    assert encode_factor("name", np.array(["é".encode(), b"a"])).factor.values == ("a", "é")
+
+
+def test_pandas_missing_values_are_missing() -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas has missing values of its own")
+    encoded = encode_factor("v", [pandas.NA, "a", pandas.NaT, None])
+    assert encoded.indices.tolist() == [-1, 0, -1, -1]
+
+
+# Categories.
+
+
+def test_declared_order_is_kept_and_unused_categories_are_not() -> None:
+    order = ["low", "unused", "mid", "high"]
+    pandas = pytest.importorskip("pandas", reason="an ordered categorical is encoded")
+    column = pandas.Series(pandas.Categorical(["high", "low", None, "mid"], order, ordered=True))
+    encoded = encode_factor("dose", column)
+    assert encoded.factor.values == ("low", "mid", "high")
+    assert encoded.indices.tolist() == [2, 0, -1, 1]
+    assert encoded.factor.kind == "categorical"
+    assert encoded.reason.startswith("dose is categorical because its values are 3 categories in their declared")
+    assert encode_factor("dose", column, kind="ordinal").factor.kind == "ordinal"
+
+
+def test_a_polars_enum_has_a_declared_order() -> None:
+    polars = pytest.importorskip("polars", reason="an Enum is encoded")
+    column = polars.Series(["b", "a", None], dtype=polars.Enum(["b", "unused", "a"]))
+    assert encode_factor("v", column).factor.values == ("b", "a")
+
+
+def test_categories_without_a_declared_order_are_sorted() -> None:
+    column = CategoricalColumn(np.array([0, 1]), ("z", "a"))
+    assert encode_factor("v", column).factor.values == ("a", "z")
+
+
+def test_categories_that_are_numbers_stay_categorical_unless_overridden() -> None:
+    column = CategoricalColumn(np.array([0, 1, -1, 0]), (10, 9))
+    assert encode_factor("v", column).factor.values == (9, 10)
+    assert encode_factor("v", column).factor.kind == "categorical"
+    np.testing.assert_array_equal(encode_factor("v", column, kind="continuous").indices, [10, 9, np.nan, 10])
+
+
+def test_a_column_of_names_that_all_differ_is_called_an_identifier() -> None:
+    assert "as in an identifier" in encode_factor("mouse", ["m1", "m2", "m3"]).reason
+
+
+# Kinds of numbers.
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "why"),
+    [
+        ([0, 0, 1, 1], "ordinal", "whole numbers that recur (2 distinct in 4 rows)"),
+        (np.indices((4, 4))[0].ravel(), "ordinal", "whole numbers that recur (4 distinct in 16 rows)"),
+        ([0.0, 0.0, 1.0, 1.0], "ordinal", "whole numbers that recur (2 distinct in 4 rows)"),
+        (
+            [0, 1, 2, 2, 3],
+            "continuous",
+            "that hardly recur (4 distinct in 5 rows, fewer than 2 rows a value)",
+        ),
+        (np.repeat([0.5, 1.0], 5), "ordinal", "numbers that recur (2 distinct in 10 rows)"),
+        (
+            np.repeat([0.5, 1.0], 4),
+            "continuous",
+            "hardly recur (2 distinct in 8 rows, fewer than 5 rows a value)",
+        ),
+        (np.repeat(np.arange(100), 2), "ordinal", "whole numbers that recur (100 distinct in 200 rows)"),
+        (np.repeat(np.arange(101), 9), "continuous", "more than 100 distinct (101 distinct in 909 rows)"),
+        ([3, 3, 3], "ordinal", "whole numbers that recur (1 distinct in 3 rows)"),
+        (np.linspace(0, 1, 9), "continuous", "hardly recur"),
+    ],
+)
+def test_the_kind_of_numbers_follows_a_rule_that_is_said(column: Any, kind: str, why: str) -> None:
+    encoded = encode_factor("v", column)
+    assert encoded.factor.kind == kind
+    assert why in encoded.reason
+
+
+def test_missing_labels_do_not_count_as_rows_that_recur() -> None:
+    assert encode_factor("v", [1, 2, 3, None, None, None]).factor.kind == "continuous"
+
+
+def test_values_between_whole_numbers_are_kept() -> None:
+    assert encode_factor("area", np.repeat([0.0, 0.1, 0.25], 5)).factor.values == (0.0, 0.1, 0.25)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint64, np.float16, np.float32, np.int64])
+def test_continuous_factors_are_double_precision(dtype: Any) -> None:
+    encoded = encode_factor("v", np.arange(9).astype(dtype), kind="continuous")
+    assert encoded.indices.dtype == np.float64
+    assert encoded.factor.size is None
+    assert encoded.reason == "v is continuous as asked"
+
+
+def test_circular_is_never_guessed_but_can_be_asked_for() -> None:
+    degrees = np.tile(np.arange(0, 360, 10), 5)
+    assert encode_factor("angle", degrees).factor.kind == "ordinal"
+    asked = encode_factor("angle", degrees, kind="circular")
+    assert (asked.factor.kind, asked.factor.size) == ("circular", 36)
+    assert asked.reason == "angle is circular as asked (36 distinct values)"
+
+
+# What is refused, in one sentence.
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "said"),
+    [
+        ([None, None], None, "got 2 rows, none with a label"),
+        ([np.nan], "continuous", "got 1 row, none with a label"),
+        ([], None, "got 0 rows, none with a label"),
+        ([1.0, np.inf, -np.inf], None, "must be finite; got 2 infinite labels"),
+        (CategoricalColumn(np.array([0, 1]), (1.0, np.inf)), None, "must be finite; got 1 infinite label;"),
+        (["a", 1], None, "of one type; got numbers such as 1 and text such as 'a'"),
+        (["a", True], None, "of one type"),
+        ([dt.date(2020, 1, 1)], None, r"real numbers; got date such as datetime.date\(2020, 1, 1\)"),
+        (np.array(["2020-01-01"], dtype="datetime64[ns]"), None, "got dtype datetime64"),
+        ([1j], None, "got dtype complex128 such as 1j"),
+        ([[1], [2, 3]], None, "must be one column of labels"),
+        (np.zeros((2, 2)), None, r"must be one column of shape \(n_rows,\); got shape \(2, 2\)"),
+        ([{"a": 1}], None, "got objects such as {'a': 1}"),
+        (["a"], "continuous", "must hold numbers to be continuous; got text such as 'a'"),
+        (["a"], "ordinal", "must hold numbers or ordered categories to be ordinal; got text"),
+        (["a"], "circular", "must hold numbers or ordered categories to be circular; got text"),
+        ([True, False], "continuous", "must hold numbers to be continuous; got booleans"),
+        ([2**70, None], None, "whole numbers of 64 bits"),
+        (["a"], "ordinals", "kind must be one of .* got 'ordinals'; did you mean 'ordinal'"),
+    ],
+)
+def test_a_column_that_is_no_factor_is_refused(column: Any, kind: Any, said: str) -> None:
+    with pytest.raises(InvalidInputError, match=said) as caught:
+        encode_factor("v", column, kind=kind)
+    assert "'v'" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.lists(st.none() | texts))
+def test_factorise_keeps_each_label_once_in_order_of_appearance(column: list[str | None]) -> None:
+    factorised = factorise(column)
+    assert list(factorised.categories) == list(dict.fromkeys(label for label in column if label is not None))
+    assert [None if i < 0 else factorised.categories[i] for i in factorised.indices] == column
+
+
+def test_a_factor_with_one_value_is_encoded_and_left_for_metrics_to_refuse() -> None:
+    assert encode_factor("v", ["a", "a", None]).factor.size == 1
+
+
+@pytest.mark.parametrize("n_distinct", [40, 5_000_000])
+def test_five_million_numbers_are_encoded_within_two_seconds_of_processor_time(n_distinct: int) -> None:
+    column = np.random.default_rng(0).integers(0, n_distinct, 5_000_000).astype(np.float64)
+    before = time.process_time()
+    encode_factor("v", column)
+    assert time.process_time() - before < 2

@@ -1,0 +1,311 @@
+import errno
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import disentmetrics as dm
+from disentmetrics.errors import CorruptFileError, InvalidInputError, StorageError
+from disentmetrics.io.labels import CategoricalColumn
+from disentmetrics.representation import Provenance
+
+
+def table(n: int = 40, **options: Any) -> dm.Representation:
+    rng = np.random.default_rng(0)
+    factors = {"shape": rng.choice(["square", "heart"], size=n), "x": rng.integers(4, size=n)}
+    return dm.Representation(rng.normal(size=(n, 3)), factors, **options)
+
+
+@pytest.mark.parametrize(
+    ("codes", "factors", "options", "message"),
+    [
+        ([[np.nan], [1.0]], [0, 1], {}, "codes must be finite; got NaN or infinity in 1 of 2 rows, in columns 0"),
+        ([[np.inf], [1.0]], [0, 1], {}, "codes must be finite"),
+        (np.empty((0, 3)), np.empty((0, 1)), {}, "at least one row"),
+        (np.empty((3, 0)), [0, 1, 0], {}, r"shape \(n_samples, n_codes\)"),
+        ([[1.0], [2.0]], [0, 1, 1], {}, "one row for each of the 2 rows"),
+        ([["a"], ["b"]], [0, 1], {}, "must be real numbers"),
+        ([[1j], [2j]], [0, 1], {}, "must be real numbers"),
+        ([[1.0], [2.0]], [0, 1], {"log_variance": [[1.0, 2.0], [3.0, 4.0]]}, "log_variance must have the shape"),
+        ([[1.0], [2.0]], [0, 1], {"log_variance": [[1.0], [np.nan]]}, "log_variance must be finite"),
+        ([[1.0], [2.0]], [0, 1], {"groups": [1]}, "groups must have one row"),
+        ([[1.0], [2.0]], [0, 1], {"weights": [1.0, -1.0]}, "none below 0"),
+        ([[1.0], [2.0]], [0, 1], {"weights": [0.0, 0.0]}, "some above"),
+        ([[1.0], [2.0]], [0, 1], {"factor_names": ["a", "b"]}, "factor_names must name 1 factors"),
+        ([[1.0], [2.0]], [0, 1], {"code_names": ["a", "b"]}, "code_names must name 1 codes"),
+        ([[1.0], [2.0]], [0, 1], {"kinds": {"y": "ordinal"}}, "there is no factor y"),
+        ([[1.0], [2.0]], [0, 1], {"categorical_codes": [1]}, "must be 1 booleans"),
+    ],
+)
+def test_bad_arrays_are_refused_with_one_sentence(codes, factors, options, message) -> None:  # type: ignore[no-untyped-def] # wrong types are the point
+    with pytest.raises(InvalidInputError, match=message):
+        dm.Representation(codes, factors, **options)
+
+
+def test_indices_of_a_given_space_must_fit_it() -> None:
+    space = dm.FactorSpace([dm.Factor("x", 2, "ordinal")])
+    with pytest.raises(InvalidInputError, match="whole indices 0 .. 1"):
+        dm.Representation([[1.0], [2.0]], [[0], [2]], space=space)
+    with pytest.raises(InvalidInputError, match="whole indices 0 .. 1"):
+        dm.Representation([[1.0], [2.0]], [[0], [0.5]], space=space)
+    assert dm.Representation([[1.0], [2.0]], [[0], [np.nan]], space=space).factors.tolist() == [[0], [-1]]
+
+
+def test_strings_become_categories_and_missing_labels_stay_missing() -> None:
+    codes = np.arange(4.0)
+    representation = dm.Representation(codes, {"cell": ["b", "a", None, "b"]})
+    assert representation.space["cell"].values == ("a", "b")
+    assert representation.labels(0).tolist() == [1, 0, -1, 1]
+
+
+def test_a_continuous_factor_is_cut_into_bins_of_equal_frequency(rng: np.random.Generator) -> None:
+    values = rng.normal(size=1_000)
+    values[:100] = np.nan
+    representation = dm.Representation(rng.normal(size=(1_000, 2)), {"t": values})
+    assert representation.space["t"].kind == "continuous"
+    counts = np.bincount(representation.labels(0) + 1)
+    assert counts.tolist() == [100] + [90] * 10
+
+
+@settings(max_examples=15)
+@given(st.booleans(), st.booleans(), st.booleans(), st.sampled_from([np.float32, np.float64]))
+def test_a_saved_file_holds_everything(
+    tmp_path_factory: pytest.TempPathFactory, posterior: bool, grouped: bool, weighted: bool, dtype: type
+) -> None:
+    rng = np.random.default_rng(0)
+    n = 30
+    original = dm.Representation(
+        rng.normal(size=(n, 2)).astype(dtype),
+        {"cell": rng.choice(["a", "b", "c"], size=n), "t": rng.normal(size=n)},
+        log_variance=rng.normal(size=(n, 2)) if posterior else None,
+        groups=rng.integers(5, size=n) if grouped else None,
+        weights=rng.uniform(1, 2, size=n) if weighted else None,
+        provenance=Provenance("d-1", "e", "grid", population=True),
+        code_names=["left", "right"],
+    )
+    path = tmp_path_factory.mktemp("r") / "codes with ünïcode.h5"
+    original.save(path)
+    read = dm.Representation.load(path)
+    for name in ("codes", "factors", "log_variance", "groups", "weights"):
+        ours, theirs = getattr(original, name), getattr(read, name)
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            assert np.array_equal(ours, theirs, equal_nan=True)
+            assert ours.dtype == theirs.dtype
+    assert (read.space, read.provenance, read.code_names) == (original.space, original.provenance, ("left", "right"))
+    assert read.row_key == original.row_key
+
+
+def test_a_loaded_file_is_mapped_and_cannot_be_written(tmp_path: Path) -> None:
+    table().save(tmp_path / "r.h5")
+    read = dm.Representation.load(tmp_path / "r.h5")
+    assert isinstance(read.codes.base, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        read.codes[0, 0] = 1.0
+
+
+@pytest.mark.parametrize("damage", ["truncated", "altered", "empty", "text", "foreign", "about"])
+def test_a_damaged_file_is_refused(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "r.h5"
+    table(2_000).save(path)
+    content = bytearray(path.read_bytes())
+    if damage == "truncated":
+        content = content[: len(content) // 2]
+    elif damage == "altered":
+        with h5py.File(path) as file:
+            content[file["codes"].id.get_offset() + 77] ^= 1
+    elif damage == "empty":
+        content = bytearray()
+    elif damage == "text":
+        content = bytearray(b"this is no HDF5")
+    path.write_bytes(content)
+    if damage == "about":
+        with h5py.File(path, "r+") as file:
+            file.attrs["about"] = '{"factors": 1, "provenance": {"who": 1}}'
+    if damage == "foreign":
+        with h5py.File(path, "w") as file:
+            file["codes"] = [1.0]
+    with pytest.raises(CorruptFileError, match=r"r\.h5"):
+        dm.Representation.load(path)
+
+
+def test_a_file_written_before_rows_could_be_sequential_is_read(tmp_path: Path) -> None:
+    about = {
+        "factors": [["x", 2, "ordinal", []]],
+        "code_names": ["z0"],
+        "categorical_codes": [False],
+        "provenance": {"data": "table", "encoder": "unknown", "rows": "table", "population": False},
+        "inference": [],
+    }
+    arrays = {"codes": np.array([[0.5], [1.5]]), "factors": np.array([[0], [1]])}
+    with h5py.File(tmp_path / "r.h5", "w") as file:
+        file.attrs["format"] = "disentmetrics-representation-1"
+        file.attrs["about"] = json.dumps(about)
+        for name, array in arrays.items():
+            file.create_dataset(name, data=array).attrs["sha256"] = hashlib.sha256(array.tobytes()).hexdigest()
+    read = dm.Representation.load(tmp_path / "r.h5")
+    assert not read.sequential
+    assert read.codes.tolist() == [[0.5], [1.5]]
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="there is no such file"):
+        dm.Representation.load(tmp_path / "none.h5")
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "r.h5"
+    path.write_text("before")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("disentmetrics.representation._representation.h5py.File", full)
+    with pytest.raises(StorageError, match="No space left on device"):
+        table().save(path)
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_shuffling_keeps_both_margins_and_breaks_the_pairing(rng: np.random.Generator) -> None:
+    original = table(500)
+    shuffled = original.shuffled(rng)
+    assert np.array_equal(shuffled.codes, original.codes)
+    assert sorted(map(tuple, shuffled.factors)) == sorted(map(tuple, original.factors))
+    assert not np.array_equal(shuffled.factors, original.factors)
+
+
+def test_groups_of_one_size_are_shuffled_whole(rng: np.random.Generator) -> None:
+    groups = np.repeat(np.arange(50), 4)
+    factors = np.repeat(rng.integers(9, size=50), 4)
+    representation = dm.Representation(rng.normal(size=(200, 1)), {"v": factors}, groups=groups)
+    labels = representation.shuffled(rng).labels(0).reshape(50, 4)
+    assert (labels == labels[:, :1]).all()
+
+
+def test_groups_of_different_size_are_laid_out_one_after_the_other(rng: np.random.Generator) -> None:
+    groups = rng.permutation(np.repeat(np.arange(30), np.arange(1, 31)))
+    representation = dm.Representation(groups.astype(float), {"v": groups}, groups=groups)
+    assert representation.shuffles_groups
+    labels = representation.shuffled(rng).labels(0)
+    assert sorted(labels) == sorted(groups)
+    in_rows = labels[np.argsort(groups, kind="stable")]
+    assert np.count_nonzero(np.diff(in_rows)) == 29  # each group's labels stay together
+    assert (labels != groups).mean() > 0.5
+
+
+def test_sequential_rows_are_shifted_in_a_circle_within_each_trajectory(rng: np.random.Generator) -> None:
+    trajectory = np.array([0, 0, 1, 0, 1, 1, 0, 1, 0, 1, 2])
+    step = np.array([0, 1, 0, 2, 1, 2, 3, 3, 4, 4, 0])
+    original = dm.Representation(
+        step * 1.0, {"t": trajectory * 10 + step}, kinds={"t": "ordinal"}, groups=trajectory, sequential=True
+    )
+    labels = np.array(original.space["t"].values)[original.shuffled(rng).labels(0)]
+    assert (labels // 10 == trajectory).all()
+    for one in (0, 1):
+        turned = (labels[trajectory == one] % 10).tolist()
+        start = turned[0]
+        assert start > 0
+        assert turned == [(start + i) % 5 for i in range(5)]
+
+
+def test_sequential_rows_are_resampled_in_blocks_that_never_span_two_trajectories() -> None:
+    trajectory = np.arange(3_000) // 1_000
+    one = dm.Representation(np.zeros(3_000), {"v": np.arange(3_000) % 5}, sequential=True)
+    three = dm.Representation(np.zeros(3_000), {"v": np.arange(3_000) % 5}, groups=trajectory, sequential=True)
+    for representation, trajectories in ((one, np.zeros(3_000)), (three, trajectory)):
+        units = np.asarray(representation.units)
+        assert units.max() + 1 >= 40
+        assert np.count_nonzero(np.diff(units)) == units.max()
+        assert np.unique(np.stack([units, trajectories]), axis=1).shape[1] == units.max() + 1
+    many = dm.Representation(
+        np.zeros(3_000), {"v": np.arange(3_000) % 5}, groups=np.arange(3_000) // 100, sequential=True
+    )
+    assert np.array_equal(np.asarray(many.units), np.arange(3_000) // 100)
+
+
+def test_thinning_keeps_rows_in_proportion_to_their_weight(rng: np.random.Generator) -> None:
+    weights = np.where(np.arange(20_000) % 2, 1.0, 0.25)
+    representation = dm.Representation(np.arange(20_000.0), {"odd": np.arange(20_000) % 2}, weights=weights)
+    kept = representation.thinned(rng)
+    assert kept.weights is None
+    assert (kept.labels(0) == 1).sum() == 10_000
+    assert abs((kept.labels(0) == 0).sum() - 2_500) < 5 * 45
+
+
+def test_what_is_shared_is_computed_once_and_forgotten_with_other_rows() -> None:
+    calls = []
+
+    def count(representation: dm.Representation, *, option: int) -> int:
+        calls.append(option)
+        return len(representation)
+
+    original = table()
+    assert [original.shared(count, option=o) for o in (1, 1, 2)] == [40, 40, 40]
+    assert original.take(np.arange(7)).shared(count, option=1) == 7
+    assert calls == [1, 2, 1]
+
+
+def test_the_row_key_tells_rows_apart_but_not_codes(rng: np.random.Generator) -> None:
+    factors = rng.integers(3, size=(50, 2))
+    first, second = (dm.Representation(rng.normal(size=(50, 2)), factors) for _ in range(2))
+    assert first.row_key == second.row_key
+    assert first.take(np.arange(1, 50)).row_key != first.row_key
+
+
+@pytest.mark.slow
+def test_five_million_rows_are_scored_within_eight_gigabytes() -> None:
+    import resource
+
+    rng = np.random.default_rng(0)
+    factors = rng.integers((3, 6, 40, 32, 32), size=(5_000_000, 5))
+    codes = np.hstack([factors, rng.normal(size=(5_000_000, 5))]).astype(np.float32)
+    card = dm.score(dm.Representation(codes, factors), interval=None, null=False)
+    assert card["mig"].value > 0.99
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 8_000_000
+
+
+def test_names_are_never_lost_and_masks_never_ignored() -> None:
+    rng = np.random.default_rng(0)
+    codes, factors = rng.normal(size=(9, 2)), rng.integers(2, size=(9, 2))
+    with pytest.raises(InvalidInputError, match="factor names must be unique; got a, a"):
+        dm.Representation(codes, factors, factor_names=["a", "a"])
+    with pytest.raises(InvalidInputError, match="under a mask"):
+        dm.Representation(np.ma.array(codes, mask=codes > 1), factors)
+    with pytest.raises(InvalidInputError, match="leave factor_names out"):
+        dm.Representation(codes, {"a": factors[:, 0]}, factor_names=["b"])
+    with pytest.raises(InvalidInputError, match="lists of names; got text"):
+        dm.Representation(codes, factors, code_names="ab")
+
+
+def test_groups_may_be_text_and_every_row_must_have_one() -> None:
+    codes = np.arange(4.0)
+    named = dm.Representation(codes, {"v": [0, 1, 0, 1]}, groups=["b", "a", "b", "c"])
+    assert np.array_equal(np.asarray(named.groups), [1, 0, 1, 2])
+    column = CategoricalColumn(np.array([2, 0, 2, 1]), ("a", "c", "b", "unused"), ordered=True)
+    of_column = dm.Representation(codes, {"v": [0, 1, 0, 1]}, groups=column)
+    assert np.array_equal(np.asarray(of_column.groups), [2, 0, 2, 1])
+    for groups in (np.array(["b", None, "b", "c"], object), np.array([0.0, 1.0, np.nan, 1.0])):
+        with pytest.raises(InvalidInputError, match="every row must belong to a group; 1 of 4 rows have none"):
+            dm.Representation(codes, {"v": [0, 1, 0, 1]}, groups=groups)
+
+
+def test_arrays_of_a_representation_cannot_be_written() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        table().factors[0, 0] = 7
+
+
+@pytest.mark.parametrize("frame", ["pandas", "polars"])
+def test_data_frames_give_named_factors(frame: str) -> None:
+    library = pytest.importorskip(frame, reason="this data frame library is not installed")
+    columns = {"a": ["x", "y", "x"], "b": [1, 2, 1]}
+    assert dm.Representation(np.arange(3.0), library.DataFrame(columns)).space.names == ("a", "b")
+    if frame == "pandas":
+        assert dm.Representation(np.arange(3.0), library.DataFrame(np.eye(3, dtype=int))).space.names == ("0", "1", "2")
+        with pytest.raises(InvalidInputError, match="must be unique"):
+            dm.Representation(np.arange(3.0), library.DataFrame(np.eye(3, dtype=int), columns=["a", "a", "b"]))

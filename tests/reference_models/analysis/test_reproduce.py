@@ -1,0 +1,125 @@
+"""Published tables made again: the published figures exact, ours beside them, nothing trained twice."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from disentmetrics_reference_models.analysis import reproduce
+from disentmetrics_reference_models.analysis.reproduce import HIGGINS_ROWS, PLANS, Line, higgins_table
+from disentmetrics_reference_models.cli.training import reproduce as command
+from disentmetrics_reference_models.training.run import Run, load_run, train
+
+from disentmetrics.datasets import load_dataset
+from disentmetrics.errors import InvalidInputError
+
+WORTH = {"factors": 1.0, "pixels": 0.4, "pca": 0.7, "ica": 0.5}
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Make every plan tiny and every score a known number; return how many models each call trains."""
+    tiny = dataclasses.replace(PLANS["smoke"], settings={"architecture": "small-fc", "n_steps": 3}, n_seeds=3)
+    monkeypatch.setattr(reproduce, "PLANS", {"smoke": tiny})
+
+    def accuracy(encoder: Run | str, *arguments: Any) -> float:
+        seed = arguments[-1]
+        if isinstance(encoder, str):
+            return WORTH[encoder.removeprefix("baseline:")]
+        assert encoder.config.seed == seed
+        learnt = 0.5 + 0.1 * encoder.config.weights["beta"] if encoder.n_steps else 0.2
+        return learnt + 0.01 * float(seed)
+
+    monkeypatch.setattr(reproduce, "_accuracy", accuracy)
+    calls: list[int] = []
+
+    def counted(config: Any, *arguments: Any, **options: Any) -> Run:
+        calls.append(1)
+        return train(config, *arguments, **options)
+
+    monkeypatch.setattr(reproduce, "train", counted)
+    return calls
+
+
+def test_published_figures_are_those_of_the_paper() -> None:
+    published = {row.label: (row.published, row.published_spread) for row in HIGGINS_ROWS}
+    assert published == {
+        "ground truth": (100.0, None),
+        "raw pixels": (45.75, 0.8),
+        "PCA": (84.9, 0.4),
+        "ICA": (42.03, 10.6),
+        "untrained VAE": (44.14, 2.5),
+        "VAE": (61.58, 0.5),
+        "beta-VAE": (99.23, 0.1),
+    }
+
+
+def test_a_table_holds_means_intervals_and_which_preset_made_it(trained: list[int], tmp_path: Path) -> None:
+    table = higgins_table("smoke", tmp_path / "table", device="cpu")
+    ours = {line.row.label: line for line in table.lines}
+    assert ours["VAE"].values == pytest.approx((0.6, 0.61, 0.62))
+    assert ours["beta-VAE"].mean == pytest.approx(0.91)
+    assert ours["VAE"].spread == pytest.approx(0.01)
+    interval = ours["VAE"].interval
+    assert interval is not None
+    assert interval.high - 0.61 == pytest.approx(4.3027 * 0.01 / 3**0.5, rel=1e-3)  # t of 2 degrees
+    assert table.in_order
+    assert table.cells()[5] == ("VAE", "61.0", "58.5 .. 63.5", "1.0", "3", "61.58 ± 0.5")
+    assert "preset smoke" in " ".join(table.headings)
+    said = " ".join(table.remarks())
+    assert "mini-sprites" in said
+    assert "holds" in said
+    worse = dataclasses.replace(table, lines=tuple(Line(line.row, (0.5, 0.5)) for line in table.lines))
+    assert "does not hold" in " ".join(worse.remarks())
+    assert json.loads(json.dumps(table.as_dict()))["lines"][6]["published"] == 99.23
+
+
+def test_models_are_kept_and_not_trained_again(trained: list[int], tmp_path: Path) -> None:
+    first = higgins_table("smoke", tmp_path, device="cpu")
+    assert sum(trained) == 9
+    assert load_run(tmp_path / "untrained-vae-seed-1").n_steps == 0
+    assert load_run(tmp_path / "vae-seed-2").config.weights["beta"] == 1.0
+    assert load_run(tmp_path / "beta-vae-seed-2").config.weights["beta"] == 4.0
+    for path in (tmp_path / "vae-seed-1").iterdir():
+        path.unlink()
+    (tmp_path / "vae-seed-2" / "weights.safetensors").unlink()  # as a run that was stopped
+    assert higgins_table("smoke", tmp_path, device="cpu") == first
+    assert sum(trained) == 11
+
+
+def test_models_that_were_trained_otherwise_are_refused(
+    trained: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    higgins_table("smoke", tmp_path, device="cpu")
+    other = dataclasses.replace(reproduce.PLANS["smoke"], settings={"architecture": "small-fc", "n_steps": 4})
+    monkeypatch.setattr(reproduce, "PLANS", {"smoke": other})
+    with pytest.raises(InvalidInputError, match="trained otherwise; name another by --out"):
+        higgins_table("smoke", tmp_path, device="cpu")
+
+
+def test_devices_that_one_model_leaves_idle_get_stacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    from disentmetrics_reference_models.training.method import find_method
+
+    config = find_method("beta_vae").preset("smoke")
+    missing = {("VAE", 0): config, ("beta-VAE", 0): config, ("untrained VAE", 0): config.changed({"n_steps": 0})}
+    assert reproduce._stacks(missing, "cpu") == [[key] for key in missing]
+    assert reproduce._stacks(missing, "meta") == [[("VAE", 0), ("beta-VAE", 0)], [("untrained VAE", 0)]]
+
+
+def test_the_true_factors_score_the_best_there_is() -> None:
+    assert reproduce._accuracy("baseline:factors", load_dataset("mini-sprites"), 2_000, 0) == 1.0
+
+
+def test_the_command_prints_the_table_or_json(
+    trained: list[int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command("higgins-table", preset="smoke", out_folder=tmp_path, device="cpu")
+    shown = capsys.readouterr().out
+    assert "99.23 ± 0.1" in shown
+    command("higgins-table", preset="smoke", out_folder=tmp_path, device="cpu", as_json=True)
+    assert json.loads(capsys.readouterr().out)["preset"] == "smoke"
+    with pytest.raises(InvalidInputError, match="did you mean 'higgins-table'"):
+        command("higginstable", preset="smoke", out_folder=tmp_path)
+    with pytest.raises(InvalidInputError, match="did you mean 'smoke'"):
+        higgins_table("smok", tmp_path)

@@ -1,0 +1,215 @@
+"""Traversals and tuning maps of models whose codes are known, and the command that draws them."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from disentmetrics_reference_models.analysis.traversals import (
+    LatentTraversal,
+    TuningMaps,
+    save_traversal,
+    traversal_images,
+    traversal_sheet,
+    tuning_maps,
+)
+from disentmetrics_reference_models.cli import training as commands
+from disentmetrics_reference_models.training.method import find_method
+from disentmetrics_reference_models.training.run import Run, save_run, train
+from numpy.typing import NDArray
+from PIL import Image
+
+from disentmetrics import cli
+from disentmetrics.datasets.arrays.custom import CustomDataSet
+from disentmetrics.datasets.base import DataSet
+from disentmetrics.errors import InvalidInputError, StorageError
+from disentmetrics.factors import Factor, FactorSpace
+
+
+class Centres(torch.nn.Module):
+    """Codes: nothing, twice the column's centre, the row's centre, each with a known variance."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(1))  # by which a model tells its device
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        bright = images[:, 0] / images[:, 0].sum((1, 2), keepdim=True)
+        places = torch.arange(16.0)
+        row, column = (bright.sum(2) * places).sum(1), (bright.sum(1) * places).sum(1)
+        mean = torch.stack([torch.zeros_like(row), 2 * (column - 7.5), row - 7.5], 1)
+        return mean, torch.tensor([0.0, -4.0, -2.0]).expand(len(images), 3)
+
+
+class Levels(torch.nn.Module):
+    """The three codes are the brightness of three rows."""
+
+    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+        images = torch.full((len(codes), 1, 16, 16), -9.0)
+        images[:, 0, :3] = codes[:, :, None]
+        return images
+
+
+@pytest.fixture(scope="module")
+def known(spots: DataSet) -> Run:
+    tiny = {"architecture": "small-fc", "batch_size": 4, "n_steps": 1, "n_codes": 3}
+    run = train(find_method("vae").preset("smoke").changed(tiny), spots, device="cpu")
+    run.model.encoder, run.model.decoder = Centres(), Levels()
+    return run
+
+
+def level(value: NDArray[np.floating]) -> NDArray[np.int64]:
+    return np.asarray(np.rint(255 / (1 + np.exp(-value))), np.int64)
+
+
+def test_codes_run_one_at_a_time_in_the_order_of_their_kl(known: Run, spots: DataSet) -> None:
+    found = traversal_images(known, spots, n_values=7)
+    assert found.codes.tolist() == [1, 2, 0]
+    assert found.kl[2] == 0
+    assert found.kl[0] > found.kl[1] > 0
+    assert found.values == pytest.approx([-3, -2, -1, 0, 1, 2, 3])
+    assert found.images.shape == (3, 7, 16, 16, 1)
+    start = known(found.observation[None]).mean[0]
+    assert found.reconstruction[:3, 0, 0].tolist() == level(start).tolist()
+    for place, code in enumerate(found.codes):
+        shown = found.images[place, :, :3, 0, 0].astype(int)
+        assert shown[:, code].tolist() == level(found.values).tolist()
+        others = np.delete(np.arange(3), code)
+        assert (shown[:, others] == level(start[others])).all()
+
+
+def test_the_seed_decides_where_codes_start_and_the_kl_is_over_all(known: Run, spots: DataSet) -> None:
+    first, second = (traversal_images(known, spots, seed=seed) for seed in (0, 1))
+    assert not np.array_equal(first.observation, second.observation)
+    assert first.kl == pytest.approx(second.kl)
+    squares = np.square(2.0 * np.arange(6) - 6.0).mean()
+    assert first.kl[1] == pytest.approx(0.5 * (squares + np.exp(-2.0) - 1 + 2))
+
+
+def test_maps_show_what_each_code_is_tuned_to(known: Run, spots: DataSet) -> None:
+    found = tuning_maps(known, spots, "column", "row")
+    assert found.codes.tolist() == [1, 2, 0]
+    centres = 2.0 * np.arange(6) - 6.0
+    assert found.maps[0] == pytest.approx(np.tile(2 * centres, (6, 1)), abs=1e-5)
+    assert found.maps[1] == pytest.approx(np.tile(centres[:, None], (1, 6)), abs=1e-5)
+    assert not found.maps[2].any()
+    turned = tuning_maps(known, spots, "row", "column")
+    assert turned.maps == pytest.approx(found.maps.transpose(0, 2, 1))
+
+
+def test_whatever_else_varies_is_the_same_at_every_position(known: Run) -> None:
+    found = tuning_maps(known, Sizes(), "column", "row")
+    assert found.maps.shape == (3, 6, 6)
+    assert np.ptp(found.maps[0], axis=0).max() < 1e-4
+
+
+class Sizes(DataSet):
+    """Spots of three sizes."""
+
+    name = "sizes"
+    fingerprint = "sizes-1"
+    space = FactorSpace([Factor("row", 6, "ordinal"), Factor("size", 3, "ordinal"), Factor("column", 6, "ordinal")])
+    observation_shape = (16, 16, 1)
+
+    def make(self, factors: NDArray[np.int64], nuisance: NDArray[np.uint64]) -> NDArray[np.uint8]:
+        images = np.zeros((len(factors), 16, 16, 1), np.uint8)
+        for image, (row, size, column) in zip(images, factors, strict=True):
+            image[2 * row : 2 * row + 2 + size, 2 * column : 2 * column + 2 + size] = 255
+        return images
+
+
+@pytest.mark.parametrize(
+    ("factors", "message"),
+    [(("x", "row"), "two different factors of spots"), (("row", "row"), "two different factors")],
+)
+def test_maps_need_two_factors(known: Run, spots: DataSet, factors: tuple[str, str], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        tuning_maps(known, spots, *factors)
+
+
+def test_what_cannot_be_is_refused(known: Run, spots: DataSet) -> None:
+    with pytest.raises(InvalidInputError, match="n_values must be at least 2"):
+        traversal_images(known, spots, n_values=1)
+    with pytest.raises(InvalidInputError, match="reach must be above 0"):
+        traversal_images(known, spots, reach=0.0)
+    table = CustomDataSet(spots.observations(spots.whole().factors), {"row": np.arange(36), "column": np.arange(36)})
+    assert traversal_images(known, table).images.shape[0] == 3
+    with pytest.raises(InvalidInputError, match="full grid"):
+        tuning_maps(known, table, "row", "column")
+    with pytest.raises(InvalidInputError, match="takes uint8 images"):
+        traversal_images(known, CustomDataSet(np.zeros((5, 8, 8, 1), np.uint8)))
+
+
+def made_up() -> tuple[LatentTraversal, TuningMaps]:
+    images = np.zeros((2, 3, 16, 16, 1), np.uint8)
+    codes, kl = np.array([1, 0]), np.array([2.0, 0.0])
+    traversal = LatentTraversal(images, codes, kl, np.array([-3.0, 0.0, 3.0]), images[0, 0], images[0, 0])
+    maps = np.array([[[-2.0, 2.0], [0.0, 1.0]], np.zeros((2, 2))])
+    return traversal, TuningMaps(maps, codes, kl, ("x", "y"))
+
+
+def test_the_sheet_holds_pictures_and_maps_in_blue_and_red() -> None:
+    traversal, maps = made_up()
+    alone = traversal_sheet(traversal, title="model")
+    both = traversal_sheet(traversal, maps, title="model")
+    assert both.shape[0] > alone.shape[0] + 80
+    for colour in ([0, 0, 255], [255, 0, 0], [255, 255, 255]):
+        assert (both == colour).all(axis=2).sum() >= 48**2
+    blue, red = (np.flatnonzero((both == colour).all(axis=2).any(axis=0)) for colour in ([0, 0, 255], [255, 0, 0]))
+    assert blue.max() < red.min()
+    assert not (alone == [255, 0, 0]).all(axis=2).any()
+    assert (alone == 0).all(axis=2).sum() >= (2 + 2 * 3) * 96**2
+
+
+def test_a_sheet_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sheet = traversal_sheet(made_up()[0], title="model")
+    save_traversal(sheet, tmp_path / "sheet.png")
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "sheet.png")), sheet)
+    with pytest.raises(InvalidInputError, match="PNG"):
+        save_traversal(sheet, tmp_path / "sheet.jpg")
+
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(StorageError):
+        save_traversal(sheet, tmp_path / "other.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spots: DataSet) -> Callable[..., object]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(commands, "load_dataset", lambda _: spots)
+
+    def ran(*arguments: str) -> object:
+        monkeypatch.setattr(sys, "argv", ["disentmetrics", "traverse", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        return stopped.value.code
+
+    return ran
+
+
+def test_the_command_draws_a_run(
+    spots: DataSet, tmp_path: Path, command: Callable[..., object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = find_method("vae").preset("smoke").changed({"architecture": "small-fc", "batch_size": 4, "n_steps": 2})
+    save_run(train(config, spots, device="cpu"), tmp_path / "run")
+    assert command("run", "--data", "spots", "--tuning", "column, row", "-o", "sheet.png") == 0
+    first = np.asarray(Image.open(tmp_path / "sheet.png"))
+    assert command("reference:run", "--data", "spots", "-o", "again.png", "--values", "5", "--quiet") == 0
+    assert np.asarray(Image.open(tmp_path / "again.png")).shape[0] < first.shape[0]
+    capsys.readouterr()
+    assert command("run", "-o", "sheet.png") == 2
+    assert "trained on spots-1, which cannot be found by itself" in capsys.readouterr().err
+    assert command("run", "--data", "spots", "--tuning", "row", "-o", "sheet.png") == 2
+    assert "--tuning takes two factors" in capsys.readouterr().err
+    assert command("nowhere", "--data", "spots", "-o", "sheet.png") == 2
+    assert "a run is a folder" in capsys.readouterr().err
+
+
+def test_the_data_set_of_a_run_is_found() -> None:
+    assert commands.trained_on("blobs-1").name == "blobs"

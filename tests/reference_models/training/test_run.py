@@ -1,0 +1,186 @@
+"""Run folders: complete or absent, resumed to the same bits, refused when they do not fit."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from disentmetrics_reference_models.training import run as run_module
+from disentmetrics_reference_models.training.method import Config, find_method
+from disentmetrics_reference_models.training.run import Run, load_run, save_run, train, train_many
+
+import disentmetrics as dm
+from disentmetrics.datasets.base import DataSet
+from disentmetrics.errors import CorruptFileError, InvalidInputError, StorageError, TrainingError
+
+
+def tiny(name: str = "beta_vae", **changes: Any) -> Config:
+    settings = {"architecture": "small-fc", "batch_size": 16, "n_steps": 60, **changes}
+    return find_method(name).preset("smoke").changed(settings)
+
+
+def same_weights(a: Run, b: Run) -> bool:
+    return a.fingerprint == b.fingerprint
+
+
+def test_a_run_is_kept_and_read_back(spots: DataSet, tmp_path: Path) -> None:
+    run = train(tiny(), spots, out=tmp_path / "run", device="cpu")
+    files = {path.name for path in (tmp_path / "run").iterdir()}
+    assert files == {"config.json", "weights.safetensors", "history.parquet"}
+    back = load_run(tmp_path / "run")
+    assert same_weights(run, back)
+    assert back.config == run.config
+    assert (back.data, back.n_steps, back.shape) == ("spots-1", 60, (1, 16, 16))
+    assert np.array_equal(back.history.rows, run.history.rows)
+    about = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert set(about["versions"]) == {"disentmetrics", "torch", "numpy", "python"}
+
+
+def test_a_run_is_an_encoder(spots: DataSet, tmp_path: Path) -> None:
+    config = tiny("vae", n_steps=800, learning_rate=5e-3)
+    run = train(config, spots, out=tmp_path / "run", device="cpu")
+    found = dm.encode(f"reference:{tmp_path}/run", spots, full_grid=True)
+    assert found.codes.shape == (36, 6)
+    assert found.log_variance is not None
+    assert found.provenance.encoder == run.fingerprint
+    images = run.decode(found.codes)
+    assert images.shape == (36, 16, 16, 1)
+    assert np.abs(images.astype(float) - spots.observations(found.factors)).mean() < 10
+    with pytest.raises(InvalidInputError, match="takes uint8 images of 16 x 16 x 1"):
+        run(np.zeros((2, 8, 8, 1), np.uint8))
+
+
+def test_many_are_trained_as_one_alone(spots: DataSet) -> None:
+    configs = [tiny(seed=0, beta=1.0), tiny(seed=1, beta=5.0)]
+    for config, run in zip(configs, train_many(configs, spots, device="cpu"), strict=True):
+        alone = train(config, spots, device="cpu")
+        assert run.config == config
+        images = spots.observations(spots.whole().factors)
+        assert run(images).mean == pytest.approx(alone(images).mean, abs=1e-3)
+
+
+PROGRAM = """
+import sys
+sys.path.insert(0, {tests!r})
+import torch; torch.set_num_threads(1)
+from conftest import Spots
+from disentmetrics_reference_models.training.run import train
+from disentmetrics_reference_models.training.method import find_method
+config = find_method("beta_vae").preset("smoke").changed(
+    {{"architecture": "small-fc", "batch_size": 16, "n_steps": {n_steps}}})
+print("started", flush=True)
+train(config, Spots(), out={out!r}, resume={resume}, device="cpu", checkpoint_seconds=0.0)
+"""
+
+
+def child(out: Path, n_steps: int, *, resume: bool) -> subprocess.Popen[str]:
+    program = PROGRAM.format(tests=str(Path(__file__).parents[1]), out=str(out), n_steps=n_steps, resume=resume)
+    return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(spots: DataSet, tmp_path: Path) -> None:
+    n_steps = 1500
+    process = child(tmp_path / "killed", n_steps, resume=False)
+    checkpoint = tmp_path / "killed" / "checkpoint.safetensors"
+    deadline = time.monotonic() + 60
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert checkpoint.exists()
+    assert not (tmp_path / "killed" / "weights.safetensors").exists()
+    config = tiny(n_steps=n_steps)
+    resumed = train(config, spots, out=tmp_path / "killed", resume=True, device="cpu")
+    unbroken = train(config, spots, device="cpu")
+    assert same_weights(resumed, unbroken)
+    assert resumed.history["step"].tolist() == unbroken.history["step"].tolist()
+    assert not checkpoint.exists()
+
+
+def test_a_folder_is_used_by_one_run_and_resumed_with_what_it_began_with(spots: DataSet, tmp_path: Path) -> None:
+    train(tiny(), spots, out=tmp_path / "run", device="cpu")
+    with pytest.raises(InvalidInputError, match="holds a run already"):
+        train(tiny(), spots, out=tmp_path / "run", device="cpu")
+    with pytest.raises(InvalidInputError, match="is done"):
+        train(tiny(), spots, out=tmp_path / "run", resume=True, device="cpu")
+    with pytest.raises(InvalidInputError, match="config of .* differ"):
+        train(tiny(beta=9.0), spots, out=tmp_path / "run", resume=True, device="cpu")
+    with pytest.raises(InvalidInputError, match="must be a run to resume"):
+        train(tiny(), spots, out=tmp_path / "none", resume=True, device="cpu")
+
+
+def test_a_full_disk_or_a_bad_loss_leaves_the_last_checkpoint(
+    spots: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[bytes] = []
+    write = run_module._write_tensors
+
+    def full(path: Path, tensors: Any, about: Any) -> None:
+        if kept:
+            raise StorageError("the disk is full")
+        write(path, tensors, about)
+        kept.append(path.read_bytes())
+
+    monkeypatch.setattr(run_module, "_write_tensors", full)
+    with pytest.raises(StorageError):
+        train(tiny(n_steps=500), spots, out=tmp_path / "run", device="cpu", checkpoint_seconds=0.0)
+    checkpoint = tmp_path / "run" / "checkpoint.safetensors"
+    assert checkpoint.read_bytes() == kept[0]
+    monkeypatch.undo()
+    resumed = train(tiny(n_steps=500), spots, out=tmp_path / "run", resume=True, device="cpu")
+    assert same_weights(resumed, train(tiny(n_steps=500), spots, device="cpu"))
+    with pytest.raises(TrainingError):
+        train(tiny(n_steps=500, learning_rate=1e9), spots, out=tmp_path / "bad", device="cpu")
+
+
+def test_damaged_runs_are_refused_with_a_sentence(spots: DataSet, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    save_run(train(tiny(), spots, device="cpu"), folder)
+    whole = (folder / "weights.safetensors").read_bytes()
+    (folder / "weights.safetensors").write_bytes(whole[:-100])
+    with pytest.raises(CorruptFileError, match="whole safetensors file"):
+        load_run(folder)
+    (folder / "weights.safetensors").write_bytes(whole)
+    about = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**about, "config": {**about["config"], "n_codes": 3}}))
+    with pytest.raises(CorruptFileError, match="do not fit"):
+        load_run(folder)
+    (folder / "config.json").write_text("{")
+    with pytest.raises(CorruptFileError, match="must be the JSON of a run"):
+        load_run(folder)
+    (folder / "weights.safetensors").unlink()
+    with pytest.raises(InvalidInputError, match="has not come to its end"):
+        load_run(folder)
+    with pytest.raises(InvalidInputError, match="a run is a folder"):
+        load_run(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"betta": 3}, "no field 'betta'; did you mean 'beta'"),
+        ({"beta": "much"}, "beta must be a float; got 'much'"),
+        ({"architecture": "burges"}, "did you mean 'burgess'"),
+        ({"n_codes": 0}, "n_codes must be at least 1"),
+        ({"optimizer": "sgd"}, "optimizer must be one of adam"),
+        ({"learning_rate": -1}, "learning_rate must be above 0"),
+    ],
+)
+def test_wrong_settings_are_answered_by_what_must_hold(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        find_method("beta_vae").preset("smoke").changed(changes)
+
+
+def test_presets_and_methods_are_named() -> None:
+    assert dataclasses.asdict(find_method("beta_vae").preset("paper"))["beta"] == 4.0
+    with pytest.raises(InvalidInputError, match="did you mean 'smoke'"):
+        find_method("beta_vae").preset("smokey")
+    with pytest.raises(InvalidInputError, match="did you mean 'beta_vae'"):
+        find_method("betavae")

@@ -1,0 +1,197 @@
+"""The one training loop: reproducible, resumable, the same alone and in a stack."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from disentmetrics_reference_models.training.device_store import DeviceStore
+from disentmetrics_reference_models.training.method import Config, evidence, find_method, find_methods
+from disentmetrics_reference_models.training.trainer import (
+    Recorder,
+    Trainer,
+    TrainingImages,
+    choose_device,
+    steps_ahead,
+    trained,
+    with_seeds,
+)
+
+from disentmetrics.datasets.base import DataSet
+from disentmetrics.errors import InvalidInputError, TrainingError
+
+METHODS = sorted(find_methods())
+
+
+def tiny(name: str, **changes: Any) -> Config:
+    config = find_method(name).preset("smoke")
+    return dataclasses.replace(config, architecture="small-fc", batch_size=16, n_steps=40, **changes)
+
+
+def trainer_of(name: str, configs: list[Config], data: DataSet, *, at_once: bool | None = None) -> Trainer:
+    return Trainer(find_method(name), configs, TrainingImages(data), at_once=at_once)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(name: str, spots: DataSet) -> None:
+    def weights(seed: int) -> torch.Tensor:
+        trainer = trainer_of(name, [tiny(name, seed=seed)], spots)
+        trained(trainer)
+        return torch.cat([p.detach().flatten() for p in trainer.parameters.values()])
+
+    first = weights(0)
+    assert torch.isfinite(first).all()
+    assert torch.equal(first, weights(0))
+    assert not torch.equal(first, weights(1))
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("name", METHODS)
+def test_a_stack_learns_what_each_member_learns_alone(name: str, at_once: bool, spots: DataSet) -> None:
+    first = tiny(name)
+    weights: dict[str, Any] = {key: value * 1.5 for key, value in first.weights.items() if key != "n_growing"}
+    configs = [first, dataclasses.replace(first, seed=1), dataclasses.replace(first, seed=2, **weights)]
+    together = trained(trainer_of(name, configs, spots, at_once=at_once), record_every=10)
+    for config, history in zip(configs, together, strict=True):
+        alone = trained(trainer_of(name, [config], spots), record_every=10)[0]
+        assert alone.names == history.names
+        for term in set(alone.names) - {"seconds", "steps_per_second"}:
+            assert history[term] == pytest.approx(alone[term], rel=2e-3, abs=2e-3), term
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_restored_trainer_goes_on_to_the_same_bits(name: str, spots: DataSet) -> None:
+    config = dataclasses.replace(tiny(name), n_steps=250)
+    method = find_method(name)
+    unbroken = trainer_of(name, [config], spots)
+    trained(unbroken, until=120)
+    broken = trainer_of(name, [config], spots)
+    ahead = steps_ahead(method, config)
+    trained(broken, until=ahead)
+    fresh = trainer_of(name, [config], spots)
+    fresh.restore(broken.state())
+    assert fresh.step == ahead
+    trained(fresh, until=120)
+    for key, parameter in unbroken.parameters.items():
+        assert torch.equal(parameter, fresh.parameters[key]), key
+
+
+def test_the_loss_falls_and_terms_add_up(spots: DataSet) -> None:
+    history = trained(trainer_of("beta_vae", [tiny("beta_vae", beta=3.0)], spots), record_every=1)[0]
+    assert history["loss"][-5:].mean() < 0.8 * history["loss"][0]
+    assert history["loss"] == pytest.approx(history["reconstruction"] + 3 * history["kl"], rel=1e-5)
+    assert history["elbo"] == pytest.approx(-history["reconstruction"] - history["kl"], rel=1e-5)
+    codes = [history[f"kl_of_code_{j}"] for j in range(6)]
+    assert history["kl"] == pytest.approx(np.sum(codes, axis=0), rel=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adagrad"])
+@pytest.mark.parametrize("architecture", ["small-conv", "small-fc"])
+def test_a_model_learns_what_the_plainest_loop_would_teach_it(
+    architecture: str, optimizer: str, spots: DataSet
+) -> None:
+    config = tiny("beta_vae", optimizer=optimizer)
+    config = dataclasses.replace(config, architecture=architecture, learning_rate=1e-2, n_steps=10)
+    trainer = trainer_of("beta_vae", [config], spots)
+    drawn = trainer_of("beta_vae", [config], spots)._draw(steps_ahead(trainer.method, config))
+    torch.manual_seed(config.seed)
+    model = trainer.method.build(config, trainer.images.shape)
+    plain: torch.optim.Optimizer = torch.optim.Adam(model.parameters(), lr=1e-2, foreach=False, fused=False)
+    if optimizer == "adagrad":
+        plain = torch.optim.Adagrad(model.parameters(), lr=1e-2, initial_accumulator_value=0.1, foreach=False)
+    losses = []
+    for step in range(10):
+        images = trainer.images.at(drawn.rows[0, step], torch.device("cpu")).float() / 255
+        bound = evidence(model, images, drawn.noise["z"][0, step], config)
+        loss = (bound.reconstruction + 4 * bound.kl.sum(1)).mean()
+        plain.zero_grad()
+        loss.backward()
+        plain.step()
+        losses.append(loss.item())
+    assert trained(trainer, record_every=1)[0]["loss"] == pytest.approx(losses, rel=1e-4)
+    assert losses[-1] < 0.95 * losses[0]
+
+
+@pytest.mark.parametrize("architecture", ["small-conv", "small-fc"])
+def test_bfloat16_learns_what_float32_learns_within_a_percent(architecture: str, spots: DataSet) -> None:
+    def history(precision: str) -> Any:
+        config = tiny("beta_vae").changed({"architecture": architecture, "n_steps": 200, "precision": precision})
+        return trained(trainer_of("beta_vae", [config], spots), record_every=20)[0]
+
+    fine, coarse = history("float32"), history("bfloat16")
+    assert not np.array_equal(fine["loss"], coarse["loss"])
+    assert coarse["loss"] == pytest.approx(fine["loss"], rel=0.01)
+    assert coarse["elbo"] == pytest.approx(fine["elbo"], rel=0.01)
+
+
+def test_trained_models_are_of_float32_whatever_they_learned_in(spots: DataSet) -> None:
+    trainer = trainer_of("vae", [tiny("vae").changed({"precision": "bfloat16"})], spots)
+    trained(trainer, until=3)
+    mean, _ = trainer.models()[0].encoder(trainer.images.some(4).float())
+    assert all(parameter.dtype == torch.float32 for parameter in trainer.parameters.values())
+    assert not torch.equal(mean, mean.bfloat16().float())
+
+
+@pytest.mark.parametrize("high", [255, 254])
+def test_images_kept_on_a_device_are_those_of_the_data_set(high: int) -> None:
+    images = np.random.default_rng(0).choice(np.array([0, high], np.uint8), size=(9_000, 1, 3, 5))
+    store = DeviceStore(lambda rows: images[rows], len(images), torch.device("cpu"))
+    rows = np.random.default_rng(1).integers(len(images), size=(2, 7))
+    assert np.array_equal(store.at(torch.from_numpy(rows)).numpy(), images[rows])
+    assert store.n_bytes == len(images) * (2 if high == 255 else 15)
+
+
+def test_devices_other_than_the_processor_read_from_their_store(spots: DataSet) -> None:
+    images, rows = TrainingImages(spots), np.array([[3, 5], [0, 3]])
+    elsewhere = torch.device("meta")
+    images._stores[elsewhere] = DeviceStore(images._observed, len(images), torch.device("cpu"))
+    assert torch.equal(images.at(rows, elsewhere), images.at(rows, torch.device("cpu")))
+
+
+def test_batches_cover_the_data_evenly(spots: DataSet) -> None:
+    trainer = trainer_of("vae", [tiny("vae")], spots)
+    rows = np.concatenate([trainer._draw(100).rows.ravel() for _ in range(5)])
+    counts = np.bincount(rows, minlength=36)
+    assert ((counts - counts.mean()) ** 2 / counts.mean()).sum() < 80  # chi-squared of 35 degrees
+
+
+def test_members_of_a_stack_differ_in_seed_and_weights_alone(spots: DataSet) -> None:
+    first = tiny("beta_vae")
+    with pytest.raises(InvalidInputError, match="these differ in n_codes"):
+        trainer_of("beta_vae", [first, dataclasses.replace(first, n_codes=3)], spots)
+    with pytest.raises(InvalidInputError, match="of one method"):
+        trainer_of("beta_vae", [first, tiny("vae")], spots)
+    with pytest.raises(InvalidInputError, match="normalise over batches"):
+        trainer_of("beta_vae", with_seeds(dataclasses.replace(first, architecture="chen-conv"), range(2)), spots)
+    with pytest.raises(InvalidInputError, match="at least one"):
+        trainer_of("beta_vae", [], spots)
+
+
+def test_a_loss_that_is_no_number_stops_training(spots: DataSet) -> None:
+    trainer = trainer_of("vae", [dataclasses.replace(tiny("vae"), learning_rate=1e9)], spots)
+    with pytest.raises(TrainingError, match="the loss must be finite"):
+        trained(trainer, record_every=5)
+
+
+def test_a_checkpoint_of_other_networks_is_refused(spots: DataSet) -> None:
+    state = trainer_of("vae", with_seeds(tiny("vae"), range(2)), spots).state()
+    with pytest.raises(InvalidInputError, match="of the same method, networks and number"):
+        trainer_of("vae", [tiny("vae")], spots).restore(state)
+
+
+def test_records_hold_means_of_the_steps_between() -> None:
+    recorder = Recorder(1)
+    for loss in (1.0, 2.0, 6.0):
+        recorder.add({"loss": torch.tensor([0.0, loss]), "kl_of_code": torch.tensor([[0.0, 0.0], [loss, 0.0]])})
+    row = recorder.record(3)
+    assert (row["loss"], row["kl_of_code_0"], row["active_codes"], row["step"]) == (3.0, 3.0, 1.0, 3.0)
+    assert recorder.record(4) == {}
+    assert recorder.history["loss"].tolist() == [3.0]
+
+
+def test_devices_are_named_or_refused() -> None:
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device().type in {"cpu", "cuda", "mps"}
+    with pytest.raises(InvalidInputError, match="one that this machine has"):
+        choose_device("abacus")
