@@ -60,7 +60,7 @@ def speeds(data: DataSet) -> list[str]:
     started, _, _ = clock(data.prepare)
     draws = data.sample(10_000, np.random.default_rng(0), replace=True)
     small = [draws[start : start + BATCH] for start in range(0, len(draws), BATCH)]
-    in_order = data.whole()[:20_000] if data.space.is_grid else draws
+    in_order = data.full_grid()[:20_000] if data.space.is_grid else draws
     stream = [in_order[start : start + BATCH] for start in range(0, len(in_order), BATCH)]
     batches = images_per_second(len(draws), lambda: (data.observations(b.factors, b.nuisance) for b in small))
     at_once = images_per_second(len(draws), lambda: (data.observations(draws.factors, draws.nuisance) for _ in "1"))

@@ -317,7 +317,7 @@ def core_preset(sizes: Sizes, rng: np.random.Generator) -> Iterator[Line]:
 
 
 def information_matrices(sizes: Sizes, rng: np.random.Generator) -> Iterator[Line]:
-    """The matrix of mutual informations alone, beside one call of scikit-learn a pair."""
+    """The matrix of mutual normalized_mutual_information alone, beside one call of scikit-learn a pair."""
     arrays = random_rows(sizes.n_core_rows, rng)
     pairs = measure(references.information_by_pairs, arrays.codes, arrays.factors, repeats=sizes.repeats)
     what = "20 bins by np.digitize, sklearn.metrics.mutual_info_score of one pair after the other"

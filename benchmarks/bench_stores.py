@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from timing import clock
 
-from disentmetrics.datasets.published.dataset import OriginalDataSet, load_original
+from disentmetrics.datasets.published.dataset import PublishedDataSet, load_published
 from disentmetrics.datasets.published.manifest import Manifest, read_manifest
 from disentmetrics.factors import Factor, FactorSpace
 
@@ -46,8 +46,8 @@ def small(name: str) -> Manifest:
 
 
 def report(what: str, manifest: Manifest, path: Path, read_one: Callable[[int], Any]) -> None:
-    opening, _, data = clock(partial(load_original, manifest, str(path), verify=False))
-    grid = data.whole().factors
+    opening, _, data = clock(partial(load_published, manifest, str(path), verify=False))
+    grid = data.full_grid().factors
     order = np.random.default_rng(1).permutation(len(grid))
     rates = [rate(data, grid[order]), rate(data, grid[order]), rate(data, grid)]
     few = order[:N_ONE_BY_ONE]
@@ -56,7 +56,7 @@ def report(what: str, manifest: Manifest, path: Path, read_one: Callable[[int], 
     print(f"{what:<38}{opening:>9.2f} s{figures}")
 
 
-def rate(data: OriginalDataSet, factors: NDArray[np.int64]) -> float:
+def rate(data: PublishedDataSet, factors: NDArray[np.int64]) -> float:
     def go_through() -> None:
         for start in range(0, len(factors), BATCH):
             data.observations(factors[start : start + BATCH])

@@ -82,7 +82,9 @@ SLOW = {  # resampled on the first table alone, under the default protocol
 def cards(folder: Path) -> None:
     """Write values of every metric under every protocol; intervals and nulls of slow ones on the first table alone."""
     for name, representation in tables():
-        asked: list[tuple[str, str | list[str], dict[str, Any]]] = [("values", "all", {"interval": None, "null": False})]
+        asked: list[tuple[str, str | list[str], dict[str, Any]]] = [
+            ("values", "all", {"interval": None, "null": False})
+        ]
         every = list(dm.score(representation, "all", interval=None, null=False))
         if name in {"posterior", "missing", "weighted", "rotated"}:
             quick = [metric for metric in every if metric.partition("@")[0] not in SLOW]

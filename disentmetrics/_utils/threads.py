@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from threadpoolctl import threadpool_limits
 
 
-def one_thread_a_product() -> AbstractContextManager[object]:
+def single_threaded_blas() -> AbstractContextManager[object]:
     """Keep products of matrices from being split among threads while the context lasts."""
     # Split sums round differently; and threads that share few processors wait for each other more than they work.
     limits: AbstractContextManager[object] = threadpool_limits(1)
@@ -15,7 +15,7 @@ def one_thread_a_product() -> AbstractContextManager[object]:
 
 
 @contextmanager
-def without_remarks_of_probes() -> Iterator[None]:
+def suppress_sklearn_warnings() -> Iterator[None]:
     """Silence what scikit-learn says of probes while the context lasts.
 
     That many values are rare the score card says itself, and protocols stop solvers early on purpose. For

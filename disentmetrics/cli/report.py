@@ -11,7 +11,7 @@ from disentmetrics.errors import InvalidInputError
 from disentmetrics.results.card import ScoreCard
 
 if TYPE_CHECKING:
-    from disentmetrics.report.pictures import Pictures
+    from disentmetrics.report.images import Pictures
 
 
 @app.command()
@@ -67,11 +67,11 @@ def report(
 
 def _pictures(data: str, model: str | None, cards: list[ScoreCard], seed: int) -> "Pictures":
     from disentmetrics.datasets import load_dataset
-    from disentmetrics.encoders.registry import opened_encoder
+    from disentmetrics.encoders.registry import open_encoder
     from disentmetrics.report import pictures
 
     loaded = load_dataset(data)
     if model is None:
         return pictures(loaded, seed=seed)
-    with opened_encoder(model, data=loaded, seed=seed) as encoder:
+    with open_encoder(model, data=loaded, seed=seed) as encoder:
         return pictures(loaded, encoder, cards, seed=seed)

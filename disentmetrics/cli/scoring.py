@@ -14,7 +14,7 @@ from disentmetrics.comparison.verify import COLUMNS, DATA_SPEC
 from disentmetrics.datasets import load_dataset
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.encoders.encode import encode as encode_rows
-from disentmetrics.encoders.registry import opened_encoder
+from disentmetrics.encoders.registry import open_encoder
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import KINDS
 from disentmetrics.representation import Representation
@@ -295,7 +295,7 @@ def _encode(
         if n_rows is not None and n_rows <= samples:
             samples, full_grid = None, True
             logging.getLogger("disentmetrics").info("%s has %d rows: all are encoded", data, n_rows)
-    with opened_encoder(encoder, data=loaded, seed=seed, trust_pickle=trust_pickle) as opened:
+    with open_encoder(encoder, data=loaded, seed=seed, trust_pickle=trust_pickle) as opened:
         return encode_rows(
             opened,
             loaded,
@@ -310,7 +310,7 @@ def _encode(
 
 def _n_rows(data: DataSet) -> int | None:
     """Return how many rows there are; None where there is no end to them: continuous or unequally likely factors."""
-    return len(data) if data.has_whole else None
+    return len(data) if data.has_full_grid else None
 
 
 def _selection(text: str | None) -> str | list[str] | None:

@@ -10,13 +10,13 @@ from rich.table import Table
 
 from disentmetrics._utils.random import generator
 from disentmetrics._utils.tables import plain_text
-from disentmetrics._utils.threads import one_thread_a_product
+from disentmetrics._utils.threads import single_threaded_blas
 from disentmetrics._version import __version__
 from disentmetrics.comparison.udr import relative_strength
 from disentmetrics.encoders.protocol import Posterior
 from disentmetrics.errors import InvalidInputError, did_you_mean
 from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl
-from disentmetrics.estimators.assignment import matched
+from disentmetrics.estimators.assignment import one_to_one_assignment
 from disentmetrics.estimators.rank_correlation import standardise, standardised_ranks
 from disentmetrics.representation import Representation
 from disentmetrics.results.signature import Signature
@@ -163,14 +163,14 @@ def agreement(
     if names is not None and len(names) != len(models):
         raise InvalidInputError(f"names must have one entry for each of {len(models)} models; got {len(names)}")
     n_rows = _check_rows(representations, models, least=2 if kind == "dictionary" else MIN_ROWS)
-    groups = next((item.units for item in representations if isinstance(item, Representation)), None)
+    groups = next((item.resampling_units for item in representations if isinstance(item, Representation)), None)
     splits = _splits(n_rows, groups, seed)
     alive = [
         (codes != 0).any(axis=0) if kind == "dictionary" else _informative(item, codes)
         for item, codes in zip(representations, models, strict=True)
     ]
     living = [codes[:, kept] for codes, kept in zip(models, alive, strict=True)]
-    with one_thread_a_product():
+    with single_threaded_blas():
         pairwise, found = _all_pairs(living, _KINDS[kind], splits)
         rng = generator(seed, "agreement null")
         shuffled = [
@@ -248,7 +248,7 @@ def _compare_mcc(first: list[Floats], second: list[Floats], splits: list[Split])
     found = np.zeros(second[0].shape[1])
     for fold, (_, test) in enumerate(splits):
         learned = first[2 * fold].T @ second[2 * fold]
-        codes, others = matched(np.abs(learned))
+        codes, others = one_to_one_assignment(np.abs(learned))
         held_out = np.mean(first[2 * fold + 1][:, codes] * second[2 * fold + 1][:, others], axis=0)
         found[others] += np.sign(learned[codes, others]) * held_out * len(test)
     found /= sum(len(test) for _, test in splits)
@@ -269,7 +269,7 @@ def _compare_r2(first: list[Floats], second: list[Floats], splits: list[Split]) 
 
 def _compare_dictionaries(first: list[Floats], second: list[Floats], _: list[Split]) -> tuple[float, Floats]:
     cosines = np.abs(first[0].T @ second[0])
-    atoms, others = matched(cosines)
+    atoms, others = one_to_one_assignment(cosines)
     found = np.zeros(cosines.shape[1])
     found[others] = np.minimum(cosines[atoms, others], 1.0)
     return float(found.sum() / max(cosines.shape)), found

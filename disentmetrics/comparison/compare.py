@@ -352,7 +352,7 @@ def in_words(differing: Mapping[str, tuple[str, str]]) -> str:
 def higher_is_better(name: str) -> bool | None:
     """Return the direction of a score, such as ``mig@chen2018`` or ``dci.completeness``; None if nobody declares it."""
     try:
-        return find_metric(re.split("[@.]", name, maxsplit=1)[0])[0].rises(name.partition(".")[2])
+        return find_metric(re.split("[@.]", name, maxsplit=1)[0])[0].higher_is_better_for(name.partition(".")[2])
     except InvalidInputError:
         return None
 

@@ -26,7 +26,7 @@ ROUNDING = 1e-9
 _HEADINGS = ("score", "outcome", "baseline", "value", "change")
 
 
-class Outcome(StrEnum):
+class CheckStatus(StrEnum):
     """What became of one score."""
 
     OK = "ok"
@@ -40,7 +40,7 @@ class Outcome(StrEnum):
     @property
     def fails(self) -> bool:
         """Whether the check fails because of it."""
-        return self not in {Outcome.OK, Outcome.IMPROVED, Outcome.NEW}
+        return self not in {CheckStatus.OK, CheckStatus.IMPROVED, CheckStatus.NEW}
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class ScoreCheck:
     Attributes
     ----------
     name : str
-    outcome : Outcome
+    outcome : CheckStatus
     reason : str
         One sentence.
     value, baseline : float or None
@@ -108,7 +108,7 @@ class ScoreCheck:
     """
 
     name: str
-    outcome: Outcome
+    outcome: CheckStatus
     reason: str
     value: float | None = None
     baseline: float | None = None
@@ -152,7 +152,7 @@ class CheckResult:
 
     def remarks(self) -> list[str]:
         """Return a sentence for each check that is not simply fine, and then what else of the signatures changed."""
-        sentences = [str(check) for check in self.checks if check.outcome is not Outcome.OK]
+        sentences = [str(check) for check in self.checks if check.outcome is not CheckStatus.OK]
         changed: dict[str, list[str]] = {}
         for check in self.checks:
             told = {key: pair for key, pair in check.changed.items() if key in OF_THE_ENCODER}
@@ -163,7 +163,7 @@ class CheckResult:
 
     def verdict(self) -> str:
         """Return the result in one sentence."""
-        counts = {outcome: sum(check.outcome is outcome for check in self.checks) for outcome in Outcome}
+        counts = {outcome: sum(check.outcome is outcome for check in self.checks) for outcome in CheckStatus}
         told = ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n)
         return f"{'passed' if self.passed else 'failed'}: {told or 'nothing to check'} (tolerance {self.tolerance})"
 
@@ -173,7 +173,7 @@ class CheckResult:
     def to_junit(self, suite: str = "disentmetrics") -> str:
         """Return the result as JUnit XML: one test case a score, ``skipped`` where it is new."""
         count = {"tests": str(len(self.checks)), "failures": str(len(self.failures)), "errors": "0"}
-        skipped = str(sum(check.outcome is Outcome.NEW for check in self.checks))
+        skipped = str(sum(check.outcome is CheckStatus.NEW for check in self.checks))
         root = ET.Element("testsuites", {"name": _legal(suite), **count, "time": "0"})
         inner = ET.SubElement(root, "testsuite", {"name": _legal(suite), **count, "skipped": skipped, "time": "0"})
         for check in self.checks:
@@ -183,7 +183,7 @@ class CheckResult:
             if check.outcome.fails:
                 told = {"message": _legal(check.reason), "type": str(check.outcome)}
                 ET.SubElement(case, "failure", told).text = _legal(f"{check}\n{check.signature}")
-            elif check.outcome is Outcome.NEW:
+            elif check.outcome is CheckStatus.NEW:
                 ET.SubElement(case, "skipped", {"message": _legal(check.reason)})
             else:
                 ET.SubElement(case, "system-out").text = _legal(f"{check}\n{check.signature}")
@@ -196,7 +196,7 @@ class CheckResult:
             f"::{'error' if check.outcome.fails else 'notice'} "
             f"title={_property(f'{check.name} {check.outcome}')}::{_message(check.reason)}"
             for check in self.checks
-            if check.outcome is not Outcome.OK
+            if check.outcome is not CheckStatus.OK
         ]
 
 
@@ -263,7 +263,11 @@ def check(
     ]
     found += [
         ScoreCheck(
-            name, Outcome.NEW, "the baseline does not hold it; --update would", _value(score), signature=score.signature
+            name,
+            CheckStatus.NEW,
+            "the baseline does not hold it; --update would",
+            _value(score),
+            signature=score.signature,
         )
         for name, score in scores.items()
         if name not in guarded.scores
@@ -287,14 +291,14 @@ def _checked(
     before = _value(was)
     if score is None:
         reason = "the card does not hold it; score it again, or --update the baseline"
-        return ScoreCheck(was.name, Outcome.MISSING, reason, baseline=before, signature=was.signature)
+        return ScoreCheck(was.name, CheckStatus.MISSING, reason, baseline=before, signature=was.signature)
     now = _value(score)
     change = None
-    which, reason = _refused(score, was, row_keys, better=better) or (Outcome.OK, "")
+    which, reason = _refused(score, was, row_keys, better=better) or (CheckStatus.OK, "")
     if not reason and now is not None and before is not None:
         change = _interval_of_change(was, score) if tolerance.kind == "interval" else None
         if tolerance.kind == "interval" and change is None:
-            which = Outcome.NOT_COMPARABLE
+            which = CheckStatus.NOT_COMPARABLE
             reason = "neither score has an interval; score with one, or give a number as tolerance"
         else:
             limit = change or _allowed(tolerance, now - before, before)
@@ -304,30 +308,35 @@ def _checked(
     return ScoreCheck(was.name, which, reason, now, before, change, changed, score.signature)
 
 
-def _refused(score: Score, was: Score, row_keys: tuple[str, str], *, better: bool | None) -> tuple[Outcome, str] | None:
+def _refused(
+    score: Score, was: Score, row_keys: tuple[str, str], *, better: bool | None
+) -> tuple[CheckStatus, str] | None:
     """Return why two scores have no difference to be judged; None if they have one."""
     serious = disagreements(was, score, row_keys)
     if serious:
         told = f"the baseline was made differently: {in_words(serious)}"
-        return Outcome.NOT_COMPARABLE, f"{told}; score the same way, or --update the baseline"
+        return CheckStatus.NOT_COMPARABLE, f"{told}; score the same way, or --update the baseline"
     now, before = _value(score), _value(was)
     if now is None:
         why = score.undefined or "its value is missing"
         if before is None:
-            return Outcome.OK, f"undefined in the baseline too: {why}"
-        return Outcome.UNDEFINED, f"undefined: {why}"
+            return CheckStatus.OK, f"undefined in the baseline too: {why}"
+        return CheckStatus.UNDEFINED, f"undefined: {why}"
     if before is None:
-        return Outcome.NEW, f"the baseline has no value: {was.undefined or 'it is missing'}; --update would give it one"
+        return (
+            CheckStatus.NEW,
+            f"the baseline has no value: {was.undefined or 'it is missing'}; --update would give it one",
+        )
     if better is None:
         why = "no metric of this name is installed, so that nobody knows which values are better"
-        return Outcome.NOT_COMPARABLE, why
+        return CheckStatus.NOT_COMPARABLE, why
     return None
 
 
-def _judged(change: Interval, before: float, *, sign: int) -> Outcome:
+def _judged(change: Interval, before: float, *, sign: int) -> CheckStatus:
     worst, best = sorted((sign * change.low, sign * change.high))
     rounding = ROUNDING * max(1.0, abs(before))
-    return Outcome.REGRESSED if best < -rounding else Outcome.IMPROVED if worst > rounding else Outcome.OK
+    return CheckStatus.REGRESSED if best < -rounding else CheckStatus.IMPROVED if worst > rounding else CheckStatus.OK
 
 
 def _allowed(tolerance: Tolerance, change: float, before: float) -> Interval:

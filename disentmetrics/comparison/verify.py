@@ -16,7 +16,7 @@ from disentmetrics.datasets.base import DataSet
 from disentmetrics.datasets.registry import load_dataset
 from disentmetrics.encoders.encode import encode
 from disentmetrics.encoders.protocol import Encoder
-from disentmetrics.encoders.registry import opened_encoder
+from disentmetrics.encoders.registry import open_encoder
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.metrics import find_metric
 from disentmetrics.representation import Representation
@@ -209,7 +209,7 @@ def _data_of(card: ScoreCard, given: DataSet | str | None) -> DataSet:
 
 
 def _opened(encoder: Encoder | str, **context: Any) -> AbstractContextManager[Encoder]:
-    return opened_encoder(encoder, **context) if isinstance(encoder, str) else nullcontext(encoder)
+    return open_encoder(encoder, **context) if isinstance(encoder, str) else nullcontext(encoder)
 
 
 def _draw(card: ScoreCard) -> tuple[dict[str, Any], int]:

@@ -210,7 +210,7 @@ class DataSet(ABC):
             the data set promises.
         """
         checked = self.check_factors(as_table(factors))
-        given = self.own_nuisance(checked) if nuisance is None else _check_nuisance(nuisance, len(checked))
+        given = self.default_nuisance(checked) if nuisance is None else _check_nuisance(nuisance, len(checked))
         made = self.make(checked, given)
         self.check_made(made, len(checked))
         return made
@@ -274,9 +274,9 @@ class DataSet(ABC):
         """Draw a nuisance for each of these factors, as (n,) uint64."""
         if self.nuisances:
             return rng.integers(2**64, size=len(factors), dtype=np.uint64)
-        return self.own_nuisance(factors)
+        return self.default_nuisance(factors)
 
-    def whole(self) -> Draws:
+    def full_grid(self) -> Draws:
         """Return every combination of factors once, in the order of the grid.
 
         Raises
@@ -293,9 +293,9 @@ class DataSet(ABC):
     def draws(self, factors: ArrayLike) -> Draws:
         """Return the draws of these factors, each with the nuisance of its own."""
         checked = self.check_factors(factors)
-        return Draws(checked, self.own_nuisance(checked))
+        return Draws(checked, self.default_nuisance(checked))
 
-    def own_nuisance(self, factors: NDArray[Any]) -> NDArray[np.uint64]:
+    def default_nuisance(self, factors: NDArray[Any]) -> NDArray[np.uint64]:
         """Return the nuisance that stands for each combination of factors, as (n,) uint64."""
         if self.space.is_grid:
             return self.space.rows_of(factors).astype(np.uint64)
@@ -313,7 +313,7 @@ class DataSet(ABC):
         return self.space.n_combinations
 
     @property
-    def has_whole(self) -> bool:
+    def has_full_grid(self) -> bool:
         """Whether :meth:`whole` can list all observations, each as likely as any other."""
         if self.is_observed:
             return True
@@ -323,7 +323,7 @@ class DataSet(ABC):
     def has_distribution(self) -> bool:
         """Whether the factors form a grid whose distribution is known; not so for a table of rows."""
         own = type(self)
-        draws_as_usual = own.whole is DataSet.whole and own.sample_factors is DataSet.sample_factors
+        draws_as_usual = own.full_grid is DataSet.full_grid and own.sample_factors is DataSet.sample_factors
         return self.space.is_grid and len(self.space) > 0 and draws_as_usual
 
     @property
@@ -343,7 +343,7 @@ class DataSet(ABC):
         return FactorDistribution(self.space)
 
     @property
-    def law(self) -> str:
+    def sampling(self) -> str:
         """How ``sample`` draws, as signatures say it.
 
         ``uniform`` where combinations of factors, or rows of a table, are equally likely, ``weighted`` where the
@@ -359,7 +359,7 @@ class DataSet(ABC):
         Parameters
         ----------
         distribution : FactorDistribution
-            Such as :func:`disentmetrics.datasets.transforms.distributions.ridge` returns; multiplied by the
+            Such as :func:`disentmetrics.datasets.transforms.distributions.correlated` returns; multiplied by the
             present distribution.
 
         Returns
@@ -374,13 +374,13 @@ class DataSet(ABC):
         Examples
         --------
         >>> from disentmetrics.datasets.catalog.dsprites import DSprites
-        >>> from disentmetrics.datasets.transforms.distributions import ridge
-        >>> DSprites().with_distribution(ridge(DSprites.space, "x", "y", 0.8)).fingerprint
+        >>> from disentmetrics.datasets.transforms.distributions import correlated
+        >>> DSprites().with_distribution(correlated(DSprites.space, "x", "y", 0.8)).fingerprint
         'dsprites-1+correlate(x,y,0.8)'
         """
-        from disentmetrics.datasets.transforms.wrapped import Designed
+        from disentmetrics.datasets.transforms.wrapped import Reweighted
 
-        return Designed(self, distribution)
+        return Reweighted(self, distribution)
 
     def select(self, factors: Chosen) -> "DataSet":
         """Return the part of this data set whose factors have some of their values.
@@ -464,9 +464,9 @@ class DataSet(ABC):
         >>> data.space.names, data.nuisances
         (('scale', 'orientation', 'x', 'y'), ('shape',))
         """
-        from disentmetrics.datasets.transforms.nuisance import Hidden
+        from disentmetrics.datasets.transforms.nuisance import WithNuisance
 
-        return Hidden(self, names)
+        return WithNuisance(self, names)
 
     def map(self, transform: Callable[[NDArray[Any]], NDArray[Any]], *, name: str) -> "DataSet":
         """Return this data set with transformed observations.

@@ -26,7 +26,7 @@ from urllib.parse import unquote
 
 from disentmetrics.datasets import catalog
 from disentmetrics.datasets.base import DataSet, DataSetInfo
-from disentmetrics.datasets.published.dataset import load_original
+from disentmetrics.datasets.published.dataset import load_published
 from disentmetrics.datasets.published.manifest import Manifest, manifests
 from disentmetrics.datasets.transforms.spec import DERIVATIONS, derived
 from disentmetrics.errors import InvalidInputError, did_you_mean
@@ -84,7 +84,7 @@ class Entry:
 
 
 def _entry_of(manifest: Manifest) -> Entry:
-    return Entry(lambda: manifest.info, partial(load_original, manifest))
+    return Entry(lambda: manifest.info, partial(load_published, manifest))
 
 
 class _Found(Mapping[str, Entry]):

@@ -17,7 +17,7 @@ from disentmetrics._utils.random import generator
 from disentmetrics.datasets.base import DataSet, Draws
 from disentmetrics.encoders._partial_store import PartialStore
 from disentmetrics.encoders.protocol import Encoder, Posterior
-from disentmetrics.encoders.registry import opened_encoder
+from disentmetrics.encoders.registry import open_encoder
 from disentmetrics.errors import CorruptFileError, DisentmetricsError, EncoderError, InvalidInputError, StorageError
 from disentmetrics.representation import Provenance, Representation
 
@@ -94,7 +94,7 @@ def encode(
         raise InvalidInputError(f"batch_size must be at least 1; got {batch_size}")
     draws, named = _draws(data, n_samples, indices, seed, full_grid=full_grid)
     if isinstance(encoder, str):
-        with opened_encoder(encoder, data=data, seed=seed) as loaded:
+        with open_encoder(encoder, data=data, seed=seed) as loaded:
             return encode(
                 loaded,
                 data,
@@ -135,10 +135,10 @@ def _draws(
             raise InvalidInputError("at least one row must be encoded; indices is empty")
         return draws, f"rows/{hashlib.sha256(_content(draws, data)).hexdigest()[:12]}"
     if full_grid:
-        return data.whole(), "all" if data.is_observed else "grid"
+        return data.full_grid(), "all" if data.is_observed else "grid"
     if not isinstance(n_samples, int | np.integer) or n_samples < 1:
         raise InvalidInputError(f"n_samples must be a whole number of at least 1; got {n_samples!r}")
-    return data.sample(n_samples, generator(seed, "draw")), f"{data.law}/{seed}"
+    return data.sample(n_samples, generator(seed, "draw")), f"{data.sampling}/{seed}"
 
 
 def _content(draws: Draws, data: DataSet) -> bytes:

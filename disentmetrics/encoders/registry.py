@@ -243,7 +243,7 @@ def load_encoder(spec: str, **context: Any) -> Encoder:
 
 
 @contextlib.contextmanager
-def opened_encoder(spec: str, **context: Any) -> Iterator[Encoder]:
+def open_encoder(spec: str, **context: Any) -> Iterator[Encoder]:
     """Load an encoder as :func:`load_encoder` does, and close it at the end if it can be closed."""
     encoder = load_encoder(spec, **context)
     try:

@@ -4,14 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def matched(matrix: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def one_to_one_assignment(matrix: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pair codes with factors one to one so that the sum is largest; return codes and factors of the pairs.
 
     The Hungarian method; with fewer codes than factors some factors stay unpaired.
 
     Examples
     --------
-    >>> codes, factors = matched(np.array([[0.9, 0.8], [0.8, 0.1], [0.0, 0.0]]))
+    >>> codes, factors = one_to_one_assignment(np.array([[0.9, 0.8], [0.8, 0.1], [0.0, 0.0]]))
     >>> codes.tolist(), factors.tolist()
     ([0, 1], [1, 0])
     """

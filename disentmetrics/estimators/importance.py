@@ -2,7 +2,7 @@
 
 Eastwood & Williams (2018), *A Framework for the Quantitative Evaluation of Disentangled
 Representations*, section 2. The matrix may hold the importances of any predictor, mutual
-informations, or other quantities that are not negative.
+normalized_mutual_information, or other quantities that are not negative.
 """
 
 import numpy as np

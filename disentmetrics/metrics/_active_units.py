@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, standard_deviation
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 
 Rule = Literal["kl", "variance"]
@@ -39,7 +39,7 @@ _QUIET = 0.1  # share of the widest code's standard deviation
     },
     parts={"share": (0.0, 1.0)},
 )
-def active_units(representation: Representation, *, rule: Rule = "kl") -> Outcome:
+def active_units(representation: Representation, *, rule: Rule = "kl") -> RawScore:
     """Count the codes that are in use.
 
     Parameters
@@ -52,7 +52,7 @@ def active_units(representation: Representation, *, rule: Rule = "kl") -> Outcom
 
     Returns
     -------
-    Outcome
+    RawScore
         A whole number from 0 to the number of codes. Part ``share``: divided by the number of codes. Details:
         ``active`` (n_codes,), ``standard_deviation`` (n_codes,) and, where given, ``kl`` (n_codes,) in nats.
 
@@ -83,14 +83,14 @@ def active_units(representation: Representation, *, rule: Rule = "kl") -> Outcom
         details["kl"] = mean_kl(codes, spread)
         active, how = details["kl"] > KL_THRESHOLD, f"kl>{KL_THRESHOLD}"
     else:
-        active, how = ~representation.shared_by_codes(constant), "not constant"
+        active, how = ~representation.cached_by_codes(constant), "not constant"
         quiet = active & (deviation < _QUIET * deviation.max())
         if quiet.any():
             names = ", ".join(np.array(representation.code_names)[quiet])
             notes = (
                 f"much narrower than the widest code, and perhaps collapsed: {names}; give posterior variances to tell",
             )
-    return Outcome(
+    return RawScore(
         value=float(active.sum()),
         details={"active": active, **details},
         settings={"active": how},

@@ -1,8 +1,8 @@
 """The average maximal mutual information."""
 
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.information_scores import informations
+from disentmetrics.statistics.information_scores import normalized_mutual_information
 from disentmetrics.statistics.mutual_information import InformationEstimator
 
 
@@ -33,7 +33,7 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
 )
 def average_maximal_mi(
     representation: Representation, *, estimator: InformationEstimator = "rank-spacing", n_bins: int = 20
-) -> Outcome:
+) -> RawScore:
     """Share of each factor that the best single code tells.
 
     ``mean over k of max_j I(z_j; v_k) / H(v_k)``; the first half of the mutual information gap.
@@ -50,7 +50,7 @@ def average_maximal_mi(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where some code tells all of each factor. Details: ``mutual_information``
         (n_codes, n_factors) in nats.
 
@@ -71,9 +71,9 @@ def average_maximal_mi(
     >>> round(average_maximal_mi(factors.astype(float), factors).value, 6)
     1.0
     """
-    known = informations(representation, estimator, n_bins)
+    known = normalized_mutual_information(representation, estimator, n_bins)
     per_factor = known.per_factor(known.shares.max(axis=0))
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
         details={"mutual_information": known.nats},

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.information_scores import informations
+from disentmetrics.statistics.information_scores import normalized_mutual_information
 from disentmetrics.statistics.mutual_information import InformationEstimator
-from disentmetrics.statistics.significance import gated_information
+from disentmetrics.statistics.significance import significant_information
 
 
 @metric(
@@ -41,10 +41,10 @@ def axis_alignment(
     estimator: InformationEstimator = "rank-spacing",
     n_bins: int = 20,
     gated: bool = True,
-) -> Outcome:
+) -> RawScore:
     """Tell how far what is known of each factor is known from one code alone.
 
-    ``mean over k of max(0, I(z_(1); v_k) - sum over j > 1 of I(z_(j); v_k)) / I(z_(1); v_k)``, informations sorted
+    ``mean over k of max(0, I(z_(1); v_k) - sum over j > 1 of I(z_(j); v_k)) / I(z_(1); v_k)``, normalized_mutual_information sorted
     over codes.
 
     Parameters
@@ -61,7 +61,7 @@ def axis_alignment(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where one code tells something of each factor, however little, and no other tells
         anything. 0 for a factor of which no code tells anything. Details: ``mutual_information``
         (n_codes, n_factors) in nats.
@@ -73,7 +73,7 @@ def axis_alignment(
 
     Notes
     -----
-    A ratio of informations near 0 is arbitrary (.04 to .17 for noise in the authors' code, more with other seeds),
+    A ratio of normalized_mutual_information near 0 is arbitrary (.04 to .17 for noise in the authors' code, more with other seeds),
     and what chance adds to many noisy codes is subtracted; so the default counts only pairs that are related beyond
     chance. The authors' code mixes rows of different codes where it draws samples, and is right only for one code
     at a time. Dead codes do not count.
@@ -84,14 +84,14 @@ def axis_alignment(
     >>> axis_alignment(factors.astype(float), factors).value, axis_alignment(factors[:, [0, 0]], factors).value
     (1.0, 0.0)
     """
-    known = informations(representation, estimator, n_bins)
+    known = normalized_mutual_information(representation, estimator, n_bins)
     nats = known.nats
     if gated:
-        nats = np.where(representation.shared(gated_information).share > 0, nats, 0.0)
+        nats = np.where(representation.cached(significant_information).share > 0, nats, 0.0)
     best = nats.max(axis=0)
     alone = np.maximum(2 * best - nats.sum(axis=0), 0.0)
     per_factor = known.per_factor(np.where(best > 0, alone / np.where(best > 0, best, 1.0), 0.0))
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
         details={"mutual_information": nats},

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Seed
 from disentmetrics.statistics.factor_groups import varied_factors
@@ -52,7 +52,7 @@ def block_identifiability(
     probe: Probe = "boosting",
     n_folds: int = 2,
     n_rows: int = 3_000,
-) -> Outcome:
+) -> RawScore:
     """Mean held-out score of each block of factors, predicted from its own block of codes.
 
     With ``B[a, b]`` the mean over the factors of block b of their R² (of categories, their accuracy above
@@ -76,7 +76,7 @@ def block_identifiability(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where every block of factors is decided by its own codes, 0 where its codes tell nothing.
         Per factor: its score from its own block. Part ``leakage``: mean over blocks a of the largest ``B[a, b]``,
         b not a; NaN for one block. Part ``excess_leakage``: the same of ``B[a, b]`` less what the true factors
@@ -113,7 +113,7 @@ def block_identifiability(
         raise InvalidInputError(
             f"code_blocks must hold one block for each of {len(targets)} blocks of factors; got {len(sources)}"
         )
-    varied = representation.shared(varied_factors)
+    varied = representation.cached(varied_factors)
     kept = [b for b, block in enumerate(targets) if varied[list(block)].any()]
     factors_of = [[k for k in targets[b] if varied[k]] for b in kept]
     codes_of = [sources[b] for b in kept]
@@ -126,8 +126,8 @@ def block_identifiability(
 
     single = [[score(representation, codes, factors) for factors in factors_of] for codes in codes_of]
     matrix = np.array([[np.mean(cell) for cell in row] for row in single]).reshape(len(kept), len(kept))
-    truth = representation.shared(factors_as_codes)
-    columns = representation.shared(true_factors).of_factor
+    truth = representation.cached(factors_as_codes)
+    columns = representation.cached(true_factors).of_factor
     ceiling = np.ones_like(matrix)
     for a, b in zip(*np.nonzero(~np.eye(len(kept), dtype=bool)), strict=True):
         own = tuple(column for k in factors_of[a] for column in columns[k])
@@ -140,7 +140,7 @@ def block_identifiability(
         block_of_code[list(block)] = b
     mean_over_factors(per_factor)  # raises where no factor varies
     leakage = _mean_of_largest(matrix)
-    return Outcome(
+    return RawScore(
         value=float(np.diag(matrix).mean()),
         per_factor=per_factor,
         parts={
@@ -164,7 +164,7 @@ def _checked(name: str, blocks: Blocks | None, size: int) -> Blocks | None:
 
 
 def _assigned(representation: Representation, targets: Blocks) -> Blocks:
-    best = representation.shared(step_prediction).argmax(axis=1)
+    best = representation.cached(step_prediction).argmax(axis=1)
     return tuple(tuple(np.flatnonzero(np.isin(best, block)).tolist()) for block in targets)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.association import best_and_second
 from disentmetrics.statistics.information_scores import mean_by_best_factor, share_of_code
@@ -55,7 +55,7 @@ def bosdis(
     *,
     correction: Literal["chance", "none"] = "chance",
     end: int | None = None,
-) -> Outcome:
+) -> RawScore:
     """Mean gap between the two factors of which the count of each symbol tells most, wherever it stands.
 
     ``mean over symbols s of [I(n_s; v_(1)) - I(n_s; v_(2))] / H(n_s)``, with n_s how often s occurs in a message, over
@@ -75,7 +75,7 @@ def bosdis(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where how often each symbol occurs is decided by one factor and has nothing to do with others.
         ``per_factor`` is the mean gap of the symbols that tell most of this factor, NaN where there is none. Details:
         ``explained`` (n_symbols, n_factors) and ``symbol`` (n_symbols,).
@@ -112,7 +112,7 @@ def bosdis(
     shares = np.nan_to_num(explained)
     best, second = best_and_second(shares, axis=1)
     gap = best - second
-    return Outcome(
+    return RawScore(
         value=float(gap[varies].mean()),
         per_factor=mean_by_best_factor(gap, (best > 0).astype(np.float64), shares),
         details={"explained": explained, "symbol": symbols[counted]},

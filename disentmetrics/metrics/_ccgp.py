@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.conditions import conditions, discriminants, moments, white_codes
 
@@ -26,7 +26,7 @@ from disentmetrics.statistics.conditions import conditions, discriminants, momen
         ),
     },
 )
-def ccgp(representation: Representation) -> Outcome:
+def ccgp(representation: Representation) -> RawScore:
     """Accuracy of linear decoders of one factor under values of another that they have not seen.
 
     ``mean over factors k, other factors c, values c_0 of c and pairs of values (a, b) of k`` of the accuracy with which
@@ -40,7 +40,7 @@ def ccgp(representation: Representation) -> Outcome:
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where the direction that tells two values apart is the same in every context, 0.5 is chance,
         and less is a direction that turns round. ``per_factor`` is the mean of each factor when decoded. Details:
         ``accuracy`` (n_factors decoded, n_factors as context), NaN on the diagonal and where undefined.
@@ -75,14 +75,14 @@ def ccgp(representation: Representation) -> Outcome:
     if np.isnan(accuracy).all():
         raise UndefinedScoreError("ccgp needs two factors with two values each, in all combinations")
     per_factor = np.array([row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else np.nan for row in accuracy])
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(per_factor), per_factor=per_factor, details={"accuracy": accuracy}, chance=0.5
     )
 
 
 def _accuracy(representation: Representation, decoded: int, context: int) -> float:
-    found = representation.shared(conditions, decoded, context)
-    codes = representation.shared_by_codes(white_codes)[found.rows]
+    found = representation.cached(conditions, decoded, context)
+    codes = representation.cached_by_codes(white_codes)[found.rows]
     cells = moments(codes, found.first, found.second, found.present.shape)
     n_values, n_contexts = found.present.shape
     pairs = np.stack(np.triu_indices(n_values, 1), axis=1)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.significance import above_chance, gated_information
+from disentmetrics.statistics.significance import above_chance, significant_information
 
 
 @metric(
@@ -22,7 +22,7 @@ from disentmetrics.statistics.significance import above_chance, gated_informatio
         )
     },
 )
-def compactness_adj(representation: Representation) -> Outcome:
+def compactness_adj(representation: Representation) -> RawScore:
     """Tell whether each factor is told by one code, without credit for chance.
 
     ``C = (c - 1 / d) / (1 - 1 / d)`` with ``c = sum_k max_j A_jk / sum_jk A_jk``, A_jk the share
@@ -36,7 +36,7 @@ def compactness_adj(representation: Representation) -> Outcome:
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where no second code tells anything of a factor, 0 where all d codes tell equally much, and 0
         where no code tells anything. ``per_factor`` is NaN for a factor that no code tells. Details:
         ``share`` (n_codes, n_factors).
@@ -58,14 +58,14 @@ def compactness_adj(representation: Representation) -> Outcome:
     >>> compactness_adj(factors.astype(float), factors).value, round(compactness_adj(copied, factors).value, 1)
     (1.0, 0.3)
     """
-    gated = representation.shared(gated_information)
+    gated = representation.cached(significant_information)
     share = gated.share[gated.related_codes]
     per_factor = np.full(representation.n_factors, np.nan)
     found = share.any(axis=0)
     told, best = share.sum(axis=0), share.max(axis=0, initial=0.0)
     per_factor[found] = above_chance(best[found] / told[found], len(share))
     value = float(above_chance(best.sum() / told.sum(), len(share))) if found.any() else 0.0
-    return Outcome(
+    return RawScore(
         value=min(value, 1.0),
         per_factor=np.minimum(per_factor, 1.0),
         details={"share": gated.share},

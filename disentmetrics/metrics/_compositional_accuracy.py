@@ -9,7 +9,7 @@ from disentmetrics._utils.random import generator
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError
 from disentmetrics.estimators.activity import constant
 from disentmetrics.estimators.rank_correlation import standardise
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Seed, some_rows
 from disentmetrics.statistics.association import factor_columns
@@ -48,7 +48,7 @@ def compositional_accuracy(
     probe: Probe = "boosting",
     n_folds: int = 3,
     n_rows: int = 5_000,
-) -> Outcome:
+) -> RawScore:
     """Accuracy of telling all factors at once, in combinations of values that no training row has.
 
     Combinations of factor values are dealt into folds, and every row follows its combination. A probe for
@@ -75,7 +75,7 @@ def compositional_accuracy(
 
     Returns
     -------
-    Outcome
+    RawScore
         At most 1, where every row of an unseen combination is told right in every factor; 0 for unrelated
         codes, below it for codes that mislead. Per factor: ``(a - c) / (1 - c)`` of its own accuracy; the value
         is not their mean.
@@ -100,7 +100,7 @@ def compositional_accuracy(
     >>> score.value, compositional_accuracy(factors[:, 0], factors, protocol="linear").per_factor["factor_0"]
     (1.0, 1.0)
     """
-    positions = np.flatnonzero(representation.shared(varied_factors))
+    positions = np.flatnonzero(representation.cached(varied_factors))
     if held is not None and not set(held) <= set(range(representation.n_factors)):
         raise InvalidInputError(f"held must name positions 0 .. {representation.n_factors - 1}; got {held!r}")
     labels = np.stack([representation.labels(int(k)) for k in positions], axis=1) if len(positions) else None
@@ -122,8 +122,8 @@ def compositional_accuracy(
     frequent: list[NDArray[np.bool_]] = []
     for f in np.unique(fold):
         train, test = rows[fold != f], rows[fold == f]
-        if representation.units is not None:
-            train = train[~np.isin(representation.units[train], representation.units[test])]
+        if representation.resampling_units is not None:
+            train = train[~np.isin(representation.resampling_units[train], representation.resampling_units[test])]
         if not len(train):
             raise UndefinedScoreError(
                 "no rows are left to learn from: every group stands in every fold of combinations"
@@ -144,7 +144,7 @@ def compositional_accuracy(
         share < 1, (is_right.mean(axis=0) - share) / np.where(share < 1, 1 - share, 1), np.nan
     )
     few = n_combinations > 0.5 * len(rows)
-    return Outcome(
+    return RawScore(
         value=float((is_right.all(axis=1).mean() - chance) / (1 - chance)),
         per_factor=per_factor,
         settings={"combinations": str(n_combinations)},
@@ -169,7 +169,7 @@ def _told(
     if factor.kind == "categorical":
         classes, known = np.unique(labels[train], return_inverse=True)
         return np.asarray(classes[predict(probe, codes[train], known.ravel(), codes[test], is_class=True, seed=seed)])
-    columns = representation.shared(factor_columns, position)
+    columns = representation.cached(factor_columns, position)
     guess = predict(probe, codes[train], columns[train], codes[test], is_class=False, seed=seed)
     values = np.unique(labels[labels >= 0])
     if factor.kind == "continuous":

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.factor_groups import varied_factors
 from disentmetrics.statistics.traversals import cells
@@ -30,7 +30,7 @@ _NOTHING = 1e-18  # share of the variance that rounding leaves
         ),
     },
 )
-def d_lsbd(representation: Representation, *, max_turns: int = 10) -> Outcome:
+def d_lsbd(representation: Representation, *, max_turns: int = 10) -> RawScore:
     """Variance that is left when the rotation by a circular factor is undone; 0 is best.
 
     For factor k the mean over its values is taken from the codes, the two principal components of the rest are
@@ -47,7 +47,7 @@ def d_lsbd(representation: Representation, *, max_turns: int = 10) -> Outcome:
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]; 0 where each factor turns a plane of its own, 1 where a factor moves nothing or moves the codes
         unlike a rotation. Details: ``turns`` (n_factors,), w of the least variance.
 
@@ -73,13 +73,13 @@ def d_lsbd(representation: Representation, *, max_turns: int = 10) -> Outcome:
     >>> round(d_lsbd.score(grid).value, 9)
     0.0
     """
-    positions = np.flatnonzero(representation.shared(varied_factors))
+    positions = np.flatnonzero(representation.cached(varied_factors))
     _check_circular(representation)
-    codes = well_scaled(representation.codes).astype(np.float64)[:, ~representation.shared_by_codes(constant)]
+    codes = well_scaled(representation.codes).astype(np.float64)[:, ~representation.cached_by_codes(constant)]
     value = np.full(representation.n_factors, np.nan)
     turns = np.zeros(representation.n_factors, dtype=np.int64)
     for position in map(int, positions):
-        table = representation.shared(cells, position)
+        table = representation.cached(cells, position)
         if (table.runs_in_cell != table.n_values).any() or not len(table.rows):
             raise UndefinedScoreError(
                 "d_lsbd needs every combination of the factors' values, as a full grid does; this table lacks some"
@@ -90,7 +90,7 @@ def d_lsbd(representation: Representation, *, max_turns: int = 10) -> Outcome:
         moved = (points - points.mean(axis=1, keepdims=True)).reshape(-1, codes.shape[1])
         angle = 2 * np.pi * table.run_value / (representation.space.factors[position].size or 1)
         value[position], turns[position] = _left(moved, angle, float(np.var(points)), max_turns)
-    return Outcome(value=mean_over_factors(value), per_factor=value, details={"turns": turns})
+    return RawScore(value=mean_over_factors(value), per_factor=value, details={"turns": turns})
 
 
 def _check_circular(representation: Representation) -> None:

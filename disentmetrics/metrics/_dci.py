@@ -15,7 +15,7 @@ from disentmetrics.estimators.importance import completeness, disentanglement
 from disentmetrics.estimators.lasso_path import cross_validated_lasso
 from disentmetrics.estimators.permutation_importance import forest_importance
 from disentmetrics.estimators.rank_correlation import standardise, standardised_ranks
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Seed, fold_of_each_row, train_and_test_rows
 from disentmetrics.statistics.probes import N_FOLDS
@@ -99,7 +99,7 @@ def dci(
     n_train: int = 2_000,
     n_test: int = 2_000,
     n_trees: int = 15,
-) -> Outcome:
+) -> RawScore:
     """How far each code serves one factor only (D); how far each factor needs one code only (C); and how well (I).
 
     With R_jk the importance of code j for predicting factor k, ``D = sum over j of rho_j [1 - H(R_j. / sum_k R_jk)
@@ -127,7 +127,7 @@ def dci(
 
     Returns
     -------
-    Outcome
+    RawScore
         D in [0, 1]; parts ``completeness`` and ``informativeness``. I is R² (chance-corrected accuracy for
         categories) for ``forest``, accuracy for ``boosting``, and 1 - NRMSE otherwise, at least 0. ``per_factor`` is
         the mean D of the codes by their importance for that factor. Details: ``importance`` (n_codes, n_factors),
@@ -162,9 +162,9 @@ def dci(
     importance = np.zeros((representation.n_codes, representation.n_factors))
     informativeness = np.full(representation.n_factors, np.nan)
     clear = np.zeros(importance.shape, dtype=bool)
-    alive = ~representation.shared_by_codes(constant)
+    alive = ~representation.cached_by_codes(constant)
     for position in range(representation.n_factors):
-        aim = representation.shared(target, position, classes=predictor == "boosting")
+        aim = representation.cached(target, position, classes=predictor == "boosting")
         task = _task(representation, aim, n_train, n_test, n_trees, seed)
         if task is None:
             continue
@@ -184,7 +184,7 @@ def dci(
     by_factor[defined] = (by_code @ importance[:, defined]) / np.where(mass > 0, mass, 1.0)
     by_factor_complete = np.full(representation.n_factors, np.nan)
     by_factor_complete[defined] = complete
-    return Outcome(
+    return RawScore(
         value=float(by_code @ weights),
         per_factor=by_factor,
         details={
@@ -217,7 +217,7 @@ def _task(
 
 
 def _forest(representation: Representation, alive: NDArray[np.bool_], task: _Task) -> _Found:
-    ranks = representation.shared_by_codes(standardised_ranks)[:, alive]  # no warp, scale or outlier moves them
+    ranks = representation.cached_by_codes(standardised_ranks)[:, alive]  # no warp, scale or outlier moves them
     found = forest_importance(
         ranks[task.train],
         task.known,
@@ -243,7 +243,7 @@ def _boosting(representation: Representation, alive: NDArray[np.bool_], task: _T
 
 def _lasso(representation: Representation, alive: NDArray[np.bool_], task: _Task) -> _Found:
     codes = well_scaled(representation.codes[:, alive]).astype(np.float64)
-    fold = representation.shared(fold_of_each_row, N_FOLDS, task.seed)[task.train]
+    fold = representation.cached(fold_of_each_row, N_FOLDS, task.seed)[task.train]
     columns, new = _columns(task)
     inputs = standardise(codes[task.train])
     try:

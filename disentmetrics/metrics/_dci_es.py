@@ -16,7 +16,7 @@ from disentmetrics.estimators.loss_capacity import (
 )
 from disentmetrics.estimators.permutation_importance import exceeds_its_noise
 from disentmetrics.estimators.rank_correlation import standardise
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Seed, train_and_test_rows
 from disentmetrics.statistics.targets import Target, target
@@ -63,7 +63,7 @@ def dci_es(
     n_train: int = 2_000,
     n_test: int = 2_000,
     n_trees: int = 100,
-) -> Outcome:
+) -> RawScore:
     """How small a probe suffices to read each factor as well as any: explicitness E.
 
     ``mean over k of (mean over log capacity c of the best score up to c) / (best score of all)``.
@@ -85,7 +85,7 @@ def dci_es(
 
     Returns
     -------
-    Outcome
+    RawScore
         E in [0, 1]; part ``size`` is the number of factors over that of codes that vary, part ``informativeness`` the
         mean best score. Details: ``capacity`` (n_capacities,) and ``score`` (n_capacities, n_factors), held-out R²
         about the mean of the training rows. Categories count by indicators, or by accuracy above that of the most
@@ -112,14 +112,14 @@ def dci_es(
     >>> round(score.value, 3), score.parts["size"].value
     (1.0, 1.0)
     """
-    alive = ~representation.shared_by_codes(constant)
+    alive = ~representation.cached_by_codes(constant)
     codes = well_scaled(representation.codes[:, alive]).astype(np.float64)
     forest = probe == "forest depth"
     capacity = np.array(DEPTHS) if forest else np.array(WIDTHS) + max(1, codes.shape[1])
     scores = np.full((len(capacity), representation.n_factors), np.nan)
     explicit = np.full(representation.n_factors, np.nan)
     for position in range(representation.n_factors):
-        aim = representation.shared(target, position)
+        aim = representation.cached(target, position)
         train, test = train_and_test_rows(representation, aim.rows, n_train, n_test, seed)
         where = np.full(len(representation), -1)
         where[aim.rows] = np.arange(len(aim.rows))
@@ -140,7 +140,7 @@ def dci_es(
         raise UndefinedScoreError(
             "dci_es needs a factor that varies on the rows to learn from; every factor is constant"
         )
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(explicit),
         per_factor=explicit,
         details={"capacity": capacity, "score": scores},

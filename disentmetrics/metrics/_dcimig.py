@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.association import best_and_second
-from disentmetrics.statistics.information_scores import informations
+from disentmetrics.statistics.information_scores import normalized_mutual_information
 from disentmetrics.statistics.mutual_information import InformationEstimator
 
 
@@ -38,7 +38,7 @@ def dcimig(
     estimator: InformationEstimator = "rank-spacing",
     n_bins: int = 20,
     factor_bins: int | None = None,
-) -> Outcome:
+) -> RawScore:
     """Share of all factors' entropy that codes tell of their own factor beyond any other.
 
     A code belongs to the factor of which it tells most, with the gap ``I(z_j; v_(1)) - I(z_j; v_(2))``; a factor
@@ -58,7 +58,7 @@ def dcimig(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where for each factor a code tells all of it and nothing of others. ``per_factor`` is
         S_k / H(v_k); the score weighs factors by entropy. Details: ``mutual_information`` (n_codes, n_factors) and
         ``gap`` (n_codes,), in nats.
@@ -80,7 +80,7 @@ def dcimig(
     >>> round(dcimig(factors.astype(float), factors).value, 6), round(dcimig(packed, factors).value, 2)
     (1.0, 0.07)
     """
-    known = informations(representation, estimator, n_bins, factor_bins)
+    known = normalized_mutual_information(representation, estimator, n_bins, factor_bins)
     nats = known.nats[:, known.defined]
     best, second = best_and_second(nats, axis=1)
     gap = best - second
@@ -89,7 +89,7 @@ def dcimig(
     found = np.full(representation.n_factors, np.nan)
     found[known.defined] = own.max(axis=0)
     entropies = known.entropies[known.defined]
-    return Outcome(
+    return RawScore(
         value=float(min(1.0, np.nansum(found) / entropies.sum())),
         per_factor=found / np.where(known.defined, known.entropies, 1.0),
         details={"mutual_information": known.nats, "gap": gap},

@@ -4,9 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.information_scores import information_between_factors, informations, owners_of_factors
+from disentmetrics.statistics.information_scores import (
+    assign_codes,
+    information_between_factors,
+    normalized_mutual_information,
+)
 from disentmetrics.statistics.mutual_information import InformationEstimator
 
 
@@ -32,7 +36,7 @@ def dlig(
     estimator: InformationEstimator = "rank-spacing",
     n_bins: int = 20,
     owners: Sequence[int] | None = None,
-) -> Outcome:
+) -> RawScore:
     """Mean gap of each factor's code between its own factor and the next, relative to what the gap can be at most.
 
     ``mean over k of [I(z_k; v_k) - I(z_k; v_r)] / H(v_k | v_r)``, where z_k is the code of factor k and v_r the other
@@ -53,7 +57,7 @@ def dlig(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where each factor's code tells all of it, and of others no more than the factor does. 0 for a
         factor without a code, and where its code tells more of another. Details: ``mutual_information``
         (n_codes, n_factors) and ``conditional_entropy`` (n_factors,) in nats, ``owner`` (n_factors,).
@@ -66,7 +70,7 @@ def dlig(
     Notes
     -----
     The counterpart of ``dmig`` with codes and factors exchanged, and of ``mig_sup`` for dependent factors.
-    Informations are compared in nats, as by the authors, so that a factor of few values can hardly be the next one.
+    NormalizedMutualInformation are compared in nats, as by the authors, so that a factor of few values can hardly be the next one.
     Entropies are those of the labels, and H(v_k | v_r) is corrected for chance; the authors' code takes for an
     entropy a nearest-neighbour estimate of I(v_k; v_k), which grows with the number of rows, and does not limit the
     ratio. A factor that is decided by v_r is undefined. Dead codes tell nothing.
@@ -79,8 +83,8 @@ def dlig(
     >>> round(dlig(factors.astype(float), factors).value, 6)
     1.0
     """
-    known = informations(representation, estimator, n_bins)
-    owner = owners_of_factors(known.shares, owners, one_to_one=False)
+    known = normalized_mutual_information(representation, estimator, n_bins)
+    owner = assign_codes(known.shares, owners, one_to_one=False)
     owned = owner >= 0
     factor = np.arange(representation.n_factors)
     told = np.where(owned[:, None], known.nats[owner], 0.0)  # row k: what the code of factor k tells
@@ -89,12 +93,12 @@ def dlig(
     told[:, ~known.defined] = -1.0
     rival = np.argmax(told, axis=1)
     next_told = told[factor, rival]
-    between = representation.shared(information_between_factors)[rival, factor]
+    between = representation.cached(information_between_factors)[rival, factor]
     most = np.maximum(known.entropies - np.where(next_told > 0, between, 0.0), 0.0)
     decided = most <= 1e-9 * known.entropies
     gaps = np.clip((own - next_told) / np.where(decided, 1.0, most), 0.0, 1.0)
     per_factor = known.per_factor(np.where(decided, np.nan, np.where(owned, gaps, 0.0)))
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
         details={"mutual_information": known.nats, "conditional_entropy": most, "owner": owner},

@@ -4,9 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.information_scores import information_between_factors, informations, owners_of_factors
+from disentmetrics.statistics.information_scores import (
+    assign_codes,
+    information_between_factors,
+    normalized_mutual_information,
+)
 from disentmetrics.statistics.mutual_information import InformationEstimator
 
 
@@ -32,7 +36,7 @@ def dmig(
     estimator: InformationEstimator = "rank-spacing",
     n_bins: int = 20,
     owners: Sequence[int] | None = None,
-) -> Outcome:
+) -> RawScore:
     """Mean gap between each factor's own code and the next, relative to what the gap can be at most.
 
     ``mean over k of [I(z_k; v_k) - I(z_r; v_k)] / H(v_k | v_r)``, where z_k is the code of factor k, z_r tells most
@@ -53,7 +57,7 @@ def dmig(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where each factor's code tells all of it, and others no more than their own factors do. 0 for a
         factor without a code, and where another code tells more. Details: ``mutual_information``
         (n_codes, n_factors) and ``conditional_entropy`` (n_factors,) in nats, ``owner`` (n_factors,).
@@ -78,8 +82,8 @@ def dmig(
     >>> round(dmig(factors.astype(float), factors).value, 6)
     1.0
     """
-    known = informations(representation, estimator, n_bins)
-    owner = owners_of_factors(known.shares, owners)
+    known = normalized_mutual_information(representation, estimator, n_bins)
+    owner = assign_codes(known.shares, owners)
     owned = owner >= 0
     factor = np.arange(representation.n_factors)
     own = np.where(owned, known.nats[owner, factor], 0.0)
@@ -90,12 +94,12 @@ def dmig(
     factor_of = np.full(representation.n_codes, -1)
     factor_of[owner[owned]] = factor[owned]
     rival = np.where(next_told > 0, factor_of[next_code], -1)
-    shared = np.where(rival >= 0, representation.shared(information_between_factors)[factor, rival], 0.0)
+    shared = np.where(rival >= 0, representation.cached(information_between_factors)[factor, rival], 0.0)
     most = np.maximum(known.entropies - shared, 0.0)
     decided = most <= 1e-9 * known.entropies
     gaps = np.clip((own - next_told) / np.where(decided, 1.0, most), 0.0, 1.0)
     per_factor = known.per_factor(np.where(decided, np.nan, np.where(owned, gaps, 0.0)))
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
         details={"mutual_information": known.nats, "conditional_entropy": most, "owner": owner},

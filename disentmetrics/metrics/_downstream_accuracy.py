@@ -5,10 +5,10 @@ import math
 import numpy as np
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Seed
-from disentmetrics.statistics.learning_curves import MOST_CLASSES, Classifier, Learned, learned_from_each_size
+from disentmetrics.statistics.learning_curves import MOST_CLASSES, Classifier, FittedProbe, fit_probe_at_each_size
 from disentmetrics.statistics.probes import N_FOLDS
 
 _SIZES = (10, 100, 1_000, 10_000)
@@ -54,7 +54,7 @@ def downstream_accuracy(
     classifier: Classifier = "logistic",
     all_values: bool = False,
     n_tested: int = N_FOLDS,
-) -> Outcome:
+) -> RawScore:
     """Held-out accuracy of classifiers that learn each factor from all codes.
 
     ``mean over k of the share of unseen rows whose value of factor k is named rightly``, after learning
@@ -76,7 +76,7 @@ def downstream_accuracy(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1], at the largest number of rows that a fold has, at most 10,000; its chance level, the share of
         the most frequent classes, comes with it. Parts: the accuracy at each number of rows, NaN where there are
         fewer. Details: ``accuracy`` and ``baseline`` (4 numbers of rows, n_factors).
@@ -101,13 +101,13 @@ def downstream_accuracy(
     (1.0, 'it has no value on these rows')
     """
     most = None if all_values else MOST_CLASSES
-    found = learned_from_each_size(representation, _SIZES, classifier, seed, most, n_tested)
+    found = fit_probe_at_each_size(representation, _SIZES, classifier, seed, most, n_tested)
     accuracy = np.array([[math.nan if one is None else one.accuracy for one in row] for row in found])
     baseline = np.array([[math.nan if one is None else one.baseline for one in row] for row in found])
     if np.isnan(accuracy[-1]).all():
         raise UndefinedScoreError("downstream_accuracy needs a factor that varies, and rows of two groups or more")
     parts = {f"rows_{size}": _mean_if_enough(row, size) for size, row in zip(_SIZES, found, strict=True)}
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(accuracy[-1]),
         per_factor=accuracy[-1],
         details={"accuracy": accuracy, "baseline": baseline},
@@ -117,7 +117,7 @@ def downstream_accuracy(
     )
 
 
-def _mean_if_enough(row: list[Learned | None], size: int) -> float:
+def _mean_if_enough(row: list[FittedProbe | None], size: int) -> float:
     enough = [one.accuracy for one in row if one is not None and one.n_train >= size]
     complete = len(enough) == sum(one is not None for one in row)
     return float(np.mean(enough)) if enough and complete else math.nan

@@ -5,10 +5,10 @@ import math
 import numpy as np
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Seed
-from disentmetrics.statistics.learning_curves import MOST_CLASSES, Classifier, Learned, learned_from_each_size
+from disentmetrics.statistics.learning_curves import MOST_CLASSES, Classifier, FittedProbe, fit_probe_at_each_size
 from disentmetrics.statistics.probes import N_FOLDS
 
 _FEW, _MANY = 100, 10_000
@@ -45,7 +45,7 @@ def downstream_efficiency(
     all_values: bool = False,
     n_tested: int = N_FOLDS,
     above_chance: bool = True,
-) -> Outcome:
+) -> RawScore:
     """Accuracy after learning from 100 rows, over that after learning from 10,000.
 
     ``mean over k of a_k(100) / a_k(10,000)`` with a_k the held-out accuracy for factor k, above that of the
@@ -70,7 +70,7 @@ def downstream_efficiency(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where 100 rows teach all that 10,000 do; 0 for a factor that is not learnt from all rows
         either (accuracy less than 3 standard errors above chance). Details: ``accuracy`` and ``baseline``
         (2 numbers of rows, n_factors).
@@ -92,7 +92,7 @@ def downstream_efficiency(
     True
     """
     most = None if all_values else MOST_CLASSES
-    few, many = learned_from_each_size(representation, (_FEW, _MANY), classifier, seed, most, n_tested)
+    few, many = fit_probe_at_each_size(representation, (_FEW, _MANY), classifier, seed, most, n_tested)
     per_factor = np.array([_ratio(a, b, above_chance=above_chance) for a, b in zip(few, many, strict=True)])
     if np.isnan(per_factor).all():
         raise UndefinedScoreError(
@@ -101,7 +101,7 @@ def downstream_efficiency(
     table = [
         [(math.nan, math.nan) if one is None else (one.accuracy, one.baseline) for one in row] for row in (few, many)
     ]
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
         details={"accuracy": np.array(table)[:, :, 0], "baseline": np.array(table)[:, :, 1]},
@@ -109,7 +109,7 @@ def downstream_efficiency(
     )
 
 
-def _ratio(few: Learned | None, many: Learned | None, *, above_chance: bool) -> float:
+def _ratio(few: FittedProbe | None, many: FittedProbe | None, *, above_chance: bool) -> float:
     if few is None or many is None or few.n_train < _FEW or many.n_train <= _FEW:
         return math.nan
     if not above_chance:

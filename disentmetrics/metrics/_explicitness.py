@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.estimators.rank_correlation import standardise
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Seed, folds, some_rows, train_and_test_rows
 from disentmetrics.statistics.targets import Target, target
@@ -76,7 +76,7 @@ def explicitness(
     n_rows: int = 5_000,
     n_train: int = 10_000,
     n_test: int = 5_000,
-) -> Outcome:
+) -> RawScore:
     """How well logistic regression on all codes tells each value of each factor from the others.
 
     ``mean over k, and over values c of v_k, of 2 AUC(p(v_k = c | z), [v_k = c]) - 1``.
@@ -105,7 +105,7 @@ def explicitness(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]. ``per_factor`` averages over the classes that occur among scored rows, but not in all of them.
         Details: ``area_under_curve`` (n_factors, most classes), NaN where there is no such class.
 
@@ -129,14 +129,14 @@ def explicitness(
     >>> round(explicitness(factors.astype(float), factors).value, 2)
     1.0
     """
-    codes = well_scaled(representation.codes[:, ~representation.shared_by_codes(constant)]).astype(np.float64)
+    codes = well_scaled(representation.codes[:, ~representation.cached_by_codes(constant)]).astype(np.float64)
     if scale == "standardised":
         codes = standardise(codes)
     elif scale == "unit range":
         codes = (codes - codes.min(axis=0)) / np.ptp(codes, axis=0)
     areas = []
     for position in range(representation.n_factors):
-        aim = representation.shared(target, position, classes=True)
+        aim = representation.cached(target, position, classes=True)
         parts = _parts(representation, aim, rows, seed, n_rows, n_train, n_test) if aim.varies else []
         areas.append(_areas(codes, aim, parts, classifier, inverse_penalty))
     table = np.full((len(areas), max(map(len, areas))), np.nan)
@@ -148,7 +148,7 @@ def explicitness(
         means = np.clip(2 * means - 1, 0.0, 1.0)
     if not scored.any():
         raise UndefinedScoreError("explicitness needs a factor with two classes among the rows that are scored")
-    return Outcome(value=mean_over_factors(means), per_factor=means, details={"area_under_curve": table})
+    return RawScore(value=mean_over_factors(means), per_factor=means, details={"area_under_curve": table})
 
 
 def _parts(
@@ -206,7 +206,7 @@ def _probability(
     classes = np.unique(labels)
     model = LogisticRegression(C=inverse_penalty, max_iter=100 if inverse_penalty <= 1 else 200)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the ranks of the scores settle long before
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the ranks of the scores resolve_config long before
         if classifier == "multinomial":
             return np.asarray(model.fit(codes, labels).predict_proba(new))
         model.set_params(class_weight="balanced")

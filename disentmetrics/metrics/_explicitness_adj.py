@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.significance import gated_information
+from disentmetrics.statistics.significance import significant_information
 
 
 @metric(
@@ -22,7 +22,7 @@ from disentmetrics.statistics.significance import gated_information
         )
     },
 )
-def explicitness_adj(representation: Representation) -> Outcome:
+def explicitness_adj(representation: Representation) -> RawScore:
     """Tell how much of each factor its best code tells, without credit for chance.
 
     ``E = mean_k max_j A_jk`` with A_jk the share I(z_j; v_k) / H(v_k), 0 for codes and factors that are
@@ -35,7 +35,7 @@ def explicitness_adj(representation: Representation) -> Outcome:
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where each factor can be read from one code, 0 where no code tells anything. Details:
         ``share`` (n_codes, n_factors).
 
@@ -56,9 +56,9 @@ def explicitness_adj(representation: Representation) -> Outcome:
     >>> round(explicitness_adj(factors[:, 0].astype(float), factors).value, 3)
     0.5
     """
-    gated = representation.shared(gated_information)
+    gated = representation.cached(significant_information)
     per_factor = np.where(gated.defined, gated.share.max(axis=0), np.nan)
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
         details={"share": gated.share},

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant
 from disentmetrics.estimators.rank_correlation import standardise, standardised_ranks
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 
 Scale = Literal["ranks", "sd", "none"]
@@ -66,7 +66,7 @@ def factorised_support(
     squared_sum: bool = False,
     n_rows: int = 128,
     n_draws: int = 4,
-) -> Outcome:
+) -> RawScore:
     """Hausdorff distance from the product of the codes' supports to their joint support, pair by pair.
 
     For codes i and j and rows r, s, t of a sample: ``max over (r, s) of min over t of
@@ -88,7 +88,7 @@ def factorised_support(
 
     Returns
     -------
-    Outcome
+    RawScore
         From 0, lower is better. Details: ``distance`` (n_codes, n_codes), the mean distance of each pair.
 
     Raises
@@ -108,7 +108,7 @@ def factorised_support(
     >>> factorised_support(factors.astype(float), factors).value
     0.0
     """
-    alive = ~representation.shared_by_codes(constant)
+    alive = ~representation.cached_by_codes(constant)
     codes = _scaled(representation, scale)[:, alive]
     size = min(n_rows, len(codes))
     n_draws = n_draws if size < len(codes) else 1
@@ -124,7 +124,7 @@ def factorised_support(
         value = float(squares.sum()) / 2 / n_draws
     else:
         value = float(distance.sum()) / 2 / n_pairs if n_pairs else 0.0
-    return Outcome(value=value, details={"distance": distance}, settings={"sample": str(size)})
+    return RawScore(value=value, details={"distance": distance}, settings={"sample": str(size)})
 
 
 def _scaled(representation: Representation, scale: Scale) -> NDArray[np.float64]:
@@ -133,7 +133,7 @@ def _scaled(representation: Representation, scale: Scale) -> NDArray[np.float64]
         if largest > _LARGEST:
             raise UndefinedScoreError(f"this form takes codes up to {_LARGEST:g}; got {largest:g}")
         return np.asarray(representation.codes, dtype=np.float64)
-    return representation.shared_by_codes(standardised_ranks if scale == "ranks" else standardise)
+    return representation.cached_by_codes(standardised_ranks if scale == "ranks" else standardise)
 
 
 def _squared_distance(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, standard_deviation, well_scaled
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.factor_groups import Conditioning, Drawable, fixable_factors
 
@@ -58,7 +58,7 @@ def factorvae(
     n_rows: int = 64,
     conditioning: Conditioning = "bins",
     n_neighbours: int = 20,
-) -> Outcome:
+) -> RawScore:
     """Accuracy of telling which factor a batch shares, from the code that varies least.
 
     A vote is cast by choosing a factor k, then L rows that agree in factor k: the code j with the
@@ -89,7 +89,7 @@ def factorvae(
 
     Returns
     -------
-    Outcome
+    RawScore
         Accuracy in [0, 1], chance is 1 / K for K factors; ``per_factor`` is the share of each
         factor's votes that is right. Details: ``votes`` (n_codes, n_factors).
 
@@ -123,7 +123,7 @@ def factorvae(
     positions = fixable.positions
     kept, rule = _surviving(representation, pruning)
     if not kept.any():
-        return Outcome(
+        return RawScore(
             value=0.0,
             settings={"prune": rule, **fixable.settings},
             notes=(f"every code is dead by the rule {rule}: scored 0, as Kim & Mnih do",),
@@ -144,7 +144,7 @@ def factorvae(
         asked = chosen == index
         per_factor[position] = right[asked].mean() if asked.any() else np.nan
         table[kept, position] = votes[index]
-    return Outcome(
+    return RawScore(
         value=float(right.mean()),
         per_factor=per_factor,
         details={"votes": table},

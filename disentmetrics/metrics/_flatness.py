@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.estimators.rank_correlation import standardise
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.traversals import factor_traversals, left_out
 
@@ -44,7 +44,7 @@ _CHUNK = 1 << 20  # differences held at once
 )
 def flatness(
     representation: Representation, *, rng: np.random.Generator, n_lines: int = 1_000, standardised: bool = True
-) -> Outcome:
+) -> RawScore:
     """Width of the codes along a factor over the length of the way that they take.
 
     ``mean over k of width_k / length_k``: along a traversal of factor k, all others fixed, the width is the
@@ -66,7 +66,7 @@ def flatness(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where each factor moves one code, to and fro never. Parts: ``l1`` and ``l2``, with
         both width and length in that norm. Details: ``width`` and ``length`` (n_factors,).
 
@@ -91,7 +91,7 @@ def flatness(
     {'factor_0': 1.0, 'factor_1': 0.707...}
     """
     found = factor_traversals(representation, "flatness", n_lines, rng, ordered=standardised)
-    alive = ~representation.shared_by_codes(constant)
+    alive = ~representation.cached_by_codes(constant)
     codes = representation.codes[:, alive]
     scaled = standardise(codes) if standardised else well_scaled(np.ascontiguousarray(codes))
     points = scaled.astype(np.float64)
@@ -106,7 +106,7 @@ def flatness(
         share = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
         return np.where(np.isnan(above), np.nan, np.minimum(share, 1.0))
 
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(ratio(2, 1)),
         per_factor=ratio(2, 1),
         details={"width": width[1], "length": length[0]},

@@ -9,7 +9,7 @@ from disentmetrics.estimators.gaussian_dependence import (
     copula_correlation,
     gaussian_total_correlation as closed_form,
 )
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 
 
@@ -37,7 +37,7 @@ from disentmetrics.representation import Representation
         ),
     },
 )
-def gaussian_total_correlation(representation: Representation, *, ranks: bool = True) -> Outcome:
+def gaussian_total_correlation(representation: Representation, *, ranks: bool = True) -> RawScore:
     """Total correlation in nats of a Gaussian with the codes' covariance; 0 where codes are uncorrelated.
 
     ``(sum over j of log S_jj - log det S) / 2``, with S the covariance of the codes.
@@ -52,7 +52,7 @@ def gaussian_total_correlation(representation: Representation, *, ranks: bool = 
 
     Returns
     -------
-    Outcome
+    RawScore
         In nats, from 0; lower is better. Details: ``correlation`` (n_codes, n_codes), 0 for constant codes.
 
     Raises
@@ -72,9 +72,9 @@ def gaussian_total_correlation(representation: Representation, *, ranks: bool = 
     >>> gaussian_total_correlation(factors.astype(float), factors).value
     0.0
     """
-    alive = ~representation.shared_by_codes(constant)
+    alive = ~representation.cached_by_codes(constant)
     if ranks:
-        covariance = representation.shared_by_codes(copula_correlation)[np.ix_(alive, alive)]
+        covariance = representation.cached_by_codes(copula_correlation)[np.ix_(alive, alive)]
     else:
         codes = well_scaled(representation.codes[:, alive]).astype(np.float64)
         covariance = np.atleast_2d(np.cov(codes, rowvar=False)) if alive.any() else np.zeros((0, 0))
@@ -82,4 +82,4 @@ def gaussian_total_correlation(representation: Representation, *, ranks: bool = 
     scale = np.sqrt(np.diag(covariance))
     correlation = np.zeros((representation.n_codes, representation.n_codes))
     correlation[np.ix_(alive, alive)] = covariance / np.outer(scale, scale)
-    return Outcome(value=value, details={"correlation": correlation})
+    return RawScore(value=value, details={"correlation": correlation})

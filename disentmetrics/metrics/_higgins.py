@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.factor_groups import Conditioning, Drawable, fixable_factors
 
@@ -63,7 +63,7 @@ def higgins(
     n_test: int = 3_000,
     conditioning: Conditioning = "bins",
     n_neighbours: int = 20,
-) -> Outcome:
+) -> RawScore:
     """Accuracy of telling which factor pairs of observations share, from their codes' differences.
 
     A point is drawn by choosing a factor k, then L pairs of rows that agree in factor k. Its
@@ -93,7 +93,7 @@ def higgins(
 
     Returns
     -------
-    Outcome
+    RawScore
         Accuracy in [0, 1], chance is 1 / K for K factors; ``per_factor`` is the share of each
         factor's points that is recognised. Details: ``mean_difference`` (n_codes, n_factors), the mean
         of |z_j - z'_j| over pairs that share factor k.
@@ -143,7 +143,7 @@ def higgins(
         per_factor[position] = (guess[asked] == index).mean() if asked.any() else np.nan
         difference[alive, position] = points[labels == index].mean(axis=0)
     accuracy = float((guess == truth).mean())
-    return Outcome(
+    return RawScore(
         value=accuracy,
         per_factor=per_factor,
         details={"mean_difference": difference},

@@ -6,7 +6,7 @@ import numpy as np
 
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 
 
@@ -31,7 +31,7 @@ from disentmetrics.representation import Representation
         ),
     },
 )
-def hoyer_sparsity(representation: Representation) -> Outcome:
+def hoyer_sparsity(representation: Representation) -> RawScore:
     """Mean over rows of the Hoyer sparsity of the codes, each divided by its standard deviation.
 
     ``(sqrt(d) - |z|_1 / |z|_2) / (sqrt(d) - 1)``: 1 where one code is not zero, 0 where all are alike.
@@ -43,7 +43,7 @@ def hoyer_sparsity(representation: Representation) -> Outcome:
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1].
 
     Raises
@@ -64,7 +64,7 @@ def hoyer_sparsity(representation: Representation) -> Outcome:
     >>> round(hoyer_sparsity(np.array([[1.0, -1.0], [-1.0, 1.0]]), np.arange(2)).value, 6)
     0.0
     """
-    alive = ~representation.shared_by_codes(constant)
+    alive = ~representation.cached_by_codes(constant)
     d = int(alive.sum())
     if d < 2:
         raise UndefinedScoreError(f"hoyer_sparsity needs two codes that vary; got {d}")
@@ -76,4 +76,4 @@ def hoyer_sparsity(representation: Representation) -> Outcome:
     share = np.abs(codes[used]) / longest[used]
     ratio = share.sum(axis=1) / np.sqrt(np.square(share).sum(axis=1))
     sparsity = (math.sqrt(d) - ratio) / (math.sqrt(d) - 1)
-    return Outcome(value=float(np.clip(sparsity, 0.0, 1.0).mean()))
+    return RawScore(value=float(np.clip(sparsity, 0.0, 1.0).mean()))

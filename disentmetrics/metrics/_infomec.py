@@ -13,13 +13,13 @@ from disentmetrics.estimators.activity import constant
 from disentmetrics.estimators.mutual_information import contingency, plug_in_information
 from disentmetrics.estimators.nearest_neighbours import jittered, neighbour_information
 from disentmetrics.estimators.rank_correlation import standardise
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Seed
 from disentmetrics.statistics.factor_groups import varied_factors
-from disentmetrics.statistics.learning_curves import MOST_ROWS, learned
+from disentmetrics.statistics.learning_curves import MOST_ROWS, fit_probe
 from disentmetrics.statistics.mutual_information import factor_entropies
-from disentmetrics.statistics.significance import above_chance, gated_information
+from disentmetrics.statistics.significance import above_chance, significant_information
 
 CodeKind = Literal["auto", "continuous", "discrete"]
 
@@ -61,7 +61,9 @@ CodeKind = Literal["auto", "continuous", "discrete"]
         ),
     },
 )
-def infomec(representation: Representation, *, seed: Seed, gated: bool = True, code_kind: CodeKind = "auto") -> Outcome:
+def infomec(
+    representation: Representation, *, seed: Seed, gated: bool = True, code_kind: CodeKind = "auto"
+) -> RawScore:
     """Modularity, compactness and explicitness as ratios of information; the value is InfoM.
 
     With ``R_jk = I(z_j; v_k) / H(v_k)`` and K factors,
@@ -86,7 +88,7 @@ def infomec(representation: Representation, *, seed: Seed, gated: bool = True, c
 
     Returns
     -------
-    Outcome
+    RawScore
         InfoM in [0, 1]: 1 where each code tells of one factor. Parts: ``infoc`` in [0, 1], 1 where each factor is
         told by one code, and ``infoe``, at most 1 and 0 where the codes tell nothing to the regression (below 0 out
         of fold, by chance). Details: ``share`` (n_codes, n_factors), R; ``explicitness`` (n_factors,).
@@ -113,12 +115,12 @@ def infomec(representation: Representation, *, seed: Seed, gated: bool = True, c
     >>> score.value, score.parts["infoc"].value, score.parts["infoe"].value > 0.95
     (1.0, 1.0, True)
     """
-    defined = representation.shared(varied_factors)
+    defined = representation.cached(varied_factors)
     return _gated(representation, defined, seed) if gated else _released(representation, defined, code_kind, seed)
 
 
-def _gated(representation: Representation, defined: NDArray[np.bool_], seed: Seed) -> Outcome:
-    gate = representation.shared(gated_information)
+def _gated(representation: Representation, defined: NDArray[np.bool_], seed: Seed) -> RawScore:
+    gate = representation.cached(significant_information)
     share = gate.share[:, defined]
     share = share[share.any(axis=1)]
     total = share.sum()
@@ -128,7 +130,7 @@ def _gated(representation: Representation, defined: NDArray[np.bool_], seed: See
         compactness = float(above_chance(share.max(axis=0).sum() / total, share.shape[0]))
     explicit = np.full(representation.n_factors, np.nan)
     for k in np.flatnonzero(defined):
-        found = representation.shared(learned, int(k), MOST_ROWS, "logistic", seed)
+        found = representation.cached(fit_probe, int(k), MOST_ROWS, "logistic", seed)
         if found is not None and found.baseline_loss > 0:
             explicit[k] = 1 - found.loss / found.baseline_loss
     return _outcome(modularity, compactness, explicit, gate.share, gate.settings, gate.notes)
@@ -141,8 +143,8 @@ def _outcome(
     share: NDArray[np.float64],
     settings: dict[str, str],
     notes: tuple[str, ...],
-) -> Outcome:
-    return Outcome(
+) -> RawScore:
+    return RawScore(
         value=min(max(modularity, 0.0), 1.0),
         details={"share": share, "explicitness": explicit},
         settings=settings,
@@ -154,15 +156,15 @@ def _outcome(
     )
 
 
-def _released(representation: Representation, defined: NDArray[np.bool_], code_kind: CodeKind, seed: Seed) -> Outcome:
-    discrete = representation.shared_by_codes(_takes_few_values) or bool(representation.categorical_codes.all())
+def _released(representation: Representation, defined: NDArray[np.bool_], code_kind: CodeKind, seed: Seed) -> RawScore:
+    discrete = representation.cached_by_codes(_takes_few_values) or bool(representation.categorical_codes.all())
     discrete = discrete if code_kind == "auto" else code_kind == "discrete"
     values = np.asarray(representation.codes, dtype=np.float64)
     reach = np.where(constant(values), 0.0, np.ptp(values, axis=0))
     active = reach > (0.0 if discrete else reach.max() / 20)
     if not active.any():
         raise UndefinedScoreError("infomec without the gate needs a code that varies; every code is constant")
-    share = representation.shared(_information_share, seed, discrete=discrete)
+    share = representation.cached(_information_share, seed, discrete=discrete)
     kept = np.where(active[:, None], share, 0.0)[:, defined]
     of_code, of_factor = kept.sum(axis=1), kept.sum(axis=0)
     if not of_code.any():
@@ -173,7 +175,7 @@ def _released(representation: Representation, defined: NDArray[np.bool_], code_k
     compactness = math.nan
     if n_active > 1:
         compactness = float(above_chance(np.mean(kept[:, found].max(axis=0) / of_factor[found]), n_active))
-    explicit = representation.shared(_in_sample_explicitness, discrete=discrete)
+    explicit = representation.cached(_in_sample_explicitness, discrete=discrete)
     settings = {"codes": "discrete" if discrete else "continuous", "active": str(n_active)}
     return _outcome(modularity, compactness, explicit, share, settings, ())
 
@@ -183,8 +185,8 @@ def _takes_few_values(codes: NDArray[np.floating]) -> bool:
 
 
 def _information_share(representation: Representation, seed: Seed, *, discrete: bool) -> NDArray[np.float64]:
-    entropies = representation.shared(factor_entropies)
-    varied = representation.shared(varied_factors)
+    entropies = representation.cached(factor_entropies)
+    varied = representation.cached(varied_factors)
     values = np.asarray(representation.codes, dtype=np.float64)
     columns = list(jittered(values, generator(seed, "jitter")).T)
     counted = [np.unique(column, return_inverse=True)[1].ravel() for column in values.T] if discrete else []
@@ -210,7 +212,7 @@ def _in_sample_explicitness(representation: Representation, *, discrete: bool) -
     values = np.asarray(representation.codes, dtype=np.float64)
     features = OneHotEncoder().fit_transform(values) if discrete else standardise(values)
     explicit = np.full(representation.n_factors, np.nan)
-    for k in np.flatnonzero(representation.shared(varied_factors)):
+    for k in np.flatnonzero(representation.cached(varied_factors)):
         labels = representation.labels(int(k))
         rows = np.flatnonzero(labels >= 0)
         truth = np.unique(labels[rows], return_inverse=True)[1].ravel()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.estimators.mutual_information import equal_width_bins
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import FACTOR_BINS, Representation
 from disentmetrics.statistics.factor_groups import (
     MIN_ROWS,
@@ -66,7 +66,7 @@ def irs(
     factor_bins: int = 0,
     conditioning: Conditioning = "bins",
     n_neighbours: int = 30,
-) -> Outcome:
+) -> RawScore:
     """How little a code moves when other factors than its own change.
 
     ``mean over j of max over k of 1 - mean over v of q_v |z_j - E[z_j | v_k = v]| / D_j``, with q_v
@@ -92,7 +92,7 @@ def irs(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where each code is fixed by one factor, whatever the others do. ``per_factor`` is
         the largest robustness that any code has to all factors but this one, which is no part of the
         published score. Details: ``robustness`` (n_codes, n_factors), 0 for constant codes.
@@ -118,13 +118,13 @@ def irs(
     if not 0 < quantile <= 1:
         raise UndefinedScoreError(f"irs takes a quantile above 0 and of at most 1; got {quantile}")
     robust = deviation == "quantile"
-    alive = ~representation.shared_by_codes(constant)
+    alive = ~representation.cached_by_codes(constant)
     codes = well_scaled(np.ascontiguousarray(representation.codes[:, alive])).astype(np.float64)
     robustness = np.full((representation.n_codes, representation.n_factors), np.nan)
     reach = _deviation(codes.T.copy(), quantile if robust else 1.0, robust=robust)
     sparse = reach == 0  # nearly all rows share one value: their quantile is 0, and says nothing
     reach[sparse] = _deviation(codes.T[sparse], 1.0, robust=robust)
-    varied = np.flatnonzero(representation.shared(varied_factors)).tolist()
+    varied = np.flatnonzero(representation.cached(varied_factors)).tolist()
     near = n_neighbours if conditioning == "neighbours" else None
     for position in varied:
         labels = representation.labels(position)
@@ -152,7 +152,7 @@ def irs(
         )
     best = robustness[:, defined].max(axis=1)
     weights = reach if deviation == "maximum" else np.ones(len(reach))
-    return Outcome(
+    return RawScore(
         value=float(np.average(best[alive], weights=weights)) if alive.any() else 0.0,
         per_factor=robustness.max(axis=0),
         details={"robustness": robustness},

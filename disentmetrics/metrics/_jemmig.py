@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.factor_groups import varied_factors
 from disentmetrics.statistics.information_scores import (
@@ -63,7 +63,7 @@ def jemmig(
     cut: Literal["as factor", "equal-width", "posterior"] = "as factor",
     n_bins: int = 20,
     factor_bins: int | None = None,
-) -> Outcome:
+) -> RawScore:
     """Tell whether one code and each factor are one and the same, and no other code tells of the factor.
 
     ``mean over k of 1 - [H(z_(1), v_k) - I(z_(1); v_k) + I(z_(2); v_k)] / most``, codes sorted by information.
@@ -76,7 +76,7 @@ def jemmig(
         into 10 bins of equal frequency unless ``factor_bins`` is given, a circular one is taken by its values.
     cut : {"as factor", "equal-width", "posterior"}
         ``as factor`` cuts codes into as many bins of equal frequency as the factor takes values, keeps the values of a
-        code that has no more, corrects informations for chance, and sets ``most = H(z_(1)) + H(v_k)``.
+        code that has no more, corrects normalized_mutual_information for chance, and sets ``most = H(z_(1)) + H(v_k)``.
         ``equal-width`` plugs in from ``n_bins`` bins, ``posterior`` from bins between -4 and 4 that each row fills as
         its posterior does, both with ``most = log(n_bins) + H(v_k)``.
     n_bins : int
@@ -86,7 +86,7 @@ def jemmig(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where one code and each factor tell all of each other and no other code tells any. Details:
         ``mutual_information`` and ``code_entropy`` (n_codes, n_factors) in nats.
 
@@ -110,11 +110,11 @@ def jemmig(
     >>> jemmig(factors.astype(float), factors).value, jemmig(factors[:, [0, 0]].astype(float), factors).value
     (1.0, 0.25)
     """
-    table = representation if factor_bins is None else representation.shared(with_binned_factors, factor_bins)
-    defined = table.shared(varied_factors)
+    table = representation if factor_bins is None else representation.cached(with_binned_factors, factor_bins)
+    defined = table.cached(varied_factors)
     if not defined.any():
         raise UndefinedScoreError("jemmig needs a factor that takes two values; every factor is constant")
-    entropies = table.shared(factor_entropies)
+    entropies = table.cached(factor_entropies)
     nats, of_code, settings = _MATRICES[cut](table, n_bins)
     factor = np.arange(table.n_factors)
     ranked = np.argsort(-nats, axis=0, kind="stable")
@@ -124,7 +124,7 @@ def jemmig(
     left = own + entropies - 2 * best + second
     scores = np.clip(1 - left / np.where(most > 0, most, 1.0), 0.0, 1.0)
     per_factor = np.where(defined, scores, np.nan)
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
         details={"mutual_information": nats, "code_entropy": of_code},
@@ -133,19 +133,19 @@ def jemmig(
 
 
 def _as_factor(representation: Representation, _: int) -> tuple[Floats, Floats, dict[str, str]]:
-    nats, of_code = representation.shared(information_at_resolution)
+    nats, of_code = representation.cached(information_at_resolution)
     kept, settings = active_codes(representation)
     return np.where(kept[:, None], nats, 0.0), of_code, dict(settings)
 
 
 def _equal_width(representation: Representation, n_bins: int) -> tuple[Floats, Floats, dict[str, str]]:
-    nats = representation.shared(information_matrix, "equal-width", n_bins)
-    return nats, representation.shared(code_entropies, "equal-width", n_bins), {}
+    nats = representation.cached(information_matrix, "equal-width", n_bins)
+    return nats, representation.cached(code_entropies, "equal-width", n_bins), {}
 
 
 def _posterior(representation: Representation, n_bins: int) -> tuple[Floats, Floats, dict[str, str]]:
-    found = representation.shared(soft_information, n_bins, 4.0, "centres")
-    entropies = representation.shared(factor_entropies)
+    found = representation.cached(soft_information, n_bins, 4.0, "centres")
+    entropies = representation.cached(factor_entropies)
     return found.nats, np.maximum(found.joint + found.nats - entropies, 0.0), {"code": "mean+logvar"}
 
 

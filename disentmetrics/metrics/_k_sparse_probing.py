@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from disentmetrics._utils.random import generator
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Seed, fold_of_each_row, folds
 from disentmetrics.statistics.learning_curves import MOST_CLASSES, class_probabilities, class_target
@@ -37,7 +37,7 @@ _N_TRAIN = 1_000
         ),
     },
 )
-def k_sparse_probing(representation: Representation, *, seed: Seed) -> Outcome:
+def k_sparse_probing(representation: Representation, *, seed: Seed) -> RawScore:
     """Accuracy above chance of probes that see only the codes whose means differ most between a factor's values.
 
     ``mean over k of (a - b) / (1 - b)`` with a the held-out accuracy of logistic regression from the one best code for
@@ -53,7 +53,7 @@ def k_sparse_probing(representation: Representation, *, seed: Seed) -> Outcome:
 
     Returns
     -------
-    Outcome
+    RawScore
         At most 1, which means that one code tells each factor, linearly; 0 for codes that tell nothing. Parts:
         ``best_1`` (the value), ``best_2`` and ``best_5``, with as many codes, or all if there are fewer. Details:
         ``score`` (3 numbers of codes, n_factors) and ``chosen`` (n_factors,), the best code in the first fold, -1
@@ -83,7 +83,7 @@ def k_sparse_probing(representation: Representation, *, seed: Seed) -> Outcome:
     if np.isnan(score).all():
         raise UndefinedScoreError("k_sparse_probing needs a factor that varies, and rows of two groups or more")
     score = np.maximum(score, -1.0)
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(score[0]),
         per_factor=score[0],
         details={"score": score, "chosen": chosen},
@@ -93,14 +93,14 @@ def k_sparse_probing(representation: Representation, *, seed: Seed) -> Outcome:
 
 
 def _scores(representation: Representation, position: int, seed: Seed) -> tuple[NDArray[np.float64], int]:
-    aim = representation.shared(class_target, position)
+    aim = representation.cached(class_target, position)
     splits = folds(representation, aim.rows, N_FOLDS, seed)
     if not aim.varies or len(splits) < 2:
         return np.full(len(_SIZES), math.nan), -1
-    codes = representation.shared(standardised_codes)
+    codes = representation.cached(standardised_codes)
     where = np.full(len(representation), -1)
     where[aim.rows] = np.arange(len(aim.rows))
-    inner = representation.shared(fold_of_each_row, 3, (seed, 1) if isinstance(seed, int) else (*seed, 1))
+    inner = representation.cached(fold_of_each_row, 3, (seed, 1) if isinstance(seed, int) else (*seed, 1))
     order = generator(seed, "rows to learn from").permutation(len(representation))
     hits, best, n_frequent, n_rows = np.zeros(len(_SIZES)), -1, 0, 0
     for train, test in splits:
@@ -128,7 +128,7 @@ def _scores(representation: Representation, position: int, seed: Seed) -> tuple[
 def _varied(representation: Representation) -> NDArray[np.int64]:
     from disentmetrics.estimators.activity import constant
 
-    return np.flatnonzero(~representation.shared_by_codes(constant))
+    return np.flatnonzero(~representation.cached_by_codes(constant))
 
 
 def _separation(codes: NDArray[np.float64], classes: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Seed
 from disentmetrics.statistics.factor_groups import varied_factors
@@ -16,7 +16,7 @@ from disentmetrics.statistics.probes import N_FOLDS, held_out_score
     family="predictor",
     bounds=(-math.inf, 1.0),
     higher_is_better=True,
-    paper="Hyvärinen & Morioka (2016) and Roeder, Metz & Kingma (2021), On Linear Identifiability of Learned "
+    paper="Hyvärinen & Morioka (2016) and Roeder, Metz & Kingma (2021), On Linear Identifiability of FittedProbe "
     "Representations, for identifiability up to an affine map; scores of predictors as in Eastwood & Williams (2018)",
     known_failure="Codes that mix all factors linearly score 1: it measures what is linearly there, not where.",
     needs=Needs(rows=20),
@@ -30,7 +30,7 @@ from disentmetrics.statistics.probes import N_FOLDS, held_out_score
         ),
     },
 )
-def linear_r2(representation: Representation, *, seed: Seed, n_folds: int = N_FOLDS) -> Outcome:
+def linear_r2(representation: Representation, *, seed: Seed, n_folds: int = N_FOLDS) -> RawScore:
     """Share of the factors' variance that an affine map of all codes predicts on unseen rows.
 
     ``mean over k of [1 - sum (v_k - f_k(z))² / sum (v_k - mean v_k)²]``, sums over held-out rows, map and
@@ -48,7 +48,7 @@ def linear_r2(representation: Representation, *, seed: Seed, n_folds: int = N_FO
 
     Returns
     -------
-    Outcome
+    RawScore
         At most 1, where an affine map of the codes gives every factor; 0 on average for unrelated codes,
         below it for maps that mislead, which outliers can make very bad. Part ``codes_from_factors``: mean
         over codes that vary of the R² of a code from all factors; 1 where codes hold nothing but factors,
@@ -77,9 +77,9 @@ def linear_r2(representation: Representation, *, seed: Seed, n_folds: int = N_FO
     factors = [
         held_out_score(representation, k, "linear", seed, n_folds=n_folds) for k in range(representation.n_factors)
     ]
-    per_factor = np.where(representation.shared(varied_factors), factors, np.nan)
+    per_factor = np.where(representation.cached(varied_factors), factors, np.nan)
     codes = codes_from_factors(representation, "linear", seed, n_folds=n_folds)
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
         parts={"codes_from_factors": float(codes[~np.isnan(codes)].mean()) if not np.isnan(codes).all() else math.nan},

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.estimators.rank_correlation import standardise
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.traversals import factor_traversals, left_out
 
@@ -43,7 +43,7 @@ def linearity(
     n_lines: int = 1_000,
     standardised: bool = True,
     geometric: bool = False,
-) -> Outcome:
+) -> RawScore:
     """Share of the codes' variance along a factor that lies in one code.
 
     The axis ratio of a traversal of factor k, all others fixed, is ``(max_j s_j / sum_j s_j - 1 / d) / (1 - 1 / d)``
@@ -65,7 +65,7 @@ def linearity(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where each factor moves one code. Parts: ``linear_ratio``, the same of the
         eigenvalues of the covariance along the traversal, 1 where codes move on any straight line;
         ``axis_alignment``, their ratio; ``axis_ratio_of_mean``, of variances averaged over traversals,
@@ -92,7 +92,7 @@ def linearity(
     (0.0, 1.0)
     """
     found = factor_traversals(representation, "linearity", n_lines, rng)
-    alive = ~representation.shared_by_codes(constant) if standardised else np.ones(representation.n_codes, dtype=bool)
+    alive = ~representation.cached_by_codes(constant) if standardised else np.ones(representation.n_codes, dtype=bool)
     codes = representation.codes[:, alive]
     codes = standardise(codes) if standardised else well_scaled(codes).astype(np.float64)
     ratios = np.full((4, representation.n_factors), np.nan)
@@ -110,7 +110,7 @@ def linearity(
         variance[:, position] = 0.0
         variance[alive, position] = along_axes.mean(axis=0)
     means = [_mean(row[~np.isnan(row)], geometric=geometric) for row in ratios]
-    return Outcome(
+    return RawScore(
         value=means[0],
         per_factor=ratios[0],
         details={"variance": variance},

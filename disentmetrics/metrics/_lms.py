@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from disentmetrics.estimators.assignment import matched
+from disentmetrics.estimators.assignment import one_to_one_assignment
 from disentmetrics.estimators.target_scores import TargetScore
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.target_matrices import target_matrix
 
@@ -47,7 +47,7 @@ from disentmetrics.statistics.target_matrices import target_matrix
         ),
     },
 )
-def lms(representation: Representation, *, score: TargetScore = "smi", n_bins: int = 10) -> Outcome:
+def lms(representation: Representation, *, score: TargetScore = "smi", n_bins: int = 10) -> RawScore:
     """Mean score of targets, each matched with a code of its own.
 
     Every value of every factor is a target (one-hot); with S the scores of codes for targets,
@@ -66,7 +66,7 @@ def lms(representation: Representation, *, score: TargetScore = "smi", n_bins: i
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where every value of every factor has its own code. Per factor: mean over its
         values. Details: ``scores`` (n_codes, n_targets), ``target_factor`` and ``target_value``
         (n_targets,), which name the targets, and ``assignment`` (n_targets,), the code of each, -1 for none.
@@ -91,13 +91,13 @@ def lms(representation: Representation, *, score: TargetScore = "smi", n_bins: i
     >>> lms(one_hot, kind).value, round(lms(kind, kind).value, 6)
     (1.0, 0.333333)
     """
-    targets = representation.shared(target_matrix, score, n_bins)
-    codes, columns = matched(targets.scores)
+    targets = representation.cached(target_matrix, score, n_bins)
+    codes, columns = one_to_one_assignment(targets.scores)
     own = np.zeros(len(targets.factor))
     own[columns] = targets.scores[codes, columns]
     assignment = np.full(len(own), -1)
     assignment[columns] = codes
-    return Outcome(
+    return RawScore(
         value=float(own.mean()),
         per_factor=targets.mean_of_each_factor(own, representation.n_factors),
         details={

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Seed
-from disentmetrics.statistics.learning_curves import MOST_CLASSES, Classifier, Learned, learned_from_each_size
+from disentmetrics.statistics.learning_curves import MOST_CLASSES, Classifier, FittedProbe, fit_probe_at_each_size
 from disentmetrics.statistics.probes import N_FOLDS
 
 _SIZES = (10, 30, 100, 300, 1_000, 3_000, 10_000)
@@ -50,7 +50,7 @@ def loss_data_curve(
     classifier: Classifier = "logistic",
     tolerance: float = 0.1,
     n_tested: int = N_FOLDS,
-) -> Outcome:
+) -> RawScore:
     """Share of the description length of a factor's labels that knowing the codes saves.
 
     ``mean over k of 1 - D_k(z) / D_k()`` with the length in nats of an online code of n labels,
@@ -74,7 +74,7 @@ def loss_data_curve(
 
     Returns
     -------
-    Outcome
+    RawScore
         At most 1; 0 where the codes save nothing, below it where they mislead. Parts, means over factors:
         ``description_length`` in nats, of as many labels as a fold has to learn from, at most 10,000;
         ``surplus_description_length``, ``n_1 (log(classes) - e) + sum_i (n_(i+1) - n_i) max(L(n_i) - e, 0)`` in
@@ -105,7 +105,7 @@ def loss_data_curve(
     >>> score.value > 0.8, score.parts["rows_needed"].value < 100
     (True, True)
     """
-    found = learned_from_each_size(representation, _SIZES, classifier, seed, MOST_CLASSES, n_tested)
+    found = fit_probe_at_each_size(representation, _SIZES, classifier, seed, MOST_CLASSES, n_tested)
     curves = [_Curve([row[k] for row in found]) for k in range(representation.n_factors)]
     lengths = [len(curve.rows) for curve in curves]
     if not any(lengths):
@@ -116,7 +116,7 @@ def loss_data_curve(
     table = np.full((max(lengths), representation.n_factors), np.nan)
     for k, curve in enumerate(curves):
         table[: len(curve.rows), k] = curve.loss
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(saved),
         per_factor=saved,
         details={"rows": longest.rows, "curve": table},
@@ -133,8 +133,8 @@ def loss_data_curve(
 class _Curve:
     """The losses of one factor; empty where there is nothing to learn."""
 
-    def __init__(self, learnt: list[Learned | None]) -> None:
-        different: dict[int, Learned] = {}
+    def __init__(self, learnt: list[FittedProbe | None]) -> None:
+        different: dict[int, FittedProbe] = {}
         for one in learnt:
             if one is not None:
                 different.setdefault(one.n_train, one)

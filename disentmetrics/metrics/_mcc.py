@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.estimators.assignment import matched
+from disentmetrics.estimators.assignment import one_to_one_assignment
 from disentmetrics.estimators.rank_correlation import standardise, standardised_ranks
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Seed, folds
 from disentmetrics.statistics.association import correlation_matrix, factor_columns
@@ -86,7 +86,7 @@ def mcc(
     fit: Fit = "none",
     rows: Rows = "held-out",
     normaliser: Normaliser = "factors",
-) -> Outcome:
+) -> RawScore:
     """Mean correlation of factors with codes, each factor paired with a code of its own.
 
     ``max over one-to-one pairings of [sum over pairs |corr(z_j, v_k)|] / number of factors``. Held out:
@@ -110,7 +110,7 @@ def mcc(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [-1, 1]: 1 where each factor has a code that follows it without noise, 0 for unrelated codes.
         Per factor: correlation with its own code. Part ``weakest``: the smallest of these. Details:
         ``correlation`` (n_codes, n_factors), absolute, on all rows, and ``assignment`` (n_factors,), the
@@ -137,24 +137,24 @@ def mcc(
     >>> [round(mcc(factors[:, 0], factors, protocol=name).value, 6) for name in ("default", "khemakhem2020")]
     [0.5, 1.0]
     """
-    defined = representation.shared(varied_factors)
-    matrix = representation.shared(correlation_matrix, correlation)
+    defined = representation.cached(varied_factors)
+    matrix = representation.cached(correlation_matrix, correlation)
     if not defined.any():
         raise UndefinedScoreError("mcc needs a factor that takes two values; every factor is constant")
     assignment = _pair(matrix, defined)
     if rows == "all" and fit == "none":
         found = np.where(assignment >= 0, matrix[assignment, np.arange(len(defined))], 0.0)
     elif fit == "none":
-        found = representation.shared(_held_out_pairs, correlation, seed)
+        found = representation.cached(_held_out_pairs, correlation, seed)
     else:
-        found = representation.shared(_affine, correlation, rows, seed)
+        found = representation.cached(_affine, correlation, rows, seed)
     per_factor = np.where(defined, found, np.nan)
     if np.isnan(per_factor).all():
         raise UndefinedScoreError("mcc needs a factor that takes two values in the rows of some fold; there is none")
     counted = per_factor
     if normaliser == "pairs" and fit == "none":
         counted = np.where(assignment >= 0, per_factor, np.nan)
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(counted),
         per_factor=per_factor,
         parts={"weakest": float(np.nanmin(counted))},
@@ -165,7 +165,7 @@ def mcc(
 
 def _pair(matrix: NDArray[np.float64], defined: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the code of each factor, -1 where there is none."""
-    codes, positions = matched(matrix[:, defined])
+    codes, positions = one_to_one_assignment(matrix[:, defined])
     assignment = np.full(len(defined), -1)
     assignment[np.flatnonzero(defined)[positions]] = codes
     return assignment
@@ -180,10 +180,10 @@ def _held_out_pairs(representation: Representation, correlation: Correlation, se
         raise UndefinedScoreError("mcc pairs codes and factors on some groups of rows and scores others; got one group")
     for train, test in splits:
         known = representation.take(train)
-        assignment = _pair(correlation_matrix(known, correlation), known.shared(varied_factors))
+        assignment = _pair(correlation_matrix(known, correlation), known.cached(varied_factors))
         for position, code in enumerate(assignment):
             learned, scored = folded.labelled(position, train), folded.labelled(position, test)
-            columns = representation.shared(factor_columns, position)
+            columns = representation.cached(factor_columns, position)
             found = 0.0
             if code >= 0 and len(scored) > 1:
                 before, after = (prepare(representation.codes[some][:, [code]]) for some in (learned, scored))
@@ -209,7 +209,7 @@ def _affine(representation: Representation, correlation: Correlation, rows: Rows
     for train, test in splits:
         for positions in folded.labelled_together(train):
             learned = folded.labelled(positions[0], train)
-            blocks = [representation.shared(factor_columns, position) for position in positions]
+            blocks = [representation.cached(factor_columns, position) for position in positions]
             centre, wanted = codes[learned].mean(axis=0), np.hstack([block[learned] for block in blocks])
             weights = np.linalg.lstsq(codes[learned] - centre, wanted - wanted.mean(axis=0), rcond=None)[0]
             ends = np.cumsum([block.shape[1] for block in blocks])[:-1]
@@ -235,7 +235,7 @@ class _Folded:
     """Correlations of factors fold by fold, each weighted by its rows."""
 
     def __init__(self, representation: Representation) -> None:
-        columns = [representation.shared(factor_columns, k) for k in range(representation.n_factors)]
+        columns = [representation.cached(factor_columns, k) for k in range(representation.n_factors)]
         self._columns = columns
         self._missing = np.stack([np.isnan(column[:, 0]) for column in columns])
         self._total = np.zeros(len(columns))

@@ -12,7 +12,7 @@ from disentmetrics.estimators.mutual_information import (
     expected_information,
     plug_in_information,
 )
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.mutual_information import Bins, code_bins
 
@@ -51,7 +51,7 @@ from disentmetrics.statistics.mutual_information import Bins, code_bins
 )
 def mean_pairwise_mi(
     representation: Representation, *, bins: Bins = "quantile", n_bins: int = 15, adjusted: bool = True
-) -> Outcome:
+) -> RawScore:
     """Mean over pairs of codes of their mutual information, in nats.
 
     Parameters
@@ -68,7 +68,7 @@ def mean_pairwise_mi(
 
     Returns
     -------
-    Outcome
+    RawScore
         In nats, from 0 to log ``n_bins``; lower is better. Details: ``mutual_information`` (n_codes, n_codes),
         0 on the diagonal and for constant codes.
 
@@ -95,7 +95,7 @@ def mean_pairwise_mi(
     if bins == "equal-width":
         cut = code_bins(representation, bins, n_bins)
     else:
-        cut = representation.shared_by_codes(_mirrored_bins, n_bins)
+        cut = representation.cached_by_codes(_mirrored_bins, n_bins)
     n_codes = len(cut)
     nats = np.zeros((n_codes, n_codes))
     for i, first in enumerate(cut):
@@ -103,9 +103,9 @@ def mean_pairwise_mi(
             if first is not None and second is not None:
                 table = contingency(first, second, int(first.max()) + 1, int(second.max()) + 1)
                 nats[i, j] = nats[j, i] = _adjusted(table) if adjusted else plug_in_information(table)
-    n_used = int((~representation.shared_by_codes(constant)).sum()) if adjusted else n_codes
+    n_used = int((~representation.cached_by_codes(constant)).sum()) if adjusted else n_codes
     mean = float(nats.sum()) / (n_used * (n_used - 1)) if n_used > 1 else 0.0
-    return Outcome(value=max(0.0, mean), details={"mutual_information": nats})
+    return RawScore(value=max(0.0, mean), details={"mutual_information": nats})
 
 
 def _mirrored_bins(codes: NDArray[np.floating], n_bins: int) -> list[NDArray[np.int64] | None]:

@@ -6,11 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.estimators.importance import completeness, disentanglement
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.information_scores import informations, mean_by_best_factor, untold_note
+from disentmetrics.statistics.information_scores import (
+    mean_by_best_factor,
+    missing_factor_note,
+    normalized_mutual_information,
+)
 from disentmetrics.statistics.mutual_information import InformationEstimator
-from disentmetrics.statistics.significance import gated_information
+from disentmetrics.statistics.significance import significant_information
 
 Floats = NDArray[np.float64]
 
@@ -32,10 +36,10 @@ Floats = NDArray[np.float64]
             detects=frozenset({"rotated", "packed", "rotated copy"}),
         ),
         "cao2022": Protocol(
-            source="Cao et al. (2022): mean code in 20 bins of equal width, each factor's informations divided by "
+            source="Cao et al. (2022): mean code in 20 bins of equal width, each factor's normalized_mutual_information divided by "
             "their sum over codes",
             options={"estimator": "equal-width", "gated": False, "normalise": "sum"},
-            perfect=0.975,  # on 3,000 rows: informations of noise are above 0
+            perfect=0.975,  # on 3,000 rows: normalized_mutual_information of noise are above 0
             invariant_to=all_except("monotone warp", "outlier", "duplicated code", "rotation", "dependent factors"),
             detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
@@ -49,10 +53,10 @@ def med(
     gated: bool = True,
     normalise: Literal["entropy", "sum"] = "entropy",
     top: int | None = None,
-) -> Outcome:
+) -> RawScore:
     """Tell how far each code's information is about one factor, by the entropy of its shares.
 
-    ``sum over j of w_j [1 - H_K(R_j. / sum_k R_jk)]`` as for DCI, with normalised informations R_jk in place of a
+    ``sum over j of w_j [1 - H_K(R_j. / sum_k R_jk)]`` as for DCI, with normalised normalized_mutual_information R_jk in place of a
     predictor's importances and w_j the share of code j in their sum; the entropy is to base K.
 
     Parameters
@@ -67,13 +71,13 @@ def med(
     gated : bool
         Whether pairs that are not related beyond chance count as 0.
     normalise : {"entropy", "sum"}
-        Divide the informations of factor k by H(v_k), or by their sum over codes.
+        Divide the normalized_mutual_information of factor k by H(v_k), or by their sum over codes.
     top : int, optional
         Keep for each factor no more codes than this: of those that tell most of it, the most disentangled.
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where no code tells anything of a second factor, 0 where each tells equally much of all, and
         where no code tells anything. Part ``completeness``, the same over factors: 1 where no factor is told by a
         second code. ``per_factor`` is the mean over the codes that tell most of this factor, NaN where there is none.
@@ -87,7 +91,7 @@ def med(
 
     Notes
     -----
-    Plugged-in informations are never 0, so that noise adds entropy: without the gate a perfect code scores .04 on 100
+    Plugged-in normalized_mutual_information are never 0, so that noise adds entropy: without the gate a perfect code scores .04 on 100
     rows and .92 on 10,000. Divided by its sum, a factor of which no code tells anything weighs as much as any
     other, and its noise is scored; divided by H(v_k), it weighs nothing. Dead codes do not count, but are
     counted in the base of completeness, as by the authors.
@@ -99,10 +103,10 @@ def med(
     >>> score.value, score.parts["completeness"].value
     (1.0, 1.0)
     """
-    known = informations(representation, estimator, n_bins)
+    known = normalized_mutual_information(representation, estimator, n_bins)
     nats = known.nats[:, known.defined]
     if gated:
-        nats = np.where(representation.shared(gated_information).share[:, known.defined] > 0, nats, 0.0)
+        nats = np.where(representation.cached(significant_information).share[:, known.defined] > 0, nats, 0.0)
     total = nats.sum(axis=0) if normalise == "sum" else known.entropies[known.defined]
     matrix = nats / np.where(total > 0, total, 1.0)
     used = np.ones(len(matrix), dtype=bool) if top is None else _most_disentangled(matrix, top)
@@ -112,7 +116,7 @@ def med(
     full[:, known.defined] = matrix
     completeness_of_factor = np.full(representation.n_factors, np.nan)
     completeness_of_factor[known.defined] = of_factor
-    return Outcome(
+    return RawScore(
         value=float(of_code @ weights),
         per_factor=mean_by_best_factor(of_code, weights, full),
         details={
@@ -121,7 +125,7 @@ def med(
             "completeness": completeness_of_factor,
         },
         settings=known.settings,
-        notes=untold_note(representation, known.shares, known.defined),
+        notes=missing_factor_note(representation, known.shares, known.defined),
         parts={"completeness": float(of_factor @ factor_weights)},
     )
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.association import best_and_second
 from disentmetrics.statistics.factor_groups import varied_factors
@@ -44,10 +44,10 @@ from disentmetrics.statistics.significance import active_codes
 )
 def mig(
     representation: Representation, *, estimator: InformationEstimator = "rank-spacing", n_bins: int = 20
-) -> Outcome:
+) -> RawScore:
     """Mean gap between the two codes that tell most about each factor.
 
-    ``mean over k of [I(z_(1); v_k) - I(z_(2); v_k)] / H(v_k)``, informations sorted over codes.
+    ``mean over k of [I(z_(1); v_k) - I(z_(2); v_k)] / H(v_k)``, normalized_mutual_information sorted over codes.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def mig(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where one code tells all of each factor and no other code tells any. Details:
         ``mutual_information`` (n_codes, n_factors) in nats and ``average_maximal_information``,
         the mean over factors of I(z_(1); v_k) / H(v_k).
@@ -91,16 +91,16 @@ def mig(
     """
     kept, settings = _kept_codes(representation, estimator)
     nats = np.zeros((representation.n_codes, representation.n_factors))
-    nats[kept] = representation.shared(information_matrix, estimator, n_bins)[kept]
-    entropies = representation.shared(factor_entropies)
-    defined = representation.shared(varied_factors)
+    nats[kept] = representation.cached(information_matrix, estimator, n_bins)[kept]
+    entropies = representation.cached(factor_entropies)
+    defined = representation.cached(varied_factors)
     if not defined.any():
         raise UndefinedScoreError("mig needs a factor that takes two values; every factor is constant")
     best, second = best_and_second(np.maximum(nats, 0.0))
     gaps = np.full(representation.n_factors, np.nan)
     gaps[defined] = (best - second)[defined] / entropies[defined]
     most = (best[defined] / entropies[defined]).mean()
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(gaps),
         per_factor=gaps,
         details={"mutual_information": nats, "average_maximal_information": np.array([most])},

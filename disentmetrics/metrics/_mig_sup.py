@@ -7,12 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.estimators.activity import standard_deviation
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.association import best_and_second
-from disentmetrics.statistics.information_scores import informations, mean_by_best_factor, untold_note
+from disentmetrics.statistics.information_scores import (
+    mean_by_best_factor,
+    missing_factor_note,
+    normalized_mutual_information,
+)
 from disentmetrics.statistics.mutual_information import InformationEstimator
-from disentmetrics.statistics.significance import gated_information
+from disentmetrics.statistics.significance import significant_information
 
 _SPREAD = 0.01  # variance of the mean code above which Li et al. call a code active
 
@@ -68,7 +72,7 @@ def mig_sup(
     n_bins: int = 20,
     factor_bins: int | None = None,
     averaged: Literal["telling", "spread", "all"] = "telling",
-) -> Outcome:
+) -> RawScore:
     """Mean gap between the two factors of which each code tells most.
 
     ``mean over j of I(z_j; v_(1)) / H(v_(1)) - I(z_j; v_(2)) / H(v_(2))``, shares sorted over factors.
@@ -90,7 +94,7 @@ def mig_sup(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where each code tells all of one factor and nothing of others; 0 where no code tells anything.
         ``per_factor`` is the mean gap of the codes that tell most of this factor, NaN where there is none. Details:
         ``mutual_information`` (n_codes, n_factors) in nats and ``gap`` (n_codes,), NaN for codes left out.
@@ -115,11 +119,11 @@ def mig_sup(
     >>> mig_sup(factors.astype(float), factors).value, round(mig_sup(packed, factors).value, 2)
     (1.0, 0.0)
     """
-    known = informations(representation, estimator, n_bins, factor_bins)
+    known = normalized_mutual_information(representation, estimator, n_bins, factor_bins)
     shares = known.shares[:, known.defined]
     counted: NDArray[np.bool_] = np.ones(representation.n_codes, dtype=bool)
     if averaged == "telling":
-        passed = representation.shared(gated_information).share[:, known.defined] > 0
+        passed = representation.cached(significant_information).share[:, known.defined] > 0
         shares = np.where(passed, shares, 0.0)
         counted = np.asarray(shares.any(axis=1))
     elif averaged == "spread":
@@ -128,10 +132,10 @@ def mig_sup(
     gap = best - second
     full = np.zeros_like(known.nats)
     full[:, known.defined] = shares
-    return Outcome(
+    return RawScore(
         value=float(gap[counted].mean()) if counted.any() else 0.0,
         per_factor=mean_by_best_factor(gap, (counted & (best > 0)).astype(np.float64), full),
         details={"mutual_information": known.nats, "gap": np.where(counted, gap, np.nan)},
         settings={**known.settings, "averaged": str(int(counted.sum()))},
-        notes=untold_note(representation, full, known.defined),
+        notes=missing_factor_note(representation, full, known.defined),
     )

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.information_scores import mean_by_best_factor, share_of_code
 from disentmetrics.statistics.mutual_information import Bins
@@ -41,7 +41,7 @@ def minimality(
     bins: Bins = "quantile",
     n_bins: int = 10,
     correction: Literal["chance", "none"] = "chance",
-) -> Outcome:
+) -> RawScore:
     """Share of each code that the factor it follows explains.
 
     ``mean over j of max_k I(z_j; v_k) / H(z_j)``.
@@ -60,7 +60,7 @@ def minimality(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where every code that varies is decided by one factor, 0 where none tells anything.
         ``per_factor`` is the mean over the codes that tell most of this factor, NaN where there is none. Details:
         ``explained`` (n_codes, n_factors), NaN for constant codes.
@@ -92,7 +92,7 @@ def minimality(
         raise UndefinedScoreError("minimality needs a code that varies and is not collapsed; there is none")
     shares = np.where(counted[:, None], np.nan_to_num(explained), 0.0)
     best = shares.max(axis=1)
-    return Outcome(
+    return RawScore(
         value=float(best[counted].mean()),
         per_factor=mean_by_best_factor(best, (counted & (best > 0)).astype(np.float64), shares),
         details={"explained": explained},

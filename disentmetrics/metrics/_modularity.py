@@ -5,11 +5,15 @@ from typing import Literal
 
 import numpy as np
 
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.information_scores import informations, mean_by_best_factor, untold_note
+from disentmetrics.statistics.information_scores import (
+    mean_by_best_factor,
+    missing_factor_note,
+    normalized_mutual_information,
+)
 from disentmetrics.statistics.mutual_information import InformationEstimator
-from disentmetrics.statistics.significance import gated_information
+from disentmetrics.statistics.significance import significant_information
 
 
 @metric(
@@ -31,7 +35,7 @@ from disentmetrics.statistics.significance import gated_information
         "ridgeway2018": Protocol(
             source="Ridgeway & Mozer (2018): mean code in 20 bins of equal width, over codes that are not constant",
             options={"estimator": "equal-width", "averaged": "live"},
-            noise=math.nan,  # a ratio of informations near 0: arbitrary
+            noise=math.nan,  # a ratio of normalized_mutual_information near 0: arbitrary
             invariant_to=all_except(
                 "monotone warp", "outlier", "noise code", "duplicated code", "rotation", "dependent factors"
             ),
@@ -40,7 +44,7 @@ from disentmetrics.statistics.significance import gated_information
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: mean code in 20 bins of equal width, dead codes count 0",
             options={"estimator": "equal-width", "averaged": "all"},
-            noise=math.nan,  # a ratio of informations near 0: arbitrary
+            noise=math.nan,  # a ratio of normalized_mutual_information near 0: arbitrary
             invariant_to=all_except(
                 "monotone warp",
                 "outlier",
@@ -55,7 +59,7 @@ from disentmetrics.statistics.significance import gated_information
         "carbonneau2022": Protocol(
             source="Carbonneau et al. (2022): codes and factors in 10 bins of equal width, dead codes left out",
             options={"estimator": "equal-width", "n_bins": 10, "factor_bins": 10, "averaged": "live"},
-            noise=math.nan,  # a ratio of informations near 0: arbitrary
+            noise=math.nan,  # a ratio of normalized_mutual_information near 0: arbitrary
             invariant_to=all_except(
                 "monotone warp", "outlier", "noise code", "duplicated code", "rotation", "dependent factors"
             ),
@@ -70,7 +74,7 @@ def modularity(
     n_bins: int = 20,
     factor_bins: int | None = None,
     averaged: Literal["told", "live", "all"] = "told",
-) -> Outcome:
+) -> RawScore:
     """Tell how far each code follows one factor alone.
 
     ``mean over j of 1 - sum over k != k* of I(z_j; v_k)^2 / [(K - 1) I(z_j; v_k*)^2]`` with k* the factor of which
@@ -94,7 +98,7 @@ def modularity(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where no code tells anything of a second factor; 0 where no code tells anything.
         ``per_factor`` is the mean over the codes that tell most of this factor, NaN where there is none. Details:
         ``mutual_information`` (n_codes, n_factors) in nats, ``modularity_of_code`` (n_codes,), NaN for codes that tell
@@ -119,10 +123,10 @@ def modularity(
     >>> modularity(factors.astype(float), factors).value, round(modularity(packed, factors).value, 2)
     (1.0, 0.26)
     """
-    known = informations(representation, estimator, n_bins, factor_bins)
+    known = normalized_mutual_information(representation, estimator, n_bins, factor_bins)
     nats = known.nats
     if averaged == "told":
-        nats = np.where(representation.shared(gated_information).share > 0, nats, 0.0)
+        nats = np.where(representation.cached(significant_information).share > 0, nats, 0.0)
     shares = nats / np.where(known.defined, known.entropies, np.inf)
     n_factors = int(known.defined.sum())
     best = nats.max(axis=1)
@@ -131,10 +135,10 @@ def modularity(
     of_code = np.clip(1 - ((ratio**2).sum(axis=1) - 1) / max(1, n_factors - 1), 0.0, 1.0)
     weights = shares.max(axis=1) if averaged == "told" else tells.astype(np.float64)
     total = len(nats) if averaged == "all" else weights.sum()
-    return Outcome(
+    return RawScore(
         value=float(min(1.0, of_code @ weights / total)) if total > 0 else 0.0,
         per_factor=mean_by_best_factor(of_code, weights, nats),
         details={"mutual_information": nats, "modularity_of_code": np.where(tells, of_code, np.nan)},
         settings=known.settings,
-        notes=untold_note(representation, shares, known.defined),
+        notes=missing_factor_note(representation, shares, known.defined),
     )

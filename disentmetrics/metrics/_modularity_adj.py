@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.significance import above_chance, gated_information
+from disentmetrics.statistics.significance import above_chance, significant_information
 
 
 @metric(
@@ -22,7 +22,7 @@ from disentmetrics.statistics.significance import above_chance, gated_informatio
         )
     },
 )
-def modularity_adj(representation: Representation) -> Outcome:
+def modularity_adj(representation: Representation) -> RawScore:
     """Tell whether each code follows one factor, without credit for chance.
 
     ``M = (m - 1 / K) / (1 - 1 / K)`` with ``m = sum_j max_k A_jk / sum_jk A_jk`` and A_jk the share
@@ -35,7 +35,7 @@ def modularity_adj(representation: Representation) -> Outcome:
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where no code tells anything of a second factor, 0 where each tells equally much of all, and
         0 where no code tells anything. Details: ``share`` (n_codes, n_factors), ``modularity_of_code``
         (n_codes,), NaN for a code that tells nothing.
@@ -58,14 +58,14 @@ def modularity_adj(representation: Representation) -> Outcome:
     >>> modularity_adj(factors.astype(float), factors).value, round(modularity_adj(packed, factors).value, 3)
     (1.0, 0.0)
     """
-    gated = representation.shared(gated_information)
+    gated = representation.cached(significant_information)
     share, n_factors = gated.share[:, gated.defined], int(gated.defined.sum())
     related = gated.related_codes
     told, best = share.sum(axis=1), share.max(axis=1)
     of_code = np.full(len(share), np.nan)
     of_code[related] = above_chance(best[related] / told[related], n_factors)
     value = float(above_chance(best.sum() / told.sum(), n_factors)) if related.any() else 0.0
-    return Outcome(
+    return RawScore(
         value=min(value, 1.0),
         details={"share": gated.share, "modularity_of_code": np.minimum(of_code, 1.0)},
         settings=gated.settings,

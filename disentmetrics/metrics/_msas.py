@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.estimators.target_scores import TargetScore
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.target_matrices import target_matrix
 
@@ -46,7 +46,7 @@ from disentmetrics.statistics.target_matrices import target_matrix
         ),
     },
 )
-def msas(representation: Representation, *, score: TargetScore = "smi", n_bins: int = 10) -> Outcome:
+def msas(representation: Representation, *, score: TargetScore = "smi", n_bins: int = 10) -> RawScore:
     """Mean over targets of the score of the code that marks the target best.
 
     Every value of every factor is a target (one-hot); with S the scores of codes for targets,
@@ -64,7 +64,7 @@ def msas(representation: Representation, *, score: TargetScore = "smi", n_bins: 
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where every value of every factor is marked without loss by some code. Per factor:
         mean over its values. Details: ``scores`` (n_codes, n_targets), ``target_factor`` and
         ``target_value`` (n_targets,).
@@ -86,9 +86,9 @@ def msas(representation: Representation, *, score: TargetScore = "smi", n_bins: 
     >>> msas(kind, kind).value, round(msas(kind, kind, protocol="bmmi").value, 3)
     (1.0, 0.758)
     """
-    targets = representation.shared(target_matrix, score, n_bins)
+    targets = representation.cached(target_matrix, score, n_bins)
     best = targets.scores.max(axis=0)
-    return Outcome(
+    return RawScore(
         value=float(best.mean()),
         per_factor=targets.mean_of_each_factor(best, representation.n_factors),
         details={"scores": targets.scores, "target_factor": targets.factor, "target_value": targets.value},

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.estimators.target_scores import TargetScore
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.association import best_and_second
 from disentmetrics.statistics.target_matrices import target_matrix
@@ -47,7 +47,7 @@ from disentmetrics.statistics.target_matrices import target_matrix
         ),
     },
 )
-def msgs(representation: Representation, *, score: TargetScore = "smi", n_bins: int = 10) -> Outcome:
+def msgs(representation: Representation, *, score: TargetScore = "smi", n_bins: int = 10) -> RawScore:
     """Mean gap between the two codes that mark each target best.
 
     Every value of every factor is a target (one-hot); with S the scores of codes for targets,
@@ -65,7 +65,7 @@ def msgs(representation: Representation, *, score: TargetScore = "smi", n_bins: 
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where every value of every factor is marked without loss by one code and not at all
         by any other. Per factor: mean over its values. Details: ``scores`` (n_codes, n_targets),
         ``target_factor`` and ``target_value`` (n_targets,).
@@ -87,10 +87,10 @@ def msgs(representation: Representation, *, score: TargetScore = "smi", n_bins: 
     >>> msgs(kind, kind).value, msgs(np.stack([kind, -kind], axis=1), kind).value
     (1.0, 0.0)
     """
-    targets = representation.shared(target_matrix, score, n_bins)
+    targets = representation.cached(target_matrix, score, n_bins)
     best, second = best_and_second(targets.scores)
     gap = best - second
-    return Outcome(
+    return RawScore(
         value=float(gap.mean()),
         per_factor=targets.mean_of_each_factor(gap, representation.n_factors),
         details={"scores": targets.scores, "target_factor": targets.factor, "target_value": targets.value},

@@ -3,7 +3,7 @@
 import numpy as np
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Seed
 from disentmetrics.statistics.probes import aligned_codes, best_held_out_score
@@ -29,7 +29,7 @@ from disentmetrics.statistics.targets import target
         ),
     },
 )
-def nk(representation: Representation, *, seed: Seed = 0, n_rows: int = 4_000) -> Outcome:
+def nk(representation: Representation, *, seed: Seed = 0, n_rows: int = 4_000) -> RawScore:
     """How much of each factor is lost when one code of its own is taken away.
 
     ``mean over k of s_k(all codes) - s_k(all but the code aligned with k)``, where s is the better held-out score of
@@ -46,7 +46,7 @@ def nk(representation: Representation, *, seed: Seed = 0, n_rows: int = 4_000) -
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where every factor is read perfectly with its code and not at all without it. A factor for which
         no code is left counts 0. Details: ``aligned_code`` (n_factors,), -1 where there is none, ``with_all_codes``
         and ``without_its_code`` (n_factors,).
@@ -69,10 +69,10 @@ def nk(representation: Representation, *, seed: Seed = 0, n_rows: int = 4_000) -
     >>> round(nk(factors.astype(float), factors).value, 2)
     1.0
     """
-    aligned = representation.shared(aligned_codes)
+    aligned = representation.cached(aligned_codes)
     complete, reduced = np.full((2, representation.n_factors), np.nan)
     for position, code in enumerate(aligned):
-        if not representation.shared(target, position).varies:
+        if not representation.cached(target, position).varies:
             continue
         every = tuple(range(representation.n_codes))
         rest = tuple(j for j in every if j != code)
@@ -82,7 +82,7 @@ def nk(representation: Representation, *, seed: Seed = 0, n_rows: int = 4_000) -
     falls[aligned < 0] *= 0.0
     if np.isnan(falls).all():
         raise UndefinedScoreError("nk needs a factor that takes two values, on rows of two groups or more")
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(falls),
         per_factor=falls,
         details={"aligned_code": aligned, "with_all_codes": complete, "without_its_code": reduced},

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Seed
 from disentmetrics.statistics.factor_groups import varied_factors
@@ -31,7 +31,7 @@ from disentmetrics.statistics.probes import held_out_score
         ),
     },
 )
-def nonlinear_r2(representation: Representation, *, seed: Seed, n_folds: int = 3, n_rows: int = 5_000) -> Outcome:
+def nonlinear_r2(representation: Representation, *, seed: Seed, n_folds: int = 3, n_rows: int = 5_000) -> RawScore:
     """Share of the factors' variance that boosted trees predict from all codes on unseen rows.
 
     ``mean over k of max(0, 1 - sum (v_k - f_k(z))² / sum (v_k - mean v_k)²)``, sums over held-out rows,
@@ -51,7 +51,7 @@ def nonlinear_r2(representation: Representation, *, seed: Seed, n_folds: int = 3
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where the codes together decide every factor, 0 where the trees do no better than the
         mean. Part ``codes_from_factors``: mean over codes that vary of the R² of a code
         from all factors; 1 where codes hold nothing but factors. Details: ``codes_from_factors`` (n_codes,).
@@ -80,9 +80,9 @@ def nonlinear_r2(representation: Representation, *, seed: Seed, n_folds: int = 3
         held_out_score(representation, k, "boosting", seed, n_folds=n_folds, n_rows=n_rows)
         for k in range(representation.n_factors)
     ]
-    per_factor = np.where(representation.shared(varied_factors), np.maximum(factors, 0.0), np.nan)
+    per_factor = np.where(representation.cached(varied_factors), np.maximum(factors, 0.0), np.nan)
     codes = np.maximum(codes_from_factors(representation, "boosting", seed, n_folds=n_folds, n_rows=n_rows), 0.0)
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
         parts={"codes_from_factors": float(codes[~np.isnan(codes)].mean()) if not np.isnan(codes).all() else math.nan},

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.estimators.activity import constant, standard_deviation
 from disentmetrics.estimators.rank_correlation import standardise
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.traversals import Cells, factors_alone, left_out
 
@@ -53,7 +53,7 @@ def omes(
     pooling: Pooling = "max",
     alpha: float = 0.5,
     n_bins: int = 3,
-) -> Outcome:
+) -> RawScore:
     """Overlap and multiple encoding, from how much each code changes when one factor alone changes.
 
     With A_jk in [0, 1] how much code j changes with factor k alone, the overlap score of the pair is
@@ -80,7 +80,7 @@ def omes(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]. Parts: ``overlap`` (one code, one factor) and ``multiple_encoding`` (one factor, one code),
         the means over factors before they are weighted. Details: ``change`` (n_codes, n_factors).
 
@@ -110,7 +110,7 @@ def omes(
         raise InvalidInputError(f"alpha must be at most 1; got {alpha!r}")
     usable = factors_alone(representation, "omes", least=2, n_bins=n_bins)
     positions = np.array(list(usable))
-    kept = ~representation.shared_by_codes(constant)
+    kept = ~representation.cached_by_codes(constant)
     if change == "correlation":
         kept &= standard_deviation(representation.codes) >= 0.05
     codes = standardise(representation.codes[:, kept])
@@ -124,7 +124,7 @@ def omes(
     table[:, positions] = 0.0
     table[np.ix_(np.flatnonzero(kept), positions)] = moved
     per_factor = alpha * found[0] + (1 - alpha) * found[1]
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
         details={"change": table},

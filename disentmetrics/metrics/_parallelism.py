@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.rank_correlation import standardise
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.conditions import Moments, conditions, moments, white_codes
 
@@ -39,7 +39,7 @@ from disentmetrics.statistics.conditions import Moments, conditions, moments, wh
         ),
     },
 )
-def parallelism(representation: Representation, *, corrected: bool = True) -> Outcome:
+def parallelism(representation: Representation, *, corrected: bool = True) -> RawScore:
     """Mean cosine of the directions in which a factor moves the codes, between values of other factors.
 
     With ``d_c = E[z | v_k = b, v_l = c] - E[z | v_k = a, v_l = c]``, the mean over factors k, other factors l, pairs of
@@ -57,7 +57,7 @@ def parallelism(representation: Representation, *, corrected: bool = True) -> Ou
 
     Returns
     -------
-    Outcome
+    RawScore
         In [-1, 1]: 1 where directions are parallel, 0 where they are unrelated, or where no direction is told from
         noise. ``per_factor`` is the mean of each factor when it moves. Details: ``cosine`` (n_factors that
         move, n_factors as context), NaN on the diagonal and where undefined.
@@ -85,13 +85,13 @@ def parallelism(representation: Representation, *, corrected: bool = True) -> Ou
     """
     n = representation.n_factors
     cosine = np.full((n, n), np.nan)
-    codes = representation.shared_by_codes(white_codes if corrected else standardise)
+    codes = representation.cached_by_codes(white_codes if corrected else standardise)
     measure = _corrected if corrected else _mean_cosine
     for moving in range(n):
         for context in range(n):
             if moving == context:
                 continue
-            found = representation.shared(conditions, moving, context)
+            found = representation.cached(conditions, moving, context)
             if (found.present.sum(axis=0) > 1).sum() > 1 and codes.shape[1]:
                 cells = moments(codes[found.rows], found.first, found.second, found.present.shape)
                 cosine[moving, context] = measure(cells, found.present)
@@ -100,7 +100,7 @@ def parallelism(representation: Representation, *, corrected: bool = True) -> Ou
     if np.isnan(cosine).all():
         raise UndefinedScoreError("parallelism needs two factors with two values each, in all combinations")
     per_factor = np.array([row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else np.nan for row in cosine])
-    return Outcome(value=mean_over_factors(per_factor), per_factor=per_factor, details={"cosine": cosine})
+    return RawScore(value=mean_over_factors(per_factor), per_factor=per_factor, details={"cosine": cosine})
 
 
 def _pairs(present: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.association import best_and_second
 from disentmetrics.statistics.information_scores import mean_by_best_factor, share_of_code
@@ -45,7 +45,7 @@ from disentmetrics.statistics.information_scores import mean_by_best_factor, sha
         ),
     },
 )
-def posdis(representation: Representation, *, correction: Literal["chance", "none"] = "chance") -> Outcome:
+def posdis(representation: Representation, *, correction: Literal["chance", "none"] = "chance") -> RawScore:
     """Mean gap between the two factors of which the symbol at each position tells most.
 
     ``mean over j of [I(s_j; v_(1)) - I(s_j; v_(2))] / H(s_j)`` over the positions j that vary.
@@ -62,7 +62,7 @@ def posdis(representation: Representation, *, correction: Literal["chance", "non
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where the symbol at each position is decided by one factor and has nothing to do with others.
         ``per_factor`` is the mean gap of the positions that tell most of this factor, NaN where there is none. Details:
         ``explained`` (n_codes, n_factors), the shares of the positions' entropies, NaN for constant positions.
@@ -91,7 +91,7 @@ def posdis(representation: Representation, *, correction: Literal["chance", "non
     shares = np.nan_to_num(explained)
     best, second = best_and_second(shares, axis=1)
     gap = best - second
-    return Outcome(
+    return RawScore(
         value=float(gap[varies].mean()),
         per_factor=mean_by_best_factor(gap, (best > 0).astype(np.float64), shares),
         details={"explained": explained},

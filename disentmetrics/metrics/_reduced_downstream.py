@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Seed
-from disentmetrics.statistics.learning_curves import MOST_CLASSES, Classifier, learned
+from disentmetrics.statistics.learning_curves import MOST_CLASSES, Classifier, fit_probe
 from disentmetrics.statistics.mutual_information import information_matrix
 
 _N_TRAIN = 1_000
@@ -39,7 +39,7 @@ _N_TRAIN = 1_000
 )
 def reduced_downstream(
     representation: Representation, *, seed: Seed, n_dropped: int = 1, classifier: Classifier = "logistic"
-) -> Outcome:
+) -> RawScore:
     """Accuracy lost for a factor when its most important codes are dropped, less that lost for other factors.
 
     ``mean over k of (A_k - A_k^(-k)) - mean over j != k of (A_j - A_j^(-k))`` with A_j the held-out accuracy for
@@ -58,7 +58,7 @@ def reduced_downstream(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [-1, 1]: 1 where dropping the codes of a factor destroys that factor and no other, 0 where nothing or all is
         lost. Parts: ``own`` and ``others``, the two losses. Details: ``loss`` (n_factors whose codes are
         dropped, n_factors watched), NaN for factors that do not vary.
@@ -82,7 +82,7 @@ def reduced_downstream(
     True
     """
     n = representation.n_factors
-    importance = representation.shared(information_matrix, "rank-spacing", 20)
+    importance = representation.cached(information_matrix, "rank-spacing", 20)
     before = _above_chance(representation, seed, classifier, None)
     loss = np.full((n, n), np.nan)
     varied = np.flatnonzero(~np.isnan(before))
@@ -96,7 +96,7 @@ def reduced_downstream(
     for k in varied:
         own[k], others[k] = loss[k, k], np.delete(loss[k], k)[~np.isnan(np.delete(before, k))].mean()
     per_factor[varied] = own[varied] - others[varied]
-    return Outcome(
+    return RawScore(
         value=float(np.clip(mean_over_factors(per_factor), -1.0, 1.0)),
         per_factor=per_factor,
         details={"loss": loss},
@@ -112,7 +112,7 @@ def _above_chance(
     representation: Representation, seed: Seed, classifier: Classifier, codes: tuple[int, ...] | None
 ) -> NDArray[np.float64]:
     found = [
-        representation.shared(learned, k, _N_TRAIN, classifier, seed, codes=codes)
+        representation.cached(fit_probe, k, _N_TRAIN, classifier, seed, codes=codes)
         for k in range(representation.n_factors)
     ]
     return np.array([np.nan if one is None else one.above_chance for one in found])

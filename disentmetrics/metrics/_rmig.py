@@ -4,7 +4,7 @@ import numpy as np
 
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.soft_bins import Assignment
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.association import best_and_second
 from disentmetrics.statistics.factor_groups import varied_factors
@@ -44,7 +44,7 @@ def rmig(
     n_bins: int = 100,
     limit: float | None = None,
     assignment: Assignment = "mass",
-) -> Outcome:
+) -> RawScore:
     """Mean gap between the two codes that tell most about each factor, the codes taken as distributions.
 
     ``mean over k of [I(z_(1); v_k) - I(z_(2); v_k)] / H(v_k)``, where a row adds q(z_j | x) to the bins of z_j instead
@@ -66,7 +66,7 @@ def rmig(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where one code tells all of each factor and no other code tells any. Details:
         ``mutual_information`` (n_codes, n_factors) in nats.
 
@@ -88,15 +88,15 @@ def rmig(
     >>> round(rmig(factors - 2.0, factors, log_variance=np.full(factors.shape, -8.0)).value, 6)
     1.0
     """
-    defined = representation.shared(varied_factors)
+    defined = representation.cached(varied_factors)
     if not defined.any():
         raise UndefinedScoreError("rmig needs a factor that takes two values; every factor is constant")
-    entropies = representation.shared(factor_entropies)
-    nats = np.minimum(representation.shared(soft_information, n_bins, limit, assignment).nats, entropies)
+    entropies = representation.cached(factor_entropies)
+    nats = np.minimum(representation.cached(soft_information, n_bins, limit, assignment).nats, entropies)
     best, second = best_and_second(nats)
     per_factor = np.full(representation.n_factors, np.nan)
     per_factor[defined] = ((best - second) / np.where(defined, entropies, 1.0))[defined]
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
         details={"mutual_information": nats},

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Seed, train_and_test_rows
 from disentmetrics.statistics.association import best_and_second, correlation_matrix
@@ -72,7 +72,7 @@ def sap(
     n_bins: int = 50,
     n_train: int = 10_000,
     n_test: int = 5_000,
-) -> Outcome:
+) -> RawScore:
     """Mean gap between the two codes that predict each factor best.
 
     ``mean over k of S_(1)k - S_(2)k``, the predictabilities S_jk of factor k from code j alone sorted over codes.
@@ -95,7 +95,7 @@ def sap(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where one code predicts all of each factor and no other code any. Details:
         ``predictability`` (n_codes, n_factors).
 
@@ -120,30 +120,30 @@ def sap(
     >>> sap(factors.astype(float), factors).value, sap(factors[:, [0, 0]].astype(float), factors).value
     (1.0, 0.0)
     """
-    varied = representation.shared(varied_factors)
+    varied = representation.cached(varied_factors)
     if not varied.any():
         raise UndefinedScoreError("sap needs a factor that takes two values; every factor is constant")
     if predictability == "steps":
-        matrix = np.clip(representation.shared(step_prediction, n_bins), 0.0, 1.0)
+        matrix = np.clip(representation.cached(step_prediction, n_bins), 0.0, 1.0)
     elif predictability == "linear":
-        matrix = representation.shared(correlation_matrix, "pearson") ** 2
+        matrix = representation.cached(correlation_matrix, "pearson") ** 2
     else:
         balanced = predictability == "svm balanced accuracy"
         matrix = _svm_matrix(representation, n_train, n_test, seed, balanced=balanced)
     best, second = best_and_second(matrix)
     gaps = np.where(varied, best - second, np.nan)
-    return Outcome(value=mean_over_factors(gaps), per_factor=gaps, details={"predictability": matrix})
+    return RawScore(value=mean_over_factors(gaps), per_factor=gaps, details={"predictability": matrix})
 
 
 def _svm_matrix(
     representation: Representation, n_train: int, n_test: int, seed: Seed, *, balanced: bool
 ) -> NDArray[np.float64]:
     found = np.full((representation.n_codes, representation.n_factors), np.nan)
-    alive = ~representation.shared_by_codes(constant)
+    alive = ~representation.cached_by_codes(constant)
     codes = np.zeros((len(representation), representation.n_codes))
     codes[:, alive] = well_scaled(representation.codes[:, alive])
     for position in range(representation.n_factors):
-        aim = representation.shared(target, position, classes=True)
+        aim = representation.cached(target, position, classes=True)
         train, test = train_and_test_rows(representation, aim.rows, n_train, n_test, seed)
         if not aim.varies or not len(train) or not len(test):
             continue

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from disentmetrics._utils.random import generator
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Seed, fold_of_each_row
 from disentmetrics.statistics.conditions import conditions, discriminants, moments, white_codes
@@ -36,7 +36,7 @@ _HALVES = np.array([[0, 0, 1, 1], [0, 1, 0, 1], [0, 1, 1, 0]])  # of (a, c), (a,
         ),
     },
 )
-def shattering_dimension(representation: Representation, *, seed: Seed) -> Outcome:
+def shattering_dimension(representation: Representation, *, seed: Seed) -> RawScore:
     """Mean held-out accuracy of linear decoders over all balanced dichotomies of four conditions.
 
     The conditions are two values of each of two factors; the ways to halve them are by the one factor, by the
@@ -52,7 +52,7 @@ def shattering_dimension(representation: Representation, *, seed: Seed) -> Outco
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1], 0.5 is chance: 1 where every dichotomy can be decoded, 5/6 where the codes are linear in the
         factors, so that parity cannot. Parts: ``factors`` and ``parity``, the mean over dichotomies of either
         kind. ``per_factor`` is the mean over sets of conditions that a factor takes part in. Details:
@@ -90,7 +90,7 @@ def shattering_dimension(representation: Representation, *, seed: Seed) -> Outco
     mean = accuracy.mean(axis=2)
     per_factor = np.array([row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else np.nan for row in mean])
     pairs = accuracy[~np.isnan(mean)]
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
         details={"accuracy": mean},
@@ -100,9 +100,9 @@ def shattering_dimension(representation: Representation, *, seed: Seed) -> Outco
 
 
 def _accuracies(representation: Representation, first: int, second: int, seed: Seed) -> NDArray[np.float64]:
-    found = representation.shared(conditions, first, second)
-    codes = representation.shared_by_codes(white_codes)[found.rows]
-    half = representation.shared(fold_of_each_row, 2, seed)[found.rows]
+    found = representation.cached(conditions, first, second)
+    codes = representation.cached_by_codes(white_codes)[found.rows]
+    half = representation.cached(fold_of_each_row, 2, seed)[found.rows]
     shape = found.present.shape
     counts = np.zeros((2, *shape))
     np.add.at(counts, (half, found.first, found.second), 1)

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.estimators.assignment import matched
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.estimators.assignment import one_to_one_assignment
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Seed, folds
 from disentmetrics.statistics.probes import N_FOLDS, aligned_codes
@@ -41,7 +41,7 @@ Steps = Literal["best", "equal frequency"]
         ),
     },
 )
-def snc(representation: Representation, *, seed: Seed = 0, steps: Steps = "best", rescaled: bool = True) -> Outcome:
+def snc(representation: Representation, *, seed: Seed = 0, steps: Steps = "best", rescaled: bool = True) -> RawScore:
     """How well each factor is read off one code of its own.
 
     ``mean over k of (accuracy_k - a_k) / (1 - a_k)``: each factor is paired with a code of its own, the code is cut
@@ -61,7 +61,7 @@ def snc(representation: Representation, *, seed: Seed = 0, steps: Steps = "best"
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]. A factor for which no code is left counts as guessed. Details: ``aligned_code`` (n_factors,), -1
         where there is none, and ``accuracy`` (n_factors,).
 
@@ -83,11 +83,11 @@ def snc(representation: Representation, *, seed: Seed = 0, steps: Steps = "best"
     >>> snc(factors.astype(float), factors).value, snc(factors[:, :1].astype(float), factors).value
     (1.0, 0.5)
     """
-    aligned = representation.shared(aligned_codes)
+    aligned = representation.cached(aligned_codes)
     accuracy = np.full(representation.n_factors, np.nan)
     chance = np.full(representation.n_factors, np.nan)
     for position, code in enumerate(aligned):
-        aim = representation.shared(target, position, classes=True)
+        aim = representation.cached(target, position, classes=True)
         parts = folds(representation, aim.rows, N_FOLDS, seed)
         if aim.varies and len(parts) > 1:
             values = representation.codes[:, code] if code >= 0 else np.zeros(len(representation))
@@ -95,7 +95,7 @@ def snc(representation: Representation, *, seed: Seed = 0, steps: Steps = "best"
     if np.isnan(accuracy).all():
         raise UndefinedScoreError("snc needs a factor that takes two values, on rows of two groups or more")
     scores = np.clip((accuracy - chance) / np.where(chance < 1, 1 - chance, np.nan), 0.0, 1.0) if rescaled else accuracy
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(scores),
         per_factor=scores,
         details={"aligned_code": aligned, "accuracy": accuracy},
@@ -135,5 +135,5 @@ def _equal_frequency(
     edges = np.sort(code)[np.arange(1, n_classes) * len(code) // n_classes]
     count = np.zeros((n_classes, n_classes))
     np.add.at(count, (np.searchsorted(edges, code, side="right"), known), 1)
-    bins, values = matched(count)
+    bins, values = one_to_one_assignment(count)
     return np.asarray(values[np.argsort(bins)][np.searchsorted(edges, new, side="right")])

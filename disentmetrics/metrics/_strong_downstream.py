@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from disentmetrics._utils.random import generator
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Seed, fold_of_each_row
 from disentmetrics.statistics.learning_curves import MOST_CLASSES, Classifier, class_probabilities, class_target
@@ -45,7 +45,7 @@ def strong_downstream(
     classifier: Classifier = "logistic",
     all_values: bool = False,
     seen: Literal["half", "one value"] = "half",
-) -> Outcome:
+) -> RawScore:
     """Accuracy for a factor under values of another factor that were held out when the classifier learnt.
 
     ``mean over factors k and other factors c of (a - b) / (1 - b)`` with a the accuracy for factor k on rows
@@ -67,7 +67,7 @@ def strong_downstream(
 
     Returns
     -------
-    Outcome
+    RawScore
         At most 1, 0 for codes that tell nothing, below it where the held-out values mislead. ``per_factor`` is
         the mean of each factor when it is learnt. Parts: ``accuracy`` as it is; ``usual_accuracy``, on rows whose
         values of c were seen; ``generalisation_gap``, ``1 - accuracy / usual_accuracy``. Details: ``accuracy``
@@ -106,7 +106,7 @@ def strong_downstream(
     above = np.where(baseline < 1, (accuracy - baseline) / np.where(baseline < 1, 1 - baseline, 1.0), 0.0)
     per_factor = np.array([row[ok].mean() if ok.any() else np.nan for row, ok in zip(above, defined, strict=True)])
     mean, mean_usual = float(accuracy[defined].mean()), float(usual[defined].mean())
-    return Outcome(
+    return RawScore(
         value=max(-1.0, mean_over_factors(per_factor)),
         per_factor=per_factor,
         details={"accuracy": accuracy},
@@ -128,19 +128,19 @@ def _accuracies(
     most: int | None,
     seen: str,
 ) -> NDArray[np.float64]:
-    aim = representation.shared(class_target, position, most)
+    aim = representation.cached(class_target, position, most)
     values = representation.labels(context)
     present = np.unique(values[values >= 0])
     if not aim.varies or len(present) < 2:
         return np.full(3, np.nan)
     truth = np.full(len(representation), -1)
     truth[aim.rows] = aim.values
-    codes = representation.shared(standardised_codes)
+    codes = representation.cached(standardised_codes)
     rng = generator(seed, "held out")
     drawn = rng.permutation(present)
     known = [drawn[:1]] if seen == "one value" else [drawn[: len(drawn) // 2], drawn[len(drawn) // 2 :]]
-    tested = representation.shared(fold_of_each_row, 5, seed) == 0
-    inner = representation.shared(fold_of_each_row, 3, (seed, 1) if isinstance(seed, int) else (*seed, 1))
+    tested = representation.cached(fold_of_each_row, 5, seed) == 0
+    inner = representation.cached(fold_of_each_row, 3, (seed, 1) if isinstance(seed, int) else (*seed, 1))
     order = rng.permutation(len(representation))
     order = order[(truth[order] >= 0) & (values[order] >= 0)]
     sums = np.zeros(3)

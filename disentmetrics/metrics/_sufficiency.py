@@ -1,8 +1,8 @@
 """Sufficiency: whether some code tells all of each factor."""
 
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.information_scores import informations
+from disentmetrics.statistics.information_scores import normalized_mutual_information
 from disentmetrics.statistics.mutual_information import InformationEstimator
 
 
@@ -30,7 +30,7 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
 )
 def sufficiency(
     representation: Representation, *, estimator: InformationEstimator = "rank-spacing", n_bins: int = 20
-) -> Outcome:
+) -> RawScore:
     """Share of each factor that the best single code tells.
 
     ``mean over k of max_j I(z_j; v_k) / H(v_k)``.
@@ -47,7 +47,7 @@ def sufficiency(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where some code tells all of each factor. Details: ``mutual_information``
         (n_codes, n_factors) in nats.
 
@@ -59,7 +59,7 @@ def sufficiency(
     Notes
     -----
     Meant for dependent factors, where a perfect code keeps 1, and to be read beside ``minimality``. Plugged in from
-    15 bins, pure noise scores .38 on 100 rows; the default's informations have mean 0 for unrelated codes. The default
+    15 bins, pure noise scores .38 on 100 rows; the default's normalized_mutual_information have mean 0 for unrelated codes. The default
     is that of ``average_maximal_mi``, which is the same formula. Dead codes tell nothing and do not count.
 
     Examples
@@ -69,9 +69,9 @@ def sufficiency(
     >>> round(sufficiency(factors.astype(float), factors).value, 6)
     1.0
     """
-    known = informations(representation, estimator, n_bins)
+    known = normalized_mutual_information(representation, estimator, n_bins)
     per_factor = known.per_factor(known.shares.max(axis=0))
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
         details={"mutual_information": known.nats},

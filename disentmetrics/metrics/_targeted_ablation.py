@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from disentmetrics._utils.random import generator
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.softmax_regression import fit_softmax
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Seed, fold_of_each_row
 from disentmetrics.statistics.learning_curves import MOST_CLASSES, class_target
@@ -37,7 +37,7 @@ _N_TRAIN, _VARIANCE = 4_000, 1e2
         ),
     },
 )
-def targeted_ablation(representation: Representation, *, seed: Seed, n_ablated: int = 1) -> Outcome:
+def targeted_ablation(representation: Representation, *, seed: Seed, n_ablated: int = 1) -> RawScore:
     """Accuracy that a factor's probe loses to the silencing of its own codes, less what other probes lose to it.
 
     ``mean over i of T_ii - mean over j != i of T_ij`` with T_ij the drop in the held-out accuracy of the linear
@@ -56,7 +56,7 @@ def targeted_ablation(representation: Representation, *, seed: Seed, n_ablated: 
 
     Returns
     -------
-    Outcome
+    RawScore
         In [-1, 1]: 1 where silencing the codes of a factor blinds its probe and no other. Parts: ``own`` and
         ``others``, the two drops. Details: ``drop`` (n_factors whose codes are silenced, n_factors whose probe is
         tested), NaN where undefined.
@@ -80,8 +80,8 @@ def targeted_ablation(representation: Representation, *, seed: Seed, n_ablated: 
     True
     """
     n = representation.n_factors
-    codes = representation.shared(standardised_codes)
-    tests = representation.shared(fold_of_each_row, 2, seed) == 0
+    codes = representation.cached(standardised_codes)
+    tests = representation.cached(fold_of_each_row, 2, seed) == 0
     order = generator(seed, "rows to learn from").permutation(len(representation))
     probes = {k: probe for k in range(n) if (probe := _probe(representation, codes, k, order, tests)) is not None}
     if len(probes) < 2:
@@ -97,7 +97,7 @@ def targeted_ablation(representation: Representation, *, seed: Seed, n_ablated: 
     for i in probes:
         own[i], others[i] = drop[i, i], np.mean([drop[i, j] for j in probes if j != i])
     per_factor = own - others
-    return Outcome(
+    return RawScore(
         value=float(np.clip(mean_over_factors(per_factor), -1.0, 1.0)),
         per_factor=per_factor,
         details={"drop": drop},
@@ -113,7 +113,7 @@ def _probe(
     order: NDArray[np.int64],
     tests: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float64], _Score] | None:
-    aim = representation.shared(class_target, position)
+    aim = representation.cached(class_target, position)
     truth = np.full(len(representation), -1)
     truth[aim.rows] = aim.values
     labelled = order[truth[order] >= 0]

@@ -8,9 +8,9 @@ from scipy.special import chdtrc
 
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError
 from disentmetrics.estimators.activity import constant
-from disentmetrics.estimators.assignment import matched
+from disentmetrics.estimators.assignment import one_to_one_assignment
 from disentmetrics.estimators.rank_correlation import standardise
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Seed, folds, some_rows
 from disentmetrics.statistics.factor_regression import true_factors
@@ -78,7 +78,7 @@ def tmex(
     alpha: float = 0.05,
     n_folds: int = 3,
     n_rows: int = 5_000,
-) -> Outcome:
+) -> RawScore:
     """Share of pairs of code and factor whose conditional dependence is as expected.
 
     A code measures factor k exclusively if it depends on v_k given the other factors, and on no other
@@ -107,7 +107,7 @@ def tmex(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where all tests decide as expected. Per factor: share of its cells. Part ``found``: share
         of the expected dependences that the tests find; part ``exclusive``: share of the other pairs that
         they find independent. Details: ``p_values``, ``partial_correlation`` and ``expected``, each
@@ -140,7 +140,7 @@ def tmex(
     """
     if not 0 < alpha < 1:
         raise InvalidInputError(f"alpha must lie between 0 and 1; got {alpha!r}")
-    statistic, degrees, n = representation.shared(_statistics, probe, seed, n_folds, n_rows)
+    statistic, degrees, n = representation.cached(_statistics, probe, seed, n_folds, n_rows)
     tested = degrees > 0
     if not tested.any():
         raise UndefinedScoreError(
@@ -164,7 +164,7 @@ def tmex(
     if not tested.all():
         names = ", ".join(np.array(representation.space.names)[~tested])
         notes.append(f"factors {names} are constant or decided by the other factors and cannot be tested")
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
         parts=dict(zip(("found", "exclusive"), shares, strict=True)),
@@ -189,7 +189,7 @@ def _pattern(expected: ArrayLike | None, strength: NDArray[np.float64], tested: 
         return given.astype(bool)
     n_absent = max(0, int(tested.sum()) - len(strength))
     padded = np.vstack([strength, np.zeros((n_absent, len(tested)))])
-    codes, positions = matched(padded[:, tested])
+    codes, positions = one_to_one_assignment(padded[:, tested])
     wanted = np.zeros(padded.shape, dtype=bool)
     wanted[codes, np.flatnonzero(tested)[positions]] = True
     return wanted
@@ -202,7 +202,7 @@ def _statistics(
 
     Degrees are 0 for factors that cannot be tested.
     """
-    known = representation.shared(true_factors)
+    known = representation.cached(true_factors)
     rows = some_rows(known.rows, n_rows, seed)
     splits = folds(representation, rows, n_folds, seed)
     if len(rows) < _MIN_ROWS or len(splits) < 2:

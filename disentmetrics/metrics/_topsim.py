@@ -6,7 +6,7 @@ import numpy as np
 
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.pair_distances import edit_distances, hamming_distances, rank_correlation_of_counts
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.factor_groups import varied_factors
 from disentmetrics.statistics.symbols import messages
@@ -47,7 +47,7 @@ def topsim(
     rng: np.random.Generator,
     distance: Literal["hamming", "edit"] = "hamming",
     n_rows: int = 1_000,
-) -> Outcome:
+) -> RawScore:
     """Rank correlation between distances of messages and distances of what they are about.
 
     Spearman's correlation over pairs of rows of the number of positions in which messages differ (or the edits
@@ -67,7 +67,7 @@ def topsim(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [-1, 1]: 1 where messages differ the more the more factors differ; 0 on average where messages have nothing
         to do with factors. ``per_factor`` is the correlation with whether the rows differ in that factor, NaN for a
         constant factor.
@@ -99,7 +99,7 @@ def topsim(
     if np.isnan(value):
         raise UndefinedScoreError("topsim needs messages and factors that differ; all pairs are equally far apart")
     per_factor = np.full(representation.n_factors, np.nan)
-    for factor in np.flatnonzero(representation.shared(varied_factors)):
+    for factor in np.flatnonzero(representation.cached(varied_factors)):
         differs = hamming_distances(labels[rows][:, [factor]])
         per_factor[factor] = rank_correlation_of_counts(between_messages, differs)
-    return Outcome(value=value, per_factor=per_factor, settings={"paired": str(len(rows))})
+    return RawScore(value=value, per_factor=per_factor, settings={"paired": str(len(rows))})

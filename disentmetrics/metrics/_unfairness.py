@@ -6,10 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Seed
-from disentmetrics.statistics.learning_curves import MOST_CLASSES, MOST_ROWS, Classifier, Learned, class_target, learned
+from disentmetrics.statistics.learning_curves import (
+    MOST_CLASSES,
+    MOST_ROWS,
+    Classifier,
+    FittedProbe,
+    class_target,
+    fit_probe,
+)
 from disentmetrics.statistics.probes import N_FOLDS
 
 
@@ -52,7 +59,7 @@ def unfairness(
     all_values: bool = False,
     n_tested: int = N_FOLDS,
     matched: bool = True,
-) -> Outcome:
+) -> RawScore:
     """Mean total variation of the predictions of a factor under interventions on another one.
 
     ``mean over targets i and sensitive factors s != i of mean_c TV(p(y_i | do(v_s = c)), p(y_i))`` with
@@ -76,7 +83,7 @@ def unfairness(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1], lower is better: 0 where no prediction depends on another factor. ``per_factor`` is the mean of each
         factor as the target. Parts: ``maximum``, with the largest over c in place of the mean, and
         ``worst_pair``, the mean over c of the worst target and sensitive factor. Details: ``total_variation``
@@ -105,7 +112,7 @@ def unfairness(
     n = representation.n_factors
     mean, largest = np.full((n, n), np.nan), np.full((n, n), np.nan)
     for i in range(n):
-        found = representation.shared(learned, i, MOST_ROWS, classifier, seed, most=most, n_tested=n_tested)
+        found = representation.cached(fit_probe, i, MOST_ROWS, classifier, seed, most=most, n_tested=n_tested)
         for s in range(n):
             if found is not None and s != i:
                 mean[i, s], largest[i, s] = _total_variation(representation, found, s, most, matched=matched)
@@ -113,7 +120,7 @@ def unfairness(
     if not pairs.any():
         raise UndefinedScoreError("unfairness needs two factors that vary, and rows of two groups or more")
     per_factor = np.array([row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else np.nan for row in mean])
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
         details={"total_variation": mean},
@@ -123,9 +130,9 @@ def unfairness(
 
 
 def _total_variation(
-    representation: Representation, found: Learned, sensitive: int, most: int | None, *, matched: bool
+    representation: Representation, found: FittedProbe, sensitive: int, most: int | None, *, matched: bool
 ) -> tuple[float, float]:
-    aim = representation.shared(class_target, sensitive, most)
+    aim = representation.cached(class_target, sensitive, most)
     if not aim.varies:
         return math.nan, math.nan
     classes = np.full(len(representation), -1)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Seed
 from disentmetrics.statistics.probes import best_held_out_score, step_prediction
@@ -35,7 +35,7 @@ _NOTHING = 0.02
 )
 def unique_information(
     representation: Representation, *, seed: Seed = 0, n_candidates: int = 5, n_rows: int = 4_000
-) -> Outcome:
+) -> RawScore:
     """How much of each factor one code knows beyond all other codes together.
 
     ``mean over k of max over j of [s_k(z_j) - s_k(all codes but z_j)]``, a lower bound, at least 0.
@@ -53,7 +53,7 @@ def unique_information(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]. Part ``upper_bound``: the smaller of s_k(z_j) and s_k(all codes) - s_k(all but z_j), of the
         same code j. Details: ``unique`` (n_codes, n_factors), NaN where a code cannot be the best and was not tried.
 
@@ -82,12 +82,12 @@ def unique_information(
     >>> round(unique_information(np.hstack([codes, codes @ [[1, 1], [1, -1]]]), factors).value, 2)
     0.0
     """
-    alone = np.clip(representation.shared(step_prediction), 0.0, 1.0)
+    alone = np.clip(representation.cached(step_prediction), 0.0, 1.0)
     unique = np.full((representation.n_codes, representation.n_factors), np.nan)
     lower, upper = np.full((2, representation.n_factors), np.nan)
     everything = tuple(range(representation.n_codes))
     for position in range(representation.n_factors):
-        aim = representation.shared(target, position)
+        aim = representation.cached(target, position)
         if not aim.varies or np.isnan(best_held_out_score(representation, position, seed, codes=(), n_rows=n_rows)):
             continue
         lower[position] = upper[position] = 0.0
@@ -108,7 +108,7 @@ def unique_information(
                 upper[position] = max(lower[position], min(own, together - rest))
     if np.isnan(lower).all():
         raise UndefinedScoreError("unique_information needs a factor of two values, on rows of two groups or more")
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(lower),
         per_factor=lower,
         details={"unique": unique},

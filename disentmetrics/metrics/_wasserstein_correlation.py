@@ -7,7 +7,7 @@ import numpy as np
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant
 from disentmetrics.estimators.gaussian_dependence import copula_correlation, gaussian_wasserstein_correlation
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 
 _LARGEST = 1e70  # fourth powers of larger codes overflow
@@ -40,7 +40,7 @@ _LARGEST = 1e70  # fourth powers of larger codes overflow
     },
     parts={"normalised": (0.0, 2.0)},
 )
-def wasserstein_correlation(representation: Representation, *, ranks: bool = True) -> Outcome:
+def wasserstein_correlation(representation: Representation, *, ranks: bool = True) -> RawScore:
     """Squared 2-Wasserstein distance from a Gaussian with the codes' covariance to the product of its margins.
 
     ``2 tr S - 2 tr (D^1/2 S D^1/2)^1/2``, with S the covariance of the codes and D its diagonal.
@@ -55,7 +55,7 @@ def wasserstein_correlation(representation: Representation, *, ranks: bool = Tru
 
     Returns
     -------
-    Outcome
+    RawScore
         In squared units of the codes, from 0; lower is better. Part ``normalised``: divided by tr S. Without
         ranks wide codes weigh more in both.
 
@@ -78,11 +78,11 @@ def wasserstein_correlation(representation: Representation, *, ranks: bool = Tru
     >>> round(twice.parts["normalised"].value, 6), round(float(2 - np.sqrt(2)), 6)
     (0.585786, 0.585786)
     """
-    alive = ~representation.shared_by_codes(constant)
+    alive = ~representation.cached_by_codes(constant)
     if not alive.any():
-        return Outcome(value=0.0, parts={"normalised": 0.0})
+        return RawScore(value=0.0, parts={"normalised": 0.0})
     if ranks:
-        covariance = representation.shared_by_codes(copula_correlation)[np.ix_(alive, alive)]
+        covariance = representation.cached_by_codes(copula_correlation)[np.ix_(alive, alive)]
     else:
         codes = np.asarray(representation.codes[:, alive], dtype=np.float64)
         if np.abs(codes).max() > _LARGEST:
@@ -90,4 +90,4 @@ def wasserstein_correlation(representation: Representation, *, ranks: bool = Tru
         covariance = np.atleast_2d(np.cov(codes, rowvar=False))
     value = gaussian_wasserstein_correlation(covariance)
     trace = float(np.trace(covariance))
-    return Outcome(value=value, parts={"normalised": value / trace if trace > 0 else 0.0})
+    return RawScore(value=value, parts={"normalised": value / trace if trace > 0 else 0.0})

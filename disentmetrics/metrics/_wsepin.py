@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.posteriors import Seed, posterior_information
 
@@ -37,7 +37,7 @@ from disentmetrics.statistics.posteriors import Seed, posterior_information
         ),
     },
 )
-def wsepin(representation: Representation, *, seed: Seed, n_samples: int = 1_000, n_rows: int = 10_000) -> Outcome:
+def wsepin(representation: Representation, *, seed: Seed, n_samples: int = 1_000, n_rows: int = 10_000) -> RawScore:
     """Information that a sampled code has and the others have not, in nats.
 
     ``sum over j of w_j [I(z; x) - I(z without z_j; x)]``, with x the row, z ~ q(z | x)
@@ -56,7 +56,7 @@ def wsepin(representation: Representation, *, seed: Seed, n_samples: int = 1_000
 
     Returns
     -------
-    Outcome
+    RawScore
         In nats, from 0 to the logarithm of the number of rows in the mixture. Details:
         ``sepin`` (n_codes,), I(z; x) - I(z without z_j; x), what is lost without code j; ``information`` (n_codes,),
         I(z_j; x); ``weights`` (n_codes,).
@@ -82,9 +82,9 @@ def wsepin(representation: Representation, *, seed: Seed, n_samples: int = 1_000
     >>> round(told, 6), round(float(np.log(2)), 6)
     (0.693147, 0.693147)
     """
-    found = representation.shared(posterior_information, n_samples, n_rows, seed)
+    found = representation.cached(posterior_information, n_samples, n_rows, seed)
     sepin = np.maximum(found.of_all - found.of_others, 0.0)
-    return Outcome(
+    return RawScore(
         value=float(found.weights @ sepin),
         details={"sepin": sepin, "information": found.of_code, "weights": found.weights},
         settings={"code": "mean+logvar", "mixture": str(found.n_rows)},

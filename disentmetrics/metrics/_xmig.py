@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, mean_over_factors, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.information_scores import informations, owners_of_factors
+from disentmetrics.statistics.information_scores import assign_codes, normalized_mutual_information
 from disentmetrics.statistics.mutual_information import InformationEstimator
 
 
@@ -32,7 +32,7 @@ def xmig(
     estimator: InformationEstimator = "rank-spacing",
     n_bins: int = 20,
     owners: Sequence[int] | None = None,
-) -> Outcome:
+) -> RawScore:
     """Mean gap between each factor's own code and the codes that are no factor's.
 
     ``mean over k of [I(z_k; v_k) - max_r I(z_r; v_k)] / H(v_k)``, where z_k is the code of factor k, and r runs over
@@ -53,7 +53,7 @@ def xmig(
 
     Returns
     -------
-    Outcome
+    RawScore
         In [0, 1]: 1 where each factor's code tells all of it, and codes left over tell nothing. 0 for a factor
         without a code, and where a code left over tells more. Details: ``mutual_information``
         (n_codes, n_factors) in nats, ``owner`` (n_factors,).
@@ -76,14 +76,14 @@ def xmig(
     >>> round(xmig(factors.astype(float), factors).value, 6), round(xmig(codes, factors).value, 6)
     (1.0, 0.5)
     """
-    known = informations(representation, estimator, n_bins)
-    owner = owners_of_factors(known.shares, owners)
+    known = normalized_mutual_information(representation, estimator, n_bins)
+    owner = assign_codes(known.shares, owners)
     owned = owner >= 0
     left_over = np.ones(representation.n_codes, dtype=bool)
     left_over[owner[owned]] = False
     own = np.where(owned, known.shares[owner, np.arange(representation.n_factors)], 0.0)
     per_factor = known.per_factor(np.clip(own - known.shares[left_over].max(axis=0, initial=0.0), 0.0, 1.0))
-    return Outcome(
+    return RawScore(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
         details={"mutual_information": known.nats, "owner": owner},

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, standard_deviation, well_scaled
-from disentmetrics.metrics.base import Needs, Outcome, Protocol, all_except, metric
+from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import halves
 from disentmetrics.statistics.factor_groups import RowGroups
@@ -53,7 +53,7 @@ def z_max_var(
     n_rows: int = 64,
     n_bins: int = 3,
     rescale: bool = False,
-) -> Outcome:
+) -> RawScore:
     """Accuracy of telling which factor alone changes, from the code that varies most.
 
     A vote is cast by choosing a factor k, then L rows that agree in all factors but k: the code j with
@@ -82,7 +82,7 @@ def z_max_var(
 
     Returns
     -------
-    Outcome
+    RawScore
         Accuracy in [0, 1], chance is 1 / K for K factors; ``per_factor`` is the share of each
         factor's votes that is right, never rescaled. Details: ``votes`` (n_codes, n_factors).
 
@@ -113,7 +113,7 @@ def z_max_var(
     kept, rule = _surviving(representation, pruning)
     if not kept.any():
         note = f"every code is left out by the rule {rule}: scored 0"
-        return Outcome(value=0.0, settings={"prune": rule}, notes=(note,), chance=_chance(positions, rescale=rescale))
+        return RawScore(value=0.0, settings={"prune": rule}, notes=(note,), chance=_chance(positions, rescale=rescale))
     codes = well_scaled(np.ascontiguousarray(representation.codes[:, kept]))
     codes = codes / codes.std(axis=0, ddof=1, dtype=np.float64)
     voters, chosen = _vote(codes, train, n_train, n_rows, rng)
@@ -129,7 +129,7 @@ def z_max_var(
         per_factor[position] = right[asked].mean() if asked.any() else np.nan
         table[kept, position] = votes[index]
     accuracy, chance = float(right.mean()), 1 / len(positions)
-    return Outcome(
+    return RawScore(
         value=max(0.0, (accuracy - chance) / (1 - chance)) if rescale else accuracy,
         per_factor=per_factor,
         details={"votes": table},
@@ -150,7 +150,7 @@ def _chance(positions: list[int], *, rescale: bool) -> float:
 def _surviving(representation: Representation, pruning: Pruning) -> tuple[NDArray[np.bool_], str]:
     if pruning == "sd":
         return standard_deviation(representation.codes) >= 0.05, "sd<0.05"
-    alive = ~representation.shared_by_codes(constant)
+    alive = ~representation.cached_by_codes(constant)
     if representation.log_variance is None:
         return alive, "constant"
     return alive & (mean_kl(representation.codes, representation.log_variance) > KL_THRESHOLD), f"kl<={KL_THRESHOLD}"

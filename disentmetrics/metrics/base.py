@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from disentmetrics._utils.random import generator
-from disentmetrics._utils.threads import one_thread_a_product, without_remarks_of_probes
+from disentmetrics._utils.threads import single_threaded_blas, suppress_sklearn_warnings
 from disentmetrics._version import __version__
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError, did_you_mean
 from disentmetrics.representation import Representation
@@ -43,7 +43,7 @@ Family = Literal["information", "predictor", "matching", "intervention", "geomet
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RawScore:
     """What a metric's formula returns.
 
     Attributes
@@ -160,7 +160,7 @@ class Metric:
 
     name: str
     family: Family
-    formula: Callable[..., Outcome]
+    formula: Callable[..., RawScore]
     bounds: tuple[float, float]
     higher_is_better: bool
     paper: str
@@ -173,7 +173,7 @@ class Metric:
     lower_is_better: Collection[str] = ()
     least: Mapping[str, int] = field(default_factory=dict)
 
-    def rises(self, part: str = "") -> bool:
+    def higher_is_better_for(self, part: str = "") -> bool:
         """Tell whether a higher value of the metric, or of one of its parts, is the better one."""
         return self.higher_is_better and part not in self.lower_is_better
 
@@ -200,9 +200,9 @@ class Metric:
     ) -> Score:
         """Score a representation; undefined, with the reason, where the metric has no value."""
         name = self.name if protocol == "default" else f"{self.name}@{protocol}"
-        representation = representation.thinned(generator(seed, "weights"))
+        representation = representation.resampled_by_weight(generator(seed, "weights"))
         try:
-            with one_thread_a_product(), without_remarks_of_probes():
+            with single_threaded_blas(), suppress_sklearn_warnings():
                 outcome = self.evaluate(representation, protocol, seed=seed, **options)
         except UndefinedScoreError as reason:
             signature = self._signature(representation, protocol, seed, options, {})
@@ -234,7 +234,7 @@ class Metric:
         *,
         seed: int | tuple[int, ...] = 0,
         **options: Any,
-    ) -> Outcome:
+    ) -> RawScore:
         """Run the formula.
 
         Raises
@@ -269,7 +269,7 @@ class Metric:
         name = self.name if protocol == "default" else f"{self.name}@{protocol}"
         if needs.factors and not representation.n_factors:
             return f"{name} compares codes with known factors; there are none here"
-        varied = int(representation.shared(varied_factors).sum())
+        varied = int(representation.cached(varied_factors).sum())
         for what, least, came in (
             ("codes", needs.codes, representation.n_codes),
             ("factors that take two values", needs.factors, varied),
@@ -343,7 +343,7 @@ class Metric:
 _REGISTRY: dict[str, Metric] = {}
 
 
-def metric(**declaration: Any) -> Callable[[Callable[..., Outcome]], Metric]:
+def metric(**declaration: Any) -> Callable[[Callable[..., RawScore]], Metric]:
     """Register a formula as a metric; its name is the function's.
 
     Parameters
@@ -354,11 +354,11 @@ def metric(**declaration: Any) -> Callable[[Callable[..., Outcome]], Metric]:
     Returns
     -------
     Callable
-        Turns the function ``(representation, *, options) -> Outcome`` into a :class:`Metric`.
+        Turns the function ``(representation, *, options) -> RawScore`` into a :class:`Metric`.
         A randomised metric also takes ``rng`` or ``seed``.
     """
 
-    def register(formula: Callable[..., Outcome]) -> Metric:
+    def register(formula: Callable[..., RawScore]) -> Metric:
         registered = Metric(name=formula.__name__, formula=formula, **declaration)
         for attribute in ("__doc__", "__module__", "__name__", "__qualname__", "__wrapped__"):
             value = formula if attribute == "__wrapped__" else getattr(formula, attribute)

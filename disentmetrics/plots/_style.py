@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from disentmetrics._utils.figures import import_matplotlib
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.estimators.assignment import matched
+from disentmetrics.estimators.assignment import one_to_one_assignment
 from disentmetrics.results.card import ScoreCard
 from disentmetrics.results.summary import RepresentationSummary
 
@@ -140,7 +140,7 @@ def code_order(share: Floats, most: int = MAX_SHOWN) -> NDArray[np.int64]:
     strength = np.nan_to_num(share)
     if not strength.size:
         return np.arange(min(len(share), most))
-    codes, factors = matched(strength)
+    codes, factors = one_to_one_assignment(strength)
     first = codes[np.argsort(factors)]
     rest = np.argsort(-strength.max(axis=1), kind="stable")
     return np.array([*first, *(j for j in rest if j not in set(first.tolist()))], dtype=np.int64)[:most]

@@ -55,7 +55,7 @@ class HeatTable:
 
 
 def heat_tables(card: ScoreCard) -> list[HeatTable]:
-    """Return the mutual informations and the importances of DCI, as far as the card holds them."""
+    """Return the mutual normalized_mutual_information and the importances of DCI, as far as the card holds them."""
     found = []
     summary = card.summary
     information = summary.mutual_information if summary else _detail(card, "mutual_information")

@@ -18,10 +18,10 @@ from disentmetrics_reference_models.analysis.posterior_report import codes_by_kl
 from disentmetrics._utils.cache import atomic_path
 from disentmetrics._version import __version__
 from disentmetrics.errors import InvalidInputError, MissingExtraError
+from disentmetrics.report.comparison import Several, several
 from disentmetrics.report.figures import Histogram, Pair, histograms, pairs
 from disentmetrics.report.heat import Correlation, HeatTable, Tuning, correlation, heat_tables, tuning
-from disentmetrics.report.pictures import Pictures
-from disentmetrics.report.several import Several, several
+from disentmetrics.report.images import Pictures
 from disentmetrics.report.tables import FactorPanel, Origin, Row, factor_panels, origin, score_rows
 from disentmetrics.results.card import ScoreCard
 from disentmetrics.results.summary import RepresentationSummary
@@ -87,7 +87,7 @@ def report(
     title : str, optional
         Of the page.
     pictures : Pictures, optional
-        What :func:`disentmetrics.report.pictures` took.
+        What :func:`disentmetrics.report.images` took.
     explorer : bool
         Whether to include plotly (2 MB when compressed), by which any code can be drawn against any other.
 
@@ -117,7 +117,7 @@ def report(
     True
     """
     called = _names(cards, names)
-    maker = _Maker(_environment(), cards, called, paths or [""] * len(cards), pictures, title)
+    maker = _PageBuilder(_environment(), cards, called, paths or [""] * len(cards), pictures, title)
     depths = _DEPTHS if explorer else _DEPTHS[1:]
     return maker.page(next((depth for depth in depths if maker.fits(depth)), _DEPTHS[-1]))
 
@@ -224,7 +224,7 @@ def _short(numbers: np.ndarray) -> list[float | int | None]:
     ]
 
 
-class _Maker:
+class _PageBuilder:
     """Makes the page of some cards at a depth that keeps it small."""
 
     def __init__(

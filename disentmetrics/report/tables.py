@@ -85,7 +85,7 @@ def explain(key: str, part: str = "") -> Explanation:
         metric.paper,
         declared.source if declared else "",
         metric.family,
-        metric.rises(part),
+        metric.higher_is_better_for(part),
         bounds,
     )
 

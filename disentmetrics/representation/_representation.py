@@ -106,8 +106,8 @@ class Representation:
     categorical_codes: NDArray[np.bool_]
     provenance: Provenance
     inference: tuple[str, ...]
-    _shared: dict[Any, Any] = field(default_factory=dict, repr=False)
-    _shared_by_codes: dict[Any, Any] = field(default_factory=dict, repr=False)
+    _cached: dict[Any, Any] = field(default_factory=dict, repr=False)
+    _cached_by_codes: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def __init__(
         self,
@@ -155,8 +155,8 @@ class Representation:
             "categorical_codes": check_categorical(categorical_codes, n_codes),
             "provenance": provenance or Provenance(),
             "inference": inference,
-            "_shared": {},
-            "_shared_by_codes": {},
+            "_cached": {},
+            "_cached_by_codes": {},
         }
         for name, value in given.items():
             object.__setattr__(self, name, read_only(value) if isinstance(value, np.ndarray) else value)
@@ -212,31 +212,31 @@ class Representation:
         A continuous factor, and a circular one of more than 100 values, is cut into ``n_bins`` bins of
         equal frequency.
         """
-        return self.shared(_labels, position, n_bins)
+        return self.cached(_labels, position, n_bins)
 
-    def shared(self, function: Callable[Concatenate["Representation", P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def cached(self, function: Callable[Concatenate["Representation", P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return ``function(self, ...)``, computed once for these arguments."""
         key = (function, args, tuple(sorted(kwargs.items())))
-        if key not in self._shared:
-            with _lock_of(self._shared, key):  # another thread may be computing it
-                if key not in self._shared:
-                    self._shared[key] = function(self, *args, **kwargs)
-        return self._shared[key]  # type: ignore[no-any-return] # the key holds the function itself
+        if key not in self._cached:
+            with _lock_of(self._cached, key):  # another thread may be computing it
+                if key not in self._cached:
+                    self._cached[key] = function(self, *args, **kwargs)
+        return self._cached[key]  # type: ignore[no-any-return] # the key holds the function itself
 
-    def shared_by_codes(
+    def cached_by_codes(
         self, function: Callable[Concatenate[NDArray[np.floating], P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Return ``function(codes, ...)``, computed once and kept when only factors change."""
         key = (function, args, tuple(sorted(kwargs.items())))
-        if key not in self._shared_by_codes:
-            with _lock_of(self._shared_by_codes, key):
-                if key not in self._shared_by_codes:
-                    self._shared_by_codes[key] = function(self.codes, *args, **kwargs)
-        return self._shared_by_codes[key]  # type: ignore[no-any-return] # the key holds the function itself
+        if key not in self._cached_by_codes:
+            with _lock_of(self._cached_by_codes, key):
+                if key not in self._cached_by_codes:
+                    self._cached_by_codes[key] = function(self.codes, *args, **kwargs)
+        return self._cached_by_codes[key]  # type: ignore[no-any-return] # the key holds the function itself
 
     def __getstate__(self) -> dict[str, Any]:
         kept = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {**kept, "_shared": {}, "_shared_by_codes": {}}  # locks cannot travel to another process
+        return {**kept, "_cached": {}, "_cached_by_codes": {}}  # locks cannot travel to another process
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
@@ -270,14 +270,14 @@ class Representation:
         return self.groups is not None and int(self.groups.max()) + 1 >= _FEWEST_GROUPS
 
     @property
-    def units(self) -> NDArray[np.int64] | None:
+    def resampling_units(self) -> NDArray[np.int64] | None:
         """What is resampled or dealt into folds whole, numbered from 0 for each row; None for single rows.
 
         The groups; for sequential rows of fewer than 20 groups, 40 blocks of rows that follow each other.
         """
-        return self.shared(_units)
+        return self.cached(_units)
 
-    def thinned(self, rng: np.random.Generator) -> "Representation":
+    def resampled_by_weight(self, rng: np.random.Generator) -> "Representation":
         """Keep each row with probability weight / largest weight, so that all rows count alike."""
         if self.weights is None:
             return self
@@ -298,15 +298,15 @@ class Representation:
         new = object.__new__(Representation)
         for name in self.__dataclass_fields__:
             object.__setattr__(new, name, changes.get(name, getattr(self, name)))
-        object.__setattr__(new, "_shared", {})
+        object.__setattr__(new, "_cached", {})
         if "codes" in changes:
-            object.__setattr__(new, "_shared_by_codes", {})
+            object.__setattr__(new, "_cached_by_codes", {})
         return new
 
     @property
     def row_key(self) -> str:
         """Hash of which rows these are: two representations with one key can be paired."""
-        return self.shared(_row_key)
+        return self.cached(_row_key)
 
     @classmethod
     def from_table(cls, source: Any, **columns: Any) -> "Representation":
@@ -394,8 +394,8 @@ class Representation:
                 "categorical_codes": np.array(about["categorical_codes"], dtype=bool),
                 "provenance": Provenance(**about["provenance"]),
                 "inference": tuple(about["inference"]),
-                "_shared": {},
-                "_shared_by_codes": {},
+                "_cached": {},
+                "_cached_by_codes": {},
             }
         except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
             if isinstance(error, CorruptFileError):

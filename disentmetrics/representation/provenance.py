@@ -15,7 +15,7 @@ class Provenance:
         Fingerprint of the encoder, or ``unknown``.
     rows : str
         Names the rows: ``grid`` for the full grid and ``all`` for all rows of a data set, ``uniform/SEED``,
-        ``weighted/SEED`` or ``own/SEED`` for a random sample (see ``DataSet.law``), ``rows/HASH`` for chosen
+        ``weighted/SEED`` or ``own/SEED`` for a random sample (see ``DataSet.sampling``), ``rows/HASH`` for chosen
         combinations of factors, ``table`` for given arrays.
     population : bool
         Whether the rows are all there are, so that no row sampling is left to be uncertain of.

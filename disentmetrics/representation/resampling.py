@@ -27,7 +27,7 @@ def half_sample_rows(representation: Representation, rng: np.random.Generator) -
 
 
 def _lots(representation: Representation, n_lots: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    units = representation.units
+    units = representation.resampling_units
     n_units = len(representation) if units is None else int(units.max()) + 1
     lot_of_unit = rng.permutation(n_units) % min(n_lots, n_units)
     return lot_of_unit if units is None else lot_of_unit[units]
@@ -35,7 +35,7 @@ def _lots(representation: Representation, n_lots: int, rng: np.random.Generator)
 
 def halves(representation: Representation, rng: np.random.Generator) -> tuple[NDArray[np.int64], ...]:
     """Split the rows at random into two halves; rows of one group stay together."""
-    units = representation.units
+    units = representation.resampling_units
     if units is None:
         order = rng.permutation(len(representation))
         return order[: len(order) // 2], order[len(order) // 2 :]
@@ -57,7 +57,7 @@ def folds(
     Rows of one group stay together; the same seed deals a row into the same fold whichever other rows
     take part.
     """
-    fold = representation.shared(fold_of_each_row, n_folds, seed)[rows]
+    fold = representation.cached(fold_of_each_row, n_folds, seed)[rows]
     used = [f for f in range(n_folds) if (fold == f).any()]
     return [(rows[fold != f], rows[fold == f]) for f in used]
 
@@ -65,7 +65,7 @@ def folds(
 def fold_of_each_row(representation: Representation, n_folds: int, seed: Seed) -> NDArray[np.int64]:
     """Deal rows, or groups of rows, into folds of nearly equal size."""
     rng = generator(seed, "folds")
-    units = representation.units
+    units = representation.resampling_units
     if units is None:
         return rng.permutation(len(representation)) % n_folds
     return (rng.permutation(int(units.max()) + 1) % n_folds)[units]
@@ -85,7 +85,7 @@ def train_and_test_rows(
     chosen[rows] = True
     drawn = order[chosen[order]]
     share = n_train / (n_train + n_test)
-    units = representation.units
+    units = representation.resampling_units
     if units is None:
         drawn = drawn[: n_train + n_test]
         n_first = round(len(drawn) * share)

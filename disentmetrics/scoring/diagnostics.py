@@ -12,7 +12,7 @@ from disentmetrics.estimators.rank_correlation import rank_correlation
 from disentmetrics.metrics.base import Metric
 from disentmetrics.representation import Representation, is_binned
 from disentmetrics.results.score import Score
-from disentmetrics.statistics.significance import gated_information
+from disentmetrics.statistics.significance import significant_information
 
 Asked = Sequence[tuple[Metric, str]]
 
@@ -23,10 +23,10 @@ DEPENDENT = 0.05
 MIN_ROWS_OF_CLASS = 10
 """Rows of a value below which it is called rare."""
 MIN_ROWS_OF_CELL = 5
-"""Rows for each cell of bins and values below which plug-in informations are called too high."""
+"""Rows for each cell of bins and values below which plug-in normalized_mutual_information are called too high."""
 MOST_CODES_PER_ROW = 0.1
 """Codes for each row above which probes are said to overfit."""
-UNTOLD = 0.05
+WEAKLY_ENCODED = 0.05
 """Share of a factor's entropy below which a code hardly tells it."""
 PACKED = 0.25
 """Share of its entropy above which a factor is packed into a code beside another, or carried by a further code."""
@@ -76,7 +76,7 @@ def diagnose_scores(scored: Representation, scores: Sequence[tuple[Metric, str, 
     list of str
         At most one sentence.
     """
-    missing = [name for name, share in _most_told(scored) if share < UNTOLD]
+    missing = [name for name, share in _most_told(scored) if share < WEAKLY_ENCODED]
     blind, seeing = [], []
     for metric, protocol, score in scores:
         sees = "missing factor" in metric.protocol(protocol).detects
@@ -105,7 +105,7 @@ def _most_told(representation: Representation) -> list[tuple[str, float]]:
     """Return each factor that varies with the largest share of its entropy that a code tells."""
     if len(representation) < 2 * MIN_ROWS_OF_CLASS:
         return []
-    gated = representation.shared(gated_information)
+    gated = representation.cached(significant_information)
     names = representation.space.names
     return [(names[k], float(gated.share[:, k].max())) for k in np.flatnonzero(gated.defined)]
 
@@ -181,14 +181,14 @@ def _factor_remarks(representation: Representation) -> Iterator[str]:
 def _told_factors(representation: Representation) -> Iterator[str]:
     if len(representation) < 2 * MIN_ROWS_OF_CLASS:
         return
-    gated = representation.shared(gated_information)
+    gated = representation.cached(significant_information)
     names, codes = representation.space.names, representation.code_names
     for k in np.flatnonzero(gated.defined):
         best = int(np.argmax(gated.share[:, k]))
         most = gated.share[best, k]
         if most == 0:
             yield f"factor {names[k]} is told by no code"
-        elif most < UNTOLD:
+        elif most < WEAKLY_ENCODED:
             yield f"factor {names[k]} is hardly told by any code: {codes[best]} tells most, {most:.1%} of its entropy"
         carriers = np.flatnonzero(gated.share[:, k] > PACKED)
         if len(carriers) > 1:
@@ -263,7 +263,7 @@ def _too_few_rows(representation: Representation, asked: Asked) -> Iterator[str]
     if binned:
         yield (
             f"{n_rows} rows are fewer than {MIN_ROWS_OF_CELL} for each cell of bins and values "
-            f"({max(binned.values())} would do): informations of {_some(binned)} are too high; the default protocols "
+            f"({max(binned.values())} would do): normalized_mutual_information of {_some(binned)} are too high; the default protocols "
             "are corrected for it"
         )
 

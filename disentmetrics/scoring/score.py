@@ -11,7 +11,7 @@ import numpy as np
 
 from disentmetrics._utils.progress import tracked
 from disentmetrics._utils.random import generator
-from disentmetrics._utils.threads import one_thread_a_product, without_remarks_of_probes
+from disentmetrics._utils.threads import single_threaded_blas, suppress_sklearn_warnings
 from disentmetrics._version import __version__
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError
 from disentmetrics.metrics import find_metric
@@ -129,9 +129,9 @@ def score(
     asked = [
         _Asked(name, *find_metric(name)) for name in expand(metrics, posterior=representation.log_variance is not None)
     ]
-    scored = representation.thinned(generator(seed, "weights"))
+    scored = representation.resampled_by_weight(generator(seed, "weights"))
     parallel = _threads(n_jobs)
-    with without_remarks_of_probes():
+    with suppress_sklearn_warnings():
         points = parallel(joblib.delayed(a.point)(scored, seed) for a in asked)
     point = dict(zip((a.name for a in asked), points, strict=True))
     defined = [a for a in asked if not point[a.name].undefined]
@@ -163,7 +163,7 @@ def score(
             for b in range(N_PERMUTATIONS)
         ]
     jobs = [job for job in jobs if job[2]]
-    with one_thread_a_product(), without_remarks_of_probes():
+    with single_threaded_blas(), suppress_sklearn_warnings():
         found = _run(jobs, n_jobs, progress=progress)
     scores = {}
     for a in asked:
@@ -207,7 +207,7 @@ def _run(
     def work(
         make: Callable[[], Representation], group: list[_Asked], seed: int | tuple[int, ...]
     ) -> list[tuple[float, ...]]:
-        with one_thread_a_product():
+        with single_threaded_blas():
             view = make()
             return [a.values(view, seed) for a in group]
 
@@ -268,7 +268,7 @@ def _finished(
     mean_null = adjusted = p_value = None
     if permuted:
         mean_null = point.null if point.null is not None else float(np.mean(permuted))
-        upwards = metric.rises(point.name.partition(".")[2])
+        upwards = metric.higher_is_better_for(point.name.partition(".")[2])
         sign = 1 if upwards else -1
         p_value = permutation_p_value(sign * point.value, [sign * value for value in permuted])
         best = bounds[1 if upwards else 0]

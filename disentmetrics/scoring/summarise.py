@@ -94,9 +94,9 @@ def summarise(representation: Representation, *, seed: int = 0) -> Representatio
            [0., 1.]]), array([0, 1]), array([960, 960]))
     """
     rng = np.random.default_rng([seed, 0x5375])
-    representation = representation.thinned(rng)
-    nats = representation.shared(information_matrix, "rank-spacing", 20)
-    entropies = representation.shared(factor_entropies)
+    representation = representation.resampled_by_weight(rng)
+    nats = representation.cached(information_matrix, "rank-spacing", 20)
+    entropies = representation.cached(factor_entropies)
     shown = _most_informative(representation, nats, entropies)
     codes = representation.codes[:, shown]
     log_variance = None if representation.log_variance is None else representation.log_variance[:, shown]
@@ -275,7 +275,7 @@ def _cells(
     span = high / 2 - low / 2 + width / 2
     places = (column[present] / 2 - low / 2) / span
     cells[present] = np.minimum((places * n_cells).astype(np.int64), n_cells - 1)
-    physical = representation.shared(factor_columns, position)[rows, 0]
+    physical = representation.cached(factor_columns, position)[rows, 0]
     counts = np.bincount(cells[present], minlength=n_cells)
     sums = np.bincount(cells[present], physical[present], n_cells)
     steps = (np.arange(n_cells) + 0.5) / n_cells

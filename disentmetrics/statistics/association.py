@@ -43,12 +43,12 @@ def correlation_matrix(
     found = np.zeros((representation.n_codes, representation.n_factors))
     transform = standardise if method == "pearson" else standardised_ranks
     for position in range(representation.n_factors):
-        columns = representation.shared(factor_columns, position)
+        columns = representation.cached(factor_columns, position)
         present = ~np.isnan(columns[:, 0])
         if present.sum() < 2:
             continue
         whole = present.all()
-        codes = representation.shared_by_codes(transform) if whole else transform(representation.codes[present])
+        codes = representation.cached_by_codes(transform) if whole else transform(representation.codes[present])
         columns = columns if whole else columns[present]
         if columns.shape[1] == 1:
             found[:, position] = np.abs(codes.T @ transform(columns)[:, 0]) / len(codes)

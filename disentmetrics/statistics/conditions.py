@@ -54,7 +54,7 @@ def conditions(representation: Representation, first: int, second: int) -> Condi
     """Group rows by the classes of two factors (at most 10 each, see ``class_target``)."""
     columns = []
     for position in (first, second):
-        aim = representation.shared(class_target, position)
+        aim = representation.cached(class_target, position)
         column = np.full(len(representation), -1)
         column[aim.rows] = aim.values
         columns.append(column)

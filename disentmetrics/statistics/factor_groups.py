@@ -229,7 +229,7 @@ def drawable_factors(
             return nearest_rows(representation, position, rows, n_neighbours)
         return rows_by_value(representation, position, rows)
 
-    varied = representation.shared(varied_factors)
+    varied = representation.cached(varied_factors)
     groups = {int(k): grouped(int(k)) for k in np.flatnonzero(varied)}
     return {k: group for k, group in groups.items() if group.usable}
 

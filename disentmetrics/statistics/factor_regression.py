@@ -37,9 +37,9 @@ class TrueFactors:
 
 def true_factors(representation: Representation) -> TrueFactors:
     """Lay the factors out as columns, on the rows that miss no label."""
-    varied = representation.shared(varied_factors)
+    varied = representation.cached(varied_factors)
     blocks = [
-        representation.shared(factor_columns, k) if varies else np.empty((len(representation), 0))
+        representation.cached(factor_columns, k) if varies else np.empty((len(representation), 0))
         for k, varies in enumerate(varied)
     ]
     ends = np.cumsum([0, *(block.shape[1] for block in blocks)])
@@ -51,10 +51,10 @@ def true_factors(representation: Representation) -> TrueFactors:
 
 def factors_as_codes(representation: Representation) -> Representation | None:
     """Return a representation whose codes are the columns of :func:`true_factors`; None if there are none."""
-    known = representation.shared(true_factors)
+    known = representation.cached(true_factors)
     if not known.columns.size:
         return None
-    units = representation.units
+    units = representation.resampling_units
     return Representation(
         known.columns,
         representation.factors[known.rows],
@@ -84,7 +84,7 @@ def codes_from_factors(
         About the mean of the training rows: 1 where the factors decide the code, 0 where they say
         nothing; NaN for constant codes, and everywhere if no two folds have rows with all labels.
     """
-    known = representation.shared(true_factors)
+    known = representation.cached(true_factors)
     found = np.full(representation.n_codes, np.nan)
     where = np.full(len(representation), -1)
     where[known.rows] = np.arange(len(known.rows))
@@ -115,7 +115,7 @@ def orthogonality_error(representation: Representation) -> float:
     factors, decorrelated and of unit variance, to the codes as they are: 0 for a rotation, times any
     number; at most ``sqrt(K - 1)``, where all codes are one. NaN where no code follows the factors linearly.
     """
-    known = representation.shared(true_factors)
+    known = representation.cached(true_factors)
     if len(known.rows) < 2 or not known.columns.size:
         return float("nan")
     left, singular, _ = np.linalg.svd(known.columns - known.columns.mean(axis=0), full_matrices=False)

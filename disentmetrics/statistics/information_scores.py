@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError
 from disentmetrics.estimators.activity import constant, standard_deviation
-from disentmetrics.estimators.assignment import matched
+from disentmetrics.estimators.assignment import one_to_one_assignment
 from disentmetrics.estimators.mutual_information import (
     adjusted_information,
     contingency,
@@ -35,8 +35,8 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Informations:
-    """Informations of all pairs, and what they are divided by.
+class NormalizedMutualInformation:
+    """NormalizedMutualInformation of all pairs, and what they are divided by.
 
     Attributes
     ----------
@@ -68,12 +68,12 @@ class Informations:
         return np.where(self.defined, values, np.nan)
 
 
-def informations(
+def normalized_mutual_information(
     representation: Representation,
     estimator: InformationEstimator,
     n_bins: int = 20,
     factor_bins: int | None = None,
-) -> Informations:
+) -> NormalizedMutualInformation:
     """Estimate I(z_j; v_k) and H(v_k).
 
     Parameters
@@ -92,18 +92,18 @@ def informations(
     UndefinedScoreError
         If no factor takes two values.
     """
-    table = representation if factor_bins is None else representation.shared(with_binned_factors, factor_bins)
-    defined = table.shared(varied_factors)
+    table = representation if factor_bins is None else representation.cached(with_binned_factors, factor_bins)
+    defined = table.cached(varied_factors)
     if not defined.any():
         raise UndefinedScoreError("a factor that takes two values is needed; every factor is constant")
-    entropies = table.shared(factor_entropies)
-    nats = np.clip(table.shared(information_matrix, estimator, n_bins), 0.0, entropies)
+    entropies = table.cached(factor_entropies)
+    nats = np.clip(table.cached(information_matrix, estimator, n_bins), 0.0, entropies)
     kept, settings = np.ones(representation.n_codes, dtype=bool), {}
     if estimator == "posterior":
         settings = {"code": "mean+logvar"}
     elif estimator in {"rank-spacing", "adjusted"}:
         kept, settings = active_codes(representation)
-    return Informations(np.where(kept[:, None], nats, 0.0), entropies, defined, kept, dict(settings))
+    return NormalizedMutualInformation(np.where(kept[:, None], nats, 0.0), entropies, defined, kept, dict(settings))
 
 
 def with_binned_factors(representation: Representation, n_bins: int) -> Representation:
@@ -131,7 +131,7 @@ def code_entropies(representation: Representation, how: Bins, n_bins: int) -> Fl
         present = representation.labels(position) >= 0
         if present.any():
             table = representation if present.all() else representation.take(present)
-            found[:, position] = table.shared(_entropies_of_bins, how, n_bins)
+            found[:, position] = table.cached(_entropies_of_bins, how, n_bins)
     return found
 
 
@@ -161,7 +161,7 @@ def information_at_resolution(representation: Representation) -> tuple[Floats, F
         if n_taken < 2:
             continue
         whole = present.all()
-        places = representation.shared_by_codes(_places) if whole else _places(representation.codes[present])
+        places = representation.cached_by_codes(_places) if whole else _places(representation.codes[present])
         labels = labels if whole else labels[present]
         n_values = int(labels.max()) + 1
         for code, place in enumerate(places):
@@ -217,7 +217,7 @@ def information_between_factors(representation: Representation) -> Floats:
     Over the rows where both are known; the diagonal holds the entropies.
     """
     n_factors = representation.n_factors
-    found = np.diag(representation.shared(factor_entropies))
+    found = np.diag(representation.cached(factor_entropies))
     for first in range(n_factors):
         for second in range(first):
             a, b = representation.labels(first), representation.labels(second)
@@ -253,12 +253,12 @@ def share_of_code(
         In [0, 1]; NaN for a constant code.
     """
     if how == "values":
-        cut = representation.shared_by_codes(_symbols)
+        cut = representation.cached_by_codes(_symbols)
     elif how == "quantile":
-        places = representation.shared_by_codes(_places)
+        places = representation.cached_by_codes(_places)
         cut = [None if place is None else _bins_of_places(place, n_bins)[0] for place in places]
     else:
-        cut = representation.shared(code_bins, how, n_bins)
+        cut = representation.cached(code_bins, how, n_bins)
     found = np.full((representation.n_codes, representation.n_factors), np.nan)
     for position in range(representation.n_factors):
         labels = representation.labels(position)
@@ -303,7 +303,7 @@ def mean_by_best_factor(values: Floats, weights: Floats, shares: Floats) -> Floa
     return np.where(mass > 0, total / np.where(mass > 0, mass, 1.0), np.nan)
 
 
-def untold_note(representation: Representation, shares: Floats, defined: NDArray[np.bool_]) -> tuple[str, ...]:
+def missing_factor_note(representation: Representation, shares: Floats, defined: NDArray[np.bool_]) -> tuple[str, ...]:
     """Say which factors no code tells a tenth of, for scores that do not see it."""
     untold = defined & (shares.max(axis=0, initial=0.0) < 0.1)
     if not untold.any() or not shares.any():
@@ -312,7 +312,7 @@ def untold_note(representation: Representation, shares: Floats, defined: NDArray
     return (f"no code tells a tenth of {names}: this score does not see missing factors",)
 
 
-def owners_of_factors(shares: Floats, declared: Sequence[int] | None, *, one_to_one: bool = True) -> NDArray[np.int64]:
+def assign_codes(shares: Floats, declared: Sequence[int] | None, *, one_to_one: bool = True) -> NDArray[np.int64]:
     """Return the code that stands for each factor, -1 for none, as (n_factors,).
 
     Parameters
@@ -336,7 +336,7 @@ def owners_of_factors(shares: Floats, declared: Sequence[int] | None, *, one_to_
         preference = shares - 1e-6 * others  # of equal codes the one that tells less of other factors
         if not one_to_one:
             return np.where(shares.any(axis=0), np.argmax(preference, axis=0), -1)
-        codes, factors = matched(preference)
+        codes, factors = one_to_one_assignment(preference)
         owners[factors] = codes
         return owners
     owners = np.asarray(declared)
@@ -358,7 +358,7 @@ def owners_of_factors(shares: Floats, declared: Sequence[int] | None, *, one_to_
 
 @dataclass(frozen=True, eq=False)
 class SoftInformation:
-    """Informations and entropies of codes that are distributions, in nats.
+    """NormalizedMutualInformation and entropies of codes that are distributions, in nats.
 
     Attributes
     ----------
@@ -373,7 +373,7 @@ class SoftInformation:
 def soft_information(
     representation: Representation, n_bins: int, limit: float | None, assignment: Assignment
 ) -> SoftInformation:
-    """Estimate informations of codes that are spread over bins as their posteriors are.
+    """Estimate normalized_mutual_information of codes that are spread over bins as their posteriors are.
 
     Parameters
     ----------

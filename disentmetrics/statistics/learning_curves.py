@@ -28,7 +28,7 @@ _ROWS_FOR_ONE_SPLIT = 300
 
 
 @dataclass(frozen=True, eq=False)
-class Learned:
+class FittedProbe:
     """What a classifier that learnt from ``n_train`` rows makes of rows that it has not seen.
 
     Attributes
@@ -79,7 +79,7 @@ def class_target(representation: Representation, position: int, most: int | None
     return Target(rows, values, is_class=True)
 
 
-def learned(
+def fit_probe(
     representation: Representation,
     position: int,
     n_train: int,
@@ -89,7 +89,7 @@ def learned(
     codes: tuple[int, ...] | None = None,
     most: int | None = MOST_CLASSES,
     n_tested: int = N_FOLDS,
-) -> Learned | None:
+) -> FittedProbe | None:
     """Let a classifier learn a factor from ``n_train`` rows and score it on other rows.
 
     Parameters
@@ -112,14 +112,14 @@ def learned(
 
     Returns
     -------
-    Learned or None
+    FittedProbe or None
         None where the factor does not vary or all rows are of one group. Probabilities are mixed with
         uniform ones as if one row had been seen that is of all classes alike, so that no loss is infinite.
     """
-    aim = representation.shared(class_target, position, most)
+    aim = representation.cached(class_target, position, most)
     if not aim.varies:
         return None
-    columns = representation.shared(standardised_codes) if codes is None else _some_codes(representation, codes)
+    columns = representation.cached(standardised_codes) if codes is None else _some_codes(representation, codes)
     if classifier in ("logistic-cv", "gradient-boosting") and codes is None:
         columns = np.asarray(well_scaled(representation.codes), dtype=np.float64)
     splits = folds(representation, aim.rows, N_FOLDS, seed)
@@ -130,7 +130,7 @@ def learned(
     order = generator(seed, "rows to learn from").permutation(len(representation))
     state = int(generator(seed, f"classifier {classifier}").integers(2**31))
     inner = fold_of_each_row(representation, _INNER_FOLDS, _and(seed, 1))
-    choices = representation.shared(_choices, position, seed, codes, most)
+    choices = representation.cached(_choices, position, seed, codes, most)
     tested: list[tuple[NDArray[Any], ...]] = []
     fewest = MOST_ROWS
     for index, (train, test) in enumerate(splits[:n_tested]):
@@ -161,26 +161,26 @@ def learned(
             break
     rows, truth, guess, loss, hit, prior = (np.concatenate(part) for part in zip(*tested, strict=True))
     accuracy = float((guess == truth).mean())
-    return Learned(rows, truth, guess, fewest, accuracy, float(hit.mean()), float(loss.mean()), float(prior.mean()))
+    return FittedProbe(rows, truth, guess, fewest, accuracy, float(hit.mean()), float(loss.mean()), float(prior.mean()))
 
 
-def learned_from_each_size(
+def fit_probe_at_each_size(
     representation: Representation,
     sizes: tuple[int, ...],
     classifier: Classifier,
     seed: Seed,
     most: int | None = MOST_CLASSES,
     n_tested: int = N_FOLDS,
-) -> list[list[Learned | None]]:
+) -> list[list[FittedProbe | None]]:
     """Learn every factor from each of these numbers of rows, in ascending order; a list of factors for each."""
-    found: list[list[Learned | None]] = []
+    found: list[list[FittedProbe | None]] = []
     for size in sizes:
         before = found[-1] if found else [None] * representation.n_factors
         found.append(
             [
                 one  # all rows took part already
                 if one is not None and one.n_train < sizes[len(found) - 1]
-                else representation.shared(learned, k, size, classifier, seed, most=most, n_tested=n_tested)
+                else representation.cached(fit_probe, k, size, classifier, seed, most=most, n_tested=n_tested)
                 for k, one in enumerate(before)
             ]
         )

@@ -1,7 +1,7 @@
 """Matrices of (code, factor) pairs, computed once a representation and read by many metrics.
 
 Each is a function ``(representation, ...) -> (n_codes, n_factors)``; metrics ask for it through
-``representation.shared(function, ...)``, which computes it once.
+``representation.cached(function, ...)``, which computes it once.
 """
 
 from typing import Literal
@@ -80,7 +80,7 @@ def _posterior_information(representation: Representation) -> NDArray[np.float64
 
 def _sorted_codes(representation: Representation, present: NDArray[np.bool_]) -> list[SortedCode | None]:
     if present.all():
-        return representation.shared_by_codes(_sort_each)
+        return representation.cached_by_codes(_sort_each)
     return _sort_each(representation.codes[present])
 
 
@@ -93,7 +93,7 @@ def code_bins(representation: Representation, how: Bins, n_bins: int) -> list[ND
 
     ``quantile`` leaves a code of at most ``n_bins`` distinct values as it is.
     """
-    return representation.shared_by_codes(_bin_each, how, n_bins)
+    return representation.cached_by_codes(_bin_each, how, n_bins)
 
 
 def _bins_of_present(

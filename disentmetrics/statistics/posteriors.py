@@ -18,7 +18,7 @@ _NARROWEST = 1e-9  # of a code's span
 
 @dataclass(frozen=True)
 class PosteriorInformation:
-    """Mutual informations in nats of sampled codes z ~ q(z | x) and the row x, never below 0.
+    """Mutual normalized_mutual_information in nats of sampled codes z ~ q(z | x) and the row x, never below 0.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class PosteriorInformation:
 def posterior_information(
     representation: Representation, n_samples: int, n_rows: int, seed: Seed
 ) -> PosteriorInformation:
-    """Estimate the informations by Monte Carlo over the aggregate posterior.
+    """Estimate the normalized_mutual_information by Monte Carlo over the aggregate posterior.
 
     Parameters
     ----------

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics._utils.random import generator
-from disentmetrics._utils.threads import one_thread_a_product
+from disentmetrics._utils.threads import single_threaded_blas
 from disentmetrics.estimators.activity import constant
-from disentmetrics.estimators.assignment import matched
+from disentmetrics.estimators.assignment import one_to_one_assignment
 from disentmetrics.estimators.mutual_information import contingency
 from disentmetrics.estimators.rank_correlation import standardise
 from disentmetrics.representation import Representation
@@ -30,7 +30,7 @@ BOOSTING: dict[str, Any] = {"max_iter": 50, "learning_rate": 0.2, "early_stoppin
 
 def standardised_codes(representation: Representation) -> NDArray[np.float64]:
     """Return codes with mean 0 and mean square 1, without constant ones."""
-    return standardise(representation.codes[:, ~representation.shared_by_codes(constant)])
+    return standardise(representation.codes[:, ~representation.cached_by_codes(constant)])
 
 
 def held_out_score(
@@ -67,7 +67,7 @@ def held_out_score(
         ``(accuracy - a) / (1 - a)`` with a the share of the most frequent class of the training rows.
         At most 1, 0 for useless codes and below it for misleading ones; NaN if there is nothing to predict.
     """
-    aim = representation.shared(target, position)
+    aim = representation.cached(target, position)
     chosen = list(range(representation.n_codes)) if codes is None else list(codes)
     values = representation.codes[:, chosen]
     values = standardise(values[:, ~constant(values)])
@@ -116,7 +116,7 @@ def one_boosting_at_a_time() -> Iterator[None]:
     scikit-learn's binning empties the warning filters for a moment, one list for all threads; a second binning then
     finds none and warns that it was called wrongly. Boosting gains nothing from threads of ours.
     """
-    with _BOOSTING_LOCK, one_thread_a_product():  # again, for scikit-learn's threads may have been loaded since
+    with _BOOSTING_LOCK, single_threaded_blas():  # again, for scikit-learn's threads may have been loaded since
         yield
 
 
@@ -187,7 +187,7 @@ def step_prediction(representation: Representation, n_bins: int = 50) -> NDArray
     """
     found = np.zeros((representation.n_codes, representation.n_factors))
     for position in range(representation.n_factors):
-        aim = representation.shared(target, position)
+        aim = representation.cached(target, position)
         n = len(aim.rows)
         if not aim.varies:
             continue
@@ -217,8 +217,8 @@ def aligned_codes(representation: Representation) -> NDArray[np.int64]:
 
     Pairs are those of largest total mutual information, corrected for chance: the Hungarian method.
     """
-    information = representation.shared(information_matrix, "adjusted")
-    codes, factors = matched(np.maximum(information, 0.0))
+    information = representation.cached(information_matrix, "adjusted")
+    codes, factors = one_to_one_assignment(np.maximum(information, 0.0))
     aligned = np.full(representation.n_factors, -1)
     aligned[factors] = codes
     return aligned
@@ -239,7 +239,7 @@ def best_held_out_score(
     """
     best = 0.0
     for probe in _PROBES:
-        score = representation.shared(held_out_score, position, probe, seed, codes=codes, n_folds=2, n_rows=n_rows)
+        score = representation.cached(held_out_score, position, probe, seed, codes=codes, n_folds=2, n_rows=n_rows)
         if np.isnan(score):
             return score
         best = max(best, score)

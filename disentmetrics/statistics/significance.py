@@ -25,7 +25,7 @@ _N_SHUFFLES = 40
 
 
 @dataclass(frozen=True, eq=False)
-class GatedInformation:
+class SignificantInformation:
     """Shares I(z_j; v_k) / H(v_k) of codes and factors that are related to anything, and 0 elsewhere.
 
     Attributes
@@ -56,7 +56,7 @@ class GatedInformation:
         return (f"no code is related to any factor at a false discovery rate of {rate}: the score is 0 by definition",)
 
 
-def gated_information(representation: Representation) -> GatedInformation:
+def significant_information(representation: Representation) -> SignificantInformation:
     """Estimate what each code tells of each factor, where there is anything to tell.
 
     The estimate has no bins (rank spacings) and mean 0 for unrelated pairs. Pairs pass a gate if codes in 10
@@ -65,14 +65,14 @@ def gated_information(representation: Representation) -> GatedInformation:
     every pair is kept, because leaving small ones out would bias ratios upwards. Collapsed codes are left out
     where posterior variances tell them.
     """
-    defined = representation.shared(varied_factors)
-    entropies = representation.shared(factor_entropies)
-    nats = representation.shared(information_matrix, "rank-spacing", 20)
+    defined = representation.cached(varied_factors)
+    entropies = representation.cached(factor_entropies)
+    nats = representation.cached(information_matrix, "rank-spacing", 20)
     share = np.where(defined, nats / np.where(defined, entropies, 1.0), 0.0)
     active, settings = active_codes(representation)
-    passed = np.logical_and(representation.shared(related_pairs), active[:, None])
+    passed = np.logical_and(representation.cached(related_pairs), active[:, None])
     kept = np.any(passed, axis=1, keepdims=True) & np.any(passed, axis=0)
-    return GatedInformation(np.where(kept, np.minimum(share, 1.0), 0.0), defined, settings)
+    return SignificantInformation(np.where(kept, np.minimum(share, 1.0), 0.0), defined, settings)
 
 
 def active_codes(representation: Representation) -> tuple[NDArray[np.bool_], dict[str, str]]:

@@ -18,7 +18,7 @@ def are_symbols(representation: Representation) -> bool:
     >>> are_symbols(Representation([[0.1], [0.1], [5], [5]], [0, 0, 1, 1]))
     False
     """
-    return representation.shared_by_codes(_are_symbols)
+    return representation.cached_by_codes(_are_symbols)
 
 
 def _are_symbols(codes: NDArray[np.floating]) -> bool:
@@ -29,7 +29,7 @@ def _are_symbols(codes: NDArray[np.floating]) -> bool:
 
 def messages(representation: Representation) -> NDArray[np.int64]:
     """Return codes as symbols numbered from 0 over all positions together, (n_samples, n_codes)."""
-    return representation.shared_by_codes(_numbered)
+    return representation.cached_by_codes(_numbered)
 
 
 def _numbered(codes: NDArray[np.floating]) -> NDArray[np.int64]:

@@ -50,6 +50,6 @@ def target(representation: Representation, position: int, *, classes: bool = Fal
         labels = representation.labels(position)
         rows = np.flatnonzero(labels >= 0)
         return Target(rows, np.unique(labels[rows], return_inverse=True)[1].ravel(), is_class=True)
-    columns = representation.shared(factor_columns, position)
+    columns = representation.cached(factor_columns, position)
     rows = np.flatnonzero(~np.isnan(columns[:, 0]))
     return Target(rows, columns[rows], is_class=False)

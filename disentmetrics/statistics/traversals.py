@@ -89,7 +89,7 @@ def cells(
     Cells
         Without rows that miss a label.
     """
-    varied = np.flatnonzero(representation.shared(varied_factors))
+    varied = np.flatnonzero(representation.cached(varied_factors))
     columns = [representation.labels(int(k), n_bins) for k in (*varied[varied != position], position)]
     chosen = np.arange(len(representation)) if rows is None else rows
     known = np.ones(len(chosen), dtype=bool)
@@ -131,8 +131,8 @@ def factors_alone(
         If there are fewer than ``least`` such factors.
     """
     found = {
-        int(k): representation.shared(cells, int(k), n_bins=n_bins)
-        for k in np.flatnonzero(representation.shared(varied_factors))
+        int(k): representation.cached(cells, int(k), n_bins=n_bins)
+        for k in np.flatnonzero(representation.cached(varied_factors))
     }
     usable = {k: one for k, one in found.items() if one.share_that_varies >= 0.5}
     if len(usable) < least:
@@ -170,7 +170,7 @@ def traversals(
     There must be 64 whole ones, or as many as half of the combinations of the other factors.
     Of rows with the same factors one is drawn.
     """
-    table = representation.shared(cells, position)
+    table = representation.cached(cells, position)
     runs = table.runs_in_cell
     full = np.flatnonzero(runs == table.n_values)
     if not len(full) or len(full) < min(ENOUGH_LINES, len(runs) / 2):
@@ -202,7 +202,7 @@ def factor_traversals(
         )
     found = {
         int(k): traversals(representation, int(k), n_lines, rng)
-        for k in np.flatnonzero(representation.shared(varied_factors))
+        for k in np.flatnonzero(representation.cached(varied_factors))
         if not (ordered and representation.space.factors[k].kind == "categorical")
     }
     whole = {k: one for k, one in found.items() if one is not None}
@@ -216,7 +216,7 @@ def factor_traversals(
 
 def left_out(representation: Representation, used: dict[int, Traversals] | dict[int, Cells]) -> tuple[str, ...]:
     """Say in a note which factors never change alone, if any."""
-    varied = np.flatnonzero(representation.shared(varied_factors))
+    varied = np.flatnonzero(representation.cached(varied_factors))
     names = [representation.space.names[k] for k in varied if int(k) not in used]
     if not names:
         return ()

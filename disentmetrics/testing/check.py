@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics._utils.threads import one_thread_a_product
+from disentmetrics._utils.threads import single_threaded_blas
 from disentmetrics.errors import DisentmetricsError, UndefinedScoreError
-from disentmetrics.metrics.base import DEFECTS, INVARIANCES, Defect, Invariance, Metric, Outcome, Protocol
+from disentmetrics.metrics.base import DEFECTS, INVARIANCES, Defect, Invariance, Metric, Protocol, RawScore
 from disentmetrics.representation import Representation
 from disentmetrics.testing.changes import CHANGES
 from disentmetrics.testing.examples import DEFECTIVE, EXAMPLES, as_symbols, degenerate_tables, synergy
@@ -182,8 +182,8 @@ def _as_metric(
     detects: Collection[Defect],
     limits: tuple[float, float],
 ) -> Metric:
-    def formula(representation: Representation) -> Outcome:
-        return Outcome(float(function(representation.codes, representation.factors)))
+    def formula(representation: Representation) -> RawScore:
+        return RawScore(float(function(representation.codes, representation.factors)))
 
     unknown = set(claims) - set(INVARIANCES)
     if unknown:
@@ -208,7 +208,7 @@ def _as_metric(
 
 def _value(metric: Metric, representation: Representation, protocol: str, seed: int | tuple[int, ...]) -> float:
     try:
-        with one_thread_a_product():
+        with single_threaded_blas():
             return metric.evaluate(representation, protocol, seed=seed).value
     except UndefinedScoreError:
         return math.inf

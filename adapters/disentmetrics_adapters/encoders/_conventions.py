@@ -447,12 +447,12 @@ class Pipeline:
         if observations.ndim < 2 or len(observations) == 0:
             raise InvalidInputError(f"observations must have shape (n, ...) with n >= 1; got {observations.shape}")
         if not self._layout:
-            self._settle(observations[: min(2, self.batch_size or 2)])
+            self._resolve_config(observations[: min(2, self.batch_size or 2)])
         size = self.batch_size or len(observations)
         parts = [self._encode(observations[i : i + size], self._layout) for i in range(0, len(observations), size)]
         return parts[0] if len(parts) == 1 else _stack(parts)
 
-    def _settle(self, observations: Array) -> None:
+    def _resolve_config(self, observations: Array) -> None:
         layouts = self.inputs.layouts(observations)
         ran: dict[str, Any] = {}
         failures: dict[str, str] = {}

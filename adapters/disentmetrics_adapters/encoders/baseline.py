@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics._utils.threads import one_thread_a_product
+from disentmetrics._utils.threads import single_threaded_blas
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.encoders.protocol import Encoder
 from disentmetrics.encoders.registry import Fingerprinted
@@ -64,7 +64,7 @@ class LinearEncoder:
 
     def __call__(self, observations: NDArray[np.generic], /) -> NDArray[np.floating]:
         """Return the projections of observations (n, ...)."""
-        with one_thread_a_product():
+        with single_threaded_blas():
             return np.asarray((_pixels(observations) - self.mean) @ self.weights)
 
 
@@ -97,7 +97,7 @@ def _pixels(observations: NDArray[np.generic]) -> NDArray[np.floating]:
 
 
 def _is_table(data: DataSet) -> bool:
-    return data.law == "uniform" and not data.has_distribution
+    return data.sampling == "uniform" and not data.has_distribution
 
 
 def _n_fitted(data: DataSet, n_fit: int) -> int:
@@ -206,6 +206,6 @@ def load(
     n_images = _n_fitted(data, positive_integer("n_fit", n_fit) if n_fit else N_FIT)
     log.info("fitting baseline:%s to %d images", target, n_images)
     images = _fitting_images(data, n_images, seed)
-    with one_thread_a_product():  # the codes must not depend on the number of processors
+    with single_threaded_blas():  # the codes must not depend on the number of processors
         encoder = FITS[target](images, width, seed)
     return Fingerprinted(encoder, f"baseline-{target}-{width}-of-{n_images}-seed-{seed}-{data.fingerprint}")

@@ -38,19 +38,19 @@ class NamedScore:
         return cls(metric, protocol, part if dot else None)
 
     @property
-    def whole(self) -> str:
+    def full_name(self) -> str:
         """Name of the metric with its protocol, as a score card holds it."""
         return self.metric.name if self.protocol == "default" else f"{self.metric.name}@{self.protocol}"
 
     @property
     def name(self) -> str:
         """The name as it is read."""
-        return f"{self.whole}.{self.part}" if self.part else self.whole
+        return f"{self.full_name}.{self.part}" if self.part else self.full_name
 
     @property
     def higher_is_better(self) -> bool:
         """Direction of the metric or part."""
-        return self.metric.rises(self.part or "")
+        return self.metric.higher_is_better_for(self.part or "")
 
     def of(self, representation: Representation, *, seed: int, **options: Any) -> Score:
         """Score a representation, without interval and null."""

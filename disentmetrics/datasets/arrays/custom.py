@@ -120,7 +120,7 @@ class CustomDataSet(DataSet):
         complete = complete and len(self) == self._combinations.n == self.space.n_combinations
         self.nuisances = () if complete else ("observation",)
         self.is_observed = not complete
-        self._nuisance = self.own_nuisance(self.factors) if complete else self._combinations.rank.astype(np.uint64)
+        self._nuisance = self.default_nuisance(self.factors) if complete else self._combinations.rank.astype(np.uint64)
         if fingerprint is not None:
             self.__dict__["fingerprint"] = fingerprint
 
@@ -251,7 +251,7 @@ class CustomDataSet(DataSet):
     def check_made(self, made: NDArray[Any], n: int) -> None:
         """Refuse nothing: rows were checked as they were read, and vectors may be of whole numbers."""
 
-    def whole(self) -> Draws:
+    def full_grid(self) -> Draws:
         """Return all rows in their order, with the factors, nuisance and groups of each."""
         return Draws(self.factors, self._nuisance, self.groups)
 
@@ -269,7 +269,7 @@ class CustomDataSet(DataSet):
                 f"at most {len(self)} distinct rows can be drawn from {self.name}; got n = {n}; ask for all instead"
             )
         rows = rng.integers(len(self), size=n) if replace else rng.choice(len(self), size=n, replace=False)
-        return self.whole()[np.sort(rows)]
+        return self.full_grid()[np.sort(rows)]
 
     def sample_factors(self, n: int, rng: np.random.Generator) -> NDArray[Any]:
         """Draw the factors of ``n`` rows independently: combinations come as often as in the table."""
@@ -285,11 +285,11 @@ class CustomDataSet(DataSet):
         """
         checked = self.check_factors(factors)
         self._known(checked)
-        return Draws(checked, self.own_nuisance(checked))
+        return Draws(checked, self.default_nuisance(checked))
 
-    def own_nuisance(self, factors: NDArray[Any]) -> NDArray[np.uint64]:
+    def default_nuisance(self, factors: NDArray[Any]) -> NDArray[np.uint64]:
         """Return 0, the first row of each combination; the row of the grid if there are no nuisances."""
-        return np.zeros(len(factors), np.uint64) if self.nuisances else super().own_nuisance(factors)
+        return np.zeros(len(factors), np.uint64) if self.nuisances else super().default_nuisance(factors)
 
     def check_factors(self, factors: ArrayLike) -> NDArray[Any]:
         """Return factors as int64 (float64, if one is continuous) after checking shape and type; missing ones stay."""

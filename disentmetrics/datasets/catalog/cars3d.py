@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from disentmetrics._utils.progress import progress_bar
 from disentmetrics.datasets.base import DataSetInfo
-from disentmetrics.datasets.published.dataset import OriginalDataSet, digest_of, locate, side_of
+from disentmetrics.datasets.published.dataset import PublishedDataSet, digest_of, locate, side_of
 from disentmetrics.datasets.published.layouts import BROKEN, gunzipped
 from disentmetrics.datasets.published.manifest import Manifest, ManifestFile, read_manifest
 from disentmetrics.datasets.published.row_files import Blocks, unpacked
@@ -36,7 +36,7 @@ def info() -> DataSetInfo:
     return read_manifest(NAME).info
 
 
-def load(target: str = "", *, size: str | int = 0, verify: bool = True, progress: bool = False) -> OriginalDataSet:
+def load(target: str = "", *, size: str | int = 0, verify: bool = True, progress: bool = False) -> PublishedDataSet:
     """Read Cars3D from its archive or the folder of cars in it, or fetch it.
 
     Parameters
@@ -45,13 +45,13 @@ def load(target: str = "", *, size: str | int = 0, verify: bool = True, progress
         Path of the archive, or with ``verify=false`` of the folder with list.txt and a file for each
         car; fetched if empty.
     size
-        See ``OriginalDataSet``; a size of 64 is usual, 128 is that of the files.
+        See ``PublishedDataSet``; a size of 64 is usual, 128 is that of the files.
     verify, progress
-        See ``load_original``.
+        See ``load_published``.
 
     Returns
     -------
-    OriginalDataSet
+    PublishedDataSet
 
     Raises
     ------
@@ -71,7 +71,7 @@ def load(target: str = "", *, size: str | int = 0, verify: bool = True, progress
     shape = (manifest.space.n_combinations, math.prod(manifest.shape))
     key = f"{NAME}-{digest_of(path)}"
     rows = unpacked(key, shape, lambda: _blocks(path, manifest, file, progress=progress))
-    return OriginalDataSet(manifest, found.fingerprint, rows, size=side)
+    return PublishedDataSet(manifest, found.fingerprint, rows, size=side)
 
 
 def _blocks(path: Path, manifest: Manifest, file: ManifestFile, *, progress: bool) -> Blocks:

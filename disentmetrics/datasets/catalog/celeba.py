@@ -54,7 +54,7 @@ def load(
     size : str or int
         New height and width, such as 64; by default images stay 218 x 178.
     verify, progress
-        See ``load_original``.
+        See ``load_published``.
 
     Returns
     -------

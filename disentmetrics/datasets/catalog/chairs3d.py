@@ -42,7 +42,7 @@ def load(
     size : str or int
         New height and width, such as 64; by default images stay 600 x 600.
     verify, progress
-        See ``load_original``.
+        See ``load_published``.
 
     Returns
     -------

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from disentmetrics._utils.progress import progress_bar
 from disentmetrics.datasets.arrays.image_files import what_failed
 from disentmetrics.datasets.base import DataSetInfo
-from disentmetrics.datasets.published.dataset import OriginalDataSet, digest_of, locate, side_of
+from disentmetrics.datasets.published.dataset import PublishedDataSet, digest_of, locate, side_of
 from disentmetrics.datasets.published.layouts import BROKEN
 from disentmetrics.datasets.published.manifest import Manifest, read_manifest
 from disentmetrics.datasets.published.row_files import Blocks, unpacked
@@ -31,7 +31,7 @@ def info() -> DataSetInfo:
     return read_manifest(NAME).info
 
 
-def load(target: str = "", *, size: str | int = 0, verify: bool = True, progress: bool = False) -> OriginalDataSet:
+def load(target: str = "", *, size: str | int = 0, verify: bool = True, progress: bool = False) -> PublishedDataSet:
     """Read COIL-20 from its archive or the folder that was unpacked from it, or fetch it.
 
     Parameters
@@ -40,13 +40,13 @@ def load(target: str = "", *, size: str | int = 0, verify: bool = True, progress
         Path of the archive, or with ``verify=false`` of a folder with ``obj1__0.png`` ... ``obj20__71.png``;
         fetched if empty.
     size
-        See ``OriginalDataSet``.
+        See ``PublishedDataSet``.
     verify, progress
-        See ``load_original``.
+        See ``load_published``.
 
     Returns
     -------
-    OriginalDataSet
+    PublishedDataSet
 
     Raises
     ------
@@ -65,7 +65,7 @@ def load(target: str = "", *, size: str | int = 0, verify: bool = True, progress
     path, _ = found.only
     shape = (manifest.space.n_combinations, math.prod(manifest.shape))
     rows = unpacked(f"{NAME}-{digest_of(path)}", shape, lambda: _blocks(path, manifest, progress=progress))
-    return OriginalDataSet(manifest, found.fingerprint, rows, size=side)
+    return PublishedDataSet(manifest, found.fingerprint, rows, size=side)
 
 
 def _blocks(path: Path, manifest: Manifest, *, progress: bool) -> Blocks:

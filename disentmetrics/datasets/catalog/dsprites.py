@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from disentmetrics._utils.cache import cache_folder, locked
 from disentmetrics._utils.progress import progress_bar
 from disentmetrics.datasets.base import DataSet, DataSetInfo, Symmetry
-from disentmetrics.datasets.published.dataset import load_original
+from disentmetrics.datasets.published.dataset import load_published
 from disentmetrics.datasets.published.manifest import read_manifest
 from disentmetrics.datasets.published.packed import open_packed, unpack, write_packed
 from disentmetrics.errors import InvalidInputError
@@ -246,7 +246,7 @@ def load(
     source : {"", "rendered", "original"}
         ``original`` without a path fetches the file.
     layout, verify, progress
-        For the original: see ``load_original``.
+        For the original: see ``load_published``.
 
     Returns
     -------
@@ -265,7 +265,7 @@ def load(
         )
     if source == "original" or target:
         manifest = read_manifest("dsprites")
-        return load_original(manifest, target, layout=layout, verify=verify, progress=progress)
+        return load_published(manifest, target, layout=layout, verify=verify, progress=progress)
     if layout or not verify:
         raise InvalidInputError(
             f"option {'layout' if layout else 'verify'} of dsprites is about a file, and the re-rendered images need "

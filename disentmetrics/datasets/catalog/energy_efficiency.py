@@ -48,7 +48,7 @@ def load(
         One factor of 16 values, so that the 768 buildings are a complete grid of 12 x 4 x 16; or area and
         layout as two factors, with holes, as no glazing has no layout.
     verify, progress
-        See ``load_original``.
+        See ``load_published``.
 
     Returns
     -------

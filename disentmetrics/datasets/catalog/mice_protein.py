@@ -37,7 +37,7 @@ def load(target: str = "", *, missing: str = "refuse", verify: bool = True, prog
         What is left out because some levels are missing: proteins (columns), or measurements (rows). By
         default nothing is: the table is refused until this is said, as it decides what is scored.
     verify, progress
-        See ``load_original``.
+        See ``load_published``.
 
     Returns
     -------

@@ -14,7 +14,7 @@ from disentmetrics._utils.progress import progress_bar
 from disentmetrics.datasets.arrays.row_sources import Observations
 from disentmetrics.datasets.base import DataSetInfo
 from disentmetrics.datasets.options import one_of
-from disentmetrics.datasets.published.dataset import Located, OriginalDataSet, digest_of, locate_split, side_of
+from disentmetrics.datasets.published.dataset import Located, PublishedDataSet, digest_of, locate_split, side_of
 from disentmetrics.datasets.published.layouts import opened
 from disentmetrics.datasets.published.manifest import Manifest, read_manifest
 from disentmetrics.datasets.published.row_files import Blocks, JoinedRows, unpacked
@@ -40,7 +40,7 @@ def load(
     size: str | int = 0,
     verify: bool = True,
     progress: bool = False,
-) -> OriginalDataSet:
+) -> PublishedDataSet:
     """Read smallNORB from a folder, or fetch it.
 
     Parameters
@@ -52,11 +52,11 @@ def load(
     size : str or int
         New height and width, such as 64; 96 by default.
     verify, progress
-        See ``load_original``.
+        See ``load_published``.
 
     Returns
     -------
-    OriginalDataSet
+    PublishedDataSet
         Which toy of its category, ``instance``, is a factor; disentanglement_lib draws it at random, as
         ``?nuisance=instance`` does.
 
@@ -83,7 +83,7 @@ def load(
     rows = JoinedRows(images)
     if rows.shape[0] != len(labels):
         raise CorruptFileError(f"each image of smallnorb must have labels; got {rows.shape[0]} and {len(labels)}")
-    return OriginalDataSet(manifest, fingerprint, rows, space=space, order=order, size=side)
+    return PublishedDataSet(manifest, fingerprint, rows, space=space, order=order, size=side)
 
 
 def _labels(manifest: Manifest, found: Located, stem: str) -> NDArray[np.int64]:

@@ -211,7 +211,7 @@ def _samples(data: DataSet, rng: np.random.Generator, n_samples: int) -> Draws:
     try:
         drawn = data.sample(n_samples, rng)
     except InvalidInputError:  # there are fewer
-        drawn = data.whole()
+        drawn = data.full_grid()
     return drawn[rng.permutation(len(drawn))]
 
 

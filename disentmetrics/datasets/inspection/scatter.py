@@ -47,7 +47,7 @@ def scatter_sheet(data: DataSet, rng: np.random.Generator, *, n_points: int = 2_
     try:
         draws = data.sample(n_points, rng)
     except InvalidInputError:  # there are fewer
-        draws = data.whole()
+        draws = data.full_grid()
     points = data.observations(draws.factors, draws.nuisance)
     n_dimensions = min(points.shape[1], MOST_DIMENSIONS)
     pairs = list(combinations(range(n_dimensions), 2)) or [(0, 0)]

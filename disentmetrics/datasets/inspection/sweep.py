@@ -139,7 +139,7 @@ def exact_sweep(data: DataSet, start: Draws, position: int, values: NDArray[Any]
 
 
 def _nearest(data: DataSet, start: Draws, position: int, values: NDArray[Any], n_each: int) -> Sweep:
-    rows = data.whole()
+    rows = data.full_grid()
     others = np.delete(_apart(data, rows.factors, start.factors[0]), position, axis=1).sum(axis=1)
     column = np.asarray(rows.factors[:, position])
     chosen: list[int] = []

@@ -28,7 +28,7 @@ _READ_WHERE_THEY_LIE = 1 << 17  # bytes that may have to be decompressed for a s
 logger = logging.getLogger("disentmetrics")
 
 
-class OriginalDataSet(DataSet):
+class PublishedDataSet(DataSet):
     """The observations of published files, which are read as they are asked for.
 
     Parameters
@@ -56,7 +56,7 @@ class OriginalDataSet(DataSet):
     >>> from disentmetrics.datasets.published.manifest import read_manifest
     >>> from disentmetrics.datasets.arrays.row_sources import ArrayRows
     >>> grey = ArrayRows(np.broadcast_to(np.uint8(127), (127_050, 64 * 64)))
-    >>> data = OriginalDataSet(read_manifest("faces3d"), "grey", grey, size=32)
+    >>> data = PublishedDataSet(read_manifest("faces3d"), "grey", grey, size=32)
     >>> data.fingerprint, data.space.names
     ('grey-32', ('face', 'azimuth', 'elevation', 'lighting'))
     >>> data.observations([[49, 0, 5, 5]]).shape
@@ -105,7 +105,7 @@ def side_of(manifest: Manifest, size: str | int) -> int:
     return 0 if manifest.shape[:2] == (side, side) else side
 
 
-def load_original(
+def load_published(
     manifest: Manifest,
     target: str = "",
     *,
@@ -113,7 +113,7 @@ def load_original(
     verify: bool = True,
     progress: bool = False,
     size: str | int = 0,
-) -> OriginalDataSet:
+) -> PublishedDataSet:
     """Read a published data set from a path, or fetch it.
 
     Images that lie uncompressed in the file are read there when they are asked for. Others are
@@ -134,11 +134,11 @@ def load_original(
     progress : bool
         Show bars.
     size
-        See ``OriginalDataSet``.
+        See ``PublishedDataSet``.
 
     Returns
     -------
-    OriginalDataSet
+    PublishedDataSet
 
     Raises
     ------
@@ -157,7 +157,7 @@ def load_original(
     found = locate(manifest, target, layout=layout, verify=verify, progress=progress)
     path, file = found.only
     rows = _stored(path, manifest, file, progress=progress)
-    return OriginalDataSet(manifest, found.fingerprint, rows, size=side)
+    return PublishedDataSet(manifest, found.fingerprint, rows, size=side)
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def locate(
     parts : collection of str, optional
         Which parts are needed; all by default.
     verify : bool
-        Whether they must be the published files, see ``load_original``.
+        Whether they must be the published files, see ``load_published``.
     progress : bool
         Show bars.
     unpacked_folder : bool
@@ -221,7 +221,7 @@ def locate(
     Raises
     ------
     InvalidInputError, CorruptFileError, UntrustedFileError, DownloadError, StorageError
-        As ``load_original``.
+        As ``load_published``.
     """
     wanted = {part: files for part, files in manifest.parts.items() if parts is None or part in parts}
     if layout:

@@ -56,7 +56,7 @@ def load_idx(
     split : {"", "train", "test"}
         Both, train first, or one of them.
     verify, progress
-        See ``load_original``.
+        See ``load_published``.
 
     Returns
     -------

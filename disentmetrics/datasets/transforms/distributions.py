@@ -60,7 +60,7 @@ def marginals(space: FactorSpace, weights: Mapping[str, ArrayLike]) -> FactorDis
     return FactorDistribution(space, [((name,), table) for name, table in plain.items()], name=label)
 
 
-def ridge(
+def correlated(
     space: FactorSpace, first: str, second: str, strength: float | None = None, *, sigma: float | None = None
 ) -> FactorDistribution:
     """Correlate two factors by a Gaussian ridge along the diagonal of their grid.
@@ -98,13 +98,13 @@ def ridge(
 
     References
     ----------
-    Träuble et al. (2021), *On Disentangled Representations Learned from Correlated Data*, equation 1, where
+    Träuble et al. (2021), *On Disentangled Representations FittedProbe from Correlated Data*, equation 1, where
     σ is the strength; here ``strength`` is the correlation coefficient, and σ is found by bisection.
 
     Examples
     --------
     >>> from disentmetrics import load_dataset
-    >>> design = ridge(load_dataset("dsprites").space, "x", "y", 0.8)
+    >>> design = correlated(load_dataset("dsprites").space, "x", "y", 0.8)
     >>> design.name, round(correlation(design, "x", "y"), 6)
     ('correlate(x,y,0.8)', 0.8)
     """

@@ -101,17 +101,17 @@ class Mapped(Wrapped):
         """Draw nuisances as the base does."""
         return self.base.sample_nuisance(factors, rng)
 
-    def whole(self) -> Draws:
+    def full_grid(self) -> Draws:
         """Return what the base has."""
-        return self.base.whole()
+        return self.base.full_grid()
 
     def draws(self, factors: ArrayLike) -> Draws:
         """Return the draws of these factors, as the base does."""
         return self.base.draws(factors)
 
-    def own_nuisance(self, factors: NDArray[Any]) -> NDArray[np.uint64]:
+    def default_nuisance(self, factors: NDArray[Any]) -> NDArray[np.uint64]:
         """Return the nuisance that the base has for each combination of factors."""
-        return self.base.own_nuisance(factors)
+        return self.base.default_nuisance(factors)
 
     def check_factors(self, factors: ArrayLike) -> NDArray[Any]:
         """Return factors after the checks of the base."""

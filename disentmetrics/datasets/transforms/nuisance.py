@@ -16,7 +16,7 @@ from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import FactorSpace
 
 
-class Hidden(GridWrapped):
+class WithNuisance(GridWrapped):
     """A data set of which some factors are nuisances: drawn for each observation, given the other factors.
 
     Parameters
@@ -84,6 +84,6 @@ class Hidden(GridWrapped):
         earlier = self.base.nuisances.count(name)  # a name that was hidden before has had its draws
         return zlib.crc32(name.encode()) | (1 + earlier) << 32  # no data set numbers its own draws so high
 
-    def own_nuisance(self, factors: NDArray[Any]) -> NDArray[np.uint64]:
+    def default_nuisance(self, factors: NDArray[Any]) -> NDArray[np.uint64]:
         """Return the row of the grid at which each combination stands."""
-        return DataSet.own_nuisance(self, factors)
+        return DataSet.default_nuisance(self, factors)

@@ -153,12 +153,12 @@ class SelectedRows(Wrapped):
         chosen = chosen_values(base.space, factors)
         super().__init__(base, f"select({written(chosen)})")
         self._selection = _Selection(base, chosen)
-        if type(base).whole is DataSet.whole and not base.space.is_grid:
+        if type(base).full_grid is DataSet.full_grid and not base.space.is_grid:
             raise InvalidInputError(
                 f"values can be selected of a grid of factors or of rows of a table; {base.name} has no full grid, as "
                 "it has continuous factors, and no rows"
             )
-        every = base.whole()
+        every = base.full_grid()
         lowered, rows = self._selection.lowered(every.factors)
         if not len(rows):
             raise InvalidInputError(f"values must be selected that some row has; no row of {base.name} is left")
@@ -170,7 +170,7 @@ class SelectedRows(Wrapped):
         """Return the indices that the values have in the base."""
         return self._selection.lifted(factors)
 
-    def whole(self) -> Draws:
+    def full_grid(self) -> Draws:
         """Return all rows that are kept."""
         return self._rows
 
@@ -194,9 +194,9 @@ class SelectedRows(Wrapped):
         """Draw the factors of ``n`` rows independently."""
         return np.asarray(self._rows.factors[rng.integers(len(self), size=n)])
 
-    def own_nuisance(self, factors: NDArray[Any]) -> NDArray[np.uint64]:
+    def default_nuisance(self, factors: NDArray[Any]) -> NDArray[np.uint64]:
         """Return the nuisance that the base has for each combination of factors."""
-        return self.base.own_nuisance(self._selection.lifted(factors))
+        return self.base.default_nuisance(self._selection.lifted(factors))
 
     def check_factors(self, factors: ArrayLike) -> NDArray[Any]:
         """Return factors after the checks of their space and of the base."""

@@ -10,10 +10,10 @@ from disentmetrics.datasets.base import DataSet
 from disentmetrics.datasets.transforms.distributions import (
     CONFIGURATIONS,
     chen2018,
+    correlated,
     held_out,
     marginals,
     only,
-    ridge,
     without,
 )
 from disentmetrics.datasets.transforms.values import UnknownFactorError, known_factor, read_values
@@ -42,7 +42,7 @@ def _parts(text: str, option: str, form: str, least: int, most: int) -> list[str
 
 def _correlate(data: DataSet, text: str) -> DataSet:
     first, second, strength = _parts(text, "correlate", "factor,factor,strength", 3, 3)
-    return data.with_distribution(ridge(data.space, first, second, _number(strength, "correlate")))
+    return data.with_distribution(correlated(data.space, first, second, _number(strength, "correlate")))
 
 
 def _chen2018(data: DataSet, text: str) -> DataSet:

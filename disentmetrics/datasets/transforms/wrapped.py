@@ -34,9 +34,9 @@ class Wrapped(DataSet):
         self.base.prepare(progress=progress)
 
     @property
-    def law(self) -> str:
+    def sampling(self) -> str:
         """How ``sample`` draws: as the base does, unless the factors have a distribution."""
-        return super().law if self.has_distribution else self.base.law
+        return super().sampling if self.has_distribution else self.base.sampling
 
     @abstractmethod
     def base_factors(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[Any]:
@@ -69,9 +69,9 @@ class GridWrapped(Wrapped):
         """What combinations of factors are drawn from."""
         return self._distribution
 
-    def own_nuisance(self, factors: NDArray[Any]) -> NDArray[np.uint64]:
+    def default_nuisance(self, factors: NDArray[Any]) -> NDArray[np.uint64]:
         """Return the nuisance that the base has for each combination of factors."""
-        return self.base.own_nuisance(self.base_factors(factors, np.zeros(len(factors), np.uint64)))
+        return self.base.default_nuisance(self.base_factors(factors, np.zeros(len(factors), np.uint64)))
 
     def sample(self, n: int, rng: np.random.Generator, *, replace: bool = False) -> Draws:
         """Draw observations at random.
@@ -113,7 +113,7 @@ class GridWrapped(Wrapped):
         """Draw ``n`` combinations of factors independently, as (n, n_factors) indices."""
         return self.distribution.sample(n, rng)
 
-    def whole(self) -> Draws:
+    def full_grid(self) -> Draws:
         """Return every combination of factors that can occur once, in the order of the grid.
 
         Raises
@@ -133,7 +133,7 @@ class GridWrapped(Wrapped):
         return self.distribution.support_size
 
 
-class Designed(GridWrapped):
+class Reweighted(GridWrapped):
     """The observations of a data set, drawn from another distribution of its factors.
 
     Observations of combinations that are never drawn can still be asked for.

@@ -19,7 +19,7 @@ def some_draws(data: DataSet, n: int, rng: np.random.Generator) -> Draws:
     try:
         return data.sample(n, rng)[rng.permutation(n)]
     except InvalidInputError:  # there are fewer
-        whole = data.whole()
+        whole = data.full_grid()
         return whole[rng.permutation(len(whole))]
 
 

@@ -173,7 +173,7 @@ def _everywhere(
     if data.nuisances:
         nuisance = np.tile(data.sample_nuisance(others, rng), n_down * n_across)
     else:
-        nuisance = data.own_nuisance(flat)
+        nuisance = data.default_nuisance(flat)
     return flat, nuisance, shape
 
 

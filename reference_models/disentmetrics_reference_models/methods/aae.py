@@ -1,7 +1,7 @@
 """Adversarial autoencoder with a coefficient: no KL of single images, only of all together."""
 
 from disentmetrics_reference_models.nn.adversarial import (
-    OPPONENT,
+    ADVERSARY,
     SMOKE,
     AdversarialConfig,
     discriminator,
@@ -30,7 +30,7 @@ class AAEConfig(AdversarialConfig):
     presets={"smoke": SMOKE},
     noise=noise_and_prior,
     parts=discriminator,
-    opponents=(OPPONENT,),
+    adversaries=(ADVERSARY,),
 )
 def aae(model: AutoEncoder, batch: Batch, weights: Weights, config: AAEConfig) -> Terms:
     """Match the aggregate posterior to the prior, with no KL of single images.

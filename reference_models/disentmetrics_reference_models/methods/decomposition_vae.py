@@ -160,7 +160,7 @@ def log_spectrum(pixels: NDArray[np.floating], n: int) -> NDArray[np.float64]:
     return np.asarray(2 * np.log(np.sort(values)[::-1]), np.float64)
 
 
-def _settle(config: DecompositionVAEConfig, data: TrainingData) -> DecompositionVAEConfig:
+def _resolve_config(config: DecompositionVAEConfig, data: TrainingData) -> DecompositionVAEConfig:
     if config.spectrum != "pca":
         return config
     pixels = data.some(_IMAGES_OF_SPECTRUM).flatten(1).numpy() / 255
@@ -223,7 +223,7 @@ def _kernel(x: Tensor, y: Tensor) -> Tensor:
     presets={"smoke": {"alpha": 1.0, "spike": 0.6}},
     noise=_noise,
     parts=_parts,
-    settle=_settle,
+    resolve_config=_resolve_config,
     prior=prior_of,
 )
 def decomposition_vae(model: AutoEncoder, batch: Batch, weights: Weights, config: DecompositionVAEConfig) -> Terms:

@@ -80,7 +80,7 @@ def _parts(config: FactorBottleneckConfig, shape: Shape) -> dict[str, nn.Module]
     return {"bottleneck": FactorBottleneck(config.n_codes)}
 
 
-def _settle(config: FactorBottleneckConfig, data: TrainingData) -> FactorBottleneckConfig:
+def _resolve_config(config: FactorBottleneckConfig, data: TrainingData) -> FactorBottleneckConfig:
     n_factors = data.factors.shape[1]
     if not n_factors or np.isnan(data.factors).any():
         raise InvalidInputError(
@@ -99,7 +99,7 @@ def _settle(config: FactorBottleneckConfig, data: TrainingData) -> FactorBottlen
     },
     parts=_parts,
     encoder=_encoder,
-    settle=_settle,
+    resolve_config=_resolve_config,
 )
 def factor_bottleneck(model: AutoEncoder, batch: Batch, weights: Weights, config: FactorBottleneckConfig) -> Terms:
     """Tell the decoder the true factors, as many nats as it may have, and see which it takes first.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from disentmetrics_reference_models.nn.adversarial import OPPONENT, SMOKE, AdversarialConfig, discriminator, opposed
+from disentmetrics_reference_models.nn.adversarial import ADVERSARY, SMOKE, AdversarialConfig, discriminator, opposed
 from disentmetrics_reference_models.nn.gaussians import reparameterise
 from disentmetrics_reference_models.nn.total_correlation import permute_codes
 from disentmetrics_reference_models.training.method import (
@@ -44,7 +44,7 @@ def _noise(config: FactorVAEConfig) -> dict[str, NoiseShape]:
     presets={"smoke": SMOKE},
     noise=_noise,
     parts=discriminator,
-    opponents=(OPPONENT,),
+    adversaries=(ADVERSARY,),
     n_batches=2,
 )
 def factor_vae(model: AutoEncoder, batch: Batch, weights: Weights, config: FactorVAEConfig) -> Terms:

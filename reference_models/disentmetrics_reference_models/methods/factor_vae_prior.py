@@ -1,7 +1,7 @@
 """Modified FactorVAE: the divergence from the prior that a discriminator sees is pressed down."""
 
 from disentmetrics_reference_models.nn.adversarial import (
-    OPPONENT,
+    ADVERSARY,
     SMOKE,
     AdversarialConfig,
     discriminator,
@@ -21,7 +21,7 @@ class FactorVAEPriorConfig(AdversarialConfig):
     presets={"smoke": SMOKE},
     noise=noise_and_prior,
     parts=discriminator,
-    opponents=(OPPONENT,),
+    adversaries=(ADVERSARY,),
 )
 def factor_vae_prior(model: AutoEncoder, batch: Batch, weights: Weights, config: FactorVAEPriorConfig) -> Terms:
     """Press down the divergence of the aggregate posterior from the prior, besides the KL of each image.

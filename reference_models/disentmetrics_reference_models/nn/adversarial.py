@@ -8,11 +8,11 @@ from torch.nn import functional
 
 from disentmetrics_reference_models.nn.networks import Discriminator, Shape
 from disentmetrics_reference_models.training.method import (
+    Adversary,
     AutoEncoder,
     Config,
     Evidence,
     NoiseShape,
-    Opponent,
     Terms,
     Weights,
 )
@@ -48,7 +48,7 @@ SMOKE: dict[str, Any] = {
 }
 """What makes the preset ``smoke`` small."""
 
-OPPONENT = Opponent(part="discriminator", learning_rate=lambda config: float(config.discriminator_learning_rate))
+ADVERSARY = Adversary(part="discriminator", learning_rate=lambda config: float(config.discriminator_learning_rate))
 
 
 def discriminator(config: AdversarialConfig, shape: Shape) -> dict[str, nn.Module]:
@@ -101,10 +101,10 @@ def opposed(model: AutoEncoder, bound: Evidence, loss: Tensor, other: tuple[Tens
     """
     judge = model.parts["discriminator"]
     divergence = log_ratio(judge(bound.z)).mean()
-    opponent, right = discriminator_loss(judge, *other)
+    adversary, right = discriminator_loss(judge, *other)
     return bound.terms(
         loss + weights["gamma"] * divergence,
-        discriminator_loss=opponent,
+        discriminator_loss=adversary,
         discriminator_accuracy=right,
         divergence=divergence,
     )

@@ -285,7 +285,7 @@ class TrainingData(Protocol):
         """Standardised factors of all images (n, n_factors); NaN for a factor that is missing somewhere."""
 
 
-def _settled(config: Config, data: TrainingData) -> Config:
+def _unchanged_config(config: Config, data: TrainingData) -> Config:
     return config
 
 
@@ -294,7 +294,7 @@ def _standard_normal(model: AutoEncoder, weights: Weights, config: Config) -> Pr
 
 
 @dataclass(frozen=True, kw_only=True)
-class Opponent:
+class Adversary:
     """A part that is trained against the model, by a loss and an optimiser of its own.
 
     Attributes
@@ -334,11 +334,11 @@ class Method:
         From configuration and shape of images to the modules that the method adds.
     encoder : callable
         From the encoder of the architecture and the configuration to the encoder of the model.
-    settle : callable
+    resolve_config : callable
         From a configuration and the data to a configuration that leaves nothing to be read off the data.
     prior : callable
         From networks, weights and configuration to the prior of the codes; N(0, I) for most methods.
-    opponents : tuple of Opponent
+    adversaries : tuple of Adversary
         Parts with losses of their own.
     n_batches : int
         Independent batches in a step.
@@ -353,9 +353,9 @@ class Method:
     noise: Callable[[Any], dict[str, NoiseShape]] = _one_sample
     parts: Callable[[Any, Shape], dict[str, nn.Module]] = _no_parts
     encoder: Callable[[nn.Module, Any], nn.Module] = _as_it_is
-    settle: Callable[[Any, TrainingData], Config] = _settled
+    resolve_config: Callable[[Any, TrainingData], Config] = _unchanged_config
     prior: Callable[[AutoEncoder, Weights, Any], Prior] = _standard_normal
-    opponents: tuple[Opponent, ...] = ()
+    adversaries: tuple[Adversary, ...] = ()
     n_batches: int = 1
 
     def preset(self, name: str) -> Config:
@@ -388,9 +388,9 @@ def method(
     noise: Callable[[Any], dict[str, NoiseShape]] = _one_sample,
     parts: Callable[[Any, Shape], dict[str, nn.Module]] = _no_parts,
     encoder: Callable[[nn.Module, Any], nn.Module] = _as_it_is,
-    settle: Callable[[Any, TrainingData], Config] = _settled,
+    resolve_config: Callable[[Any, TrainingData], Config] = _unchanged_config,
     prior: Callable[[AutoEncoder, Weights, Any], Prior] = _standard_normal,
-    opponents: tuple[Opponent, ...] = (),
+    adversaries: tuple[Adversary, ...] = (),
     n_batches: int = 1,
 ) -> Callable[[Objective], Method]:
     """Declare an objective as a method; its name is the function's, its summary the first line of its docstring."""
@@ -406,9 +406,9 @@ def method(
             noise=noise,
             parts=parts,
             encoder=encoder,
-            settle=settle,
+            resolve_config=resolve_config,
             prior=prior,
-            opponents=opponents,
+            adversaries=adversaries,
             n_batches=n_batches,
         )
 

@@ -115,8 +115,8 @@ class TrainingImages:
 
 
 def _training_draws(data: DataSet) -> Draws:
-    if data.has_whole:
-        return data.whole()
+    if data.has_full_grid:
+        return data.full_grid()
     return data.sample(_DRAWS_OF_A_LAW, np.random.default_rng(0), replace=True)
 
 
@@ -170,7 +170,7 @@ class Trainer:
         at_once: bool | None = None,
     ) -> None:
         _check_alike(configs)
-        configs = [method.settle(config, images) for config in configs]
+        configs = [method.resolve_config(config, images) for config in configs]
         self.method, self.configs, self.images = method, tuple(configs), images
         self.config = configs[0]
         self.device = device or torch.device("cpu")
@@ -193,7 +193,7 @@ class Trainer:
             for name in self.config.weights
         }
         self.generators = [torch.Generator().manual_seed(_seed_of_draws(config)) for config in configs]
-        self.players = _players(method, self.config, self.parameters)
+        self.parameter_groups = _parameter_groups(method, self.config, self.parameters)
 
     @property
     def n_members(self) -> int:
@@ -234,7 +234,7 @@ class Trainer:
             gradients = self._gradients({name: value.sum() for name, value in terms.items()}, self.parameters)
         else:
             terms, gradients = self._one_by_one(images, factors, noise)
-        for names, optimizer in self.players.values():
+        for names, optimizer in self.parameter_groups.values():
             for name in names:
                 self.parameters[name].grad = _laid_out_as(self.parameters[name], gradients[name])
             optimizer.step()
@@ -273,12 +273,12 @@ class Trainer:
         return terms
 
     def _gradients(self, terms: Terms, parameters: Named) -> Named:
-        """Return the gradient of each player's loss by its own parameters."""
+        """Return the gradient of each group_name's loss by its own parameters."""
         gradients: Named = {}
-        for number, (player, (names, _)) in enumerate(self.players.items(), start=1):
-            loss = terms[f"{player}_loss" if player else "loss"]
+        for number, (group_name, (names, _)) in enumerate(self.parameter_groups.items(), start=1):
+            loss = terms[f"{group_name}_loss" if group_name else "loss"]
             wanted = [parameters[name] for name in names]
-            found = torch.autograd.grad(loss, wanted, retain_graph=number < len(self.players))
+            found = torch.autograd.grad(loss, wanted, retain_graph=number < len(self.parameter_groups))
             gradients |= dict(zip(names, found, strict=True))
         return gradients
 
@@ -286,10 +286,10 @@ class Trainer:
         """Return all that decides how training goes on, as flat named tensors."""
         tensors = {f"parameter.{n}": p.detach() for n, p in self.parameters.items()}
         tensors |= {f"buffer.{n}": b for n, b in self.buffers.items()}
-        for player, (names, optimizer) in self.players.items():
+        for group_name, (names, optimizer) in self.parameter_groups.items():
             for name in names:
                 for key, value in optimizer.state[self.parameters[name]].items():
-                    tensors[f"optimizer.{player}.{key}.{name}"] = torch.as_tensor(value)
+                    tensors[f"optimizer.{group_name}.{key}.{name}"] = torch.as_tensor(value)
         tensors |= {f"generator.{i}": g.get_state() for i, g in enumerate(self.generators)}
         tensors["step"] = torch.tensor(self.step)
         return {name: value.cpu().contiguous().clone() for name, value in tensors.items()}
@@ -304,10 +304,10 @@ class Trainer:
                 parameter.copy_(tensors[f"parameter.{name}"])
             for name, buffer in self.buffers.items():
                 buffer.copy_(tensors[f"buffer.{name}"])
-        for player, (names, optimizer) in self.players.items():
+        for group_name, (names, optimizer) in self.parameter_groups.items():
             for name in names:
                 parameter = self.parameters[name]
-                prefix, suffix = f"optimizer.{player}.", f".{name}"
+                prefix, suffix = f"optimizer.{group_name}.", f".{name}"
                 keys = [k[len(prefix) : -len(suffix)] for k in tensors if k.startswith(prefix) and k.endswith(suffix)]
                 for key in (k for k in keys if "." not in k):
                     value = tensors[f"{prefix}{key}{suffix}"].clone()
@@ -411,21 +411,21 @@ def _check_alike(configs: Sequence[Config]) -> None:
         )
 
 
-Player = tuple[tuple[str, ...], torch.optim.Optimizer]
+ParameterGroup = tuple[tuple[str, ...], torch.optim.Optimizer]
 
 
-def _players(method: Method, config: Config, parameters: dict[str, Tensor]) -> dict[str, Player]:
+def _parameter_groups(method: Method, config: Config, parameters: dict[str, Tensor]) -> dict[str, ParameterGroup]:
     """Return who is trained: names of parameters and an optimiser each; the model itself is named by empty text."""
-    of_opponents = {opponent.part: f"parts.{opponent.part}." for opponent in method.opponents}
-    own = tuple(name for name in parameters if not name.startswith(tuple(of_opponents.values()) or ("\0",)))
-    players: dict[str, Player] = {"": (own, _optimizer(config, [parameters[n] for n in own]))}
-    for opponent in method.opponents:
-        names = tuple(name for name in parameters if name.startswith(of_opponents[opponent.part]))
+    of_adversaries = {adversary.part: f"parts.{adversary.part}." for adversary in method.adversaries}
+    own = tuple(name for name in parameters if not name.startswith(tuple(of_adversaries.values()) or ("\0",)))
+    parameter_groups: dict[str, ParameterGroup] = {"": (own, _optimizer(config, [parameters[n] for n in own]))}
+    for adversary in method.adversaries:
+        names = tuple(name for name in parameters if name.startswith(of_adversaries[adversary.part]))
         adam = torch.optim.Adam(
-            [parameters[n] for n in names], lr=opponent.learning_rate(config), betas=opponent.betas, fused=True
+            [parameters[n] for n in names], lr=adversary.learning_rate(config), betas=adversary.betas, fused=True
         )
-        players[opponent.part] = (names, adam)
-    return players
+        parameter_groups[adversary.part] = (names, adam)
+    return parameter_groups
 
 
 def _optimizer(config: Config, parameters: list[Tensor]) -> torch.optim.Optimizer:

@@ -152,7 +152,7 @@ def rows_of_noise(n_rows: int) -> CustomDataSet:
 
 def test_all_rows_of_a_small_table_are_fitted_once(caplog: pytest.LogCaptureFixture) -> None:
     data = rows_of_noise(40)
-    images = data.observations(data.whole().factors, data.whole().nuisance).reshape(40, -1) / 255
+    images = data.observations(data.full_grid().factors, data.full_grid().nuisance).reshape(40, -1) / 255
     with caplog.at_level(logging.INFO, "disentmetrics"):
         encoder = load("pca?n_codes=3", data=data)
     assert "fitting baseline:pca to 40 images" in caplog.text

@@ -40,7 +40,7 @@ class Pictures(Dataset[Any]):
 
 
 def everything(data: DataSet) -> NDArray[Any]:
-    whole = data.whole()
+    whole = data.full_grid()
     return data.observations(whole.factors, whole.nuisance)
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 
 import disentmetrics as dm
 from disentmetrics.comparison.baseline import Baseline
-from disentmetrics.comparison.regression import CheckResult, Outcome, Tolerance, check
+from disentmetrics.comparison.regression import CheckResult, CheckStatus, Tolerance, check
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.metrics import find_metric
 from disentmetrics.scoring.uncertainty import standard_error, t_interval
@@ -36,7 +36,7 @@ def card(*scores: dm.Score, row_key: str = "k") -> dm.ScoreCard:
     return dm.ScoreCard({s.name: s for s in scores}, {"row_key": row_key, "rows": 500, "seed": 0})
 
 
-def outcome(now: dm.Score | None, was: dm.Score, tolerance: str | float = "interval", **options: Any) -> Outcome:
+def outcome(now: dm.Score | None, was: dm.Score, tolerance: str | float = "interval", **options: Any) -> CheckStatus:
     scores = [] if now is None else [now]
     return check(card(*scores, **options), card(was), tolerance).checks[0].outcome
 
@@ -52,21 +52,23 @@ def test_the_examples_are_of_both_directions() -> None:
 @pytest.mark.parametrize(
     ("now", "tolerance", "expected"),
     [
-        (0.48, 0.02, Outcome.OK),  # at the edge, where 0.5 - 0.48 is a little more than 0.02
-        (0.479, 0.02, Outcome.REGRESSED),
-        (0.521, "0.02", Outcome.IMPROVED),
-        (0.49, "2%", Outcome.OK),
-        (0.489, "2 %", Outcome.REGRESSED),
-        (0.5, 0, Outcome.OK),
-        (0.5 - 1e-12, 0, Outcome.OK),
-        (0.4999, "0%", Outcome.REGRESSED),
+        (0.48, 0.02, CheckStatus.OK),  # at the edge, where 0.5 - 0.48 is a little more than 0.02
+        (0.479, 0.02, CheckStatus.REGRESSED),
+        (0.521, "0.02", CheckStatus.IMPROVED),
+        (0.49, "2%", CheckStatus.OK),
+        (0.489, "2 %", CheckStatus.REGRESSED),
+        (0.5, 0, CheckStatus.OK),
+        (0.5 - 1e-12, 0, CheckStatus.OK),
+        (0.4999, "0%", CheckStatus.REGRESSED),
     ],
 )
 def test_a_score_may_be_worse_by_the_tolerance_and_no_more(
-    now: float, tolerance: str | float, expected: Outcome
+    now: float, tolerance: str | float, expected: CheckStatus
 ) -> None:
     assert outcome(score(UNIT, now), score(UNIT, 0.5), tolerance) is expected
-    mirrored = {Outcome.REGRESSED: Outcome.IMPROVED, Outcome.IMPROVED: Outcome.REGRESSED}.get(expected, expected)
+    mirrored = {CheckStatus.REGRESSED: CheckStatus.IMPROVED, CheckStatus.IMPROVED: CheckStatus.REGRESSED}.get(
+        expected, expected
+    )
     assert outcome(score(LOWER_IS_BETTER, now), score(LOWER_IS_BETTER, 0.5), tolerance) is mirrored
 
 
@@ -75,8 +77,8 @@ def test_the_interval_is_of_the_paired_difference() -> None:
     was, now = score(UNIT, 0.50), score(UNIT, 0.49)
     assert was.interval is not None
     assert was.interval.low < now.value
-    assert outcome(now, was) is Outcome.REGRESSED
-    assert outcome(score(UNIT, 0.49, seed=1), was) is Outcome.OK
+    assert outcome(now, was) is CheckStatus.REGRESSED
+    assert outcome(score(UNIT, 0.49, seed=1), was) is CheckStatus.OK
 
 
 def test_without_pairs_the_intervals_are_combined() -> None:
@@ -95,19 +97,19 @@ def test_without_pairs_the_intervals_are_combined() -> None:
 def test_one_interval_is_enough_and_none_is_not(bare: int) -> None:
     both = [score(UNIT, 0.5), score(UNIT, 0.4)]
     both[bare] = replace(both[bare], interval=None, replicates=())
-    assert outcome(both[1], both[0]) is Outcome.REGRESSED
+    assert outcome(both[1], both[0]) is CheckStatus.REGRESSED
     neither = [replace(s, interval=None, replicates=()) for s in both]
     found = check(card(neither[1]), card(neither[0])).checks[0]
-    assert found.outcome is Outcome.NOT_COMPARABLE
+    assert found.outcome is CheckStatus.NOT_COMPARABLE
     assert "give a number as tolerance" in found.reason
-    assert outcome(neither[1], neither[0], 0.2) is Outcome.OK
+    assert outcome(neither[1], neither[0], 0.2) is CheckStatus.OK
 
 
 def test_on_a_whole_population_any_loss_counts() -> None:
     exact = dm.Interval(0.5, 0.5, 0.95, "exact")
     was = replace(score(UNIT, 0.5), interval=exact, replicates=())
-    assert outcome(replace(was, value=0.4999), was) is Outcome.REGRESSED
-    assert outcome(replace(was, value=0.5 - 1e-12), was) is Outcome.OK
+    assert outcome(replace(was, value=0.4999), was) is CheckStatus.REGRESSED
+    assert outcome(replace(was, value=0.5 - 1e-12), was) is CheckStatus.OK
 
 
 values = st.floats(0, 1)
@@ -118,14 +120,18 @@ def test_exchanging_the_two_exchanges_regressed_and_improved(
     a: float, b: float, tolerance: str | float, name: str
 ) -> None:
     first, second = score(name, a), score(name, b, seed=1)
-    exchanged = {Outcome.REGRESSED: Outcome.IMPROVED, Outcome.IMPROVED: Outcome.REGRESSED, Outcome.OK: Outcome.OK}
+    exchanged = {
+        CheckStatus.REGRESSED: CheckStatus.IMPROVED,
+        CheckStatus.IMPROVED: CheckStatus.REGRESSED,
+        CheckStatus.OK: CheckStatus.OK,
+    }
     assert outcome(second, first, tolerance) is exchanged[outcome(first, second, tolerance)]
 
 
 @given(values, values, st.floats(0, 1), st.floats(0, 1), st.sampled_from(["", "%"]))
 def test_a_wider_tolerance_never_finds_more(a: float, b: float, one: float, two: float, unit: str) -> None:
     narrow, wide = (outcome(score(UNIT, a), score(UNIT, b), f"{t:.17f}{unit}") for t in sorted((one, two)))
-    assert narrow is wide or wide is Outcome.OK
+    assert narrow is wide or wide is CheckStatus.OK
 
 
 @given(st.permutations([UNIT, "higgins", "dci", LOWER_IS_BETTER]), values)
@@ -138,7 +144,7 @@ def test_the_order_of_scores_does_not_matter(order: list[str], value: float) -> 
 
 @given(values, st.sampled_from(["interval", 0.0, "1%"]))
 def test_a_card_passes_against_itself(value: float, tolerance: str | float) -> None:
-    assert outcome(score(UNIT, value), score(UNIT, value), tolerance) is Outcome.OK
+    assert outcome(score(UNIT, value), score(UNIT, value), tolerance) is CheckStatus.OK
 
 
 # what is not judged
@@ -151,7 +157,7 @@ def test_a_changed_signature_is_never_passed(field: str) -> None:
         result = check(card(now), card(score(UNIT, 0.5)), tolerance)
         (found,) = result.failures
         assert not result.passed
-        assert found.outcome is Outcome.NOT_COMPARABLE
+        assert found.outcome is CheckStatus.NOT_COMPARABLE
         assert f"{field} (" in found.reason
         assert "other)" in found.reason
 
@@ -165,35 +171,35 @@ def test_what_belongs_to_the_encoder_is_what_is_checked(field: str) -> None:
 
 def test_rows_with_other_labels_are_not_comparable() -> None:
     found = check(card(score(UNIT, 0.5), row_key="x"), card(score(UNIT, 0.5))).checks[0]
-    assert found.outcome is Outcome.NOT_COMPARABLE
+    assert found.outcome is CheckStatus.NOT_COMPARABLE
     assert "labels (k and x)" in found.reason
 
 
 def test_files_of_two_tables_with_the_same_labels_are_comparable() -> None:
     ours, theirs = (score(UNIT, 0.5, fields={"draw": "table", "data": f"file-{n}"}) for n in (1, 2))
-    assert outcome(ours, theirs) is Outcome.OK
-    assert outcome(ours, theirs, row_key="x") is Outcome.NOT_COMPARABLE
+    assert outcome(ours, theirs) is CheckStatus.OK
+    assert outcome(ours, theirs, row_key="x") is CheckStatus.NOT_COMPARABLE
 
 
 def test_counts_of_codes_may_differ_and_rules_may_not() -> None:
     def active(text: str) -> dm.Score:
         return score(UNIT, 0.5, fields={"active": text})
 
-    assert outcome(active("7"), active("9")) is Outcome.OK
-    assert outcome(active("7"), active("kl>0.01")) is Outcome.NOT_COMPARABLE
+    assert outcome(active("7"), active("9")) is CheckStatus.OK
+    assert outcome(active("7"), active("kl>0.01")) is CheckStatus.NOT_COMPARABLE
 
 
 def test_a_score_that_nobody_knows_is_not_judged_unless_the_baseline_knows_its_direction() -> None:
     was, now = score("house_metric", 0.5), score("house_metric", 0.4)
-    assert outcome(now, was) is Outcome.NOT_COMPARABLE
+    assert outcome(now, was) is CheckStatus.NOT_COMPARABLE
     known = replace(Baseline.of(card(was)), directions={"house_metric": False})
-    assert check(card(now), known).checks[0].outcome is Outcome.IMPROVED
+    assert check(card(now), known).checks[0].outcome is CheckStatus.IMPROVED
 
 
 def test_missing_fails_and_new_does_not() -> None:
-    assert outcome(None, score(UNIT, 0.5)) is Outcome.MISSING
+    assert outcome(None, score(UNIT, 0.5)) is CheckStatus.MISSING
     result = check(card(score(UNIT, 0.5), score("higgins", 1.0)), card(score(UNIT, 0.5)))
-    assert [c.outcome for c in result.checks] == [Outcome.OK, Outcome.NEW]
+    assert [c.outcome for c in result.checks] == [CheckStatus.OK, CheckStatus.NEW]
     assert result.passed
     assert not check(card(), card(score(UNIT, 0.5))).passed
 
@@ -208,17 +214,17 @@ def test_parts_are_guarded_too() -> None:
 def test_a_part_has_a_direction_of_its_own() -> None:
     assert find_metric("block_identifiability")[0].higher_is_better
     leaks, leaked = (score("block_identifiability.leakage", value) for value in (0.5, 0.1))
-    assert outcome(leaks, leaked) is Outcome.REGRESSED
-    assert outcome(leaked, leaks) is Outcome.IMPROVED
+    assert outcome(leaks, leaked) is CheckStatus.REGRESSED
+    assert outcome(leaked, leaks) is CheckStatus.IMPROVED
 
 
 def test_undefined_scores() -> None:
     defined, lost = score(UNIT, 0.5), replace(score(UNIT, math.nan), undefined="every code is constant")
     nan = replace(score(UNIT, math.nan), undefined=None)
-    assert outcome(lost, defined) is Outcome.UNDEFINED
-    assert outcome(nan, defined) is Outcome.UNDEFINED
-    assert outcome(lost, lost) is Outcome.OK
-    assert outcome(defined, lost) is Outcome.NEW
+    assert outcome(lost, defined) is CheckStatus.UNDEFINED
+    assert outcome(nan, defined) is CheckStatus.UNDEFINED
+    assert outcome(lost, lost) is CheckStatus.OK
+    assert outcome(defined, lost) is CheckStatus.NEW
     assert "every code is constant" in str(check(card(lost), card(defined)))
 
 

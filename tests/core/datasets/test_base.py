@@ -60,7 +60,7 @@ def test_observations_of_equal_factors_differ_by_their_nuisance_alone(rng: np.ra
     assert set(observations[:, 2]) == {0, 1, 2, 3, 4}
     assert np.array_equal(observations[::-1], data.observations(factors, nuisance[::-1]))
     assert len(np.unique(data.observations(factors), axis=0)) == 1  # a combination has a nuisance of its own
-    assert len(np.unique(data.observations(data.whole().factors)[:, 2])) > 1
+    assert len(np.unique(data.observations(data.full_grid().factors)[:, 2])) > 1
 
 
 def test_a_sample_of_a_grid_is_distinct_sorted_and_decided_by_the_generator() -> None:
@@ -115,10 +115,10 @@ def test_continuous_factors_have_values_and_no_grid(rng: np.random.Generator) ->
     draws = data.sample(50, rng)
     assert draws.factors.dtype == np.float64
     assert np.array_equal(data.observations(draws.factors, draws.nuisance)[:, :2], draws.factors)
-    assert len(np.unique(data.own_nuisance(draws.factors))) == 50
-    assert np.array_equal(data.own_nuisance(np.array([[0.0, 1.0]])), data.own_nuisance(np.array([[-0.0, 1.0]])))
+    assert len(np.unique(data.default_nuisance(draws.factors))) == 50
+    assert np.array_equal(data.default_nuisance(np.array([[0.0, 1.0]])), data.default_nuisance(np.array([[-0.0, 1.0]])))
     with pytest.raises(InvalidInputError, match="has no full grid"):
-        data.whole()
+        data.full_grid()
     found = dm.encode(as_codes, data, n_samples=60)
     assert np.array_equal(found.codes[:, :2], found.factors)
 
@@ -250,10 +250,10 @@ def test_whether_all_can_be_listed_is_known_without_trying(spec: str) -> None:
         "table mapped": table.map(lambda found: 255 - found, name="negative"),
     }
     data = made[spec] if spec in made else dm.load_dataset(spec)
-    if data.has_whole:
-        assert len(data.whole()) == len(data)
+    if data.has_full_grid:
+        assert len(data.full_grid()) == len(data)
     else:
         with pytest.raises(InvalidInputError, match="has no full grid"):
-            data.whole()
+            data.full_grid()
     # What is left of a ridge when one of its factors is hidden is not quite uniform either.
-    assert data.has_whole == ("correlate" not in spec and spec not in {"linear-ica", "pinwheel"})
+    assert data.has_full_grid == ("correlate" not in spec and spec not in {"linear-ica", "pinwheel"})

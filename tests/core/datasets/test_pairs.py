@@ -11,7 +11,7 @@ from scipy.stats import chisquare
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.datasets.distribution import FactorDistribution
 from disentmetrics.datasets.pairs import change_pairs, shared_factor_batches
-from disentmetrics.datasets.transforms.distributions import only, ridge, without
+from disentmetrics.datasets.transforms.distributions import correlated, only, without
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import Factor, FactorSpace
 
@@ -37,11 +37,11 @@ SPACE = Small.space
 GRID = SPACE.indices_of(np.arange(18))
 LAWS = {
     "uniform": FactorDistribution(SPACE),
-    "correlated": ridge(SPACE, "b", "c", 0.9),
+    "correlated": correlated(SPACE, "b", "c", 0.9),
     "holes": without(SPACE, {"a": [1], "b": [0, 2]}),
     "all dependent": FactorDistribution(SPACE, {("c", "a", "b"): np.random.default_rng(1).random((3, 2, 3)) ** 3}),
     "a diagonal and a hole": only(SPACE, {"b": [0, 1]})
-    * ridge(SPACE, "b", "c", sigma=0.05)
+    * correlated(SPACE, "b", "c", sigma=0.05)
     * without(SPACE, {"a": 0, "c": 1}),
 }
 
@@ -113,7 +113,7 @@ def test_the_test_of_laws_sees_another_law(rng: np.random.Generator) -> None:
     counts = np.zeros((18, 18, 16), np.int64)
     codes = pairs.changed @ (1 << np.arange(4))
     np.add.at(counts, (SPACE.rows_of(pairs.first.factors), SPACE.rows_of(pairs.second.factors), codes), 1)
-    nearly = ridge(SPACE, "b", "c", 0.88).probability(GRID)
+    nearly = correlated(SPACE, "b", "c", 0.88).probability(GRID)
     assert p_value(counts, law_of_pairs(nearly, (1, 1), (0, 1, 2), redraw=False)) < 1e-3
 
 
@@ -170,7 +170,9 @@ def test_strongly_correlated_factors_still_change_one_by_one(rng: np.random.Gene
     class Wide(Small):
         space = FactorSpace([Factor("x", 32, "ordinal"), Factor("y", 32, "ordinal")])
 
-    pairs = change_pairs(Wide().with_distribution(ridge(Wide.space, "x", "y", sigma=0.008)), 20_000, rng, factors=["x"])
+    pairs = change_pairs(
+        Wide().with_distribution(correlated(Wide.space, "x", "y", sigma=0.008)), 20_000, rng, factors=["x"]
+    )
     step = np.abs(pairs.first.factors[:, 0] - pairs.second.factors[:, 0])
     assert step.min() == 1
     # Seen from the diagonal, the neighbours on its two sides are alike, and likeliest by far.

@@ -132,7 +132,7 @@ def test_threads_share_what_is_computed_and_a_representation_still_travels(
 
     representation = dm.Representation(*table)
     with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(lambda _: representation.shared(slow), range(40))) == {200}
+        assert set(pool.map(lambda _: representation.cached(slow), range(40))) == {200}
     assert len(calls) == 1
     copy = pickle.loads(pickle.dumps(representation))
     assert dm.metrics.mig.score(copy).value == dm.metrics.mig.score(representation).value

@@ -7,7 +7,7 @@ from sklearn.model_selection import KFold
 
 import disentmetrics as dm
 from disentmetrics.factors import Factor, FactorSpace
-from disentmetrics.statistics.learning_curves import Classifier, class_probabilities, class_target, learned
+from disentmetrics.statistics.learning_curves import Classifier, class_probabilities, class_target, fit_probe
 
 ACCURACY, EFFICIENCY, UNFAIRNESS = (
     dm.metrics.downstream_accuracy,
@@ -69,7 +69,7 @@ def test_neighbouring_values_are_merged_and_categories_are_not() -> None:
 def test_smaller_numbers_of_rows_are_among_larger_ones_and_seeds_decide() -> None:
     factors = factors_of(600, 4)
     table = dm.Representation(factors + np.random.default_rng(5).normal(size=(600, 1)), factors)
-    few, again, other = (learned(table, 0, 50, "logistic", seed) for seed in (0, 0, 1))
+    few, again, other = (fit_probe(table, 0, 50, "logistic", seed) for seed in (0, 0, 1))
     assert few is not None
     assert again is not None
     assert other is not None
@@ -143,7 +143,7 @@ def test_total_variation_is_that_of_disentanglement_lib() -> None:
     factors = factors_of(1_000, 3, 4)
     codes = factors + np.random.default_rng(10).normal(size=factors.shape)
     table = dm.Representation(codes, factors)
-    found = learned(table, 0, 10_000, "logistic", 0)
+    found = fit_probe(table, 0, 10_000, "logistic", 0)
     assert found is not None
     counts = np.zeros((3, 4))
     for row, guess in zip(found.rows, found.guess, strict=True):

@@ -9,7 +9,11 @@ from sklearn.metrics import mutual_info_score
 
 import disentmetrics as dm
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.statistics.information_scores import code_entropies, informations, with_binned_factors
+from disentmetrics.statistics.information_scores import (
+    code_entropies,
+    normalized_mutual_information,
+    with_binned_factors,
+)
 from disentmetrics.testing import EXAMPLES
 
 SIZES = (3, 6, 10, 12)
@@ -379,7 +383,7 @@ def test_binned_factors_and_entropies_of_codes_ignore_missing_labels() -> None:
     assert cut.factors.tolist() == [[0, 0], [1, 0], [3, 3], [-1, 2]]
     h = code_entropies(cut, "equal-width", 5)
     assert h[0] == pytest.approx([scipy_entropy([1, 2]), scipy_entropy([1, 2, 1])])
-    assert informations(table, "equal-width", 5, 4).defined.all()
+    assert normalized_mutual_information(table, "equal-width", 5, 4).defined.all()
 
 
 def test_the_sign_of_a_code_does_not_matter_on_an_odd_number_of_rows() -> None:

@@ -219,20 +219,20 @@ def test_sequential_rows_are_resampled_in_blocks_that_never_span_two_trajectorie
     one = dm.Representation(np.zeros(3_000), {"v": np.arange(3_000) % 5}, sequential=True)
     three = dm.Representation(np.zeros(3_000), {"v": np.arange(3_000) % 5}, groups=trajectory, sequential=True)
     for representation, trajectories in ((one, np.zeros(3_000)), (three, trajectory)):
-        units = np.asarray(representation.units)
+        units = np.asarray(representation.resampling_units)
         assert units.max() + 1 >= 40
         assert np.count_nonzero(np.diff(units)) == units.max()
         assert np.unique(np.stack([units, trajectories]), axis=1).shape[1] == units.max() + 1
     many = dm.Representation(
         np.zeros(3_000), {"v": np.arange(3_000) % 5}, groups=np.arange(3_000) // 100, sequential=True
     )
-    assert np.array_equal(np.asarray(many.units), np.arange(3_000) // 100)
+    assert np.array_equal(np.asarray(many.resampling_units), np.arange(3_000) // 100)
 
 
 def test_thinning_keeps_rows_in_proportion_to_their_weight(rng: np.random.Generator) -> None:
     weights = np.where(np.arange(20_000) % 2, 1.0, 0.25)
     representation = dm.Representation(np.arange(20_000.0), {"odd": np.arange(20_000) % 2}, weights=weights)
-    kept = representation.thinned(rng)
+    kept = representation.resampled_by_weight(rng)
     assert kept.weights is None
     assert (kept.labels(0) == 1).sum() == 10_000
     assert abs((kept.labels(0) == 0).sum() - 2_500) < 5 * 45
@@ -246,8 +246,8 @@ def test_what_is_shared_is_computed_once_and_forgotten_with_other_rows() -> None
         return len(representation)
 
     original = table()
-    assert [original.shared(count, option=o) for o in (1, 1, 2)] == [40, 40, 40]
-    assert original.take(np.arange(7)).shared(count, option=1) == 7
+    assert [original.cached(count, option=o) for o in (1, 1, 2)] == [40, 40, 40]
+    assert original.take(np.arange(7)).cached(count, option=1) == 7
     assert calls == [1, 2, 1]
 
 

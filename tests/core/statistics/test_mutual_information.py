@@ -10,7 +10,7 @@ from scipy.stats import pearsonr, spearmanr
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import mutual_info_score
 
-from disentmetrics.estimators.assignment import matched
+from disentmetrics.estimators.assignment import one_to_one_assignment
 from disentmetrics.factors import Factor, FactorSpace, Kind
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.association import best_and_second, correlation_matrix, factor_columns
@@ -134,7 +134,7 @@ def test_best_second_and_matched_against_all_pairings(seed: int, shape: tuple[in
     np.testing.assert_array_equal(best, ranked[-1])
     np.testing.assert_array_equal(second, ranked[-2])
     np.testing.assert_array_equal(best_and_second(matrix, axis=1), best_and_second(matrix.T))
-    codes, factors = matched(matrix)
+    codes, factors = one_to_one_assignment(matrix)
     tall = matrix if shape[0] >= shape[1] else matrix.T
     largest = max(
         tall[list(pick), range(tall.shape[1])].sum() for pick in permutations(range(len(tall)), tall.shape[1])

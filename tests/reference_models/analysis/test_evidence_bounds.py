@@ -136,7 +136,7 @@ def test_what_cannot_be_is_refused(changes: dict[str, Any]) -> None:
 def test_a_trained_model_is_bounded_near_its_logged_evidence(spots: DataSet) -> None:
     config = find_method("vae").preset("smoke").changed({"architecture": "small-fc", "batch_size": 36, "n_steps": 200})
     run = train(config, spots, device="cpu")
-    images = as_images(spots.observations(spots.whole().factors), run.shape)
+    images = as_images(spots.observations(spots.full_grid().factors), run.shape)
     found = evidence_bounds(latent_variable_model(run), images, n_particles=50)
     assert float(found.elbo.mean()) == pytest.approx(run.history["elbo"][-1], rel=0.15)
     assert bool((found.importance_weighted > found.elbo).all())

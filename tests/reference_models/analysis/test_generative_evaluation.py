@@ -60,7 +60,7 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def seen(run: Run, data: DataSet) -> Posterior:
-    return posteriors_of(run, data, data.whole())
+    return posteriors_of(run, data, data.full_grid())
 
 
 @pytest.mark.parametrize("name", OWN_PRIORS)

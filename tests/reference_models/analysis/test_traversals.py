@@ -134,7 +134,9 @@ def test_what_cannot_be_is_refused(known: Run, spots: DataSet) -> None:
         traversal_images(known, spots, n_values=1)
     with pytest.raises(InvalidInputError, match="reach must be above 0"):
         traversal_images(known, spots, reach=0.0)
-    table = CustomDataSet(spots.observations(spots.whole().factors), {"row": np.arange(36), "column": np.arange(36)})
+    table = CustomDataSet(
+        spots.observations(spots.full_grid().factors), {"row": np.arange(36), "column": np.arange(36)}
+    )
     assert traversal_images(known, table).images.shape[0] == 3
     with pytest.raises(InvalidInputError, match="full grid"):
         tuning_maps(known, table, "row", "column")

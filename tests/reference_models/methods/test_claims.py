@@ -39,7 +39,7 @@ def test_every_method_has_a_claim_that_is_tested() -> None:
 @cache
 def blobs(spec: str) -> tuple[DataSet, NDArray[np.int64], NDArray[np.uint8]]:
     data = load_dataset(spec)
-    factors = data.whole().factors
+    factors = data.full_grid().factors
     return data, factors, data.observations(factors)
 
 

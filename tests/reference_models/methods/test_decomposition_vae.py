@@ -148,7 +148,7 @@ def sparsity(codes: NDArray[np.float32]) -> float:
 @pytest.mark.claim("decomposition_vae")
 def test_codes_become_sparse_by_the_weight_under_a_sparse_prior_alone(spots: DataSet) -> None:
     changes = {"n_codes": 10, "divergence": "mmd_dim", "batch_size": 32, "n_steps": 400, "learning_rate": 5e-3}
-    images = spots.observations(spots.whole().factors)
+    images = spots.observations(spots.full_grid().factors)
     gained = {}
     for prior in ("sparse", "isotropic"):
         first = config_of(prior, **changes, spike=0.8, alpha=0.0)
@@ -173,7 +173,7 @@ def test_a_spectrum_of_pixels_is_settled_before_training_and_kept(spots: DataSet
     config = config_of("anisotropic", spectrum="pca", n_codes=4)
     run = train(config, spots, out=tmp_path / "run", device="cpu")
     assert isinstance(run.config, DecompositionVAEConfig)
-    pixels = spots.observations(spots.whole().factors).reshape(36, -1) / 255
+    pixels = spots.observations(spots.full_grid().factors).reshape(36, -1) / 255
     assert run.config.theta == pytest.approx(log_spectrum(pixels, 4).tolist(), abs=1e-3)
     assert run.config.theta == sorted(run.config.theta, reverse=True)
     back = load_run(tmp_path / "run")

@@ -134,7 +134,7 @@ def test_there_is_a_code_for_each_factor_and_none_for_images(spots: DataSet, tmp
     assert back.fingerprint == run.fingerprint
     assert back.decode(np.zeros((3, 2))).shape == (3, 16, 16, 1)
     with pytest.raises(InvalidInputError, match="encodes no images .* use it by its decoder"):
-        run(spots.observations(spots.whole().factors))
+        run(spots.observations(spots.full_grid().factors))
 
 
 class NoFactors(HiddenSpots):
@@ -148,8 +148,8 @@ class NoFactors(HiddenSpots):
 class MissingFactors(HiddenSpots):
     name = "missing-factors"
 
-    def whole(self) -> Draws:
-        draws = super().whole()
+    def full_grid(self) -> Draws:
+        draws = super().full_grid()
         draws.factors[5, 2] = -1
         return draws
 

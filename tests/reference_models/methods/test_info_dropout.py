@@ -87,7 +87,7 @@ def test_the_decoder_sees_log_activations_under_noise() -> None:
 def test_the_prior_is_learned_towards_the_aggregate(spots: DataSet) -> None:
     config = tiny(n_steps=250, learning_rate=2e-2, beta=4.0)
     run = train(config, spots, device="cpu")
-    found = run(spots.observations(spots.whole().factors))
+    found = run(spots.observations(spots.full_grid().factors))
     assert found.log_variance is not None
     prior = run.model.parts["prior"]
     assert isinstance(prior, LearnedGaussian)

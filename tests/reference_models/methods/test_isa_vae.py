@@ -104,7 +104,7 @@ def test_the_prior_shapes_the_aggregate(spots: DataSet) -> None:
     wide = config.changed({"scale": 18.0})
     trainer = Trainer(find_method("isa_vae"), [config, wide], TrainingImages(spots))
     trained(trainer)
-    images = torch.from_numpy(spots.observations(spots.whole().factors)).movedim(-1, 1).float() / 255
+    images = torch.from_numpy(spots.observations(spots.full_grid().factors)).movedim(-1, 1).float() / 255
     spread = [(m.var(0) + v.exp().mean(0)).mean() for m, v in (model.encoder(images) for model in trainer.models())]
     assert float(spread[0]) == pytest.approx(1.0, abs=0.5)
     assert float(spread[1]) > 4.0

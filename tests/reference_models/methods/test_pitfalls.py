@@ -167,11 +167,11 @@ def test_optimisers_are_those_of_the_papers(spots: DataSet) -> None:
     tiny: dict[str, Any] = {"architecture": "small-fc", "batch_size": 8}
     images = TrainingImages(spots)
     config = find_method("factor_vae").preset("smoke").changed(tiny)
-    players = Trainer(find_method("factor_vae"), [config], images).players
-    assert players["discriminator"][1].defaults["betas"] == (0.5, 0.9)
-    assert players[""][1].defaults["betas"] == (0.9, 0.999)
+    parameter_groups = Trainer(find_method("factor_vae"), [config], images).parameter_groups
+    assert parameter_groups["discriminator"][1].defaults["betas"] == (0.5, 0.9)
+    assert parameter_groups[""][1].defaults["betas"] == (0.9, 0.999)
     adagrad = find_method("beta_vae").preset("smoke").changed({**tiny, "optimizer": "adagrad"})
-    found = Trainer(find_method("beta_vae"), [adagrad], images).players[""][1]
+    found = Trainer(find_method("beta_vae"), [adagrad], images).parameter_groups[""][1]
     assert found.defaults["initial_accumulator_value"] == 0.1
 
 
@@ -204,7 +204,7 @@ def test_covariances_are_of_means_or_of_posteriors_and_never_of_the_samples_draw
 def test_the_representation_is_the_mean_and_no_sample(spots: DataSet) -> None:
     config = find_method("vae").preset("smoke").changed({"architecture": "small-fc", "batch_size": 8, "n_steps": 2})
     run = train(config, spots, device="cpu")
-    images = spots.observations(spots.whole().factors)
+    images = spots.observations(spots.full_grid().factors)
     with torch.no_grad():
         mean, log_variance = run.model.encoder(torch.from_numpy(images).movedim(-1, 1).float() / 255)
     found = run(images)

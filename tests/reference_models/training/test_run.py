@@ -62,7 +62,7 @@ def test_many_are_trained_as_one_alone(spots: DataSet) -> None:
     for config, run in zip(configs, train_many(configs, spots, device="cpu"), strict=True):
         alone = train(config, spots, device="cpu")
         assert run.config == config
-        images = spots.observations(spots.whole().factors)
+        images = spots.observations(spots.full_grid().factors)
         assert run(images).mean == pytest.approx(alone(images).mean, abs=1e-3)
 
 

@@ -276,7 +276,7 @@ def _encoded(encoder: Any, data: "DataSet | str", n_samples: int | None, seed: i
     from disentmetrics.encoders.encode import encode
 
     loaded = load_dataset(data) if isinstance(data, str) else data
-    if n_samples is None and loaded.has_whole and len(loaded) <= N_SAMPLES:
+    if n_samples is None and loaded.has_full_grid and len(loaded) <= N_SAMPLES:
         return encode(encoder, loaded, full_grid=True, seed=seed)
     return encode(encoder, loaded, n_samples=N_SAMPLES if n_samples is None else n_samples, seed=seed)
 

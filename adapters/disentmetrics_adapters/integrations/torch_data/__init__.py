@@ -442,7 +442,7 @@ def _channels_first(observations: NDArray[Any]) -> NDArray[Any]:
 def _all_rows(data: DataSet) -> Draws | None:
     """Return all observations if they can be listed and are equally likely."""
     is_drawn_afresh = data.has_distribution and data.nuisances
-    return data.whole() if data.has_whole and not is_drawn_afresh else None
+    return data.full_grid() if data.has_full_grid and not is_drawn_afresh else None
 
 
 def _free_bytes(device: "torch.device") -> int:

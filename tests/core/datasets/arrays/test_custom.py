@@ -38,7 +38,7 @@ def test_the_whole_is_every_row_in_order(n: int, n_factors: int, seed: int) -> N
     rng = np.random.default_rng(seed)
     space = FactorSpace([Factor(f"f{k}", 3, "categorical") for k in range(n_factors)])
     data = dm.CustomDataSet(images(n), rng.integers(-1, 3, (n, n_factors)), space=space)
-    whole = data.whole()
+    whole = data.full_grid()
     assert rows_of(data, whole) == list(range(n)) == list(range(len(data)))
     for factors in np.unique(whole.factors, axis=0):  # the rank within each group counts from 0
         same = (whole.factors == factors).all(axis=1)
@@ -58,8 +58,8 @@ def test_missing_labels_stay_and_continuous_factors_are_looked_up_exactly() -> N
     labels = np.array([[0, 0.1], [-1, 0.1], [0, np.nan], [-1, np.nan], [0, 0.1]])
     data = dm.CustomDataSet(images(5), labels, space=MIXED)
     assert np.isnan(data.factors[:, 1]).tolist() == [False, False, True, True, False]
-    assert rows_of(data, data.whole()) == [0, 1, 2, 3, 4]
-    assert data.whole().nuisance.tolist() == [0, 0, 0, 0, 1]
+    assert rows_of(data, data.full_grid()) == [0, 1, 2, 3, 4]
+    assert data.full_grid().nuisance.tolist() == [0, 0, 0, 0, 1]
     with pytest.raises(InvalidInputError, match="1 of 1 asked for do not occur, such as shape 0.0, x 0.1000001"):
         data.draws([[0, 0.1000001]])
     with pytest.raises(InvalidInputError, match="do not occur"):
@@ -105,7 +105,7 @@ def test_only_a_complete_grid_has_no_nuisance_and_is_the_population() -> None:
     cells = np.array([[1, 2], [0, 0], [0, 2], [1, 0], [0, 1], [1, 1]])
     complete = dm.CustomDataSet(images(6), cells, space=GRID)
     assert complete.nuisances == ()
-    assert rows_of(complete, complete.whole()) == list(range(6))
+    assert rows_of(complete, complete.full_grid()) == list(range(6))
     assert rows_of(complete, complete.draws(cells[::-1])) == [5, 4, 3, 2, 1, 0]
     for rows, labels in ((5, cells[:5]), (7, [*cells, [0, 0]]), (6, [*cells[:5], [-1, 0]])):
         assert dm.CustomDataSet(images(rows), labels, space=GRID).nuisances == ("observation",)
@@ -179,14 +179,14 @@ def test_all_sources_give_the_same_rows_and_the_same_name(tmp_path: Path) -> Non
         shuffled = draws[np.random.default_rng(0).permutation(17)]
         for data in [*made, *again]:
             assert rows_of(data, shuffled) == rows_of(made[0], shuffled)
-            assert rows_of(data, data.whole()) == list(range(40))
+            assert rows_of(data, data.full_grid()) == list(range(40))
     assert len(pickle.dumps(made[2])) < len(pickle.dumps(made[0]))  # the name of the file, not its content
 
 
 def test_part_of_a_memory_map_stays_that_part(tmp_path: Path) -> None:
     np.save(tmp_path / "images.npy", images(20))
     part = dm.CustomDataSet(np.load(tmp_path / "images.npy", mmap_mode="r")[5:9])
-    assert rows_of(pickle.loads(pickle.dumps(part)), part.whole()) == [5, 6, 7, 8]
+    assert rows_of(pickle.loads(pickle.dumps(part)), part.full_grid()) == [5, 6, 7, 8]
 
 
 def test_the_fingerprint_names_exactly_this_content() -> None:
@@ -285,7 +285,7 @@ def test_combinations_of_many_factors_are_told_apart(n: int, n_factors: int, see
 
 def test_the_place_of_an_observation_does_not_depend_on_the_batch() -> None:
     data = dm.CustomDataSet(images(100), {"a": np.arange(100) % 9, "b": np.linspace(0, 1, 100)})
-    whole = data.whole()
+    whole = data.full_grid()
     together = data.observations(whole.factors, whole.nuisance)
     apart = [data.observations(whole.factors[i : i + 1], whole.nuisance[i : i + 1])[0] for i in range(100)]
     assert np.array_equal(together, np.stack(apart))

@@ -34,7 +34,7 @@ def pictures() -> Any:
 
 def test_images_and_class_labels(pictures: Any) -> None:
     data = dm.CustomDataSet.from_huggingface(pictures, factors=["label", "angle"], groups="person")
-    whole = data.whole()
+    whole = data.full_grid()
     assert np.array_equal(data.observations(whole.factors, whole.nuisance), PICTURES)
     assert data.space["label"] == Factor("label", 2, "categorical", ("zebra", "cat"))
     assert data.factors.tolist() == [[0, 0], [1, 1], [-1, 0], [-1, -1], [1, 1]]
@@ -67,7 +67,7 @@ def test_the_format_that_was_set_does_not_matter(pictures: Any, style: str | Non
 
 def test_rows_that_were_chosen_and_shuffled(pictures: Any) -> None:
     data = dm.CustomDataSet.from_huggingface(pictures.select([4, 0]))
-    whole = data.whole()
+    whole = data.full_grid()
     assert np.array_equal(data.observations(whole.factors, whole.nuisance), PICTURES[[4, 0]])
 
 
@@ -107,4 +107,4 @@ def test_images_of_another_size_are_refused(pictures: Any) -> None:
     both = datasets.concatenate_datasets([pictures.select_columns("picture"), small])
     data = dm.CustomDataSet.from_huggingface(both)
     with pytest.raises(InvalidInputError, match=r"row 0 has uint8 \(6, 7, 3\) and row 5 has uint8 \(3, 7, 3\)"):
-        data.observations(data.factors, data.whole().nuisance)
+        data.observations(data.factors, data.full_grid().nuisance)

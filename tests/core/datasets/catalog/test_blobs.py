@@ -14,7 +14,7 @@ def test_brightness_is_the_gaussian_of_the_distance(spec: str) -> None:
     data = load_dataset(spec)
     size, width = data.observation_shape[0], {64: 4, 16: 1, 32: 2.5}[data.observation_shape[0]]
     rows, columns = np.indices((size, size)) + 0.5
-    factors = data.whole().factors[::7]
+    factors = data.full_grid().factors[::7]
     centres = np.array([data.space["x"].values[x] for x in range(data.space.sizes[0])], float)
     for (x, y), image in zip(factors, data.observations(factors)[..., 0], strict=True):
         squared = (columns - centres[x]) ** 2 + (rows - centres[y]) ** 2
@@ -41,7 +41,7 @@ def test_x_moves_right_and_y_moves_down() -> None:
 @pytest.mark.parametrize("spec", ["blobs", "blobs?size=16&width=1&positions=16", "blobs?size=8&width=0.25&positions=2"])
 def test_every_place_has_its_own_image(spec: str) -> None:
     data = load_dataset(spec)
-    images = data.observations(data.whole().factors)
+    images = data.observations(data.full_grid().factors)
     assert len({image.tobytes() for image in images}) == len(data)
 
 
@@ -54,7 +54,7 @@ def test_every_place_has_its_own_image(spec: str) -> None:
 )
 def test_all_images_are_the_same_on_every_machine(spec: str, digest: str) -> None:
     data = load_dataset(spec)
-    assert hashlib.sha256(data.observations(data.whole().factors).data).hexdigest() == digest
+    assert hashlib.sha256(data.observations(data.full_grid().factors).data).hexdigest() == digest
 
 
 def test_options_are_part_of_the_fingerprint_and_travel() -> None:

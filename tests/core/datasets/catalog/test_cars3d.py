@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from disentmetrics.datasets import load_dataset
 from disentmetrics.datasets.arrays.resize import resized
 from disentmetrics.datasets.catalog import cars3d
-from disentmetrics.datasets.published.dataset import OriginalDataSet
+from disentmetrics.datasets.published.dataset import PublishedDataSet
 from disentmetrics.datasets.published.manifest import Manifest, ManifestFile, read_manifest
 from disentmetrics.errors import CorruptFileError, InvalidInputError
 from disentmetrics.factors import Factor, FactorSpace
@@ -86,8 +86,8 @@ def archive(tmp_path: Path, publish: Publish) -> Path:
     return path
 
 
-def assert_holds_the_cars(data: OriginalDataSet | Any) -> None:
-    indices = data.whole().factors
+def assert_holds_the_cars(data: PublishedDataSet | Any) -> None:
+    indices = data.full_grid().factors
     elevation, azimuth, car = indices.T
     expected = CARS[car, ..., azimuth, elevation]
     assert expected.shape == (len(indices), SIDE, SIDE, 3)

@@ -73,7 +73,7 @@ def folder(
 
 def test_images_and_attributes(folder: Path) -> None:
     data = dm.load_dataset(f"celeba:{folder}")
-    draws = data.whole()
+    draws = data.full_grid()
     assert data.fingerprint == "celeba-original"
     assert data.space.names == ATTRIBUTES
     assert data.nuisances == ("person", "photograph")
@@ -83,7 +83,7 @@ def test_images_and_attributes(folder: Path) -> None:
 
 def test_splits_people_and_some_attributes(folder: Path) -> None:
     data = dm.load_dataset(f"celeba:{folder}?split=train&people=true&attributes=Smiling,Male")
-    draws = data.whole()
+    draws = data.full_grid()
     assert data.fingerprint == "celeba-original-train-people-Smiling-Male"
     assert data.space.names == ("Smiling", "Male")
     assert draws.groups is not None
@@ -96,7 +96,7 @@ def test_splits_people_and_some_attributes(folder: Path) -> None:
 
 def test_the_middle_is_kept_and_made_smaller(folder: Path) -> None:
     data = dm.load_dataset(f"celeba:{folder}?crop=148&size=2")
-    draws = data.whole()
+    draws = data.full_grid()
     assert data.fingerprint == "celeba-original-crop148-2"
     made = data.observations(draws.factors, draws.nuisance)
     assert made.shape == (6, 2, 2, 3)
@@ -132,7 +132,7 @@ def test_the_unpacked_folder_is_taken_at_your_word(folder: Path) -> None:
     with pytest.raises(CorruptFileError, match="verify=false"):
         dm.load_dataset(f"celeba:{folder}")
     data = dm.load_dataset(f"celeba:{folder}?verify=false")
-    draws = data.whole()
+    draws = data.full_grid()
     assert data.fingerprint.startswith("celeba-file-")
     assert np.array_equal(data.observations(draws.factors, draws.nuisance)[5], pixels(5))
 
@@ -180,7 +180,7 @@ def test_archives_of_another_layout_are_refused(tmp_path: Path) -> None:
     write(tmp_path, images=JPEGS | {"img_align_celeba/000002.jpg": jpeg(1)[:-300]})
     data = dm.load_dataset(f"celeba:{tmp_path}?verify=false")
     with pytest.raises(CorruptFileError, match="img_align_celeba/000002.jpg must be a whole image"):
-        data.observations(data.whole().factors[1:2])
+        data.observations(data.full_grid().factors[1:2])
     archive = tmp_path / "img_align_celeba.zip"
     archive.write_bytes(archive.read_bytes()[:-40])
     with pytest.raises(CorruptFileError):

@@ -65,7 +65,7 @@ def test_objects_count_from_one_and_angles_turn(write: Write) -> None:
     assert data.fingerprint == "coil20-original-zip"
     assert data.space["angle"].kind == "circular"
     assert data.observation_shape == (SIDE, SIDE, 1)
-    assert np.array_equal(data.observations(data.whole().factors), IMAGES.reshape(-1, SIDE, SIDE, 1))
+    assert np.array_equal(data.observations(data.full_grid().factors), IMAGES.reshape(-1, SIDE, SIDE, 1))
     assert np.array_equal(data.observations([[1, 10], [0, 2]])[..., 0], IMAGES[[1, 0], [10, 2]])
 
 

@@ -75,7 +75,7 @@ def test_options_choose_what_is_seen_and_how_glazing_is_told(write: Callable[[An
     assert data.observation_shape == (10,)
     assert data.space.sizes == (12, 4, 4, 6)
     assert data.fingerprint.endswith("-all-split")
-    draws = data.whole()
+    draws = data.full_grid()
     assert np.allclose(data.observations(draws.factors, draws.nuisance), TABLE)
     with pytest.raises(InvalidInputError, match="do not occur"):
         data.draws([[0, 0, 0, 1]])

@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def everything(data: dm.CustomDataSet) -> NDArray[Any]:
-    whole = data.whole()
+    whole = data.full_grid()
     return data.observations(whole.factors, whole.nuisance)
 
 
@@ -52,8 +52,8 @@ def test_columns_are_chosen_on_the_command_line(folder: Path) -> None:
     data = dm.load_dataset(f"folder:{folder}?table=table.csv&image=image&factors=angle&groups=person&size=3x4")
     assert isinstance(data, dm.CustomDataSet)
     assert data.space.names == ("angle",)
-    assert data.whole().groups is not None
-    assert data.whole().groups.tolist() == [0, 0, 1, 1]  # type: ignore[union-attr] # just asserted
+    assert data.full_grid().groups is not None
+    assert data.full_grid().groups.tolist() == [0, 0, 1, 1]  # type: ignore[union-attr] # just asserted
     assert data.observation_shape == (3, 4, 3)
 
 
@@ -62,8 +62,8 @@ def test_groups_may_be_a_column_of_names(folder: Path) -> None:
     replace_label(folder, ",2\n", ",Ana\n")
     data = dm.CustomDataSet.from_folder(folder, groups="person")
     assert data.space.names == ("shape", "angle")
-    assert data.whole().groups is not None
-    assert data.whole().groups.tolist() == [1, 1, 0, 0]  # type: ignore[union-attr] # just asserted
+    assert data.full_grid().groups is not None
+    assert data.full_grid().groups.tolist() == [1, 1, 0, 0]  # type: ignore[union-attr] # just asserted
     replace_label(folder, "cup,0,Zoë\n", "cup,0,\n")
     with pytest.raises(InvalidInputError, match="every row must belong to a group; 1 of 4 rows have none"):
         dm.CustomDataSet.from_folder(folder, groups="person")

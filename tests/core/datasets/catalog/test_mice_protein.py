@@ -50,7 +50,7 @@ def test_measurements_of_a_mouse_are_a_group(write: Callable[[Any], Path], tmp_p
     assert isinstance(data, dm.CustomDataSet)
     assert data.space.sizes == (2, 2, 2)
     assert data.nuisances == ("mouse", "measurement")
-    draws = data.whole()
+    draws = data.full_grid()
     assert np.array_equal(data.observations(draws.factors, draws.nuisance), LEVELS)
     assert draws.groups is not None
     assert draws.groups.tolist() == [mouse for mouse in range(N_MICE) for _ in range(N_TIMES)]
@@ -76,7 +76,7 @@ def test_missing_levels_are_refused_until_it_is_said_what_is_left_out(write: Cal
     assert (rows.observation_shape, len(rows)) == ((77,), 19)
     assert rows.inference == ("6 of 1,848 levels are missing: 5 of 24 measurements were left out",)
     assert columns.fingerprint != rows.fingerprint
-    draws = rows.whole()
+    draws = rows.full_grid()
     assert np.array_equal(rows.observations(draws.factors, draws.nuisance), LEVELS[5:])
     with pytest.raises(InvalidInputError, match="option missing must be"):
         dm.load_dataset(f"mice-protein:{path}?verify=false&missing=mean")

@@ -19,7 +19,7 @@ def size(request: pytest.FixtureRequest) -> int:
 def images(size: int) -> NDArray[np.uint8]:
     """All images, by the indices of their factors."""
     data = MiniSprites(size)
-    return data.observations(data.whole().factors).reshape(*SPACE.sizes, size, size)
+    return data.observations(data.full_grid().factors).reshape(*SPACE.sizes, size, size)
 
 
 def test_images_are_alike_exactly_where_a_symmetry_says_so(images: NDArray[np.uint8]) -> None:
@@ -69,7 +69,7 @@ def test_quarter_turns_of_every_sprite_are_exact(images: NDArray[np.uint8]) -> N
 
 
 def test_both_sizes_show_the_same_scene() -> None:
-    rows = MiniSprites().whole().factors[::37]
+    rows = MiniSprites().full_grid().factors[::37]
     fine = MiniSprites(32).observations(rows)[..., 0].astype(float)
     averaged = fine.reshape(len(rows), 16, 2, 16, 2).mean(axis=(2, 4))
     assert np.abs(averaged - MiniSprites(16).observations(rows)[..., 0]).max() < 25
@@ -84,7 +84,7 @@ def test_both_sizes_show_the_same_scene() -> None:
 )
 def test_all_images_are_the_same_on_every_machine(size: int, digest: str) -> None:
     data = MiniSprites(size)
-    assert hashlib.sha256(data.observations(data.whole().factors).data).hexdigest() == digest
+    assert hashlib.sha256(data.observations(data.full_grid().factors).data).hexdigest() == digest
 
 
 def test_the_caller_owns_the_images() -> None:

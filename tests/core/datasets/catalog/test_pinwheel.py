@@ -90,7 +90,7 @@ def test_wrong_factors_are_refused(factors: list[list[float]], complaint: str) -
 
 def test_there_is_no_grid_and_too_few_arms_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="pinwheel has no full grid"):
-        Pinwheel().whole()
+        Pinwheel().full_grid()
     with pytest.raises(
         InvalidInputError, match="can be selected of a grid of factors or of rows .*; pinwheel has no full"
     ):

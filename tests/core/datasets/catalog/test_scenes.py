@@ -49,7 +49,7 @@ def test_attributes_are_named_for_factor_and_value() -> None:
 def test_attributes_are_k_hot() -> None:
     data = Scenes(3, 2)
     assert data.attributes([[2, 0, 1, 1]]).tolist() == [[0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 1]]
-    words = data.attributes(data.whole().factors)
+    words = data.attributes(data.full_grid().factors)
     assert words.dtype == np.uint8
     assert words.shape == (54, 11)
     assert (words.sum(axis=1) == 4).all()
@@ -101,7 +101,7 @@ def test_a_colour_paints_its_part_and_nothing_else(data: Scenes, factor: int) ->
 
 def test_all_combinations_differ_whatever_the_nuisance() -> None:
     data = Scenes(3, 8, 32)
-    whole = data.whole().factors
+    whole = data.full_grid().factors
     for nuisance in (0, 5):
         images = data.observations(whole, np.full(len(whole), nuisance))
         assert len({image.tobytes() for image in images}) == len(whole)
@@ -154,7 +154,7 @@ def test_a_fixed_subset_is_the_same_on_every_machine(data: Scenes) -> None:
     assert hashlib.sha256(images.data).hexdigest() == "e478bb8572cfd4438aec182dc0e28aece631721cc3002f692152fdd900c44bf6"
     default = Scenes()
     assert (
-        hashlib.sha256(default.observations(default.whole().factors[::5]).data).hexdigest()
+        hashlib.sha256(default.observations(default.full_grid().factors[::5]).data).hexdigest()
         == "785c35f968d9e3c89572b1c59c6599212f6223f583af3117bc6d1134dc54080a"
     )
 

@@ -152,7 +152,7 @@ def test_a_split_needs_its_own_files_alone(split: str, stem: str, write: Write, 
     assert data.fingerprint == f"smallnorb-original-norb-{split}"
     assert data.space["instance"].values == tuple(str(i) for i in INSTANCES[stem])
     assert len(data) == 48
-    indices = data.whole().factors
+    indices = data.full_grid().factors
     images = data.observations(indices)
     indices[:, 1] = np.array(INSTANCES[stem])[indices[:, 1]]
     assert np.array_equal(images, expected(indices))

@@ -45,7 +45,7 @@ def a_table(factors: Any, **options: Any) -> CustomDataSet:
 def test_of_a_table_the_nearest_rows_are_taken() -> None:
     labels = np.array([[0, 0, 0], [1, 1, 1], [1, 0, 1], [2, 2, 2], [1, 0, 0], [2, 0, 2]])
     data = a_table(labels, factor_names=["a", "b", "c"])
-    start = data.whole()[np.array([0])]
+    start = data.full_grid()[np.array([0])]
     assert exact_sweep(data, start, 0, np.arange(3)) is None
     found = sweep(data, start, 0, np.arange(3))
     assert not found.exact
@@ -57,7 +57,7 @@ def test_of_a_table_the_nearest_rows_are_taken() -> None:
 
 def test_a_whole_table_is_a_grid() -> None:
     data = a_table(np.indices((2, 3)).reshape(2, -1).T, factor_names=["a", "b"])
-    draws = exact_sweep(data, data.whole()[np.array([4])], 1, np.arange(3))
+    draws = exact_sweep(data, data.full_grid()[np.array([4])], 1, np.arange(3))
     assert draws is not None
     assert data.observations(draws.factors, draws.nuisance)[:, 0, 0, 0].tolist() == [3, 4, 5]
 
@@ -67,7 +67,7 @@ def test_real_values_are_met_as_nearly_as_rows_have_them(rng: np.random.Generato
     data = a_table(columns, kinds={"t": "continuous", "u": "continuous"})
     values = values_of(data, 0, 5, rng=rng)
     assert (values[0], values[-1]) == (0, 1)
-    found = sweep(data, data.whole()[np.array([7])], 0, values)
+    found = sweep(data, data.full_grid()[np.array([7])], 0, values)
     assert np.isin(found.values, columns["t"]).all()
     assert np.abs(found.values - values).max() < 0.04
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from disentmetrics.datasets import load_dataset
 from disentmetrics.datasets.catalog.dsprites import DSprites
 from disentmetrics.datasets.published import dataset as original, layouts, manifest
-from disentmetrics.datasets.published.dataset import OriginalDataSet, load_original
+from disentmetrics.datasets.published.dataset import PublishedDataSet, load_published
 from disentmetrics.datasets.published.manifest import Manifest, read_manifest
 from disentmetrics.errors import CorruptFileError, InvalidInputError, UntrustedFileError
 
@@ -98,7 +98,7 @@ def publish(npz: str = "", hdf5: str = "") -> Manifest:
     return Manifest.parse(TOML.format(npz=npz, hdf5=hdf5))
 
 
-def assert_holds_the_images(data: OriginalDataSet) -> None:
+def assert_holds_the_images(data: PublishedDataSet) -> None:
     assert np.array_equal(data.observations(LABELS[:, 1:]), 255 * IMAGES[..., None])
     assert np.array_equal(data.observations(LABELS[5::-1, 1:]), 255 * IMAGES[5::-1, ..., None])
 
@@ -106,7 +106,7 @@ def assert_holds_the_images(data: OriginalDataSet) -> None:
 @pytest.mark.parametrize("layout", ["npz", "hdf5"])
 def test_the_published_file_is_read(layout: str, tmp_path: Path) -> None:
     path = WRITERS[layout](tmp_path / "Größe und Füße.dat")
-    data = load_original(publish(**{layout: checksums(path)}), str(path))
+    data = load_published(publish(**{layout: checksums(path)}), str(path))
     assert data.fingerprint == f"dsprites-original-{layout}"
     assert data.name == "dsprites"
     assert data.observation_shape == (8, 8, 1)
@@ -117,19 +117,19 @@ def test_the_published_file_is_read(layout: str, tmp_path: Path) -> None:
 def test_images_are_unpacked_once(layout: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = WRITERS[layout](tmp_path / "file")
     published = publish(**{layout: checksums(path)})
-    load_original(published, str(path))
+    load_published(published, str(path))
     monkeypatch.setattr(layouts, "LAYOUTS", {})
     monkeypatch.setattr(original, "locked", None)  # nor need the cache folder be writable
-    assert_holds_the_images(load_original(published, str(path)))
+    assert_holds_the_images(load_published(published, str(path)))
 
 
 def test_a_damaged_copy_in_the_cache_is_made_anew(tmp_path: Path, cache: Path) -> None:
     path = write_npz(tmp_path / "file.npz")
     published = publish(npz=checksums(path))
-    load_original(published, str(path))
+    load_published(published, str(path))
     (kept,) = (cache / "datasets").glob("*.bits")
     kept.write_bytes(kept.read_bytes()[:-1] + b"?")
-    assert_holds_the_images(load_original(published, str(path)))
+    assert_holds_the_images(load_published(published, str(path)))
 
 
 @pytest.mark.parametrize("layout", ["npz", "hdf5"])
@@ -138,7 +138,7 @@ def test_without_a_writable_cache_images_are_kept_in_memory(
 ) -> None:
     path = WRITERS[layout](tmp_path / "file.npz")
     monkeypatch.setenv("DISENTMETRICS_CACHE", str(path / "below a file"))
-    assert_holds_the_images(load_original(publish(**{layout: checksums(path)}), str(path)))
+    assert_holds_the_images(load_published(publish(**{layout: checksums(path)}), str(path)))
 
 
 def test_another_file_is_refused_with_what_was_found_and_expected(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_another_file_is_refused_with_what_was_found_and_expected(tmp_path: Path
     path.write_bytes(content)
     found, expected = hashlib.sha256(content).hexdigest(), published.files[0].checksums["sha256"]
     with pytest.raises(CorruptFileError, match=f"sha256 {found} found, {expected} expected.*verify=false"):
-        load_original(published, str(path))
+        load_published(published, str(path))
 
 
 def test_a_truncated_file_is_refused_by_its_size(tmp_path: Path) -> None:
@@ -158,40 +158,40 @@ def test_a_truncated_file_is_refused_by_its_size(tmp_path: Path) -> None:
     n_bytes = path.stat().st_size
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(CorruptFileError, match=f"{n_bytes - 10} bytes found, {n_bytes} expected"):
-        load_original(published, str(path))
+        load_published(published, str(path))
 
 
 def test_every_published_checksum_must_match(tmp_path: Path) -> None:
     path = write_npz(tmp_path / "file.npz")
     wrong = checksums(path).partition("md5")[0] + f'md5 = "{"0" * 32}"'
     with pytest.raises(CorruptFileError, match=f"md5 .* found, {'0' * 32} expected"):
-        load_original(publish(npz=wrong), str(path))
+        load_published(publish(npz=wrong), str(path))
 
 
 def test_a_file_without_a_published_checksum_is_refused(tmp_path: Path) -> None:
     path = write_npz(tmp_path / "file.npz")
     with pytest.raises(CorruptFileError, match=r"no published checksum of it is known.*verify=false"):
-        load_original(publish(), str(path))
+        load_published(publish(), str(path))
 
 
 @pytest.mark.parametrize("layout", ["npz", "hdf5"])
 def test_an_unverified_file_has_its_own_fingerprint(layout: str, tmp_path: Path) -> None:
     path = WRITERS[layout](tmp_path / "file.npz")
-    data = load_original(publish(), str(path), verify=False)
+    data = load_published(publish(), str(path), verify=False)
     assert data.fingerprint == f"dsprites-file-{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
     assert_holds_the_images(data)
 
 
 def test_the_published_file_is_recognised_even_unverified(tmp_path: Path) -> None:
     path = write_npz(tmp_path / "file.npz")
-    data = load_original(publish(npz=checksums(path)), str(path), verify=False)
+    data = load_published(publish(npz=checksums(path)), str(path), verify=False)
     assert data.fingerprint == "dsprites-original-npz"
 
 
 def test_pickled_metadata_is_never_unpickled(tmp_path: Path) -> None:
     trap = tmp_path / "trap"
     path = write_npz(tmp_path / "file.npz", metadata=np.array(Bait(trap), dtype=object))
-    assert_holds_the_images(load_original(publish(), str(path), verify=False))
+    assert_holds_the_images(load_published(publish(), str(path), verify=False))
     assert not trap.exists()
     with np.load(path, allow_pickle=True) as careless:
         careless["metadata"]
@@ -203,7 +203,7 @@ def test_pickled_arrays_are_refused_unread(key: str, tmp_path: Path) -> None:
     trap = tmp_path / "trap"
     path = write_npz(tmp_path / "file.npz", **{key: np.array([Bait(trap)] * N, dtype=object)})
     with pytest.raises(UntrustedFileError, match="pickled"):
-        load_original(publish(), str(path), verify=False)
+        load_published(publish(), str(path), verify=False)
     assert not trap.exists()
 
 
@@ -212,7 +212,7 @@ def test_a_file_of_no_known_layout_is_refused(content: bytes, tmp_path: Path) ->
     path = tmp_path / "file.npz"
     path.write_bytes(content)
     with pytest.raises(CorruptFileError, match="must be a whole"):
-        load_original(publish(), str(path), verify=False)
+        load_published(publish(), str(path), verify=False)
 
 
 @pytest.mark.parametrize(
@@ -229,18 +229,18 @@ def test_a_file_of_no_known_layout_is_refused(content: bytes, tmp_path: Path) ->
 def test_another_layout_is_refused(changed: dict[str, NDArray[Any]], complaint: str, tmp_path: Path) -> None:
     path = write_npz(tmp_path / "file.npz", **changed)
     with pytest.raises(CorruptFileError, match=complaint):
-        load_original(publish(), str(path), verify=False)
+        load_published(publish(), str(path), verify=False)
 
 
 def test_images_with_a_channel_axis_are_read(tmp_path: Path) -> None:
     path = write_npz(tmp_path / "file.npz", imgs=IMAGES[..., None])
-    assert_holds_the_images(load_original(publish(), str(path), verify=False))
+    assert_holds_the_images(load_published(publish(), str(path), verify=False))
 
 
 def test_labels_of_hdf5_in_another_order_are_refused(tmp_path: Path) -> None:
     path = write_hdf5(tmp_path / "file.hdf5", labels=LABELS[::-1])
     with pytest.raises(CorruptFileError, match="last factor fastest"):
-        load_original(publish(), str(path), verify=False)
+        load_published(publish(), str(path), verify=False)
 
 
 @pytest.mark.parametrize("missing", ["imgs", "latents_classes"])
@@ -251,7 +251,7 @@ def test_a_missing_array_is_named(missing: str, tmp_path: Path) -> None:
             if name != f"{missing}.npy":
                 part.writestr(name, whole.read(name))
     with pytest.raises(CorruptFileError, match=missing):
-        load_original(publish(), str(tmp_path / "part.npz"), verify=False)
+        load_published(publish(), str(tmp_path / "part.npz"), verify=False)
 
 
 def test_a_missing_hdf5_dataset_is_named(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_a_missing_hdf5_dataset_is_named(tmp_path: Path) -> None:
     with h5py.File(path, "a") as store:
         del store["imgs"]
     with pytest.raises(CorruptFileError, match="imgs"):
-        load_original(publish(), str(path), verify=False)
+        load_published(publish(), str(path), verify=False)
 
 
 def first_image(path: Path, layout: str) -> int:
@@ -280,7 +280,7 @@ def test_nothing_is_kept_of_a_file_damaged_inside(layout: str, damage: str, tmp_
     content[start : start + 10] = bytes(10)
     path.write_bytes(content if damage == "altered" else content[: start + 10])
     with pytest.raises(CorruptFileError):
-        load_original(publish(), str(path), verify=False)
+        load_published(publish(), str(path), verify=False)
     assert not list(cache.rglob("*.bits"))
     assert not list(cache.rglob("*.partial"))
 
@@ -288,22 +288,22 @@ def test_nothing_is_kept_of_a_file_damaged_inside(layout: str, damage: str, tmp_
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "none.npz", tmp_path):
         with pytest.raises(InvalidInputError, match="must be that of a file"):
-            load_original(publish(), str(path))
+            load_published(publish(), str(path))
 
 
 def test_an_unknown_layout_is_answered_with_the_known(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="npz and hdf5; got layout 'hdf'; did you mean 'hdf5'"):
-        load_original(publish(), str(tmp_path), layout="hdf")
+        load_published(publish(), str(tmp_path), layout="hdf")
 
 
 def test_a_chosen_layout_leaves_out_the_other(tmp_path: Path) -> None:
     path = write_npz(tmp_path / "file.npz")
     with pytest.raises(CorruptFileError, match="layout hdf5; it is npz"):
-        load_original(publish(), str(path), layout="hdf5", verify=False)
+        load_published(publish(), str(path), layout="hdf5", verify=False)
 
 
 def test_factor_indices_are_checked(tmp_path: Path) -> None:
-    data = load_original(publish(), str(write_npz(tmp_path / "file.npz")), verify=False)
+    data = load_published(publish(), str(write_npz(tmp_path / "file.npz")), verify=False)
     with pytest.raises(InvalidInputError, match="'y' must lie in"):
         data.observations([[0, 0, 0, 0, 3]])
 
@@ -315,7 +315,7 @@ def test_the_command_line_spec_reads_the_original(tmp_path: Path, monkeypatch: p
     (tmp_path / "dsprites.toml").write_text(TOML.format(npz=checksums(path), hdf5=""), encoding="utf-8")
     monkeypatch.setattr(manifest, "files", lambda _: tmp_path)
     verified = load_dataset(f"dsprites:{path}")
-    assert isinstance(verified, OriginalDataSet)
+    assert isinstance(verified, PublishedDataSet)
     assert verified.fingerprint == "dsprites-original-npz"
     assert_holds_the_images(verified)
     other = write_hdf5(folder / "other.hdf5")

@@ -303,7 +303,7 @@ def test_a_set_of_several_files_is_fetched_and_goes_on(
     data = load_dataset("smallnorb")
     assert server.requests == ["bytes=65536-", "", "", "", "", ""]
     assert data.fingerprint == "smallnorb-original-norb"
-    indices = data.whole().factors
+    indices = data.full_grid().factors
     assert np.array_equal(data.observations(indices)[..., 0], TOYS[(*indices.T, 0)])
     fetched = {
         path.name for path in (cache / "datasets" / "original" / "smallnorb").iterdir() if path.suffix != ".lock"

@@ -55,7 +55,7 @@ def test_images_and_labels_of_both_splits(name: str, folder: Path) -> None:
     assert (whole.fingerprint, test.fingerprint) == (f"{name}-original-idx", f"{name}-original-idx-test")
     assert whole.nuisances == read_manifest(name).nuisances
     for data, parts in ((whole, ("train", "t10k")), (test, ("t10k",))):
-        draws = data.whole()
+        draws = data.full_grid()
         assert np.array_equal(
             data.observations(draws.factors, draws.nuisance)[..., 0], np.concatenate([IMAGES[p] for p in parts])
         )

@@ -11,7 +11,7 @@ import pytest
 from disentmetrics._utils.cache import cache_entries
 from disentmetrics.datasets.base import Symmetry
 from disentmetrics.datasets.published import manifest
-from disentmetrics.datasets.published.dataset import load_original
+from disentmetrics.datasets.published.dataset import load_published
 from disentmetrics.datasets.published.manifest import Manifest, ManifestFile, digests_of, manifests, read_manifest
 from disentmetrics.datasets.registry import find_datasets
 from disentmetrics.errors import CorruptFileError
@@ -123,7 +123,7 @@ class TestPublished:
 
     def test_what_has_several_parts_has_a_loader_of_its_own(self, name: str) -> None:
         load = find_datasets()[name].load
-        is_general = getattr(load, "func", None) is load_original
+        is_general = getattr(load, "func", None) is load_published
         assert not (is_general and len(PUBLISHED[name].parts) > 1)
 
     def test_symmetries_are_of_factors_that_there_are(self, name: str) -> None:

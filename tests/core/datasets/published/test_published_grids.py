@@ -21,7 +21,7 @@ from disentmetrics.datasets import load_dataset
 from disentmetrics.datasets.arrays.resize import resized
 from disentmetrics.datasets.arrays.row_sources import Hdf5Rows
 from disentmetrics.datasets.published import dataset as original, manifest as manifest_module, row_files as stores
-from disentmetrics.datasets.published.dataset import OriginalDataSet, load_original
+from disentmetrics.datasets.published.dataset import PublishedDataSet, load_published
 from disentmetrics.datasets.published.manifest import Manifest, ManifestFile, read_manifest
 from disentmetrics.datasets.published.row_files import FileRows, UnpackedRows
 from disentmetrics.datasets.registry import find_datasets
@@ -52,8 +52,8 @@ def images_of(name: str) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (int(np.prod(SIZES[name])), 8, 8, channels), dtype=np.uint8)
 
 
-def assert_holds(data: OriginalDataSet, images: NDArray[np.uint8]) -> None:
-    indices = data.whole().factors
+def assert_holds(data: PublishedDataSet, images: NDArray[np.uint8]) -> None:
+    indices = data.full_grid().factors
     assert np.array_equal(data.observations(indices), images)
     some = np.random.default_rng(1).integers(0, len(images), 30)
     assert np.array_equal(data.observations(indices[some]), images[some])
@@ -99,18 +99,18 @@ def test_hdf5_is_read_where_it_lies_or_unpacked_once(
     path = write_shapes(tmp_path / "3dshapes.h5", storage)
     manifest = small("shapes3d")
     manifest = replace(manifest, files=(published(manifest.files[0], path),))
-    data = load_original(manifest, str(path))
+    data = load_published(manifest, str(path))
     assert data.fingerprint == "shapes3d-original-hdf5"
     assert type(data._rows) is kind
     assert_holds(data, SHAPES)
-    assert_holds(load_original(manifest, str(tmp_path)), SHAPES)  # the folder that it lies in
+    assert_holds(load_published(manifest, str(tmp_path)), SHAPES)  # the folder that it lies in
 
 
 def test_hdf5_behind_other_content_is_read_by_its_library(tmp_path: Path) -> None:
     path = tmp_path / "3dshapes.h5"
     with h5py.File(path, "w", userblock_size=512) as file:
         file["images"], file["labels"] = SHAPES, SHAPE_LABELS
-    data = load_original(small("shapes3d"), str(path), verify=False)
+    data = load_published(small("shapes3d"), str(path), verify=False)
     assert type(data._rows) is Hdf5Rows
     assert_holds(data, SHAPES)
 
@@ -121,7 +121,7 @@ def test_without_room_hdf5_is_read_slowly(
     path = write_shapes(tmp_path / "3dshapes.h5", "chunks of many images")
     monkeypatch.setenv("DISENTMETRICS_CACHE", str(path / "below a file"))
     monkeypatch.setattr(stores, "_FITS_IN_MEMORY", 0)
-    data = load_original(small("shapes3d"), str(path), verify=False)
+    data = load_published(small("shapes3d"), str(path), verify=False)
     assert "slow to read" in caplog.text
     assert type(data._rows) is Hdf5Rows
     assert_holds(data, SHAPES)
@@ -142,7 +142,7 @@ def test_without_room_hdf5_is_read_slowly(
 def test_hdf5_of_another_layout_is_refused(changed: dict[str, Any], complaint: str, tmp_path: Path) -> None:
     path = write_shapes(tmp_path / "3dshapes.h5", **changed)
     with pytest.raises(CorruptFileError, match=complaint):
-        load_original(small("shapes3d"), str(path), verify=False)
+        load_published(small("shapes3d"), str(path), verify=False)
 
 
 @pytest.mark.parametrize("storage", STORAGE)
@@ -154,12 +154,12 @@ def test_damaged_hdf5_is_refused(storage: str, tmp_path: Path, published: Descri
     content[-50] ^= 1
     path.write_bytes(content)
     with pytest.raises(CorruptFileError, match="sha256 .* found, .* expected"):
-        load_original(manifest, str(path))
+        load_published(manifest, str(path))
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(CorruptFileError, match="bytes found"):
-        load_original(manifest, str(path))
+        load_published(manifest, str(path))
     with pytest.raises(CorruptFileError, match="must be a whole"):
-        load_original(manifest, str(path), verify=False)
+        load_published(manifest, str(path), verify=False)
 
 
 def test_labels_of_absurd_size_are_refused_unread(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_labels_of_absurd_size_are_refused_unread(tmp_path: Path) -> None:
         del file["labels"]
         file.create_dataset("labels", shape=(10**11, 6), dtype="f8", chunks=(1000, 6))
     with pytest.raises(CorruptFileError, match="'labels' holds 4,800,000,000,000 bytes, more than labels can"):
-        load_original(small("shapes3d"), str(path), verify=False)
+        load_published(small("shapes3d"), str(path), verify=False)
 
 
 def test_a_hole_in_hdf5_is_noticed_when_it_is_read(tmp_path: Path) -> None:
@@ -178,9 +178,9 @@ def test_a_hole_in_hdf5_is_noticed_when_it_is_read(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[start : start + 20] = bytes(20)
     path.write_bytes(content)
-    data = load_original(small("shapes3d"), str(path), verify=False)
+    data = load_published(small("shapes3d"), str(path), verify=False)
     with pytest.raises(CorruptFileError, match="reading them failed"):
-        data.observations(data.whole().factors)
+        data.observations(data.full_grid().factors)
 
 
 # MPI3D and LPC sprites: npz
@@ -203,29 +203,29 @@ def test_npz_is_read_where_it_lies_or_unpacked_once(
     manifest = small("mpi3d-toy")
     described = published(manifest.files[0], path)
     md5_alone = replace(described, checksums={"md5": described.checksums["md5"]}, n_bytes=None)
-    data = load_original(replace(manifest, files=(md5_alone,)), str(path))
+    data = load_published(replace(manifest, files=(md5_alone,)), str(path))
     assert data.fingerprint == "mpi3d-toy-original-npz"
     assert type(data._rows) is kind
     assert_holds(data, images)
     path.write_bytes(path.read_bytes() + b"?")
     with pytest.raises(CorruptFileError, match="md5 .* found, .* expected"):
-        load_original(replace(manifest, files=(md5_alone,)), str(path))
+        load_published(replace(manifest, files=(md5_alone,)), str(path))
 
 
 def test_a_block_altered_in_the_cache_is_noticed_and_made_anew(tmp_path: Path, cache: Path) -> None:
     images = images_of("mpi3d-toy")
     path = write_npz(tmp_path / "mpi3d_toy.npz", True, images=images)
-    load_original(small("mpi3d-toy"), str(path), verify=False)
+    load_published(small("mpi3d-toy"), str(path), verify=False)
     (kept,) = (cache / "datasets").glob("*.raw")
     content = bytearray(kept.read_bytes())
     content[8 * 8 * 3 * 5] ^= 1
     kept.write_bytes(content)
-    data = load_original(small("mpi3d-toy"), str(path), verify=False)
-    indices = data.whole().factors
+    data = load_published(small("mpi3d-toy"), str(path), verify=False)
+    indices = data.full_grid().factors
     assert np.array_equal(data.observations(indices[:5]), images[:5])
     with pytest.raises(CorruptFileError, match="row 5 .* load the data set again"):
         data.observations(indices[5:6])
-    assert_holds(load_original(small("mpi3d-toy"), str(path), verify=False), images)
+    assert_holds(load_published(small("mpi3d-toy"), str(path), verify=False), images)
 
 
 def test_the_names_of_axes_must_be_those_of_the_factors(tmp_path: Path) -> None:
@@ -234,15 +234,15 @@ def test_the_names_of_axes_must_be_those_of_the_factors(tmp_path: Path) -> None:
     names = np.array(manifest.space.names)
     grid = images.reshape(*SIZES["lpc-sprites"], 8, 8, 3)
     path = write_npz(tmp_path / "sprites.npz", True, imgs=grid, factor_names=names, factor_sizes=np.array(grid.shape))
-    data = load_original(manifest, str(path), verify=False)
+    data = load_published(manifest, str(path), verify=False)
     assert data.fingerprint.startswith("lpc-sprites-file-")
     assert_holds(data, images)
     write_npz(path, True, imgs=grid, factor_names=names[[1, 0, 2, 3, 4, 5]])
     with pytest.raises(CorruptFileError, match="must be body, bottomwear, topwear.*; they are bottomwear, body"):
-        load_original(manifest, str(path), verify=False)
+        load_published(manifest, str(path), verify=False)
     write_npz(path, True, imgs=grid)
     with pytest.raises(CorruptFileError, match="factor_names"):
-        load_original(manifest, str(path), verify=False)
+        load_published(manifest, str(path), verify=False)
 
 
 @pytest.mark.parametrize("compress", [False, True])
@@ -260,7 +260,7 @@ def test_npz_of_another_layout_is_refused(
 ) -> None:
     path = write_npz(tmp_path / "mpi3d_toy.npz", compress, **arrays)
     with pytest.raises(CorruptFileError, match=complaint):
-        load_original(small("mpi3d-toy"), str(path), verify=False)
+        load_published(small("mpi3d-toy"), str(path), verify=False)
     assert not list(cache.rglob("*.raw"))
 
 
@@ -269,7 +269,7 @@ def test_truncated_npz_is_refused(compress: bool, tmp_path: Path) -> None:
     path = write_npz(tmp_path / "mpi3d_toy.npz", compress, images=images_of("mpi3d-toy"))
     os.truncate(path, path.stat().st_size - 300)
     with pytest.raises(CorruptFileError, match="must be a whole file of layout npz"):
-        load_original(small("mpi3d-toy"), str(path), verify=False)
+        load_published(small("mpi3d-toy"), str(path), verify=False)
 
 
 def test_a_compressed_npz_altered_inside_leaves_nothing(tmp_path: Path, cache: Path) -> None:
@@ -278,17 +278,17 @@ def test_a_compressed_npz_altered_inside_leaves_nothing(tmp_path: Path, cache: P
     content[2000] ^= 255
     path.write_bytes(content)
     with pytest.raises(CorruptFileError, match="must be a whole npz file"):
-        load_original(small("mpi3d-toy"), str(path), verify=False)
+        load_published(small("mpi3d-toy"), str(path), verify=False)
     assert not [found for found in cache.rglob("*") if found.suffix in {".raw", ".partial"}]
 
 
 def test_too_large_for_memory_and_cache_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_npz(tmp_path / "mpi3d_toy.npz", True, images=images_of("mpi3d-toy"))
     monkeypatch.setenv("DISENTMETRICS_CACHE", str(path / "below a file"))
-    assert_holds(load_original(small("mpi3d-toy"), str(path), verify=False), images_of("mpi3d-toy"))
+    assert_holds(load_published(small("mpi3d-toy"), str(path), verify=False), images_of("mpi3d-toy"))
     monkeypatch.setattr(stores, "_FITS_IN_MEMORY", 0)
     with pytest.raises(StorageError, match="set DISENTMETRICS_CACHE to a folder of yours"):
-        load_original(small("mpi3d-toy"), str(path), verify=False)
+        load_published(small("mpi3d-toy"), str(path), verify=False)
 
 
 @pytest.mark.parametrize("extra", [b"", b"\x00" * 33])
@@ -302,7 +302,7 @@ def test_a_stored_member_is_found_wherever_it_lies(extra: bytes, tmp_path: Path)
         info.extra = b"\xca\xfe" + len(extra).to_bytes(2, "little") + extra
         with archive.open(info, "w", force_zip64=True) as member:
             np.save(member, images)
-    assert_holds(load_original(small("mpi3d-toy"), str(path), verify=False), images)
+    assert_holds(load_published(small("mpi3d-toy"), str(path), verify=False), images)
 
 
 # 3D Faces: npy or npz, and never a pickle
@@ -315,10 +315,10 @@ def test_converted_faces_are_read(layout: str, channel: tuple[int, ...], tmp_pat
     path = tmp_path / f"faces.{layout}"
     grid = faces.reshape(*SIZES["faces3d"], 8, 8, *channel)
     np.save(path, grid) if layout == "npy" else np.savez(path, images=grid)
-    data = load_original(small("faces3d"), str(path), verify=False)
+    data = load_published(small("faces3d"), str(path), verify=False)
     assert data.observation_shape == (8, 8, 1)
     assert_holds(data, faces)
-    drawn = load_original(small("faces3d"), str(path), verify=False, size=4).with_nuisance("face")
+    drawn = load_published(small("faces3d"), str(path), verify=False, size=4).with_nuisance("face")
     assert drawn.space.names == ("azimuth", "elevation", "lighting")
     image = drawn.observations([[3, 1, 0]], [5])
     candidates = resized(grid[:, 3, 1, 0].reshape(3, 8, 8, 1), (4, 4))
@@ -350,13 +350,13 @@ def test_npy_of_another_length_or_type_is_refused(tmp_path: Path) -> None:
     for content, complaint in ((path.read_bytes()[:-1], "bytes found"), (path.read_bytes() + b"?", "bytes found")):
         path.write_bytes(content)
         with pytest.raises(CorruptFileError, match=complaint):
-            load_original(small("faces3d"), str(path), verify=False)
+            load_published(small("faces3d"), str(path), verify=False)
     np.save(path, images_of("faces3d").astype(np.float32))
     with pytest.raises(CorruptFileError, match="must be uint8"):
-        load_original(small("faces3d"), str(path), verify=False)
+        load_published(small("faces3d"), str(path), verify=False)
     np.save(path, np.array([{}]), allow_pickle=True)
     with pytest.raises(UntrustedFileError, match="pickled"):
-        load_original(small("faces3d"), str(path), verify=False)
+        load_published(small("faces3d"), str(path), verify=False)
 
 
 @pytest.mark.parametrize("name", ["faces3d", "lpc-sprites", "mpi3d-complex"])
@@ -369,7 +369,7 @@ def test_wrong_sizes_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "faces.npy", images_of("faces3d"))
     for size in ("9", "-1", "small"):
         with pytest.raises(InvalidInputError, match="option size must be a whole number from 0 to 8"):
-            load_original(small("faces3d"), str(tmp_path / "faces.npy"), verify=False, size=size)
+            load_published(small("faces3d"), str(tmp_path / "faces.npy"), verify=False, size=size)
 
 
 @pytest.mark.parametrize("name", ["shapes3d", "mpi3d-toy", "cars3d", "coil20", "smallnorb"])
@@ -390,9 +390,9 @@ def test_a_large_file_is_hashed_once(tmp_path: Path, published: Describe, monkey
     manifest = small("mpi3d-toy")
     manifest = replace(manifest, files=(published(manifest.files[0], path),))
     monkeypatch.setattr(manifest_module, "_REMEMBERED", 1000)
-    load_original(manifest, str(path))
+    load_published(manifest, str(path))
     monkeypatch.setattr(manifest_module, "_pieces", None)
-    assert_holds(load_original(manifest, str(path)), images_of("mpi3d-toy"))
+    assert_holds(load_published(manifest, str(path)), images_of("mpi3d-toy"))
 
 
 def test_a_large_file_is_hashed_again_though_its_time_was_set_back(
@@ -416,7 +416,7 @@ from dataclasses import replace
 from pathlib import Path
 import numpy as np
 from disentmetrics.datasets.published.manifest import read_manifest
-from disentmetrics.datasets.published.dataset import load_original
+from disentmetrics.datasets.published.dataset import load_published
 from disentmetrics.factors import Factor, FactorSpace
 
 path = Path(sys.argv[1])
@@ -424,7 +424,7 @@ space = FactorSpace([Factor("colour", 50, "categorical"), Factor("place", 3000, 
 manifest = replace(read_manifest(sys.argv[2]), space=space)
 (file,) = manifest.files
 manifest = replace(manifest, files=(replace(file, labels=""),))
-data = load_original(manifest, str(path), verify=False)
+data = load_published(manifest, str(path), verify=False)
 total = 0
 for start in range(0, len(data), 500):
     total += int(data.observations(space.indices_of(np.arange(start, start + 500))).sum())

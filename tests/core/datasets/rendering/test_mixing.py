@@ -103,17 +103,17 @@ def test_sums_do_not_depend_on_a_library(rng: np.random.Generator) -> None:
 def test_there_is_no_grid(name: str) -> None:
     data = load(name)
     with pytest.raises(InvalidInputError, match=f"{name} has no full grid"):
-        data.whole()
+        data.full_grid()
     assert load_dataset(name).space.names == tuple(f"source{k}" for k in range(1, 6))
 
 
 def test_equal_sources_have_a_nuisance_of_their_own(rng: np.random.Generator) -> None:
     data = load("linear-ica")
     sources = data.sample_factors(1000, rng)
-    nuisance = data.own_nuisance(sources)
+    nuisance = data.default_nuisance(sources)
     assert len(np.unique(nuisance)) == 1000
     assert np.array_equal(data.observations(sources)[::-1], data.observations(sources[::-1]))
-    assert np.array_equal(data.own_nuisance(-0.0 * sources), data.own_nuisance(0.0 * sources))
+    assert np.array_equal(data.default_nuisance(-0.0 * sources), data.default_nuisance(0.0 * sources))
 
 
 @pytest.mark.parametrize(

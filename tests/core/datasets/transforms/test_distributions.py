@@ -12,11 +12,11 @@ from disentmetrics.datasets.transforms.distributions import (
     CONFIGURATIONS,
     _sigma_of,
     chen2018,
+    correlated,
     correlation,
     held_out,
     marginals,
     only,
-    ridge,
     without,
 )
 from disentmetrics.errors import InvalidInputError
@@ -34,13 +34,13 @@ def names_used(design: Any) -> set[str]:
 @settings(max_examples=40, deadline=None)
 @given(st.integers(2, 20), st.integers(2, 20), st.floats(-0.99, 0.99))
 def test_the_strength_of_a_ridge_is_its_correlation(n: int, m: int, strength: float) -> None:
-    as_wide = ridge(space(n, m), "a", "b", sigma=min(_sigma_of(abs(strength), n, m), 1e8))
+    as_wide = correlated(space(n, m), "a", "b", sigma=min(_sigma_of(abs(strength), n, m), 1e8))
     if min(as_wide.marginal("a").min() * n, as_wide.marginal("b").min() * m) < 0.5:
         assert n != m
         with pytest.raises(InvalidInputError, match="do not pair up"):
-            ridge(space(n, m), "a", "b", strength)
+            correlated(space(n, m), "a", "b", strength)
         return
-    design = ridge(space(n, m, 2), "a", "b", strength)
+    design = correlated(space(n, m, 2), "a", "b", strength)
     assert correlation(design, "a", "b") == pytest.approx(strength, abs=1e-9)
     joint = design.marginal("a", "b")
     assert joint == pytest.approx(joint[::-1, ::-1], abs=1e-12)  # neither end is preferred
@@ -49,18 +49,18 @@ def test_the_strength_of_a_ridge_is_its_correlation(n: int, m: int, strength: fl
 
 
 def test_a_ridge_of_strength_0_is_uniform_and_of_1_is_the_diagonal() -> None:
-    assert ridge(DSPRITES, "x", "y", 0).blocks == ()
-    assert ridge(DSPRITES, "x", "y", 0).name == "correlate(x,y,0)"
-    nearly_one = ridge(DSPRITES, "x", "y", 0.99999).marginal("x", "y")
+    assert correlated(DSPRITES, "x", "y", 0).blocks == ()
+    assert correlated(DSPRITES, "x", "y", 0).name == "correlate(x,y,0)"
+    nearly_one = correlated(DSPRITES, "x", "y", 0.99999).marginal("x", "y")
     assert np.diag(nearly_one) == pytest.approx(1 / 32, abs=1e-3)
-    assert ridge(DSPRITES, "x", "y", -0.5).marginal("x", "y") == pytest.approx(
-        ridge(DSPRITES, "x", "y", 0.5).marginal("x", "y")[:, ::-1]
+    assert correlated(DSPRITES, "x", "y", -0.5).marginal("x", "y") == pytest.approx(
+        correlated(DSPRITES, "x", "y", 0.5).marginal("x", "y")[:, ::-1]
     )
 
 
 @pytest.mark.parametrize("sigma", [0.1, 0.4, 2.0])
 def test_a_ridge_of_given_sigma_is_the_published_one(sigma: float) -> None:
-    joint = ridge(DSPRITES, "x", "scale", sigma=sigma).marginal("scale", "x")
+    joint = correlated(DSPRITES, "x", "scale", sigma=sigma).marginal("scale", "x")
     a, b = np.linspace(0, 1, 32), np.linspace(0, 1, 6)[:, None]
     published = norm.pdf(a - b, scale=sigma)
     assert joint == pytest.approx(published / published.sum(), rel=1e-9)
@@ -68,25 +68,25 @@ def test_a_ridge_of_given_sigma_is_the_published_one(sigma: float) -> None:
 
 @pytest.mark.parametrize("size", [2, 3, 10, 40, 200])
 def test_factors_of_equal_size_keep_their_shares(size: int) -> None:
-    shares = [min(ridge(space(size, size), "a", "b", s).marginal("a")) * size for s in (0.1, 0.5, 0.9, 0.95, 0.99)]
+    shares = [min(correlated(space(size, size), "a", "b", s).marginal("a")) * size for s in (0.1, 0.5, 0.9, 0.95, 0.99)]
     assert min(shares) > 0.5
 
 
 def test_a_ridge_that_empties_values_is_refused_unless_its_width_is_given() -> None:
-    ridge(DSPRITES, "scale", "orientation", 0.95)
+    correlated(DSPRITES, "scale", "orientation", 0.95)
     for names, strength in ((("scale", "orientation"), 0.99), (("orientation", "scale"), -0.99)):
         with pytest.raises(InvalidInputError, match=r"value \d+ of orientation would have 30%, .* ask for less"):
-            ridge(DSPRITES, *names, strength)
-    assert min(ridge(DSPRITES, "scale", "orientation", sigma=0.02).marginal("orientation")) < 0.001
+            correlated(DSPRITES, *names, strength)
+    assert min(correlated(DSPRITES, "scale", "orientation", sigma=0.02).marginal("orientation")) < 0.001
 
 
 def test_stronger_ridges_are_narrower() -> None:
-    at_most = [ridge(DSPRITES, "x", "y", s).marginal("x", "y")[0, 31] for s in (0, 0.2, 0.5, 0.8, 0.95)]
+    at_most = [correlated(DSPRITES, "x", "y", s).marginal("x", "y")[0, 31] for s in (0, 0.2, 0.5, 0.8, 0.95)]
     assert at_most == sorted(at_most, reverse=True)
 
 
 def test_draws_from_a_ridge_are_correlated_as_promised(rng: np.random.Generator) -> None:
-    design = ridge(DSPRITES, "x", "y", 0.8)
+    design = correlated(DSPRITES, "x", "y", 0.8)
     drawn = design.sample(50_000, rng)
     assert np.corrcoef(drawn[:, 3], drawn[:, 4])[0, 1] == pytest.approx(0.8, abs=0.01)
     counts = np.histogram2d(drawn[:, 3], drawn[:, 4], bins=(range(0, 33, 4), range(0, 33, 4)))[0]
@@ -112,15 +112,15 @@ def test_draws_from_a_ridge_are_correlated_as_promised(rng: np.random.Generator)
 )
 def test_wrong_ridges_are_refused(arguments: Any, options: Any, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        ridge(FactorSpace([*DSPRITES, Factor("when", 5, "ordinal")]), *arguments, **options)
+        correlated(FactorSpace([*DSPRITES, Factor("when", 5, "ordinal")]), *arguments, **options)
 
 
 def test_a_factor_of_one_value_cannot_be_correlated() -> None:
     with pytest.raises(InvalidInputError, match="'b' has fewer"):
-        ridge(space(3, 1), "a", "b", 0.5)
+        correlated(space(3, 1), "a", "b", 0.5)
     mixed = FactorSpace([Factor("x", 3, "ordinal"), Factor("t", None, "continuous")])
     with pytest.raises(InvalidInputError, match="'t' is continuous"):
-        ridge(mixed, "x", "t", 0.5)
+        correlated(mixed, "x", "t", 0.5)
     with pytest.raises(InvalidInputError, match="'t' is continuous"):
         chen2018(mixed, "t", "x", "B")
 

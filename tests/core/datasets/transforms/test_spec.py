@@ -11,7 +11,7 @@ from disentmetrics.datasets import load_dataset, registry
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.datasets.catalog.dsprites import SPACE, DSprites
 from disentmetrics.datasets.distribution import FactorDistribution
-from disentmetrics.datasets.transforms.distributions import chen2018, held_out, marginals, only, ridge, without
+from disentmetrics.datasets.transforms.distributions import chen2018, correlated, held_out, marginals, only, without
 from disentmetrics.datasets.transforms.spec import DERIVATIONS, derived
 from disentmetrics.errors import InvalidInputError
 
@@ -21,9 +21,12 @@ TRAIN, TEST = held_out(SPACE, ["shape", "scale"], 0.2, 3)
 @pytest.mark.parametrize(
     ("options", "design"),
     [
-        ("correlate=x,y,0.8", ridge(SPACE, "x", "y", 0.8)),
-        ("correlate=x,y,-0.25", ridge(SPACE, "x", "y", -0.25)),
-        ("correlate=x,y,0.5&correlate=y,scale,0.3", ridge(SPACE, "x", "y", 0.5) * ridge(SPACE, "y", "scale", 0.3)),
+        ("correlate=x,y,0.8", correlated(SPACE, "x", "y", 0.8)),
+        ("correlate=x,y,-0.25", correlated(SPACE, "x", "y", -0.25)),
+        (
+            "correlate=x,y,0.5&correlate=y,scale,0.3",
+            correlated(SPACE, "x", "y", 0.5) * correlated(SPACE, "y", "scale", 0.3),
+        ),
         ("weights=shape:2/1/1,scale:1/1/1/1/1/2.5", marginals(SPACE, {"shape": [2, 1, 1], "scale": [1] * 5 + [2.5]})),
         ("chen2018=x,orientation,C", chen2018(SPACE, "x", "orientation", "C")),
         ("without=shape:2,x:16-31", without(SPACE, {"shape": 2, "x": range(16, 32)})),
@@ -34,7 +37,7 @@ TRAIN, TEST = held_out(SPACE, ["shape", "scale"], 0.2, 3)
         ("only=shape:ellipse/heart", only(SPACE, {"shape": [1, 2]})),
         ("train_split=shape,scale,0.2,3", TRAIN),
         ("test_split=shape,scale,0.2,3", TEST),
-        ("correlate=x,y,0.5&only=shape:1", ridge(SPACE, "x", "y", 0.5) * only(SPACE, {"shape": 1})),
+        ("correlate=x,y,0.5&only=shape:1", correlated(SPACE, "x", "y", 0.5) * only(SPACE, {"shape": 1})),
     ],
 )
 def test_a_design_is_an_option(options: str, design: FactorDistribution) -> None:

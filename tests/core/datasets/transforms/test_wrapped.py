@@ -16,7 +16,7 @@ from disentmetrics.datasets.base import DataSet, Draws, Symmetry
 from disentmetrics.datasets.catalog.dsprites import DSprites
 from disentmetrics.datasets.distribution import FactorDistribution
 from disentmetrics.datasets.nuisance import choice
-from disentmetrics.datasets.transforms.distributions import only, ridge, without
+from disentmetrics.datasets.transforms.distributions import correlated, only, without
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import Factor, FactorSpace
 
@@ -194,13 +194,13 @@ def test_symmetries_that_are_declared_hold(draw: st.DataObject, n_steps: int) ->
 
 def alike(data: DataSet) -> set[frozenset[int]]:
     """Pairs of rows of the grid whose observations are equal."""
-    shown = data.observations(data.whole().factors)
+    shown = data.observations(data.full_grid().factors)
     return {frozenset((i, j)) for i in range(len(shown)) for j in range(i) if np.array_equal(shown[i], shown[j])}
 
 
 def declared(data: DataSet) -> set[frozenset[int]]:
     """Pairs of rows that symmetries say look alike, also through several of them."""
-    every = data.whole().factors
+    every = data.full_grid().factors
     group = np.arange(len(every))
     for _ in range(3):
         for symmetry in data.symmetries:
@@ -282,7 +282,7 @@ def test_the_fingerprint_tells_every_step() -> None:
         "dsprites-1+select(shape=2,x=0-15)+merge(place=x,y)+nuisance(scale)+without(orientation=39)"
         "+map(half size, 32x32)"
     )
-    correlated = DSprites().with_distribution(ridge(DSprites.space, "x", "y", 0.8))
+    correlated = DSprites().with_distribution(correlated(DSprites.space, "x", "y", 0.8))
     assert correlated.fingerprint == "dsprites-1+correlate(x,y,0.8)"
     found = dm.encode(lambda images: images.mean(axis=(1, 2)), correlated, n_samples=40)
     text = str(dm.score(found, ["mcc"], null=False, interval=None)["mcc"].signature)
@@ -297,7 +297,7 @@ def test_equal_samples_of_a_distribution_are_encoded_once() -> None:
         seen.append(len(observations))
         return observations
 
-    data = StillToy().with_distribution(ridge(StillToy.space, "b", "d", 0.7))
+    data = StillToy().with_distribution(correlated(StillToy.space, "b", "d", 0.7))
     found = dm.encode(counting, data, n_samples=2000, batch_size=100)
     assert max(seen) <= 72
     assert len(found) == 2000
@@ -308,7 +308,7 @@ def test_equal_samples_of_a_distribution_are_encoded_once() -> None:
 def test_a_grid_with_holes_is_drawn_distinct_and_whole() -> None:
     data = StillToy().with_distribution(without(StillToy.space, {"a": 1, "c": [0, 1]}))
     assert len(data) == 54
-    whole = data.whole()
+    whole = data.full_grid()
     rows = data.space.rows_of(whole.factors)
     assert np.array_equal(rows, np.unique(rows))
     assert not ((whole.factors[:, 0] == 1) & (whole.factors[:, 2] < 2)).any()
@@ -333,16 +333,16 @@ def test_every_combination_left_is_drawn_equally_often() -> None:
 
 
 def test_what_is_weighted_has_no_whole() -> None:
-    data = StillToy().with_distribution(ridge(StillToy.space, "b", "d", 0.5))
+    data = StillToy().with_distribution(correlated(StillToy.space, "b", "d", 0.5))
     with pytest.raises(InvalidInputError, match="some combinations of factors are likelier than others"):
-        data.whole()
+        data.full_grid()
     with pytest.raises(InvalidInputError, match="likelier"):
         dm.encode(lambda shown: shown, data, full_grid=True)
     assert len(data.sample(500, np.random.default_rng(0))) == 500  # more than there are combinations
 
 
 def test_what_is_hidden_depends_on_what_is_seen_as_before() -> None:
-    data = StillToy().with_distribution(ridge(StillToy.space, "b", "d", 0.9)).with_nuisance("d")
+    data = StillToy().with_distribution(correlated(StillToy.space, "b", "d", 0.9)).with_nuisance("d")
     drawn = data.sample(20_000, np.random.default_rng(0))
     shown = data.observations(drawn.factors, drawn.nuisance)
     assert np.corrcoef(shown[:, 1], shown[:, 3])[0, 1] == pytest.approx(0.9, abs=0.01)
@@ -354,7 +354,7 @@ def test_what_is_hidden_depends_on_what_is_seen_as_before() -> None:
 
 
 def test_hidden_factors_depend_on_each_other_as_before() -> None:
-    correlated = StillToy().with_distribution(ridge(StillToy.space, "b", "d", 0.9))
+    correlated = StillToy().with_distribution(correlated(StillToy.space, "b", "d", 0.9))
     for data in (correlated.with_nuisance("b", "d"), correlated.with_nuisance("d").with_nuisance("b")):
         drawn = data.sample(20_000, np.random.default_rng(0))
         shown = data.observations(drawn.factors, drawn.nuisance)
@@ -362,7 +362,7 @@ def test_hidden_factors_depend_on_each_other_as_before() -> None:
 
 
 def test_a_symmetry_of_a_factor_on_which_a_hidden_one_depends_is_no_more() -> None:
-    data = AlikeToy().with_distribution(ridge(AlikeToy.space, "b", "d", 0.5)).with_nuisance("b")
+    data = AlikeToy().with_distribution(correlated(AlikeToy.space, "b", "d", 0.5)).with_nuisance("b")
     assert [symmetry.factor for symmetry in data.symmetries] == ["c"]
     assert [symmetry.factor for symmetry in AlikeToy().with_nuisance("b").symmetries] == ["c", "d"]
     assert [symmetry.factor for symmetry in AlikeToy().with_nuisance("a").symmetries] == ["d"]
@@ -397,8 +397,8 @@ def test_two_hidden_factors_of_one_name_are_independent() -> None:
         Toy().select({"a": 1, "c": [0, 3]}),
         Toy().merge(["a", "b"]),
         Toy().with_nuisance("a"),
-        Toy().with_distribution(ridge(Toy.space, "b", "d", 0.5)),
-        Toy().with_distribution(ridge(Toy.space, "b", "d", 0.5)).with_nuisance("d").select({"c": [1, 2]}),
+        Toy().with_distribution(correlated(Toy.space, "b", "d", 0.5)),
+        Toy().with_distribution(correlated(Toy.space, "b", "d", 0.5)).with_nuisance("d").select({"c": [1, 2]}),
         Toy().map(np.sqrt, name="root"),
     ],
 )
@@ -428,9 +428,9 @@ def table_of_rows(kind: str) -> DataSet:
 @pytest.mark.parametrize("kind", ["grid", "mixed"])
 def test_rows_of_a_table_are_selected(kind: str) -> None:
     base = table_of_rows(kind)
-    every = base.whole()
+    every = base.full_grid()
     data = base.select({"b": [0, 2], "a": "yes"}).map(lambda shown: -shown, name="negative")
-    whole = data.whole()
+    whole = data.full_grid()
     shown = -data.observations(whole.factors, whole.nuisance)
     meant = np.flatnonzero((every.factors[:, 0] == 1) & np.isin(every.factors[:, 1], [0, 2]))
     assert np.array_equal(shown[:, 2], meant)
@@ -517,7 +517,7 @@ def test_what_cannot_be_done_is_refused(step: Callable[[DataSet], Any], message:
 
 
 def test_a_selection_that_no_row_has_is_refused() -> None:
-    rows = table_of_rows("grid").whole().factors
+    rows = table_of_rows("grid").full_grid().factors
     assert len(np.unique(rows, axis=0)) == 8  # also of a missing label
     fewer = CustomDataSet(np.eye(3), np.array([[0, 0], [1, 0], [1, 1]]), space=FactorSpace(list(Toy.space)[:2]))
     with pytest.raises(InvalidInputError, match="no row of custom is left"):

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from disentmetrics.comparison.compare import compare
-from disentmetrics.report.several import ALL_PAIRS, several
+from disentmetrics.report.comparison import ALL_PAIRS, several
 from disentmetrics.results.card import ScoreCard
 from disentmetrics.results.score import Score
 

@@ -6,7 +6,7 @@ import pytest
 from disentmetrics.datasets import load_dataset
 from disentmetrics.encoders.protocol import Posterior
 from disentmetrics.errors import EncoderError, InvalidInputError
-from disentmetrics.report.pictures import N_VALUES, Decoder, pictures
+from disentmetrics.report.images import N_VALUES, Decoder, pictures
 from disentmetrics.results.card import ScoreCard
 
 
