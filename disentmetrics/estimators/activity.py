@@ -66,3 +66,14 @@ def well_scaled(codes: NDArray[np.floating]) -> NDArray[np.floating]:
         return codes
     exponent = np.frexp(np.where(reach > 0, reach, 1.0))[1]
     return np.asarray(np.ldexp(codes.astype(np.float64) - (high / 2 + low / 2), -exponent))
+
+
+def codes_by_kl(kl_of_code: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Return the latents in order of decreasing KL divergence; ties keep their order.
+
+    Examples
+    --------
+    >>> codes_by_kl(np.array([0.5, 2.0, 0.5]))
+    array([1, 0, 2])
+    """
+    return np.asarray(np.argsort(-kl_of_code, kind="stable"))

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from disentmetrics_reference_models.analysis.posterior_report import codes_by_kl
 from numpy.typing import NDArray
 
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.datasets.inspection.preview import sheet_rows, title_of
 from disentmetrics.encoders.protocol import Encoder, Posterior
 from disentmetrics.errors import EncoderError, InvalidInputError
+from disentmetrics.estimators.activity import codes_by_kl
 from disentmetrics.report.heat import Picture, png, sheet
 from disentmetrics.results.card import ScoreCard
 

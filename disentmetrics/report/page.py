@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from disentmetrics_reference_models.analysis.posterior_report import codes_by_kl
 
 from disentmetrics._utils.cache import atomic_path
 from disentmetrics._version import __version__
 from disentmetrics.errors import InvalidInputError, MissingExtraError
+from disentmetrics.estimators.activity import codes_by_kl
 from disentmetrics.report.comparison import Several, several
 from disentmetrics.report.figures import Histogram, Pair, histograms, pairs
 from disentmetrics.report.heat import Correlation, HeatTable, Tuning, correlation, heat_tables, tuning

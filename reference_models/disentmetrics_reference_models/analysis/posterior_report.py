@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.estimators.activity import KL_THRESHOLD, mean_kl
+from disentmetrics.estimators.activity import KL_THRESHOLD, codes_by_kl, mean_kl
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.posteriors import log_mean, pairwise_log_densities, sample_posteriors
 
@@ -163,17 +163,6 @@ class PosteriorReport:
     def order(self) -> NDArray[np.int64]:
         """Codes by descending KL, as traversals show them."""
         return codes_by_kl(self.kl_of_code)
-
-
-def codes_by_kl(kl_of_code: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Return the codes by descending KL; of equal ones the first comes first.
-
-    Examples
-    --------
-    >>> codes_by_kl(np.array([0.5, 2.0, 0.5]))
-    array([1, 0, 2])
-    """
-    return np.asarray(np.argsort(-kl_of_code, kind="stable"))
 
 
 @dataclass(frozen=True)

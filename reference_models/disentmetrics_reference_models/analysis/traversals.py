@@ -10,7 +10,7 @@ from disentmetrics._utils.cache import atomic_path
 from disentmetrics.datasets.base import DataSet, Draws
 from disentmetrics.datasets.inspection.preview import PictureRow, check_path, drawn_sheet
 from disentmetrics.errors import InvalidInputError
-from disentmetrics_reference_models.analysis.posterior_report import codes_by_kl
+from disentmetrics.estimators.activity import codes_by_kl
 from disentmetrics_reference_models.analysis.posteriors import kl_of_codes, posteriors_of, some_draws
 from disentmetrics_reference_models.training.run import Run
 
