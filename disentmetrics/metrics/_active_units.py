@@ -45,7 +45,7 @@ def active_units(representation: Representation, *, rule: Rule = "kl") -> RawSco
     Parameters
     ----------
     representation : Representation
-        Factors are not looked at.
+        Factors are ignored.
     rule : {"kl", "variance"}
         ``kl``: a code is active if its mean KL to N(0, 1) is above 0.01 nats; without posterior variances, if it is
         not constant. ``variance``: if the variance of the code, a posterior mean, is above 0.01.

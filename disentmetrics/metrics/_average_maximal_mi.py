@@ -41,12 +41,12 @@ def average_maximal_mi(
     Parameters
     ----------
     representation : Representation
-        Rows that miss a factor's label are left out for that factor; a continuous factor is cut into 10 bins
-        of equal frequency, a circular one is taken by its values.
+        Rows without a label for a factor are ignored for that factor; continuous factors are discretised into 10
+        equal-frequency bins; circular factors keep their discrete values.
     estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
-        How I(z_j; v_k) is estimated, as in ``mig``.
+        Estimator of I(z_j; v_k), as in ``mig``.
     n_bins : int
-        Only for the estimators that have bins.
+        Number of bins per latent; ignored by estimators without bins.
 
     Returns
     -------
@@ -57,12 +57,13 @@ def average_maximal_mi(
     Raises
     ------
     UndefinedScoreError
-        If no factor takes two values.
+        If every factor is constant.
 
     Notes
     -----
-    The authors name it as what MIG improves upon: it sees neither duplicated nor entangled codes. Dead codes tell
-    nothing and do not count. ``sufficiency`` is the same formula under another name and other published settings.
+    The authors name it as what MIG improves upon: it sees neither duplicated nor entangled codes. Dead latents have
+    zero mutual information and do not count. ``sufficiency`` is the same formula under another name and other
+    published settings.
 
     Examples
     --------

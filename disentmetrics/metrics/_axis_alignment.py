@@ -44,20 +44,20 @@ def axis_alignment(
 ) -> RawScore:
     """Tell how far what is known of each factor is known from one code alone.
 
-    ``mean over k of max(0, I(z_(1); v_k) - sum over j > 1 of I(z_(j); v_k)) / I(z_(1); v_k)``, normalized_mutual_information sorted
-    over codes.
+    ``mean over k of max(0, I(z_(1); v_k) - sum over j > 1 of I(z_(j); v_k)) / I(z_(1); v_k)``, with the mutual
+    informations sorted over latents.
 
     Parameters
     ----------
     representation : Representation
-        Rows that miss a factor's label are left out for that factor; a continuous factor is cut into 10 bins
-        of equal frequency, a circular one is taken by its values.
+        Rows without a label for a factor are ignored for that factor; continuous factors are discretised into 10
+        equal-frequency bins; circular factors keep their discrete values.
     estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
-        How I(z_j; v_k) is estimated, as in ``mig``.
+        Estimator of I(z_j; v_k), as in ``mig``.
     n_bins : int
-        Only for the estimators that have bins.
+        Number of bins per latent; ignored by estimators without bins.
     gated : bool
-        Whether pairs that are not related beyond chance count as 0.
+        Whether pairs without a significant association count as 0.
 
     Returns
     -------
@@ -69,14 +69,14 @@ def axis_alignment(
     Raises
     ------
     UndefinedScoreError
-        If no factor takes two values.
+        If every factor is constant.
 
     Notes
     -----
-    A ratio of normalized_mutual_information near 0 is arbitrary (.04 to .17 for noise in the authors' code, more with other seeds),
-    and what chance adds to many noisy codes is subtracted; so the default counts only pairs that are related beyond
-    chance. The authors' code mixes rows of different codes where it draws samples, and is right only for one code
-    at a time. Dead codes do not count.
+    A ratio of normalized_mutual_information near 0 is arbitrary (.04 to .17 for noise in the authors' code, more with
+    other seeds), and what chance adds to many noisy codes is subtracted; so the default counts only pairs that are
+    related beyond chance. The authors' code mixes rows of different codes where it draws samples, and is right only
+    for one code at a time. Dead latents do not count.
 
     Examples
     --------

@@ -61,9 +61,9 @@ def block_identifiability(
     Parameters
     ----------
     representation : Representation
-        Rows that miss a factor's label are left out for that factor.
+        Rows without a label for a factor are ignored for that factor.
     seed : int or tuple of int
-        Deals rows into folds.
+        Random seed for the assignment of rows to folds.
     code_blocks : tuple of tuple of int, optional
         Positions of the codes of each block, in the order of the factors' blocks. By default each code
         goes to the block of the factor that a step function of it predicts best.
@@ -72,7 +72,7 @@ def block_identifiability(
     probe : {"boosting", "linear"}
     n_folds : int
     n_rows : int
-        At most so many rows take part, drawn at random.
+        Maximum number of rows; a random subset is used if there are more.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def block_identifiability(
     InvalidInputError
         If a block names a code or factor that does not exist or twice, or blocks are not as many.
     UndefinedScoreError
-        If no factor takes two values.
+        If every factor is constant.
 
     Notes
     -----

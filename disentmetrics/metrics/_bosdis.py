@@ -64,12 +64,12 @@ def bosdis(
     Parameters
     ----------
     representation : Representation
-        Codes are the symbols of a message, one column a position: whole numbers that recur. Rows that miss a factor's
-        label are left out for that factor; a continuous factor is cut into 10 bins of equal frequency, a circular
-        one is taken by its values.
+        ``codes`` contains the symbols of a message, one column per position: integers, each of which recurs. Rows
+        without a label for a factor are ignored for that factor; continuous factors are discretised into 10
+        equal-frequency bins; circular factors keep their discrete values.
     correction : {"chance", "none"}
-        ``chance`` takes ``(I - E) / (H - E)`` for each share I / H, with E the mean of I when rows are paired at
-        random.
+        ``chance`` replaces each share I / H by ``(I - E) / (H - E)``, with E the expectation of I under random
+        pairing of rows.
     end : int, optional
         A symbol that is not counted.
 
@@ -88,7 +88,7 @@ def bosdis(
     Notes
     -----
     Invariant to the order within a message, so that free word order counts as disentangled. Symbols that occur
-    equally often in every message are left out. With one factor nothing is subtracted.
+    equally often in every message are left out. With a single factor nothing is subtracted.
 
     Examples
     --------

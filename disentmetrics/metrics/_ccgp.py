@@ -35,8 +35,8 @@ def ccgp(representation: Representation) -> RawScore:
     Parameters
     ----------
     representation : Representation
-        Two factors or more. Neighbouring values of ordinal, circular and continuous factors are merged into
-        10 classes of equal frequency where there are more.
+        At least two factors. Ordinal, circular and continuous factors with more than 10 values are merged into 10
+        classes of neighbouring values with equal frequency.
 
     Returns
     -------

@@ -25,14 +25,14 @@ from disentmetrics.statistics.significance import above_chance, significant_info
 def compactness_adj(representation: Representation) -> RawScore:
     """Tell whether each factor is told by one code, without credit for chance.
 
-    ``C = (c - 1 / d) / (1 - 1 / d)`` with ``c = sum_k max_j A_jk / sum_jk A_jk``, A_jk the share
-    I(z_j; v_k) / H(v_k), 0 for codes and factors that are related to nothing beyond chance, and d the number
-    of codes that are related to any factor.
+    ``C = (c - 1 / d) / (1 - 1 / d)`` with ``c = sum_k max_j A_jk / sum_jk A_jk``, A_jk the share I(z_j; v_k) /
+    H(v_k), 0 for latents and factors without any significant association, and d the number of codes that are related
+    to any factor.
 
     Parameters
     ----------
     representation : Representation
-        Factors of any kind (continuous ones in 10 bins of equal frequency), labels may be missing.
+        Factors of any kind (continuous ones in 10 bins of equal frequency), missing labels are allowed.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def compactness_adj(representation: Representation) -> RawScore:
     Raises
     ------
     UndefinedScoreError
-        If no factor varies.
+        If every factor is constant.
 
     Notes
     -----

@@ -59,8 +59,8 @@ def compositional_accuracy(
     Parameters
     ----------
     representation : Representation
-        Rows that miss a label of a factor that varies are left out; continuous factors are cut into 10 bins of
-        equal frequency.
+        Rows that miss a label of a factor that varies are left out; continuous factors are discretised into 10
+        equal-frequency bins.
     seed : int or tuple of int
         Deals combinations into folds.
     held : tuple of int, optional
@@ -71,7 +71,7 @@ def compositional_accuracy(
         categories are classified.
     n_folds : int
     n_rows : int
-        At most so many rows take part, drawn at random.
+        Maximum number of rows; a random subset is used if there are more.
 
     Returns
     -------

@@ -58,10 +58,10 @@ def d_lsbd(representation: Representation, *, max_turns: int = 10) -> RawScore:
 
     Notes
     -----
-    Any linear change of the codes is allowed, so that rotating or scaling the codes changes nothing where the
-    factors keep planes of their own. The authors' code sums over factors and divides by zero where a
-    factor moves nothing; here that factor scores 1. Rows with the same factors are averaged. A single code
-    scores 0.5 at best: it holds one of two coordinates. Missing labels leave a row out.
+    Any linear change of the codes is allowed, so that rotating or scaling the codes changes nothing where the factors
+    keep planes of their own. The authors' code sums over factors and divides by zero where a factor moves nothing;
+    here that factor scores 1. Rows with the same factors are averaged. A single code scores 0.5 at best: it holds one
+    of two coordinates. Rows with missing labels are excluded.
 
     Examples
     --------

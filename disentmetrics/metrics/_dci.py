@@ -109,7 +109,7 @@ def dci(
     Parameters
     ----------
     representation : Representation
-        Rows that miss a factor's label are left out for that factor.
+        Rows without a label for a factor are ignored for that factor.
     seed : int or tuple of int
         Decides rows, trees and permutations.
     predictor : {"forest", "boosting", "lasso", "impurity forest"}
@@ -120,8 +120,8 @@ def dci(
         every factor, impurity importance. ``lasso``: absolute coefficients of standardised columns.
         ``impurity forest``: impurity importance of regression.
     n_train, n_test : int
-        Most rows to learn from and to score on; fewer rows are split in this ratio. Rows of one group never
-        stand on both sides.
+        Most rows to learn from and to score on; fewer rows are split in this ratio. Rows of one group are never split
+        between the two.
     n_trees : int
         Of either forest.
 

@@ -71,7 +71,7 @@ def dci_es(
     Parameters
     ----------
     representation : Representation
-        Rows that miss a factor's label are left out for that factor.
+        Rows without a label for a factor are ignored for that factor.
     seed : int or tuple of int
         Decides rows and probes.
     probe : {"random features", "forest depth"}
@@ -79,7 +79,7 @@ def dci_es(
         capacity is the number of inputs. ``forest depth``: random forests of depth 1, 2, 4, 8, 12, 20, 32, and
         the published form ``1 - 2 * area above the least error / span of depths``.
     n_train, n_test : int
-        Most rows to learn from and to score on; fewer rows are split in this ratio, groups staying whole.
+        Maximum numbers of training and test rows; fewer rows are split in this ratio, without splitting groups.
     n_trees : int
         Only for ``forest depth``.
 

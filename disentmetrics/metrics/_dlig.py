@@ -45,15 +45,15 @@ def dlig(
     Parameters
     ----------
     representation : Representation
-        At least two factors that vary. Rows that miss a factor's label are left out for that factor; a continuous
-        factor is cut into 10 bins of equal frequency, a circular one is taken by its values.
+        At least two factors that vary. Rows without a label for a factor are ignored for that factor; continuous
+        factors are discretised into 10 equal-frequency bins; circular factors keep their discrete values.
     estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
-        How I(z_j; v_k) is estimated, as in ``mig``.
+        Estimator of I(z_j; v_k), as in ``mig``.
     n_bins : int
-        Only for the estimators that have bins.
+        Number of bins per latent; ignored by estimators without bins.
     owners : sequence of int, optional
-        Number of the code of each factor, from 0, -1 for none, as it was trained. By default the code that tells most
-        of the factor, which may be that of another factor too.
+        Index of the latent trained for each factor, -1 for none. By default the code that tells most of the factor,
+        which may be that of another factor too.
 
     Returns
     -------
@@ -69,11 +69,11 @@ def dlig(
 
     Notes
     -----
-    The counterpart of ``dmig`` with codes and factors exchanged, and of ``mig_sup`` for dependent factors.
-    NormalizedMutualInformation are compared in nats, as by the authors, so that a factor of few values can hardly be the next one.
-    Entropies are those of the labels, and H(v_k | v_r) is corrected for chance; the authors' code takes for an
-    entropy a nearest-neighbour estimate of I(v_k; v_k), which grows with the number of rows, and does not limit the
-    ratio. A factor that is decided by v_r is undefined. Dead codes tell nothing.
+    The counterpart of ``dmig`` with codes and factors exchanged, and of ``mig_sup`` for dependent factors. Mutual
+    informations are compared in nats, as by the authors, so that a factor of few values can hardly be the next one.
+    Entropies are those of the labels, and H(v_k | v_r) is corrected for chance; the authors' code uses a
+    nearest-neighbour estimate of I(v_k; v_k) as entropy, which grows with the number of rows, and does not limit the
+    ratio. A factor that is a function of v_r is undefined. Dead latents have zero mutual information.
 
     Examples
     --------

@@ -45,15 +45,15 @@ def dmig(
     Parameters
     ----------
     representation : Representation
-        At least two codes. Rows that miss a factor's label are left out for that factor; a continuous factor is cut
-        into 10 bins of equal frequency, a circular one is taken by its values.
+        At least two latents. Rows without a label for a factor are ignored for that factor; continuous factors are
+        discretised into 10 equal-frequency bins; circular factors keep their discrete values.
     estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
-        How I(z_j; v_k) is estimated, as in ``mig``.
+        Estimator of I(z_j; v_k), as in ``mig``.
     n_bins : int
-        Only for the estimators that have bins.
+        Number of bins per latent; ignored by estimators without bins.
     owners : sequence of int, optional
-        Number of the code of each factor, from 0, -1 for none, as it was trained. By default codes and factors are
-        paired one to one so that the sum of shares I(z_j; v_k) / H(v_k) is largest.
+        Index of the latent trained for each factor, -1 for none. By default the one-to-one assignment that maximises
+        the sum of I(z_j; v_k) / H(v_k).
 
     Returns
     -------
@@ -70,9 +70,9 @@ def dmig(
     Notes
     -----
     Unlike MIG it is 1 for a perfect code of dependent factors. Entropies are those of the labels, and H(v_k | v_r) is
-    corrected for chance; the authors' code takes for an entropy a nearest-neighbour estimate of I(v_k; v_k), which
-    grows with the number of rows, and does not limit the ratio, which exceeds 1 where the next code tells less of
-    v_k than its factor does. A factor that is decided by v_r is undefined. Dead codes tell nothing.
+    corrected for chance; the authors' code uses a nearest-neighbour estimate of I(v_k; v_k) as entropy, which grows
+    with the number of rows, and does not limit the ratio, which exceeds 1 where the next code tells less of v_k than
+    its factor does. A factor that is a function of v_r is undefined. Dead latents have zero mutual information.
 
     Examples
     --------

@@ -63,7 +63,7 @@ def downstream_accuracy(
     Parameters
     ----------
     representation : Representation
-        Rows that miss a factor's label are left out for that factor.
+        Rows without a label for a factor are ignored for that factor.
     seed : int or tuple of int
         Decides folds, rows to learn from and the classifier's own draws.
     classifier : {"logistic", "boosting", "logistic-cv", "gradient-boosting"}
@@ -72,7 +72,7 @@ def downstream_accuracy(
         Whether each value is a class. Otherwise neighbouring values of ordinal, circular and
         continuous factors are merged into 10 classes of nearly equal frequency where there are more values.
     n_tested : int
-        How many of five folds are tested; fewer if they have 3,000 rows together.
+        Number of the five folds that are tested; fewer if these already contain 3,000 rows.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def downstream_accuracy(
     Raises
     ------
     UndefinedScoreError
-        If no factor varies, or all rows are of one group.
+        If every factor is constant, or all rows belong to one group.
 
     Notes
     -----

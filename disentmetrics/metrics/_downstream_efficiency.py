@@ -57,13 +57,13 @@ def downstream_efficiency(
         130 rows or more, so that a fold has more than 100; with fewer than 12,500 rows those that a fold has
         stand for 10,000.
     seed : int or tuple of int
-        Shares folds and classifiers with ``downstream_accuracy``.
+        Random seed; folds and classifiers are shared with ``downstream_accuracy``.
     classifier : {"logistic", "boosting", "logistic-cv", "gradient-boosting"}
         As for ``downstream_accuracy``.
     all_values : bool
         Whether each value is a class, as for ``downstream_accuracy``.
     n_tested : int
-        How many of five folds are tested; fewer if they have 3,000 rows together.
+        Number of the five folds that are tested; fewer if these already contain 3,000 rows.
     above_chance : bool
         Whether the share of the most frequent class is subtracted from both. Otherwise codes that tell
         nothing score about 1: nothing is learnt from 100 rows, and no more from 10,000.

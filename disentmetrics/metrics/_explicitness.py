@@ -84,8 +84,8 @@ def explicitness(
     Parameters
     ----------
     representation : Representation
-        Rows that miss a factor's label are left out for that factor. Values of a factor are classes; a continuous
-        factor is cut into 10 bins of equal frequency.
+        Rows without a label for a factor are ignored for that factor. Values of a factor are classes; continuous
+        factors are discretised into 10 equal-frequency bins.
     seed : int or tuple of int
         Decides which rows stand in which part.
     rows : {"out of fold", "in sample", "train and test"}
@@ -116,12 +116,12 @@ def explicitness(
 
     Notes
     -----
-    Linear in the logits: a code that follows a factor by a strong warp scores less, and a circular factor is told
-    by cosine and sine together but not by its angle. In sample, noise scores above chance, the more so the
-    more codes and classes. The published settings keep scikit-learn's penalty, under which a perfect code of 40 values
-    scores 0.9 and results depend on the scale of the codes; the default standardises and all but frees the
-    coefficients. It leaves out a class that one half lacks. Every class weighs the same, however rare. Dead codes
-    change nothing.
+    Linear in the logits: a code that follows a factor by a strong warp scores less, and a circular factor is told by
+    cosine and sine together but not by its angle. In sample, noise scores above chance, the more so the more codes
+    and classes. The published settings keep scikit-learn's penalty, under which a perfect code of 40 values scores
+    0.9 and results depend on the scale of the codes; the default standardises and all but frees the coefficients. It
+    leaves out a class that one half lacks. Every class weighs the same, however rare. Dead latents do not change the
+    score.
 
     Examples
     --------

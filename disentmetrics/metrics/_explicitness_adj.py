@@ -25,13 +25,13 @@ from disentmetrics.statistics.significance import significant_information
 def explicitness_adj(representation: Representation) -> RawScore:
     """Tell how much of each factor its best code tells, without credit for chance.
 
-    ``E = mean_k max_j A_jk`` with A_jk the share I(z_j; v_k) / H(v_k), 0 for codes and factors that are
-    related to nothing beyond chance.
+    ``E = mean_k max_j A_jk`` with A_jk the share I(z_j; v_k) / H(v_k), 0 for latents and factors without any
+    significant association.
 
     Parameters
     ----------
     representation : Representation
-        Factors of any kind (continuous ones in 10 bins of equal frequency), labels may be missing.
+        Factors of any kind (continuous ones in 10 bins of equal frequency), missing labels are allowed.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def explicitness_adj(representation: Representation) -> RawScore:
     Raises
     ------
     UndefinedScoreError
-        If no factor varies.
+        If every factor is constant.
 
     Notes
     -----

@@ -75,7 +75,7 @@ def factorised_support(
     Parameters
     ----------
     representation : Representation
-        At least two codes; factors are not looked at. Constant codes are left out.
+        At least two latents; factors are not looked at. Constant latents are excluded.
     rng : numpy.random.Generator
         Draws the samples.
     scale : {"ranks", "sd", "none"}
@@ -100,7 +100,7 @@ def factorised_support(
     -----
     The distance falls as the sample grows: a finite one of independent continuous codes leaves gaps, about 0.5 in 128
     ranks. Compare scores of equal ``n_rows`` alone. Codes that are correlated over a support that is a product score
-    well, which is the point of the authors. Missing labels play no part.
+    well, which is the point of the authors. Missing labels are ignored.
 
     Examples
     --------

@@ -68,10 +68,10 @@ def factorvae(
     Parameters
     ----------
     representation : Representation
-        Batches are drawn from its rows, grouped by factor value; values with fewer than 10 rows
-        are left out. ``conditioning`` decides on continuous factors.
+        Batches are drawn from its rows, grouped by factor value; values with fewer than 10 rows are excluded.
+        ``conditioning`` specifies the treatment of continuous factors.
     rng : numpy.random.Generator
-        Source of randomness.
+        Random number generator.
     pruning : {"kl", "sd"}
         ``kl`` leaves out codes whose mean KL to N(0, 1) is at most 0.01 nats, where posterior
         variances are given, and constant codes; ``sd`` leaves out codes with a standard deviation
@@ -83,15 +83,15 @@ def factorvae(
 
     conditioning : {"bins", "neighbours"}
         Which rows agree in a continuous factor: those of one of 10 bins of equal frequency, or a random row and the
-        nearest to it. The signature says which.
+        nearest to it. The signature records the choice.
     n_neighbours : int
         How many the nearest are, the row itself among them; rows of equal values are all taken.
 
     Returns
     -------
     RawScore
-        Accuracy in [0, 1], chance is 1 / K for K factors; ``per_factor`` is the share of each
-        factor's votes that is right. Details: ``votes`` (n_codes, n_factors).
+        Accuracy in [0, 1]; chance level is 1 / K for K factors; ``per_factor`` is the share of each factor's votes
+        that is right. Details: ``votes`` (n_codes, n_factors).
 
     Raises
     ------

@@ -57,7 +57,7 @@ def flatness(
         Must hold whole traversals, as a full grid does; a factor with too few is left out. Of rows with
         the same factors one is drawn.
     rng : numpy.random.Generator
-        Source of randomness.
+        Random number generator.
     n_lines : int
         Traversals a factor; all are used if there are no more.
     standardised : bool

@@ -45,7 +45,7 @@ def gaussian_total_correlation(representation: Representation, *, ranks: bool = 
     Parameters
     ----------
     representation : Representation
-        More rows than codes; factors are not looked at. Constant codes are left out.
+        More rows than codes; factors are not looked at. Constant latents are excluded.
     ranks : bool
         Whether S holds the correlations of a Gaussian copula, ``2 sin(pi r / 6)`` of Spearman's r, which neither
         outliers nor monotone maps of a code change.

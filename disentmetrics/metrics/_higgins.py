@@ -73,10 +73,10 @@ def higgins(
     Parameters
     ----------
     representation : Representation
-        Pairs are drawn from its rows, grouped by factor value; values with fewer than 10 rows are
-        left out. ``conditioning`` decides on continuous factors.
+        Pairs are drawn from its rows, grouped by factor value; values with fewer than 10 rows are excluded.
+        ``conditioning`` specifies the treatment of continuous factors.
     rng : numpy.random.Generator
-        Source of randomness.
+        Random number generator.
     classifier : {"converged", "adagrad", "scikit-learn"}
         ``converged`` divides each feature by half the distance of its 16 % and 84 % quantiles, and trains and tests on
         disjoint rows, so that a random code scores exactly 1 / K on average.
@@ -87,16 +87,16 @@ def higgins(
 
     conditioning : {"bins", "neighbours"}
         Which rows agree in a continuous factor: those of one of 10 bins of equal frequency, or a random row and the
-        nearest to it. The signature says which.
+        nearest to it. The signature records the choice.
     n_neighbours : int
         How many the nearest are, the row itself among them; rows of equal values are all taken.
 
     Returns
     -------
     RawScore
-        Accuracy in [0, 1], chance is 1 / K for K factors; ``per_factor`` is the share of each
-        factor's points that is recognised. Details: ``mean_difference`` (n_codes, n_factors), the mean
-        of |z_j - z'_j| over pairs that share factor k.
+        Accuracy in [0, 1]; chance level is 1 / K for K factors; ``per_factor`` is the share of each factor's points
+        that is recognised. Details: ``mean_difference`` (n_codes, n_factors), the mean of |z_j - z'_j| over pairs
+        that share factor k.
 
     Raises
     ------

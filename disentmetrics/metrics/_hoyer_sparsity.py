@@ -53,9 +53,9 @@ def hoyer_sparsity(representation: Representation) -> RawScore:
 
     Notes
     -----
-    Constant codes are left out, as in the authors' code their standard deviation divides by 0. Codes are not
-    centred, so zero must mean "not in use". Rows where every code is 0 have no sparsity and are left out.
-    Gaussian codes have 0.2 to 0.3, whatever they tell. Missing labels play no part.
+    Constant codes are left out, as in the authors' code their standard deviation divides by 0. Codes are not centred,
+    so zero must mean "not in use". Rows where every code is 0 have no sparsity and are left out. Gaussian codes have
+    0.2 to 0.3, whatever they tell. Missing labels are ignored.
 
     Examples
     --------

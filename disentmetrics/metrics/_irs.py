@@ -75,7 +75,7 @@ def irs(
     Parameters
     ----------
     representation : Representation
-        Rows that miss a factor's label are left out for that factor; constant codes are left out.
+        Rows without a label for a factor are ignored for that factor; constant codes are left out.
     deviation : {"quantile", "maximum"}
         ``maximum`` is the published form: D_j is the largest |z_j - E z_j|, and codes are weighted by
         it. ``quantile`` takes the same quantile of |z_j - E z_j| for D_j (the largest where that is 0),
@@ -85,8 +85,8 @@ def irs(
     factor_bins : int
         Cut ordinal factors into so many bins of equal width; 0 leaves them.
     conditioning : {"bins", "neighbours"}
-        Which rows agree in a continuous factor: those of one of 10 bins of equal frequency, or the nearest to each
-        of 100 rows, evenly spread. The signature says which.
+        Which rows agree in a continuous factor: those of one of 10 bins of equal frequency, or the nearest to each of
+        100 rows, evenly spread. The signature records the choice.
     n_neighbours : int
         How many the nearest are, the row itself among them; rows of equal values are all taken.
 
@@ -104,10 +104,10 @@ def irs(
 
     Notes
     -----
-    The published form gives codes of noise 0.3 to 0.6, more on fewer rows, since a quantile of few rows
-    falls short of the largest deviation of all; one outlier raises it to 1; and a code counts as
-    much as it is wide. None of that holds for the default. If every code is constant the score is 0.
-    The library's ``num_active_dims`` is a sum of codes, not a number of codes, and is not given here.
+    The published form gives codes of noise 0.3 to 0.6, more on fewer rows, since a quantile of few rows falls short
+    of the largest deviation of all; one outlier raises it to 1; and a code counts as much as it is wide. None of that
+    holds for the default. If every latent is constant the score is 0. The library's ``num_active_dims`` is a sum of
+    codes, not a number of codes, and is not given here.
 
     Examples
     --------

@@ -72,17 +72,18 @@ def jemmig(
     Parameters
     ----------
     representation : Representation
-        At least two codes. Rows that miss a factor's label are left out for that factor; a continuous factor is cut
-        into 10 bins of equal frequency unless ``factor_bins`` is given, a circular one is taken by its values.
+        At least two latents. Rows without a label for a factor are ignored for that factor; continuous factors are
+        discretised into 10 equal-frequency bins unless ``factor_bins`` is given; circular factors keep their discrete
+        values.
     cut : {"as factor", "equal-width", "posterior"}
-        ``as factor`` cuts codes into as many bins of equal frequency as the factor takes values, keeps the values of a
-        code that has no more, corrects normalized_mutual_information for chance, and sets ``most = H(z_(1)) + H(v_k)``.
+        ``as factor`` cuts codes into as many bins of equal frequency as the factor takes values, keeps the values of
+        a code that has no more, corrects the mutual information for chance, and sets ``most = H(z_(1)) + H(v_k)``.
         ``equal-width`` plugs in from ``n_bins`` bins, ``posterior`` from bins between -4 and 4 that each row fills as
         its posterior does, both with ``most = log(n_bins) + H(v_k)``.
     n_bins : int
         Of codes, not for ``as factor``.
     factor_bins : int, optional
-        Cut factors into this many bins of equal width first.
+        If given, factors are first discretised into this many equal-width bins.
 
     Returns
     -------
@@ -93,7 +94,7 @@ def jemmig(
     Raises
     ------
     UndefinedScoreError
-        If no factor takes two values.
+        If every factor is constant.
 
     Notes
     -----

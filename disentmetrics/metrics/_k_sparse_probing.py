@@ -46,8 +46,8 @@ def k_sparse_probing(representation: Representation, *, seed: Seed) -> RawScore:
     Parameters
     ----------
     representation : Representation
-        Any kinds of factors; more than 10 values of an ordinal, circular or continuous one are merged
-        into 10 classes of equal frequency.
+        Factors of any kind; ordinal, circular and continuous factors with more than 10 values are merged into 10
+        equal-frequency classes.
     seed : int or tuple of int
         Decides folds and rows to learn from.
 
@@ -62,7 +62,7 @@ def k_sparse_probing(representation: Representation, *, seed: Seed) -> RawScore:
     Raises
     ------
     UndefinedScoreError
-        If no factor varies, or all rows are of one group.
+        If every factor is constant, or all rows belong to one group.
 
     Notes
     -----

@@ -40,10 +40,10 @@ def linear_r2(representation: Representation, *, seed: Seed, n_folds: int = N_FO
     Parameters
     ----------
     representation : Representation
-        Rows that miss a factor's label are left out for that factor; rows of one group share a fold. A
-        circular factor is its cosine and sine, ordinal factors are numbers.
+        Rows without a label for a factor are ignored for that factor; rows of one group stay in one fold. A circular
+        factor is its cosine and sine, ordinal factors are numbers.
     seed : int or tuple of int
-        Deals rows into folds.
+        Random seed for the assignment of rows to folds.
     n_folds : int
 
     Returns
@@ -59,13 +59,13 @@ def linear_r2(representation: Representation, *, seed: Seed, n_folds: int = N_FO
     Raises
     ------
     UndefinedScoreError
-        If no factor takes two values.
+        If every factor is constant.
 
     Notes
     -----
-    Fitted and scored on the same rows, codes of noise reach d / n; a fit without intercept scores shifted
-    codes 0. Neither can happen here. Rows that miss any label are left out of ``codes_from_factors``. Dead codes
-    are left out; codes that are all dead score 0.
+    Fitted and scored on the same rows, codes of noise reach d / n; a fit without intercept scores shifted codes 0.
+    Neither can happen here. Rows with a missing label are excluded from ``codes_from_factors``. Dead codes are left
+    out; codes that are all dead score 0.
 
     Examples
     --------

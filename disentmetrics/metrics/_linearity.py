@@ -52,10 +52,10 @@ def linearity(
     Parameters
     ----------
     representation : Representation
-        At least two codes. Must hold whole traversals, as a full grid does; a factor with too few is left
-        out. Of rows with the same factors one is drawn.
+        At least two latents. Must hold whole traversals, as a full grid does; a factor with too few is left out. Of
+        rows with the same factors one is drawn.
     rng : numpy.random.Generator
-        Source of randomness.
+        Random number generator.
     n_lines : int
         Traversals a factor; all are used if there are no more.
     standardised : bool
@@ -78,10 +78,10 @@ def linearity(
 
     Notes
     -----
-    Here d counts codes that are not constant, as constant ones would raise the score; the author's code
-    counts all. A traversal along which no code moves has ratios of 0, and 0 / 0 in the author's code. The order of
-    a factor's values plays no part, so categories do no harm. Missing labels leave a row out. With a single
-    code that is not constant every ratio is 1, or 0 where it does not move.
+    Here d counts codes that are not constant, as constant ones would raise the score; the author's code counts all. A
+    traversal along which no code moves has ratios of 0, and 0 / 0 in the author's code. The order of a factor's
+    values plays no part, so categories do no harm. Rows with missing labels are excluded. With a single code that is
+    not constant every ratio is 1, or 0 where it does not move.
 
     Examples
     --------

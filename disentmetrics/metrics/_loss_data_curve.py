@@ -60,17 +60,17 @@ def loss_data_curve(
     Parameters
     ----------
     representation : Representation
-        Any kinds of factors; more than 10 values of an ordinal, circular or continuous one are merged
-        into 10 classes of equal frequency.
+        Factors of any kind; ordinal, circular and continuous factors with more than 10 values are merged into 10
+        equal-frequency classes.
     seed : int or tuple of int
-        Shares folds and classifiers with ``downstream_accuracy``.
+        Random seed; folds and classifiers are shared with ``downstream_accuracy``.
     classifier : {"logistic", "boosting", "logistic-cv", "gradient-boosting"}
         The probe, as for ``downstream_accuracy``.
     tolerance : float
         The loss that is to be reached, as a share of the loss of frequencies alone, for ``rows_needed`` and
         ``surplus_description_length``.
     n_tested : int
-        How many of five folds are tested; fewer if they have 3,000 rows together.
+        Number of the five folds that are tested; fewer if these already contain 3,000 rows.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def loss_data_curve(
     Raises
     ------
     UndefinedScoreError
-        If no factor varies, or all rows are of one group.
+        If every factor is constant, or all rows belong to one group.
 
     Notes
     -----

@@ -96,9 +96,9 @@ def mcc(
     Parameters
     ----------
     representation : Representation
-        Rows that miss a factor's label are left out for that factor; rows of one group share a fold.
+        Rows without a label for a factor are ignored for that factor; rows of one group stay in one fold.
     seed : int or tuple of int
-        Deals rows into folds.
+        Random seed for the assignment of rows to folds.
     correlation : {"spearman", "pearson"}
         Of ranks, or of values.
     fit : {"none", "affine"}

@@ -57,7 +57,7 @@ def mean_pairwise_mi(
     Parameters
     ----------
     representation : Representation
-        At least two codes; factors are not looked at.
+        At least two latents; factors are not looked at.
     bins : {"quantile", "equal-width"}
         How codes are cut; with ``quantile``, a code of at most ``n_bins`` distinct values is left as it is.
     n_bins : int
@@ -79,9 +79,8 @@ def mean_pairwise_mi(
 
     Notes
     -----
-    Without the correction independent codes score about (bins - 1)² / 2n. An outlier squeezes a code into
-    few bins of equal width, which lowers the score. With fewer than two codes that vary it is 0. Missing
-    labels play no part.
+    Without the correction independent codes score about (bins - 1)² / 2n. An outlier squeezes a code into few bins of
+    equal width, which lowers the score. With fewer than two codes that vary it is 0. Missing labels are ignored.
 
     Examples
     --------

@@ -62,14 +62,14 @@ def med(
     Parameters
     ----------
     representation : Representation
-        Two factors or more that vary. Rows that miss a factor's label are left out for that factor; a continuous
-        factor is cut into 10 bins of equal frequency, a circular one is taken by its values.
+        At least two factors that vary. Rows without a label for a factor are ignored for that factor; continuous
+        factors are discretised into 10 equal-frequency bins; circular factors keep their discrete values.
     estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
-        How I(z_j; v_k) is estimated, as in ``mig``.
+        Estimator of I(z_j; v_k), as in ``mig``.
     n_bins : int
-        Only for the estimators that have bins.
+        Number of bins per latent; ignored by estimators without bins.
     gated : bool
-        Whether pairs that are not related beyond chance count as 0.
+        Whether pairs without a significant association count as 0.
     normalise : {"entropy", "sum"}
         Divide the normalized_mutual_information of factor k by H(v_k), or by their sum over codes.
     top : int, optional
@@ -80,9 +80,9 @@ def med(
     RawScore
         In [0, 1]: 1 where no code tells anything of a second factor, 0 where each tells equally much of all, and
         where no code tells anything. Part ``completeness``, the same over factors: 1 where no factor is told by a
-        second code. ``per_factor`` is the mean over the codes that tell most of this factor, NaN where there is none.
-        Details: ``normalised_information`` (n_codes, n_factors), ``disentanglement`` (n_codes,), ``completeness``
-        (n_factors,).
+        second code. ``per_factor`` is the mean over the latents whose most informative factor it is, NaN where there
+        is none. Details: ``normalised_information`` (n_codes, n_factors), ``disentanglement`` (n_codes,),
+        ``completeness`` (n_factors,).
 
     Raises
     ------

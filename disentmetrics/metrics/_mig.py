@@ -47,20 +47,20 @@ def mig(
 ) -> RawScore:
     """Mean gap between the two codes that tell most about each factor.
 
-    ``mean over k of [I(z_(1); v_k) - I(z_(2); v_k)] / H(v_k)``, normalized_mutual_information sorted over codes.
+    ``mean over k of [I(z_(1); v_k) - I(z_(2); v_k)] / H(v_k)``, with the mutual informations sorted over latents.
 
     Parameters
     ----------
     representation : Representation
-        At least two codes. Rows that miss a factor's label are left out for that factor; a
-        continuous factor is cut into 10 bins of equal frequency.
+        At least two latents. Rows without a label for a factor are ignored for that factor; continuous factors are
+        discretised into 10 equal-frequency bins.
     estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
         How I(z_j; v_k) is estimated, in nats. ``rank-spacing`` has no bins and is unbiased for
         unrelated codes; ``equal-width`` and ``quantile`` cut each code into ``n_bins`` and plug in;
         ``adjusted`` corrects the latter for chance; ``posterior`` integrates the aggregate posterior
         q(z_j) and q(z_j | v_k).
     n_bins : int
-        Only for the estimators that have bins.
+        Number of bins per latent; ignored by estimators without bins.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def mig(
     Raises
     ------
     UndefinedScoreError
-        If no factor takes two values.
+        If every factor is constant.
 
     Notes
     -----

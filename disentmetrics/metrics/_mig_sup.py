@@ -80,14 +80,14 @@ def mig_sup(
     Parameters
     ----------
     representation : Representation
-        Rows that miss a factor's label are left out for that factor; a continuous factor is cut into 10 bins
-        of equal frequency unless ``factor_bins`` is given, a circular one is taken by its values.
+        Rows without a label for a factor are ignored for that factor; continuous factors are discretised into 10
+        equal-frequency bins unless ``factor_bins`` is given; circular factors keep their discrete values.
     estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
-        How I(z_j; v_k) is estimated, as in ``mig``.
+        Estimator of I(z_j; v_k), as in ``mig``.
     n_bins : int
-        Of codes, only for the estimators that have bins.
+        Number of bins per latent; ignored by estimators without bins.
     factor_bins : int, optional
-        Cut factors into this many bins of equal width first.
+        If given, factors are first discretised into this many equal-width bins.
     averaged : {"telling", "spread", "all"}
         Over which codes: those related to a factor beyond chance (other pairs count as 0), those whose mean has a
         variance above 0.01, or all, where dead codes count 0.
@@ -102,7 +102,7 @@ def mig_sup(
     Raises
     ------
     UndefinedScoreError
-        If no factor takes two values.
+        If every factor is constant.
 
     Notes
     -----

@@ -49,8 +49,8 @@ def minimality(
     Parameters
     ----------
     representation : Representation
-        Rows that miss a factor's label are left out for that factor; a continuous factor is cut into 10 bins
-        of equal frequency, a circular one is taken by its values.
+        Rows without a label for a factor are ignored for that factor; continuous factors are discretised into 10
+        equal-frequency bins; circular factors keep their discrete values.
     bins : {"quantile", "equal-width"}
         How codes are cut; ``quantile`` leaves a code of at most ``n_bins`` distinct values as it is.
     n_bins : int
@@ -62,8 +62,8 @@ def minimality(
     -------
     RawScore
         In [0, 1]: 1 where every code that varies is decided by one factor, 0 where none tells anything.
-        ``per_factor`` is the mean over the codes that tell most of this factor, NaN where there is none. Details:
-        ``explained`` (n_codes, n_factors), NaN for constant codes.
+        ``per_factor`` is the mean over the latents whose most informative factor it is, NaN where there is none.
+        Details: ``explained`` (n_codes, n_factors), NaN for constant codes.
 
     Raises
     ------

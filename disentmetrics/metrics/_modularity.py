@@ -83,15 +83,15 @@ def modularity(
     Parameters
     ----------
     representation : Representation
-        Two factors or more that vary. Rows that miss a factor's label are left out for that factor; a continuous
-        factor is cut into 10 bins of equal frequency unless ``factor_bins`` is given, a circular one is taken by
-        its values.
+        At least two factors that vary. Rows without a label for a factor are ignored for that factor; continuous
+        factors are discretised into 10 equal-frequency bins unless ``factor_bins`` is given; circular factors keep
+        their discrete values.
     estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
-        How I(z_j; v_k) is estimated, as in ``mig``.
+        Estimator of I(z_j; v_k), as in ``mig``.
     n_bins : int
-        Of codes, only for the estimators that have bins.
+        Number of bins per latent; ignored by estimators without bins.
     factor_bins : int, optional
-        Cut factors into this many bins of equal width first.
+        If given, factors are first discretised into this many equal-width bins.
     averaged : {"told", "live", "all"}
         ``told`` counts pairs as 0 that are not related beyond chance, and weights code j by I(z_j; v_k*) / H(v_k*);
         ``live`` is the plain mean over codes with information above 0, ``all`` over all, dead ones as 0.
@@ -99,10 +99,10 @@ def modularity(
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where no code tells anything of a second factor; 0 where no code tells anything.
-        ``per_factor`` is the mean over the codes that tell most of this factor, NaN where there is none. Details:
-        ``mutual_information`` (n_codes, n_factors) in nats, ``modularity_of_code`` (n_codes,), NaN for codes that tell
-        nothing.
+        In [0, 1]: 1 where no code tells anything of a second factor; 0 where no code tells anything. ``per_factor``
+        is the mean over the latents whose most informative factor it is, NaN where there is none. Details:
+        ``mutual_information`` (n_codes, n_factors) in nats, ``modularity_of_code`` (n_codes,), NaN for codes that
+        tell nothing.
 
     Raises
     ------

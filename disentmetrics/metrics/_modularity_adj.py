@@ -25,13 +25,13 @@ from disentmetrics.statistics.significance import above_chance, significant_info
 def modularity_adj(representation: Representation) -> RawScore:
     """Tell whether each code follows one factor, without credit for chance.
 
-    ``M = (m - 1 / K) / (1 - 1 / K)`` with ``m = sum_j max_k A_jk / sum_jk A_jk`` and A_jk the share
-    I(z_j; v_k) / H(v_k), 0 for codes and factors that are related to nothing beyond chance.
+    ``M = (m - 1 / K) / (1 - 1 / K)`` with ``m = sum_j max_k A_jk / sum_jk A_jk`` and A_jk the share I(z_j; v_k) /
+    H(v_k), 0 for latents and factors without any significant association.
 
     Parameters
     ----------
     representation : Representation
-        Two factors or more; any kind (continuous ones in 10 bins of equal frequency), labels may be missing.
+        Two factors or more; any kind (continuous ones in 10 bins of equal frequency), missing labels are allowed.
 
     Returns
     -------

@@ -50,30 +50,30 @@ from disentmetrics.statistics.target_matrices import target_matrix
 def msgs(representation: Representation, *, score: TargetScore = "smi", n_bins: int = 10) -> RawScore:
     """Mean gap between the two codes that mark each target best.
 
-    Every value of every factor is a target (one-hot); with S the scores of codes for targets,
-    ``mean over t of [S(1st, t) - S(2nd, t)]``, scores sorted over codes.
+    Every value of every factor is a one-hot target; with S the scores of codes for targets, ``mean over t of [S(1st,
+    t) - S(2nd, t)]``, scores sorted over codes.
 
     Parameters
     ----------
     representation : Representation
-        Rows that miss a factor's label are left out for its values; continuous factors are cut into 10
-        bins of equal frequency.
+        Rows without a label for a factor are ignored for its values; continuous factors are discretised into 10
+        equal-frequency bins.
     score : {"smi", "spn", "bmmi", "asc"}
-        How well a code marks a target; see :func:`disentmetrics.estimators.target_scores.target_scores`.
+        Score of a latent for a target; see :func:`disentmetrics.estimators.target_scores.target_scores`.
     n_bins : int
-        Bins of equal width of each code; only for ``smi``.
+        Number of equal-width bins per latent; only for ``smi``.
 
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where every value of every factor is marked without loss by one code and not at all
-        by any other. Per factor: mean over its values. Details: ``scores`` (n_codes, n_targets),
-        ``target_factor`` and ``target_value`` (n_targets,).
+        In [0, 1]: 1 where every value of every factor is marked without loss by one code and not at all by any other.
+        ``per_factor``: mean over the factor's values. Details: ``scores`` (n_codes, n_targets), ``target_factor`` and
+        ``target_value`` (n_targets,).
 
     Raises
     ------
     UndefinedScoreError
-        If no factor takes two values.
+        If every factor is constant.
 
     Notes
     -----

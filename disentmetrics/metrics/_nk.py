@@ -38,11 +38,11 @@ def nk(representation: Representation, *, seed: Seed = 0, n_rows: int = 4_000) -
     Parameters
     ----------
     representation : Representation
-        Rows that miss a factor's label are left out for that factor.
+        Rows without a label for a factor are ignored for that factor.
     seed : int or tuple of int
-        Decides rows, folds and the probes' own draws.
+        Random seed for the choice of rows, the folds and the probes.
     n_rows : int
-        At most so many rows take part.
+        Maximum number of rows; a random subset is used if there are more.
 
     Returns
     -------
@@ -54,14 +54,14 @@ def nk(representation: Representation, *, seed: Seed = 0, n_rows: int = 4_000) -
     Raises
     ------
     UndefinedScoreError
-        If no factor varies on rows of two groups or more.
+        If no factor varies within rows of at least two groups.
 
     Notes
     -----
-    Pairs maximise the total mutual information, corrected for chance, so that no code is taken away for two
-    factors. The authors train neural networks and report the accuracy without the code, where low is good; this is
-    the fall, so that a factor which no code holds does not look disentangled. Categories are classified, circular
-    factors predicted by cosine and sine together. Dead codes change nothing.
+    Pairs maximise the total mutual information, corrected for chance, so that no code is taken away for two factors.
+    The authors train neural networks and report the accuracy without the code, where low is good; this is the fall,
+    so that a factor which no code holds does not look disentangled. Categories are classified, circular factors
+    predicted by cosine and sine together. Dead latents do not change the score.
 
     Examples
     --------

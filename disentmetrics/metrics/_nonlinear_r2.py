@@ -41,13 +41,13 @@ def nonlinear_r2(representation: Representation, *, seed: Seed, n_folds: int = 3
     Parameters
     ----------
     representation : Representation
-        Rows that miss a factor's label are left out for that factor; rows of one group share a fold. A
-        circular factor is its cosine and sine.
+        Rows without a label for a factor are ignored for that factor; rows of one group stay in one fold. A circular
+        factor is its cosine and sine.
     seed : int or tuple of int
-        Deals rows into folds.
+        Random seed for the assignment of rows to folds.
     n_folds : int
     n_rows : int
-        At most so many rows take part, drawn at random.
+        Maximum number of rows; a random subset is used if there are more.
 
     Returns
     -------
@@ -59,15 +59,15 @@ def nonlinear_r2(representation: Representation, *, seed: Seed, n_folds: int = 3
     Raises
     ------
     UndefinedScoreError
-        If no factor takes two values.
+        If every factor is constant.
 
     Notes
     -----
-    Trees that follow noise predict worse than the mean, by a quarter of the variance on a thousand rows: the
-    share is cut off at 0 for each factor and each code. The authors fit kernel ridge regression and measure on
-    rows of their own. What boosting finds beyond :data:`disentmetrics.metrics.linear_r2` is nonlinear; trees
-    need many rows to follow a rotation, so that with few rows this can be the lower of the two. Rows that miss
-    any label are left out of ``codes_from_factors``. Dead codes are left out; codes that are all dead score 0.
+    Trees that follow noise predict worse than the mean, by a quarter of the variance on a thousand rows: the share is
+    cut off at 0 for each factor and each code. The authors fit kernel ridge regression and measure on rows of their
+    own. What boosting finds beyond :data:`disentmetrics.metrics.linear_r2` is nonlinear; trees need many rows to
+    follow a rotation, so that with few rows this can be the lower of the two. Rows with a missing label are excluded
+    from ``codes_from_factors``. Dead codes are left out; codes that are all dead score 0.
 
     Examples
     --------

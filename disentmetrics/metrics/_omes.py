@@ -64,8 +64,8 @@ def omes(
     Parameters
     ----------
     representation : Representation
-        At least two codes. Half of its rows must have a partner that differs in factor k alone, as on a
-        full grid; a factor without such rows is left out. Constant codes are left out.
+        At least two latents. Half of its rows must have a partner that differs in factor k alone, as on a full grid;
+        a factor without such rows is excluded. Constant latents are excluded.
     change : {"variance", "correlation"}
         ``variance``: A_jk is the mean variance of code j among rows that agree in all factors but k, divided by
         its variance over all rows, each combination of factors counted once. ``correlation``, the published
@@ -97,8 +97,8 @@ def omes(
     four decimals.
 
     The variance form is the total-effect Sobol index, and gives 1 and 0. On a grid with one row a combination, noise
-    cannot be told from an effect of every factor, and A_jk is 1 - 1 / n for n values; it then scores up to 0.2.
-    If every code is constant the score is 0.
+    cannot be told from an effect of every factor, and A_jk is 1 - 1 / n for n values; it then scores up to 0.2. If
+    every latent is constant the score is 0.
 
     Examples
     --------

@@ -48,8 +48,8 @@ def parallelism(representation: Representation, *, corrected: bool = True) -> Ra
     Parameters
     ----------
     representation : Representation
-        Two factors or more. Neighbouring values of ordinal, circular and continuous factors are merged into
-        10 classes of equal frequency where there are more.
+        At least two factors. Ordinal, circular and continuous factors with more than 10 values are merged into 10
+        classes of neighbouring values with equal frequency.
     corrected : bool
         Whether ``sum d_c . d_c'`` over all pairs is divided by the sum of ``|d_c|^2``, less what the noise of
         means adds to it, rather than each product by its own lengths; and whether codes are made

@@ -53,12 +53,12 @@ def posdis(representation: Representation, *, correction: Literal["chance", "non
     Parameters
     ----------
     representation : Representation
-        Codes are the symbols of a message, one column a position: whole numbers that recur. Rows that miss a factor's
-        label are left out for that factor; a continuous factor is cut into 10 bins of equal frequency, a circular
-        one is taken by its values.
+        ``codes`` contains the symbols of a message, one column per position: integers, each of which recurs. Rows
+        without a label for a factor are ignored for that factor; continuous factors are discretised into 10
+        equal-frequency bins; circular factors keep their discrete values.
     correction : {"chance", "none"}
-        ``chance`` takes ``(I - E) / (H - E)`` for each share I / H, with E the mean of I when rows are paired at
-        random.
+        ``chance`` replaces each share I / H by ``(I - E) / (H - E)``, with E the expectation of I under random
+        pairing of rows.
 
     Returns
     -------
@@ -74,9 +74,9 @@ def posdis(representation: Representation, *, correction: Literal["chance", "non
 
     Notes
     -----
-    The gap of MIG-sup divided by the entropy of the code: a position that adds noise to its factor is
-    marked down, one that tells only part of its factor is not. Plugged in, rare symbols tell of factors by chance.
-    Positions that are constant are left out; positions of noise count 0. With one factor nothing is subtracted.
+    The gap of MIG-sup divided by the entropy of the code: a position that adds noise to its factor is marked down,
+    one that tells only part of its factor is not. Plugged in, rare symbols tell of factors by chance. Positions that
+    are constant are left out; positions of noise count 0. With a single factor nothing is subtracted.
 
     Examples
     --------

@@ -66,7 +66,7 @@ def reduced_downstream(
     Raises
     ------
     UndefinedScoreError
-        If fewer than two factors vary, or all rows are of one group.
+        If fewer than two factors vary, or all rows belong to one group.
 
     Notes
     -----

@@ -53,8 +53,8 @@ def rmig(
     Parameters
     ----------
     representation : Representation
-        At least two codes, with ``log_variance``. Rows that miss a factor's label are left out for that factor; a
-        continuous factor is cut into 10 bins of equal frequency, a circular one is taken by its values.
+        At least two codes, with ``log_variance``. Rows without a label for a factor are ignored for that factor;
+        continuous factors are discretised into 10 equal-frequency bins; circular factors keep their discrete values.
     n_bins : int
         Of equal width.
     limit : float, optional

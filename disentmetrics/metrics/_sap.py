@@ -80,7 +80,7 @@ def sap(
     Parameters
     ----------
     representation : Representation
-        Rows that miss a factor's label are left out for that factor.
+        Rows without a label for a factor are ignored for that factor.
     seed : int or tuple of int
         Decides the rows of the support vector machines; nothing else is drawn.
     predictability : {"steps", "linear", "svm accuracy", "svm balanced accuracy"}
@@ -102,7 +102,7 @@ def sap(
     Raises
     ------
     UndefinedScoreError
-        If no factor varies.
+        If every factor is constant.
 
     Notes
     -----

@@ -45,8 +45,8 @@ def shattering_dimension(representation: Representation, *, seed: Seed) -> RawSc
     Parameters
     ----------
     representation : Representation
-        Two factors or more. Neighbouring values of ordinal, circular and continuous factors are merged into
-        10 classes of equal frequency where there are more.
+        At least two factors. Ordinal, circular and continuous factors with more than 10 values are merged into 10
+        classes of neighbouring values with equal frequency.
     seed : int or tuple of int
         Decides which rows are tested, and which 100 sets of four conditions are looked at where two factors have more.
 

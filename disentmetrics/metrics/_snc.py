@@ -50,8 +50,8 @@ def snc(representation: Representation, *, seed: Seed = 0, steps: Steps = "best"
     Parameters
     ----------
     representation : Representation
-        Rows that miss a factor's label are left out for that factor. A continuous factor is cut into 10 bins of equal
-        frequency.
+        Rows without a label for a factor are ignored for that factor. A continuous factor is cut into 10 bins of
+        equal frequency.
     seed : int or tuple of int
         Decides the folds.
     steps : {"best", "equal frequency"}
@@ -68,7 +68,7 @@ def snc(representation: Representation, *, seed: Seed = 0, steps: Steps = "best"
     Raises
     ------
     UndefinedScoreError
-        If no factor varies.
+        If every factor is constant.
 
     Notes
     -----

@@ -54,7 +54,7 @@ def strong_downstream(
     Parameters
     ----------
     representation : Representation
-        Two factors or more.
+        At least two factors.
     seed : int or tuple of int
         Decides which values are held out, folds, and the classifier's own draws.
     classifier : {"logistic", "boosting", "logistic-cv", "gradient-boosting"}
@@ -80,9 +80,9 @@ def strong_downstream(
 
     Notes
     -----
-    The authors intervene in the simulator; here rows are chosen. They compare with a classifier that learnt
-    under all values; here with the same classifier on other rows under the values that it knows, so that the gap
-    has no other cause than the values. Rows of one group never stand on both sides.
+    The authors intervene in the simulator; here rows are chosen. They compare with a classifier that learnt under all
+    values; here with the same classifier on other rows under the values that it knows, so that the gap has no other
+    cause than the values. Rows of one group are never split between the two.
 
     Examples
     --------

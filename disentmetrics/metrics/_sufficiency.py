@@ -38,12 +38,12 @@ def sufficiency(
     Parameters
     ----------
     representation : Representation
-        Rows that miss a factor's label are left out for that factor; a continuous factor is cut into 10 bins
-        of equal frequency, a circular one is taken by its values.
+        Rows without a label for a factor are ignored for that factor; continuous factors are discretised into 10
+        equal-frequency bins; circular factors keep their discrete values.
     estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
-        How I(z_j; v_k) is estimated, as in ``mig``.
+        Estimator of I(z_j; v_k), as in ``mig``.
     n_bins : int
-        Only for the estimators that have bins.
+        Number of bins per latent; ignored by estimators without bins.
 
     Returns
     -------
@@ -54,13 +54,14 @@ def sufficiency(
     Raises
     ------
     UndefinedScoreError
-        If no factor takes two values.
+        If every factor is constant.
 
     Notes
     -----
     Meant for dependent factors, where a perfect code keeps 1, and to be read beside ``minimality``. Plugged in from
-    15 bins, pure noise scores .38 on 100 rows; the default's normalized_mutual_information have mean 0 for unrelated codes. The default
-    is that of ``average_maximal_mi``, which is the same formula. Dead codes tell nothing and do not count.
+    15 bins, pure noise scores .38 on 100 rows; the default's normalized_mutual_information have mean 0 for unrelated
+    codes. The default is that of ``average_maximal_mi``, which is the same formula. Dead latents have zero mutual
+    information and do not count.
 
     Examples
     --------

@@ -47,8 +47,8 @@ def targeted_ablation(representation: Representation, *, seed: Seed, n_ablated: 
     Parameters
     ----------
     representation : Representation
-        Two factors or more; more than 10 values of an ordinal, circular or continuous one are merged
-        into 10 classes of equal frequency.
+        Two factors or more; ordinal, circular and continuous factors with more than 10 values are merged into 10
+        equal-frequency classes.
     seed : int or tuple of int
         Decides which rows the probes learn from.
     n_ablated : int
@@ -64,7 +64,7 @@ def targeted_ablation(representation: Representation, *, seed: Seed, n_ablated: 
     Raises
     ------
     UndefinedScoreError
-        If fewer than two factors vary, or all rows are of one group.
+        If fewer than two factors vary, or all rows belong to one group.
 
     Notes
     -----

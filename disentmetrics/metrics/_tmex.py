@@ -91,7 +91,7 @@ def tmex(
     representation : Representation
         Rows that miss any label are left out.
     seed : int or tuple of int
-        Deals rows into folds.
+        Random seed for the assignment of rows to folds.
     expected : (n_codes, n_factors) of 0 and 1, optional
         Which code is to depend on which factor. By default each factor is matched with a code of its own, so
         that the sum of partial correlations is largest; with fewer codes than factors, absent codes that
@@ -103,7 +103,7 @@ def tmex(
         by matching, as it is the best of so many.
     n_folds : int
     n_rows : int
-        At most so many rows take part, drawn at random.
+        Maximum number of rows; a random subset is used if there are more.
 
     Returns
     -------

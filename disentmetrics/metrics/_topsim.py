@@ -56,8 +56,9 @@ def topsim(
     Parameters
     ----------
     representation : Representation
-        Codes are the symbols of a message, one column a position: whole numbers that recur. Rows that miss a label are
-        left out; a continuous factor is cut into 10 bins of equal frequency, a circular one is taken by its values.
+        ``codes`` contains the symbols of a message, one column per position: integers, each of which recurs. Rows
+        that miss a label are left out; continuous factors are discretised into 10 equal-frequency bins; circular
+        factors keep their discrete values.
     rng : numpy.random.Generator
         Draws the rows.
     distance : {"hamming", "edit"}

@@ -68,15 +68,15 @@ def unfairness(
     Parameters
     ----------
     representation : Representation
-        Two factors or more.
+        At least two factors.
     seed : int or tuple of int
-        Shares folds and classifiers with ``downstream_accuracy``.
+        Random seed; folds and classifiers are shared with ``downstream_accuracy``.
     classifier : {"logistic", "boosting", "logistic-cv", "gradient-boosting"}
         As for ``downstream_accuracy``.
     all_values : bool
         Whether each value is a class; otherwise at most 10 classes a factor, of targets and sensitive factors.
     n_tested : int
-        How many of five folds are tested; fewer if they have 3,000 rows together.
+        Number of the five folds that are tested; fewer if these already contain 3,000 rows.
     matched : bool
         Whether rows of v_s = c are weighed so that each value of the target is as frequent among them as
         among all rows, which an intervention would grant; otherwise they count alike.
@@ -92,7 +92,7 @@ def unfairness(
     Raises
     ------
     UndefinedScoreError
-        If fewer than two factors vary, or all rows are of one group.
+        If fewer than two factors vary, or all rows belong to one group.
 
     Notes
     -----

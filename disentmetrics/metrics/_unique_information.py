@@ -43,13 +43,13 @@ def unique_information(
     Parameters
     ----------
     representation : Representation
-        Rows that miss a factor's label are left out for that factor.
+        Rows without a label for a factor are ignored for that factor.
     seed : int or tuple of int
-        Decides rows, folds and the probes' own draws.
+        Random seed for the choice of rows, the folds and the probes.
     n_candidates : int
         How many codes a factor are tried: those that predict it best alone.
     n_rows : int
-        At most so many rows take part.
+        Maximum number of rows; a random subset is used if there are more.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def unique_information(
     Raises
     ------
     UndefinedScoreError
-        If no factor varies on rows of two groups or more.
+        If no factor varies within rows of at least two groups.
 
     Notes
     -----

@@ -48,7 +48,7 @@ def wasserstein_correlation(representation: Representation, *, ranks: bool = Tru
     Parameters
     ----------
     representation : Representation
-        Factors are not looked at. Constant codes are left out.
+        Factors are ignored. Constant latents are excluded.
     ranks : bool
         Whether S holds the correlations of a Gaussian copula, ``2 sin(pi r / 6)`` of Spearman's r: then neither
         scale, outliers nor monotone maps of a code count.
@@ -66,8 +66,8 @@ def wasserstein_correlation(representation: Representation, *, ranks: bool = Tru
 
     Notes
     -----
-    Finite for copies of a code, unlike the total correlation: d copies with variance 1 have 2 d - 2 sqrt(d).
-    If every code is constant the score is 0.
+    Finite for copies of a code, unlike the total correlation: d copies with variance 1 have 2 d - 2 sqrt(d). If every
+    latent is constant the score is 0.
 
     Examples
     --------

@@ -70,10 +70,9 @@ def windin(representation: Representation, *, seed: Seed, n_samples: int = 1_000
     -----
     Every information is at most the logarithm of the number of rows: compare scores of equally many rows alone. The
     authors raise densities below 1e-8 to it, which cuts off what many codes tell together; nothing is cut off here.
-    Posteriors are taken as independent between codes, and then this equals ``wsepin``: both are
-    H(z) - H(z without z_j) - H(z_j | x). The authors' two numbers differ by that cut alone.
-    Terms that fall below 0 by chance are set to 0. A code equal to its prior in every row has weight 0, and
-    the score is 0 if all are. Missing labels play no part.
+    Posteriors are taken as independent between codes, and then this equals ``wsepin``: both are H(z) - H(z without
+    z_j) - H(z_j | x). The authors' two numbers differ by that cut alone. Terms that fall below 0 by chance are set to
+    0. A code equal to its prior in every row has weight 0, and the score is 0 if all are. Missing labels are ignored.
 
     Examples
     --------

@@ -41,15 +41,15 @@ def xmig(
     Parameters
     ----------
     representation : Representation
-        Rows that miss a factor's label are left out for that factor; a continuous factor is cut into 10 bins of
-        equal frequency, a circular one is taken by its values.
+        Rows without a label for a factor are ignored for that factor; continuous factors are discretised into 10
+        equal-frequency bins; circular factors keep their discrete values.
     estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
-        How I(z_j; v_k) is estimated, as in ``mig``.
+        Estimator of I(z_j; v_k), as in ``mig``.
     n_bins : int
-        Only for the estimators that have bins.
+        Number of bins per latent; ignored by estimators without bins.
     owners : sequence of int, optional
-        Number of the code of each factor, from 0, -1 for none, as it was trained. By default codes and factors are
-        paired one to one so that the sum of shares I(z_j; v_k) / H(v_k) is largest.
+        Index of the latent trained for each factor, -1 for none. By default the one-to-one assignment that maximises
+        the sum of I(z_j; v_k) / H(v_k).
 
     Returns
     -------
@@ -61,13 +61,14 @@ def xmig(
     Raises
     ------
     UndefinedScoreError
-        If no factor takes two values.
+        If every factor is constant.
 
     Notes
     -----
-    Dependence among factors does not matter to it, nor does entanglement among their codes. Where no code is
-    left over, nothing is subtracted; the authors' code refuses such representations, and takes for an entropy a
-    nearest-neighbour estimate of I(v_k; v_k), which grows with the number of rows. Dead codes tell nothing.
+    Dependence among factors does not matter to it, nor does entanglement among their codes. Where no code is left
+    over, nothing is subtracted; the authors' code refuses such representations, and takes for an entropy a
+    nearest-neighbour estimate of I(v_k; v_k), which grows with the number of rows. Dead latents have zero mutual
+    information.
 
     Examples
     --------

@@ -63,10 +63,10 @@ def z_max_var(
     Parameters
     ----------
     representation : Representation
-        Batches are drawn from its rows, so half of them must have a partner that differs in factor k
-        alone, as on a full grid; a factor without such rows is left out.
+        Batches are drawn from its rows, so half of them must have a partner that differs in factor k alone, as on a
+        full grid; a factor without such rows is excluded.
     rng : numpy.random.Generator
-        Source of randomness.
+        Random number generator.
     pruning : {"kl", "sd"}
         ``kl`` leaves out codes whose mean KL to N(0, 1) is at most 0.01 nats, where posterior
         variances are given, and constant codes, and scores votes on other rows than it learns from;
@@ -83,8 +83,8 @@ def z_max_var(
     Returns
     -------
     RawScore
-        Accuracy in [0, 1], chance is 1 / K for K factors; ``per_factor`` is the share of each
-        factor's votes that is right, never rescaled. Details: ``votes`` (n_codes, n_factors).
+        Accuracy in [0, 1]; chance level is 1 / K for K factors; ``per_factor`` is the share of each factor's votes
+        that is right, never rescaled. Details: ``votes`` (n_codes, n_factors).
 
     Raises
     ------
@@ -93,8 +93,8 @@ def z_max_var(
 
     Notes
     -----
-    The authors draw batches from a simulator. A cell of rows is drawn as often as it has rows, and rows
-    within it with replacement. Missing labels leave a row out. If every code is left out the score is 0.
+    The authors draw batches from a simulator. A cell of rows is drawn as often as it has rows, and rows within it
+    with replacement. Rows with missing labels are excluded. If every code is left out the score is 0.
 
     Examples
     --------
