@@ -1,33 +1,37 @@
-"""Data sets by name: ``NAME[:path][?key=value&...]`` is loaded without a central list.
+"""Data sets by name: ``load_dataset("NAME[:path][?key=value&...]")`` without a central list.
 
-A data set is a module with two functions: ``info() -> DataSetInfo`` and
-``load(target, *, ...) -> DataSet``, where ``target`` is the path of the spec or empty and the
-keyword-only parameters are its options. Names and values of options are percent-decoded: ``%26``
-is an ampersand, ``%3F`` a question mark, and ``+`` stays as it is. Such modules in this package are found by
-themselves, others are entry points of the group ``disentmetrics.datasets`` whose value is a
-module. The file ``linear_ica.py`` holds ``linear-ica``. A manifest (TOML) whose name no module
-takes is a data set by itself.
+A data set is a module with two functions: ``info() -> DataSetInfo`` and ``load(target, *, ...) -> DataSet``, where
+``target`` is the path given in the spec (empty if there is none) and the keyword-only parameters are the options of
+the data set. Data sets come from three places:
 
-Every data set also has the options of ``derivations.py``, such as ``correlate=x,y,0.8``; one of
-its own of the same name goes before.
+* modules in the folder ``disentmetrics/datasets/catalog``: the file ``linear_ica.py`` defines ``linear-ica``;
+* entry points of the group ``disentmetrics.datasets`` in installed packages, each naming a module;
+* manifests (TOML files) that describe published files and whose name no module uses.
+
+Each is imported or read only when it is needed, so a broken one affects no other.
+
+Names and values of options are percent-decoded: ``%26`` is an ampersand, ``%3F`` a question mark; ``+`` is literal.
+Every data set also has the options of :mod:`disentmetrics.datasets.transforms.spec`, such as ``correlate=x,y,0.8``,
+unless it defines an option of the same name.
 """
 
-import importlib
 import inspect
 import logging
-import pkgutil
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from pkgutil import iter_modules
+from types import ModuleType
 from typing import Any
 from urllib.parse import unquote
 
 from disentmetrics.datasets import catalog
 from disentmetrics.datasets.base import DataSet, DataSetInfo
 from disentmetrics.datasets.published.dataset import load_published
-from disentmetrics.datasets.published.manifest import Manifest, manifests
+from disentmetrics.datasets.published.manifest import manifest_names, read_manifest
 from disentmetrics.datasets.transforms.spec import DERIVATIONS, derived
 from disentmetrics.errors import InvalidInputError, did_you_mean
 
@@ -38,7 +42,18 @@ _SPEC = re.compile(r"(?P<name>[\w.-]+)(:(?P<target>.+?))?(\?(?P<query>[^?]*=[^?]
 
 @dataclass(frozen=True)
 class DataSetSpec:
-    """A data set as named on the command line.
+    """A data set specification as given on the command line.
+
+    Attributes
+    ----------
+    name : str
+        Name of the data set.
+    target : str
+        Path after the name; empty if there is none.
+    options : dict of str to str
+        Options of the data set itself.
+    steps : tuple of (str, str)
+        Options of every data set, in order; each transforms the data set.
 
     Examples
     --------
@@ -55,127 +70,147 @@ class DataSetSpec:
 
     @classmethod
     def parse(cls, spec: str) -> "DataSetSpec":
-        """Split ``NAME[:path][?key=value&...]``; raise InvalidInputError if it is none."""
+        """Parse ``NAME[:path][?key=value&...]``.
+
+        Raises
+        ------
+        InvalidInputError
+            If the text is not of this form, or an option is given twice.
+        """
         match = _SPEC.fullmatch(spec)
         if match is None:
             raise InvalidInputError(
-                f"a data set is named NAME[:path][?key=value], such as dsprites:file.npz; got {spec!r}"
+                f"a data set must be given as NAME[:path][?key=value], such as dsprites:file.npz; got {spec!r}"
             )
         pieces = [piece.partition("=") for piece in (match["query"] or "").split("&") if piece]
         given = [(unquote(key), unquote(value)) for key, _, value in pieces]
         own = [(key, value) for key, value in given if key not in DERIVATIONS]
-        _check_once([key for key, _ in own])
+        _check_unique([key for key, _ in own])
         steps = tuple((key, value) for key, value in given if key in DERIVATIONS)
         return cls(match["name"], match["target"] or "", dict(own), steps)
 
 
-def _check_once(options: Sequence[str]) -> None:
-    twice = sorted({option for option in options if options.count(option) > 1})
-    if twice:
-        raise InvalidInputError(f"an option must be given once; {', '.join(twice)} came twice")
+def _check_unique(options: Sequence[str]) -> None:
+    repeated = sorted({option for option in options if options.count(option) > 1})
+    if repeated:
+        raise InvalidInputError(f"each option must be given once; got {', '.join(repeated)} more than once")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """How a data set is described and loaded."""
+    """The two functions that define a data set.
+
+    Attributes
+    ----------
+    info : callable
+        Returns the ``DataSetInfo``; instant.
+    load : callable
+        ``load(target, *, ...)`` returns the ``DataSet``.
+    """
 
     info: Callable[[], DataSetInfo]
     load: Callable[..., DataSet]
 
 
-def _entry_of(manifest: Manifest) -> Entry:
-    return Entry(lambda: manifest.info, partial(load_published, manifest))
+class _LazyEntries(Mapping[str, Entry]):
+    """Data sets by name. Each is resolved on access, so that a broken one affects no other."""
 
-
-class _Found(Mapping[str, Entry]):
-    """Data sets by name, each looked up when it is asked for, so that a broken package stops no other."""
-
-    def __init__(self, lookups: Mapping[str, Callable[[], Entry]]) -> None:
-        self._lookups = lookups
+    def __init__(self, resolvers: Mapping[str, Callable[[], Entry]]) -> None:
+        self._resolvers = resolvers
 
     def __getitem__(self, name: str) -> Entry:
-        return self._lookups[name]()
+        return self._resolvers[name]()
 
     def __contains__(self, name: object) -> bool:
-        return name in self._lookups
+        return name in self._resolvers
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._lookups)
+        return iter(self._resolvers)
 
     def __len__(self) -> int:
-        return len(self._lookups)
+        return len(self._resolvers)
 
 
 def find_datasets() -> Mapping[str, Entry]:
-    """Return every data set there is, by name.
+    """Return all available data sets by name, without importing any.
 
-    A package of others is imported when its data set is looked up, which raises InvalidInputError if it
-    cannot be imported, lacks ``info`` or ``load``, or two packages claim one name.
+    A data set is imported when its name is looked up. The lookup raises InvalidInputError if the module cannot be
+    imported, lacks ``info`` or ``load``, or if an entry point uses a name that is already in use.
     """
-    found = {manifest.name: _entry_of(manifest) for manifest in manifests()}
-    for listed in pkgutil.iter_modules(catalog.__path__):
-        module = importlib.import_module(f"{catalog.__name__}.{listed.name}")
-        if hasattr(module, "info") and hasattr(module, "load"):
-            found[listed.name.replace("_", "-")] = Entry(module.info, module.load)
-    lookups: dict[str, Callable[[], Entry]] = {name: partial(_itself, entry) for name, entry in found.items()}
+    resolvers: dict[str, Callable[[], Entry]] = {name: partial(_manifest_entry, name) for name in manifest_names()}
+    for module in iter_modules(catalog.__path__):
+        if not module.name.startswith("_"):
+            resolvers[module.name.replace("_", "-")] = partial(_catalog_entry, f"{catalog.__name__}.{module.name}")
     for entry_point in sorted(entry_points(group=GROUP), key=lambda e: e.name):
-        lookup = _refused if entry_point.name in lookups else _entry_of_package
-        lookups[entry_point.name] = partial(lookup, entry_point)
-    return _Found(lookups)
+        resolve = _name_in_use if entry_point.name in resolvers else _package_entry
+        resolvers[entry_point.name] = partial(resolve, entry_point)
+    return _LazyEntries(resolvers)
 
 
-def _itself(entry: Entry) -> Entry:
-    return entry
+def _manifest_entry(name: str) -> Entry:
+    manifest = read_manifest(name)
+    return Entry(lambda: manifest.info, partial(load_published, manifest))
 
 
-def _refused(entry_point: EntryPoint) -> Entry:
+def _catalog_entry(module_name: str) -> Entry:
+    file = f"{module_name.rpartition('.')[2]}.py in the folder of data sets"
+    return _entry_of(partial(import_module, module_name), file, "fix the file or move it out of the folder")
+
+
+def _package_entry(entry_point: EntryPoint) -> Entry:
+    package = entry_point.dist.name if entry_point.dist else entry_point.module
+    described = f"the data set {entry_point.name!r} of the package {package!r}"
+    return _entry_of(entry_point.load, described, "fix or uninstall the package")
+
+
+def _entry_of(load_module: Callable[[], ModuleType], described: str, remedy: str) -> Entry:
+    """Return the entry of a module; whatever it raises becomes one InvalidInputError."""
+    try:
+        module = load_module()
+        info, load = module.info(), module.load
+    except Exception as error:  # third-party code can raise anything
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InvalidInputError(
+            f"{described} must be an importable module with info() and load(); it raised {reason}; {remedy}"
+        ) from error
+    return Entry(lambda: info, load)
+
+
+def _name_in_use(entry_point: EntryPoint) -> Entry:
     raise InvalidInputError(
-        f"the data set name {entry_point.name!r} is taken; uninstall the package of entry point "
-        f"{entry_point.name} = {entry_point.value}, or have it choose another name"
+        f"data set names must be unique; {entry_point.name!r} is already in use: uninstall the package of the entry "
+        f"point {entry_point.name} = {entry_point.value}, or rename it"
     )
 
 
-def _entry_of_package(entry_point: EntryPoint) -> Entry:
-    try:
-        module = entry_point.load()
-        described = module.info()
-        return Entry(lambda: described, module.load)
-    except Exception as error:  # whatever others wrote must not end in a traceback
-        package = entry_point.dist.name if entry_point.dist else entry_point.module
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InvalidInputError(
-            f"the data set {entry_point.name!r} of the package {package!r} must be a module with info() and load() "
-            f"that can be imported; it raised {reason}; mend or uninstall the package"
-        ) from error
-
-
 def list_datasets() -> list[DataSetInfo]:
-    """Describe every data set there is, sorted by name; one that is broken is left out with a remark.
+    """Describe all available data sets, sorted by name; broken ones are skipped with a warning in the log.
 
     Examples
     --------
     >>> [(d.name, d.space.n_combinations, d.offline) for d in list_datasets() if d.name == "dsprites"]
     [('dsprites', 737280, True)]
     """
-    found = find_datasets()
+    entries = find_datasets()
     infos = []
-    for name in sorted(found):
+    for name in sorted(entries):
         try:
-            infos.append(found[name].info())
+            infos.append(entries[name].info())
         except InvalidInputError as error:
             logger.warning("%s", error)
     return infos
 
 
 def load_dataset(spec: str, **options: Any) -> DataSet:
-    """Load the data set named by ``NAME[:path][?key=value&...]``.
+    """Load a data set by name.
 
     Parameters
     ----------
     spec : str
-        Such as ``dsprites``, ``dsprites?source=original`` or ``dsprites:path/to/file.npz``.
+        ``NAME[:path][?key=value&...]``, such as ``dsprites``, ``dsprites?source=original`` or
+        ``dsprites:path/to/file.npz``. The available names are those of :func:`list_datasets`.
     **options
-        More options, as in the spec, after those of the spec.
+        Further options, applied after those in ``spec``.
 
     Returns
     -------
@@ -184,7 +219,7 @@ def load_dataset(spec: str, **options: Any) -> DataSet:
     Raises
     ------
     InvalidInputError
-        If the data set or an option is unknown; the message names the nearest one.
+        If the data set or an option does not exist; the message suggests the closest name.
 
     Examples
     --------
@@ -197,39 +232,39 @@ def load_dataset(spec: str, **options: Any) -> DataSet:
     parsed = DataSetSpec.parse(spec)
     load = find_dataset(parsed.name).load
     settable = settable_options(load)
-    every = [*parsed.options.items(), *parsed.steps, *options.items()]
-    own = [(key, value) for key, value in every if key in settable or key not in DERIVATIONS]
-    _check_once([key for key, _ in own])
+    given = [*parsed.options.items(), *parsed.steps, *options.items()]
+    own = [(key, value) for key, value in given if key in settable or key not in DERIVATIONS]
+    _check_unique([key for key, _ in own])
     data = load(parsed.target, **_checked_options(parsed.name, settable, dict(own)))
-    for key, value in every:
+    for key, value in given:
         if key in DERIVATIONS and key not in settable:
             data = derived(data, key, value)
     return data
 
 
 def find_dataset(name: str) -> Entry:
-    """Return how a data set is described and loaded.
+    """Return the ``info`` and ``load`` functions of a data set.
 
     Raises
     ------
     InvalidInputError
-        If there is none of this name, which tells the nearest, or its package is broken.
+        If no data set has this name (the message suggests the closest one), or its module is broken.
     """
-    known = find_datasets()
-    if name not in known:
+    entries = find_datasets()
+    if name not in entries:
         raise InvalidInputError(
-            f"no data set is named {name!r}{did_you_mean(name, known)}; there are: {', '.join(sorted(known))}"
+            f"no data set is named {name!r}{did_you_mean(name, entries)}; available: {', '.join(sorted(entries))}"
         )
-    return known[name]
+    return entries[name]
 
 
 def check_options(spec: str) -> None:
-    """Refuse a spec whose data set or options do not exist, without loading anything.
+    """Check that a data set and its options exist, without loading it.
 
     Raises
     ------
     InvalidInputError
-        As :func:`load_dataset` does.
+        See :func:`load_dataset`.
 
     Examples
     --------
@@ -240,7 +275,7 @@ def check_options(spec: str) -> None:
 
 
 def settable_options(load: Callable[..., DataSet]) -> dict[str, inspect.Parameter]:
-    """Return the options of a data set of its own, by name: the keyword-only parameters of its ``load``."""
+    """Return the options that a data set defines, by name: the keyword-only parameters of its ``load``."""
     parameters = inspect.signature(load).parameters.values()
     return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
 
@@ -251,7 +286,7 @@ def _checked_options(name: str, settable: Mapping[str, inspect.Parameter], given
         if key not in settable:
             raise InvalidInputError(
                 f"data set {name} has no option {key!r}{did_you_mean(key, [*settable, *DERIVATIONS])}; "
-                f"its options: {', '.join(settable) or 'none'}; those of every data set: {', '.join(DERIVATIONS)}"
+                f"its options: {', '.join(settable) or 'none'}; options of every data set: {', '.join(DERIVATIONS)}"
             )
         is_flag = settable[key].annotation is bool and isinstance(value, str)
         checked[key] = _flag(key, value) if is_flag else value

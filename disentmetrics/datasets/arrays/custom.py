@@ -83,7 +83,7 @@ class CustomDataSet(DataSet):
     True
     """
 
-    law = "uniform"
+    sampling = "uniform"
 
     def __init__(
         self,

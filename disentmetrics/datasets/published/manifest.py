@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import IO, Any
 
@@ -248,15 +247,18 @@ def _file_of(table: Mapping[str, Any]) -> ManifestFile:
     )
 
 
+def manifest_names() -> list[str]:
+    """Return the names of all manifests, sorted: ``NAME.toml`` describes the data set ``NAME``."""
+    return sorted(r.name.removesuffix(".toml") for r in files(PACKAGE).iterdir() if r.name.endswith(".toml"))
+
+
 def manifests() -> Iterator[Manifest]:
-    """Read every manifest there is; a new TOML file is found by itself."""
-    resources: list[Traversable] = [r for r in files(PACKAGE).iterdir() if r.name.endswith(".toml")]
-    for resource in sorted(resources, key=lambda r: r.name):
-        yield Manifest.parse(resource.read_text(encoding="utf-8"))
+    """Read all manifests, sorted by name."""
+    return map(read_manifest, manifest_names())
 
 
 def read_manifest(name: str) -> Manifest:
-    """Read the manifest of this name, ``NAME.toml``."""
+    """Read the manifest ``NAME.toml``."""
     return Manifest.parse((files(PACKAGE) / f"{name}.toml").read_text(encoding="utf-8"))
 
 

@@ -98,7 +98,7 @@ def correlated(
 
     References
     ----------
-    Träuble et al. (2021), *On Disentangled Representations FittedProbe from Correlated Data*, equation 1, where
+    Träuble et al. (2021), *On Disentangled Representations Learned from Correlated Data*, equation 1, where
     σ is the strength; here ``strength`` is the correlation coefficient, and σ is found by bisection.
 
     Examples
