@@ -3,13 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.association import best_and_second
-from disentmetrics.statistics.factor_groups import varied_factors
-from disentmetrics.statistics.mutual_information import InformationEstimator, factor_entropies, information_matrix
-from disentmetrics.statistics.significance import active_codes
+from disentmetrics.statistics.information_scores import normalized_mutual_information
+from disentmetrics.statistics.mutual_information import InformationEstimator
 
 
 @metric(
@@ -76,8 +74,8 @@ def mig(
 
     Notes
     -----
-    With posterior variances, the default leaves out codes whose mean KL to N(0, 1) is at most
-    0.01 nats (``mask`` in the signature): a collapsed code still carries a clean trace of a
+    With posterior variances, ``rank-spacing`` and ``adjusted`` leave out latents whose mean KL to N(0, 1) is at
+    most 0.01 nats (``mask`` in the signature): a collapsed code still carries a clean trace of a
     factor in its mean. The authors' code draws 10,000 samples, divides by log |V_k| (equal to
     H(v_k) on a full grid) and leaves the shape of dSprites out: average ``per_factor``
     without it to compare. An encoder whose mean code is a lookup table of few values is
@@ -89,13 +87,8 @@ def mig(
     >>> mig(factors.astype(float), factors).value, mig(factors[:, [0, 0]].astype(float), factors).value
     (1.0, 0.0)
     """
-    kept, settings = _kept_codes(representation, estimator)
-    nats = np.zeros((representation.n_codes, representation.n_factors))
-    nats[kept] = representation.cached(information_matrix, estimator, n_bins)[kept]
-    entropies = representation.cached(factor_entropies)
-    defined = representation.cached(varied_factors)
-    if not defined.any():
-        raise UndefinedScoreError("mig needs a factor that takes two values; every factor is constant")
+    information = normalized_mutual_information(representation, estimator, n_bins)
+    nats, entropies, defined = information.estimates, information.entropies, information.defined
     best, second = best_and_second(np.maximum(nats, 0.0))
     gaps = np.full(representation.n_factors, np.nan)
     gaps[defined] = (best - second)[defined] / entropies[defined]
@@ -104,15 +97,9 @@ def mig(
         value=mean_over_factors(gaps),
         per_factor=gaps,
         details={"mutual_information": nats, "average_maximal_information": np.array([most])},
-        settings=settings,
+        settings=information.settings,
         notes=_packing_note(representation, nats, entropies, defined),
     )
-
-
-def _kept_codes(representation: Representation, estimator: str) -> tuple[NDArray[np.bool_], dict[str, str]]:
-    if estimator == "rank-spacing":
-        return active_codes(representation)
-    return np.ones(representation.n_codes, dtype=bool), {"code": "mean+logvar"} if estimator == "posterior" else {}
 
 
 def _packing_note(

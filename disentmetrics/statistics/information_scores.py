@@ -40,8 +40,8 @@ class NormalizedMutualInformation:
 
     Attributes
     ----------
-    nats : (n_codes, n_factors) float
-        I(z_j; v_k), not negative; 0 for codes that are left out.
+    estimates : (n_codes, n_factors) float
+        I(z_j; v_k) in nats as estimated, which may fall outside [0, H(v_k)]; 0 for codes that are left out.
     entropies : (n_factors,) float
         H(v_k) in nats.
     defined : (n_factors,) bool
@@ -52,11 +52,16 @@ class NormalizedMutualInformation:
         For the signature.
     """
 
-    nats: Floats
+    estimates: Floats
     entropies: Floats
     defined: NDArray[np.bool_]
     kept: NDArray[np.bool_]
     settings: dict[str, str]
+
+    @property
+    def nats(self) -> Floats:
+        """I(z_j; v_k) limited to [0, H(v_k)]."""
+        return np.clip(self.estimates, 0.0, self.entropies)
 
     @property
     def shares(self) -> Floats:
@@ -97,13 +102,13 @@ def normalized_mutual_information(
     if not defined.any():
         raise UndefinedScoreError("a factor that takes two values is needed; every factor is constant")
     entropies = table.cached(factor_entropies)
-    nats = np.clip(table.cached(information_matrix, estimator, n_bins), 0.0, entropies)
+    estimates = table.cached(information_matrix, estimator, n_bins)
     kept, settings = np.ones(representation.n_codes, dtype=bool), {}
     if estimator == "posterior":
         settings = {"code": "mean+logvar"}
     elif estimator in {"rank-spacing", "adjusted"}:
         kept, settings = active_codes(representation)
-    return NormalizedMutualInformation(np.where(kept[:, None], nats, 0.0), entropies, defined, kept, dict(settings))
+    return NormalizedMutualInformation(np.where(kept[:, None], estimates, 0.0), entropies, defined, kept, settings)
 
 
 def with_binned_factors(representation: Representation, n_bins: int) -> Representation:

@@ -158,3 +158,17 @@ def test_degenerate_tables_have_a_decided_outcome(protocol: str) -> None:
     partly = dm.metrics.mig(rng.normal(size=(100, 2)), np.c_[factors[:, 0], np.zeros(100, int)], protocol=protocol)
     assert np.isnan(partly.per_factor["factor_1"])
     assert partly.value == partly.per_factor["factor_0"]
+
+
+def test_the_adjusted_estimator_leaves_collapsed_codes_out_as_its_siblings_do() -> None:
+    rng = np.random.default_rng(0)
+    factors = rng.integers(5, size=(2_000, 2))
+    codes = np.column_stack([factors, 1e-3 * factors[:, 0]])  # the last one is collapsed, yet its mean is a clean trace
+    log_variance = np.array([-6.0, -6.0, 0.0]) * np.ones_like(codes)
+    masked = dm.metrics.mig(codes, factors, log_variance=log_variance, estimator="adjusted")
+    sibling = dm.metrics.average_maximal_mi(codes, factors, log_variance=log_variance, estimator="adjusted")
+    assert masked.value > 0.99
+    assert "mask:kl>0.01" in masked.signature
+    assert "mask:kl>0.01" in sibling.signature
+    assert (masked.details["mutual_information"][2] == 0).all()
+    assert dm.metrics.mig(codes, factors, estimator="adjusted").value < 0.6
