@@ -25,7 +25,7 @@ ENCODER = ("score", "baseline:random")
         (ENCODER, "give --data, such as --data dsprites"),
         ((*ENCODER, "--data", "dsprite"), "did you mean 'dsprites'?"),
         ((*ENCODER, "--data", "dsprites?sorce=x"), "has no option 'sorce'; did you mean 'source'"),
-        ((*ENCODER, "--data", ""), "a data set is named NAME"),
+        ((*ENCODER, "--data", ""), "a data set must be given as NAME"),
         ((*ENCODER, "--data", "dsprites:missing.npz"), "missing.npz"),
         ((*ENCODER, *FEW, "--full-grid"), "either --samples or --full-grid"),
         ((*ENCODER, "--data", "dsprites", "--samples", "800000"), "at most 737,280, the rows of dsprites; got 800,000"),

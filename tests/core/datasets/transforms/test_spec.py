@@ -114,7 +114,7 @@ def test_options_are_taken_in_the_order_in_which_they_are_written() -> None:
         ("nuisance=", "no factor is named ''"),
         ("train_split=shape,scale,0.2", "factor,factor,share,seed"),
         ("train_split=shape,scale,0.2,x", "a seed, a whole number from 0; got 'x'"),
-        ("source=rendered&source=original", "source came twice"),
+        ("source=rendered&source=original", "source more than once"),
     ],
 )
 def test_wrong_options_are_refused(options: str, message: str) -> None:
@@ -144,7 +144,7 @@ def test_an_option_of_its_own_goes_before(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "own", module)
     monkeypatch.setattr(registry, "find_datasets", lambda: {"own": registry.Entry(lambda: None, load)})  # type: ignore[arg-type,return-value] # it is not asked
     assert load_dataset("own?nuisance=light&select=x:0-3").fingerprint == "own-light+select(x=0-3)"
-    with pytest.raises(InvalidInputError, match="nuisance came twice"):
+    with pytest.raises(InvalidInputError, match="nuisance more than once"):
         load_dataset("own?nuisance=light&nuisance=dark")
 
 
