@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.datasets.base import DataSetInfo
+from disentmetrics.datasets.catalog._painted_sprites import DSpritesVariant, variant_info
 from disentmetrics.datasets.catalog.dsprites import SIDE, SPACE
 from disentmetrics.datasets.nuisance import uniform
 from disentmetrics.datasets.options import no_target, one_of
-from disentmetrics.datasets.rendering.painted_sprites import DSpritesVariant, variant_info
 from disentmetrics.factors import Factor, FactorSpace
 
 LEVELS = (0.5, 0.625, 0.75, 0.875, 1.0)

@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.datasets.base import DataSetInfo
+from disentmetrics.datasets.catalog._painted_sprites import DSpritesVariant, variant_info
 from disentmetrics.datasets.nuisance import random_bits
 from disentmetrics.datasets.options import no_target
-from disentmetrics.datasets.rendering.painted_sprites import DSpritesVariant, variant_info
 
 
 class NoisyDSprites(DSpritesVariant):

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.datasets.base import DataSetInfo
+from disentmetrics.datasets.catalog._painted_sprites import DSpritesVariant, variant_info
 from disentmetrics.datasets.catalog.dsprites import SIDE
 from disentmetrics.datasets.nuisance import choice, mixed, uniform
 from disentmetrics.datasets.options import no_target
-from disentmetrics.datasets.rendering.painted_sprites import DSpritesVariant, variant_info
 
 HEIGHT, WIDTH = 320, 256
 
