@@ -1,1 +1,1 @@
-"""Data sets, one per file; a file placed here is a data set."""
+"""Data sets, one per file; every module in this folder is registered as a data set."""

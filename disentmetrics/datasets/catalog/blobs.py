@@ -1,4 +1,7 @@
-"""Gaussian blobs: one soft spot of light, whose place is all there is to tell."""
+"""Gaussian blobs: a single bright spot whose position (x, y) is the only factor of variation.
+
+Modelled on Burgess et al. (2018), *Understanding disentangling in β-VAE*, Fig. 2.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +12,7 @@ from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import Factor, FactorSpace
 
 SIZE, WIDTH, POSITIONS = 64, 4.0, 32
-_MOST_POSITIONS = 1024
+_MAX_POSITIONS = 1024
 _BIBTEX = """@article{burgess18,
   author = {Christopher P. Burgess and Irina Higgins and Arka Pal and Loic Matthey and Nick Watters
             and Guillaume Desjardins and Alexander Lerchner},
@@ -25,22 +28,22 @@ def _space(centres: NDArray[np.float64]) -> FactorSpace:
 
 
 def _centres(size: int, width: float, positions: int) -> NDArray[np.float64]:
-    """Return the centres in pixels from the image's edge, ``width`` away from it at both ends."""
+    """Return evenly spaced centres in pixels from the edge of the image, from ``width`` to ``size - width``."""
     return width + (size - 2 * width) * np.arange(positions) / (positions - 1)
 
 
-def _products(down: NDArray[np.float32], across: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return the products (n, size, size) of profiles (n, size) in y and x, rounded to levels."""
-    brightness = (255 * down)[:, :, None] * across[:, None, :]
+def _outer_products(y_profiles: NDArray[np.float32], x_profiles: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return the outer products (n, size, size) of profiles (n, size) in y and x, rounded to grey levels."""
+    brightness = (255 * y_profiles)[:, :, None] * x_profiles[:, None, :]
     brightness += np.float32(0.5)
     return brightness.astype(np.uint8)
 
 
 class Blobs(DataSet):
-    """A Gaussian blob on black, at each point of a grid of places.
+    """A Gaussian blob on a black background, at each point of a regular grid of positions.
 
-    Brightness falls off as exp(-r² / 2w²) from the centre, so that w is the standard
-    deviation. Centres lie on an even grid from w to size - w in x (to the right) and y (down).
+    The intensity is exp(-r² / 2w²) at distance r from the centre, so w is the standard
+    deviation. Centres are evenly spaced from w to size - w in x (to the right) and y (down).
 
     Parameters
     ----------
@@ -49,18 +52,18 @@ class Blobs(DataSet):
     width : float
         The standard deviation w of the blob in pixels.
     positions : int
-        How many values each of x and y has.
+        Number of values of x and of y.
 
     Raises
     ------
     InvalidInputError
-        If the blob does not fit in, or places are so close that their images are equal.
+        If the blob does not fit into the image, or neighbouring positions give identical images.
 
     References
     ----------
     Burgess, Higgins, Pal, Matthey, Watters, Desjardins, Lerchner (2018), *Understanding
-    disentangling in β-VAE*, Fig. 2. Width, grid and number of images are not given there:
-    w = 4 of 64 pixels and 32 x 32 places are our choice.
+    disentangling in β-VAE*, Fig. 2. The paper does not specify the width of the blob or the grid:
+    w = 4 pixels of 64 and 32 x 32 positions are a choice made here.
 
     Examples
     --------
@@ -75,7 +78,7 @@ class Blobs(DataSet):
     def __init__(self, size: int = SIZE, width: float = WIDTH, positions: int = POSITIONS) -> None:
         if not 0 < 2 * width < size:
             raise InvalidInputError(
-                f"the blob must fit in: twice its width must be less than the size {size}; got width {width:g}"
+                f"twice the width of the blob must be less than the image size {size}; got width {width:g}"
             )
         self.size, self.width, self.positions = size, width, positions
         is_default = (size, width, positions) == (SIZE, WIDTH, POSITIONS)
@@ -84,14 +87,15 @@ class Blobs(DataSet):
         centres = _centres(size, width, positions)
         self.space = _space(centres)
         offsets = (np.arange(size) + 0.5 - centres[:, None]) / width
-        # Rounded, so that every mathematics library gives the same.
+        # Rounded, so that the images do not depend on the mathematics library.
         self._profiles = np.round(np.exp(-0.5 * offsets * offsets), 12).astype(np.float32)
-        dullest = np.full((1, 1), self._profiles.max(axis=1).min())
-        brightest_lines = _products(dullest, self._profiles.reshape(1, -1)).reshape(positions, size)
+        # Neighbouring positions must differ even in the blob whose brightest pixel is dimmest.
+        lowest_peak = np.full((1, 1), self._profiles.max(axis=1).min())
+        brightest_lines = _outer_products(lowest_peak, self._profiles.reshape(1, -1)).reshape(positions, size)
         if not (brightest_lines[1:] != brightest_lines[:-1]).any(axis=1).all():
             raise InvalidInputError(
-                f"neighbouring places must look different; with {positions} positions on {size} pixels "
-                f"and width {width:g} some do not: take fewer positions"
+                f"neighbouring positions must give different images; with {positions} positions on {size} pixels "
+                f"and width {width:g} some are identical: use fewer positions"
             )
 
     def __reduce__(self) -> tuple[type["Blobs"], tuple[int, float, int]]:
@@ -100,10 +104,10 @@ class Blobs(DataSet):
     def make(self, factors: NDArray[np.int64], nuisance: NDArray[np.uint64]) -> NDArray[np.uint8]:
         """Return the images (n, size, size, 1) with these factors, black 0 and white 255."""
         images = np.empty((len(factors), *self.observation_shape), np.uint8)
-        at_once = max(1, 2**18 // self.size**2)  # so that temporaries stay in the processor's cache
-        for start in range(0, len(factors), at_once):
-            x, y = factors[start : start + at_once].T
-            images[start : start + at_once, ..., 0] = _products(self._profiles[y], self._profiles[x])
+        batch_size = max(1, 2**18 // self.size**2)  # temporaries fit into the CPU cache
+        for start in range(0, len(factors), batch_size):
+            x, y = factors[start : start + batch_size].T
+            images[start : start + batch_size, ..., 0] = _outer_products(self._profiles[y], self._profiles[x])
         return images
 
 
@@ -111,14 +115,17 @@ def info() -> DataSetInfo:
     """Describe the data set."""
     return DataSetInfo(
         name=Blobs.name,
-        summary="a Gaussian blob on black, at 32 x 32 places; ?size=, ?width= and ?positions= change it",
+        summary="a Gaussian blob on black at 32 x 32 positions; ?size=, ?width= and ?positions= set image size, "
+        "blob width and number of positions",
         space=_space(_centres(SIZE, WIDTH, POSITIONS)),
         offline=True,
         licence="Apache-2.0",
         citation="modelled on Burgess, Higgins, Pal, Matthey, Watters, Desjardins, Lerchner (2018), "
         "Understanding disentangling in beta-VAE, Fig. 2",
         bibtex=_BIBTEX,
-        remarks=("the paper gives neither width nor grid: 4 of 64 pixels and 32 x 32 places are a choice",),
+        remarks=(
+            "the paper does not specify width and grid: 4 pixels of 64 and 32 x 32 positions are a choice made here",
+        ),
     )
 
 
@@ -140,7 +147,7 @@ def load(
     width : float
         Standard deviation of the blob in pixels.
     positions : int
-        How many values each of x and y has, at least 2.
+        Number of values of x and of y, at least 2.
 
     Returns
     -------
@@ -149,11 +156,11 @@ def load(
     Raises
     ------
     InvalidInputError
-        If an option is out of range, places would look alike, or a path is given.
+        If an option is out of range, neighbouring positions would give identical images, or a path is given.
     """
     no_target(Blobs.name, target)
     return Blobs(
         whole_number("size", size, 8, 256),
         real_number("width", width, 0.25, 128),
-        whole_number("positions", positions, 2, _MOST_POSITIONS),
+        whole_number("positions", positions, 2, _MAX_POSITIONS),
     )

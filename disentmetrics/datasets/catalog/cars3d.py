@@ -1,7 +1,9 @@
-"""Cars3D: renderings of cars, read from the archive of Reed, Zhang, Zhang and Lee (2015).
+"""Cars3D: renderings of 183 cars (Reed, Zhang, Zhang, Lee, 2015), read from the published archive.
 
-The archive holds a MATLAB file for each car. It is read as a stream and nothing is extracted from
-it, so that no name in it can lead out of a folder.
+Factors: elevation (4), azimuth (24) and car (183).
+
+The archive contains one MATLAB file per car. It is read as a stream and never extracted, so member
+names in it cannot escape a folder.
 """
 
 import io
@@ -27,8 +29,8 @@ NAME = "cars3d"
 FOLDER = "cars"
 LIST = "list.txt"
 
-_PIECE = 1 << 20  # bytes
-_LARGEST = 1 << 27  # bytes; a file of a car has about 6 MiB
+_CHUNK = 1 << 20  # bytes
+_MAX_FILE_SIZE = 1 << 27  # bytes; the file of one car has about 6 MiB
 
 
 def info() -> DataSetInfo:
@@ -37,15 +39,15 @@ def info() -> DataSetInfo:
 
 
 def load(target: str = "", *, size: str | int = 0, verify: bool = True, progress: bool = False) -> PublishedDataSet:
-    """Read Cars3D from its archive or the folder of cars in it, or fetch it.
+    """Read Cars3D from its archive or the unpacked folder, or download it.
 
     Parameters
     ----------
     target : str
-        Path of the archive, or with ``verify=false`` of the folder with list.txt and a file for each
-        car; fetched if empty.
+        Path of the archive, or with ``verify=false`` of the folder with list.txt and one file per
+        car; downloaded if empty.
     size
-        See ``PublishedDataSet``; a size of 64 is usual, 128 is that of the files.
+        See ``PublishedDataSet``; 64 is customary, 128 is the size in the files.
     verify, progress
         See ``load_published``.
 
@@ -58,50 +60,53 @@ def load(target: str = "", *, size: str | int = 0, verify: bool = True, progress
     InvalidInputError
         If an option is wrong or there is no such file.
     CorruptFileError
-        If the archive is not the published one, is damaged or of another layout.
+        If the archive is not the published one, is damaged or has another layout.
     DownloadError
-        If it cannot be fetched.
+        If it cannot be downloaded.
     StorageError
-        If the images cannot be unpacked for want of room.
+        If there is not enough disk space to unpack the images.
     """
     manifest = read_manifest(NAME)
     side = side_of(manifest, size)
-    found = locate(manifest, target, verify=verify, progress=progress, unpacked_folder=True)
-    path, file = found.only
+    located = locate(manifest, target, verify=verify, progress=progress, unpacked_folder=True)
+    path, file = located.only
     shape = (manifest.space.n_combinations, math.prod(manifest.shape))
     key = f"{NAME}-{digest_of(path)}"
     rows = unpacked(key, shape, lambda: _blocks(path, manifest, file, progress=progress))
-    return PublishedDataSet(manifest, found.fingerprint, rows, size=side)
+    return PublishedDataSet(manifest, located.fingerprint, rows, size=side)
 
 
 def _blocks(path: Path, manifest: Manifest, file: ManifestFile, *, progress: bool) -> Blocks:
-    names = _names(path, manifest)
+    names = _car_names(path, manifest)
     n_cars = len(names)
-    waiting = {name: car for car, name in enumerate(names)}
+    remaining = {name: car for car, name in enumerate(names)}
     with _readable(path), progress_bar(shown=progress) as bar:
         task = bar.add_task(f"unpacking {path.name}", total=n_cars)
         for name, content in _files(path, ".mat"):
-            if name not in waiting:
-                continue  # the list leaves it out
-            images = _car(content, file.images, manifest, f"{name}.mat in {path}")
+            if name not in remaining:
+                continue  # not in the list
+            images = _car_images(content, file.images, manifest, f"{name}.mat in {path}")
             for view, image in enumerate(images):
-                yield view * n_cars + waiting[name], image[None]
-            del waiting[name]
+                yield view * n_cars + remaining[name], image[None]
+            del remaining[name]
             bar.advance(task)
-    if waiting:
-        raise CorruptFileError(f"{path} must hold a file for each car of {LIST}; there is none for {min(waiting)}")
+    if remaining:
+        raise CorruptFileError(
+            f"{path} must contain one file for each car in {LIST}; there is none for {min(remaining)}"
+        )
 
 
-def _names(path: Path, manifest: Manifest) -> list[str]:
+def _car_names(path: Path, manifest: Manifest) -> list[str]:
+    """Return the names of the cars in the order of the list, which defines the factor's index."""
     with _readable(path):
         listed = next((content for _, content in _files(path, LIST)), None)
     if listed is None:
-        raise CorruptFileError(f"{path} must hold {FOLDER}/{LIST}, which numbers the cars; it does not")
+        raise CorruptFileError(f"{path} must contain {FOLDER}/{LIST}, which defines the order of the cars; it does not")
     names = listed.decode("utf-8", "replace").split()
     n_cars = manifest.space["object_type"].size
     if len(names) != n_cars or len(set(names)) != n_cars:
         raise CorruptFileError(
-            f"{LIST} in {path} must name {n_cars} cars, each once; it names {len(set(names))} in {len(names)} lines"
+            f"{LIST} in {path} must list {n_cars} distinct cars; it lists {len(set(names))} in {len(names)} lines"
         )
     return names
 
@@ -113,29 +118,29 @@ def _readable(path: Path) -> Iterator[None]:
     except DisentmetricsError:
         raise
     except (*BROKEN, tarfile.TarError) as error:
-        raise CorruptFileError(f"{path} must be a whole archive of cars; reading it failed: {error}") from error
+        raise CorruptFileError(f"{path} must be a complete archive of cars; reading it failed: {error}") from error
 
 
 def _files(path: Path, ending: str) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of the files of cars, from a folder or the stream of an archive."""
+    """Yield stem and content of the files with this ending, from a folder or from the stream of an archive."""
     if path.is_dir():
-        for found in sorted(path.rglob(f"*{ending}")):
-            yield found.stem, found.read_bytes()
+        for file in sorted(path.rglob(f"*{ending}")):
+            yield file.stem, file.read_bytes()
         return
     with gunzipped(path) as stream:
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:
-                place = PurePosixPath(member.name)
-                if member.isreg() and place.parent.name == FOLDER and place.name.endswith(ending):
+                member_path = PurePosixPath(member.name)
+                if member.isreg() and member_path.parent.name == FOLDER and member_path.name.endswith(ending):
                     content = archive.extractfile(member)
-                    if content is not None and member.size <= _LARGEST:
-                        yield place.stem, content.read()
-        while stream.read(_PIECE):  # at the end of the stream its checksum is compared
+                    if content is not None and member.size <= _MAX_FILE_SIZE:
+                        yield member_path.stem, content.read()
+        while stream.read(_CHUNK):  # gzip verifies its checksum only at the end of the stream
             pass
 
 
-def _car(content: bytes, key: str, manifest: Manifest, where: str) -> NDArray[np.uint8]:
-    """Return the images of a car by elevation and azimuth, flat."""
+def _car_images(content: bytes, key: str, manifest: Manifest, where: str) -> NDArray[np.uint8]:
+    """Return the images of one car as (elevations * azimuths, n_values)."""
     elevations, azimuths, _ = manifest.space.sizes
     expected = (*manifest.shape, azimuths, elevations)
     images = _matlab_array(content, key, where)
@@ -155,7 +160,7 @@ def _matlab_array(content: bytes, key: str, where: str) -> NDArray[Any]:
     try:
         if b"MATLAB 7.3" in content[:128]:
             with h5py.File(file, "r") as store:
-                return np.asarray(store[key][()]).T  # MATLAB's arrays have their axes the other way round
+                return np.asarray(store[key][()]).T  # MATLAB stores arrays with their axes reversed
         return np.asarray(scipy.io.loadmat(file, variable_names=[key])[key])
     except (*BROKEN, MatReadError, TypeError, IndexError, AttributeError) as error:
         raise CorruptFileError(f"{where} must be a MATLAB file with {key!r}; reading it failed: {error}") from error

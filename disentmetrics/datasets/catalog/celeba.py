@@ -1,4 +1,7 @@
-"""CelebA: photographs of faces with 40 attributes each, from the files of Liu, Luo, Wang and Tang (2015)."""
+"""CelebA: photographs of faces with 40 binary attributes as factors (Liu, Luo, Wang, Tang, 2015).
+
+Read from the published files, which have to be downloaded by hand.
+"""
 
 from pathlib import Path
 
@@ -36,23 +39,23 @@ def load(
     verify: bool = True,
     progress: bool = False,
 ) -> CustomDataSet:
-    """Read CelebA from a folder; images are read as they are needed.
+    """Read CelebA from a folder; images are decoded on demand.
 
     Parameters
     ----------
     target : str
         Path of the folder with ``img_align_celeba.zip`` (or, with ``verify=false``, the folder
-        ``img_align_celeba`` that was unpacked from it) and ``list_attr_celeba.txt``.
+        ``img_align_celeba`` unpacked from it) and ``list_attr_celeba.txt``.
     split : {"", "train", "valid", "test"}
-        All images, or those of one split; needs ``list_eval_partition.txt``.
+        All images, or those of one split; requires ``list_eval_partition.txt``.
     attributes : str
-        Which of the 40 are factors, with commas, such as ``Smiling,Male``; all by default.
+        Attributes to use as factors, separated by commas, such as ``Smiling,Male``; all 40 by default.
     people : bool
-        Whether images of a person form a group; needs ``identity_CelebA.txt``.
+        Whether the images of a person form a group; requires ``identity_CelebA.txt``.
     crop : str or int
-        Side of the square in the middle that is kept, such as 148; nothing is cut off by default.
+        Side of the central square crop, such as 148; no crop by default.
     size : str or int
-        New height and width, such as 64; by default images stay 218 x 178.
+        Height and width to resize to, such as 64; by default images keep their size of 218 x 178.
     verify, progress
         See ``load_published``.
 
@@ -65,25 +68,25 @@ def load(
     InvalidInputError
         If an option is wrong or a file is missing.
     CorruptFileError
-        If a file is not the published one, is damaged or of another layout.
+        If a file is not the published one, is damaged or has another layout.
     """
     manifest = read_manifest(NAME)
-    number = SPLITS[one_of("split", split, tuple(SPLITS))]
-    space = _chosen(manifest.space, attributes)
+    split_number = SPLITS[one_of("split", split, tuple(SPLITS))]
+    space = _selected_attributes(manifest.space, attributes)
     height, width, _ = manifest.shape
-    side, new = crop_and_size((height, width), crop, size)
-    texts = ["attributes", *(["partition"] if split else []), *(["people"] if people else [])]
-    found = locate(manifest, target, parts=texts, verify=verify, progress=progress)
+    crop_side, new_size = crop_and_size((height, width), crop, size)
+    list_parts = ["attributes", *(["partition"] if split else []), *(["people"] if people else [])]
+    lists = locate(manifest, target, parts=list_parts, verify=verify, progress=progress)
     archive = locate(manifest, target, parts=["images"], verify=verify, progress=progress, unpacked_folder=True)
-    names, labels = _attributes(found.paths["attributes"], manifest)
+    names, labels = _attributes(lists.paths["attributes"], manifest)
     kept = np.arange(len(names))
-    if number is not None:
-        kept = np.flatnonzero(_numbers(found.paths["partition"], names) == number)
-    groups = _numbers(found.paths["people"], names)[kept] if people else None
-    rows = CroppedRows(_images(archive.paths["images"], [names[row] for row in kept], manifest), side, new)
+    if split_number is not None:
+        kept = np.flatnonzero(_numbers(lists.paths["partition"], names) == split_number)
+    groups = _numbers(lists.paths["people"], names)[kept] if people else None
+    rows = CroppedRows(_images(archive.paths["images"], [names[row] for row in kept], manifest), crop_side, new_size)
     original = manifest.name + "-original"
-    published = found.fingerprint.startswith(original) and archive.fingerprint.startswith(original)
-    first = original if published else f"{archive.fingerprint}-{found.fingerprint.rpartition('-')[2]}"
+    is_published = lists.fingerprint.startswith(original) and archive.fingerprint.startswith(original)
+    prefix = original if is_published else f"{archive.fingerprint}-{lists.fingerprint.rpartition('-')[2]}"
     options = [split] * bool(split) + ["people"] * people + rows.options + list(space.names) * bool(attributes)
     data = CustomDataSet(
         rows,
@@ -91,19 +94,19 @@ def load(
         space=space,
         groups=groups,
         name=NAME,
-        fingerprint="-".join([first, *options]),
+        fingerprint="-".join([prefix, *options]),
     )
     data.nuisances = manifest.nuisances
     return data
 
 
-def _chosen(space: FactorSpace, attributes: str) -> FactorSpace:
+def _selected_attributes(space: FactorSpace, attributes: str) -> FactorSpace:
     names = [name.strip() for name in attributes.split(",") if name.strip()] or list(space.names)
     for name in names:
         if name not in space.names:
             raise InvalidInputError(
-                f"attributes must be some of the {len(space)} of {NAME}; there is no {name!r}"
-                f"{did_you_mean(name, space.names)}; they are {', '.join(space.names)}"
+                f"attributes must be among the {len(space)} attributes of {NAME}; there is no {name!r}"
+                f"{did_you_mean(name, space.names)}; available: {', '.join(space.names)}"
             )
     return FactorSpace([space[name] for name in names])
 
@@ -121,24 +124,26 @@ def _attributes(path: Path, manifest: Manifest) -> tuple[list[str], NDArray[np.i
     head, rows = lines[:2], lines[2:]
     if len(head) < 2 or head[1].split() != [*manifest.space.names] or head[0].split() != [str(len(rows))] or not rows:
         raise CorruptFileError(
-            f"{path} must say how many images there are, name the {len(manifest.space)} attributes and have a line "
-            f"for each image; it has {len(rows)} lines"
+            f"{path} must contain the number of images, the names of the {len(manifest.space)} attributes and one line "
+            f"per image; it has {len(rows)} lines of images"
         )
     names, labels = [], np.empty((len(rows), len(manifest.space)), np.int64)
     for row, line in enumerate(rows):
         name, *signs = line.split() or [""]
         if len(signs) != len(manifest.space) or not {"-1", "1"}.issuperset(signs):
-            raise CorruptFileError(f"line {row + 3} of {path} must be a file and {len(manifest.space)} of -1 or 1")
+            raise CorruptFileError(
+                f"line {row + 3} of {path} must be a file name and {len(manifest.space)} values of -1 or 1"
+            )
         names.append(name)
         labels[row] = [sign == "1" for sign in signs]
     return names, labels
 
 
 def _numbers(path: Path, names: list[str]) -> NDArray[np.int64]:
-    """Return the number that stands beside each image."""
+    """Return the number given for each image (its split or person), in the order of ``names``."""
     lines = [line.split() for line in _lines(path)]
     if not all(len(line) == 2 and line[1].isdecimal() for line in lines) or [line[0] for line in lines] != names:
-        raise CorruptFileError(f"{path} must have a line with a file and a number for each of {len(names)} images")
+        raise CorruptFileError(f"{path} must have one line with file name and number for each of {len(names)} images")
     return np.array([int(line[1]) for line in lines], np.int64)
 
 
@@ -147,8 +152,12 @@ def _images(path: Path, names: list[str], manifest: Manifest) -> ImageRows:
     stored = {name.rpartition("/")[2]: name for name in files.names}
     absent = [name for name in names if name not in stored]
     if absent:
-        raise CorruptFileError(f"{path} must hold {len(names)} images; {len(absent)} are missing, such as {absent[0]}")
+        raise CorruptFileError(
+            f"{path} must contain {len(names)} images; {len(absent)} are missing, such as {absent[0]}"
+        )
     images = ImageRows([stored[name] for name in names], files.read)
     if images.shape[1:] != manifest.shape:
-        raise CorruptFileError(f"images of {path} must be {manifest.shape}; {images.names[0]} is {images.shape[1:]}")
+        raise CorruptFileError(
+            f"images of {path} must have shape {manifest.shape}; {images.names[0]} has {images.shape[1:]}"
+        )
     return images

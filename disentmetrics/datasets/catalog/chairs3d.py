@@ -1,7 +1,7 @@
-"""3D Chairs: renderings of chairs, from the archive of Aubry, Maturana, Efros, Russell and Sivic (2014).
+"""3D Chairs: renderings of about 1,400 chairs (Aubry, Maturana, Efros, Russell, Sivic, 2014).
 
-Factors are told by the names of folders and files alone: ``MODEL/renders/image_007_p020_t104_r096.png`` is a chair
-seen from an elevation (p) of 20 degrees and an azimuth (t) of 104.
+Factors: model, elevation and azimuth. They are encoded only in the names of folders and files:
+``MODEL/renders/image_007_p020_t104_r096.png`` is a chair at an elevation (p) of 20 degrees and an azimuth (t) of 104.
 """
 
 import re
@@ -31,51 +31,51 @@ def info() -> DataSetInfo:
 def load(
     target: str = "", *, crop: str | int = 0, size: str | int = 0, verify: bool = True, progress: bool = False
 ) -> CustomDataSet:
-    """Read 3D Chairs from its archive, or the folder that was unpacked from it, an image at a time.
+    """Read 3D Chairs from its archive or the unpacked folder; images are decoded on demand.
 
     Parameters
     ----------
     target : str
-        Path of ``rendered_chairs.tar``, or of the folder ``rendered_chairs`` that was unpacked from it.
+        Path of ``rendered_chairs.tar``, or of the folder ``rendered_chairs`` unpacked from it.
     crop : str or int
-        Side of the square in the middle that is kept, such as 400; nothing is cut off by default.
+        Side of the central square crop, such as 400; no crop by default.
     size : str or int
-        New height and width, such as 64; by default images stay 600 x 600.
+        Height and width to resize to, such as 64; by default images keep their size of 600 x 600.
     verify, progress
         See ``load_published``.
 
     Returns
     -------
     CustomDataSet
-        A complete grid if every model was rendered from every side.
+        A complete grid if every model was rendered from every viewpoint.
 
     Raises
     ------
     InvalidInputError
         If an option is wrong or there is no such file.
     CorruptFileError
-        If the archive is damaged or of another layout.
+        If the archive is damaged or has another layout.
     """
     manifest = read_manifest(NAME)
-    found = locate(manifest, target, verify=verify, progress=progress, unpacked_folder=True)
-    path, _ = found.only
+    located = locate(manifest, target, verify=verify, progress=progress, unpacked_folder=True)
+    path, _ = located.only
     files = ArchivedFiles(path)
-    told = [(name, match.groups()) for name in files.names if (match := _FILE.fullmatch(name))]
-    if not told:
+    renderings = [(name, match.groups()) for name in files.names if (match := _FILE.fullmatch(name))]
+    if not renderings:
         raise CorruptFileError(
-            f"{path} must hold files such as MODEL/renders/image_007_p020_t104_r096.png; there are none"
+            f"{path} must contain files such as MODEL/renders/image_007_p020_t104_r096.png; there are none"
         )
-    columns = np.array([parts for _, parts in told]).T
-    known = [np.unique(column, return_inverse=True) for column in columns]
+    columns = np.array([parts for _, parts in renderings]).T
+    values_and_indices = [np.unique(column, return_inverse=True) for column in columns]
     factors = []
-    for factor, (values, _) in zip(manifest.space, known, strict=True):
+    for factor, (values, _) in zip(manifest.space, values_and_indices, strict=True):
         labels = tuple(map(str, values)) if factor.kind == "categorical" else tuple(map(float, values))
         factors.append(Factor(factor.name, len(labels), factor.kind, labels))
-    rows = CroppedRows(ImageRows([name for name, _ in told], files.read), crop, size)
+    rows = CroppedRows(ImageRows([name for name, _ in renderings], files.read), crop, size)
     return CustomDataSet(
         rows,
-        np.stack([index.ravel() for _, index in known], axis=1),
+        np.stack([index.ravel() for _, index in values_and_indices], axis=1),
         space=FactorSpace(factors),
         name=NAME,
-        fingerprint="-".join([found.fingerprint, *rows.options]),
+        fingerprint="-".join([located.fingerprint, *rows.options]),
     )

@@ -1,4 +1,7 @@
-"""COIL-20: photographs of objects on a turntable, from the images of Nene, Nayar and Murase (1996)."""
+"""COIL-20: photographs of 20 objects on a turntable (Nene, Nayar, Murase, 1996).
+
+Factors: object (20) and angle (72, in steps of 5 degrees).
+"""
 
 import io
 import math
@@ -22,8 +25,8 @@ from disentmetrics.errors import CorruptFileError
 
 NAME = "coil20"
 
-_FILE = re.compile(r"obj(\d{1,3})__(\d{1,3})\.png")  # objects are counted from 1, angles from 0
-_LARGEST = 1 << 20  # bytes; an image has about 10 KiB
+_FILE = re.compile(r"obj(\d{1,3})__(\d{1,3})\.png")  # objects are numbered from 1, angles from 0
+_MAX_FILE_SIZE = 1 << 20  # bytes; an image has about 10 KiB
 
 
 def info() -> DataSetInfo:
@@ -32,13 +35,13 @@ def info() -> DataSetInfo:
 
 
 def load(target: str = "", *, size: str | int = 0, verify: bool = True, progress: bool = False) -> PublishedDataSet:
-    """Read COIL-20 from its archive or the folder that was unpacked from it, or fetch it.
+    """Read COIL-20 from its archive or the unpacked folder, or download it.
 
     Parameters
     ----------
     target : str
         Path of the archive, or with ``verify=false`` of a folder with ``obj1__0.png`` ... ``obj20__71.png``;
-        fetched if empty.
+        downloaded if empty.
     size
         See ``PublishedDataSet``.
     verify, progress
@@ -53,45 +56,45 @@ def load(target: str = "", *, size: str | int = 0, verify: bool = True, progress
     InvalidInputError
         If an option is wrong or there is no such file.
     CorruptFileError
-        If the archive is not the published one, is damaged or of another layout.
+        If the archive is not the published one, is damaged or has another layout.
     DownloadError
-        If it cannot be fetched.
+        If it cannot be downloaded.
     StorageError
-        If the images cannot be unpacked for want of room.
+        If there is not enough disk space to unpack the images.
     """
     manifest = read_manifest(NAME)
     side = side_of(manifest, size)
-    found = locate(manifest, target, verify=verify, progress=progress, unpacked_folder=True)
-    path, _ = found.only
+    located = locate(manifest, target, verify=verify, progress=progress, unpacked_folder=True)
+    path, _ = located.only
     shape = (manifest.space.n_combinations, math.prod(manifest.shape))
     rows = unpacked(f"{NAME}-{digest_of(path)}", shape, lambda: _blocks(path, manifest, progress=progress))
-    return PublishedDataSet(manifest, found.fingerprint, rows, size=side)
+    return PublishedDataSet(manifest, located.fingerprint, rows, size=side)
 
 
 def _blocks(path: Path, manifest: Manifest, *, progress: bool) -> Blocks:
     n_objects, n_angles = manifest.space.sizes
-    with _files(path) as files, progress_bar(shown=progress) as bar:
+    with _readers(path) as readers, progress_bar(shown=progress) as bar:
         task = bar.add_task(f"unpacking {path.name}", total=n_objects * n_angles)
         for row in range(n_objects * n_angles):
             name = f"obj{row // n_angles + 1}__{row % n_angles}.png"
-            if name not in files:
-                raise CorruptFileError(f"{path} must hold {n_objects} x {n_angles} images; {name} is missing")
-            yield row, _decoded(files[name], manifest, f"{name} in {path}").reshape(1, -1)
+            if name not in readers:
+                raise CorruptFileError(f"{path} must contain {n_objects} x {n_angles} images; {name} is missing")
+            yield row, _decoded(readers[name], manifest, f"{name} in {path}").reshape(1, -1)
             bar.advance(task)
 
 
 @contextmanager
-def _files(path: Path) -> Iterator[dict[str, Callable[[], bytes]]]:
-    """Yield what reads each image, by name."""
+def _readers(path: Path) -> Iterator[dict[str, Callable[[], bytes]]]:
+    """Yield a function that returns the content of each image file, by file name."""
     if path.is_dir():
-        yield {found.name: found.read_bytes for found in path.rglob("*.png")}
+        yield {file.name: file.read_bytes for file in path.rglob("*.png")}
         return
     try:
         archive = zipfile.ZipFile(path)
     except BROKEN as error:
-        raise CorruptFileError(f"{path} must be a whole zip archive; reading it failed: {error}") from error
+        raise CorruptFileError(f"{path} must be a complete zip archive; reading it failed: {error}") from error
     with archive:
-        members = {PurePosixPath(m.filename).name: m for m in archive.infolist() if m.file_size <= _LARGEST}
+        members = {PurePosixPath(m.filename).name: m for m in archive.infolist() if m.file_size <= _MAX_FILE_SIZE}
         yield {name: _reader(archive, member) for name, member in members.items() if _FILE.fullmatch(name)}
 
 
@@ -107,7 +110,9 @@ def _decoded(read: Callable[[], bytes], manifest: Manifest, where: str) -> NDArr
         with Image.open(io.BytesIO(read()), formats=["PNG"]) as image:
             if image.size == (width, height) and image.mode == "L":
                 return np.asarray(image)
-            found = f"{image.mode} of {image.size[1]} x {image.size[0]}"
+            mode_and_size = f"{image.mode} of {image.size[1]} x {image.size[0]}"
     except (*BROKEN, SyntaxError, Image.DecompressionBombError) as error:
-        raise CorruptFileError(f"{where} must be a whole PNG image; reading it failed: {what_failed(error)}") from error
-    raise CorruptFileError(f"{where} must be a grey image (L) of {height} x {width}; it is {found}")
+        raise CorruptFileError(
+            f"{where} must be a complete PNG image; reading it failed: {what_failed(error)}"
+        ) from error
+    raise CorruptFileError(f"{where} must be a greyscale image (L) of {height} x {width}; it is {mode_and_size}")

@@ -1,4 +1,4 @@
-"""What every data set that needs no download must hold."""
+"""Properties of every bundled data set that needs no download."""
 
 import pickle
 import subprocess
@@ -23,12 +23,12 @@ def loaded() -> dict[str, DataSet]:
     return {name: dm.load_dataset(name) for name in RENDERED}
 
 
-def some(data: DataSet, n: int = 12, seed: int = 0) -> Draws:
+def sampled(data: DataSet, n: int = 12, seed: int = 0) -> Draws:
     return data.sample(n, np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("name", sorted(INFOS))
-def test_what_is_said_of_it_is_whole(name: str) -> None:
+def test_its_description_is_complete(name: str) -> None:
     info = INFOS[name]
     assert info.name == name
     assert all((info.summary, info.licence, info.citation))
@@ -43,7 +43,7 @@ def test_what_is_said_of_it_is_whole(name: str) -> None:
 
 @pytest.mark.parametrize("name", RENDERED)
 class TestRendered:
-    def test_it_is_what_its_description_says(self, name: str, loaded: dict[str, DataSet]) -> None:
+    def test_it_agrees_with_its_description(self, name: str, loaded: dict[str, DataSet]) -> None:
         data, info = loaded[name], INFOS[name]
         assert (data.name, data.space, data.nuisances, data.symmetries) == (
             name,
@@ -57,7 +57,7 @@ class TestRendered:
 
     def test_observations_have_the_promised_shape_and_type(self, name: str, loaded: dict[str, DataSet]) -> None:
         data = loaded[name]
-        draws = some(data)
+        draws = sampled(data)
         observations = data.observations(draws.factors, draws.nuisance)
         assert observations.shape == (12, *data.observation_shape)
         is_image = len(data.observation_shape) == 3
@@ -67,16 +67,16 @@ class TestRendered:
 
     def test_they_do_not_depend_on_order_or_batch(self, name: str, loaded: dict[str, DataSet]) -> None:
         data = loaded[name]
-        draws = some(data)
+        draws = sampled(data)
         together = data.observations(draws.factors, draws.nuisance)
         again = np.concatenate(
             [data.observations(draws.factors[i : i + 1], draws.nuisance[i : i + 1]) for i in range(11, -1, -1)]
         )
         assert np.array_equal(together, again[::-1])
 
-    def test_another_process_makes_the_same(self, name: str, loaded: dict[str, DataSet]) -> None:
+    def test_another_process_renders_the_same(self, name: str, loaded: dict[str, DataSet]) -> None:
         data = loaded[name]
-        draws = some(data, 4)
+        draws = sampled(data, 4)
         sent = pickle.dumps(data)
         assert len(sent) < 100_000
         assert np.array_equal(
@@ -84,16 +84,16 @@ class TestRendered:
             data.observations(draws.factors, draws.nuisance),
         )
 
-    def test_the_nuisance_acts_where_there_is_one(self, name: str, loaded: dict[str, DataSet]) -> None:
+    def test_the_nuisance_changes_observations_where_there_is_one(self, name: str, loaded: dict[str, DataSet]) -> None:
         data = loaded[name]
-        factors = some(data, 3).factors
+        factors = sampled(data, 3).factors
         nuisance = np.arange(100, 103, dtype=np.uint64)
         one, other = data.observations(factors, nuisance), data.observations(factors, nuisance + np.uint64(3))
         assert np.array_equal(one, other) == (not data.nuisances)
 
-    def test_every_factor_shows(self, name: str, loaded: dict[str, DataSet]) -> None:
+    def test_every_factor_changes_the_observation(self, name: str, loaded: dict[str, DataSet]) -> None:
         data = loaded[name]
-        draws = some(data, 40)
+        draws = sampled(data, 40)
         base = data.observations(draws.factors, draws.nuisance)
         for position, factor in enumerate(data.space):
             changed = draws.factors.copy()
@@ -104,7 +104,7 @@ class TestRendered:
             moved = data.observations(changed, draws.nuisance) != base
             assert moved.reshape(40, -1).any(axis=1).mean() > 0.8, factor.name
 
-    def test_values_that_look_alike_are_declared_and_do(self, name: str, loaded: dict[str, DataSet]) -> None:
+    def test_declared_symmetries_give_identical_images(self, name: str, loaded: dict[str, DataSet]) -> None:
         data = loaded[name]
         rng = np.random.default_rng(1)
         for symmetry in data.symmetries[:20]:
@@ -113,7 +113,7 @@ class TestRendered:
 
     def test_wrong_factors_are_refused(self, name: str, loaded: dict[str, DataSet]) -> None:
         data = loaded[name]
-        wrong = some(data, 1).factors
+        wrong = sampled(data, 1).factors
         with pytest.raises(InvalidInputError, match="shape"):
             data.observations(wrong[:, :-1])
         discrete = [k for k, factor in enumerate(data.space) if factor.size is not None]
@@ -129,11 +129,11 @@ class TestRendered:
         with pytest.raises(InvalidInputError, match="no option 'colour_of_the_moon'"):
             dm.load_dataset(f"{name}?colour_of_the_moon=blue")
 
-    def test_it_is_encoded_and_the_codes_know_the_factors(self, name: str, loaded: dict[str, DataSet]) -> None:
+    def test_the_codes_of_an_encoder_carry_its_factors(self, name: str, loaded: dict[str, DataSet]) -> None:
         data = loaded[name]
-        found = dm.encode("baseline:factors", data, n_samples=64, seed=2)
-        assert found.space == data.space
-        assert len(found) == 64
+        representation = dm.encode("baseline:factors", data, n_samples=64, seed=2)
+        assert representation.space == data.space
+        assert len(representation) == 64
 
 
 def images_of(data: DataSet, symmetry: Symmetry, rng: np.random.Generator) -> list[list[np.ndarray]]:
@@ -141,22 +141,22 @@ def images_of(data: DataSet, symmetry: Symmetry, rng: np.random.Generator) -> li
     nuisance = data.sample_nuisance(contexts, rng) if data.nuisances else None
     for factor, indices in symmetry.given.items():
         contexts[:, data.space.position(factor)] = rng.choice(indices, size=3)
-    looks = []
+    by_value = []
     for index in symmetry.same:
         contexts[:, data.space.position(symmetry.factor)] = index
-        looks.append(data.observations(contexts, nuisance))
-    return [[look[i] for look in looks] for i in range(3)]
+        by_value.append(data.observations(contexts, nuisance))
+    return [[images[i] for images in by_value] for i in range(3)]
 
 
-def test_listing_them_loads_no_library_that_is_slow() -> None:
+def test_listing_them_imports_no_slow_library() -> None:
     slow = {"sklearn.datasets", "matplotlib", "PIL.Image", "torch", "pandas", "polars", "pooch", "requests"}
     program = (
         "import sys; from disentmetrics.datasets import list_datasets; list_datasets(); "
         f"print(*sorted({slow} & set(sys.modules)))"
     )
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == ""
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == ""
 
 
-def test_every_name_is_that_of_its_description() -> None:
+def test_each_is_registered_under_the_name_in_its_description() -> None:
     assert {name: entry.info().name for name, entry in find_datasets().items()} == {name: name for name in INFOS}

@@ -39,7 +39,7 @@ def test_x_moves_right_and_y_moves_down() -> None:
 
 
 @pytest.mark.parametrize("spec", ["blobs", "blobs?size=16&width=1&positions=16", "blobs?size=8&width=0.25&positions=2"])
-def test_every_place_has_its_own_image(spec: str) -> None:
+def test_every_position_gives_a_different_image(spec: str) -> None:
     data = load_dataset(spec)
     images = data.observations(data.full_grid().factors)
     assert len({image.tobytes() for image in images}) == len(data)
@@ -57,7 +57,7 @@ def test_all_images_are_the_same_on_every_machine(spec: str, digest: str) -> Non
     assert hashlib.sha256(data.observations(data.full_grid().factors).data).hexdigest() == digest
 
 
-def test_options_are_part_of_the_fingerprint_and_travel() -> None:
+def test_options_are_part_of_the_fingerprint_and_survive_pickling() -> None:
     specs = ("blobs", "blobs?size=32", "blobs?width=3", "blobs?width=3.0000001", "blobs?positions=31")
     assert len({load_dataset(spec).fingerprint for spec in specs}) == 5
     assert load_dataset("blobs?size=64&width=4.0&positions=32").fingerprint == "blobs-1"
@@ -73,10 +73,10 @@ def test_options_are_part_of_the_fingerprint_and_travel() -> None:
         ("size=7", "size must be a whole number from 8 to 256"),
         ("positions=1", "positions must be a whole number from 2"),
         ("width=nan", "width must be a number from 0.25"),
-        ("width=32", "twice its width must be less than the size 64; got width 32"),
-        ("size=256&width=127.9&positions=1024", "neighbouring places must look different"),
+        ("width=32", "twice the width of the blob must be less than the image size 64; got width 32"),
+        ("size=256&width=127.9&positions=1024", "neighbouring positions must give different images"),
     ],
 )
-def test_what_would_be_no_blob_is_refused(options: str, complaint: str) -> None:
+def test_options_out_of_range_are_refused(options: str, complaint: str) -> None:
     with pytest.raises(InvalidInputError, match=complaint):
         load_dataset(f"blobs?{options}")

@@ -47,8 +47,8 @@ def mat73(images: NDArray[Any]) -> bytes:
     return file.getvalue()
 
 
-def whole_archive() -> dict[str, bytes]:
-    """Return files of an archive: cars in the order of their numbers, the list in another."""
+def complete_archive() -> dict[str, bytes]:
+    """Return the files of an archive: cars sorted by number, the list in another order."""
     files = {f"data/cars/{name}.mat": mat5(CARS[car]) for car, name in enumerate(NAMES)}
     others = {"data/shapes48.mat": b"?", "data/sprites/sprites_1.mat": b"?", "data/cars/car_777_mesh.mat": b"left out"}
     listed = {"data/cars/list.txt": "\n".join(NAMES).encode() + b"\n"}
@@ -70,9 +70,9 @@ Publish = Callable[[Path], Manifest]
 @pytest.fixture
 def publish(monkeypatch: pytest.MonkeyPatch, published: Callable[[ManifestFile, Path], ManifestFile]) -> Publish:
     def publish_archive(path: Path) -> Manifest:
-        whole = read_manifest("cars3d")
-        (file,) = whole.files
-        manifest = replace(whole, space=SPACE, shape=(SIDE, SIDE, 3), files=(published(file, path),))
+        full_size = read_manifest("cars3d")
+        (file,) = full_size.files
+        manifest = replace(full_size, space=SPACE, shape=(SIDE, SIDE, 3), files=(published(file, path),))
         monkeypatch.setattr(cars3d, "read_manifest", lambda _: manifest)
         return manifest
 
@@ -81,12 +81,12 @@ def publish(monkeypatch: pytest.MonkeyPatch, published: Callable[[ManifestFile, 
 
 @pytest.fixture
 def archive(tmp_path: Path, publish: Publish) -> Path:
-    path = write_tar(tmp_path / "nips2015-analogy-data.tar.gz", whole_archive())
+    path = write_tar(tmp_path / "nips2015-analogy-data.tar.gz", complete_archive())
     publish(path)
     return path
 
 
-def assert_holds_the_cars(data: PublishedDataSet | Any) -> None:
+def assert_contains_all_cars(data: PublishedDataSet | Any) -> None:
     indices = data.full_grid().factors
     elevation, azimuth, car = indices.T
     expected = CARS[car, ..., azimuth, elevation]
@@ -94,12 +94,12 @@ def assert_holds_the_cars(data: PublishedDataSet | Any) -> None:
     assert np.array_equal(data.observations(indices), expected)
 
 
-def test_cars_are_numbered_as_listed(archive: Path) -> None:
+def test_cars_are_numbered_in_the_order_of_the_list(archive: Path) -> None:
     data = load_dataset(f"cars3d:{archive}")
     assert data.fingerprint == "cars3d-original-tar"
     assert data.space == SPACE
-    assert_holds_the_cars(data)
-    assert_holds_the_cars(pickle.loads(pickle.dumps(data)))
+    assert_contains_all_cars(data)
+    assert_contains_all_cars(pickle.loads(pickle.dumps(data)))
 
 
 def test_the_archive_is_unpacked_once_and_nothing_else_is_written(
@@ -109,10 +109,10 @@ def test_the_archive_is_unpacked_once_and_nothing_else_is_written(
     (kept,) = (path for path in cache.rglob("*") if path.is_file() and path.suffix not in {".lock", ".TAG"})
     assert kept.suffix == ".raw"
     monkeypatch.setattr(tarfile, "open", None)
-    assert_holds_the_cars(load_dataset(f"cars3d:{archive}"))
+    assert_contains_all_cars(load_dataset(f"cars3d:{archive}"))
 
 
-def test_images_are_made_smaller(archive: Path) -> None:
+def test_images_are_resized(archive: Path) -> None:
     data = load_dataset(f"cars3d:{archive}?size=4")
     assert (data.fingerprint, data.observation_shape) == ("cars3d-original-tar-4", (4, 4, 3))
     first = data.observations([[1, 2, 0]])
@@ -120,15 +120,15 @@ def test_images_are_made_smaller(archive: Path) -> None:
 
 
 def test_files_of_matlab_73_are_read(tmp_path: Path, publish: Publish) -> None:
-    files = whole_archive() | {"data/cars/car_001_mesh.mat": mat73(CARS[1])}
+    files = complete_archive() | {"data/cars/car_001_mesh.mat": mat73(CARS[1])}
     path = write_tar(tmp_path / "cars.tar.gz", files)
     publish(path)
-    assert_holds_the_cars(load_dataset(f"cars3d:{path}"))
+    assert_contains_all_cars(load_dataset(f"cars3d:{path}"))
 
 
-def test_the_folder_of_cars_is_taken_at_your_word(archive: Path, tmp_path: Path) -> None:
+def test_the_unpacked_folder_is_read_without_verification(archive: Path, tmp_path: Path) -> None:
     folder = tmp_path / "unpacked"
-    for name, content in whole_archive().items():
+    for name, content in complete_archive().items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -136,7 +136,7 @@ def test_the_folder_of_cars_is_taken_at_your_word(archive: Path, tmp_path: Path)
         load_dataset(f"cars3d:{folder}")
     data = load_dataset(f"cars3d:{folder}/data/cars?verify=false")
     assert data.fingerprint.startswith("cars3d-file-")
-    assert_holds_the_cars(data)
+    assert_contains_all_cars(data)
     (folder / "data/cars/list.txt").write_text("\n".join(sorted(NAMES)))
     other = load_dataset(f"cars3d:{folder}/data/cars?verify=false")
     assert other.fingerprint != data.fingerprint
@@ -147,9 +147,9 @@ def test_an_archive_cannot_write_outside(tmp_path: Path, publish: Publish) -> No
     inner.mkdir()
     path = inner / "cars.tar.gz"
     with tarfile.open(path, "w:gz") as evil:
-        for name, content in whole_archive().items():
-            for place in (name, f"../{name}", f"/{tmp_path}/absolute/{name}"):
-                member = tarfile.TarInfo(place)
+        for name, content in complete_archive().items():
+            for member_name in (name, f"../{name}", f"/{tmp_path}/absolute/{name}"):
+                member = tarfile.TarInfo(member_name)
                 member.size = len(content)
                 evil.addfile(member, io.BytesIO(content))
         link = tarfile.TarInfo("data/cars/car_500_mesh.mat")
@@ -157,12 +157,12 @@ def test_an_archive_cannot_write_outside(tmp_path: Path, publish: Publish) -> No
         evil.addfile(link)
     publish(path)
     before = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*"))
-    assert_holds_the_cars(load_dataset(f"cars3d:{path}"))
+    assert_contains_all_cars(load_dataset(f"cars3d:{path}"))
     after = [path.relative_to(tmp_path) for path in tmp_path.rglob("*")]
     assert sorted(path for path in after if "cache" not in path.parts[0]) == before
 
 
-def test_another_or_damaged_archive_is_refused(archive: Path) -> None:
+def test_a_truncated_or_altered_archive_is_refused(archive: Path) -> None:
     content = bytearray(archive.read_bytes())
     archive.write_bytes(content[:-20])
     with pytest.raises(CorruptFileError, match=r"bytes found, .* expected.*verify=false"):
@@ -177,10 +177,10 @@ def test_another_or_damaged_archive_is_refused(archive: Path) -> None:
         load_dataset(f"cars3d:{archive}?verify=false")
 
 
-def test_the_checksum_at_the_end_of_the_stream_is_compared(archive: Path) -> None:
+def test_the_checksum_at_the_end_of_the_stream_is_verified(archive: Path) -> None:
     content = bytearray(gzip.compress(gzip.decompress(archive.read_bytes()) + bytes(1 << 20)))
     archive.write_bytes(content)
-    assert_holds_the_cars(load_dataset(f"cars3d:{archive}?verify=false"))
+    assert_contains_all_cars(load_dataset(f"cars3d:{archive}?verify=false"))
     content[-8] ^= 1
     archive.write_bytes(content)
     with pytest.raises(CorruptFileError, match="CRC check failed"):
@@ -193,9 +193,9 @@ CAR = "data/cars/car_001_mesh.mat"
 @pytest.mark.parametrize(
     ("changed", "complaint"),
     [
-        ({"data/cars/list.txt": None}, r"must hold cars/list.txt"),
-        ({"data/cars/list.txt": b"car_004_mesh\ncar_001_mesh"}, "must name 3 cars, each once; it names 2 in 2 lines"),
-        ({"data/cars/list.txt": b"a a b"}, "must name 3 cars, each once; it names 2 in 3 lines"),
+        ({"data/cars/list.txt": None}, r"must contain cars/list.txt"),
+        ({"data/cars/list.txt": b"car_004_mesh\ncar_001_mesh"}, "must list 3 distinct cars; it lists 2 in 2 lines"),
+        ({"data/cars/list.txt": b"a a b"}, "must list 3 distinct cars; it lists 2 in 3 lines"),
         ({"data/cars/list.txt": b"../../x\n" + "\n".join(NAMES[:2]).encode()}, "there is none for ../../x"),
         ({CAR: None}, "there is none for car_001_mesh"),
         ({CAR: b""}, "car_001_mesh.mat in .* must be a MATLAB file with 'im'"),
@@ -208,18 +208,18 @@ CAR = "data/cars/car_001_mesh.mat"
         ({CAR: pickle.dumps(CARS[0])}, "must be a MATLAB file with 'im'"),
     ],
 )
-def test_another_layout_is_refused_and_nothing_kept(
+def test_another_layout_is_refused_and_nothing_is_cached(
     changed: dict[str, bytes | None], complaint: str, tmp_path: Path, cache: Path, publish: Publish
 ) -> None:
-    files = whole_archive() | changed
+    files = complete_archive() | changed
     present = {name: content for name, content in files.items() if content is not None}
     path = write_tar(tmp_path / "cars.tar.gz", present)
     publish(path)
     with pytest.raises(CorruptFileError, match=complaint):
         load_dataset(f"cars3d:{path}")
-    assert not [found for found in cache.rglob("*") if found.suffix in {".raw", ".partial"}]
+    assert not [path for path in cache.rglob("*") if path.suffix in {".raw", ".partial"}]
 
 
-def test_no_archive_is_said(tmp_path: Path) -> None:
+def test_a_missing_archive_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="must be that of a file, or of a folder with nips2015"):
         load_dataset(f"cars3d:{tmp_path}/none")

@@ -1,4 +1,4 @@
-"""CelebA: on small files of the original layout."""
+"""CelebA, tested on small files in the published layout."""
 
 import io
 import zipfile
@@ -23,7 +23,7 @@ SPLITS, PEOPLE = [0, 0, 1, 2, 0, 2], [2880, 17, 17, 5, 2880, 5]
 
 
 def jpeg(number: int) -> bytes:
-    """Return a smooth picture of a colour of its own, so that JPEG hardly changes it."""
+    """Return a smooth image in a distinct colour, which JPEG hardly changes."""
     image = np.full((218, 178, 3), 40 * number, np.uint8)
     image[:109, :, 0] += 20
     file = io.BytesIO()
@@ -65,9 +65,9 @@ def folder(
 ) -> Path:
     """Write the files, and publish them."""
     write(tmp_path)
-    whole = read_manifest("celeba")
-    files = tuple(published(file, tmp_path / file.name) for file in whole.files)
-    monkeypatch.setattr(celeba, "read_manifest", lambda _: replace(whole, files=files))
+    manifest = read_manifest("celeba")
+    files = tuple(published(file, tmp_path / file.name) for file in manifest.files)
+    monkeypatch.setattr(celeba, "read_manifest", lambda _: replace(manifest, files=files))
     return tmp_path
 
 
@@ -81,7 +81,7 @@ def test_images_and_attributes(folder: Path) -> None:
     assert np.array_equal(data.observations(draws.factors, draws.nuisance), np.stack([pixels(n) for n in range(6)]))
 
 
-def test_splits_people_and_some_attributes(folder: Path) -> None:
+def test_splits_people_and_selected_attributes(folder: Path) -> None:
     data = dm.load_dataset(f"celeba:{folder}?split=train&people=true&attributes=Smiling,Male")
     draws = data.full_grid()
     assert data.fingerprint == "celeba-original-train-people-Smiling-Male"
@@ -94,15 +94,15 @@ def test_splits_people_and_some_attributes(folder: Path) -> None:
     assert len(dm.load_dataset(f"celeba:{folder}?split=test")) == 2
 
 
-def test_the_middle_is_kept_and_made_smaller(folder: Path) -> None:
+def test_images_are_cropped_to_the_centre_and_resized(folder: Path) -> None:
     data = dm.load_dataset(f"celeba:{folder}?crop=148&size=2")
     draws = data.full_grid()
     assert data.fingerprint == "celeba-original-crop148-2"
-    made = data.observations(draws.factors, draws.nuisance)
-    assert made.shape == (6, 2, 2, 3)
-    middle = pixels(3)[35:183, 15:163].astype(float)
-    means = middle.reshape(2, 74, 2, 74, 3).mean(axis=(1, 3))
-    assert np.abs(made[3] - means).max() <= 0.5
+    images = data.observations(draws.factors, draws.nuisance)
+    assert images.shape == (6, 2, 2, 3)
+    centre = pixels(3)[35:183, 15:163].astype(float)
+    means = centre.reshape(2, 74, 2, 74, 3).mean(axis=(1, 3))
+    assert np.abs(images[3] - means).max() <= 0.5
     for option in ("crop=179", "size=300", "split=tran", "attributes=Smilin", "people=perhaps"):
         with pytest.raises(InvalidInputError, match=option.partition("=")[0]):
             dm.load_dataset(f"celeba:{folder}?{option}")
@@ -117,7 +117,7 @@ def test_options_are_checked_before_files_are_read(folder: Path, monkeypatch: py
         dm.load_dataset(f"celeba:{folder}?split=tran")
 
 
-def test_only_the_files_that_are_needed_must_be_there(folder: Path) -> None:
+def test_only_required_files_must_exist(folder: Path) -> None:
     for name in ("list_eval_partition.txt", "identity_CelebA.txt"):
         (folder / name).unlink()
     assert len(dm.load_dataset(f"celeba:{folder}")) == 6
@@ -125,7 +125,7 @@ def test_only_the_files_that_are_needed_must_be_there(folder: Path) -> None:
         dm.load_dataset(f"celeba:{folder}?split=train")
 
 
-def test_the_unpacked_folder_is_taken_at_your_word(folder: Path) -> None:
+def test_the_unpacked_folder_is_read_without_verification(folder: Path) -> None:
     with zipfile.ZipFile(folder / "img_align_celeba.zip") as archive:
         archive.extractall(folder)
     (folder / "img_align_celeba.zip").unlink()
@@ -137,7 +137,7 @@ def test_the_unpacked_folder_is_taken_at_your_word(folder: Path) -> None:
     assert np.array_equal(data.observations(draws.factors, draws.nuisance)[5], pixels(5))
 
 
-def test_files_that_are_not_the_published_ones_are_refused(folder: Path) -> None:
+def test_altered_files_are_refused(folder: Path) -> None:
     write(folder, {"list_attr_celeba.txt": texts()["list_attr_celeba.txt"].replace(" 1", "-1", 1)})
     with pytest.raises(CorruptFileError, match="sha256 .* found, .* expected"):
         dm.load_dataset(f"celeba:{folder}")
@@ -149,13 +149,13 @@ ATTRIBUTE_TEXT = texts()["list_attr_celeba.txt"]
 @pytest.mark.parametrize(
     ("changed", "options", "message"),
     [
-        ({"list_attr_celeba.txt": ATTRIBUTE_TEXT.replace("6\n", "7\n", 1)}, "", "must say how many images there are"),
-        ({"list_attr_celeba.txt": ATTRIBUTE_TEXT.replace("Bald ", "")}, "", "name the 40 attributes"),
-        ({"list_attr_celeba.txt": ATTRIBUTE_TEXT[:-30]}, "", "line 8 of .* must be a file and 40 of -1 or 1"),
-        ({"list_attr_celeba.txt": ATTRIBUTE_TEXT.replace(" -1", " 0", 1)}, "", "must be a file and 40 of -1 or 1"),
-        ({"list_attr_celeba.txt": "\n"}, "", "it has 0 lines"),
-        ({"list_eval_partition.txt": "000001.jpg 0\n"}, "&split=train", "a file and a number for each of 6"),
-        ({"identity_CelebA.txt": "000001.jpg x\n" * 6}, "&people=true", "a line with a file and a number"),
+        ({"list_attr_celeba.txt": ATTRIBUTE_TEXT.replace("6\n", "7\n", 1)}, "", "must contain the number of images"),
+        ({"list_attr_celeba.txt": ATTRIBUTE_TEXT.replace("Bald ", "")}, "", "the names of the 40 attributes"),
+        ({"list_attr_celeba.txt": ATTRIBUTE_TEXT[:-30]}, "", "line 8 of .* a file name and 40 values of -1 or 1"),
+        ({"list_attr_celeba.txt": ATTRIBUTE_TEXT.replace(" -1", " 0", 1)}, "", "a file name and 40 values of -1 or 1"),
+        ({"list_attr_celeba.txt": "\n"}, "", "it has 0 lines of images"),
+        ({"list_eval_partition.txt": "000001.jpg 0\n"}, "&split=train", "file name and number for each of 6"),
+        ({"identity_CelebA.txt": "000001.jpg x\n" * 6}, "&people=true", "one line with file name and number"),
     ],
 )  # fmt: skip
 def test_tables_of_another_layout_are_refused(
@@ -168,13 +168,13 @@ def test_tables_of_another_layout_are_refused(
 
 def test_archives_of_another_layout_are_refused(tmp_path: Path) -> None:
     write(tmp_path, images=dict(list(JPEGS.items())[:4]))
-    with pytest.raises(CorruptFileError, match="must hold 6 images; 2 are missing, such as 000005.jpg"):
+    with pytest.raises(CorruptFileError, match="must contain 6 images; 2 are missing, such as 000005.jpg"):
         dm.load_dataset(f"celeba:{tmp_path}?verify=false")
     file = io.BytesIO()
     Image.new("RGB", (64, 64)).save(file, "JPEG")
     write(tmp_path, images=dict.fromkeys(JPEGS, file.getvalue()))
     with pytest.raises(
-        CorruptFileError, match=r"must be \(218, 178, 3\); img_align_celeba/000001.jpg is \(64, 64, 3\)"
+        CorruptFileError, match=r"must have shape \(218, 178, 3\); img_align_celeba/000001.jpg has \(64, 64, 3\)"
     ):
         dm.load_dataset(f"celeba:{tmp_path}?verify=false")
     write(tmp_path, images=JPEGS | {"img_align_celeba/000002.jpg": jpeg(1)[:-300]})
@@ -187,6 +187,6 @@ def test_archives_of_another_layout_are_refused(tmp_path: Path) -> None:
         dm.load_dataset(f"celeba:{tmp_path}?verify=false")
 
 
-def test_it_must_be_fetched_by_hand() -> None:
+def test_it_must_be_downloaded_by_hand() -> None:
     with pytest.raises(InvalidInputError, match="celeba cannot be fetched.*Fetch img_align_celeba.zip"):
         dm.load_dataset("celeba")

@@ -1,4 +1,4 @@
-"""3D Chairs: on a small archive of the original layout."""
+"""3D Chairs, tested on a small archive in the published layout."""
 
 import io
 import pickle
@@ -19,7 +19,7 @@ MODELS, ELEVATIONS, AZIMUTHS = ("1a74a83fa6d24b3cacd67ce2c72c02e", "b2", "c3"), 
 SIDES = list(product(ELEVATIONS, AZIMUTHS))
 
 
-def picture(number: int) -> NDArray[np.uint8]:
+def rendering(number: int) -> NDArray[np.uint8]:
     return np.random.default_rng(number).integers(0, 256, (12, 12, 3), dtype=np.uint8)
 
 
@@ -30,12 +30,12 @@ def png(image: NDArray[np.uint8]) -> bytes:
 
 
 def files() -> dict[str, bytes]:
-    found = {"rendered_chairs/all_chair_names.mat": b"MATLAB 5.0"}
+    contents = {"rendered_chairs/all_chair_names.mat": b"MATLAB 5.0"}
     for m, model in enumerate(MODELS):
         for side, (elevation, azimuth) in enumerate(SIDES):
             name = f"rendered_chairs/{model}/renders/image_{side:03d}_p{elevation:03d}_t{azimuth:03d}_r096.png"
-            found[name] = png(picture(len(SIDES) * m + side))
-    return dict(reversed(found.items()))  # archives are in no order
+            contents[name] = png(rendering(len(SIDES) * m + side))
+    return dict(reversed(contents.items()))  # the order in an archive is arbitrary
 
 
 def write(folder: Path, contents: dict[str, bytes]) -> Path:
@@ -51,7 +51,7 @@ def write(folder: Path, contents: dict[str, bytes]) -> Path:
     return path
 
 
-def test_names_tell_the_factors(tmp_path: Path) -> None:
+def test_factors_are_parsed_from_file_names(tmp_path: Path) -> None:
     data = dm.load_dataset(f"chairs3d:{write(tmp_path, files())}?verify=false")
     assert [(f.name, f.kind, f.size) for f in data.space] == [
         ("model", "categorical", 3), ("elevation", "ordinal", 2), ("azimuth", "circular", 4),
@@ -60,22 +60,22 @@ def test_names_tell_the_factors(tmp_path: Path) -> None:
     assert data.nuisances == ()
     assert data.fingerprint.startswith("chairs3d-file-")
     grid = data.space.indices_of(np.arange(24))
-    assert np.array_equal(data.observations(grid), np.stack([picture(n) for n in range(24)]))
+    assert np.array_equal(data.observations(grid), np.stack([rendering(n) for n in range(24)]))
     again = pickle.loads(pickle.dumps(data))
     assert np.array_equal(again.observations(grid[5:9]), data.observations(grid[5:9]))
 
 
-def test_the_unpacked_folder_is_the_same(tmp_path: Path) -> None:
+def test_the_unpacked_folder_gives_the_same_images(tmp_path: Path) -> None:
     for name, content in files().items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content)
     data = dm.load_dataset(f"chairs3d:{tmp_path / 'rendered_chairs'}?verify=false&crop=8&size=4")
     assert data.fingerprint.endswith("-crop8-4")
-    means = picture(7)[2:10, 2:10].reshape(4, 2, 4, 2, 3).mean(axis=(1, 3))
+    means = rendering(7)[2:10, 2:10].reshape(4, 2, 4, 2, 3).mean(axis=(1, 3))
     assert np.abs(data.observations([[0, 1, 3]])[0] - means).max() <= 0.5
 
 
-def test_a_side_that_is_missing_is_a_hole(tmp_path: Path) -> None:
+def test_a_missing_viewpoint_leaves_a_hole_in_the_grid(tmp_path: Path) -> None:
     contents = files()
     del contents["rendered_chairs/c3/renders/image_007_p030_t350_r096.png"]
     data = dm.load_dataset(f"chairs3d:{write(tmp_path, contents)}?verify=false")
@@ -85,8 +85,8 @@ def test_a_side_that_is_missing_is_a_hole(tmp_path: Path) -> None:
 
 
 def test_archives_of_another_layout_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(CorruptFileError, match="must hold files such as MODEL/renders/image_007"):
-        dm.load_dataset(f"chairs3d:{write(tmp_path, {'a/b.png': png(picture(0))})}?verify=false")
+    with pytest.raises(CorruptFileError, match="must contain files such as MODEL/renders/image_007"):
+        dm.load_dataset(f"chairs3d:{write(tmp_path, {'a/b.png': png(rendering(0))})}?verify=false")
     path = tmp_path / "other.tar"
     path.write_bytes(b"no archive")
     with pytest.raises(CorruptFileError, match="must be a whole file of layout tar"):
@@ -102,7 +102,7 @@ def test_truncated_and_altered_archives_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CorruptFileError, match="must be a whole archive"):
         dm.load_dataset(f"chairs3d:{path}?verify=false")
     content = bytearray(whole)
-    content[whole.index(png(picture(3))) + 60] ^= 0xFF
+    content[whole.index(png(rendering(3))) + 60] ^= 0xFF
     path.write_bytes(content)
     data = dm.load_dataset(f"chairs3d:{path}?verify=false")
     with pytest.raises(CorruptFileError, match="image_003_p020_t350_r096.png must be a whole image"):

@@ -26,8 +26,8 @@ def png(image: NDArray[np.uint8], kind: str = "PNG") -> bytes:
     return file.getvalue()
 
 
-def whole_archive() -> dict[str, bytes]:
-    """Return the files of the archive in the order of names: obj1__10.png comes before obj1__2.png."""
+def complete_archive() -> dict[str, bytes]:
+    """Return the files of the archive sorted by name: obj1__10.png comes before obj1__2.png."""
     files = {f"coil-20-proc/obj{o + 1}__{a}.png": png(IMAGES[o, a]) for o in range(2) for a in range(11)}
     return dict(sorted((files | {"__MACOSX/coil-20-proc/._obj1__0.png": b"?", "coil-20-proc/Thumbs.db": b"?"}).items()))
 
@@ -50,17 +50,17 @@ def write(
 
     def write_archive(files: dict[str, bytes]) -> Path:
         path = write_zip(tmp_path / "coil-20-proc.zip", files)
-        whole = read_manifest("coil20")
-        (file,) = whole.files
-        manifest = replace(whole, space=SPACE, shape=(SIDE, SIDE, 1), files=(published(file, path),))
+        full_size = read_manifest("coil20")
+        (file,) = full_size.files
+        manifest = replace(full_size, space=SPACE, shape=(SIDE, SIDE, 1), files=(published(file, path),))
         monkeypatch.setattr(coil20, "read_manifest", lambda _: manifest)
         return path
 
     return write_archive
 
 
-def test_objects_count_from_one_and_angles_turn(write: Write) -> None:
-    path = write(whole_archive())
+def test_objects_are_numbered_from_one_and_angles_are_circular(write: Write) -> None:
+    path = write(complete_archive())
     data = load_dataset(f"coil20:{path}")
     assert data.fingerprint == "coil20-original-zip"
     assert data.space["angle"].kind == "circular"
@@ -69,8 +69,8 @@ def test_objects_count_from_one_and_angles_turn(write: Write) -> None:
     assert np.array_equal(data.observations([[1, 10], [0, 2]])[..., 0], IMAGES[[1, 0], [10, 2]])
 
 
-def test_the_unpacked_folder_is_taken_at_your_word(write: Write, tmp_path: Path) -> None:
-    write(whole_archive())
+def test_the_unpacked_folder_is_read_without_verification(write: Write, tmp_path: Path) -> None:
+    write(complete_archive())
     folder = tmp_path / "coil"
     with zipfile.ZipFile(tmp_path / "coil-20-proc.zip") as archive:
         archive.extractall(folder)
@@ -87,46 +87,46 @@ NAME = "coil-20-proc/obj2__3.png"
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (None, "must hold 2 x 11 images; obj2__3.png is missing"),
-        (b"", "obj2__3.png in .* must be a whole PNG image; reading it failed: no known format"),
-        (png(IMAGES[0, 0])[:-30], "must be a whole PNG image"),
-        (png(IMAGES[0, 0], "BMP"), "must be a whole PNG image"),
-        (png(IMAGES[0, 0, :4]), r"must be a grey image \(L\) of 8 x 8; it is L of 4 x 8"),
+        (None, "must contain 2 x 11 images; obj2__3.png is missing"),
+        (b"", "obj2__3.png in .* must be a complete PNG image; reading it failed: no known format"),
+        (png(IMAGES[0, 0])[:-30], "must be a complete PNG image"),
+        (png(IMAGES[0, 0], "BMP"), "must be a complete PNG image"),
+        (png(IMAGES[0, 0, :4]), r"must be a greyscale image \(L\) of 8 x 8; it is L of 4 x 8"),
         (png(np.stack([IMAGES[0, 0]] * 3, axis=-1)), "it is RGB of 8 x 8"),
         (bytes(1 << 21), "obj2__3.png is missing"),
     ],
 )
 def test_another_layout_is_refused(content: bytes | None, complaint: str, write: Write, cache: Path) -> None:
-    files = {name: held for name, held in whole_archive().items() if name != NAME}
+    files = {name: original for name, original in complete_archive().items() if name != NAME}
     path = write(files if content is None else files | {NAME: content})
     with pytest.raises(CorruptFileError, match=complaint):
         load_dataset(f"coil20:{path}")
-    assert not [found for found in cache.rglob("*") if found.suffix in {".raw", ".partial"}]
+    assert not [path for path in cache.rglob("*") if path.suffix in {".raw", ".partial"}]
 
 
 def test_a_damaged_archive_is_refused(write: Write) -> None:
-    path = write(whole_archive())
+    path = write(complete_archive())
     content = bytearray(path.read_bytes())
     content[200] ^= 1
     path.write_bytes(content)
     with pytest.raises(CorruptFileError, match="sha256 .* found"):
         load_dataset(f"coil20:{path}")
-    with pytest.raises(CorruptFileError, match="must be a whole"):
+    with pytest.raises(CorruptFileError, match="must be a complete"):
         load_dataset(f"coil20:{path}?verify=false")
     path.write_bytes(content[:-50])
     with pytest.raises(CorruptFileError, match="layout zip; it is not"):
         load_dataset(f"coil20:{path}?verify=false")
 
 
-def test_a_factor_may_be_left_to_chance_but_not_all(write: Write) -> None:
-    path = write(whole_archive())
+def test_some_but_not_all_factors_may_become_nuisances(write: Write) -> None:
+    path = write(complete_archive())
     data = load_dataset(f"coil20:{path}", nuisance="object")
     assert (data.space.names, data.nuisances) == (("angle",), ("object",))
     draws = data.sample(50, np.random.default_rng(0))
     images = data.observations(draws.factors, draws.nuisance)[..., 0]
-    held = (images[:, None] == IMAGES[:, draws.factors[:, 0]].swapaxes(0, 1)).all(axis=(2, 3))
-    assert held.any(axis=1).all()
-    assert held.any(axis=0).all()
+    shows_object = (images[:, None] == IMAGES[:, draws.factors[:, 0]].swapaxes(0, 1)).all(axis=(2, 3))
+    assert shows_object.any(axis=1).all()
+    assert shows_object.any(axis=0).all()
     with pytest.raises(InvalidInputError, match="no factor is named 'angel'; did you mean 'angle'"):
         load_dataset(f"coil20:{path}?nuisance=angel")
     with pytest.raises(InvalidInputError, match="at least one factor must stay"):
@@ -141,7 +141,7 @@ def test_a_factor_may_be_left_to_chance_but_not_all(write: Write) -> None:
         ("select=angle:0-3&nuisance=object", "select(angle=0-3)+nuisance(object)"),
     ],
 )
-def test_options_of_every_data_set_keep_their_order_and_name(steps: str, fingerprint: str, write: Write) -> None:
-    data = load_dataset(f"coil20:{write(whole_archive())}?size=4&{steps}")
+def test_transforms_enter_the_fingerprint_in_their_order(steps: str, fingerprint: str, write: Write) -> None:
+    data = load_dataset(f"coil20:{write(complete_archive())}?size=4&{steps}")
     assert data.space.names == ("angle",)
     assert data.fingerprint == f"coil20-original-zip-4+{fingerprint}"
