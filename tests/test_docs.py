@@ -177,7 +177,7 @@ def test_metrics_that_pages_name_exist() -> None:
 
 def test_the_options_of_the_page_of_designs_are_all_there_are() -> None:
     from disentmetrics import load_dataset
-    from disentmetrics.datasets.transforms.spec import DERIVATIONS
+    from disentmetrics.datasets.transforms.spec import TRANSFORM_OPTIONS
 
     page = (ROOT / "docs/designs.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`[a-z].*?) \| `", page, re.MULTILINE)
@@ -185,7 +185,7 @@ def test_the_options_of_the_page_of_designs_are_all_there_are() -> None:
     for option in options:
         assert load_dataset(f"dsprites?{option}").fingerprint.startswith("dsprites-1+")
     named = {name for row in rows for name in re.findall(r"`(\w+)=", row)}
-    assert named == set(DERIVATIONS)
+    assert named == set(TRANSFORM_OPTIONS)
 
 
 def test_the_options_of_the_page_of_data_sets_exist() -> None:

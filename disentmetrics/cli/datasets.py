@@ -20,7 +20,7 @@ from disentmetrics.datasets.inspection.identifiability import FactorBits, factor
 from disentmetrics.datasets.inspection.preview import check_path, label_of, save_preview
 from disentmetrics.datasets.published.manifest import Manifest, manifests
 from disentmetrics.datasets.registry import DataSetSpec, check_options, find_dataset, settable_options
-from disentmetrics.datasets.transforms.spec import DERIVATIONS
+from disentmetrics.datasets.transforms.spec import TRANSFORM_OPTIONS
 from disentmetrics.datasets.transforms.wrapped import Wrapped
 from disentmetrics.factors import Factor, FactorSpace
 
@@ -90,7 +90,7 @@ def datasets_info(name: DataSetArgument, as_json: JsonOption = False) -> None:
         out.print(f"{heading}: {text}", highlight=False, markup=False)
     given = (f"{option}={default}" if default else option for option, default in options.items())
     out.print(f"options: {', '.join(given) or 'none'}", highlight=False, markup=False)
-    out.print(f"options of every data set: {', '.join(DERIVATIONS)}", highlight=False, markup=False)
+    out.print(f"options of every data set: {', '.join(TRANSFORM_OPTIONS)}", highlight=False, markup=False)
     if published:
         _show_files(published)
     out.print(f"kept in: {cache_folder() / 'datasets'}", highlight=False, markup=False, soft_wrap=True)

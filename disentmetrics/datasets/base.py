@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from disentmetrics.datasets.distribution import FactorDistribution
-from disentmetrics.datasets.nuisance import mixed
-from disentmetrics.datasets.transforms.values import Chosen
+from disentmetrics.datasets.nuisance import splitmix64
+from disentmetrics.datasets.transforms.values import FactorValues
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import FactorSpace, as_table, check_count
 
@@ -212,10 +212,10 @@ class DataSet(ABC):
         checked = self.check_factors(as_table(factors))
         given = self.default_nuisance(checked) if nuisance is None else _check_nuisance(nuisance, len(checked))
         made = self.make(checked, given)
-        self.check_made(made, len(checked))
+        self.check_observations(made, len(checked))
         return made
 
-    def check_made(self, made: NDArray[Any], n: int) -> None:
+    def check_observations(self, made: NDArray[Any], n: int) -> None:
         """Refuse what ``make`` returned, unless it is ``n`` observations of the promised shape and type.
 
         Raises
@@ -301,7 +301,7 @@ class DataSet(ABC):
             return self.space.rows_of(factors).astype(np.uint64)
         nuisance = np.zeros(len(factors), np.uint64)
         for column in np.ascontiguousarray(factors.T, dtype="<f8"):
-            nuisance = mixed(nuisance ^ (column + 0.0).view(np.uint64))  # + 0.0: -0 is 0
+            nuisance = splitmix64(nuisance ^ (column + 0.0).view(np.uint64))  # + 0.0: -0 is 0
         return nuisance
 
     def check_factors(self, factors: ArrayLike) -> NDArray[Any]:
@@ -382,7 +382,7 @@ class DataSet(ABC):
 
         return Reweighted(self, distribution)
 
-    def select(self, factors: Chosen) -> "DataSet":
+    def select(self, factors: FactorValues) -> "DataSet":
         """Return the part of this data set whose factors have some of their values.
 
         Parameters

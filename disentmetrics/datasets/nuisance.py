@@ -13,12 +13,12 @@ _FACTORS = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 _SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
 
 
-def mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def splitmix64(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Turn each number into 64 random bits, one to one.
 
     Examples
     --------
-    >>> mixed(np.array([0, 1], np.uint64))
+    >>> splitmix64(np.array([0, 1], np.uint64))
     array([16294208416658607535, 10451216379200822465], dtype=uint64)
     """
     bits = numbers + _STEP
@@ -43,9 +43,9 @@ def random_bits(nuisance: NDArray[np.uint64], n_draws: int, *, stream: int = 0) 
     -------
     (n, n_draws) uint64
     """
-    start = mixed(nuisance ^ mixed(np.array([stream], np.uint64)))
+    start = splitmix64(nuisance ^ splitmix64(np.array([stream], np.uint64)))
     steps = np.arange(n_draws, dtype=np.uint64) * _STEP
-    return mixed(start[:, None] + steps)
+    return splitmix64(start[:, None] + steps)
 
 
 def uniform(nuisance: NDArray[np.uint64], n_draws: int, *, stream: int = 0) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.datasets.base import DataSet, Draws
 from disentmetrics.datasets.distribution import Block, FactorDistribution
-from disentmetrics.datasets.transforms.values import known_factor
+from disentmetrics.datasets.transforms.values import factor_named
 from disentmetrics.errors import InvalidInputError
 
 _QUICK_ROUNDS = 8  # most pairs are found by drawing again; the rest by listing what is possible
@@ -194,7 +194,7 @@ def change_pairs(
 
 
 def _named(data: DataSet, names: Sequence[str]) -> list[int]:
-    columns = sorted({data.space.position(known_factor(data.space, name).name) for name in names})
+    columns = sorted({data.space.position(factor_named(data.space, name).name) for name in names})
     if len(columns) < len(names):
         raise InvalidInputError(f"each factor must be named once; got {', '.join(names)}")
     return columns

@@ -32,7 +32,7 @@ from disentmetrics.datasets import catalog
 from disentmetrics.datasets.base import DataSet, DataSetInfo
 from disentmetrics.datasets.published.dataset import load_published
 from disentmetrics.datasets.published.manifest import manifest_names, read_manifest
-from disentmetrics.datasets.transforms.spec import DERIVATIONS, derived
+from disentmetrics.datasets.transforms.spec import TRANSFORM_OPTIONS, apply_option
 from disentmetrics.errors import InvalidInputError, did_you_mean
 
 GROUP = "disentmetrics.datasets"
@@ -84,9 +84,9 @@ class DataSetSpec:
             )
         pieces = [piece.partition("=") for piece in (match["query"] or "").split("&") if piece]
         given = [(unquote(key), unquote(value)) for key, _, value in pieces]
-        own = [(key, value) for key, value in given if key not in DERIVATIONS]
+        own = [(key, value) for key, value in given if key not in TRANSFORM_OPTIONS]
         _check_unique([key for key, _ in own])
-        steps = tuple((key, value) for key, value in given if key in DERIVATIONS)
+        steps = tuple((key, value) for key, value in given if key in TRANSFORM_OPTIONS)
         return cls(match["name"], match["target"] or "", dict(own), steps)
 
 
@@ -233,12 +233,12 @@ def load_dataset(spec: str, **options: Any) -> DataSet:
     load = find_dataset(parsed.name).load
     settable = settable_options(load)
     given = [*parsed.options.items(), *parsed.steps, *options.items()]
-    own = [(key, value) for key, value in given if key in settable or key not in DERIVATIONS]
+    own = [(key, value) for key, value in given if key in settable or key not in TRANSFORM_OPTIONS]
     _check_unique([key for key, _ in own])
     data = load(parsed.target, **_checked_options(parsed.name, settable, dict(own)))
     for key, value in given:
-        if key in DERIVATIONS and key not in settable:
-            data = derived(data, key, value)
+        if key in TRANSFORM_OPTIONS and key not in settable:
+            data = apply_option(data, key, value)
     return data
 
 
@@ -285,8 +285,8 @@ def _checked_options(name: str, settable: Mapping[str, inspect.Parameter], given
     for key, value in given.items():
         if key not in settable:
             raise InvalidInputError(
-                f"data set {name} has no option {key!r}{did_you_mean(key, [*settable, *DERIVATIONS])}; "
-                f"its options: {', '.join(settable) or 'none'}; options of every data set: {', '.join(DERIVATIONS)}"
+                f"data set {name} has no option {key!r}{did_you_mean(key, [*settable, *TRANSFORM_OPTIONS])}; "
+                f"its options: {', '.join(settable) or 'none'}; options of every data set: {', '.join(TRANSFORM_OPTIONS)}"
             )
         is_flag = settable[key].annotation is bool and isinstance(value, str)
         checked[key] = _flag(key, value) if is_flag else value

@@ -248,7 +248,7 @@ class CustomDataSet(DataSet):
         """Return the row that each combination of factors and nuisance stands for."""
         return self._take(self._combinations.rows(self._known(factors), nuisance))
 
-    def check_made(self, made: NDArray[Any], n: int) -> None:
+    def check_observations(self, made: NDArray[Any], n: int) -> None:
         """Refuse nothing: rows were checked as they were read, and vectors may be of whole numbers."""
 
     def full_grid(self) -> Draws:

@@ -22,7 +22,7 @@ from disentmetrics.datasets.base import DataSetInfo
 from disentmetrics.datasets.published.dataset import PublishedDataSet, digest_of, locate, side_of
 from disentmetrics.datasets.published.layouts import BROKEN, gunzipped
 from disentmetrics.datasets.published.manifest import Manifest, ManifestFile, read_manifest
-from disentmetrics.datasets.published.row_files import Blocks, unpacked
+from disentmetrics.datasets.published.row_files import Blocks, cached_rows
 from disentmetrics.errors import CorruptFileError, DisentmetricsError
 
 NAME = "cars3d"
@@ -72,7 +72,7 @@ def load(target: str = "", *, size: str | int = 0, verify: bool = True, progress
     path, file = located.only
     shape = (manifest.space.n_combinations, math.prod(manifest.shape))
     key = f"{NAME}-{digest_of(path)}"
-    rows = unpacked(key, shape, lambda: _blocks(path, manifest, file, progress=progress))
+    rows = cached_rows(key, shape, lambda: _blocks(path, manifest, file, progress=progress))
     return PublishedDataSet(manifest, located.fingerprint, rows, size=side)
 
 

@@ -20,7 +20,7 @@ from disentmetrics.datasets.base import DataSetInfo
 from disentmetrics.datasets.published.dataset import PublishedDataSet, digest_of, locate, side_of
 from disentmetrics.datasets.published.layouts import BROKEN
 from disentmetrics.datasets.published.manifest import Manifest, read_manifest
-from disentmetrics.datasets.published.row_files import Blocks, unpacked
+from disentmetrics.datasets.published.row_files import Blocks, cached_rows
 from disentmetrics.errors import CorruptFileError
 
 NAME = "coil20"
@@ -67,7 +67,7 @@ def load(target: str = "", *, size: str | int = 0, verify: bool = True, progress
     located = locate(manifest, target, verify=verify, progress=progress, unpacked_folder=True)
     path, _ = located.only
     shape = (manifest.space.n_combinations, math.prod(manifest.shape))
-    rows = unpacked(f"{NAME}-{digest_of(path)}", shape, lambda: _blocks(path, manifest, progress=progress))
+    rows = cached_rows(f"{NAME}-{digest_of(path)}", shape, lambda: _blocks(path, manifest, progress=progress))
     return PublishedDataSet(manifest, located.fingerprint, rows, size=side)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from disentmetrics.datasets.base import DataSetInfo
 from disentmetrics.datasets.catalog._painted_sprites import DSpritesVariant, variant_info
 from disentmetrics.datasets.catalog.dsprites import SIDE
-from disentmetrics.datasets.nuisance import choice, mixed, uniform
+from disentmetrics.datasets.nuisance import choice, splitmix64, uniform
 from disentmetrics.datasets.options import no_target
 
 HEIGHT, WIDTH = 320, 256
@@ -30,7 +30,7 @@ _Field = NDArray[np.float64]
 
 def _grain(row: NDArray[np.int64], column: NDArray[np.int64], stream: int) -> _Field:
     """Return uniform noise at these points of a lattice, each independent of the others."""
-    points = mixed(row.astype(np.uint64)) ^ column.astype(np.uint64)
+    points = splitmix64(row.astype(np.uint64)) ^ column.astype(np.uint64)
     return uniform(points.ravel(), 1, stream=stream).reshape(points.shape)
 
 

@@ -15,9 +15,9 @@ from disentmetrics.datasets.arrays.row_sources import Observations
 from disentmetrics.datasets.base import DataSetInfo
 from disentmetrics.datasets.options import one_of
 from disentmetrics.datasets.published.dataset import Located, PublishedDataSet, digest_of, locate_split, side_of
-from disentmetrics.datasets.published.layouts import opened
+from disentmetrics.datasets.published.layouts import open_content
 from disentmetrics.datasets.published.manifest import Manifest, read_manifest
-from disentmetrics.datasets.published.row_files import Blocks, JoinedRows, unpacked
+from disentmetrics.datasets.published.row_files import Blocks, JoinedRows, cached_rows
 from disentmetrics.errors import CorruptFileError
 from disentmetrics.factors import Factor, FactorSpace
 
@@ -106,7 +106,7 @@ def _labels(manifest: Manifest, found: Located, stem: str) -> NDArray[np.int64]:
 
 def _array(manifest: Manifest, found: Located, part: str, n_columns: int) -> NDArray[np.int64]:
     path, file = found.paths[part], found.files[part]
-    with opened(path, file, n_columns) as content:
+    with open_content(path, file, n_columns) as content:
         fits = math.prod(content.shape[1:]) == n_columns and 0 < content.shape[0] <= manifest.space.n_combinations
         if content.dtype != np.int32 or not fits:
             raise CorruptFileError(
@@ -137,7 +137,7 @@ def _grid(manifest: Manifest, labels: NDArray[np.int64], found: Located) -> tupl
 def _images(manifest: Manifest, found: Located, stem: str, *, progress: bool) -> Observations:
     path, file = found.paths[f"{stem}-dat"], found.files[f"{stem}-dat"]
     height, width, _ = manifest.shape
-    with opened(path, file, 2 * height * width) as content:
+    with open_content(path, file, 2 * height * width) as content:
         n, pair = content.shape[0], content.shape[1:]
         if pair != (2, height, width) or content.dtype != np.uint8:
             raise CorruptFileError(
@@ -147,11 +147,11 @@ def _images(manifest: Manifest, found: Located, stem: str, *, progress: bool) ->
 
     def blocks() -> Blocks:
         n_done = 0
-        with opened(path, file, 2 * height * width) as content, progress_bar(shown=progress) as bar:
+        with open_content(path, file, 2 * height * width) as content, progress_bar(shown=progress) as bar:
             task = bar.add_task(f"unpacking {path.name}", total=n)
             for block in content.blocks:
                 yield n_done, block[:, : height * width]
                 n_done += len(block)
                 bar.advance(task, len(block))
 
-    return unpacked(f"{NAME}-{digest_of(path)}", (n, height * width), blocks)
+    return cached_rows(f"{NAME}-{digest_of(path)}", (n, height * width), blocks)

@@ -17,10 +17,10 @@ from disentmetrics.datasets.arrays.resize import resized
 from disentmetrics.datasets.arrays.row_sources import Hdf5Rows, Observations
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.datasets.options import whole_number
-from disentmetrics.datasets.published.layouts import Content, layout_of, opened
+from disentmetrics.datasets.published.layouts import Content, layout_of, open_content
 from disentmetrics.datasets.published.manifest import Manifest, ManifestFile, digests_of
 from disentmetrics.datasets.published.packed import open_packed, write_packed
-from disentmetrics.datasets.published.row_files import Blocks, FileRows, PackedRows, unpacked
+from disentmetrics.datasets.published.row_files import Blocks, FileRows, PackedRows, cached_rows
 from disentmetrics.errors import CorruptFileError, InvalidInputError, StorageError, did_you_mean
 from disentmetrics.factors import FactorSpace
 
@@ -378,7 +378,7 @@ def digest_of(path: Path) -> str:
 @contextmanager
 def checked(path: Path, manifest: Manifest, file: ManifestFile) -> Iterator[Content]:
     """Open a file whose rows are the whole grid, after checking shape, type and labels."""
-    with opened(path, file, math.prod(manifest.shape)) as content:
+    with open_content(path, file, math.prod(manifest.shape)) as content:
         _check_images(path, manifest, content)
         if content.labels is not None:
             _check_labels(path, manifest, file, content.labels)
@@ -403,7 +403,7 @@ def _stored(path: Path, manifest: Manifest, file: ManifestFile, *, progress: boo
     if needs_no_unpacking:
         return _hdf5_rows(path, file.images)
     try:
-        return unpacked(
+        return cached_rows(
             f"{manifest.name}-{digest_of(path)}", shape, lambda: _blocks(path, manifest, file, progress=progress)
         )
     except StorageError as error:

@@ -129,7 +129,7 @@ def _pickled(path: Path) -> UntrustedFileError:
 
 
 @contextmanager
-def opened(path: Path, file: ManifestFile, row_values: int) -> Iterator[Content]:
+def open_content(path: Path, file: ManifestFile, row_values: int) -> Iterator[Content]:
     """Open a file of a published layout.
 
     Parameters

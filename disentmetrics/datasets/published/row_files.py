@@ -195,7 +195,7 @@ def write_unpacked(path: Path, shape: tuple[int, ...], blocks: Blocks) -> None:
         file.write(hashlib.sha256(digests.data).digest())
 
 
-def unpacked(key: str, shape: tuple[int, ...], blocks: Callable[[], Blocks]) -> Observations:
+def cached_rows(key: str, shape: tuple[int, ...], blocks: Callable[[], Blocks]) -> Observations:
     """Return rows from the cache folder, after writing them there if they are not.
 
     Parameters

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from disentmetrics.datasets.distribution import FactorDistribution, joint_positions
-from disentmetrics.datasets.nuisance import mixed
-from disentmetrics.datasets.transforms.values import Chosen, as_tuples, chosen_values, known_factor, written
+from disentmetrics.datasets.nuisance import splitmix64
+from disentmetrics.datasets.transforms.values import FactorValues, as_tuples, factor_named, format_values, value_indices
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import FactorSpace
 
@@ -53,7 +53,7 @@ def marginals(space: FactorSpace, weights: Mapping[str, ArrayLike]) -> FactorDis
     array([0.5 , 0.25, 0.25])
     """
     for name in weights:
-        known_factor(space, name)
+        factor_named(space, name)
     plain = {name: np.asarray(given, np.float64) for name, given in weights.items()}
     listed = ",".join(f"{name}={'/'.join(f'{w:.12g}' for w in given.ravel())}" for name, given in plain.items())
     label = f"weights({listed})" if len(listed) <= _LONGEST_LABEL else ""
@@ -138,7 +138,7 @@ def correlated(
 
 def _check_sizes(space: FactorSpace, names: Sequence[str], least: int) -> None:
     for name in names:
-        size = known_factor(space, name).size
+        size = factor_named(space, name).size
         if size is None or size < least:
             raise InvalidInputError(
                 f"a factor of this design must have at least {least} values; {name!r} "
@@ -246,7 +246,7 @@ def chen2018(space: FactorSpace, first: str, second: str, configuration: Configu
     )
 
 
-def without(space: FactorSpace, box: Chosen) -> FactorDistribution:
+def without(space: FactorSpace, box: FactorValues) -> FactorDistribution:
     """Leave out the combinations of these values; all others stay equally likely.
 
     Parameters
@@ -276,7 +276,7 @@ def without(space: FactorSpace, box: Chosen) -> FactorDistribution:
     return FactorDistribution(space, {names: 1 - table}, name=f"without({label})")
 
 
-def only(space: FactorSpace, box: Chosen) -> FactorDistribution:
+def only(space: FactorSpace, box: FactorValues) -> FactorDistribution:
     """Keep the combinations of these values alone: what :func:`without` leaves out.
 
     Parameters
@@ -294,14 +294,14 @@ def only(space: FactorSpace, box: Chosen) -> FactorDistribution:
     return FactorDistribution(space, {names: table}, name=f"only({label})")
 
 
-def _box(space: FactorSpace, box: Chosen) -> tuple[tuple[str, ...], NDArray[np.float64], str]:
-    chosen = chosen_values(space, box)
+def _box(space: FactorSpace, box: FactorValues) -> tuple[tuple[str, ...], NDArray[np.float64], str]:
+    chosen = value_indices(space, box)
     joint_positions(space, tuple(chosen))
     inside = [np.isin(np.arange(space[name].size or 0), values) for name, values in as_tuples(chosen).items()]
     table = np.ones(())
     for values in inside:
         table = np.multiply.outer(table, values.astype(np.float64))
-    return tuple(chosen), table, written(chosen)
+    return tuple(chosen), table, format_values(chosen)
 
 
 def held_out(
@@ -340,7 +340,7 @@ def held_out(
            [1, 1, 0, 1, 0, 1],
            [0, 1, 1, 1, 0, 0]])
     """
-    sizes = [known_factor(space, name).size or 0 for name in names]
+    sizes = [factor_named(space, name).size or 0 for name in names]
     joint_positions(space, names)
     n_cells, covering = math.prod(sizes), max(sizes, default=0)
     n_out = max(1, round(share * n_cells)) if 0 < share < 1 else 0
@@ -365,5 +365,5 @@ def held_out(
 
 def _shuffled(n: int, seed: int, stream: int) -> NDArray[np.int64]:
     """Return 0 .. n - 1 in an order that is the same on every machine."""
-    key = mixed(np.array([seed % 2**64], np.uint64) ^ mixed(np.array([stream], np.uint64)))
-    return np.argsort(mixed(np.arange(n, dtype=np.uint64) ^ key), kind="stable")
+    key = splitmix64(np.array([seed % 2**64], np.uint64) ^ splitmix64(np.array([stream], np.uint64)))
+    return np.argsort(splitmix64(np.arange(n, dtype=np.uint64) ^ key), kind="stable")

@@ -63,7 +63,7 @@ class Mapped(Wrapped):
         if not len(factors):
             return np.empty((0, *self.observation_shape), self._dtype)
         shown = self.base.make(factors, nuisance)
-        self.base.check_made(shown, len(factors))
+        self.base.check_observations(shown, len(factors))
         made = self._transformed(shown)
         if made.shape[1:] != self.observation_shape or made.dtype != self._dtype:
             raise InvalidInputError(
@@ -72,7 +72,7 @@ class Mapped(Wrapped):
             )
         return made
 
-    def check_made(self, made: NDArray[Any], n: int) -> None:
+    def check_observations(self, made: NDArray[Any], n: int) -> None:
         """Refuse nothing: ``make`` has checked what the transform returned, which may be images of floats."""
 
     def base_factors(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[Any]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.datasets.base import DataSet, Symmetry
 from disentmetrics.datasets.distribution import FactorDistribution, joint_positions
-from disentmetrics.datasets.transforms.values import known_factor
+from disentmetrics.datasets.transforms.values import factor_named
 from disentmetrics.datasets.transforms.wrapped import GridWrapped
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import Factor, FactorSpace
@@ -47,7 +47,7 @@ class Merged(GridWrapped):
                 f"the name of a merged factor must be of letters, digits, spaces and '_.-'; got {name!r}"
             )
         self._name = name or "_".join(names)
-        self._factors = [known_factor(base.space, n) for n in names]
+        self._factors = [factor_named(base.space, n) for n in names]
         joint_positions(base.space, names)
         others = [factor.name for factor in base.space if factor.name not in names]
         if len(names) < 2 or self._name in others:

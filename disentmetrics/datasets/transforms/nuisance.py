@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.datasets.distribution import FactorDistribution, joint_positions
 from disentmetrics.datasets.nuisance import choice, uniform
-from disentmetrics.datasets.transforms.values import known_factor
+from disentmetrics.datasets.transforms.values import factor_named
 from disentmetrics.datasets.transforms.wrapped import GridWrapped
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import FactorSpace
@@ -35,7 +35,7 @@ class WithNuisance(GridWrapped):
     def __init__(self, base: DataSet, names: Sequence[str]) -> None:
         self._law = base.distribution
         for name in names:
-            known_factor(base.space, name)
+            factor_named(base.space, name)
         columns = joint_positions(base.space, names)
         self._seen = [column for column in range(len(base.space)) if column not in columns]
         if not self._seen:

@@ -9,13 +9,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from disentmetrics.datasets.base import DataSet, Draws, Symmetry
 from disentmetrics.datasets.distribution import FactorDistribution
-from disentmetrics.datasets.transforms.values import Chosen, chosen_values, written
+from disentmetrics.datasets.transforms.values import FactorValues, format_values, value_indices
 from disentmetrics.datasets.transforms.wrapped import GridWrapped, Wrapped
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import Factor, FactorSpace, as_table, check_count
 
 
-def select(base: DataSet, factors: Chosen) -> "Selected | SelectedRows":
+def select(base: DataSet, factors: FactorValues) -> "Selected | SelectedRows":
     """Return the part of a data set whose factors have some of their values; see ``DataSet.select``."""
     return Selected(base, factors) if base.has_distribution else SelectedRows(base, factors)
 
@@ -106,8 +106,8 @@ class Selected(GridWrapped):
         See ``DataSet.select``.
     """
 
-    def __init__(self, base: DataSet, factors: Chosen) -> None:
-        chosen = chosen_values(base.space, factors)
+    def __init__(self, base: DataSet, factors: FactorValues) -> None:
+        chosen = value_indices(base.space, factors)
         self._selection = _Selection(base, chosen)
         given = base.distribution.conditional(dict(chosen))
         tables = []
@@ -121,7 +121,7 @@ class Selected(GridWrapped):
             if left:
                 tables.append((left, part))
         distribution = FactorDistribution(self._selection.space, tables)
-        super().__init__(base, f"select({written(chosen)})", distribution)
+        super().__init__(base, f"select({format_values(chosen)})", distribution)
         self.symmetries = self._selection.symmetries(base.symmetries)
 
     def base_factors(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[Any]:
@@ -149,9 +149,9 @@ class SelectedRows(Wrapped):
         If a factor is continuous, there is no end to observations, or no row is left.
     """
 
-    def __init__(self, base: DataSet, factors: Chosen) -> None:
-        chosen = chosen_values(base.space, factors)
-        super().__init__(base, f"select({written(chosen)})")
+    def __init__(self, base: DataSet, factors: FactorValues) -> None:
+        chosen = value_indices(base.space, factors)
+        super().__init__(base, f"select({format_values(chosen)})")
         self._selection = _Selection(base, chosen)
         if type(base).full_grid is DataSet.full_grid and not base.space.is_grid:
             raise InvalidInputError(

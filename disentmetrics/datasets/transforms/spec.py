@@ -16,14 +16,14 @@ from disentmetrics.datasets.transforms.distributions import (
     only,
     without,
 )
-from disentmetrics.datasets.transforms.values import UnknownFactorError, known_factor, read_values
+from disentmetrics.datasets.transforms.values import UnknownFactorError, factor_named, parse_values
 from disentmetrics.datasets.transforms.wrapped import Wrapped
 from disentmetrics.errors import InvalidInputError, did_you_mean
 
 
 def _names(data: DataSet, text: str) -> list[str]:
     names = [name.strip() for name in text.split(",")]
-    return [known_factor(data.space, name).name for name in names]
+    return [factor_named(data.space, name).name for name in names]
 
 
 def _number(text: str, option: str) -> float:
@@ -64,11 +64,11 @@ def _weights(data: DataSet, text: str) -> DataSet:
 
 
 def _without(data: DataSet, text: str) -> DataSet:
-    return data.with_distribution(without(data.space, read_values(data.space, text)))
+    return data.with_distribution(without(data.space, parse_values(data.space, text)))
 
 
 def _only(data: DataSet, text: str) -> DataSet:
-    return data.with_distribution(only(data.space, read_values(data.space, text)))
+    return data.with_distribution(only(data.space, parse_values(data.space, text)))
 
 
 def _split(data: DataSet, text: str, option: str, part: int) -> DataSet:
@@ -87,7 +87,7 @@ def _test_split(data: DataSet, text: str) -> DataSet:
 
 
 def _select(data: DataSet, text: str) -> DataSet:
-    return data.select(read_values(data.space, text))
+    return data.select(parse_values(data.space, text))
 
 
 def _merge(data: DataSet, text: str) -> DataSet:
@@ -99,7 +99,7 @@ def _nuisance(data: DataSet, text: str) -> DataSet:
     return data.with_nuisance(*_names(data, text))
 
 
-DERIVATIONS: dict[str, Callable[[DataSet, str], DataSet]] = {
+TRANSFORM_OPTIONS: dict[str, Callable[[DataSet, str], DataSet]] = {
     "correlate": _correlate,
     "weights": _weights,
     "chen2018": _chen2018,
@@ -113,7 +113,7 @@ DERIVATIONS: dict[str, Callable[[DataSet, str], DataSet]] = {
 }
 
 
-def derived(data: DataSet, option: str, text: str) -> DataSet:
+def apply_option(data: DataSet, option: str, text: str) -> DataSet:
     """Return the data set changed by one option.
 
     Parameters
@@ -121,7 +121,7 @@ def derived(data: DataSet, option: str, text: str) -> DataSet:
     data : DataSet
         So far.
     option : str
-        One of :data:`DERIVATIONS`.
+        One of :data:`TRANSFORM_OPTIONS`.
     text : str
         ``correlate=x,y,0.8`` · ``weights=scale:1/1/2/2/4/4`` · ``chen2018=x,y,D`` ·
         ``without=shape:2,x:16-31`` · ``only=shape:heart`` · ``train_split=shape,scale,0.2,0`` and
@@ -140,15 +140,15 @@ def derived(data: DataSet, option: str, text: str) -> DataSet:
     Examples
     --------
     >>> from disentmetrics.datasets.catalog.dsprites import DSprites
-    >>> derived(derived(DSprites(), "select", "x:0-15"), "correlate", "x,y,0.8").fingerprint
+    >>> apply_option(apply_option(DSprites(), "select", "x:0-15"), "correlate", "x,y,0.8").fingerprint
     'dsprites-1+select(x=0-15)+correlate(x,y,0.8)'
     """
-    if option not in DERIVATIONS:
-        raise InvalidInputError(f"no option is named {option!r}{did_you_mean(option, DERIVATIONS)}")
+    if option not in TRANSFORM_OPTIONS:
+        raise InvalidInputError(f"no option is named {option!r}{did_you_mean(option, TRANSFORM_OPTIONS)}")
     if not isinstance(text, str):
         raise InvalidInputError(f"option {option} is given as text, as on the command line; got {text!r}")
     try:
-        return DERIVATIONS[option](data, text)
+        return TRANSFORM_OPTIONS[option](data, text)
     except UnknownFactorError as error:
         step = _step_that_took(data, error.name)
         if not step:

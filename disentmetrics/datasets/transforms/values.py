@@ -8,7 +8,7 @@ from disentmetrics.errors import InvalidInputError, did_you_mean
 from disentmetrics.factors import Factor, FactorSpace
 
 Value = int | str
-Chosen = Mapping[str, Value | Sequence[Value] | range]
+FactorValues = Mapping[str, Value | Sequence[Value] | range]
 
 
 class UnknownFactorError(InvalidInputError):
@@ -29,7 +29,7 @@ class UnknownFactorError(InvalidInputError):
         self.name = name
 
 
-def known_factor(space: FactorSpace, name: str) -> Factor:
+def factor_named(space: FactorSpace, name: str) -> Factor:
     """Return the factor of this name.
 
     Raises
@@ -42,7 +42,7 @@ def known_factor(space: FactorSpace, name: str) -> Factor:
     return space[name]
 
 
-def chosen_values(space: FactorSpace, chosen: Chosen) -> dict[str, int | tuple[int, ...]]:
+def value_indices(space: FactorSpace, chosen: FactorValues) -> dict[str, int | tuple[int, ...]]:
     """Check values of factors, and return their indices.
 
     Parameters
@@ -66,14 +66,14 @@ def chosen_values(space: FactorSpace, chosen: Chosen) -> dict[str, int | tuple[i
     --------
     >>> shape = Factor("shape", 3, "categorical", ("square", "ellipse", "heart"))
     >>> space = FactorSpace([shape, Factor("x", 8, "ordinal")])
-    >>> chosen_values(space, {"shape": "heart", "x": range(4)})
+    >>> value_indices(space, {"shape": "heart", "x": range(4)})
     {'shape': 2, 'x': (0, 1, 2, 3)}
     """
     if not chosen:
         raise InvalidInputError("values of at least one factor must be chosen; got none")
     found: dict[str, int | tuple[int, ...]] = {}
     for name, values in chosen.items():
-        factor = known_factor(space, name)
+        factor = factor_named(space, name)
         if isinstance(values, int | str | np.integer):
             found[name] = _index(factor, values)
             continue
@@ -107,12 +107,12 @@ def as_tuples(chosen: Mapping[str, int | tuple[int, ...]]) -> dict[str, tuple[in
     return {name: values if isinstance(values, tuple) else (values,) for name, values in chosen.items()}
 
 
-def written(chosen: Mapping[str, int | tuple[int, ...]]) -> str:
+def format_values(chosen: Mapping[str, int | tuple[int, ...]]) -> str:
     """Write indices of values of factors in short.
 
     Examples
     --------
-    >>> written({"shape": 2, "x": (0, 1, 2, 3, 7), "y": (5,)})
+    >>> format_values({"shape": 2, "x": (0, 1, 2, 3, 7), "y": (5,)})
     'shape=2,x=0-3/7,y=5-5'
     """
     return ",".join(f"{name}={_written_values(values)}" for name, values in chosen.items())
@@ -132,7 +132,7 @@ def _written_values(values: int | tuple[int, ...]) -> str:
     return "/".join(str(low) if low == high else f"{low}-{high}" for low, high in runs)
 
 
-def read_values(space: FactorSpace, text: str) -> dict[str, Value | list[Value]]:
+def parse_values(space: FactorSpace, text: str) -> dict[str, Value | list[Value]]:
     """Read ``factor:values,factor:values``, where values are ``2``, ``0-3``, ``0-3/7`` or ``heart``.
 
     Where a category's name is digits, digits that are a name mean the name: of (``"1"``, ``"2"``), ``2`` is the
@@ -147,7 +147,7 @@ def read_values(space: FactorSpace, text: str) -> dict[str, Value | list[Value]]
     Examples
     --------
     >>> space = FactorSpace([Factor("shape", 3, "categorical"), Factor("x", 8, "ordinal")])
-    >>> read_values(space, "shape:heart,x:0-2/7")
+    >>> parse_values(space, "shape:heart,x:0-2/7")
     {'shape': 'heart', 'x': [0, 1, 2, 7]}
     """
     found: dict[str, Value | list[Value]] = {}
@@ -157,7 +157,7 @@ def read_values(space: FactorSpace, text: str) -> dict[str, Value | list[Value]]
             raise InvalidInputError(
                 f"values of factors must be given as factor:values, such as shape:2 or x:0-3/7; got {part!r}"
             )
-        factor = known_factor(space, name)
+        factor = factor_named(space, name)
         if name in found:
             raise InvalidInputError(f"values of a factor must be given once, as in {name}:0-3/7; {name} came twice")
         pieces = list(_read_pieces(factor, values.split("/")))

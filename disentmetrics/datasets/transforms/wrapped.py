@@ -46,9 +46,9 @@ class Wrapped(DataSet):
         """Return the observations of the base that are meant."""
         return self.base.make(self.base_factors(factors, nuisance), nuisance)
 
-    def check_made(self, made: NDArray[Any], n: int) -> None:
+    def check_observations(self, made: NDArray[Any], n: int) -> None:
         """Refuse what the base refuses."""
-        self.base.check_made(made, n)
+        self.base.check_observations(made, n)
 
 
 class GridWrapped(Wrapped):

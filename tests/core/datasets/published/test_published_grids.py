@@ -25,7 +25,7 @@ from disentmetrics.datasets.published.dataset import PublishedDataSet, load_publ
 from disentmetrics.datasets.published.manifest import Manifest, ManifestFile, read_manifest
 from disentmetrics.datasets.published.row_files import FileRows, UnpackedRows
 from disentmetrics.datasets.registry import find_datasets
-from disentmetrics.datasets.transforms.spec import DERIVATIONS
+from disentmetrics.datasets.transforms.spec import TRANSFORM_OPTIONS
 from disentmetrics.errors import CorruptFileError, InvalidInputError, StorageError, UntrustedFileError
 from disentmetrics.factors import Factor, FactorSpace
 
@@ -382,7 +382,7 @@ def test_sizes_are_checked_before_anything_is_fetched(name: str, monkeypatch: py
 
 @pytest.mark.parametrize("name", sorted(find_datasets()))
 def test_no_data_set_has_an_option_that_hides_one_of_every_data_set(name: str) -> None:
-    assert not DERIVATIONS.keys() & inspect.signature(find_datasets()[name].load).parameters.keys()
+    assert not TRANSFORM_OPTIONS.keys() & inspect.signature(find_datasets()[name].load).parameters.keys()
 
 
 def test_a_large_file_is_hashed_once(tmp_path: Path, published: Describe, monkeypatch: pytest.MonkeyPatch) -> None:

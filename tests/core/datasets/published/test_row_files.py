@@ -19,7 +19,7 @@ from disentmetrics.datasets.published.row_files import (
     JoinedRows,
     PackedRows,
     UnpackedRows,
-    unpacked,
+    cached_rows,
     write_unpacked,
 )
 from disentmetrics.errors import CorruptFileError, StorageError
@@ -133,16 +133,16 @@ def blocks(content: NDArray[np.uint8] = ROWS) -> stores.Blocks:
 
 
 def test_rows_are_unpacked_once(cache: Path) -> None:
-    assert np.array_equal(unpacked("key", ROWS.shape, blocks).take(np.arange(40)), ROWS)
+    assert np.array_equal(cached_rows("key", ROWS.shape, blocks).take(np.arange(40)), ROWS)
     assert (cache / "datasets" / "key.raw").is_file()
-    again = unpacked("key", ROWS.shape, lambda: blocks(255 - ROWS))
+    again = cached_rows("key", ROWS.shape, lambda: blocks(255 - ROWS))
     assert np.array_equal(again.take(np.arange(40)), ROWS)
 
 
 def test_a_damaged_file_in_the_cache_is_made_anew(cache: Path) -> None:
-    unpacked("key", ROWS.shape, blocks)
+    cached_rows("key", ROWS.shape, blocks)
     os.truncate(cache / "datasets" / "key.raw", 700)
-    assert np.array_equal(unpacked("key", ROWS.shape, blocks).take(np.arange(40)), ROWS)
+    assert np.array_equal(cached_rows("key", ROWS.shape, blocks).take(np.arange(40)), ROWS)
 
 
 def test_few_rows_are_kept_in_memory_if_the_cache_cannot_be_written(
@@ -150,11 +150,11 @@ def test_few_rows_are_kept_in_memory_if_the_cache_cannot_be_written(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("DISENTMETRICS_CACHE", str(tmp_path / "file" / "cache"))
-    assert np.array_equal(unpacked("key", ROWS.shape, blocks).take(np.arange(40)), ROWS)
+    assert np.array_equal(cached_rows("key", ROWS.shape, blocks).take(np.arange(40)), ROWS)
     assert "kept in memory" in caplog.text
     monkeypatch.setattr(stores, "_FITS_IN_MEMORY", 100)
     with pytest.raises(StorageError, match="DISENTMETRICS_CACHE"):
-        unpacked("key", ROWS.shape, blocks)
+        cached_rows("key", ROWS.shape, blocks)
 
 
 def test_room_is_asked_for_before_anything_is_unpacked(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +171,7 @@ def test_room_is_asked_for_before_anything_is_unpacked(cache: Path, monkeypatch:
     monkeypatch.setattr(cache_module, "_reserve", full)
     monkeypatch.setattr(stores, "_FITS_IN_MEMORY", 100)
     with pytest.raises(StorageError, match="No space left on device"):
-        unpacked("key", ROWS.shape, never)
+        cached_rows("key", ROWS.shape, never)
     assert asked == [40 * 15 + 40 * 16 + 32]
     assert not list(cache.rglob("*.raw"))
 

@@ -12,7 +12,7 @@ from disentmetrics.datasets.base import DataSet
 from disentmetrics.datasets.catalog.dsprites import SPACE, DSprites
 from disentmetrics.datasets.distribution import FactorDistribution
 from disentmetrics.datasets.transforms.distributions import chen2018, correlated, held_out, marginals, only, without
-from disentmetrics.datasets.transforms.spec import DERIVATIONS, derived
+from disentmetrics.datasets.transforms.spec import TRANSFORM_OPTIONS, apply_option
 from disentmetrics.errors import InvalidInputError
 
 TRAIN, TEST = held_out(SPACE, ["shape", "scale"], 0.2, 3)
@@ -124,14 +124,14 @@ def test_wrong_options_are_refused(options: str, message: str) -> None:
 
 def test_what_is_no_option_or_no_text_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="did you mean 'select'"):
-        derived(DSprites(), "selct", "x:0")
+        apply_option(DSprites(), "selct", "x:0")
     with pytest.raises(InvalidInputError, match="given as text"):
         load_dataset("dsprites", select={"x": [0]})
 
 
 def test_every_option_is_in_the_description() -> None:
-    for option in DERIVATIONS:
-        assert f"``{option}=" in (derived.__doc__ or "")
+    for option in TRANSFORM_OPTIONS:
+        assert f"``{option}=" in (apply_option.__doc__ or "")
 
 
 def test_an_option_of_its_own_goes_before(monkeypatch: pytest.MonkeyPatch) -> None:

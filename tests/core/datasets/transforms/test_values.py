@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from disentmetrics.datasets.transforms.values import as_tuples, chosen_values, read_values, written
+from disentmetrics.datasets.transforms.values import as_tuples, format_values, parse_values, value_indices
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import Factor, FactorSpace
 
@@ -32,16 +32,16 @@ SPACE = FactorSpace([
     ],
 )
 def test_text_says_which_values(text: str, chosen: dict[str, Any]) -> None:
-    found = chosen_values(SPACE, read_values(SPACE, text))
+    found = value_indices(SPACE, parse_values(SPACE, text))
     assert found == chosen
-    assert chosen_values(SPACE, read_values(SPACE, written(found).replace("=", ":"))) == chosen
+    assert value_indices(SPACE, parse_values(SPACE, format_values(found).replace("=", ":"))) == chosen
 
 
 @pytest.mark.parametrize(
     ("text", "chosen"), [("digit:1", 0), ("digit:2/9", (1, 2)), ("digit:0-0", (0,)), ("digit:3/2/1", (0, 1, 3))]
 )
 def test_names_of_digits_are_names(text: str, chosen: Any) -> None:
-    assert chosen_values(SPACE, read_values(SPACE, text)) == {"digit": chosen}
+    assert value_indices(SPACE, parse_values(SPACE, text)) == {"digit": chosen}
 
 
 @pytest.mark.parametrize(
@@ -65,13 +65,13 @@ def test_names_of_digits_are_names(text: str, chosen: Any) -> None:
 )
 def test_other_text_is_refused(text: str, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        chosen_values(SPACE, read_values(SPACE, text))
+        value_indices(SPACE, parse_values(SPACE, text))
 
 
 @pytest.mark.parametrize("chosen", [{}, {"x": []}, {"x": [1, 1]}, {"x": 1.5}, {"x": [True]}, {"x": 32}, {"z": 1}])
 def test_other_values_are_refused(chosen: Any) -> None:
     with pytest.raises((InvalidInputError, TypeError)):
-        chosen_values(SPACE, chosen)
+        value_indices(SPACE, chosen)
 
 
 def test_a_single_value_is_a_sequence_where_one_is_needed() -> None:
