@@ -11,6 +11,7 @@ from rich.table import Table
 from disentmetrics._utils.random import generator
 from disentmetrics._utils.tables import plain_text
 from disentmetrics._utils.threads import single_threaded_blas
+from disentmetrics._utils.typing import Floats
 from disentmetrics._version import __version__
 from disentmetrics.comparison.udr import relative_strength
 from disentmetrics.encoders.protocol import Posterior
@@ -22,7 +23,6 @@ from disentmetrics.representation import Representation
 from disentmetrics.results.signature import Signature
 
 Kind = Literal["udr", "mcc", "r2", "dictionary"]
-Floats = NDArray[np.float64]
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 N_FOLDS = 5

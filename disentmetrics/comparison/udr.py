@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from rich.table import Table
 
 from disentmetrics._utils.tables import plain_text
+from disentmetrics._utils.typing import Floats
 from disentmetrics._version import __version__
 from disentmetrics.encoders.protocol import Posterior
 from disentmetrics.errors import InvalidInputError, did_you_mean
@@ -23,7 +24,6 @@ Variant = Literal["spearman", "lasso"]
 Normaliser = Literal["paper", "disentanglement_lib"]
 Mask = Literal["auto", "kl", "variance", "none"]
 
-Floats = NDArray[np.float64]
 Reals = NDArray[np.floating]
 Flags = NDArray[np.bool_]
 

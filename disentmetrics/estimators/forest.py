@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from disentmetrics._utils.typing import Floats
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,10 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.special import xlogy
 
+from disentmetrics._utils.typing import Floats, Integers
 from disentmetrics.errors import InvalidInputError
-
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 SPACINGS = 3.0  # the narrowest standard deviation of a level, in spacings of its grid
 NODES = np.geomspace(SPACINGS**2 - 0.25, 4 * SPACINGS**2, 17)  # variances; splitting takes up to 0.25

@@ -6,9 +6,8 @@ normalized_mutual_information, or other quantities that are not negative.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from disentmetrics._utils.typing import Floats
 
 
 def disentanglement(matrix: Floats) -> tuple[Floats, Floats]:

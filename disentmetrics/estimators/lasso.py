@@ -3,9 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.typing import Floats
 from disentmetrics.errors import DisentmetricsError
-
-Floats = NDArray[np.float64]
 
 TOLERANCE = 1e-10  # largest violation of the optimality conditions, in units of the covariances
 SWEEPS = 50  # over the coordinates, between two checks of these conditions

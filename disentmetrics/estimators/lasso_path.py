@@ -3,9 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.typing import Floats
 from disentmetrics.estimators.lasso import lasso_coefficients
-
-Floats = NDArray[np.float64]
 
 PENALTIES = np.geomspace(1.0, 1e-4, 9)
 """Weights of the penalty that are tried, in units of standardised columns."""

@@ -7,9 +7,9 @@ Disentanglement Framework with Connections to Identifiability*, section 4.
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
+from disentmetrics._utils.typing import Floats
 
 _PENALTIES = np.geomspace(1e-6, 1.0, 7)  # a row, in units of standardised features
 

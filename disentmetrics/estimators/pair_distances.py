@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-Integers = NDArray[np.int64]
+from disentmetrics._utils.typing import Integers
 
 
 def hamming_distances(messages: Integers) -> Integers:

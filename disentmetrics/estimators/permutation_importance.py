@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.typing import Floats
 from disentmetrics.estimators.forest import Forest
-
-Floats = NDArray[np.float64]
 
 STANDARD_ERRORS = 3.0
 """By how many standard errors a loss must differ from 0 to show that there is anything at all."""

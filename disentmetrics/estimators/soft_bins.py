@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import ndtr, xlogy
 
-Floats = NDArray[np.float64]
+from disentmetrics._utils.typing import Floats
+
 Assignment = Literal["mass", "centres"]
 _CHUNK = 1 << 21  # masses in memory at once, 16 MB
 

@@ -1,14 +1,14 @@
-"""Which block of codes predicts which block of factors."""
+"""Block identifiability: prediction of blocks of factors from blocks of latents."""
 
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.typing import Seed
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.representation.resampling import Seed
 from disentmetrics.statistics.factor_groups import varied_factors
 from disentmetrics.statistics.factor_regression import factors_as_codes, true_factors
 from disentmetrics.statistics.probes import Probe, held_out_score, step_prediction
@@ -22,21 +22,21 @@ Blocks = tuple[tuple[int, ...], ...]
     higher_is_better=True,
     paper="von Kügelgen et al. (2021), Self-Supervised Learning with Data Augmentations Provably Isolates Content from "
     "Style, section 5; Lippe et al. (2022), CITRIS, section 6, for codes assigned to factors",
-    known_failure="A block of codes that also holds the factors of every other block scores 1; leakage tells.",
+    known_failure="A block of latents that also encodes the factors of all other blocks scores 1; only leakage shows it.",
     needs=Needs(rows=60),
     randomised=True,
     parts={"leakage": (0.0, 1.0), "excess_leakage": (0.0, 1.0)},
     lower_is_better=("leakage", "excess_leakage"),
     protocols={
         "default": Protocol(
-            source="disentmetrics: histogram gradient boosting on two folds, measured on the rows left out; each "
-            "code goes to the factor that it follows most",
+            source="disentmetrics: two-fold cross-fitted histogram gradient boosting; each latent is assigned "
+            "to the factor that predicts it best",
             costly=True,
             invariant_to=all_except("relabelled factors", "repeated rows", "rotation"),
             detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
         ),
         "linear": Protocol(
-            source="disentmetrics: least squares and logistic regression, else as the default",
+            source="disentmetrics: least squares and logistic regression, otherwise as the default",
             options={"probe": "linear"},
             invariant_to=all_except("monotone warp", "outlier", "relabelled factors", "rotation"),
             detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
@@ -53,10 +53,11 @@ def block_identifiability(
     n_folds: int = 2,
     n_rows: int = 3_000,
 ) -> RawScore:
-    """Mean held-out score of each block of factors, predicted from its own block of codes.
+    """Block identifiability: mean held-out score of each block of factors predicted from its own block of latents.
 
-    With ``B[a, b]`` the mean over the factors of block b of their R² (of categories, their accuracy above
-    chance), not below 0, predicted from the codes of block a, the value is ``mean over a of B[a, a]``.
+    The value is ``mean over a of B[a, a]``, where ``B[a, b]`` is the mean over the factors of block b of the held-out
+    R² (for categorical factors, chance-corrected accuracy), clipped at 0, of their prediction from the latents of
+    block a.
 
     Parameters
     ----------
@@ -65,36 +66,39 @@ def block_identifiability(
     seed : int or tuple of int
         Random seed for the assignment of rows to folds.
     code_blocks : tuple of tuple of int, optional
-        Positions of the codes of each block, in the order of the factors' blocks. By default each code
-        goes to the block of the factor that a step function of it predicts best.
+        Indices of the latents of each block, in the order of ``factor_blocks``. By default each latent is assigned to
+        the block of the factor that a step function of the latent predicts best.
     factor_blocks : tuple of tuple of int, optional
-        Positions of the factors of each block; every factor by itself by default.
+        Indices of the factors of each block. By default every factor is a block.
     probe : {"boosting", "linear"}
+        Histogram gradient boosting, or least squares and logistic regression.
     n_folds : int
+        Number of cross-validation folds.
     n_rows : int
         Maximum number of rows; a random subset is used if there are more.
 
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where every block of factors is decided by its own codes, 0 where its codes tell nothing.
-        Per factor: its score from its own block. Part ``leakage``: mean over blocks a of the largest ``B[a, b]``,
-        b not a; NaN for one block. Part ``excess_leakage``: the same of ``B[a, b]`` less what the true factors
-        of block a themselves tell of block b, not below 0; dependent factors do not raise it. Details:
-        ``scores``, the matrix B; ``from_factors``, what the factors tell of each other; ``block_of_code``, -1
-        for none.
+        In [0, 1]; 1 if every block of factors is determined by its own latents, 0 if these carry no information about
+        it. ``per_factor``: the score from the factor's own block. Part ``leakage``: mean over blocks a of the largest
+        ``B[a, b]``, b not a; NaN for a single block. Part ``excess_leakage``: the same after subtracting, clipped at
+        0, the score of block b predicted from the true factors of block a, so that dependent factors do not raise it.
+        Details: ``scores``, the matrix B; ``from_factors``, the same matrix with the true factors in place of the
+        latents; ``block_of_code``, -1 for none.
 
     Raises
     ------
     InvalidInputError
-        If a block names a code or factor that does not exist or twice, or blocks are not as many.
+        If a block contains an index that does not exist or occurs twice, or the numbers of blocks differ.
     UndefinedScoreError
         If every factor is constant.
 
     Notes
     -----
-    Blocks of constant factors are left out. Codes are assigned on all rows, which favours noise little: the
-    score is held out. CITRIS learns the assignment with its model and uses networks as probes.
+    Blocks of constant factors are excluded. Latents are assigned using all rows, which inflates the score of noise
+    only slightly because the score itself is held out. CITRIS learns the assignment with its model and uses neural
+    networks as probes.
 
     Examples
     --------
@@ -111,7 +115,7 @@ def block_identifiability(
         sources = _assigned(representation, targets)
     if len(sources) != len(targets):
         raise InvalidInputError(
-            f"code_blocks must hold one block for each of {len(targets)} blocks of factors; got {len(sources)}"
+            f"code_blocks must contain one block for each of {len(targets)} blocks of factors; got {len(sources)}"
         )
     varied = representation.cached(varied_factors)
     kept = [b for b, block in enumerate(targets) if varied[list(block)].any()]
@@ -121,11 +125,12 @@ def block_identifiability(
     def score(table: Representation | None, columns: tuple[int, ...], factors: list[int]) -> list[float]:
         if table is None or not columns:
             return [0.0] * len(factors)
-        found = [held_out_score(table, k, probe, seed, codes=columns, n_folds=n_folds, n_rows=n_rows) for k in factors]
-        return [max(0.0, float(each)) for each in np.nan_to_num(found)]
+        scores = [held_out_score(table, k, probe, seed, codes=columns, n_folds=n_folds, n_rows=n_rows) for k in factors]
+        return [max(0.0, float(each)) for each in np.nan_to_num(scores)]
 
     single = [[score(representation, codes, factors) for factors in factors_of] for codes in codes_of]
     matrix = np.array([[np.mean(cell) for cell in row] for row in single]).reshape(len(kept), len(kept))
+    # Dependent factors predict each other: no code could leak less than the true factors do.
     truth = representation.cached(factors_as_codes)
     columns = representation.cached(true_factors).of_factor
     ceiling = np.ones_like(matrix)
@@ -138,7 +143,7 @@ def block_identifiability(
     block_of_code = np.full(representation.n_codes, -1)
     for b, block in enumerate(sources):
         block_of_code[list(block)] = b
-    mean_over_factors(per_factor)  # raises where no factor varies
+    mean_over_factors(per_factor)  # raises if no factor varies
     leakage = _mean_of_largest(matrix)
     return RawScore(
         value=float(np.diag(matrix).mean()),
@@ -148,7 +153,9 @@ def block_identifiability(
             "excess_leakage": _mean_of_largest(np.maximum(matrix - ceiling, 0.0)),
         },
         details={"scores": matrix, "from_factors": ceiling, "block_of_code": block_of_code},
-        notes=(f"blocks tell up to {leakage:.2f} of factors of other blocks, which this score does not punish",)
+        notes=(
+            f"factors of other blocks are predicted with a score of up to {leakage:.2f}; this metric does not penalise it",
+        )
         if leakage > 0.1
         else (),
     )
@@ -159,7 +166,7 @@ def _checked(name: str, blocks: Blocks | None, size: int) -> Blocks | None:
         return None
     flat = [position for block in blocks for position in block]
     if len(set(flat)) != len(flat) or not set(flat) <= set(range(size)):
-        raise InvalidInputError(f"{name} must hold positions 0 .. {size - 1}, each once at most; got {blocks!r}")
+        raise InvalidInputError(f"{name} must contain indices from 0 to {size - 1}, each at most once; got {blocks!r}")
     return tuple(tuple(map(int, block)) for block in blocks)
 
 
@@ -169,7 +176,7 @@ def _assigned(representation: Representation, targets: Blocks) -> Blocks:
 
 
 def _mean_of_largest(matrix: NDArray[np.float64]) -> float:
-    """Average over rows the largest entry beside the diagonal; NaN where there is none."""
+    """Return the mean over rows of the largest off-diagonal entry; NaN for a single row."""
     if len(matrix) < 2:
         return math.nan
     return float(np.where(np.eye(len(matrix), dtype=bool), -np.inf, matrix).max(axis=1).mean())

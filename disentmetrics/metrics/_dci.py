@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics._utils.random import generator
+from disentmetrics._utils.typing import Floats, Seed
 from disentmetrics.errors import DisentmetricsError, UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.estimators.forest import Forest
@@ -17,12 +18,11 @@ from disentmetrics.estimators.permutation_importance import forest_importance
 from disentmetrics.estimators.rank_correlation import standardise, standardised_ranks
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.representation.resampling import Seed, fold_of_each_row, train_and_test_rows
+from disentmetrics.representation.resampling import fold_of_each_row, train_and_test_rows
 from disentmetrics.statistics.probes import N_FOLDS
 from disentmetrics.statistics.targets import Target, target
 
 Predictor = Literal["forest", "boosting", "lasso", "impurity forest"]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

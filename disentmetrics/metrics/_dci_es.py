@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics._utils.random import generator
+from disentmetrics._utils.typing import Floats, Seed
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.estimators.forest import Forest
@@ -18,11 +19,10 @@ from disentmetrics.estimators.permutation_importance import exceeds_its_noise
 from disentmetrics.estimators.rank_correlation import standardise
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.representation.resampling import Seed, train_and_test_rows
+from disentmetrics.representation.resampling import train_and_test_rows
 from disentmetrics.statistics.targets import Target, target
 
 Probe = Literal["random features", "forest depth"]
-Floats = NDArray[np.float64]
 WIDTHS = (0, 16, 64, 256, 512)
 DEPTHS = (1, 2, 4, 8, 12, 20, 32)
 

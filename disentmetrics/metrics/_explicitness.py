@@ -6,18 +6,18 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.typing import Floats, Seed
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.estimators.rank_correlation import standardise
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.representation.resampling import Seed, folds, some_rows, train_and_test_rows
+from disentmetrics.representation.resampling import folds, some_rows, train_and_test_rows
 from disentmetrics.statistics.targets import Target, target
 
 Rows = Literal["out of fold", "in sample", "train and test"]
 Classifier = Literal["multinomial", "one-vs-rest"]
 Scale = Literal["standardised", "unit range", "as is"]
-Floats = NDArray[np.float64]
 _CUT = 0.5  # area of a classifier that guesses
 
 

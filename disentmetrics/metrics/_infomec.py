@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics._utils.random import generator
+from disentmetrics._utils.typing import Seed
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant
 from disentmetrics.estimators.mutual_information import contingency, plug_in_information
@@ -15,7 +16,6 @@ from disentmetrics.estimators.nearest_neighbours import jittered, neighbour_info
 from disentmetrics.estimators.rank_correlation import standardise
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.representation.resampling import Seed
 from disentmetrics.statistics.factor_groups import varied_factors
 from disentmetrics.statistics.learning_curves import MOST_ROWS, fit_probe
 from disentmetrics.statistics.mutual_information import factor_entropies

@@ -3,8 +3,8 @@
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from disentmetrics._utils.typing import Floats
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
@@ -17,8 +17,6 @@ from disentmetrics.statistics.information_scores import (
 )
 from disentmetrics.statistics.mutual_information import factor_entropies, information_matrix
 from disentmetrics.statistics.significance import active_codes
-
-Floats = NDArray[np.float64]
 
 
 @metric(

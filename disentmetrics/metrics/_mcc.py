@@ -6,12 +6,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.typing import Floats, Seed
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.assignment import one_to_one_assignment
 from disentmetrics.estimators.rank_correlation import standardise, standardised_ranks
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.representation.resampling import Seed, folds
+from disentmetrics.representation.resampling import folds
 from disentmetrics.statistics.association import correlation_matrix, factor_columns
 from disentmetrics.statistics.factor_groups import varied_factors
 from disentmetrics.statistics.probes import N_FOLDS
@@ -21,7 +22,6 @@ Fit = Literal["none", "affine"]
 Rows = Literal["held-out", "all"]
 Normaliser = Literal["factors", "pairs"]
 
-Floats = NDArray[np.float64]
 Prepare = Callable[[NDArray[np.floating]], Floats]
 _PREPARE: dict[str, Prepare] = {"spearman": standardised_ranks, "pearson": standardise}
 

@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.typing import Floats
 from disentmetrics.estimators.importance import completeness, disentanglement
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
@@ -15,8 +16,6 @@ from disentmetrics.statistics.information_scores import (
 )
 from disentmetrics.statistics.mutual_information import InformationEstimator
 from disentmetrics.statistics.significance import significant_information
-
-Floats = NDArray[np.float64]
 
 
 @metric(

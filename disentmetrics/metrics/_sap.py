@@ -6,11 +6,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.typing import Seed
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.representation.resampling import Seed, train_and_test_rows
+from disentmetrics.representation.resampling import train_and_test_rows
 from disentmetrics.statistics.association import best_and_second, correlation_matrix
 from disentmetrics.statistics.factor_groups import varied_factors
 from disentmetrics.statistics.probes import step_prediction

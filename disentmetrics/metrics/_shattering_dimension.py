@@ -4,10 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics._utils.random import generator
+from disentmetrics._utils.typing import Seed
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.representation.resampling import Seed, fold_of_each_row
+from disentmetrics.representation.resampling import fold_of_each_row
 from disentmetrics.statistics.conditions import conditions, discriminants, moments, white_codes
 
 _MOST_SQUARES = 100

@@ -5,11 +5,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.typing import Seed
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.assignment import one_to_one_assignment
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.representation.resampling import Seed, folds
+from disentmetrics.representation.resampling import folds
 from disentmetrics.statistics.probes import N_FOLDS, aligned_codes
 from disentmetrics.statistics.targets import Target, target
 

@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics._utils.random import generator
+from disentmetrics._utils.typing import Seed
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.softmax_regression import fit_softmax
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.representation.resampling import Seed, fold_of_each_row
+from disentmetrics.representation.resampling import fold_of_each_row
 from disentmetrics.statistics.learning_curves import MOST_CLASSES, class_target
 from disentmetrics.statistics.probes import standardised_codes
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from disentmetrics._utils.typing import Seed
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.representation.resampling import Seed
 from disentmetrics.statistics.probes import best_held_out_score, step_prediction
 from disentmetrics.statistics.targets import target
 

@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 
+from disentmetrics._utils.typing import Seed
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.posteriors import Seed, posterior_information
+from disentmetrics.statistics.posteriors import posterior_information
 
 
 @metric(

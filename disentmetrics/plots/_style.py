@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics._utils.figures import import_matplotlib
+from disentmetrics._utils.typing import Floats
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.estimators.assignment import one_to_one_assignment
 from disentmetrics.results.card import ScoreCard
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Floats = NDArray[np.float64]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
 """Of Okabe and Ito (2008), told apart by every common kind of colour vision; black and brown come last."""

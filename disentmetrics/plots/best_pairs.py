@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from disentmetrics._utils.typing import Floats
 from disentmetrics.factors import Factor
-from disentmetrics.plots._style import COLOURS, GREY, Floats, left_out, panels, plain, summary_of, title
+from disentmetrics.plots._style import COLOURS, GREY, left_out, panels, plain, summary_of, title
 from disentmetrics.results.card import ScoreCard
 
 if TYPE_CHECKING:

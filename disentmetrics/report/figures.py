@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.typing import Floats
 from disentmetrics.factors import Factor
 from disentmetrics.results.score import Score
 from disentmetrics.results.summary import RepresentationSummary
@@ -20,8 +21,6 @@ _MANY_POINTS = 5  # an outline of fewer says nothing
 _WIDTH, _HEIGHT = 480.0, 300.0  # of a pair
 _HIST_HEIGHT = 64.0  # a unit across is a bin
 _CURVE = 33
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.typing import Floats
 from disentmetrics.report.figures import LEVELS
 from disentmetrics.results.card import ScoreCard
 from disentmetrics.results.summary import RepresentationSummary, TuningMap
@@ -19,8 +20,6 @@ _NEGATIVE, _POSITIVE = (0, 114, 178), (213, 94, 0)
 """Blue and vermilion of Okabe and Ito, told apart by every kind of colour vision."""
 _STEPS = 100
 _NO_VALUE = (128, 128, 128, 70)
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics._utils.random import generator
+from disentmetrics._utils.typing import Seed
 from disentmetrics.representation._representation import Representation
 
 N_REPLICATES = 20
@@ -44,9 +45,6 @@ def halves(representation: Representation, rng: np.random.Generator) -> tuple[ND
     first[rng.permutation(n_units)[: n_units // 2]] = True
     in_first = first[units]
     return np.flatnonzero(in_first), np.flatnonzero(~in_first)
-
-
-Seed = int | tuple[int, ...]
 
 
 def folds(

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.typing import Floats
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import Factor
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

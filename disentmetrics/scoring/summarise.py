@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.typing import Floats
 from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, standard_deviation
 from disentmetrics.estimators.rank_correlation import standardised_ranks
 from disentmetrics.factors import Factor
 from disentmetrics.representation import Representation
-from disentmetrics.results.summary import Floats, RepresentationSummary, TuningMap
+from disentmetrics.results.summary import RepresentationSummary, TuningMap
 from disentmetrics.statistics.association import factor_columns
 from disentmetrics.statistics.mutual_information import factor_entropies, information_matrix
 

@@ -6,10 +6,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.typing import Seed
 from disentmetrics.estimators.activity import constant
 from disentmetrics.estimators.rank_correlation import standardise
 from disentmetrics.representation import Representation
-from disentmetrics.representation.resampling import Seed, folds, some_rows
+from disentmetrics.representation.resampling import folds, some_rows
 from disentmetrics.statistics.association import factor_columns
 from disentmetrics.statistics.factor_groups import varied_factors
 from disentmetrics.statistics.probes import N_FOLDS, Probe, predict

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.typing import Floats
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError
 from disentmetrics.estimators.activity import constant, standard_deviation
 from disentmetrics.estimators.assignment import one_to_one_assignment
@@ -30,8 +31,6 @@ from disentmetrics.statistics.mutual_information import (
     information_matrix,
 )
 from disentmetrics.statistics.significance import active_codes
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics._utils.random import generator
+from disentmetrics._utils.typing import Seed
 from disentmetrics.estimators.activity import well_scaled
 from disentmetrics.estimators.mutual_information import quantile_bins
 from disentmetrics.estimators.softmax_regression import SoftmaxRegression, fit_softmax
 from disentmetrics.representation import Representation
-from disentmetrics.representation.resampling import Seed, fold_of_each_row, folds
+from disentmetrics.representation.resampling import fold_of_each_row, folds
 from disentmetrics.statistics.probes import BOOSTING, N_FOLDS, one_boosting_at_a_time, standardised_codes
 from disentmetrics.statistics.targets import Target
 

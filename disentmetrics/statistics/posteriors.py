@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics._utils.random import generator
+from disentmetrics._utils.typing import Seed
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.representation import Representation
 
-Seed = int | tuple[int, ...]
 _CHUNK = 1 << 20  # log densities of one code held at once; another number would sum in another order
 _FARTHEST = 1e4  # standard deviations beyond which a density is as good as 0
 _NARROWEST = 1e-9  # of a code's span

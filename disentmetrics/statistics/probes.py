@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from disentmetrics._utils.random import generator
 from disentmetrics._utils.threads import single_threaded_blas
+from disentmetrics._utils.typing import Seed
 from disentmetrics.estimators.activity import constant
 from disentmetrics.estimators.assignment import one_to_one_assignment
 from disentmetrics.estimators.mutual_information import contingency
 from disentmetrics.estimators.rank_correlation import standardise
 from disentmetrics.representation import Representation
-from disentmetrics.representation.resampling import Seed, folds, some_rows
+from disentmetrics.representation.resampling import folds, some_rows
 from disentmetrics.statistics.mutual_information import code_bins, information_matrix
 from disentmetrics.statistics.targets import Target, target
 
