@@ -1,4 +1,4 @@
-"""How many codes are in use."""
+"""Number of active units."""
 
 import math
 from typing import Literal
@@ -10,7 +10,7 @@ from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, me
 from disentmetrics.representation import Representation
 
 Rule = Literal["kl", "variance"]
-_QUIET = 0.1  # share of the widest code's standard deviation
+_NARROW = 0.1  # fraction of the largest standard deviation of a latent
 
 
 @metric(
@@ -18,7 +18,7 @@ _QUIET = 0.1  # share of the widest code's standard deviation
     bounds=(0.0, math.inf),
     higher_is_better=True,
     paper="Burda, Grosse & Salakhutdinov (2016), Importance Weighted Autoencoders, section 5.2",
-    known_failure="A code of pure noise counts as active.",
+    known_failure="A latent of pure noise counts as active.",
     needs=Needs(factors=0, rows=1),
     protocols={
         "default": Protocol(
@@ -40,21 +40,24 @@ _QUIET = 0.1  # share of the widest code's standard deviation
     parts={"share": (0.0, 1.0)},
 )
 def active_units(representation: Representation, *, rule: Rule = "kl") -> RawScore:
-    """Count the codes that are in use.
+    """Active units: number of latents that are not collapsed to the prior.
+
+    ``sum over j of [KL_j > 0.01]`` with ``KL_j`` the mean over rows of ``KL(q(z_j | x) || N(0, 1))`` in nats.
 
     Parameters
     ----------
     representation : Representation
         Factors are ignored.
     rule : {"kl", "variance"}
-        ``kl``: a code is active if its mean KL to N(0, 1) is above 0.01 nats; without posterior variances, if it is
-        not constant. ``variance``: if the variance of the code, a posterior mean, is above 0.01.
+        ``kl``: a latent is active if its mean KL to N(0, 1) exceeds 0.01 nats; without posterior variances, if it is
+        not constant. ``variance``: if the variance over rows of the latent, a posterior mean, exceeds 0.01.
 
     Returns
     -------
     RawScore
-        A whole number from 0 to the number of codes. Part ``share``: divided by the number of codes. Details:
-        ``active`` (n_codes,), ``standard_deviation`` (n_codes,) and, where given, ``kl`` (n_codes,) in nats.
+        An integer from 0 to the number of latents. Part ``share``: the fraction of latents that are active. Details:
+        ``active`` (n_codes,), ``standard_deviation`` (n_codes,) and, with posterior variances, ``kl`` (n_codes,) in
+        nats.
 
     Raises
     ------
@@ -63,9 +66,9 @@ def active_units(representation: Representation, *, rule: Rule = "kl") -> RawSco
 
     Notes
     -----
-    The published threshold is for codes whose prior is N(0, 1): multiply a code by ten, and the count changes.
-    Without posterior variances no threshold is sound, as a collapsed code looks like any narrow one; codes narrower
-    than a tenth of the widest are then named in a note.
+    The published threshold assumes the prior N(0, 1): rescaling a latent changes the count. Without posterior
+    variances no threshold is reliable, because a collapsed latent looks like any other narrow one; a note then names
+    the latents whose standard deviation is below a tenth of the largest.
 
     Examples
     --------
@@ -73,27 +76,28 @@ def active_units(representation: Representation, *, rule: Rule = "kl") -> RawSco
     >>> active_units(codes, np.arange(8)).value, active_units(codes, np.arange(8), protocol="burda2016").value
     (2.0, 1.0)
     """
-    codes, spread = representation.codes, representation.log_variance
+    codes, log_variance = representation.codes, representation.log_variance
     deviation = standard_deviation(codes)
     details = {"standard_deviation": deviation}
     notes: tuple[str, ...] = ()
     if rule == "variance":
-        active, how = deviation > math.sqrt(0.01), "variance>0.01"
-    elif spread is not None:
-        details["kl"] = mean_kl(codes, spread)
-        active, how = details["kl"] > KL_THRESHOLD, f"kl>{KL_THRESHOLD}"
+        active, criterion = deviation > math.sqrt(0.01), "variance>0.01"
+    elif log_variance is not None:
+        details["kl"] = mean_kl(codes, log_variance)
+        active, criterion = details["kl"] > KL_THRESHOLD, f"kl>{KL_THRESHOLD}"
     else:
-        active, how = ~representation.cached_by_codes(constant), "not constant"
-        quiet = active & (deviation < _QUIET * deviation.max())
-        if quiet.any():
-            names = ", ".join(np.array(representation.code_names)[quiet])
+        # the scale of the prior is unknown: only constant latents are certain to be inactive
+        active, criterion = ~representation.cached_by_codes(constant), "not constant"
+        narrow = active & (deviation < _NARROW * deviation.max())
+        if narrow.any():
+            names = ", ".join(np.array(representation.code_names)[narrow])
             notes = (
-                f"much narrower than the widest code, and perhaps collapsed: {names}; give posterior variances to tell",
+                f"possibly collapsed (much narrower than the widest latent): {names}; pass log_variance to decide",
             )
     return RawScore(
         value=float(active.sum()),
         details={"active": active, **details},
-        settings={"active": how},
+        settings={"active": criterion},
         notes=notes,
         parts={"share": float(active.mean())},
     )

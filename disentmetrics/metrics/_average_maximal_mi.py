@@ -1,4 +1,4 @@
-"""The average maximal mutual information."""
+"""Average maximal mutual information."""
 
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
@@ -11,7 +11,7 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Chen, Li, Grosse & Duvenaud (2018), Isolating Sources of Disentanglement in VAEs, section 4",
-    known_failure="Every code twice, or a perfect code beside a rotated copy, scores 1.",
+    known_failure="Duplicating every latent, or appending a rotated copy to a perfect code, leaves the score at 1.",
     needs=Needs(rows=20),
     needs_of={"chen2018": Needs(rows=2, log_variance=True)},
     protocols={
@@ -34,9 +34,9 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
 def average_maximal_mi(
     representation: Representation, *, estimator: InformationEstimator = "rank-spacing", n_bins: int = 20
 ) -> RawScore:
-    """Share of each factor that the best single code tells.
+    """Average maximal mutual information: share of each factor's entropy carried by its most informative latent.
 
-    ``mean over k of max_j I(z_j; v_k) / H(v_k)``; the first half of the mutual information gap.
+    ``mean over k of max_j I(z_j; v_k) / H(v_k)``; the first term of the mutual information gap.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def average_maximal_mi(
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where some code tells all of each factor. Details: ``mutual_information``
+        In [0, 1]; 1 if each factor is fully determined by a single latent. Details: ``mutual_information``
         (n_codes, n_factors) in nats.
 
     Raises
@@ -61,9 +61,9 @@ def average_maximal_mi(
 
     Notes
     -----
-    The authors name it as what MIG improves upon: it sees neither duplicated nor entangled codes. Dead latents have
-    zero mutual information and do not count. ``sufficiency`` is the same formula under another name and other
-    published settings.
+    The authors introduce it as the quantity that MIG improves upon: it detects neither duplicated nor entangled
+    codes. Dead latents have zero mutual information and do not count. ``sufficiency`` is the same formula under
+    another name and other published settings.
 
     Examples
     --------
@@ -72,11 +72,11 @@ def average_maximal_mi(
     >>> round(average_maximal_mi(factors.astype(float), factors).value, 6)
     1.0
     """
-    known = normalized_mutual_information(representation, estimator, n_bins)
-    per_factor = known.per_factor(known.shares.max(axis=0))
+    information = normalized_mutual_information(representation, estimator, n_bins)
+    per_factor = information.per_factor(information.shares.max(axis=0))
     return RawScore(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
-        details={"mutual_information": known.nats},
-        settings=known.settings,
+        details={"mutual_information": information.nats},
+        settings=information.settings,
     )

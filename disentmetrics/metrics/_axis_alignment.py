@@ -1,4 +1,4 @@
-"""The axis alignment metric."""
+"""Axis alignment metric."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from disentmetrics.statistics.significance import significant_information
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Dubois, Kastanos, Lines & Melman (2019), Disentangling VAE (software), axis alignment metric",
-    known_failure="A code that tells next to nothing of each factor scores 1 if no other code tells more than nothing.",
+    known_failure="A latent that carries almost no information scores 1 if no other latent carries any.",
     needs=Needs(rows=20),
     needs_of={"dubois2019": Needs(rows=2, log_variance=True)},
     protocols={
@@ -29,7 +29,7 @@ from disentmetrics.statistics.significance import significant_information
             precision=1e-3,
             costly=True,
             perfect=0.99,  # on 1,200 rows
-            # next to nothing of noise is divided by itself: whether a missing factor is seen depends on the draw
+            # for noise, a value near zero is divided by itself: detecting a missing factor depends on the draw
             invariant_to=all_except("duplicated code", "rotation", "dependent factors"),
             detects=frozenset({"rotated", "rotated copy"}),
         ),
@@ -42,7 +42,7 @@ def axis_alignment(
     n_bins: int = 20,
     gated: bool = True,
 ) -> RawScore:
-    """Tell how far what is known of each factor is known from one code alone.
+    """Axis alignment metric: information about each factor in its best latent in excess of all other latents.
 
     ``mean over k of max(0, I(z_(1); v_k) - sum over j > 1 of I(z_(j); v_k)) / I(z_(1); v_k)``, with the mutual
     informations sorted over latents.
@@ -62,9 +62,9 @@ def axis_alignment(
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where one code tells something of each factor, however little, and no other tells
-        anything. 0 for a factor of which no code tells anything. Details: ``mutual_information``
-        (n_codes, n_factors) in nats.
+        In [0, 1]; 1 if a single latent is informative about each factor, however weakly, and no other latent is. A
+        factor without an informative latent contributes 0. Details: ``mutual_information`` (n_codes, n_factors) in
+        nats.
 
     Raises
     ------
@@ -73,10 +73,10 @@ def axis_alignment(
 
     Notes
     -----
-    A ratio of normalized_mutual_information near 0 is arbitrary (.04 to .17 for noise in the authors' code, more with
-    other seeds), and what chance adds to many noisy codes is subtracted; so the default counts only pairs that are
-    related beyond chance. The authors' code mixes rows of different codes where it draws samples, and is right only
-    for one code at a time. Dead latents do not count.
+        A ratio of mutual informations near 0 is arbitrary (.04 to .17 for noise in the authors' code, more with other
+    seeds), and the positive bias of many noise latents is subtracted; therefore the default counts only pairs with a
+    significant association. The authors' code mixes rows of different latents when it draws samples, and is correct
+    only for one latent at a time. Dead latents do not count.
 
     Examples
     --------
@@ -84,16 +84,17 @@ def axis_alignment(
     >>> axis_alignment(factors.astype(float), factors).value, axis_alignment(factors[:, [0, 0]], factors).value
     (1.0, 0.0)
     """
-    known = normalized_mutual_information(representation, estimator, n_bins)
-    nats = known.nats
+    information = normalized_mutual_information(representation, estimator, n_bins)
+    mi = information.nats
     if gated:
-        nats = np.where(representation.cached(significant_information).share > 0, nats, 0.0)
-    best = nats.max(axis=0)
-    alone = np.maximum(2 * best - nats.sum(axis=0), 0.0)
-    per_factor = known.per_factor(np.where(best > 0, alone / np.where(best > 0, best, 1.0), 0.0))
+        mi = np.where(representation.cached(significant_information).share > 0, mi, 0.0)
+    best = mi.max(axis=0)
+    excess = np.maximum(2 * best - mi.sum(axis=0), 0.0)  # best - (sum - best)
+    # 0 / 0 for a factor that no latent is informative about: defined as 0
+    per_factor = information.per_factor(np.where(best > 0, excess / np.where(best > 0, best, 1.0), 0.0))
     return RawScore(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
-        details={"mutual_information": nats},
-        settings=known.settings,
+        details={"mutual_information": mi},
+        settings=information.settings,
     )

@@ -22,7 +22,7 @@ Blocks = tuple[tuple[int, ...], ...]
     higher_is_better=True,
     paper="von Kügelgen et al. (2021), Self-Supervised Learning with Data Augmentations Provably Isolates Content from "
     "Style, section 5; Lippe et al. (2022), CITRIS, section 6, for codes assigned to factors",
-    known_failure="A block of latents that also encodes the factors of all other blocks scores 1; only leakage shows it.",
+    known_failure="A block of latents that also encodes the factors of all other blocks scores 1; see leakage.",
     needs=Needs(rows=60),
     randomised=True,
     parts={"leakage": (0.0, 1.0), "excess_leakage": (0.0, 1.0)},

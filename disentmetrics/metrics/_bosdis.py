@@ -12,7 +12,7 @@ from disentmetrics.statistics.association import best_and_second
 from disentmetrics.statistics.information_scores import mean_by_best_factor, share_of_code
 from disentmetrics.statistics.symbols import messages
 
-_MOST_SYMBOLS = 10_000
+_MAX_SYMBOLS = 10_000
 
 
 @metric(
@@ -22,12 +22,12 @@ _MOST_SYMBOLS = 10_000
     least={"end": 0},
     paper="Chaabouni, Kharitonov, Bouchacourt, Dupoux & Baroni (2020), Compositionality and Generalization in "
     "Emergent Languages, section 4",
-    known_failure="A perfect language scores less than 1 if its positions share their symbols.",
+    known_failure="A perfectly compositional language scores below 1 if its positions share symbols.",
     needs=Needs(rows=4, symbols=True),
     protocols={
         "default": Protocol(
             source="disentmetrics: corrected for chance, all symbols",
-            # where the change makes codes that are no symbols, they are refused
+            # changes that turn symbols into other numbers are refused
             invariant_to=all_except(
                 "scale",
                 "shift",
@@ -41,7 +41,7 @@ _MOST_SYMBOLS = 10_000
             detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
         "chaabouni2020": Protocol(
-            source="Chaabouni et al. (2020): plug-in, without the symbol 0, which ends a message",
+            source="Chaabouni et al. (2020): plug-in estimate, without the end-of-message symbol 0",
             options={"correction": "none", "end": 0},
             invariant_to=all_except(
                 "scale", "shift", "monotone warp", "outlier", "noise code", "rotation", "dependent factors"
@@ -56,10 +56,10 @@ def bosdis(
     correction: Literal["chance", "none"] = "chance",
     end: int | None = None,
 ) -> RawScore:
-    """Mean gap between the two factors of which the count of each symbol tells most, wherever it stands.
+    """Bag-of-symbols disentanglement: gap between the two factors most informative about each symbol's count.
 
-    ``mean over symbols s of [I(n_s; v_(1)) - I(n_s; v_(2))] / H(n_s)``, with n_s how often s occurs in a message, over
-    the symbols whose count varies.
+    ``mean over symbols s of [I(n_s; v_(1)) - I(n_s; v_(2))] / H(n_s)``, with n_s the number of occurrences of s in a
+    message, over the symbols whose count varies; the mutual informations are sorted over factors.
 
     Parameters
     ----------
@@ -71,24 +71,24 @@ def bosdis(
         ``chance`` replaces each share I / H by ``(I - E) / (H - E)``, with E the expectation of I under random
         pairing of rows.
     end : int, optional
-        A symbol that is not counted.
+        Symbol to ignore, such as an end-of-message symbol.
 
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where how often each symbol occurs is decided by one factor and has nothing to do with others.
-        ``per_factor`` is the mean gap of the symbols that tell most of this factor, NaN where there is none. Details:
-        ``explained`` (n_symbols, n_factors) and ``symbol`` (n_symbols,).
+        In [0, 1]; 1 if the count of each symbol is determined by one factor and independent of all others.
+        ``per_factor`` is the mean gap of the symbols whose most informative factor it is, NaN where there is none.
+        Details: ``explained`` (n_symbols, n_factors), I(n_s; v_k) / H(n_s), and ``symbol`` (n_symbols,).
 
     Raises
     ------
     UndefinedScoreError
-        If codes are no symbols, the count of no symbol varies, or there are more than 10,000 symbols.
+        If codes are not symbols, no symbol's count varies, or there are more than 10,000 symbols.
 
     Notes
     -----
-    Invariant to the order within a message, so that free word order counts as disentangled. Symbols that occur
-    equally often in every message are left out. With a single factor nothing is subtracted.
+    Invariant to the order of symbols within a message, so that free word order counts as disentangled. Symbols that
+    occur equally often in every message are excluded. With a single factor nothing is subtracted.
 
     Examples
     --------
@@ -98,12 +98,12 @@ def bosdis(
     (1.0, 0.26)
     """
     symbols = np.unique(representation.codes)
-    if len(symbols) > _MOST_SYMBOLS:
-        raise UndefinedScoreError(f"bosdis counts up to {_MOST_SYMBOLS:,} symbols; got {len(symbols):,}")
+    if len(symbols) > _MAX_SYMBOLS:
+        raise UndefinedScoreError(f"bosdis supports at most {_MOST_SYMBOLS:,} distinct symbols; got {len(symbols):,}")
     counted = np.flatnonzero(symbols != end) if end is not None else np.arange(len(symbols))
     counts = _counts(messages(representation), len(symbols))[:, counted]
     if not counts.shape[1]:
-        raise UndefinedScoreError("bosdis needs a symbol to count; there is none")
+        raise UndefinedScoreError("bosdis needs a symbol other than the ignored one; there is none")
     bags = Representation(counts, representation.factors, space=representation.space)
     explained = share_of_code(bags, "values", 0, adjusted=correction == "chance")
     varies = ~np.isnan(explained).all(axis=1)

@@ -14,11 +14,11 @@ from disentmetrics.statistics.conditions import conditions, discriminants, momen
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Bernardi et al. (2020), The Geometry of Abstraction in the Hippocampus and Prefrontal Cortex",
-    known_failure="Every invertible linear mixture of perfect codes scores 1: abstract is not axis-aligned.",
+    known_failure="Every invertible linear mixture of a perfect code scores 1: an abstract format need not be axis-aligned.",
     needs=Needs(factors=2, rows=40),
     protocols={
         "default": Protocol(
-            source="disentmetrics: linear discriminants between every two values, one value of another factor left out",
+            source="disentmetrics: linear discriminants for all pairs of values, leaving out one value of another factor",
             noise=0.5,
             costly=True,
             invariant_to=all_except("monotone warp", "outlier"),
@@ -27,10 +27,10 @@ from disentmetrics.statistics.conditions import conditions, discriminants, momen
     },
 )
 def ccgp(representation: Representation) -> RawScore:
-    """Accuracy of linear decoders of one factor under values of another that they have not seen.
+    """Cross-condition generalisation performance: accuracy of linear decoders of one factor in unseen contexts.
 
     ``mean over factors k, other factors c, values c_0 of c and pairs of values (a, b) of k`` of the accuracy with which
-    a linear decoder, learnt from rows of k in {a, b} and c != c_0, tells a from b where c = c_0.
+    a linear decoder, trained on rows with k in {a, b} and c != c_0, separates a from b where c = c_0.
 
     Parameters
     ----------
@@ -41,23 +41,23 @@ def ccgp(representation: Representation) -> RawScore:
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where the direction that tells two values apart is the same in every context, 0.5 is chance,
-        and less is a direction that turns round. ``per_factor`` is the mean of each factor when decoded. Details:
+        In [0, 1]; 1 if the direction that separates two values is the same in every context, 0.5 at chance level, and
+        below it if the direction reverses. ``per_factor`` is the mean accuracy for the decoded factor. Details:
         ``accuracy`` (n_factors decoded, n_factors as context), NaN on the diagonal and where undefined.
 
     Raises
     ------
     UndefinedScoreError
-        If no two factors have two values each in all combinations.
+        If no two factors have two values each that occur in all combinations.
 
     Notes
     -----
-    Conditions count alike, however many rows they have: that is the expectation of the authors' balanced
-    sub-samples, without drawing. They separate two halves of all conditions with a
-    support vector machine; here each pair of values is one dichotomy, which is defined for factors of more than
-    two values, and the decoder is Fisher's discriminant, so that no linear map of the codes changes the score.
-    A factor in a curve (an angle in a single code, a parity) scores low though it may be read. Give
-    the permutation null beside it: the codes' geometry alone, with conditions exchanged, is 0.5 on average.
+    Conditions have equal weight regardless of their number of rows, which is the expectation of the authors' balanced
+    subsampling. They separate two halves of all conditions with a support vector machine; here each pair of values is
+    one dichotomy, which is also defined for factors with more than two values, and the decoder is Fisher's linear
+    discriminant, so that the score is invariant to invertible linear maps of the code. A factor encoded along a curve
+    (an angle in a single latent, a parity) scores low although it can be decoded. Report the permutation null with
+    it: the geometry of the code alone, with conditions exchanged, gives 0.5 on average.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def ccgp(representation: Representation) -> RawScore:
             if decoded != context:
                 accuracy[decoded, context] = _accuracy(representation, decoded, context)
     if np.isnan(accuracy).all():
-        raise UndefinedScoreError("ccgp needs two factors with two values each, in all combinations")
+        raise UndefinedScoreError("ccgp needs two factors with two values each that occur in all combinations")
     per_factor = np.array([row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else np.nan for row in accuracy])
     return RawScore(
         value=mean_over_factors(per_factor), per_factor=per_factor, details={"accuracy": accuracy}, chance=0.5
@@ -81,15 +81,15 @@ def ccgp(representation: Representation) -> RawScore:
 
 
 def _accuracy(representation: Representation, decoded: int, context: int) -> float:
-    found = representation.cached(conditions, decoded, context)
-    codes = representation.cached_by_codes(white_codes)[found.rows]
-    cells = moments(codes, found.first, found.second, found.present.shape)
-    n_values, n_contexts = found.present.shape
+    pairing = representation.cached(conditions, decoded, context)
+    codes = representation.cached_by_codes(white_codes)[pairing.rows]
+    cells = moments(codes, pairing.first, pairing.second, pairing.present.shape)
+    n_values, n_contexts = pairing.present.shape
     pairs = np.stack(np.triu_indices(n_values, 1), axis=1)
-    hits = n_asked = 0.0
+    hits = n_tested = 0.0
     for left_out in range(n_contexts):
-        # A pair is learnt where both of its values occur, so that the context tells nothing of the side.
-        both = found.present[pairs[:, 0]] & found.present[pairs[:, 1]]
+        # Only contexts in which both values of a pair occur are used, so that the context itself is uninformative.
+        both = pairing.present[pairs[:, 0]] & pairing.present[pairs[:, 1]]
         tested = both[:, left_out].copy()
         both[:, left_out] = False
         tested &= both.any(axis=1)
@@ -100,11 +100,11 @@ def _accuracy(representation: Representation, decoded: int, context: int) -> flo
         low, high = (np.einsum("pc,pcd->pd", weight, cells.mean[side]) for side in chosen.T)
         square = _mean_square(weight, cells.square, chosen)
         weights, thresholds = discriminants(low, high, square)
-        here = found.second == left_out
-        says_high = codes[here] @ weights.T - thresholds
-        hits += _mean_hits(says_high, found.first[here], chosen)
-        n_asked += len(chosen)
-    return hits / n_asked if n_asked else float("nan")
+        here = pairing.second == left_out
+        decision = codes[here] @ weights.T - thresholds
+        hits += _sum_of_accuracies(decision, pairing.first[here], chosen)
+        n_tested += len(chosen)
+    return hits / n_tested if n_tested else float("nan")
 
 
 def _mean_square(
@@ -115,9 +115,9 @@ def _mean_square(
     return np.asarray((sides[0] + sides[1]) / 2).reshape(len(pairs), *square.shape[2:])
 
 
-def _mean_hits(says_high: NDArray[np.float64], value: NDArray[np.int64], pairs: NDArray[np.int64]) -> float:
-    """Return the sum over pairs of the accuracy, both values counting half; a tie is half a hit."""
-    high = (np.sign(says_high) + 1) / 2
+def _sum_of_accuracies(decision: NDArray[np.float64], value: NDArray[np.int64], pairs: NDArray[np.int64]) -> float:
+    """Return the sum over pairs of the balanced accuracy; a decision value of 0 counts as half a hit."""
+    high = (np.sign(decision) + 1) / 2
     share = np.array(
         [
             high[value == v].mean(axis=0) if (value == v).any() else np.zeros(len(pairs))

@@ -1,4 +1,4 @@
-"""Compactness, corrected for chance."""
+"""Chance-corrected compactness."""
 
 import numpy as np
 
@@ -11,8 +11,8 @@ from disentmetrics.statistics.significance import above_chance, significant_info
     family="information",
     bounds=(0.0, 1.0),
     higher_is_better=True,
-    paper="disentmetrics; after Carbonneau et al. (2022) and Hsu et al. (2023), who neither gate nor weight",
-    known_failure="Two factors packed without loss into one code score 1.",
+    paper="disentmetrics; after Carbonneau et al. (2022) and Hsu et al. (2023), who use neither gate nor weights",
+    known_failure="Two factors packed losslessly into one latent score 1.",
     needs=Needs(rows=20),
     protocols={
         "default": Protocol(
@@ -23,22 +23,23 @@ from disentmetrics.statistics.significance import above_chance, significant_info
     },
 )
 def compactness_adj(representation: Representation) -> RawScore:
-    """Tell whether each factor is told by one code, without credit for chance.
+        """Chance-corrected compactness: share of the information about each factor that its best latent carries.
 
-    ``C = (c - 1 / d) / (1 - 1 / d)`` with ``c = sum_k max_j A_jk / sum_jk A_jk``, A_jk the share I(z_j; v_k) /
-    H(v_k), 0 for latents and factors without any significant association, and d the number of codes that are related
-    to any factor.
+    ``C = (c - 1 / d) / (1 - 1 / d)`` with ``c = sum_k max_j A_jk / sum_jk A_jk``, where ``A_jk = I(z_j; v_k) / H(v_k)``,
+    0 for latents and factors without any significant association, and d is the number of latents with a significant
+    association.
 
     Parameters
     ----------
     representation : Representation
-        Factors of any kind (continuous ones in 10 bins of equal frequency), missing labels are allowed.
+        Factors of any kind (continuous ones are discretised into 10 equal-frequency bins); missing labels are
+        allowed.
 
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where no second code tells anything of a factor, 0 where all d codes tell equally much, and 0
-        where no code tells anything. ``per_factor`` is NaN for a factor that no code tells. Details:
+        In [0, 1]; 1 if no factor is encoded in a second latent, 0 if all d latents carry equal information, and 0 if
+        no latent is informative. ``per_factor`` is NaN for a factor that no latent is informative about. Details:
         ``share`` (n_codes, n_factors).
 
     Raises
@@ -48,8 +49,8 @@ def compactness_adj(representation: Representation) -> RawScore:
 
     Notes
     -----
-    A single informative code is as compact as can be and scores 1. Codes of noise and dead codes
-    change nothing, because d does not count them.
+    A single informative latent is maximally compact and scores 1. Noise latents and dead latents do not change the
+    score, because d does not count them.
 
     Examples
     --------
@@ -61,10 +62,11 @@ def compactness_adj(representation: Representation) -> RawScore:
     gated = representation.cached(significant_information)
     share = gated.share[gated.related_codes]
     per_factor = np.full(representation.n_factors, np.nan)
-    found = share.any(axis=0)
-    told, best = share.sum(axis=0), share.max(axis=0, initial=0.0)
-    per_factor[found] = above_chance(best[found] / told[found], len(share))
-    value = float(above_chance(best.sum() / told.sum(), len(share))) if found.any() else 0.0
+    encoded = share.any(axis=0)
+    total, best = share.sum(axis=0), share.max(axis=0, initial=0.0)
+    per_factor[encoded] = above_chance(best[encoded] / total[encoded], len(share))
+    # summed before dividing: each factor is weighted by the information carried about it
+    value = float(above_chance(best.sum() / total.sum(), len(share))) if encoded.any() else 0.0
     return RawScore(
         value=min(value, 1.0),
         per_factor=np.minimum(per_factor, 1.0),
