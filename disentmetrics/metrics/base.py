@@ -14,6 +14,7 @@ from disentmetrics._utils.threads import single_threaded_blas, suppress_sklearn_
 from disentmetrics._version import __version__
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError, did_you_mean
 from disentmetrics.representation import Representation
+from disentmetrics.results.questions import question_of
 from disentmetrics.results.score import Score
 from disentmetrics.results.signature import Signature
 from disentmetrics.statistics.factor_groups import varied_factors
@@ -206,7 +207,7 @@ class Metric:
                 outcome = self.evaluate(representation, protocol, seed=seed, **options)
         except UndefinedScoreError as reason:
             signature = self._signature(representation, protocol, seed, options, {})
-            return Score(name, math.nan, signature, undefined=str(reason))
+            return Score(name, math.nan, signature, undefined=str(reason), **self.declared())
         per_factor = {}
         if outcome.per_factor is not None:
             per_factor = dict(zip(representation.space.names, map(float, outcome.per_factor), strict=True))
@@ -219,13 +220,22 @@ class Metric:
             details=outcome.details,
             notes=outcome.notes,
             null=outcome.chance,
-            parts={part: self._part(f"{name}.{part}", outcome.parts[part], signature) for part in self.parts},
+            parts={part: self._part(name, part, outcome.parts[part], signature) for part in self.parts},
+            **self.declared(),
         )
 
-    @staticmethod
-    def _part(name: str, value: float, signature: str) -> Score:
+    def _part(self, name: str, part: str, value: float, signature: str) -> Score:
         undefined = "it has no value on these rows" if math.isnan(value) else None
-        return Score(name, float(value), signature, undefined=undefined)
+        return Score(f"{name}.{part}", float(value), signature, undefined=undefined, **self.declared(part))
+
+    def declared(self, part: str = "") -> dict[str, Any]:
+        """Return what every score of the metric, or of one of its parts, carries of this declaration."""
+        return {
+            "bounds": self.parts.get(part, self.bounds),
+            "higher_is_better": self.higher_is_better_for(part),
+            "randomised": self.randomised,
+            "question": question_of(self.name, self.family),
+        }
 
     def evaluate(
         self,

@@ -1,15 +1,13 @@
 """Scores: a value with its interval, its null and the signature that reproduces it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import NDArray
 
 from disentmetrics.errors import InvalidInputError
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -33,31 +31,31 @@ class Interval:
     method: str
 
     def including(self, *values: float) -> "Interval":
-        """Return the interval, widened so that it holds these values."""
+        """Return the interval, widened to contain these values."""
         return Interval(min(self.low, *values), max(self.high, *values), self.level, self.method)
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """What one metric says of one representation.
+    """The value of one metric for one representation, with its uncertainty.
 
     Attributes
     ----------
     name : str
-        As asked for: ``mig`` or ``mig@chen2018``.
+        As requested: ``mig`` or ``mig@chen2018``.
     value : float
         NaN exactly when ``undefined`` gives the reason.
     interval : Interval or None
-        None when none was asked for.
+        None if none was requested.
     null : float or None
         Mean of the score when rows of codes are permuted against factors.
     corrected : float or None
-        ``value`` less the bias that more rows would remove, as the resampled rows show it. None where
+        ``value`` minus the bias that more rows would remove, estimated from the resampled rows. None where
         rows were not resampled.
     adjusted : float or None
         ``(value - null) / (best - null)``: 0 for a random code, 1 for a perfect one.
     p_value : float or None
-        How often permuted rows score at least as well.
+        Share of permutations, the identity among them, that score at least as well.
     per_factor : mapping of factor name to float
         The score of each factor, where the metric has one; NaN where undefined.
     details : mapping of name to array
@@ -67,7 +65,7 @@ class Score:
     undefined : str or None
         Why there is no value.
     notes : tuple of str
-        What a reader of this score must know, such as a known failure that applies here.
+        Caveats for the reader of this score, such as a known failure that applies here.
     seed_sd : float
         Standard deviation over the metric's own random draws; 0 for a deterministic metric.
     replicates : tuple of float
@@ -75,6 +73,16 @@ class Score:
     parts : mapping of str to Score
         Further numbers of the same metric: ``card["dci"].parts["completeness"]``, or
         ``card["dci.completeness"]``.
+    bounds : pair of float
+        Smallest and largest possible value; infinite where there is none.
+    higher_is_better : bool or None
+        None where the metric does not declare it.
+    randomised : bool
+        Whether the metric draws random numbers, so that its value depends on the seed.
+    question : str
+        Key of the question that the metric answers, see ``disentmetrics.results.questions``; empty if unknown.
+    n_permutations : int
+        How many permutations ``null`` and ``p_value`` are from; 0 if there were none, or it is unknown.
     """
 
     name: str
@@ -92,6 +100,16 @@ class Score:
     replicates: tuple[float, ...] = ()
     corrected: float | None = None
     parts: Mapping[str, "Score"] = field(default_factory=dict)
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    higher_is_better: bool | None = None
+    randomised: bool = False
+    question: str = ""
+    n_permutations: int = 0
+
+    @property
+    def smallest_p_value(self) -> float | None:
+        """The p-value of a score that no permutation reaches, ``1 / (n_permutations + 1)``; None if unknown."""
+        return 1 / (1 + self.n_permutations) if self.n_permutations else None
 
     def __float__(self) -> float:
         if self.undefined:
