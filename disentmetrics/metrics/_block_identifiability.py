@@ -153,9 +153,7 @@ def block_identifiability(
             "excess_leakage": _mean_of_largest(np.maximum(matrix - ceiling, 0.0)),
         },
         details={"scores": matrix, "from_factors": ceiling, "block_of_code": block_of_code},
-        notes=(
-            f"factors of other blocks are predicted with a score of up to {leakage:.2f}; this metric does not penalise it",
-        )
+        notes=(f"blocks of latents predict other blocks of factors (leakage {leakage:.2f}), which is not penalised",)
         if leakage > 0.1
         else (),
     )

@@ -99,7 +99,7 @@ def bosdis(
     """
     symbols = np.unique(representation.codes)
     if len(symbols) > _MAX_SYMBOLS:
-        raise UndefinedScoreError(f"bosdis supports at most {_MOST_SYMBOLS:,} distinct symbols; got {len(symbols):,}")
+        raise UndefinedScoreError(f"bosdis supports at most {_MAX_SYMBOLS:,} distinct symbols; got {len(symbols):,}")
     counted = np.flatnonzero(symbols != end) if end is not None else np.arange(len(symbols))
     counts = _counts(messages(representation), len(symbols))[:, counted]
     if not counts.shape[1]:

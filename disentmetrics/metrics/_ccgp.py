@@ -14,11 +14,11 @@ from disentmetrics.statistics.conditions import conditions, discriminants, momen
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Bernardi et al. (2020), The Geometry of Abstraction in the Hippocampus and Prefrontal Cortex",
-    known_failure="Every invertible linear mixture of a perfect code scores 1: an abstract format need not be axis-aligned.",
+    known_failure="Every invertible linear mixture of a perfect code scores 1: abstraction is not axis alignment.",
     needs=Needs(factors=2, rows=40),
     protocols={
         "default": Protocol(
-            source="disentmetrics: linear discriminants for all pairs of values, leaving out one value of another factor",
+            source="disentmetrics: linear discriminants of all pairs of values, one value of another factor held out",
             noise=0.5,
             costly=True,
             invariant_to=all_except("monotone warp", "outlier"),

@@ -23,11 +23,11 @@ from disentmetrics.statistics.significance import above_chance, significant_info
     },
 )
 def compactness_adj(representation: Representation) -> RawScore:
-        """Chance-corrected compactness: share of the information about each factor that its best latent carries.
+    """Chance-corrected compactness: share of the information about each factor that its best latent carries.
 
-    ``C = (c - 1 / d) / (1 - 1 / d)`` with ``c = sum_k max_j A_jk / sum_jk A_jk``, where ``A_jk = I(z_j; v_k) / H(v_k)``,
-    0 for latents and factors without any significant association, and d is the number of latents with a significant
-    association.
+    ``C = (c - 1 / d) / (1 - 1 / d)`` with ``c = sum_k max_j A_jk / sum_jk A_jk``, where
+    ``A_jk = I(z_j; v_k) / H(v_k)``, 0 for latents and factors without any significant association, and d is the
+    number of latents with a significant association.
 
     Parameters
     ----------
