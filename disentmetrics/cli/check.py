@@ -1,6 +1,5 @@
 """``check``: fail where a score falls behind its baseline."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +8,13 @@ import typer
 from disentmetrics._utils.cache import atomic_path
 from disentmetrics.cli.base import CHECK_FAILED, app
 from disentmetrics.cli.console import err, out
-from disentmetrics.comparison.baseline import update_baseline
-from disentmetrics.comparison.regression import CheckResult, Tolerance, check as check_card, under_github_actions
+from disentmetrics.comparison.regression import (
+    CheckResult,
+    Tolerance,
+    check as check_card,
+    under_github_actions,
+    write_baseline,
+)
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.results.card import ScoreCard
 
@@ -20,23 +24,23 @@ def check(
     card: Annotated[Path, typer.Argument(help="A score card in JSON.")],
     baseline: Annotated[
         Path,
-        typer.Option("--baseline", "-b", help="What it must not fall behind: a file of --update, or a score card."),
+        typer.Option("--baseline", "-b", help="Score card of the accepted scores, such as one written by --update."),
     ],
     tolerance: Annotated[
         str,
         typer.Option(
-            help="How much worse a score may be: interval (no more than the choice of rows explains), a number such "
+            help="How much worse a score may be: interval (as much as the choice of rows explains), a number such "
             "as 0.02, or a percentage such as 2%."
         ),
     ] = "interval",
     junit: Annotated[Path | None, typer.Option("--junit", help="Write the result as JUnit XML to this file.")] = None,
     update: Annotated[
-        bool, typer.Option("--update", help="Make the card the baseline, which keeps what it has been; never fails.")
+        bool, typer.Option("--update", help="Accept these scores as the new baseline, whatever the result.")
     ] = False,
 ) -> None:
-    """Check the scores of a card against a baseline; exit 1 if any is worse, missing, undefined or not comparable.
+    """Check scores against a baseline; exit 1 if any is worse, missing, undefined or not comparable.
 
-    Under GitHub Actions failures are shown as annotations too.
+    Under GitHub Actions, failures are also shown as annotations.
 
     [bold]Examples[/]
 
@@ -52,11 +56,9 @@ def check(
     if result is not None:
         _show(result, junit, suite=f"disentmetrics.{card.stem}")
     if update:
-        made = update_baseline(baseline, scored, today=datetime.now(UTC).date())
-        err.print(
-            f"baseline written to {baseline}; it guards {', '.join(made.scores)}",
-            highlight=False, markup=False, soft_wrap=True,
-        )  # fmt: skip
+        write_baseline(baseline, scored)
+        names = ", ".join(score.name for score in scored.every_score())
+        err.print(f"baseline written to {baseline}: {names}", highlight=False, markup=False, soft_wrap=True)
     elif result is not None and not result.passed:
         raise typer.Exit(CHECK_FAILED)
 

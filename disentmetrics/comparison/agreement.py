@@ -6,10 +6,10 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from rich.table import Table
+from rich.console import RenderableType
 
 from disentmetrics._utils.random import generator
-from disentmetrics._utils.tables import plain_text
+from disentmetrics._utils.tables import TextTable, plain_text
 from disentmetrics._utils.threads import single_threaded_blas
 from disentmetrics._utils.typing import Floats
 from disentmetrics._version import __version__
@@ -72,16 +72,14 @@ class AgreementResult:
         """Models from the one that agrees best to the one that agrees least."""
         return np.argsort(-self.scores, kind="stable")
 
-    def table(self) -> Table:
-        """Return the ranking as a rich table, for terminals."""
-        table = Table(pad_edge=False, box=None, header_style="bold")
-        for heading in ("model", "agreement", "null", "least stable code", "note"):
-            table.add_column(heading, justify="left" if heading in {"model", "note"} else "right")
+    def table(self) -> RenderableType:
+        """Return the ranking as a table for terminals."""
+        rows = []
         for m in self.ranking:
             least = f"{self.stability[m].min():.3f}" if len(self.stability[m]) else "—"
             note = "medoid" if m == self.medoid else ""
-            table.add_row(self.names[m], f"{self.scores[m]:.3f}", f"{self.null[m]:.3f}", least, note)
-        return table
+            rows.append((self.names[m], f"{self.scores[m]:.3f}", f"{self.null[m]:.3f}", least, note))
+        return TextTable(("model", "agreement", "null", "least stable latent", "note"), rows, align="lrrrl").to_rich()
 
     def __str__(self) -> str:
         return f"{plain_text(self.table())}\n{self.signature}"

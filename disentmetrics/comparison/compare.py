@@ -2,57 +2,59 @@
 
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
-from rich.table import Table
+from rich.console import RenderableType
 from scipy.special import stdtr
 
+from disentmetrics._utils.plain import to_plain
 from disentmetrics._utils.tables import (
     Cell,
+    TextTable,
+    escape_latex,
     escape_markdown,
-    latex_table,
-    markdown_table,
+    html_lines,
     one_line,
     plain_text,
-    terminal_table,
 )
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.metrics import find_metric
 from disentmetrics.results.card import ScoreCard
 from disentmetrics.results.score import Interval, Score
 from disentmetrics.results.signature import Signature
 from disentmetrics.scoring.uncertainty import N_SEEDS, standard_error, t_interval
 
 OF_THE_ENCODER = ("encoder", "code", "mask", "prune")
-"""Fields of a signature that say what was scored, and not how."""
-_COUNTS_OF_CODES = ("active", "averaged")  # where they hold a number, and not the rule by which codes were chosen
+"""Fields of a signature that describe what was scored rather than how."""
+_COUNTS_OF_CODES = ("active", "averaged")  # if their value is a number, not the rule by which latents were chosen
 _OF_ROWS = ("data", "rows", "draw", "labels", "seed")
 
 _ARROWS = {True: "↑", False: "↓", None: ""}
+SIGNIFICANT = 0.05
+"""Corrected p-value from which two scores do not differ significantly."""
+
 _DIFFERENCE_HEADINGS = ("metric", "second − first", "difference", "95 % interval", "effect", "p", "p (Holm)")
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How much better one encoder scores than another on one metric.
+    """Difference of two encoders on one metric.
 
     Attributes
     ----------
     metric : str
     names : pair of str
-        What the two are called.
+        Of the two encoders.
     first, second : float
         The two values.
     difference : float
         ``second - first``, in the unit of the metric.
     effect : float or None
-        Difference of the adjusted scores: what share of the way from chance (0) to the best possible score (1)
-        lies between the two. Unlike the difference it can be compared between metrics, and it is positive where
+        Difference of the adjusted scores, as a share of the way from chance (0) to the best possible score (1).
+        Unlike the difference it can be compared between metrics, and it is positive where
         the second is better even if lower values are better. It does not grow with the number of rows, as a
         difference in standard errors would. None where a score has no null or its metric no best value.
     interval : Interval or None
@@ -74,20 +76,20 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Scores of several cards beside each other, and the differences of all pairs.
+    """Scores of several cards next to each other, and the differences of all pairs.
 
     Attributes
     ----------
     names : tuple of str
-        What the cards are called.
+        Of the cards.
     scores : mapping of metric to tuple of (Score or None)
-        One a card; None where the card does not hold the metric.
+        One per card; None where the card does not contain the metric.
     differences : tuple of Difference
         Metric by metric, pair by pair.
     skipped : tuple of str
         What could not be compared, and why.
     warnings : tuple of str
-        In what the cards disagree, where they were compared all the same.
+        Where the cards disagree although they were compared.
     """
 
     names: tuple[str, ...]
@@ -96,30 +98,51 @@ class Comparison:
     skipped: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
-    def tables(self) -> tuple[Table, Table]:
-        """Return the values and the differences as rich tables, for terminals."""
-        values, differences = self._values(), self._differences()
-        return terminal_table(*values), terminal_table(*differences)
+    def tables(self) -> tuple[RenderableType, RenderableType]:
+        """Return the values and the differences as tables for terminals."""
+        return self._values().to_rich(), self._differences().to_rich()
+
+    def legend(self, mark: str = "*") -> list[str]:
+        """Return what the mark of the values and the column ``effect`` mean, where they occur."""
+        lines = []
+        if any(cell.best for row in self._values().rows for cell in row if isinstance(cell, Cell)):
+            lines.append(
+                f"{mark}: not significantly worse than the best, p (Holm) of the paired test at least {SIGNIFICANT}; "
+                "where nothing was tested, the best value alone"
+            )
+        if any(difference.effect is not None for difference in self.differences):
+            lines.append(
+                "effect: difference of the adjusted scores, as a share of the way from chance (0) to the best "
+                "possible score (1); positive where the second encoder is better"
+            )
+        return lines
 
     def remarks(self) -> list[str]:
-        """Return what a reader must know."""
+        """Return the warnings, then what could not be compared or tested."""
         return [*self.warnings, *self.skipped]
 
     def __str__(self) -> str:
-        tables = [part for table in self.tables() for part in (table, "")]
-        return plain_text(*tables, *(f"• {one_line(line)}" for line in self.remarks()))
+        values, differences = self.tables()
+        legend = self.legend()
+        remarks = [f"• {one_line(line)}" for line in self.remarks()]
+        return plain_text(values, "", differences, "", *legend, *([""] if legend else []), *remarks)
 
     def to_markdown(self) -> str:
-        """Return the tables as Markdown; the best value of each metric is bold."""
-        tables = [markdown_table(*self._values()), markdown_table(*self._differences())]
-        remarks = [f"- {escape_markdown(line)}" for line in self.remarks()]
-        return "\n\n".join([*tables, *(["\n".join(remarks)] if remarks else [])])
+        """Return the tables as Markdown; values that are not significantly worse than the best are bold."""
+        tables = [self._values().to_markdown(), self._differences().to_markdown()]
+        lines = [f"- {escape_markdown(line)}" for line in (*self.legend("bold"), *self.remarks())]
+        return "\n\n".join([*tables, *(["\n".join(lines)] if lines else [])])
 
     def to_latex(self) -> str:
-        """Return the tables as LaTeX for the package booktabs; the best value of each metric is bold."""
+        """Return the tables for the package booktabs; values not significantly worse than the best are bold."""
+        tables = [self._values().to_latex(), self._differences().to_latex()]
+        legend = [rf"\par\footnotesize {escape_latex(line)}" for line in self.legend("bold")]
         remarks = [f"% {one_line(line)}" for line in self.remarks()]
-        tables = [latex_table(*self._values()), latex_table(*self._differences())]
-        return "\n\n".join([*tables, *(["\n".join(remarks)] if remarks else [])])
+        return "\n\n".join([*tables, *("\n".join(lines) for lines in (legend, remarks) if lines)])
+
+    def _repr_html_(self) -> str:
+        lines = html_lines([*self.legend("bold"), *self.remarks()])
+        return f"<div>{self._values().to_html()}{self._differences().to_html()}{lines}</div>"
 
     def to_json(self) -> str:
         """Return the comparison as JSON."""
@@ -127,35 +150,51 @@ class Comparison:
             "names": self.names,
             "scores": {
                 metric: {
-                    name: None if score is None else _plain(score)
+                    name: None if score is None else _numbers(score)
                     for name, score in zip(self.names, scores, strict=True)
                 }
                 for metric, scores in self.scores.items()
             },
-            "differences": [asdict(difference) for difference in self.differences],
+            "differences": self.differences,
             "skipped": self.skipped,
             "warnings": self.warnings,
         }
-        return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+        return json.dumps(to_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
 
-    def _values(self) -> tuple[list[str], list[list[Cell]]]:
+    def _values(self) -> TextTable:
         rows = []
         for metric, scores in self.scores.items():
-            better = higher_is_better(metric)
-            best = _best([s.value for s in scores if s is not None and not s.undefined], better=better)
-            cells = [Cell(_shown(s), best=s is not None and s.value == best) for s in scores]
+            better = next((s.higher_is_better for s in scores if s is not None), None)
+            marked = self._marked(metric, better=better)
+            cells = [Cell(_shown(s), best=name in marked) for name, s in zip(self.names, scores, strict=True)]
             rows.append([Cell(f"{metric} {_ARROWS[better]}".rstrip()), *cells])
-        return ["metric", *self.names], rows
+        return TextTable(["metric", *self.names], rows)
 
-    def _differences(self) -> tuple[list[str], list[list[Cell]]]:
+    def _marked(self, metric: str, *, better: bool | None) -> set[str]:
+        """Return the cards whose score is not significantly worse than the best; none if there is a single one."""
+        scores = zip(self.names, self.scores[metric], strict=True)
+        values = {name: s.value for name, s in scores if s is not None and not s.undefined and not math.isnan(s.value)}
+        if better is None or len(values) < 2:
+            return set()
+        best = max(values.values()) if better else min(values.values())
+        winners = {name for name, value in values.items() if value == best}
+        close = {
+            name
+            for d in self.differences
+            if d.metric == metric and d.p_holm is not None and d.p_holm >= SIGNIFICANT and winners & set(d.names)
+            for name in d.names
+        }
+        return winners | close
+
+    def _differences(self) -> TextTable:
         rows = []
         for d in self.differences:
             interval = f"[{d.interval.low:+.3f}, {d.interval.high:+.3f}]" if d.interval else "—"
             effect = "—" if d.effect is None else f"{d.effect:+.3f}"
             p_values = ["—" if p is None else "<0.001" if p < 0.0005 else f"{p:.3f}" for p in (d.p_value, d.p_holm)]
             pair = f"{d.names[1]} − {d.names[0]}"
-            rows.append([Cell(text) for text in (d.metric, pair, f"{d.difference:+.3f}", interval, effect, *p_values)])
-        return list(_DIFFERENCE_HEADINGS), rows
+            rows.append((d.metric, pair, f"{d.difference:+.3f}", interval, effect, *p_values))
+        return TextTable(_DIFFERENCE_HEADINGS, rows)
 
 
 def compare(*cards: ScoreCard, names: Sequence[str] | None = None, force: bool = False) -> Comparison:
@@ -166,22 +205,22 @@ def compare(*cards: ScoreCard, names: Sequence[str] | None = None, force: bool =
     *cards : ScoreCard
         Scored with an interval, so that their replicates can be paired.
     names : sequence of str, optional
-        What to call them in the tables, each by a name of its own.
+        Names of the cards in the tables, all different.
     force : bool
-        Whether cards that disagree in how they were made are compared all the same, with a warning. Where the rows,
-        the seed or the way of resampling are not the same, there is still no test: nothing can be paired.
+        Whether to compare cards that were scored differently, with a warning. If rows, seed or
+        resampling differ, there is still no test: nothing can be paired.
 
     Returns
     -------
     Comparison
-        The difference of each pair is resampled in pairs: both encoders lose the same rows at the same time.
+        The difference of each pair is resampled in pairs: the same rows are left out for both encoders.
         Swapping rows between encoders would be an invalid test, because their codes are not exchangeable.
 
     Raises
     ------
     InvalidInputError
-        If the cards are fewer than two or share no metric; or, without ``force``, if they disagree in data, rows,
-        seed or version, or in the settings of every metric. The message says in which field and shows both values.
+        If there are fewer than two cards, or they share no metric; or, without ``force``, if they disagree in data,
+        rows, seed or version, or in the settings of every metric. The message names the field and both values.
         Two tables may come from two files: their rows are the same if all labels, groups and weights are.
 
     Examples
@@ -196,20 +235,20 @@ def compare(*cards: ScoreCard, names: Sequence[str] | None = None, force: bool =
     (True, True)
     """
     called = _check_cards(cards, names)
-    held = [{score.name: score for score in card.every_score()} for card in cards]
-    metrics = list(dict.fromkeys(name for scores in held for name in scores))
-    shared = [name for name in metrics if sum(name in scores for scores in held) > 1]
+    by_name = [{score.name: score for score in card.every_score()} for card in cards]
+    metrics = list(dict.fromkeys(name for scores in by_name for name in scores))
+    shared = [name for name in metrics if sum(name in scores for scores in by_name) > 1]
     if not shared:
         raise InvalidInputError(f"the cards share no metric: {_listed(called, cards)}")
     remarks = [
         (name, f"not in {', '.join(missing)}")
         for name in metrics
-        if (missing := [one for one, scores in zip(called, held, strict=True) if name not in scores])
+        if (missing := [one for one, scores in zip(called, by_name, strict=True) if name not in scores])
     ]
     pairs = [
-        _Pair.of(name, (called[i], called[j]), held[i][name], held[j][name], _row_keys(cards[i], cards[j]))
+        _Pair.of(name, (called[i], called[j]), by_name[i][name], by_name[j][name], _row_keys(cards[i], cards[j]))
         for name in shared
-        for i, j in combinations([k for k, scores in enumerate(held) if name in scores], 2)
+        for i, j in combinations([k for k, scores in enumerate(by_name) if name in scores], 2)
     ]
     if not force:
         _refuse_other_rows(pairs)
@@ -218,23 +257,23 @@ def compare(*cards: ScoreCard, names: Sequence[str] | None = None, force: bool =
     skipped = _gathered(remarks)
     if not compared and any(pair.differing for pair in pairs):
         raise InvalidInputError(
-            f"no metric of the cards was made in one way: {'; '.join(skipped)}; score them again, or compare values "
-            "alone with --force"
+            f"no metric was scored the same way on both cards: {'; '.join(skipped)}; score them again, or compare "
+            "values alone with --force"
         )
-    found = [pair.difference() for pair in compared]
-    holm = _holm([d.p_value for d in found])
+    differences = [pair.difference() for pair in compared]
+    holm = _holm([d.p_value for d in differences])
     return Comparison(
         called,
-        {name: tuple(scores.get(name) for scores in held) for name in metrics},
-        tuple(replace(d, p_holm=p) for d, p in zip(found, holm, strict=True)),
+        {name: tuple(scores.get(name) for scores in by_name) for name in metrics},
+        tuple(replace(d, p_holm=p) for d, p in zip(differences, holm, strict=True)),
         skipped,
-        _gathered([(pair.metric, pair.made_differently()) for pair in compared if pair.differing]),
+        _gathered([(pair.metric, pair.scored_differently()) for pair in compared if pair.differing]),
     )
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """Two scores of one metric, and in what they were made differently."""
+    """Two scores of one metric, and the fields in which they were scored differently."""
 
     metric: str
     names: tuple[str, str]
@@ -249,7 +288,7 @@ class _Pair:
     def __str__(self) -> str:
         return f"{self.names[0]} and {self.names[1]}"
 
-    def made_differently(self) -> str:
+    def scored_differently(self) -> str:
         return f"{self} differ in {in_words(self.differing)}"
 
     def skipped(self, *, force: bool) -> str | None:
@@ -257,12 +296,12 @@ class _Pair:
         for name, score in zip(self.names, (self.first, self.second), strict=True):
             if score.undefined or math.isnan(score.value):
                 return f"{self}: undefined in {name}: {score.undefined or 'its value is missing'}"
-        return self.made_differently() if self.differing and not force else None
+        return self.scored_differently() if self.differing and not force else None
 
     def unpaired(self) -> str | None:
         """Return why there is no test; None if there is one."""
         if set(_OF_ROWS) & set(self.differing):
-            return "other rows, or drawn by another seed"
+            return "other rows or another seed"
         return _unpairable(self.first, self.second)
 
     def untested(self) -> str | None:
@@ -278,7 +317,7 @@ class _Pair:
 
 
 def _gathered(remarks: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    """Return each remark once, after the metrics of which it is true."""
+    """Return each remark once, after the metrics to which it applies."""
     metrics: dict[str, list[str]] = {}
     for metric, remark in remarks:
         metrics.setdefault(remark, []).append(metric)
@@ -290,7 +329,7 @@ def _refuse_other_rows(pairs: Sequence[_Pair]) -> None:
         serious = {key: both for key, both in pair.differing.items() if key in (*_OF_ROWS, "v")}
         if serious:
             raise InvalidInputError(
-                "cards can be compared when they were scored on the same data and rows with one seed and version; "
+                "cards must have been scored on the same data and rows with one seed and version to be compared; "
                 f"{pair} differ in {in_words(serious)}; score them again, or compare values alone with --force"
             )
 
@@ -303,12 +342,12 @@ def _check_cards(cards: Sequence[ScoreCard], names: Sequence[str] | None) -> tup
         raise InvalidInputError(f"compare takes two score cards or more; got {len(cards)}")
     called = tuple(names) if names is not None else tuple(f"card {n}" for n in range(1, len(cards) + 1))
     if len(called) != len(cards) or len(set(called)) < len(called):
-        raise InvalidInputError(f"names must be {len(cards)} different ones, one a card; got {', '.join(called)}")
+        raise InvalidInputError(f"names must be {len(cards)} different ones, one per card; got {', '.join(called)}")
     return called
 
 
 def _listed(names: Sequence[str], cards: Sequence[ScoreCard]) -> str:
-    return "; ".join(f"{name} holds {', '.join(card) or 'none'}" for name, card in zip(names, cards, strict=True))
+    return "; ".join(f"{name} contains {', '.join(card) or 'none'}" for name, card in zip(names, cards, strict=True))
 
 
 def _row_keys(first: ScoreCard, second: ScoreCard) -> tuple[str, str]:
@@ -316,15 +355,15 @@ def _row_keys(first: ScoreCard, second: ScoreCard) -> tuple[str, str]:
 
 
 def disagreements(first: Score, second: Score, row_keys: tuple[str, str]) -> dict[str, tuple[str, str]]:
-    """Return the fields in which two scores were made differently, other than those of the encoder.
+    """Return the fields of the signatures in which two scores differ, other than those of the encoder.
 
     Parameters
     ----------
     first, second : Score
     row_keys : pair of str
-        ``about["row_key"]`` of their cards. Where they are equal, the names of two tables may differ: each
-        names the codes too. Where they are not and no field of the signatures tells why, the keys themselves
-        are given as ``labels``.
+        ``about["row_key"]`` of their cards. If they are equal, the data of two tables may differ, because the
+        fingerprint of a table includes its codes. If they differ and no field of the signatures explains it, the
+        keys themselves are returned as ``labels``.
 
     Returns
     -------
@@ -349,20 +388,12 @@ def in_words(differing: Mapping[str, tuple[str, str]]) -> str:
     return ", ".join(f"{key} ({a} and {b})" for key, (a, b) in differing.items())
 
 
-def higher_is_better(name: str) -> bool | None:
-    """Return the direction of a score, such as ``mig@chen2018`` or ``dci.completeness``; None if nobody declares it."""
-    try:
-        return find_metric(re.split("[@.]", name, maxsplit=1)[0])[0].higher_is_better_for(name.partition(".")[2])
-    except InvalidInputError:
-        return None
-
-
 def paired_interval(first: Score, second: Score) -> tuple[Interval, float] | None:
     """Return the 95 % interval of ``second - first``, paired on the same resampled rows, and the p-value of its test.
 
     Both must be of the same rows and seed. The standard error is that of the difference of the replicates, which
-    is the smaller the more alike the two encoders are. On a full grid only the metric's own random draws
-    are left, which two encoders do not share. None where there is nothing to pair.
+    is smaller the more similar the two encoders are. On a full grid only the metric's own random draws
+    are left, which two encoders do not share. None if there is nothing to pair.
     """
     if _unpairable(first, second):
         return None
@@ -374,7 +405,7 @@ def paired_interval(first: Score, second: Score) -> tuple[Interval, float] | Non
     else:
         error = standard_error(pairs[1] - pairs[0], "jackknife" if method == "jackknife" else "half-sampling")
         degrees = pairs.shape[1] - 1
-    # Without any error, equal values are equal for certain and different ones differ for certain.
+    # Without any error, equal values are certainly equal and different ones certainly differ.
     distance = abs(difference) / error if error > 0 else math.inf if difference else 0.0
     interval = t_interval(difference, error, degrees, (-math.inf, math.inf), method)
     return interval, float(2 * stdtr(degrees, -distance))
@@ -391,18 +422,12 @@ def _unpairable(first: Score, second: Score) -> str | None:
     """Return why two scores of the same rows have no paired interval; None if they have one."""
     methods = [score.interval.method if score.interval else None for score in (first, second)]
     if None in methods:
-        return "no interval was asked for" if methods == [None, None] else "only one of them has an interval"
+        return "no interval was requested" if methods == [None, None] else "only one of them has an interval"
     if methods[0] != methods[1]:
         return f"rows were resampled in two ways: {methods[0]} and {methods[1]}"
     if methods[0] in {"jackknife", "half-sampling"} and _pairs(first, second).shape[1] < 2:
         return "there are no replicates that can be paired"
     return None
-
-
-def _best(values: Sequence[float], *, better: bool | None) -> float | None:
-    if better is None or len(values) < 2:
-        return None
-    return max(values) if better else min(values)
 
 
 def _shown(score: Score | None) -> str:
@@ -414,10 +439,10 @@ def _shown(score: Score | None) -> str:
     return f"{score.value:.3f}{interval}"
 
 
-def _plain(score: Score) -> dict[str, Any]:
+def _numbers(score: Score) -> dict[str, Any]:
     return {
-        "value": None if score.undefined else score.value,
-        "interval": asdict(score.interval) if score.interval else None,
+        "value": score.value,
+        "interval": score.interval,
         "adjusted": score.adjusted,
         "undefined": score.undefined,
         "signature": score.signature,

@@ -1,21 +1,20 @@
-"""Check scores against a baseline, so that a regression fails a build."""
+"""Check scores against a baseline, a score card that was accepted, so that a regression fails a build."""
 
 import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree as ET
 
-from rich.table import Table
+from rich.console import RenderableType
 
-from disentmetrics._utils.tables import Cell, one_line, plain_text, terminal_table
-from disentmetrics.comparison.baseline import Baseline, read_baseline
-from disentmetrics.comparison.compare import OF_THE_ENCODER, disagreements, higher_is_better, in_words, paired_interval
-from disentmetrics.errors import InvalidInputError
+from disentmetrics._utils.tables import TextTable, one_line, plain_text
+from disentmetrics.comparison.compare import OF_THE_ENCODER, disagreements, in_words, paired_interval
+from disentmetrics.errors import CorruptFileError, InvalidInputError
 from disentmetrics.results.card import ScoreCard
 from disentmetrics.results.score import Interval, Score
 from disentmetrics.results.signature import Signature
@@ -27,7 +26,7 @@ _HEADINGS = ("score", "outcome", "baseline", "value", "change")
 
 
 class CheckStatus(StrEnum):
-    """What became of one score."""
+    """Result of the check of one score."""
 
     OK = "ok"
     IMPROVED = "improved"
@@ -39,13 +38,13 @@ class CheckStatus(StrEnum):
 
     @property
     def fails(self) -> bool:
-        """Whether the check fails because of it."""
+        """Whether it fails the check."""
         return self not in {CheckStatus.OK, CheckStatus.IMPROVED, CheckStatus.NEW}
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How much worse than its baseline a score may be.
+    """How much worse than the baseline a score may be.
 
     Attributes
     ----------
@@ -89,7 +88,7 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class ScoreCheck:
-    """What became of one score.
+    """Check of one score.
 
     Attributes
     ----------
@@ -98,13 +97,13 @@ class ScoreCheck:
     reason : str
         One sentence.
     value, baseline : float or None
-        None where there is no score, or it is undefined.
+        None if there is no score, or it is undefined.
     interval : Interval or None
-        Of ``value - baseline``, where the tolerance is ``interval``.
+        Of ``value - baseline``, if the tolerance is ``interval``.
     changed : mapping of field to pair of str
-        Fields of the signature that are not those of the baseline, with what they were and what they are.
+        Fields of the signature that differ from the baseline, with the former and the present value.
     signature : str
-        Of the score, or of the baseline where the card has none.
+        Of the score, or of the baseline if the card has none.
     """
 
     name: str
@@ -122,7 +121,7 @@ class ScoreCheck:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What became of every score of a baseline.
+    """Checks of all scores of a card and its baseline.
 
     Attributes
     ----------
@@ -144,34 +143,34 @@ class CheckResult:
         """The checks that fail."""
         return tuple(check for check in self.checks if check.outcome.fails)
 
-    def table(self) -> Table:
-        """Return the checks as a rich table, for terminals."""
-        last = "95 % interval of it" if self.tolerance.kind == "interval" else "tolerance"
-        rows = [[Cell(text) for text in _row(check, self.tolerance)] for check in self.checks]
-        return terminal_table((*_HEADINGS, last), rows)
+    def table(self) -> RenderableType:
+        """Return the checks as a table for terminals."""
+        last = "95 % interval of change" if self.tolerance.kind == "interval" else "tolerance"
+        rows = [_row(check, self.tolerance) for check in self.checks]
+        return TextTable((*_HEADINGS, last), rows).to_rich()
 
     def remarks(self) -> list[str]:
-        """Return a sentence for each check that is not simply fine, and then what else of the signatures changed."""
+        """Return a sentence for each check that is not ok, then the changes of the encoder in the signatures."""
         sentences = [str(check) for check in self.checks if check.outcome is not CheckStatus.OK]
         changed: dict[str, list[str]] = {}
         for check in self.checks:
-            told = {key: pair for key, pair in check.changed.items() if key in OF_THE_ENCODER}
-            if told:
-                words = ", ".join(f"{key} was {was}, is {now}" for key, (was, now) in told.items())
+            of_encoder = {key: pair for key, pair in check.changed.items() if key in OF_THE_ENCODER}
+            if of_encoder:
+                words = ", ".join(f"{key} was {was}, is {now}" for key, (was, now) in of_encoder.items())
                 changed.setdefault(one_line(words), []).append(check.name)
         return sentences + [f"{words} ({_some(names, len(self.checks))})" for words, names in changed.items()]
 
     def verdict(self) -> str:
         """Return the result in one sentence."""
         counts = {outcome: sum(check.outcome is outcome for check in self.checks) for outcome in CheckStatus}
-        told = ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n)
-        return f"{'passed' if self.passed else 'failed'}: {told or 'nothing to check'} (tolerance {self.tolerance})"
+        summary = ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n)
+        return f"{'passed' if self.passed else 'failed'}: {summary or 'nothing to check'} (tolerance {self.tolerance})"
 
     def __str__(self) -> str:
         return "\n".join([plain_text(self.table()), "", *(f"• {line}" for line in self.remarks()), self.verdict()])
 
     def to_junit(self, suite: str = "disentmetrics") -> str:
-        """Return the result as JUnit XML: one test case a score, ``skipped`` where it is new."""
+        """Return the result as JUnit XML: one test case per score, ``skipped`` if it is new."""
         count = {"tests": str(len(self.checks)), "failures": str(len(self.failures)), "errors": "0"}
         skipped = str(sum(check.outcome is CheckStatus.NEW for check in self.checks))
         root = ET.Element("testsuites", {"name": _legal(suite), **count, "time": "0"})
@@ -181,8 +180,8 @@ class CheckResult:
                 inner, "testcase", {"classname": _legal(suite), "name": _legal(check.name), "time": "0"}
             )
             if check.outcome.fails:
-                told = {"message": _legal(check.reason), "type": str(check.outcome)}
-                ET.SubElement(case, "failure", told).text = _legal(f"{check}\n{check.signature}")
+                attributes = {"message": _legal(check.reason), "type": str(check.outcome)}
+                ET.SubElement(case, "failure", attributes).text = _legal(f"{check}\n{check.signature}")
             elif check.outcome is CheckStatus.NEW:
                 ET.SubElement(case, "skipped", {"message": _legal(check.reason)})
             else:
@@ -191,7 +190,7 @@ class CheckResult:
         return f'<?xml version="1.0" encoding="utf-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
     def annotations(self) -> list[str]:
-        """Return workflow commands by which GitHub shows failures, and notes of what is new or improved."""
+        """Return workflow commands of GitHub: errors for failures, notices for new and improved scores."""
         return [
             f"::{'error' if check.outcome.fails else 'notice'} "
             f"title={_property(f'{check.name} {check.outcome}')}::{_message(check.reason)}"
@@ -202,7 +201,7 @@ class CheckResult:
 
 def check(
     card: ScoreCard | Path | str,
-    baseline: Baseline | ScoreCard | Path | str,
+    baseline: ScoreCard | Path | str,
     tolerance: str | float | Tolerance = "interval",
 ) -> CheckResult:
     """Check the scores of a card against a baseline.
@@ -210,32 +209,31 @@ def check(
     Parameters
     ----------
     card : ScoreCard or path
-    baseline : Baseline, ScoreCard or path
-        What :func:`disentmetrics.comparison.baseline.update_baseline` wrote, or a score card. All of its scores
-        are checked.
+    baseline : ScoreCard or path
+        The card that was accepted, such as one written by :func:`write_baseline`. All of its scores are checked.
     tolerance : "interval", float or text
-        How much worse a score may be. ``0.02`` is in the unit of the metric, ``"2%"`` is of the size of the
+        How much worse a score may be. ``0.02`` is in the unit of the metric, ``"2%"`` is relative to the
         baseline's value. ``"interval"`` allows what the choice of rows explains: a score regressed if the 95 %
-        interval of its difference from the baseline lies wholly on the worse side of 0. The interval is paired,
-        both lose the same rows at the same time, because only scores of the same rows are compared at all.
-        Where rows were resampled in two ways, the two intervals are combined as if they were
-        independent, and where only one of the two scores has an interval, the other value must not lie beyond it;
-        both are more lenient than the paired interval. Training is not in the interval: where another seed of
-        the training moves a score further than that, take a number.
+        interval of its difference from the baseline lies entirely on the worse side of 0. The interval is paired,
+        as the same rows are left out for both, because only scores of the same rows are compared at all.
+        If rows were resampled in two ways, the two intervals are combined as if they were
+        independent, and if only one of the two scores has an interval, the other value must not lie beyond it;
+        both are more lenient than the paired interval. The interval does not cover training: if another
+        training seed moves a score further than that, give a number.
 
     Returns
     -------
     CheckResult
-        Worse is lower, or higher where the metric says so. ``regressed``, ``missing`` (in the baseline only),
+        Worse is lower, or higher if the metric declares so. ``regressed``, ``missing`` (in the baseline only),
         ``undefined`` (in the card only) and ``not comparable`` fail. Not comparable is a score whose signature or
-        rows are not those of the baseline, but for what belongs to the encoder; one whose direction
-        nobody declares; and, under ``"interval"``, one without any interval. ``new`` (in the card only)
+        rows differ from the baseline in more than the encoder; one whose metric declares no
+        direction; and, under ``"interval"``, one without any interval. ``new`` (in the card only)
         and ``improved`` do not fail. A score that is undefined in both is ``ok``.
 
     Raises
     ------
     InvalidInputError
-        If the tolerance is none, or a file does not exist.
+        If the tolerance is invalid, or a file does not exist.
     CorruptFileError
         If a file is truncated or altered.
 
@@ -251,28 +249,67 @@ def check(
     """
     allowed = Tolerance.parse(tolerance)
     checked = card if isinstance(card, ScoreCard) else ScoreCard.from_json(Path(card))
-    if isinstance(baseline, ScoreCard):
-        guarded = Baseline.of(baseline)
-    else:
-        guarded = baseline if isinstance(baseline, Baseline) else read_baseline(baseline)
+    accepted = baseline if isinstance(baseline, ScoreCard) else read_baseline(baseline)
     scores = {score.name: score for score in checked.every_score()}
-    row_keys = (str(guarded.about.get("row_key", "unknown")), str(checked.about.get("row_key", "unknown")))
-    found = [
-        _checked(scores.get(name), was, row_keys, allowed, better=_direction(name, guarded))
-        for name, was in guarded.scores.items()
-    ]
-    found += [
+    before = {score.name: score for score in accepted.every_score()}
+    row_keys = (str(accepted.about.get("row_key", "unknown")), str(checked.about.get("row_key", "unknown")))
+    checks = [_checked(scores.get(name), was, row_keys, allowed) for name, was in before.items()]
+    checks += [
         ScoreCheck(
-            name,
-            CheckStatus.NEW,
-            "the baseline does not hold it; --update would",
-            _value(score),
-            signature=score.signature,
+            name, CheckStatus.NEW, "not in the baseline; --update adds it", _value(score), signature=score.signature
         )
         for name, score in scores.items()
-        if name not in guarded.scores
+        if name not in before
     ]
-    return CheckResult(tuple(found), allowed)
+    return CheckResult(tuple(checks), allowed)
+
+
+def read_baseline(path: Path | str) -> ScoreCard:
+    """Read a baseline, which is a score card.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such file.
+    CorruptFileError
+        If it is truncated, altered, or no score card.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InvalidInputError(f"the baseline {path} must be a score card; there is no such file; --update writes it")
+    try:
+        return ScoreCard.from_json(path)
+    except CorruptFileError as error:
+        raise CorruptFileError(
+            f"{error}; to replace the baseline, delete {path} and write it again with --update"
+        ) from error
+
+
+def write_baseline(path: Path | str, card: ScoreCard) -> None:
+    """Accept the scores of a card as the baseline, completely or not at all.
+
+    Parameters
+    ----------
+    path : path
+        Written as a score card without matrices and without summary, which is small enough for version control.
+    card : ScoreCard
+        All of its scores are checked from then on, and no others.
+
+    Raises
+    ------
+    CorruptFileError
+        If the file exists and is no score card; nothing is written.
+    StorageError
+        If the file cannot be written.
+    """
+    if Path(path).exists():
+        read_baseline(path)
+    scores = {name: _without_matrices(score) for name, score in card.scores.items()}
+    replace(card, scores=scores, summary=None).to_json(path)
+
+
+def _without_matrices(score: Score) -> Score:
+    return replace(score, details={}, parts={name: _without_matrices(part) for name, part in score.parts.items()})
 
 
 def under_github_actions() -> bool:
@@ -280,21 +317,14 @@ def under_github_actions() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
-def _direction(name: str, baseline: Baseline) -> bool | None:
-    declared = higher_is_better(name)
-    return baseline.directions.get(name) if declared is None else declared
-
-
-def _checked(
-    score: Score | None, was: Score, row_keys: tuple[str, str], tolerance: Tolerance, *, better: bool | None
-) -> ScoreCheck:
+def _checked(score: Score | None, was: Score, row_keys: tuple[str, str], tolerance: Tolerance) -> ScoreCheck:
     before = _value(was)
     if score is None:
-        reason = "the card does not hold it; score it again, or --update the baseline"
+        reason = "not in the card; score it, or --update the baseline"
         return ScoreCheck(was.name, CheckStatus.MISSING, reason, baseline=before, signature=was.signature)
     now = _value(score)
     change = None
-    which, reason = _refused(score, was, row_keys, better=better) or (CheckStatus.OK, "")
+    which, reason = _refused(score, was, row_keys) or (CheckStatus.OK, "")
     if not reason and now is not None and before is not None:
         change = _interval_of_change(was, score) if tolerance.kind == "interval" else None
         if tolerance.kind == "interval" and change is None:
@@ -302,20 +332,22 @@ def _checked(
             reason = "neither score has an interval; score with one, or give a number as tolerance"
         else:
             limit = change or _allowed(tolerance, now - before, before)
-            which = _judged(limit, before, sign=1 if better else -1)
+            which = _judged(limit, before, sign=1 if _direction(score, was) else -1)
             reason = _in_words(now, before, change, tolerance)
     changed = Signature.parse(was.signature).differences(Signature.parse(score.signature))
     return ScoreCheck(was.name, which, reason, now, before, change, changed, score.signature)
 
 
-def _refused(
-    score: Score, was: Score, row_keys: tuple[str, str], *, better: bool | None
-) -> tuple[CheckStatus, str] | None:
+def _direction(score: Score, was: Score) -> bool | None:
+    return was.higher_is_better if score.higher_is_better is None else score.higher_is_better
+
+
+def _refused(score: Score, was: Score, row_keys: tuple[str, str]) -> tuple[CheckStatus, str] | None:
     """Return why two scores have no difference to be judged; None if they have one."""
     serious = disagreements(was, score, row_keys)
     if serious:
-        told = f"the baseline was made differently: {in_words(serious)}"
-        return CheckStatus.NOT_COMPARABLE, f"{told}; score the same way, or --update the baseline"
+        why = f"the baseline was scored differently: {in_words(serious)}"
+        return CheckStatus.NOT_COMPARABLE, f"{why}; score the same way, or --update the baseline"
     now, before = _value(score), _value(was)
     if now is None:
         why = score.undefined or "its value is missing"
@@ -325,10 +357,10 @@ def _refused(
     if before is None:
         return (
             CheckStatus.NEW,
-            f"the baseline has no value: {was.undefined or 'it is missing'}; --update would give it one",
+            f"the baseline has no value: {was.undefined or 'it is missing'}; --update sets it",
         )
-    if better is None:
-        why = "no metric of this name is installed, so that nobody knows which values are better"
+    if _direction(score, was) is None:
+        why = "its metric is not installed, so it is unknown whether higher values are better"
         return CheckStatus.NOT_COMPARABLE, why
     return None
 
@@ -340,7 +372,7 @@ def _judged(change: Interval, before: float, *, sign: int) -> CheckStatus:
 
 
 def _allowed(tolerance: Tolerance, change: float, before: float) -> Interval:
-    """Return the change, give or take what is tolerated."""
+    """Return the change plus or minus the tolerance."""
     reach = tolerance.amount * (abs(before) if tolerance.kind == "relative" else 1)
     return Interval(change - reach, change + reach, 1.0, str(tolerance))
 
@@ -379,10 +411,6 @@ def _value(score: Score) -> float | None:
     return None if score.undefined or math.isnan(score.value) else score.value
 
 
-def _too(before: float | None) -> str:
-    return " in the baseline too" if before is None else ""
-
-
 def _row(check: ScoreCheck, tolerance: Tolerance) -> tuple[str, ...]:
     change = None if check.value is None or check.baseline is None else check.value - check.baseline
     interval = _signed(check.interval) if check.interval else "—"
@@ -399,7 +427,7 @@ def _some(names: list[str], n_all: int) -> str:
 
 
 def _legal(text: str) -> str:
-    """Return the text with a mark in place of each character that XML cannot hold."""
+    """Return the text with each character that XML cannot represent replaced."""
     return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
 
 

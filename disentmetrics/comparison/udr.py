@@ -7,9 +7,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from rich.table import Table
+from rich.console import RenderableType
 
-from disentmetrics._utils.tables import plain_text
+from disentmetrics._utils.tables import TextTable, plain_text
 from disentmetrics._utils.typing import Floats
 from disentmetrics._version import __version__
 from disentmetrics.encoders.protocol import Posterior
@@ -69,17 +69,15 @@ class UDRResult:
         """Models from best to worst, those without a score last."""
         return np.argsort(-self.scores, kind="stable")
 
-    def table(self) -> Table:
-        """Return the ranking as a rich table, for terminals."""
-        table = Table(pad_edge=False, box=None, header_style="bold")
-        for heading in ("model", "UDR", "partners", "informative codes", "note"):
-            table.add_column(heading, justify="left" if heading in {"model", "note"} else "right")
+    def table(self) -> RenderableType:
+        """Return the ranking as a table for terminals."""
+        rows = []
         for m in self.ranking:
             codes = self.informative[m]
-            shown = "—" if np.isnan(self.scores[m]) else f"{self.scores[m]:.3f}"
+            score = "—" if np.isnan(self.scores[m]) else f"{self.scores[m]:.3f}"
             counts = str(len(self.partners[m])), f"{codes.sum()} of {len(codes)}"
-            table.add_row(self.names[m], shown, *counts, self.reasons[m] or "")
-        return table
+            rows.append((self.names[m], score, *counts, self.reasons[m] or ""))
+        return TextTable(("model", "UDR", "partners", "informative latents", "note"), rows, align="lrrrl").to_rich()
 
     def __str__(self) -> str:
         return f"{plain_text(self.table())}\n{self.signature}"

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.table import Table
+from rich.console import RenderableType
 
-from disentmetrics._utils.tables import Cell, one_line, plain_text, terminal_table
+from disentmetrics._utils.tables import TextTable, one_line, plain_text
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.datasets.registry import load_dataset
 from disentmetrics.encoders.encode import encode
@@ -88,10 +88,10 @@ class Verification:
         """Whether every number repeats, exactly or within floating error."""
         return self.problem is None and all(r.repeats is not Repeats.NOT for r in self.repetitions)
 
-    def table(self) -> Table:
-        """Return the scores as a rich table, for terminals."""
+    def table(self) -> RenderableType:
+        """Return the scores as a table for terminals."""
         rows = [(r.name, r.repeats, _shown(r.value), _shown(r.now), _most(r.differing)) for r in self.repetitions]
-        return terminal_table(_HEADINGS, [[Cell(text) for text in row] for row in rows])
+        return TextTable(_HEADINGS, rows).to_rich()
 
     def remarks(self) -> list[str]:
         """Return what is not as on the card."""

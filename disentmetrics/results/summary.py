@@ -1,13 +1,13 @@
-"""What a report can show of a representation without its codes: histograms, matrices, maps and a few rows."""
+"""Summary of a representation for reports, without its codes: histograms, matrices, maps and a few rows."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.plain import to_plain
 from disentmetrics._utils.typing import Floats
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import Factor
@@ -15,7 +15,7 @@ from disentmetrics.factors import Factor
 
 @dataclass(frozen=True, eq=False)
 class TuningMap:
-    """How the mean of each code changes over the plane of two factors.
+    """Mean of each latent over the plane of two factors.
 
     Attributes
     ----------
@@ -25,9 +25,9 @@ class TuningMap:
     first, second : (n_first,) and (n_second,) float
         The mean value of the factor in each cell: its physical value where it has one, its index otherwise.
     codes : (n_mapped,) int
-        Positions, among the codes of the summary, of the codes that tell most of the two factors, most first.
+        Positions, among the latents of the summary, of those most informative about the two factors, best first.
     means : (n_mapped, n_first, n_second) float
-        NaN where no row falls into the cell.
+        NaN where the cell is empty.
     counts : (n_first, n_second) int
         Rows behind each mean.
     """
@@ -42,15 +42,16 @@ class TuningMap:
     def __post_init__(self) -> None:
         cells = (len(self.first), len(self.second))
         if self.means.shape != (len(self.codes), *cells) or self.counts.shape != cells:
-            raise InvalidInputError(f"a tuning map must have one mean a code and cell; got shape {self.means.shape}")
+            raise InvalidInputError(f"tuning maps must have one mean per latent and cell; got shape {self.means.shape}")
 
     def to_plain(self) -> dict[str, Any]:
-        """Return what JSON can hold."""
-        return _plain_of(self)
+        """Return the map as dicts, lists and scalars of JSON."""
+        plain: dict[str, Any] = to_plain(self)
+        return plain
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "TuningMap":
-        """Read what :meth:`to_plain` returned."""
+        """Restore what :meth:`to_plain` returned."""
         first, second = plain["factors"]
         codes, counts = _ints(plain["codes"]), _ints(plain["counts"])
         axes = _floats(plain["first"]), _floats(plain["second"])
@@ -60,9 +61,9 @@ class TuningMap:
 
 @dataclass(frozen=True, eq=False)
 class RepresentationSummary:
-    """What a report can show of a representation without its codes; small enough to travel with the scores.
+    """Summary of a representation for reports, without its codes; small enough to be stored with the scores.
 
-    Numbers are rounded to 5 digits, correlations and sampled codes to fewer. Rows of unequal weight were drawn by
+    Numbers are rounded to 5 digits, correlations and sampled codes to fewer. Weighted rows were resampled by
     their weights first.
 
     Attributes
@@ -70,7 +71,7 @@ class RepresentationSummary:
     n_rows : int
         Rows that were scored.
     n_left_out : int
-        Codes that are not shown, because there are more than 256: those that tell least of any factor
+        Latents that are not shown, because there are more than 256: the least informative about any factor
         (without factors: those of least divergence from the prior, or of least spread).
     code_names : tuple of str
     code_positions : (n_codes,) int
@@ -81,18 +82,18 @@ class RepresentationSummary:
     kl : (n_codes,) float or None
         Mean divergence of the posteriors from N(0, 1) in nats; None without posterior variances.
     active : (n_codes,) bool
-        Which codes are neither constant nor collapsed to the prior (KL at most 0.01 nats).
+        Which latents are neither constant nor collapsed to the prior (KL at most 0.01 nats).
     histogram_counts : (n_codes, 40) int
-        Of at most 20,000 rows. The bins at the ends hold what lies beyond them, too.
+        Of at most 20,000 rows. The outermost bins include the values beyond them.
     histogram_edges : (n_codes, 41) float
     correlation : (n_codes, n_codes) float
         Spearman's, signed, in [-1, 1], of at most 5,000 rows; NaN for constant codes and for categories.
     mutual_information : (n_codes, n_factors) float
-        Nats, by rank spacings as in ``mig``: mean 0, so a little below 0 at times, for unrelated pairs.
+        Nats, by rank spacings as in ``mig``: unbiased, so slightly negative at times, for unrelated pairs.
     factor_entropies : (n_factors,) float
         Nats. 0 for a factor that takes one value.
     best_codes : (n_factors,) int
-        The code that tells most of each factor; -1 where none tells anything.
+        The latent most informative about each factor; -1 where none is informative.
     sample_codes, sample_factors : (n_sample, n_codes) and (n_sample, n_factors) float
         At most 400 rows, drawn by a fixed generator; indices of values, or real values of continuous
         factors, NaN where missing.
@@ -149,12 +150,12 @@ class RepresentationSummary:
             array = getattr(self, name)
             if array is not None and array.shape != shape:
                 raise InvalidInputError(f"{name} of a summary must have shape {shape}; got {array.shape}")
-        shown = [self.best_codes, *(found.codes for found in self.tuning_maps)]
-        mapped = [position for found in self.tuning_maps for position in found.factors]
+        shown = [self.best_codes, *(tuning.codes for tuning in self.tuning_maps)]
+        mapped = [position for tuning in self.tuning_maps for position in tuning.factors]
         if any(len(codes) and (codes.min() < -1 or codes.max() >= n_codes) for codes in shown) or any(
             not 0 <= position < n_factors for position in mapped
         ):
-            raise InvalidInputError("a summary must name codes and factors that it holds by their positions")
+            raise InvalidInputError("best_codes and tuning_maps must refer to latents and factors of the summary")
 
     @property
     def factor_names(self) -> tuple[str, ...]:
@@ -163,17 +164,18 @@ class RepresentationSummary:
 
     @property
     def share(self) -> Floats:
-        """Share of each factor's entropy that each code tells, (n_codes, n_factors), in [0, 1]; NaN if it is 0."""
+        """Share of each factor's entropy carried by each latent, (n_codes, n_factors), in [0, 1]; NaN if it is 0."""
         entropies = np.where(self.factor_entropies > 0, self.factor_entropies, np.nan)
         return np.asarray(np.clip(self.mutual_information / entropies, 0.0, 1.0))
 
     def to_plain(self) -> dict[str, Any]:
-        """Return what JSON can hold; NaN becomes None."""
-        return _plain_of(self)
+        """Return the summary as dicts, lists and scalars of JSON; NaN becomes None."""
+        factors = [[factor.name, factor.size, factor.kind, list(factor.values)] for factor in self.factors]
+        return {**to_plain(self), "factors": factors}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "RepresentationSummary":
-        """Read what :meth:`to_plain` returned.
+        """Restore what :meth:`to_plain` returned.
 
         Raises
         ------
@@ -204,24 +206,6 @@ class RepresentationSummary:
             sample_factors=_floats(plain["sample_factors"], (n_sample, len(factors))),
             tuning_maps=tuple(map(TuningMap.from_plain, plain["tuning_maps"])),
         )
-
-
-def _plain_of(parts: Any) -> dict[str, Any]:
-    return {field.name: _plain(getattr(parts, field.name)) for field in fields(parts)}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, TuningMap):
-        return value.to_plain()
-    if isinstance(value, Factor):
-        return [value.name, value.size, value.kind, list(value.values)]
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _floats(values: Any, shape: tuple[int, ...] | None = None) -> Floats:

@@ -223,14 +223,13 @@ def assert_no_regression(
         If the baseline cannot be read.
     """
     __tracebackhide__ = True
-    from disentmetrics.comparison.baseline import read_baseline
-    from disentmetrics.comparison.regression import check
+    from disentmetrics.comparison.regression import check, read_baseline
     from disentmetrics.results.card import ScoreCard
 
     config = _running[-1] if _running else None
     path = Path(baseline) if config is None else config.rootpath / baseline
     if metrics is None and path.is_file():
-        metrics = list(dict.fromkeys(name.partition(".")[0] for name in read_baseline(path).scores))
+        metrics = list(read_baseline(path))
     if isinstance(what, ScoreCard | Path):
         card = score_card(what, **given)
     else:
@@ -308,12 +307,10 @@ def _trouble(score: "Score", at_least: float | None, at_most: float | None, *, c
 
 
 def _write(path: Path, card: "ScoreCard") -> None:
-    from datetime import UTC, datetime
-
-    from disentmetrics.comparison.baseline import update_baseline
+    from disentmetrics.comparison.regression import write_baseline
 
     with _locked(path):
-        update_baseline(path, card, today=datetime.now(UTC).date())
+        write_baseline(path, card)
 
 
 def _locked(path: Path) -> Any:
