@@ -1,1 +1,1 @@
-"""Encoders: the protocol, schemes by name, and encoding a data set."""
+"""Encoders: the protocol, loading by name, and encoding of data sets."""

@@ -1,4 +1,4 @@
-"""Codes on their way to the cache, kept so that an interrupted run resumes."""
+"""Codes of an unfinished run on disk, from which an interrupted run resumes."""
 
 import contextlib
 import hashlib
@@ -20,15 +20,14 @@ from disentmetrics.errors import EncoderError
 
 logger = logging.getLogger("disentmetrics")
 _FLUSH_SECONDS = 2.0
-
-
 _FLUSH_BYTES = 1 << 24
 
 
 class PartialStore:
-    """Codes of an unfinished run: raw rows in one file, and beside it how many are certain.
+    """Codes of an unfinished run: raw rows in one file, their number and checksum in a second one.
 
-    The file stays open, so that the rows are at hand even if the cache is cleared meanwhile.
+    Rows that were written but not yet counted by the second file are discarded on resumption. The file stays open, so
+    that the rows remain available if the cache is cleared in the meantime.
     """
 
     def __init__(self, folder: Path, most_rows: int) -> None:
@@ -59,9 +58,9 @@ class PartialStore:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             while piece := file.read(max(0, min(n_bytes - file.tell(), _FLUSH_BYTES))):
                 digest.update(piece)
-            whole = file.tell() == n_bytes and digest.hexdigest() == about["sha256"]
-            if whole and dtype.kind == "f" and 0 < about["n_rows"] <= most_rows:
-                file.truncate(n_bytes)  # rows written after the last certain one
+            is_intact = file.tell() == n_bytes and digest.hexdigest() == about["sha256"]
+            if is_intact and dtype.kind == "f" and 0 < about["n_rows"] <= most_rows:
+                file.truncate(n_bytes)  # discard rows that were written but not counted
                 self.file, self.digest = file, digest
                 return about
         file.close()
@@ -70,9 +69,9 @@ class PartialStore:
     def append(self, rows: NDArray[np.floating]) -> None:
         if self.about and (list(rows.shape[1:]), rows.dtype.str) != (self.about["shape"], self.about["dtype"]):
             raise EncoderError(
-                "the encoder must give codes of the shape and type of its interrupted run, "
+                "the encoder must give codes of the same shape and type as in its interrupted run, "
                 f"{self.about['shape']} {self.about['dtype']}; it gave {list(rows.shape[1:])} {rows.dtype.str}; "
-                "give it another fingerprint, or clear the cache"
+                "change its fingerprint, or clear the cache"
             )
         self.waiting.append(rows)
         self.waiting_bytes += rows.nbytes
@@ -115,7 +114,7 @@ class PartialStore:
         self.about = about
 
     def _on_disk(self) -> NDArray[np.floating]:
-        assert self.about is not None  # noqa: S101 # only asked for when rows are certain
+        assert self.about is not None  # noqa: S101 # only called once rows are written
         shape = (self.n_rows, *self.about["shape"])
         rows: NDArray[np.floating] = np.memmap(self.file, self.about["dtype"], "r", 0, shape)  # type: ignore[call-overload] # an open file will do
         return rows

@@ -1,4 +1,4 @@
-"""Run an encoder once over the rows of a data set; later runs read what it said."""
+"""Encode a data set and cache the codes."""
 
 import contextlib
 import hashlib
@@ -24,7 +24,9 @@ from disentmetrics.representation import Provenance, Representation
 logger = logging.getLogger("disentmetrics")
 
 _CHECKED_ROWS = 16
-_LAYOUT = "1"  # part of every cache key: what is stored under it
+"""Rows of the first batch that are encoded a second time."""
+_LAYOUT = "1"
+"""Version of the cache's file layout, part of every cache key."""
 
 
 def encode(
@@ -47,37 +49,37 @@ def encode(
         A callable from a batch of observations to codes or a posterior, or the name of one, such
         as ``onnx:model.onnx``.
     data : DataSet
-        Where observations come from.
+        Source of the observations.
     n_samples : int, optional
-        Draw so many distinct combinations of factors uniformly; from data with another distribution of
-        its factors, so many independent ones.
+        Number of rows to draw: distinct combinations of factors, uniformly; independent draws where the
+        data set has another distribution of its factors.
     full_grid : bool
-        Encode every combination of factors; of a table, every row.
+        Encode every combination of factors; every row of a table.
     indices : (n, n_factors) integer, optional
         Encode exactly these combinations. Exactly one of the three must be given.
     seed : int
-        Decides the draw, and whatever a named encoder draws when it is fitted.
+        Random seed of the draw, and of an encoder that is fitted when it is loaded by name.
     batch_size : int
-        Observations in a call of the encoder.
+        Number of observations per call of the encoder.
     cache : bool
-        Whether codes of an encoder with a ``fingerprint`` are kept under the cache folder. Then a second
-        call needs no forward pass, and an interrupted one goes on where it stopped.
+        Cache the codes of an encoder that has a ``fingerprint``. A second call then needs no forward pass,
+        and an interrupted one resumes where it stopped.
     progress : bool
-        Whether to show a progress bar.
+        Show a progress bar.
 
     Returns
     -------
     Representation
-        With the data set's factors; the full grid is marked as the whole population.
+        With the factors of the data set; the full grid is marked as the entire population.
 
     Raises
     ------
     EncoderError
-        If the encoder raises, returns no codes of shape (batch, n_codes), returns NaN, gives two answers
-        for one observation (it is stochastic) or lets other observations of the batch change one
-        (it depends on the batch).
+        If the encoder raises, returns no codes of shape (batch, n_codes), returns NaN, gives two different
+        codes for one observation (it is stochastic), or gives codes that depend on the other observations
+        of the batch.
     InvalidInputError
-        If rows are chosen in none or several of the ways, or there are fewer than asked for.
+        If rows are chosen in none or several of the three ways, or there are fewer rows than requested.
 
     Examples
     --------
@@ -89,45 +91,41 @@ def encode(
         orientation (circular, 40), x (ordinal, 32), y (ordinal, 32))
     """
     if not isinstance(data, DataSet):
-        raise InvalidInputError(f"encode takes a data set, such as load_dataset('dsprites'); got {data!r}")
+        raise InvalidInputError(f"data must be a data set, such as load_dataset('dsprites'); got {data!r}")
     if batch_size < 1:
         raise InvalidInputError(f"batch_size must be at least 1; got {batch_size}")
-    draws, named = _draws(data, n_samples, indices, seed, full_grid=full_grid)
-    if isinstance(encoder, str):
-        with open_encoder(encoder, data=data, seed=seed) as loaded:
-            return encode(
-                loaded,
-                data,
-                indices=indices,
-                n_samples=n_samples,
-                full_grid=full_grid,
-                seed=seed,
-                batch_size=batch_size,
-                cache=cache,
-                progress=progress,
-            )
-    distinct, back = (draws, None) if full_grid else _distinct(draws, data)  # all there is comes once
-    if getattr(encoder, "reads_factors", False) and not len(data.space):
-        raise InvalidInputError(f"this encoder reads factors, and none of {data.name} is known; take another encoder")
-    fingerprint = getattr(encoder, "fingerprint", None)
-    if fingerprint is not None and not (isinstance(fingerprint, str) and fingerprint):
-        raise InvalidInputError(
-            f"an encoder's fingerprint must be text that names exactly this encoder; got {fingerprint!r}"
+    draws, sampling = _draws(data, n_samples, indices, seed, full_grid=full_grid)
+    # The full grid contains each observation once; duplicates of a draw are encoded once and expanded afterwards.
+    distinct, back = (draws, None) if full_grid else _distinct(draws, data)
+    with open_encoder(encoder, data=data, seed=seed) as opened:
+        if getattr(opened, "reads_factors", False) and not len(data.space):
+            raise InvalidInputError(f"this encoder reads factors, but {data.name} has none; use another encoder")
+        fingerprint = _fingerprint(opened)
+        provenance = Provenance(
+            data.fingerprint, fingerprint or "unknown", sampling, population=full_grid and not data.nuisances
         )
-    population = full_grid and not data.nuisances
-    provenance = Provenance(data.fingerprint, fingerprint or "unknown", named, population=population)
-    run = _Run(encoder, data, distinct, batch_size, provenance, progress=progress)
-    encoded = run.cached() if cache and fingerprint else run.in_memory()
+        run = _Run(opened, data, distinct, batch_size, provenance, progress=progress)
+        encoded = run.cached() if cache and fingerprint else run.in_memory()
     return encoded if back is None else encoded.take(back)
+
+
+def _fingerprint(encoder: Encoder) -> str | None:
+    fingerprint = getattr(encoder, "fingerprint", None)
+    if fingerprint is None or (isinstance(fingerprint, str) and fingerprint):
+        return fingerprint
+    raise InvalidInputError(
+        f"an encoder's fingerprint must be non-empty text that identifies exactly this encoder; got {fingerprint!r}"
+    )
 
 
 def _draws(
     data: DataSet, n_samples: int | None, indices: ArrayLike | None, seed: int, *, full_grid: bool
 ) -> tuple[Draws, str]:
-    ways = (n_samples is not None) + full_grid + (indices is not None)
-    if ways != 1:
+    """Return the rows to encode, and how they were sampled, as the signature of a score records it."""
+    n_ways = (n_samples is not None) + full_grid + (indices is not None)
+    if n_ways != 1:
         raise InvalidInputError(
-            f"rows must be chosen in exactly one way, by n_samples, full_grid or indices; got {ways} of them"
+            f"rows must be chosen in exactly one way, by n_samples, full_grid or indices; got {n_ways} of them"
         )
     if indices is not None:
         draws = data.draws(indices)
@@ -142,21 +140,21 @@ def _draws(
 
 
 def _content(draws: Draws, data: DataSet) -> bytes:
-    """Return bytes that tell these draws from all others."""
+    """Return bytes that identify these draws."""
     if data.space.is_grid and not data.nuisances:
-        return draws.nuisance.astype("<i8").tobytes()  # the row of the grid
+        return draws.nuisance.astype("<i8").tobytes()  # without nuisances it contains the row of the grid
     return draws.nuisance.astype("<u8").tobytes() + np.ascontiguousarray(draws.factors).tobytes()
 
 
 def _distinct(draws: Draws, data: DataSet) -> tuple[Draws, NDArray[np.int64] | None]:
-    """Return each different observation once, in order, and where each draw stands there; None if they are these."""
+    """Return the distinct observations in order, and the position of each draw among them; None if all are distinct."""
     if not data.space.is_grid:
-        return draws, None  # real values hardly ever come twice
+        return draws, None  # continuous values almost never repeat
     if not data.nuisances:
         _, first, back = np.unique(draws.nuisance, return_index=True, return_inverse=True)
     else:
-        whole = np.column_stack([draws.factors, draws.nuisance.view(np.int64)])
-        _, first, back = np.unique(whole, axis=0, return_index=True, return_inverse=True)
+        observations = np.column_stack([draws.factors, draws.nuisance.view(np.int64)])
+        _, first, back = np.unique(observations, axis=0, return_index=True, return_inverse=True)
     back = back.ravel()
     if np.array_equal(back, np.arange(len(draws))):
         return draws, None
@@ -185,12 +183,12 @@ class _Run:
 
     def cached(self) -> Representation:
         path = cache_folder() / "representations" / f"{self.key()}.h5"
-        kept = self.kept(path)  # without the lock, so that a cache that is read-only serves too
-        if kept is not None:
-            return kept
+        representation = self.read_cache(path)  # without the lock, so that a read-only cache can be read
+        if representation is not None:
+            return representation
         try:
             with locked(path):
-                return self.load_or_make(path)
+                return self.load_or_encode(path)
         except StorageError as error:
             logger.warning("codes are not cached: %s", error)
             return self.in_memory()
@@ -202,19 +200,19 @@ class _Run:
         digest.update(_content(self.rows, self.data))
         return digest.hexdigest()[:32]
 
-    def load_or_make(self, path: Path) -> Representation:
-        kept = self.kept(path)  # by another process, meanwhile
-        if kept is not None:
-            return kept
+    def load_or_encode(self, path: Path) -> Representation:
+        representation = self.read_cache(path)  # another process may have written it in the meantime
+        if representation is not None:
+            return representation
         store = PartialStore(path.with_suffix(".partial"), len(self.rows))
         try:
-            return self.make(store, path)
+            return self.encode_into(store, path)
         finally:
             store.close()
 
-    def make(self, store: PartialStore, path: Path) -> Representation:
+    def encode_into(self, store: PartialStore, path: Path) -> Representation:
         if store.n_rows:
-            logger.info("an interrupted run left %d of %d rows; going on from there", store.n_rows, len(self.rows))
+            logger.info("resuming an interrupted run at row %d of %d", store.n_rows, len(self.rows))
         try:
             for part in self.encoded_from(store.n_rows):
                 store.append(part)
@@ -228,23 +226,24 @@ class _Run:
         except StorageError as error:
             logger.warning("codes are not cached: %s", error)
             return representation
-        del representation  # it keeps the rows open that are removed
+        del representation  # it maps the file that is removed now
         store.remove()
         return Representation.load(path)
 
-    def kept(self, path: Path) -> Representation | None:
-        """Return what an earlier run kept; None if there is nothing, or it was altered and is removed."""
+    def read_cache(self, path: Path) -> Representation | None:
+        """Return the cached representation; None if there is none, or it was altered and is removed."""
         if not path.is_file():
             return None
         try:
-            found = Representation.load(path)
+            representation = Representation.load(path)
         except CorruptFileError as error:
-            why = str(error)
+            reason = str(error)
         else:
-            if (found.provenance, found.space, len(found)) == (self.provenance, self.data.space, len(self.rows)):
-                return found
-            why = f"{path} holds other rows than its name says"
-        logger.warning("encoding again: %s", why)
+            expected = (self.provenance, self.data.space, len(self.rows))
+            if (representation.provenance, representation.space, len(representation)) == expected:
+                return representation
+            reason = f"{path} contains other rows than its name specifies"
+        logger.warning("encoding again: %s", reason)
         with contextlib.suppress(OSError):
             path.unlink()
         return None
@@ -262,21 +261,21 @@ class _Run:
         )
 
     def encoded_from(self, start: int) -> Iterator[NDArray[np.floating]]:
-        """Yield the codes batch by batch; the next batch is made while the encoder works."""
+        """Yield the codes batch by batch; the next batch is generated while the encoder runs."""
         starts = range(start, len(self.rows), self.batch_size)
         kind = ""
         with ThreadPoolExecutor(1) as ahead, progress_bar(shown=self.progress) as bar:
             task = bar.add_task("encoding", total=len(self.rows), completed=start)
-            coming = ahead.submit(self.batch, start) if start < len(self.rows) else None
+            upcoming = ahead.submit(self.batch, start) if start < len(self.rows) else None
             for first in starts:
-                assert coming is not None  # noqa: S101 # one batch is always under way here
-                batch = coming.result()
+                assert upcoming is not None  # noqa: S101 # one batch is always being generated here
+                batch = upcoming.result()
                 if first + self.batch_size < len(self.rows):
-                    coming = ahead.submit(self.batch, first + self.batch_size)
+                    upcoming = ahead.submit(self.batch, first + self.batch_size)
                 codes = self.call(batch, first) if kind else self.call_first(batch, first)
                 if kind and _kind(codes) != kind:
                     raise EncoderError(
-                        f"every batch must give codes of one shape and type; {self.where(first, len(batch))} gave "
+                        f"codes must have the same shape and type in every batch; {self.where(first, len(batch))} gave "
                         f"{_kind(codes)} after {kind}"
                     )
                 kind = _kind(codes)
@@ -284,8 +283,8 @@ class _Run:
                 yield codes
 
     def batch(self, first: int) -> NDArray[Any]:
-        some = self.rows[first : first + self.batch_size]
-        return some.factors if self.reads_factors else self.data.observations(some.factors, some.nuisance)
+        rows = self.rows[first : first + self.batch_size]
+        return rows.factors if self.reads_factors else self.data.observations(rows.factors, rows.nuisance)
 
     def where(self, first: int, n: int) -> str:
         return f"batch {first // self.batch_size} (rows {first} to {first + n - 1})"
@@ -296,11 +295,11 @@ class _Run:
         except EncoderError as error:
             raise EncoderError(f"{self.where(first, len(batch))}: {error}") from error
         except DisentmetricsError:
-            raise  # the encoder's settings are wrong, not the encoder
+            raise  # wrong settings rather than a failing encoder
         except (Exception, SystemExit) as error:
-            said = f": {error}" if str(error) else ""
+            message = f": {error}" if str(error) else ""
             raise EncoderError(
-                f"the encoder raised {type(error).__name__} at {self.where(first, len(batch))}{said}"
+                f"the encoder failed with {type(error).__name__} in {self.where(first, len(batch))}{message}"
             ) from error
         return self.check(answer, batch, first)
 
@@ -311,19 +310,21 @@ class _Run:
             log_variance = _as_codes(answer.log_variance, len(batch), f"the log-variance of {where}")
             if mean.shape != log_variance.shape:
                 raise EncoderError(
-                    f"mean and log_variance must have one shape; {where} gave {mean.shape} and {log_variance.shape}"
+                    "mean and log_variance must have the same shape; "
+                    f"{where} gave {mean.shape} and {log_variance.shape}"
                 )
             return np.stack([mean, log_variance], axis=1)
         return _as_codes(answer, len(batch), where)
 
     def call_first(self, batch: NDArray[Any], first: int) -> NDArray[np.floating]:
+        """Encode the first batch, and its last rows again to detect stochastic and batch-dependent encoders."""
         n_few = min(_CHECKED_ROWS, max(1, len(batch) // 2))
         few = batch[-n_few:].copy()  # an encoder may write into its input
-        about = (batch.dtype, batch.shape, batch.min(), batch.max())
+        summary = (batch.dtype, batch.shape, batch.min(), batch.max())
         codes = self.call(batch, first)
         logger.info(
             "first batch: %s %s %s from %s to %s; codes %s from %.3g to %.3g",
-            "factors" if self.reads_factors else "observations", *about, codes.shape, codes.min(), codes.max(),
+            "factors" if self.reads_factors else "observations", *summary, codes.shape, codes.min(), codes.max(),
         )  # fmt: skip
         again = self.call(few.copy(), first)
         expected = codes[-n_few:]
@@ -332,13 +333,13 @@ class _Run:
         once_more = self.call(few.copy(), first)
         if _differ(again, once_more):
             raise EncoderError(
-                "an encoder must give one answer for one observation; this one is stochastic: the same "
-                f"batch twice gave codes {_apart(again, once_more)}; switch it to "
+                "an encoder must always give the same codes for an observation; this one is stochastic: "
+                f"encoding a batch twice gave codes {_difference(again, once_more)}; switch it to "
                 "evaluation mode, or return the posterior mean instead of a sample"
             )
         raise EncoderError(
-            "an encoder must encode each observation by itself; this one depends on the batch: "
-            f"{n_few} observations alone and among {len(batch)} gave codes {_apart(again, expected)}; "
+            "an encoder must encode each observation independently; this one depends on the batch: "
+            f"{n_few} observations encoded alone and among {len(batch)} gave codes {_difference(again, expected)}; "
             "switch batch normalisation to evaluation mode"
         )
 
@@ -348,14 +349,16 @@ def _as_codes(values: Any, n_rows: int, where: str) -> NDArray[np.floating]:
         kind = type(values).__name__
         raise EncoderError(
             f"an encoder must return an array (batch, n_codes) or Posterior(mean, log_variance); {where} gave a "
-            f"{kind} of {len(values)}; choose one of its parts (select= in an encoder's name)"
+            f"{kind} of {len(values)}; select one of its parts (select= in an encoder's name)"
         )
     if values is None:
         raise EncoderError(f"an encoder must return its codes; {where} gave None")
     try:
-        array = np.array(np.asarray(values))  # a copy: some encoders fill one buffer again and again
+        array = np.array(np.asarray(values))  # a copy, since some encoders reuse one output buffer
     except Exception as error:
-        raise EncoderError(f"{where} gave {type(values).__name__}, which is no array: {error}") from error
+        raise EncoderError(
+            f"an encoder must return an array; {where} gave {type(values).__name__}, which cannot be converted: {error}"
+        ) from error
     if array.ndim != 2 or len(array) != n_rows or not array.shape[1]:
         raise EncoderError(
             f"an encoder must return codes of shape ({n_rows}, n_codes) for {n_rows} observations; "
@@ -381,7 +384,7 @@ def _differ(a: NDArray[np.floating], b: NDArray[np.floating]) -> bool:
     return a.shape != b.shape or float(np.abs(a - b).max()) > 1e-4 * scale
 
 
-def _apart(a: NDArray[np.floating], b: NDArray[np.floating]) -> str:
+def _difference(a: NDArray[np.floating], b: NDArray[np.floating]) -> str:
     if a.shape != b.shape:
         return f"of shape {a.shape} and {b.shape}"
-    return f"up to {float(np.abs(a - b).max()):.2g} apart"
+    return f"that differ by up to {float(np.abs(a - b).max()):.2g}"

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Posterior:
-    """A Gaussian posterior q(z|x) with diagonal covariance, one row an observation.
+    """A Gaussian posterior q(z|x) with diagonal covariance, one row per observation.
 
     Parameters
     ----------
     mean : (n, n_codes) float
-        Posterior means; these are the codes.
+        Posterior means, used as the codes.
     log_variance : (n, n_codes) float
         Natural logarithm of the posterior variances.
     """
@@ -25,11 +25,11 @@ class Posterior:
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Whatever turns a batch of observations into codes.
+    """Any callable from a batch of observations to codes.
 
-    An encoder knows nothing of data sets or metrics. It may carry an attribute
-    ``fingerprint`` (str), a name for exactly these weights and settings: then its
-    codes are cached, and a second run needs no forward pass.
+    An encoder is independent of data sets and metrics. It may have an attribute
+    ``fingerprint`` (str), a name that identifies its weights and settings: its
+    codes are then cached, and a second run needs no forward pass.
 
     Examples
     --------

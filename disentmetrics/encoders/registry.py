@@ -1,41 +1,52 @@
-"""Encoders by name: ``scheme:target?key=value`` is loaded through entry points.
+"""Encoders by name: ``scheme:target?key=value`` is loaded by the adapter of its scheme.
 
-A scheme is an entry point of the group ``disentmetrics.adapters``. The entry point
-is either a function ``load(target, **options) -> Encoder`` whose name is the scheme, or a
-package, each public module of which is a scheme of that name with such a function ``load``.
-The core therefore knows no framework, and a third party adds one without asking.
+Adapters are entry points of the group ``disentmetrics.adapters``. An entry point names either a function
+``load(target, **options) -> Encoder``, and its own name is the scheme; or a package, each public module of which is a
+scheme of that name with such a function ``load``. The core therefore depends on no framework, and any package can add
+a scheme. An adapter is imported when its scheme is used, so a broken one affects no other.
 
-In a spec everything after the scheme's colon is the target, up to the first ``?`` that a
-``key=`` follows. Options are separated by ``&``; their values are percent-decoded, so that
-``%26`` is an ampersand and a space may be written as it is or as ``%20``. The target is taken
-literally, but for ``%3F``, which stands for a question mark.
+In a spec everything after the scheme's colon is the target, up to the first ``?`` that a ``key=`` follows. Options are
+separated by ``&``; their values are percent-decoded, so that ``%26`` is an ampersand and a space may be written
+literally or as ``%20``. The target is taken literally, except that ``%3F`` stands for a question mark.
 """
 
 import contextlib
 import importlib
-import importlib.util
 import inspect
 import pkgutil
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
 from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics.datasets.base import DataSet
 from disentmetrics.encoders.protocol import Encoder, Posterior
 from disentmetrics.errors import InvalidInputError, MissingExtraError, did_you_mean
 
 GROUP = "disentmetrics.adapters"
 CONTEXT = ("data", "seed", "trust_pickle")
+"""Parameters of a ``load`` function that the caller sets in code, never a spec."""
 
 
 @dataclass(frozen=True)
 class EncoderSpec:
     """An encoder as named on the command line.
+
+    Attributes
+    ----------
+    scheme : str
+        Name of the adapter.
+    target : str
+        What the adapter loads, such as a file.
+    options : dict of str to str
+        Options of the adapter, as text.
 
     Examples
     --------
@@ -50,7 +61,13 @@ class EncoderSpec:
 
     @classmethod
     def parse(cls, spec: str) -> "EncoderSpec":
-        """Split ``scheme:target[?key=value&...]``; raise InvalidInputError if it is none."""
+        """Parse ``scheme:target[?key=value&...]``.
+
+        Raises
+        ------
+        InvalidInputError
+            If the text is not of this form, or an option is given twice.
+        """
         scheme, colon, rest = spec.partition(":")
         if not colon or not scheme or not rest:
             raise InvalidInputError(
@@ -71,8 +88,8 @@ def _options(query: str) -> dict[str, str]:
         name, equals, value = item.partition("=")
         if not name or not equals:
             raise InvalidInputError(
-                f"the options of an encoder are key=value, joined by '&'; got {item!r}. "
-                "An ampersand inside a value is written %26"
+                f"the options of an encoder must be key=value, joined by '&'; got {item!r} "
+                "(write %26 for an ampersand inside a value)"
             )
         if name in options:
             raise InvalidInputError(f"the option {name!r} is given twice: {options[name]!r} and {value!r}")
@@ -82,7 +99,16 @@ def _options(query: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Adapter:
-    """A scheme, and how it loads an encoder."""
+    """The function that loads the encoders of one scheme.
+
+    Attributes
+    ----------
+    scheme : str
+    origin : str
+        Name of the distribution that provides it.
+    load : callable
+        ``load(target, **options) -> Encoder``.
+    """
 
     scheme: str
     origin: str
@@ -90,18 +116,23 @@ class Adapter:
 
     @property
     def summary(self) -> str:
-        """First line of what the loader says of itself."""
+        """First line of the docstring of ``load``."""
         return self.help.partition("\n")[0]
 
     @property
     def help(self) -> str:
-        """All that the loader says of itself: its targets and options."""
+        """Docstring of ``load``: what a target is, and the options."""
         return inspect.getdoc(self.load) or ""
 
 
 @dataclass(frozen=True)
 class Fingerprinted:
-    """An encoder with a name for exactly its content, by which its codes are cached.
+    """An encoder with a name that identifies its weights and settings, under which its codes are cached.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    fingerprint : str
 
     Examples
     --------
@@ -113,88 +144,112 @@ class Fingerprinted:
     fingerprint: str
 
     def __call__(self, observations: NDArray[np.generic], /) -> NDArray[np.floating] | Posterior:
-        """Encode as the encoder does."""
+        """Encode a batch with the wrapped encoder."""
         return self.encoder(observations)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(object.__getattribute__(self, "encoder"), name)
 
 
-def _adapters_of(entry_point: EntryPoint) -> dict[str, Callable[[], Adapter]]:
-    origin = entry_point.dist.name if entry_point.dist else entry_point.module
-
-    def adapter(scheme: str, load: Callable[[], Any]) -> Adapter:
-        try:
-            return Adapter(scheme, origin, load())
-        except ImportError as error:
-            raise MissingExtraError(
-                f"the adapter {scheme!r} of the package {origin!r} cannot be imported: {error}"
-            ) from error
-        except AttributeError as error:
-            raise InvalidInputError(
-                f"the adapter {scheme!r} of the package {origin!r} must be a function, or a module with a "
-                f"function load(target, **options); tell its authors: {error}"
-            ) from error
-
-    def from_function() -> Adapter:
-        return adapter(entry_point.name, entry_point.load)
-
-    def from_module(scheme: str) -> Callable[[], Adapter]:
-        def load() -> Any:
-            module = importlib.import_module(f"{entry_point.module}.{scheme}")
-            return module.load
-
-        return lambda: adapter(scheme, load)
-
-    if entry_point.attr:
-        return {entry_point.name: from_function}
-    package = importlib.util.find_spec(entry_point.module)
-    folders = package.submodule_search_locations if package else None
-    listed = pkgutil.iter_modules(folders) if folders else ()
-    names = [m.name for m in listed if not m.name.startswith("_") and not m.ispkg]  # packages are other doors
-    return {name: from_module(name) for name in names}
+AdapterLoader = Callable[[], Adapter]
+"""Imports an adapter; raises if it is broken."""
 
 
-def find_adapters() -> dict[str, Callable[[], Adapter]]:
-    """Return every installed scheme with a function that imports its adapter."""
-    found: dict[str, Callable[[], Adapter]] = {}
+def find_adapters() -> dict[str, AdapterLoader]:
+    """Return all installed schemes, each with a function that imports its adapter.
+
+    A broken adapter raises when its own function is called, never here.
+    """
+    loaders: dict[str, AdapterLoader] = {}
+    # The bundled schemes first: where two packages offer one scheme, the error names the other package.
     for entry_point in sorted(entry_points(group=GROUP), key=lambda e: (e.name != "bundled", e.name)):
-        for scheme, load in _adapters_of(entry_point).items():
-            found[scheme] = _refuse_two(scheme, entry_point) if scheme in found else load
-    return found
+        for scheme, loader in _schemes_of(entry_point).items():
+            loaders[scheme] = partial(_refuse_second, scheme, entry_point) if scheme in loaders else loader
+    return loaders
 
 
-def _refuse_two(scheme: str, second: EntryPoint) -> Callable[[], Adapter]:
-    def refuse() -> Adapter:
-        raise InvalidInputError(
-            f"two installed packages offer the encoder scheme {scheme!r}; uninstall one of them "
-            f"(the second is entry point {second.name} = {second.value})"
-        )
+def _schemes_of(entry_point: EntryPoint) -> dict[str, AdapterLoader]:
+    origin = entry_point.dist.name if entry_point.dist else entry_point.module
+    if entry_point.attr:
+        return {entry_point.name: partial(_import_adapter, entry_point.name, origin, entry_point.load)}
+    try:
+        package = importlib.import_module(entry_point.module)
+    except Exception:  # noqa: BLE001 - a package of others may raise anything; it is raised again when it is used
+        return {entry_point.name: partial(_import_adapter, entry_point.name, origin, entry_point.load)}
+    names = [m.name for m in pkgutil.iter_modules(getattr(package, "__path__", ())) if not m.name.startswith("_")]
+    modules = {name: f"{entry_point.module}.{name}" for name in names}
+    return {
+        name: partial(_import_adapter, name, origin, partial(_load_function, module))
+        for name, module in modules.items()
+    }
 
-    return refuse
+
+def _load_function(module: str) -> Callable[..., Encoder]:
+    load: Callable[..., Encoder] = importlib.import_module(module).load
+    return load
+
+
+def _import_adapter(scheme: str, origin: str, import_load: Callable[[], Any]) -> Adapter:
+    what = f"the adapter {scheme!r} of the package {origin!r}"
+    try:
+        load = import_load()
+    except ImportError as error:
+        raise MissingExtraError(f"{what} cannot be imported: {error}") from error
+    except AttributeError as error:
+        raise _malformed(what, str(error)) from error
+    except Exception as error:
+        raise InvalidInputError(f"{what} cannot be imported: {type(error).__name__}: {error}") from error
+    if isinstance(load, ModuleType) or not callable(load):
+        raise _malformed(what, f"got a {type(load).__name__}")
+    return Adapter(scheme, origin, load)
+
+
+def _malformed(what: str, reason: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"{what} must be a function, or a module with a function load(target, **options): {reason}; "
+        "report this to the authors of the package"
+    )
+
+
+def _refuse_second(scheme: str, second: EntryPoint) -> Adapter:
+    raise InvalidInputError(
+        f"two installed packages offer the encoder scheme {scheme!r}; uninstall one of them "
+        f"(the second is entry point {second.name} = {second.value})"
+    )
 
 
 def load_adapter(scheme: str) -> Adapter:
-    """Import the adapter of a scheme; raise InvalidInputError if nobody offers it."""
-    adapters = find_adapters()
-    if scheme not in adapters:
+    """Import the adapter of a scheme.
+
+    Raises
+    ------
+    InvalidInputError
+        If no installed package offers the scheme, two do, or the adapter is broken.
+    MissingExtraError
+        If the adapter imports a package that is not installed.
+    """
+    loaders = find_adapters()
+    if scheme not in loaders:
         raise InvalidInputError(
-            f"no encoder scheme is named {scheme!r}{did_you_mean(scheme, adapters)}; installed schemes: "
-            f"{', '.join(sorted(adapters))}. Another package may add it as an entry point of {GROUP!r}"
+            f"no encoder scheme is named {scheme!r}{did_you_mean(scheme, loaders)}; installed schemes: "
+            f"{', '.join(sorted(loaders))}. Packages add schemes as entry points of the group {GROUP!r}"
         )
-    return adapters[scheme]()
+    return loaders[scheme]()
 
 
-def load_encoder(spec: str, **context: Any) -> Encoder:
+def load_encoder(spec: str, *, data: DataSet | None = None, seed: int = 0, trust_pickle: bool = False) -> Encoder:
     """Load the encoder named by ``scheme:target[?key=value&...]``.
 
     Parameters
     ----------
     spec : str
         Such as ``baseline:pca`` or ``torch:model.py:build?weights=w.safetensors``.
-    **context
-        Handed to the adapter where its ``load`` names it: ``data`` (DataSet), ``seed``
-        (int), ``trust_pickle`` (bool).
+    data : DataSet, optional
+        Data set to be encoded, for schemes that read its factors or fit an encoder to it, such as ``baseline:pca``.
+    seed : int
+        Random seed of schemes that fit an encoder or draw one.
+    trust_pickle : bool
+        Allow loading pickles. Pickles can execute arbitrary code; use only for files you trust.
 
     Returns
     -------
@@ -204,13 +259,12 @@ def load_encoder(spec: str, **context: Any) -> Encoder:
     Raises
     ------
     InvalidInputError
-        If the scheme or an option is unknown or missing; the message names the nearest one.
+        If the scheme or an option is unknown or missing; the message suggests the nearest name.
 
     Notes
     -----
-    Every scheme takes the option ``fingerprint=NAME``: by it the user vouches that NAME
-    stands for exactly this encoder, so that its codes are cached even where the content
-    cannot be known.
+    Every scheme accepts the option ``fingerprint=NAME``: a name, chosen by the user, that identifies exactly this
+    encoder. Its codes are then cached even where the scheme cannot determine a fingerprint from the content.
 
     Examples
     --------
@@ -221,8 +275,18 @@ def load_encoder(spec: str, **context: Any) -> Encoder:
     (2, 4)
     """
     parsed = EncoderSpec.parse(spec)
-    adapter = load_adapter(parsed.scheme)
-    parameters = inspect.signature(adapter.load).parameters
+    load = load_adapter(parsed.scheme).load
+    parameters = inspect.signature(load).parameters
+    options, fingerprint = _checked_options(spec, parsed, parameters)
+    context = {"data": data, "seed": seed, "trust_pickle": trust_pickle}
+    encoder = load(parsed.target, **options, **{name: context[name] for name in CONTEXT if name in parameters})
+    return Fingerprinted(encoder, fingerprint) if fingerprint else encoder
+
+
+def _checked_options(
+    spec: str, parsed: EncoderSpec, parameters: Mapping[str, inspect.Parameter]
+) -> tuple[dict[str, str], str | None]:
+    """Return the options for ``load``, and the fingerprint if ``load`` has no such option itself."""
     settable = [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY and name not in CONTEXT]
     options = dict(parsed.options)
     fingerprint = None if "fingerprint" in settable else options.pop("fingerprint", None)
@@ -237,18 +301,40 @@ def load_encoder(spec: str, **context: Any) -> Encoder:
             raise InvalidInputError(f"{parsed.scheme} needs the option {name!r}: add {name}=... to {spec!r}")
     if fingerprint is not None and not fingerprint:
         raise InvalidInputError(f"fingerprint must name exactly this encoder; it is empty in {spec!r}")
-    given = {name: value for name, value in context.items() if name in parameters}
-    encoder = adapter.load(parsed.target, **options, **given)
-    return Fingerprinted(encoder, fingerprint) if fingerprint else encoder
+    return options, fingerprint
 
 
 @contextlib.contextmanager
-def open_encoder(spec: str, **context: Any) -> Iterator[Encoder]:
-    """Load an encoder as :func:`load_encoder` does, and close it at the end if it can be closed."""
-    encoder = load_encoder(spec, **context)
-    try:
+def open_encoder(
+    encoder: Encoder | Callable[..., Any] | str,
+    *,
+    data: DataSet | None = None,
+    seed: int = 0,
+    trust_pickle: bool = False,
+) -> Iterator[Encoder]:
+    """Yield an encoder for the duration of a ``with`` block.
+
+    An encoder given by name is loaded as by :func:`load_encoder` and closed at the end if it has a method ``close``. A
+    live encoder is yielded unchanged and stays open.
+
+    Parameters
+    ----------
+    encoder : Encoder or str
+        A callable, or a spec such as ``onnx:model.onnx``.
+    data, seed, trust_pickle
+        As for :func:`load_encoder`.
+
+    Yields
+    ------
+    Encoder
+    """
+    if not isinstance(encoder, str):
         yield encoder
+        return
+    loaded = load_encoder(encoder, data=data, seed=seed, trust_pickle=trust_pickle)
+    try:
+        yield loaded
     finally:
-        close = getattr(encoder, "close", None)
+        close = getattr(loaded, "close", None)
         if close is not None:
             close()

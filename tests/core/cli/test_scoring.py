@@ -147,11 +147,11 @@ def test_a_small_data_set_is_encoded_whole(run: Run, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("raise ValueError('no memory of shapes')", "raised ValueError at batch 0 (rows 0 to 15): no memory of shapes"),
+        ("raise ValueError('no memory of shapes')", "failed with ValueError in batch 0 (rows 0 to 15): no memory of shapes"),
         ("return images[:, 0, 0, 0] + 0.5", "n_codes"),
         ("return images.reshape(len(images), -1)[:5] / 1.0", "must return codes of shape (16, n_codes)"),
         ("import random; return [[random.random()] for _ in images]", "gave a list"),
-        ("import sys; sys.exit(0)", "raised SystemExit at batch 0"),
+        ("import sys; sys.exit(0)", "failed with SystemExit in batch 0"),
         ("return images.reshape(len(images), -1) * float('nan')", "NaN or infinity"),
     ],
 )

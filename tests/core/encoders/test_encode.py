@@ -263,12 +263,12 @@ WRONG: dict[str, tuple[Callable[[NDArray[Any]], Any], str]] = {
     "complex": (lambda codes: codes * 1j, r"codes must be real numbers; .* dtype complex"),
     "text": (lambda codes: codes.astype(str), r"codes must be real numbers"),
     "objects": (lambda codes: codes.astype(object), r"codes must be real numbers; .* dtype object"),
-    "tuple": (lambda codes: (codes, codes), r"gave a tuple of 2; choose one of its parts"),
+    "tuple": (lambda codes: (codes, codes), r"gave a tuple of 2; select one of its parts"),
     "list": (list, r"gave a list of"),
     "dict": (lambda codes: {"mu": codes}, r"gave a dict of 1"),
     "None": (lambda _: None, r"gave None"),
     "no array": (lambda _: object(), r"gave shape \(\)"),
-    "other mean": (lambda codes: dm.Posterior(codes, codes[:, :1]), r"mean and log_variance must have one shape"),
+    "other mean": (lambda codes: dm.Posterior(codes, codes[:, :1]), r"mean and log_variance must have the same shape"),
     "NaN variance": (lambda codes: dm.Posterior(codes, codes * np.nan), r"log-variance .* NaN or infinity"),
     "ragged": (lambda codes: np.array([codes, None], dtype=object), r"gave shape \(2,\)"),
 }
@@ -302,8 +302,8 @@ def test_an_encoder_that_fails_is_named_with_batch_and_rows(tiles: Tiles, error:
 
     with pytest.raises(EncoderError) as caught:
         dm.encode(late(fail, 7), tiles, full_grid=True, batch_size=16)
-    said = f"the encoder raised {type(error).__name__} at batch 7 (rows 112 to 127)"
-    assert str(caught.value) == (f"{said}: {error}" if str(error) else said)
+    message = f"the encoder failed with {type(error).__name__} in batch 7 (rows 112 to 127)"
+    assert str(caught.value) == (f"{message}: {error}" if str(error) else message)
     assert caught.value.__cause__ is error
 
 
@@ -326,7 +326,9 @@ def test_an_encoder_that_changes_its_kind_of_codes_is_named(
         def __call__(self, images: NDArray[Any]) -> Any:
             return late(changed, 3)(images)
 
-    with pytest.raises(EncoderError, match=r"one shape and type; batch 3 \(rows 48 to 63\) gave .* after codes"):
+    with pytest.raises(
+        EncoderError, match=r"the same shape and type in every batch; batch 3 \(rows 48 to 63\) gave .* after codes"
+    ):
         dm.encode(Encoder(), tiles, full_grid=True, batch_size=16, cache=cache)
 
 
@@ -371,7 +373,7 @@ def posterior_by_batch(images: NDArray[Any]) -> Any:
 
 @pytest.mark.parametrize("encoder", [centred, noise_by_place, width_by_batch, posterior_by_batch])
 def test_an_encoder_that_depends_on_the_batch_is_named(tiles: Tiles, encoder: Callable[[NDArray[Any]], Any]) -> None:
-    with pytest.raises(EncoderError, match="this one depends on the batch: 16 observations alone and among 64"):
+    with pytest.raises(EncoderError, match="this one depends on the batch: 16 observations encoded alone and among 64"):
         dm.encode(encoder, tiles, n_samples=100, batch_size=64)
 
 
@@ -433,7 +435,7 @@ def test_codes_are_not_kept_without_a_fingerprint_or_leave(tiles: Tiles, own_cac
 def test_a_fingerprint_is_text(tiles: Tiles, fingerprint: Any) -> None:
     encoder = Counting()
     encoder.fingerprint = fingerprint
-    with pytest.raises(InvalidInputError, match="fingerprint must be text"):
+    with pytest.raises(InvalidInputError, match="fingerprint must be non-empty text"):
         dm.encode(encoder, tiles, n_samples=50)
 
 
@@ -579,7 +581,7 @@ def test_a_run_is_not_taken_up_by_an_encoder_of_another_width(tiles: Tiles) -> N
         def __call__(self, images: NDArray[Any]) -> NDArray[np.float32]:
             return np.ones((len(images), 5), np.float32)
 
-    with pytest.raises(EncoderError, match=r"its interrupted run, \[3\] .* it gave \[5\] .* another fingerprint"):
+    with pytest.raises(EncoderError, match=r"its interrupted run, \[3\] .* it gave \[5\] .* change its fingerprint"):
         dm.encode(Wider(), tiles, full_grid=True, batch_size=100)
 
 
