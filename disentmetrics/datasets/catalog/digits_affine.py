@@ -1,8 +1,8 @@
-"""Handwritten digits, turned, scaled and moved: real images with known factors.
+"""Handwritten digits under known affine maps: scanned images with known factors.
 
-scikit-learn brings 1,797 digits of 8 x 8 pixels. Each is drawn anew through a known affine
-map, so that label, rotation, scale and shift are true factors of an image that was once written
-by hand; which of a label's digits it is remains a nuisance.
+The source is scikit-learn's set of 1,797 digits of 8 x 8 pixels (Alpaydin, Kaynak, 1998). Each is
+resampled through a known affine map, so label, rotation, scale, x and y are ground-truth factors of
+a scanned image; which digit of the label is shown is a nuisance.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from disentmetrics.factors import Factor, FactorSpace
 
 SIDE = 32
 ROTATIONS = tuple(10.0 * k for k in range(-4, 5))  # degrees
-SCALES = (1.2, 1.35, 1.5, 1.65, 1.8)  # pixels to a pixel of the digit
+SCALES = (1.2, 1.35, 1.5, 1.65, 1.8)  # pixels of the image per pixel of the scan
 SHIFTS = tuple(float(k) for k in range(-3, 4))  # pixels
 SPACE = FactorSpace((
     Factor("label", 10, "categorical", tuple("0123456789")),
@@ -29,10 +29,10 @@ SPACE = FactorSpace((
     Factor("y", len(SHIFTS), "ordinal", SHIFTS),
 ))  # fmt: skip
 
-_DIGIT = 8  # pixels along the side of a digit as it was scanned
-_BLACKEST = 16  # its greatest value
+_SCAN_SIDE = 8  # height and width of a scanned digit in pixels
+_SCAN_MAX = 16  # its greatest intensity
 _MARGIN = len(SHIFTS) // 2
-_FINENESS = 2**12  # weights are whole multiples of 1 / this, so that sums of products are exact
+_WEIGHT_SCALE = 2**12  # weights are integer multiples of 1 / this, so sums of products are exact
 _BIBTEX = """@misc{digits98,
   author = {Ethem Alpaydin and Cenk Kaynak},
   title = {Optical Recognition of Handwritten Digits},
@@ -44,21 +44,22 @@ _SHA256 = "d8121ca7764eccfaef1df6bc4589c6527c58fcbab0cb1b079e79f97f8cb8219a"
 
 @cache
 def _digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return the digits (1797, 64), sorted by label, and where each label begins (11,)."""
+    """Return the scans (1797, 64), sorted by label, and the first row of each label (11,)."""
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
     content = np.column_stack([labels, images]).astype(np.uint8)
     if hashlib.sha256(content.tobytes()).hexdigest() != _SHA256:
         raise CorruptFileError(
-            "the digits must be the 1,797 that scikit-learn has always had; those installed differ: reinstall it"
+            "sklearn.datasets.load_digits must return the published 1,797 digits; the installed ones differ: "
+            "reinstall scikit-learn"
         )
     order = np.argsort(labels, kind="stable")
     return images[order].astype(np.float32), np.searchsorted(labels[order], np.arange(11))
 
 
-def _cubic(distance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the weight of a pixel at this distance: Keys' cubic convolution with a = -1/2."""
+def _cubic_kernel(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the interpolation weight at a distance in pixels: Keys' cubic convolution with a = -1/2."""
     t = np.abs(distance)
     near = (1.5 * t - 2.5) * t * t + 1
     far = ((-0.5 * t + 2.5) * t - 4) * t + 2
@@ -66,37 +67,38 @@ def _cubic(distance: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @cache
-def _weights() -> NDArray[np.float32]:
-    """Return what each pixel of a digit adds to each of the image: (9, 5, 64, 32 * 32) whole numbers."""
+def _resampling_weights() -> NDArray[np.float32]:
+    """Return the weight of each pixel of the scan in each pixel of the image: integers (9, 5, 64, 32 * 32)."""
     centres = np.arange(SIDE) + 0.5 - SIDE / 2
     y, x = centres[:, None], centres
-    pixel = np.arange(_DIGIT) + 0.5 - _DIGIT / 2
-    weights = np.empty((len(ROTATIONS), len(SCALES), _DIGIT**2, SIDE**2), np.float32)
-    for turn, angle in enumerate(np.deg2rad(ROTATIONS)):
-        # Rounded, so that every mathematics library gives the same.
+    scan_centres = np.arange(_SCAN_SIDE) + 0.5 - _SCAN_SIDE / 2
+    weights = np.empty((len(ROTATIONS), len(SCALES), _SCAN_SIDE**2, SIDE**2), np.float32)
+    for k, angle in enumerate(np.deg2rad(ROTATIONS)):
+        # Rounded, so that the weights do not depend on the mathematics library.
         cos, sin = np.round(np.cos(angle), 12), np.round(np.sin(angle), 12)
-        for size, scale in enumerate(SCALES):
+        for m, scale in enumerate(SCALES):
+            # The inverse map: the point of the scan that is shown at each pixel of the image.
             column, row = (x * cos - y * sin) / scale, (y * cos + x * sin) / scale
-            across = _cubic(column.ravel() - pixel[:, None])
-            down = _cubic(row.ravel() - pixel[:, None])
-            product = (down[:, None] * across[None, :]).reshape(_DIGIT**2, SIDE**2)
-            weights[turn, size] = np.floor(product * _FINENESS + 0.5)
+            column_weights = _cubic_kernel(column.ravel() - scan_centres[:, None])
+            row_weights = _cubic_kernel(row.ravel() - scan_centres[:, None])
+            product = (row_weights[:, None] * column_weights[None, :]).reshape(_SCAN_SIDE**2, SIDE**2)
+            weights[k, m] = np.floor(product * _WEIGHT_SCALE + 0.5)
     return weights
 
 
 class DigitsAffine(DataSet):
-    """A handwritten digit under a known rotation, scale and shift; 22,050 combinations, white on black.
+    """A handwritten digit under a known rotation, scale and translation; 22,050 combinations, white on black.
 
-    Rotation is counter-clockwise in degrees from -40 to 40, scale is 1.2 to 1.8 pixels to a pixel
-    of the scan, x and y shift by whole pixels from -3 to 3 to the right and down. The digit is
-    resampled by cubic convolution in whole numbers, clipped to 0 .. 255, and never leaves the
-    frame. The nuisance chooses one of the 174 to 183 digits of the label: the writer's hand,
-    with its own slant, thickness and place in the scan.
+    Rotation is counter-clockwise in degrees from -40 to 40, scale is 1.2 to 1.8 pixels of the image
+    per pixel of the scan, x and y translate by whole pixels from -3 to 3 to the right and down. The
+    digit is resampled by cubic convolution in integer arithmetic, clipped to 0 .. 255, and never
+    leaves the frame. The nuisance selects one of the 174 to 183 digits of the label, which differ in
+    handwriting, slant, stroke thickness and position in the scan.
 
     References
     ----------
     Digits: Alpaydin, Kaynak (1998), *Optical Recognition of Handwritten Digits*, UCI Machine
-    Learning Repository (the part that scikit-learn brings). Interpolation: Keys (1981), *Cubic
+    Learning Repository (the subset shipped with scikit-learn). Interpolation: Keys (1981), *Cubic
     convolution interpolation for digital image processing*.
 
     Examples
@@ -114,18 +116,19 @@ class DigitsAffine(DataSet):
 
     def make(self, factors: NDArray[np.int64], nuisance: NDArray[np.uint64]) -> NDArray[np.uint8]:
         """Return the images (n, 32, 32, 1) with these factors, black 0 and white 255."""
-        digits, begin = _digits()
-        label, turn, size, x, y = factors.T
-        n_of_label = begin[label + 1] - begin[label]
-        chosen = begin[label] + (uniform(nuisance, 1)[:, 0] * n_of_label).astype(np.int64)
+        digits, first_row = _digits()
+        label, rotation, scale, x, y = factors.T
+        n_of_label = first_row[label + 1] - first_row[label]
+        digit = first_row[label] + (uniform(nuisance, 1)[:, 0] * n_of_label).astype(np.int64)
         padded = np.zeros((len(factors), SIDE + 2 * _MARGIN, SIDE + 2 * _MARGIN), np.uint8)
         centred = padded[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
-        maps = turn * len(SCALES) + size
-        for one in np.unique(maps):
-            rows = np.flatnonzero(maps == one)
-            ink = digits[chosen[rows]] @ _weights()[divmod(int(one), len(SCALES))]
-            levels = np.floor(ink * np.float32(255 / _BLACKEST) / np.float32(_FINENESS) + np.float32(0.5))
+        maps = rotation * len(SCALES) + scale
+        for affine_map in np.unique(maps):
+            rows = np.flatnonzero(maps == affine_map)
+            ink = digits[digit[rows]] @ _resampling_weights()[divmod(int(affine_map), len(SCALES))]
+            levels = np.floor(ink * np.float32(255 / _SCAN_MAX) / np.float32(_WEIGHT_SCALE) + np.float32(0.5))
             centred[rows] = levels.clip(0, 255).reshape(-1, SIDE, SIDE).astype(np.uint8)
+        # A translation by whole pixels is another window of the padded image.
         frames = np.lib.stride_tricks.sliding_window_view(padded, (SIDE, SIDE), axis=(1, 2))
         images: NDArray[np.uint8] = frames[np.arange(len(factors)), 2 * _MARGIN - y, 2 * _MARGIN - x]
         return images[..., None]
@@ -142,7 +145,7 @@ def info() -> DataSetInfo:
         citation="Alpaydin, Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine Learning "
         "Repository; affine maps as in disentmetrics",
         bibtex=_BIBTEX,
-        remarks=("rotation, scale and shift are added to the slant, size and place of the writer's hand",),
+        remarks=("rotation, scale, x and y are relative to the scan, in which slant, size and position already vary",),
         nuisances=DigitsAffine.nuisances,
     )
 

@@ -1,11 +1,13 @@
-"""dSprites, rendered anew from its closed form: no file, no download.
+"""dSprites (Matthey, Higgins, Hassabis, Lerchner, 2017), re-rendered from a closed form: no file, no download.
 
-The 737,280 binary images of Matthey et al. (2017) were drawn by a graphics card: polygons
-with vertices rounded to 1/256 pixel, and a pixel is white if its centre lies inside. This
-module repeats that in integers after one rounding, so every machine gets the same pixels.
-All 401 real images at hand come out pixel for pixel; the whole has 128,328,864 white pixels
-where the published mean implies 128,328,862, so a few pixels of the original may differ:
-call these images re-rendered, and read the original file where its very bytes matter.
+Factors: shape (3), scale (6), orientation (40), x (32) and y (32).
+
+The 737,280 binary images were rasterised by a graphics card: polygon vertices are rounded to
+1/256 pixel, and a pixel is white if its centre lies inside. This module reproduces that in integer
+arithmetic after a single rounding, so every machine renders the same pixels. All 401 images of the
+original that were available for comparison are reproduced exactly. The full grid has 128,328,864
+white pixels where the published mean implies 128,328,862, so a few pixels may differ from the
+original: report these images as re-rendered, and load the original file where exact bytes matter.
 """
 
 from collections.abc import Iterator
@@ -41,8 +43,8 @@ SYMMETRIES = (Symmetry("orientation", (0, 39)),)
 _N_BYTES = SIDE * SIDE // 8
 _SUBPIXELS = 256
 _CENTRES = _SUBPIXELS * (SIDE / 4 + SIDE / 2 * POSITIONS)
-_AT_ONCE = 4096  # images drawn in one go: few enough that the temporaries stay small
-_WORTH_OPENING = 100_000  # images are drawn about as fast as the whole cache is verified
+_BATCH_SIZE = 4096  # images rendered per batch, few enough that the temporaries stay small
+_OPEN_CACHE_AFTER = 100_000  # rendering so many images takes about as long as verifying the complete cache
 
 
 def outlines() -> tuple[NDArray[np.float64], ...]:
@@ -61,18 +63,18 @@ def outlines() -> tuple[NDArray[np.float64], ...]:
 
 @cache
 def _polygons() -> tuple[NDArray[np.float64], ...]:
-    """Return, for each shape, its (x or y, scale, orientation, vertex) in subpixels."""
+    """Return, for each shape, the coordinates (x or y, scale, orientation, vertex) in subpixels from its centre."""
     cos, sin = np.cos(ORIENTATIONS)[:, None], np.sin(ORIENTATIONS)[:, None]
-    turned = (np.stack([x * cos + y * sin, y * cos - x * sin]) for x, y in (o.T for o in outlines()))
-    return tuple(_SUBPIXELS * SCALES[:, None, None] * polygons[:, None] for polygons in turned)
+    rotated = (np.stack([x * cos + y * sin, y * cos - x * sin]) for x, y in (o.T for o in outlines()))
+    return tuple(_SUBPIXELS * SCALES[:, None, None] * polygons[:, None] for polygons in rotated)
 
 
 def _vertices(shape: int, indices: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return x and y (n, n_vertices) in subpixels from the centre of the top left pixel.
 
-    Rounded as by the graphics card. No vertex of the grid comes nearer than 2.8e-7 to a tie,
-    ten thousand times the error of the sines of any mathematics library: the rounding is the
-    same on every machine.
+    Rounded as a graphics card does. No vertex of the grid is closer than 2.8e-7 to a tie, ten
+    thousand times the error of the sine in any mathematics library, so the rounding is the same on
+    every machine.
     """
     x, y = _polygons()[shape][:, indices[:, 1], indices[:, 2]]
     half = _SUBPIXELS // 2
@@ -84,7 +86,7 @@ def _vertices(shape: int, indices: NDArray[np.int64]) -> tuple[NDArray[np.int32]
 def _crossings(
     x: NDArray[np.int32], y: NDArray[np.int32]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:
-    """Find where edges cross the centre lines of rows of pixels.
+    """Return where polygon edges cross the centre lines of pixel rows.
 
     Returns
     -------
@@ -102,18 +104,18 @@ def _crossings(
     row = first_row[edge] + np.arange(len(edge)) - (np.cumsum(n_crossed) - n_crossed)[edge]
     x_start, y_start = x[polygon, start], y[polygon, start]
     dx, dy = (x[polygon, end] - x_start)[edge], (y[polygon, end] - y_start)[edge]
-    # Integers below 2**31 and 2**22, so the quotient of floats is whole exactly when it should be.
+    # Integers below 2**31 and 2**22, so the floating-point quotient is integral exactly when the true one is.
     numerator = x_start[edge] * dy + (row * _SUBPIXELS - y_start[edge]) * dx
     column = np.ceil(numerator / (_SUBPIXELS * dy))
     return polygon[edge], row, column.astype(np.uint64)
 
 
 def render(indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """Draw sprites, at one bit a pixel.
+    """Rasterise sprites at one bit per pixel.
 
-    A row of pixels is a 64-bit word; each edge that crosses the row's centre line flips all
-    pixels from the crossing to the right. Centres on a left or bottom edge are inside,
-    those on a right or top edge are not.
+    A row of pixels is a 64-bit word; each edge that crosses the centre line of the row flips all
+    pixels to the right of the crossing (even-odd rule). Pixel centres on a left or bottom edge are
+    inside, those on a right or top edge are not.
 
     Parameters
     ----------
@@ -123,36 +125,36 @@ def render(indices: NDArray[np.int64]) -> NDArray[np.uint8]:
     Returns
     -------
     (n, 512) uint8
-        As ``numpy.packbits`` would pack each image.
+        Each image packed as by ``numpy.packbits``.
     """
     words = np.zeros(len(indices) * SIDE, np.uint64)
     for shape in range(len(_polygons())):
-        drawn = np.flatnonzero(indices[:, 0] == shape)
-        polygon, row, column = _crossings(*_vertices(shape, indices[drawn]))
-        np.bitwise_xor.at(words, drawn[polygon] * SIDE + row, np.uint64(2**64 - 1) >> column)
+        images = np.flatnonzero(indices[:, 0] == shape)
+        polygon, row, column = _crossings(*_vertices(shape, indices[images]))
+        np.bitwise_xor.at(words, images[polygon] * SIDE + row, np.uint64(2**64 - 1) >> column)
     return words.astype(">u8").view(np.uint8).reshape(len(indices), _N_BYTES)
 
 
 class DSprites(DataSet):
-    """The whole grid of dSprites, re-rendered; black is 0 and white is 255.
+    """The full grid of dSprites, re-rendered; black is 0 and white is 255.
 
-    Orientation runs from 0 to 2π inclusive, as in the original: **index 0 and index 39 are
-    the same image**. Shapes that coincide after rasterising leave 715,706 distinct images:
+    Orientation runs from 0 to 2π inclusive, as in the original: **index 0 and index 39 give the
+    same image**. Some other images coincide after rasterisation, which leaves 715,706 distinct ones:
     236,996 squares, 239,094 ellipses and 239,616 hearts of 245,760 each.
 
-    Images are drawn as they are asked for. ``prepare`` keeps the whole grid in the cache
-    folder, from which images come several times faster; it is used when it is there and whole.
+    Images are rendered on demand. ``prepare`` stores the full grid in the cache folder, from which
+    images are read several times faster; a complete cache is used automatically.
 
     References
     ----------
     Matthey, Higgins, Hassabis, Lerchner (2017), *dSprites: Disentanglement testing Sprites
-    dataset*. The file holds 0 and 1 where these images hold 0 and 255.
+    dataset*. The published file contains 0 and 1 where these images contain 0 and 255.
 
     Examples
     --------
     >>> data = DSprites()
-    >>> large_heart_in_the_middle = [[2, 5, 0, 16, 16]]
-    >>> image = data.observations(large_heart_in_the_middle)
+    >>> large_centred_heart = [[2, 5, 0, 16, 16]]
+    >>> image = data.observations(large_centred_heart)
     >>> image.shape, image.dtype.name, int((image == 255).sum())
     ((1, 64, 64, 1), 'uint8', 226)
     """
@@ -165,43 +167,43 @@ class DSprites(DataSet):
 
     def __init__(self) -> None:
         self._cached: NDArray[np.uint8] | None = None
-        self._n_drawn = 0
+        self._n_rendered = 0
 
     def __reduce__(self) -> tuple[type["DSprites"], tuple[()]]:
-        return type(self), ()  # another process draws or opens the cache by itself
+        return type(self), ()  # another process renders its own images or opens the cache
 
     def make(self, factors: NDArray[np.int64], nuisance: NDArray[np.uint64]) -> NDArray[np.uint8]:
         """Return the images (n, 64, 64, 1) with these factors, black 0 and white 255."""
-        self._n_drawn += len(factors)
-        if self._cached is None and self._n_drawn >= _WORTH_OPENING:
-            self._n_drawn = 0
+        self._n_rendered += len(factors)
+        if self._cached is None and self._n_rendered >= _OPEN_CACHE_AFTER:
+            self._n_rendered = 0
             self._cached = self._open()
         if self._cached is not None:
             return unpack(self._cached, self.space.rows_of(factors), self.observation_shape)
         images = np.empty((len(factors), *self.observation_shape), np.uint8)
-        for start in range(0, len(factors), _AT_ONCE):
-            bits = render(factors[start : start + _AT_ONCE])
-            images[start : start + _AT_ONCE] = unpack(bits, np.arange(len(bits)), self.observation_shape)
+        for start in range(0, len(factors), _BATCH_SIZE):
+            bits = render(factors[start : start + _BATCH_SIZE])
+            images[start : start + _BATCH_SIZE] = unpack(bits, np.arange(len(bits)), self.observation_shape)
         return images
 
     def prepare(self, *, progress: bool = False) -> None:
-        """Draw the whole grid into the cache folder (377 MB), unless it lies there whole.
+        """Render the full grid into the cache folder (377 MB), unless a complete cache exists.
 
         Parameters
         ----------
         progress : bool
-            Show a bar.
+            Show a progress bar.
 
         Raises
         ------
         StorageError
-            If the cache folder cannot be written; images are then drawn on demand as before.
+            If the cache folder cannot be written; images are then still rendered on demand.
         """
         self._cached = self._cached if self._cached is not None else self._open()
         if self._cached is not None:
             return
         with locked(self._path):
-            self._cached = self._open()  # another process may have been at it
+            self._cached = self._open()  # another process may have written it meanwhile
             if self._cached is None:
                 write_packed(self._path, self._all_packed(progress=progress))
                 self._cached = self._open()
@@ -216,8 +218,8 @@ class DSprites(DataSet):
     def _all_packed(self, *, progress: bool) -> Iterator[NDArray[np.uint8]]:
         with progress_bar(shown=progress) as bar:
             task = bar.add_task("rendering dsprites", total=len(self))
-            for start in range(0, len(self), _AT_ONCE):
-                rows = np.arange(start, min(start + _AT_ONCE, len(self)))
+            for start in range(0, len(self), _BATCH_SIZE):
+                rows = np.arange(start, min(start + _BATCH_SIZE, len(self)))
                 yield render(self.space.indices_of(rows))
                 bar.advance(task, len(rows))
 
@@ -227,7 +229,7 @@ def info() -> DataSetInfo:
     original = read_manifest("dsprites").info
     return replace(
         original,
-        summary=f"{original.summary}; re-rendered, ?source=original reads the file",
+        summary=f"{original.summary}; re-rendered, ?source=original reads the published file",
         space=SPACE,
         symmetries=SYMMETRIES,
         offline=True,
@@ -237,16 +239,16 @@ def info() -> DataSetInfo:
 def load(
     target: str = "", *, source: str = "", layout: str = "", verify: bool = True, progress: bool = False
 ) -> DataSet:
-    """Return dSprites re-rendered, or the original read from a file.
+    """Return dSprites re-rendered, or the original read from the published file.
 
     Parameters
     ----------
     target : str
         Path of the original file; empty for the re-rendered images.
     source : {"", "rendered", "original"}
-        ``original`` without a path fetches the file.
+        ``original`` without a path downloads the file.
     layout, verify, progress
-        For the original: see ``load_published``.
+        Options of the original: see ``load_published``.
 
     Returns
     -------
@@ -255,8 +257,8 @@ def load(
     Raises
     ------
     InvalidInputError
-        If the source is neither, or is ``rendered`` though a path is given, or an option of the original is
-        given and no file is read.
+        If the source is unknown, if it is ``rendered`` and a path is given, or if an option of the original is
+        given for the re-rendered images.
     """
     if source not in {"", "rendered", "original"} or (source == "rendered" and target):
         raise InvalidInputError(
@@ -268,7 +270,7 @@ def load(
         return load_published(manifest, target, layout=layout, verify=verify, progress=progress)
     if layout or not verify:
         raise InvalidInputError(
-            f"option {'layout' if layout else 'verify'} of dsprites is about a file, and the re-rendered images need "
-            "none; give a path, as dsprites:/path, or source=original, or leave it out"
+            f"option {'layout' if layout else 'verify'} of dsprites applies only to the published file, and the "
+            "re-rendered images read none; give a path, as dsprites:/path, or source=original, or omit the option"
         )
     return DSprites()

@@ -1,4 +1,7 @@
-"""dSprites in colour: one colour for each sprite, before black."""
+"""Color-dSprites: each sprite in one colour on a black background (Locatello et al., 2019).
+
+The factors are those of dSprites; the colour is a nuisance, or three more factors (red, green, blue).
+"""
 
 from typing import Any
 
@@ -22,18 +25,18 @@ COLOURED_SPACE = FactorSpace((
 
 
 def _tinted(sprites: NDArray[np.uint8], colours: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Multiply sprites by colours (n, 3) in 0..1."""
+    """Return sprites multiplied by colours (n, 3) in 0..1."""
     levels = np.floor(255 * colours + 0.5).astype(np.uint8)
-    # All bits of a sprite's bytes are one or zero; row by row is faster than pixel by pixel.
+    # A byte of a sprite is 0 or 255, so a bitwise and multiplies; whole rows are faster than single pixels.
     rows = sprites.reshape(len(sprites), SIDE, -1) & np.tile(levels, (1, SIDE))[:, None]
     return rows.reshape(sprites.shape)
 
 
 class ColouredDSprites(DSpritesVariant):
-    """Each sprite times one colour, drawn uniformly from [0.5, 1]³: the colour is a nuisance.
+    """Each sprite multiplied by one colour, uniform on [0.5, 1]³, as a nuisance.
 
-    As in disentanglement_lib, whose ``ColorDSprites`` draws a new colour at each call and
-    returns real numbers; here the colour is a function of the nuisance, and levels are rounded
+    As ``ColorDSprites`` of disentanglement_lib, which draws a new colour at each call and returns
+    floating-point images; here the colour is a function of the nuisance, and intensities are rounded
     to bytes.
 
     Examples
@@ -50,15 +53,15 @@ class ColouredDSprites(DSpritesVariant):
     def paint(
         self, sprites: NDArray[np.uint8], factors: NDArray[np.int64], nuisance: NDArray[np.uint64]
     ) -> NDArray[np.uint8]:
-        """Return the sprites in the colours of their nuisance."""
+        """Return the sprites in the colours given by the nuisance."""
         return _tinted(sprites, 0.5 + 0.5 * uniform(nuisance, 3))
 
 
 class DSpritesWithColourFactors(DSpritesVariant):
-    """Each sprite times one colour, whose red, green and blue are factors of 5 values from 0.5 to 1.
+    """Each sprite multiplied by one colour, whose red, green and blue are factors of 5 values from 0.5 to 1.
 
-    After the coloured dSprites of Burgess et al. (2018), *Understanding disentangling in β-VAE*.
-    How many values an axis has there is not known to us; 0.5, 0.625, 0.75, 0.875 and 1 are our choice.
+    After the coloured dSprites of Burgess et al. (2018), *Understanding disentangling in β-VAE*, which
+    does not state the number of values per channel; 0.5, 0.625, 0.75, 0.875 and 1 are a choice made here.
 
     Examples
     --------
@@ -74,7 +77,7 @@ class DSpritesWithColourFactors(DSpritesVariant):
     def paint(
         self, sprites: NDArray[np.uint8], factors: NDArray[np.int64], nuisance: NDArray[np.uint64]
     ) -> NDArray[np.uint8]:
-        """Return the sprites in the colours of their factors."""
+        """Return the sprites in the colours given by the factors."""
         return _tinted(sprites, np.array(LEVELS)[factors[:, len(SPACE) :]])
 
 
@@ -82,8 +85,8 @@ def info() -> DataSetInfo:
     """Describe the data set, with licence and citation of dSprites."""
     return variant_info(
         ColouredDSprites,
-        "dSprites times one random colour a sprite; ?colours=factors makes red, green and blue factors",
-        "with colours=factors each of red, green and blue has 5 values: a choice, as the paper's number is not known",
+        "dSprites, each sprite in one random colour; ?colours=factors makes red, green and blue factors",
+        "with colours=factors each of red, green and blue has 5 values: a choice, as the paper does not state theirs",
     )
 
 
@@ -95,7 +98,7 @@ def load(target: str = "", *, colours: str = "nuisance") -> DSpritesVariant:
     target : str
         Must be empty.
     colours : {"nuisance", "factors"}
-        Whether colours are drawn at random, or are three more factors.
+        Whether the colour is a nuisance, or three more factors.
 
     Returns
     -------
@@ -104,9 +107,9 @@ def load(target: str = "", *, colours: str = "nuisance") -> DSpritesVariant:
     Raises
     ------
     InvalidInputError
-        If ``colours`` is neither, or a path is given.
+        If ``colours`` is neither of these, or a path is given.
     """
     no_target(ColouredDSprites.name, target)
-    kinds: dict[str, Any] = {"nuisance": ColouredDSprites, "factors": DSpritesWithColourFactors}
-    variant: DSpritesVariant = kinds[one_of("colours", colours, tuple(kinds))]()
+    variants: dict[str, Any] = {"nuisance": ColouredDSprites, "factors": DSpritesWithColourFactors}
+    variant: DSpritesVariant = variants[one_of("colours", colours, tuple(variants))]()
     return variant

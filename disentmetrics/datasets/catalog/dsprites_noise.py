@@ -1,4 +1,7 @@
-"""dSprites in noise: white sprites before random colours, pixel by pixel."""
+"""Noisy-dSprites: white sprites on a background of uniform noise (Locatello et al., 2019).
+
+The factors are those of dSprites; the noise, independent per pixel and channel, is a nuisance.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +13,10 @@ from disentmetrics.datasets.options import no_target
 
 
 class NoisyDSprites(DSpritesVariant):
-    """The lesser of 1 and sprite plus noise, which is uniform in each pixel and channel.
+    """min(sprite + noise, 1), with uniform noise independent per pixel and channel.
 
-    As in disentanglement_lib, whose ``NoisyDSprites`` draws new noise at each call and returns
-    real numbers; here the noise is a function of the nuisance, in bytes from 0 to 255, all
-    equally likely.
+    As ``NoisyDSprites`` of disentanglement_lib, which draws new noise at each call and returns
+    floating-point images; here the noise is a function of the nuisance, uniform on the bytes 0 .. 255.
 
     Examples
     --------
@@ -30,20 +32,20 @@ class NoisyDSprites(DSpritesVariant):
     def paint(
         self, sprites: NDArray[np.uint8], factors: NDArray[np.int64], nuisance: NDArray[np.uint64]
     ) -> NDArray[np.uint8]:
-        """Return the sprites before the noise of their nuisance."""
+        """Return the sprites on the noise given by the nuisance."""
         bits = random_bits(nuisance, sprites[0].size // 8).astype("<u8", copy=False)
         noise = bits.view(np.uint8).reshape(sprites.shape)
-        # A white pixel stays white and a black one shows the noise: the lesser of 1 and their sum.
+        # A sprite's byte is 0 or 255, so the maximum of both equals their sum clipped at 255.
         return np.maximum(noise, sprites)
 
 
 def info() -> DataSetInfo:
     """Describe the data set, with licence and citation of dSprites."""
-    return variant_info(NoisyDSprites, "dSprites before uniform noise in each pixel and channel")
+    return variant_info(NoisyDSprites, "dSprites on a background of uniform noise per pixel and channel")
 
 
 def load(target: str = "") -> NoisyDSprites:
-    """Return dSprites in noise.
+    """Return dSprites on noise.
 
     Parameters
     ----------

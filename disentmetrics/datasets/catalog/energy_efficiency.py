@@ -1,4 +1,8 @@
-"""Energy efficiency: a complete grid of simulated buildings, from the table of Tsanas and Xifara (2012)."""
+"""Energy efficiency: a complete grid of 768 simulated buildings (Tsanas, Xifara, 2012).
+
+Factors: relative compactness (12 shapes), orientation (4) and glazing (16). Observations: heating and
+cooling load, or the eight columns of building features.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +23,7 @@ OBSERVATIONS = {"responses": RESPONSES, "features": FEATURES, "all": (*FEATURES,
 AREAS = (0.0, 0.1, 0.25, 0.4)
 LAYOUTS = ("none", "uniform", "north", "east", "south", "west")
 
-_FIRST_ORIENTATION = 2  # as the table numbers them
+_FIRST_ORIENTATION = 2  # the table numbers orientations from 2 to 5
 
 
 def info() -> DataSetInfo:
@@ -42,11 +46,11 @@ def load(
     target : str
         Path of ``ENB2012_data.xlsx`` (or the same table as ``.csv``), or of its folder.
     observations : {"responses", "features", "all"}
-        What an encoder sees: heating and cooling load, which the simulation makes of the factors; the eight
-        columns X1 to X8, which are the factors in other words; or both.
+        Columns used as observations: heating and cooling load, simulated from the factors; the eight
+        features X1 to X8, which re-express the factors; or both.
     glazing : {"joint", "split"}
         One factor of 16 values, so that the 768 buildings are a complete grid of 12 x 4 x 16; or area and
-        layout as two factors, with holes, as no glazing has no layout.
+        layout as two factors, with holes in the grid because a building without glazing has no layout.
     verify, progress
         See ``load_published``.
 
@@ -59,15 +63,15 @@ def load(
     InvalidInputError
         If an option is wrong or there is no such file.
     CorruptFileError
-        If it is damaged, or not this table.
+        If the file is damaged, or contains another table.
     MissingExtraError
         If the reader of Excel files is not installed.
     """
     manifest = read_manifest(NAME)
-    seen = OBSERVATIONS[one_of("observations", observations, tuple(OBSERVATIONS))]
+    observed = OBSERVATIONS[one_of("observations", observations, tuple(OBSERVATIONS))]
     joint = one_of("glazing", glazing, ("joint", "split")) == "joint"
-    found = locate(manifest, target, verify=verify, progress=progress)
-    path, _ = found.only
+    located = locate(manifest, target, verify=verify, progress=progress)
+    path, _ = located.only
     source = open_columns(path, OBSERVATIONS["all"])
     table = {name: numbers(path, source, name) for name in OBSERVATIONS["all"]}
     for name, column in table.items():
@@ -80,23 +84,24 @@ def load(
     ]
     area = positions(path, "X7", table["X7"].tolist(), AREAS)
     layout = positions(path, "X8", table["X8"].tolist(), range(len(LAYOUTS)))
-    whole = np.stack([*columns, _glazing(path.name, area, layout)], axis=1)
-    if not np.array_equal(np.sort(manifest.space.rows_of(whole)), np.arange(manifest.space.n_combinations)):
+    joint_factors = np.stack([*columns, _joint_glazing(path.name, area, layout)], axis=1)
+    if not np.array_equal(np.sort(manifest.space.rows_of(joint_factors)), np.arange(manifest.space.n_combinations)):
         raise CorruptFileError(
-            f"{path} must hold each of the {manifest.space.n_combinations} combinations of shape, orientation and "
-            f"glazing once; it has {len(whole)} rows"
+            f"{path} must contain each of the {manifest.space.n_combinations} combinations of shape, orientation and "
+            f"glazing once; it has {len(joint_factors)} rows"
         )
     options = [observations] * (observations != "responses") + ["split"] * (not joint)
     return CustomDataSet(
-        np.stack([table[name] for name in seen], axis=1),
-        whole if joint else np.stack([*columns, area, layout], axis=1),
+        np.stack([table[name] for name in observed], axis=1),
+        joint_factors if joint else np.stack([*columns, area, layout], axis=1),
         space=manifest.space if joint else FactorSpace([shape, orientation, *_split_factors()]),
         name=NAME,
-        fingerprint="-".join([found.fingerprint, *options]),
+        fingerprint="-".join([located.fingerprint, *options]),
     )
 
 
-def _glazing(name: str, area: NDArray[np.int64], layout: NDArray[np.int64]) -> NDArray[np.int64]:
+def _joint_glazing(name: str, area: NDArray[np.int64], layout: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the index of the joint factor: 0 for no glazing, then layouts within areas."""
     if ((area == 0) != (layout == 0)).any():
         raise CorruptFileError(f"buildings of {name} must have a glazing area exactly where they have a layout of it")
     return np.where(area == 0, 0, 1 + (area - 1) * (len(LAYOUTS) - 1) + layout - 1)

@@ -70,8 +70,8 @@ def test_options_are_part_of_the_fingerprint_and_survive_pickling() -> None:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ("size=7", "size must be a whole number from 8 to 256"),
-        ("positions=1", "positions must be a whole number from 2"),
+        ("size=7", "size must be an integer from 8 to 256"),
+        ("positions=1", "positions must be an integer from 2"),
         ("width=nan", "width must be a number from 0.25"),
         ("width=32", "twice the width of the blob must be less than the image size 64; got width 32"),
         ("size=256&width=127.9&positions=1024", "neighbouring positions must give different images"),

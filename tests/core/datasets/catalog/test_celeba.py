@@ -111,9 +111,9 @@ def test_images_are_cropped_to_the_centre_and_resized(folder: Path) -> None:
 def test_options_are_checked_before_files_are_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(celeba, "locate", None)
     for option in ("crop=179", "crop=100&size=101", "size=big"):
-        with pytest.raises(InvalidInputError, match="must be a whole number from 0 to"):
+        with pytest.raises(InvalidInputError, match="must be an integer from 0 to"):
             dm.load_dataset(f"celeba:{folder}?{option}")
-    with pytest.raises(InvalidInputError, match="must be left out, or train or valid or test; got 'tran'"):
+    with pytest.raises(InvalidInputError, match="must be omitted or train or valid or test; got 'tran'"):
         dm.load_dataset(f"celeba:{folder}?split=tran")
 
 

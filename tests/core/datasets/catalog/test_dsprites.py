@@ -38,7 +38,7 @@ def grid() -> NDArray[np.int64]:
 
 
 def is_inside(column: int, row: int, polygon: list[tuple[int, int]]) -> bool:
-    """Count the edges that pass left of, or through, a pixel's centre; in whole 1/256 pixels."""
+    """Count the edges left of, or through, the centre of a pixel, in integer units of 1/256 pixel."""
     x, y = 256 * column + 128, 256 * row + 128
     n_left = 0
     for (x0, y0), (x1, y1) in zip(polygon, polygon[1:] + polygon[:1], strict=True):
@@ -48,7 +48,7 @@ def is_inside(column: int, row: int, polygon: list[tuple[int, int]]) -> bool:
     return n_left % 2 == 1
 
 
-def drawn_pixel_by_pixel(indices: tuple[int, ...]) -> list[list[bool]]:
+def rasterised_pixel_by_pixel(indices: tuple[int, ...]) -> list[list[bool]]:
     shape, scale, orientation, x, y = indices
     size, angle = 0.5 + 0.1 * scale, 2 * pi * orientation / 39
     polygon = []
@@ -60,13 +60,13 @@ def drawn_pixel_by_pixel(indices: tuple[int, ...]) -> list[list[bool]]:
 
 
 @pytest.mark.parametrize("path", REAL, ids=lambda path: path.stem)
-def test_real_images_come_out_pixel_for_pixel(path: Path) -> None:
+def test_original_images_are_reproduced_pixel_for_pixel(path: Path) -> None:
     with np.load(path) as real:
         images = DSprites().observations(real["latents_classes"][:, 1:])
         assert np.array_equal(images, 255 * real["imgs"][..., None])
 
 
-def test_the_real_images_are_all_there() -> None:
+def test_401_original_images_are_compared() -> None:
     assert sum(len(np.load(path)["imgs"]) for path in REAL) == 401
 
 
@@ -74,10 +74,10 @@ def test_the_real_images_are_all_there() -> None:
 @given(combinations)
 def test_the_sprite_is_the_set_of_pixels_whose_centre_lies_inside(indices: tuple[int, ...]) -> None:
     image = DSprites().observations([indices])[0, ..., 0]
-    assert np.array_equal(image == 255, drawn_pixel_by_pixel(indices))
+    assert np.array_equal(image == 255, rasterised_pixel_by_pixel(indices))
 
 
-def test_a_square_upright_is_a_square() -> None:
+def test_an_upright_square_has_the_expected_corners() -> None:
     image = DSprites().observations([[0, 5, 0, 0, 31]])[0, ..., 0]
     rows, columns = np.nonzero(image)
     # centre (16, 48), half a side 9.6: centres of pixels from 6.4 to 25.6 and from 38.4 to 57.6
@@ -106,7 +106,7 @@ def test_other_orientations_of_a_heart_differ() -> None:
     assert len({heart.tobytes() for heart in hearts}) == 39
 
 
-def test_images_hold_black_and_white_alone_and_stay_off_the_border() -> None:
+def test_images_are_binary_and_sprites_never_touch_the_border() -> None:
     images = DSprites().observations(DSprites.space.indices_of(np.arange(0, 737_280, 101)))
     assert set(np.unique(images)) == {0, 255}
     border = np.ones((64, 64), bool)
@@ -123,7 +123,7 @@ def test_an_image_does_not_depend_on_its_batch(drawn: list[tuple[int, ...]]) -> 
     assert np.array_equal(DSprites().observations(indices[::-1]), together[::-1])
 
 
-def test_more_images_than_are_drawn_at_once() -> None:
+def test_requests_larger_than_a_batch() -> None:
     rows = np.arange(9000) * 81
     parts = [DSprites().observations(DSprites.space.indices_of(part)) for part in np.array_split(rows, 7)]
     assert np.array_equal(DSprites().observations(DSprites.space.indices_of(rows)), np.concatenate(parts))
@@ -175,7 +175,7 @@ def test_the_caller_owns_the_images() -> None:
     assert set(np.unique(data.observations([[0, 0, 0, 0, 0]]))) == {0, 255}
 
 
-def test_the_cache_gives_the_images_that_are_drawn(
+def test_the_cache_gives_the_rendered_images(
     cache: Path, grid: NDArray[np.int64], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = TinyDSprites().observations(grid)
@@ -190,7 +190,7 @@ def test_the_cache_gives_the_images_that_are_drawn(
 def test_a_filled_cache_is_not_filled_again(monkeypatch: pytest.MonkeyPatch) -> None:
     TinyDSprites().prepare()
     monkeypatch.setattr(dsprites, "render", None)
-    monkeypatch.setattr(dsprites, "locked", None)  # nor need its folder be writable
+    monkeypatch.setattr(dsprites, "locked", None)  # its folder may be read-only
     TinyDSprites().prepare()
 
 
@@ -200,38 +200,38 @@ def test_few_images_neither_fill_nor_open_the_cache(cache: Path, monkeypatch: py
     assert not cache.exists()
 
 
-def test_many_images_come_from_a_cache_that_is_there(grid: NDArray[np.int64], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_images_are_read_from_an_existing_cache(grid: NDArray[np.int64], monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = TinyDSprites().observations(grid)
     TinyDSprites().prepare()
-    monkeypatch.setattr(dsprites, "_WORTH_OPENING", 360)
+    monkeypatch.setattr(dsprites, "_OPEN_CACHE_AFTER", 360)
     monkeypatch.setattr(dsprites, "render", None)
     assert np.array_equal(TinyDSprites().observations(grid), drawn)
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-1], lambda b: b"\xff" + b[1:], lambda _: b""])
-def test_a_damaged_cache_is_not_used_and_is_filled_anew(
+def test_a_damaged_cache_is_not_used_and_is_filled_again(
     damage: Callable[[bytes], bytes], cache: Path, grid: NDArray[np.int64], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = TinyDSprites().observations(grid)
     TinyDSprites().prepare()
     path = cache / "datasets" / "tiny-1.bits"
-    whole = path.read_bytes()
-    path.write_bytes(damage(whole))
-    monkeypatch.setattr(dsprites, "_WORTH_OPENING", 1)
+    intact = path.read_bytes()
+    path.write_bytes(damage(intact))
+    monkeypatch.setattr(dsprites, "_OPEN_CACHE_AFTER", 1)
     assert np.array_equal(TinyDSprites().observations(grid), drawn)
     data = TinyDSprites()
     data.prepare()
-    assert path.read_bytes() == whole
+    assert path.read_bytes() == intact
     assert np.array_equal(data.observations(grid), drawn)
 
 
-def test_without_a_writable_cache_images_are_drawn(
+def test_without_a_writable_cache_images_are_rendered(
     tmp_path: Path, grid: NDArray[np.int64], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = TinyDSprites().observations(grid)
     (tmp_path / "file").touch()
     monkeypatch.setenv("DISENTMETRICS_CACHE", str(tmp_path / "file" / "cache"))
-    monkeypatch.setattr(dsprites, "_WORTH_OPENING", 1)
+    monkeypatch.setattr(dsprites, "_OPEN_CACHE_AFTER", 1)
     data = TinyDSprites()
     with pytest.raises(StorageError, match="DISENTMETRICS_CACHE"):
         data.prepare()
@@ -242,7 +242,7 @@ def run(script: str, *arguments: str) -> subprocess.Popen[str]:
     tiny = """
         import sys
         import numpy as np
-        from disentmetrics.datasets import dsprites, load_dataset
+        from disentmetrics.datasets.catalog import dsprites
         from disentmetrics.factors import Factor, FactorSpace
 
         class Tiny(dsprites.DSprites):
@@ -253,8 +253,8 @@ def run(script: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True)
 
 
-def test_a_full_disk_leaves_nothing_half_written(cache: Path) -> None:
-    pytest.importorskip("resource", reason="file size limits stand in for a full disk")
+def test_a_full_disk_leaves_no_partial_file(cache: Path) -> None:
+    pytest.importorskip("resource", reason="file size limits simulate a full disk")
     script = """
         import resource
         from disentmetrics.errors import StorageError
@@ -278,13 +278,13 @@ def test_of_two_processes_one_fills_the_cache_and_both_use_it(
     log = tmp_path / "log"
     script = """
         import time
-        drawing = dsprites.render
-        def slow(indices):
+        render = dsprites.render
+        def slow_render(indices):
             with open(sys.argv[1], "a") as log:
-                log.write("drawn\\n")
+                log.write("rendered\\n")
             time.sleep(0.5)
-            return drawing(indices)
-        dsprites.render = slow
+            return render(indices)
+        dsprites.render = slow_render
         data = Tiny()
         data.prepare()
         grid = data.space.indices_of(np.arange(360))
@@ -294,7 +294,7 @@ def test_of_two_processes_one_fills_the_cache_and_both_use_it(
     outputs = [process.communicate(timeout=60)[0] for process in processes]
     expected = TinyDSprites().observations(grid).astype(int).sum()
     assert outputs == [f"{expected}\n"] * 2
-    assert log.read_text() == "drawn\n"
+    assert log.read_text() == "rendered\n"
     assert not list((cache / "datasets").glob("*.partial"))
 
 
@@ -325,7 +325,7 @@ def test_the_space_is_that_of_the_paper() -> None:
 
 
 @pytest.mark.slow
-def test_the_whole_grid_has_the_published_totals_and_the_frozen_hash(cache: Path) -> None:
+def test_the_full_grid_has_the_published_totals_and_the_frozen_hash(cache: Path) -> None:
     data = DSprites()
     data.prepare()
     digest, n_white, distinct = hashlib.sha256(), 0, [set[bytes](), set[bytes](), set[bytes]()]
@@ -347,6 +347,8 @@ def test_the_whole_grid_has_the_published_totals_and_the_frozen_hash(cache: Path
 @pytest.mark.parametrize("option", ["layout=hdf5", "layout=npz", "verify=false"])
 @pytest.mark.parametrize("source", ["", "&source=rendered"])
 def test_options_of_the_original_are_refused_without_it(option: str, source: str) -> None:
-    named = option.partition("=")[0]
-    with pytest.raises(InvalidInputError, match=f"option {named} of dsprites is about a file.*source=original"):
+    name = option.partition("=")[0]
+    with pytest.raises(
+        InvalidInputError, match=f"option {name} of dsprites applies only to the published file.*source=original"
+    ):
         load_dataset(f"dsprites?{option}{source}")

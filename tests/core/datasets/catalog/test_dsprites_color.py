@@ -12,7 +12,7 @@ from disentmetrics.errors import InvalidInputError
 ROWS = np.arange(0, 737_280, 7919)
 
 
-def test_an_image_is_the_sprite_times_one_colour() -> None:
+def test_an_image_is_the_sprite_multiplied_by_one_colour() -> None:
     factors = DSprites.space.indices_of(ROWS)
     images = ColouredDSprites().observations(factors, ROWS)
     colours = images.reshape(len(ROWS), -1, 3).max(axis=1)
@@ -40,7 +40,7 @@ def test_colour_factors_are_the_levels() -> None:
     assert len(np.unique(colours, axis=0)) == 125
 
 
-def test_sprites_are_the_same_in_both() -> None:
+def test_white_gives_the_sprites_of_dsprites() -> None:
     factors = DSprites.space.indices_of(ROWS)
     white = np.column_stack([factors, np.full((len(ROWS), 3), 4)])
     sprites = DSprites().observations(factors)

@@ -11,7 +11,7 @@ ROWS = np.arange(0, 737_280, 7919)
 FACTORS = DSprites.space.indices_of(ROWS)
 
 
-def test_the_sprite_is_white_before_noise() -> None:
+def test_the_sprite_is_white_on_uniform_noise() -> None:
     images = NoisyDSprites().observations(FACTORS, ROWS)
     is_sprite = np.repeat(DSprites().observations(FACTORS), 3, axis=-1) == 255
     assert (images[is_sprite] == 255).all()
@@ -28,11 +28,11 @@ def test_noise_is_independent_from_pixel_to_pixel_channel_to_channel_and_image_t
         (black[..., 1:], black[..., :-1]),
         (black[1:], black[:-1]),
     ):
-        known = ~np.isnan(one + other)
-        assert abs(np.corrcoef(one[known], other[known])[0, 1]) < 0.02
+        is_background = ~np.isnan(one + other)
+        assert abs(np.corrcoef(one[is_background], other[is_background])[0, 1]) < 0.02
 
 
-def test_the_same_sprite_in_other_noise() -> None:
+def test_another_nuisance_changes_the_noise_but_not_the_sprite() -> None:
     one, other = NoisyDSprites().observations(np.zeros((2, 5), int), [1, 2])
     differ = (one != other).all(axis=-1)
     sprite = DSprites().observations(np.zeros((1, 5), int))[0, ..., 0] == 255

@@ -39,11 +39,11 @@ def crops_at(step: int) -> NDArray[np.float64]:
 def test_crops_differ_and_none_is_flat() -> None:
     crops = crops_at(64)
     assert crops.std(axis=(1, 2)).mean(axis=1).min() > 8
-    apart = np.abs(crops[:, None] - crops[None]).mean(axis=(2, 3, 4))
-    assert apart[~np.eye(len(crops), dtype=bool)].min() > 10
+    distances = np.abs(crops[:, None] - crops[None]).mean(axis=(2, 3, 4))
+    assert distances[~np.eye(len(crops), dtype=bool)].min() > 10
 
 
-def test_strokes_run_level_on_the_whole() -> None:
+def test_strokes_are_mostly_horizontal() -> None:
     light = painting().astype(float).sum(axis=-1)
     across = np.abs(np.diff(light, axis=1)).mean()
     down = np.abs(np.diff(light, axis=0)).mean()

@@ -1,4 +1,4 @@
-"""Energy efficiency: on a table of the original layout."""
+"""Energy efficiency, tested on a table in the published layout."""
 
 from collections.abc import Callable, Iterator
 from itertools import product
@@ -15,7 +15,7 @@ from disentmetrics.errors import CorruptFileError, InvalidInputError
 pd = pytest.importorskip("pandas", reason="tables are written by pandas")
 pytest.importorskip("polars", reason="the reader of such tables")
 
-COMPACTNESS = (0.98, 0.9, 0.86, 0.82, 0.79, 0.76, 0.74, 0.71, 0.69, 0.66, 0.64, 0.62)  # as the table orders them
+COMPACTNESS = (0.98, 0.9, 0.86, 0.82, 0.79, 0.76, 0.74, 0.71, 0.69, 0.66, 0.64, 0.62)  # in the order of the table
 
 
 def rows() -> Iterator[dict[str, Any]]:
@@ -48,7 +48,7 @@ def write(tmp_path: Path) -> Callable[[Any], Path]:
 TABLE = pd.DataFrame(rows())
 
 
-def test_a_csv_file_is_the_same_table(tmp_path: Path) -> None:
+def test_a_csv_file_gives_the_same_data(tmp_path: Path) -> None:
     TABLE.to_csv(tmp_path / "ENB2012_data.csv", index=False)
     for target in (tmp_path, tmp_path / "ENB2012_data.csv"):
         data = dm.load_dataset(f"energy-efficiency:{target}?verify=false")
@@ -69,7 +69,7 @@ def test_the_table_is_a_complete_grid(write: Callable[[Any], Path]) -> None:
     assert np.allclose(encoded.codes, TABLE[["Y1", "Y2"]])
 
 
-def test_options_choose_what_is_seen_and_how_glazing_is_told(write: Callable[[Any], Path]) -> None:
+def test_options_select_observed_columns_and_split_the_glazing(write: Callable[[Any], Path]) -> None:
     path = write(TABLE)
     data = dm.load_dataset(f"energy-efficiency:{path}?verify=false&observations=all&glazing=split")
     assert data.observation_shape == (10,)
@@ -115,7 +115,7 @@ def test_a_truncated_file_is_refused(write: Callable[[Any], Path]) -> None:
         dm.load_dataset(f"energy-efficiency:{path}?verify=false")
 
 
-def test_no_published_checksum_is_said_and_not_invented(write: Callable[[Any], Path]) -> None:
+def test_a_missing_published_checksum_is_reported(write: Callable[[Any], Path]) -> None:
     with pytest.raises(CorruptFileError, match=r"no published checksum of it is known.*add \?verify=false"):
         dm.load_dataset(f"energy-efficiency:{write(TABLE)}")
     with pytest.raises(InvalidInputError, match="Fetch ENB2012_data.xlsx from the homepage"):

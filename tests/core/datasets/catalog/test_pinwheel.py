@@ -98,5 +98,5 @@ def test_there_is_no_grid_and_too_few_arms_are_refused() -> None:
     for option in ("correlate=arm,radial,0.5", "chen2018=radial,arm,B"):
         with pytest.raises(InvalidInputError, match="'radial' is continuous"):
             load_dataset(f"pinwheel?{option}")
-    with pytest.raises(InvalidInputError, match="n_arms must be a whole number from 2 to 64"):
+    with pytest.raises(InvalidInputError, match="n_arms must be an integer from 2 to 64"):
         load_dataset("pinwheel?n_arms=1")

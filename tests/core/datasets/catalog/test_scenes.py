@@ -184,10 +184,10 @@ def test_options_are_part_of_the_name() -> None:
 @pytest.mark.parametrize(
     ("spec", "complaint"),
     [
-        ("scenes?colours=17", "colours must be a whole number from 2 to 16"),
-        ("scenes?colours=1", "colours must be a whole number from 2 to 16"),
-        ("scenes?identities=9", "identities must be a whole number from 2 to 8"),
-        ("scenes?identities=cube", "identities must be a whole number from 2 to 8"),
+        ("scenes?colours=17", "colours must be an integer from 2 to 16"),
+        ("scenes?colours=1", "colours must be an integer from 2 to 16"),
+        ("scenes?identities=9", "identities must be an integer from 2 to 8"),
+        ("scenes?identities=cube", "identities must be an integer from 2 to 8"),
         ("scenes?size=100", "size must be 32 or 64 or 128"),
         ("scenes:file.npz", r"got the path 'file\.npz'"),
     ],
