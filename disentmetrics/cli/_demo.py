@@ -12,7 +12,6 @@ from disentmetrics._utils.progress import tracked
 from disentmetrics.comparison.verify import DATA_SPEC
 from disentmetrics.datasets import load_dataset
 from disentmetrics.encoders.encode import encode
-from disentmetrics.encoders.registry import load_encoder
 from disentmetrics.results.card import ScoreCard
 from disentmetrics.results.score import Score
 from disentmetrics.scoring.score import score
@@ -66,8 +65,7 @@ def run_demo(
 def _entry(name: str, metrics: Sequence[str], out: Path, n_samples: int, seed: int) -> Entry:
     started = time.perf_counter()
     data = load_dataset(DATA)
-    encoder = load_encoder(f"baseline:{name}", data=data, seed=seed)
-    representation = encode(encoder, data, n_samples=n_samples, seed=seed)
+    representation = encode(f"baseline:{name}", data, n_samples=n_samples, seed=seed)
     wide = representation.n_codes > WIDE
     card = score(representation, metrics, seed=seed, interval=None if wide else "jackknife", null=not wide)
     card = replace(card, about={**card.about, DATA_SPEC: DATA})

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -174,7 +173,7 @@ def verify(
         loaded = _data_of(card, data)
         if loaded.fingerprint != card.about.get("data"):
             return _other_rows(card, {"data": loaded.fingerprint})
-        with _opened(source, data=loaded, seed=encoder_seed, trust_pickle=trust_pickle) as encoder:
+        with open_encoder(source, data=loaded, seed=encoder_seed, trust_pickle=trust_pickle) as encoder:
             representation = encode(
                 encoder, loaded, **how, seed=encoder_seed, batch_size=batch_size, cache=False, progress=progress
             )
@@ -206,10 +205,6 @@ def _data_of(card: ScoreCard, given: DataSet | str | None) -> DataSet:
             f"{card.about.get('data', 'unknown')}); give --data"
         )
     return spec if isinstance(spec, DataSet) else load_dataset(str(spec))
-
-
-def _opened(encoder: Encoder | str, **context: Any) -> AbstractContextManager[Encoder]:
-    return open_encoder(encoder, **context) if isinstance(encoder, str) else nullcontext(encoder)
 
 
 def _draw(card: ScoreCard) -> tuple[dict[str, Any], int]:

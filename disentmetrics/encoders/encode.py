@@ -102,10 +102,15 @@ def encode(
             raise InvalidInputError(f"this encoder reads factors, but {data.name} has none; use another encoder")
         fingerprint = _fingerprint(opened)
         provenance = Provenance(
-            data.fingerprint, fingerprint or "unknown", sampling, population=full_grid and not data.nuisances
+            data.fingerprint,
+            fingerprint or "unknown",
+            sampling,
+            population=full_grid and not data.nuisances,
+            data_spec=data.spec,
         )
         run = _Run(opened, data, distinct, batch_size, provenance, progress=progress)
         encoded = run.cached() if cache and fingerprint else run.in_memory()
+    encoded = encoded.with_provenance(provenance)  # cached codes may be of the same data by another name
     return encoded if back is None else encoded.take(back)
 
 

@@ -147,7 +147,7 @@ def test_a_small_data_set_is_encoded_whole(run: Run, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("raise ValueError('no memory of shapes')", "failed with ValueError in batch 0 (rows 0 to 15): no memory of shapes"),
+        ("raise ValueError('no memory')", "failed with ValueError in batch 0 (rows 0 to 15): no memory"),
         ("return images[:, 0, 0, 0] + 0.5", "n_codes"),
         ("return images.reshape(len(images), -1)[:5] / 1.0", "must return codes of shape (16, n_codes)"),
         ("import random; return [[random.random()] for _ in images]", "gave a list"),
