@@ -1,6 +1,8 @@
 """Where the rows of a representation come from."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -19,9 +21,16 @@ class Provenance:
         combinations of factors, ``table`` for given arrays.
     population : bool
         Whether the rows are all there are, so that no row sampling is left to be uncertain of.
+    data_spec : str or None
+        Name by which :func:`disentmetrics.load_dataset` loads the data set again; None if it was not loaded by name.
+    columns : mapping of str or None
+        Options by which :meth:`Representation.from_table` chose the columns of a table; None if there was no table.
+        Like ``data_spec`` it has no part in equality: the rows are the same, whatever they are called.
     """
 
     data: str = "table"
     encoder: str = "unknown"
     rows: str = "table"
     population: bool = False
+    data_spec: str | None = field(default=None, compare=False)
+    columns: Mapping[str, Any] | None = field(default=None, compare=False)
