@@ -1,4 +1,4 @@
-"""Data sets with known factors: ``load_dataset("dsprites")``."""
+"""Data sets with ground-truth factors: ``load_dataset("dsprites")``."""
 
 from disentmetrics.datasets.arrays.custom import CustomDataSet
 from disentmetrics.datasets.base import DataSet, DataSetInfo

@@ -1,9 +1,9 @@
-"""What a data set is: factors, observations on demand, and a name for exactly this content.
+"""Data sets with ground-truth factors: observations on demand and a fingerprint of the exact content.
 
-An observation is a function of its factors and of its nuisance: ``x = g(factors, nuisance)``.
-The nuisance is one whole number that decides whatever the factors leave open, such as the
-colour of a sprite or which photograph of a person. Hence any observation can be had at any
-time, in any order and in any process, and is the same every time.
+An observation is a deterministic function of its factors and its nuisance: ``x = g(factors, nuisance)``. The nuisance
+is a single integer that determines everything the factors leave open, such as the colour of a sprite or which
+photograph of a person is used. Observations can therefore be generated in any order and in any process, and are
+always identical.
 """
 
 from abc import ABC, abstractmethod
@@ -25,16 +25,16 @@ _IMAGE_DIMENSIONS = 3
 
 @dataclass(frozen=True)
 class Symmetry:
-    """Values of a factor that look alike.
+    """Values of a factor whose observations are identical.
 
     Attributes
     ----------
     factor : str
         Name of the factor.
     same : tuple of int
-        Indices of the values whose observations are equal, all else being equal.
+        Indices of the values that give equal observations, all other factors being equal.
     given : mapping of str to tuple of int
-        Where this holds: indices of the values of other factors; everywhere if empty.
+        Values of other factors (their indices) under which this applies; always, if empty.
     """
 
     factor: str
@@ -44,31 +44,33 @@ class Symmetry:
 
 @dataclass(frozen=True)
 class DataSetInfo:
-    """What is known of a data set before it is loaded.
+    """Metadata of a data set, available without loading it.
 
     Attributes
     ----------
-    name, summary : str
-        As on the command line, and one line on what it is.
+    name : str
+        Name of the data set, as given to :func:`disentmetrics.load_dataset`.
+    summary : str
+        One-line description.
     space : FactorSpace
-        The factors; empty if they are not known before loading, or there are none.
+        The factors; empty if there are none or they are known only after loading.
     offline : bool
-        Whether it needs no download.
+        Whether the data set is available without a download.
     licence, citation : str
-        Of the data.
+        Licence of the data, and the publication to cite.
     remarks : tuple of str
-        What one must know to use it well, such as a checksum that is missing.
+        Notes for users, such as a missing checksum.
     bibtex : str
-        The citation as a BibTeX entry.
+        BibTeX entry of the citation.
     nuisances : tuple of str
-        What varies besides the factors, in words.
+        Sources of variation other than the factors.
     symmetries : tuple of Symmetry
-        Which different factors give equal observations.
+        Factor values that give identical observations.
     n_observations : int or None
-        How many there are. None stands for all combinations of a grid of factors, and for
-        endlessly many (or a number known only after loading) otherwise.
+        Number of observations. If None, a grid of factors has one observation per combination; any other data set
+        has infinitely many, or a number that is known only after loading.
     homepage : str
-        Where it is published; empty for what is rendered.
+        Web page of the publisher; empty for rendered data.
     """
 
     name: str
@@ -86,7 +88,7 @@ class DataSetInfo:
 
     @property
     def size(self) -> int | None:
-        """Number of observations, None where there is no end to them or it is not known."""
+        """Number of observations; None if it is infinite or unknown before loading."""
         if self.n_observations is not None:
             return self.n_observations
         return self.space.n_combinations if len(self.space) and self.space.is_grid else None
@@ -94,16 +96,16 @@ class DataSetInfo:
 
 @dataclass(frozen=True)
 class Draws:
-    """Which observations: their factors, and what decides the rest.
+    """A sample of a data set: the factors and the nuisance of each observation.
 
     Attributes
     ----------
     factors : (n, n_factors) int64 or float64
-        Index of each factor's value, -1 where it is missing; real values if a factor is continuous.
+        Index of each factor's value, -1 where the label is missing; real values if any factor is continuous.
     nuisance : (n,) uint64
-        One number an observation, see ``DataSet.observations``.
+        Integer that determines everything the factors leave open, see ``DataSet.observations``.
     groups : (n,) int64 or None
-        The cluster of each row, such as the donor, where rows are not independent.
+        Cluster of each row, such as the donor, if rows are not independent; else None.
     """
 
     factors: NDArray[Any]
@@ -114,13 +116,13 @@ class Draws:
         return len(self.nuisance)
 
     def __getitem__(self, rows: slice | NDArray[np.integer]) -> "Draws":
-        """Return some of the draws."""
+        """Return a subset of the rows."""
         groups = None if self.groups is None else self.groups[rows]
         return Draws(self.factors[rows], self.nuisance[rows], groups)
 
 
 class _MustBeSet:
-    """Stands for an attribute that each data set must have, and says so where one has not."""
+    """Placeholder of a required attribute; raises InvalidInputError if a data set does not set it."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -129,7 +131,7 @@ class _MustBeSet:
         if instance is None:
             return self
         raise InvalidInputError(
-            f"a data set must have a {self._name}; {owner.__name__} has none: set it in the class or in __init__"
+            f"a data set must define {self._name}; {owner.__name__} does not: set it in the class or in __init__"
         )
 
 
@@ -138,27 +140,31 @@ def _must_be_set() -> Any:
 
 
 class DataSet(ABC):
-    """Observations with known factors of variation; knows nothing of encoders or metrics.
+    """Base class of data sets with ground-truth factors of variation.
 
-    A new data set sets the attributes and writes :meth:`make`.
+    A subclass sets the attributes ``name``, ``space``, ``fingerprint`` and ``observation_shape`` and implements
+    :meth:`make`, which maps factors and nuisance to observations: ``x = g(factors, nuisance)``.
 
     Attributes
     ----------
     name : str
-        As on the command line.
+        Name of the data set, as given to :func:`disentmetrics.load_dataset`.
     space : FactorSpace
         The factors, in order.
     fingerprint : str
-        Name and version of exactly this content, such as ``dsprites-1``: equal
-        fingerprints mean equal bytes for equal factors and nuisance, on every machine.
+        Name and version of the exact content, such as ``dsprites-1``: data sets with equal fingerprints return equal
+        bytes for equal factors and nuisance, on every machine.
     observation_shape : tuple of int
         Shape of one observation; (height, width, channels) for images.
     nuisances : tuple of str
-        What varies besides the factors, in words; if empty, the nuisance is without effect.
+        Sources of variation other than the factors; if empty, the nuisance has no effect.
     symmetries : tuple of Symmetry
-        Which different factors give equal observations.
+        Factor values that give identical observations.
     is_observed : bool
-        Whether observations are rows of a table, such as photographs, of which two differ in more than their labels.
+        Whether the data are a finite table of recorded rows, such as photographs, in which rows with equal labels can
+        differ, rather than a complete grid or a generative process.
+    spec : str or None
+        Name by which :func:`disentmetrics.load_dataset` loads the data set again; None if it was not loaded by name.
     """
 
     name: str = _must_be_set()
@@ -168,88 +174,92 @@ class DataSet(ABC):
     nuisances: tuple[str, ...] = ()
     symmetries: tuple[Symmetry, ...] = ()
     is_observed: bool = False
+    spec: str | None = None
 
     @abstractmethod
     def make(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[Any]:
-        """Return the observations with these factors and this nuisance, both of which are checked.
+        """Generate observations from factors and nuisance; implemented by subclasses.
+
+        Called by :meth:`observations` after the arguments have been checked.
 
         Parameters
         ----------
         factors : (n, n_factors) int64 or float64
-            Valid indices (values, if a factor is continuous).
+            Valid indices of factor values (values, if any factor is continuous).
         nuisance : (n,) uint64
-            What decides the rest; see ``disentmetrics.datasets.nuisance``.
+            Integer that determines everything the factors leave open; ``disentmetrics.datasets.nuisance`` turns it
+            into random numbers.
 
         Returns
         -------
-        (n, ...) array
-            Of ``observation_shape`` each: uint8 for images, float for vectors.
+        (n, *observation_shape) array
+            uint8 for images, float for vectors.
         """
 
     def observations(self, factors: ArrayLike, nuisance: ArrayLike | None = None) -> NDArray[Any]:
-        """Return the observations with these factors.
+        """Return the observations of given factors.
 
         Parameters
         ----------
         factors : (n, n_factors) integer
-            Index of each factor's value, in the order of ``space``; real values if a factor is continuous.
+            Index of each factor's value, in the order of ``space``; real values if any factor is continuous.
         nuisance : (n,) uint64, optional
-            One number an observation, which decides whatever the factors leave open: equal
-            factors and equal nuisance give equal observations. By default a fixed number for each
-            combination of factors.
+            One integer per observation that determines everything the factors leave open: equal factors with equal
+            nuisance give equal observations. By default a fixed number for each combination of factors.
 
         Returns
         -------
-        (n, ...) array
-            Of ``observation_shape`` each: uint8 for images, real for vectors.
+        (n, *observation_shape) array
+            uint8 for images, float for vectors.
 
         Raises
         ------
         InvalidInputError
-            If factors or nuisance have a wrong shape, type or range, or ``make`` returns something else than
-            the data set promises.
+            If factors or nuisance have an invalid shape, type or range, or ``make`` returns an array of the wrong
+            shape or type.
         """
-        checked = self.check_factors(as_table(factors))
-        given = self.default_nuisance(checked) if nuisance is None else _check_nuisance(nuisance, len(checked))
-        made = self.make(checked, given)
-        self.check_observations(made, len(checked))
-        return made
+        factors = self.check_factors(as_table(factors))
+        nuisance = self.default_nuisance(factors) if nuisance is None else _check_nuisance(nuisance, len(factors))
+        observations = self.make(factors, nuisance)
+        self.check_observations(observations, len(factors))
+        return observations
 
-    def check_observations(self, made: NDArray[Any], n: int) -> None:
-        """Refuse what ``make`` returned, unless it is ``n`` observations of the promised shape and type.
+    def check_observations(self, observations: NDArray[Any], n: int) -> None:
+        """Check that ``make`` returned ``n`` observations of the declared shape and type.
 
         Raises
         ------
         InvalidInputError
-            If images are not uint8 or vectors not float, or the shape is another one.
+            If the shape differs, images are not uint8 or vectors are not float.
         """
         is_image = len(self.observation_shape) == _IMAGE_DIMENSIONS
         expected = (n, *self.observation_shape)
-        right = isinstance(made, np.ndarray) and made.shape == expected
-        if not right or not (made.dtype == np.uint8 if is_image else made.dtype.kind == "f"):
-            got = f"{made.dtype} of shape {made.shape}" if isinstance(made, np.ndarray) else type(made).__name__
+        is_array = isinstance(observations, np.ndarray)
+        has_shape = is_array and observations.shape == expected
+        if not has_shape or not (observations.dtype == np.uint8 if is_image else observations.dtype.kind == "f"):
+            got = f"{observations.dtype} of shape {observations.shape}" if is_array else type(observations).__name__
             raise InvalidInputError(
                 f"make of {self.name} must return an array, {'uint8' if is_image else 'float'} of shape {expected}; "
                 f"it returned {got}"
             )
 
-    def prepare(self, *, progress: bool = False) -> None:  # noqa: B027 - most have nothing to prepare
-        """Do once what makes later observations faster, such as filling a cache; show a bar if asked."""
+    def prepare(self, *, progress: bool = False) -> None:  # noqa: B027 - most data sets need none
+        """Do one-off work that speeds up later access, such as filling a cache; optionally show a progress bar."""
 
     def sample(self, n: int, rng: np.random.Generator, *, replace: bool = False) -> Draws:
-        """Draw observations at random.
+        """Draw a random sample of observations.
 
-        Without replacement, combinations of factors are distinct; if there is a nuisance, it makes
-        equal combinations different observations, and combinations may come again.
+        Sampling without replacement gives distinct combinations of factors. If the data set has nuisances,
+        combinations are drawn independently and can repeat, as equal factors then give different observations.
 
         Parameters
         ----------
         n : int
-            How many.
+            Sample size.
         rng : numpy.random.Generator
-            Source of randomness.
+            Random number generator.
         replace : bool
-            Whether the same observation may be drawn twice.
+            Whether to sample with replacement.
 
         Returns
         -------
@@ -258,7 +268,7 @@ class DataSet(ABC):
         Raises
         ------
         InvalidInputError
-            If ``n`` is no whole number from 0, or more distinct observations are asked for than there are.
+            If ``n`` is not a non-negative integer or exceeds the number of distinct observations.
         """
         check_count(n)
         if self.nuisances or replace or not self.space.is_grid:
@@ -267,36 +277,38 @@ class DataSet(ABC):
         return self.draws(self.space.indices_of(np.sort(self.space.rows_of(self.space.sample(n, rng, replace=False)))))
 
     def sample_factors(self, n: int, rng: np.random.Generator) -> NDArray[Any]:
-        """Draw ``n`` combinations of factors independently, as (n, n_factors) indices."""
+        """Draw ``n`` combinations of factors with replacement, as (n, n_factors) indices."""
         return self.space.sample(n, rng)
 
     def sample_nuisance(self, factors: NDArray[Any], rng: np.random.Generator) -> NDArray[np.uint64]:
-        """Draw a nuisance for each of these factors, as (n,) uint64."""
+        """Draw a nuisance for each row of factors, as (n,) uint64."""
         if self.nuisances:
             return rng.integers(2**64, size=len(factors), dtype=np.uint64)
         return self.default_nuisance(factors)
 
     def full_grid(self) -> Draws:
-        """Return every combination of factors once, in the order of the grid.
+        """Return the full factorial grid: every combination of factors once, in grid order.
+
+        A table of rows returns all its rows instead, in order.
 
         Raises
         ------
         InvalidInputError
-            If a factor is continuous, so that there is no end to them.
+            If a factor is continuous, as the grid is then infinite.
         """
         if not self.space.is_grid:
             raise InvalidInputError(
-                f"{self.name} has no full grid, as it has continuous factors; draw a number of samples instead"
+                f"{self.name} has no full grid because it has continuous factors; draw a number of samples instead"
             )
         return self.draws(self.space.indices_of(np.arange(self.space.n_combinations)))
 
     def draws(self, factors: ArrayLike) -> Draws:
-        """Return the draws of these factors, each with the nuisance of its own."""
+        """Return these combinations of factors with their default nuisance."""
         checked = self.check_factors(factors)
         return Draws(checked, self.default_nuisance(checked))
 
     def default_nuisance(self, factors: NDArray[Any]) -> NDArray[np.uint64]:
-        """Return the nuisance that stands for each combination of factors, as (n,) uint64."""
+        """Return the fixed nuisance used for each combination of factors if none is given, as (n,) uint64."""
         if self.space.is_grid:
             return self.space.rows_of(factors).astype(np.uint64)
         nuisance = np.zeros(len(factors), np.uint64)
@@ -305,7 +317,7 @@ class DataSet(ABC):
         return nuisance
 
     def check_factors(self, factors: ArrayLike) -> NDArray[Any]:
-        """Return factors as int64 (float64, if one is continuous) after checking shape, type and range."""
+        """Check shape, type and range of factors; return them as int64 (float64 if any factor is continuous)."""
         return self.space.check_indices(factors) if self.space.is_grid else self.space.check_values(factors)
 
     def __len__(self) -> int:
@@ -314,21 +326,21 @@ class DataSet(ABC):
 
     @property
     def has_full_grid(self) -> bool:
-        """Whether :meth:`whole` can list all observations, each as likely as any other."""
+        """Whether :meth:`full_grid` lists all observations and all are equally likely."""
         if self.is_observed:
             return True
         return self.space.is_grid and (not self.has_distribution or self.distribution.is_uniform)
 
     @property
     def has_distribution(self) -> bool:
-        """Whether the factors form a grid whose distribution is known; not so for a table of rows."""
-        own = type(self)
-        draws_as_usual = own.full_grid is DataSet.full_grid and own.sample_factors is DataSet.sample_factors
-        return self.space.is_grid and len(self.space) > 0 and draws_as_usual
+        """Whether the factors form a grid with a known distribution; False for a table of rows."""
+        cls = type(self)
+        default_sampling = cls.full_grid is DataSet.full_grid and cls.sample_factors is DataSet.sample_factors
+        return self.space.is_grid and len(self.space) > 0 and default_sampling
 
     @property
     def distribution(self) -> FactorDistribution:
-        """What combinations of factors are drawn from: uniform over the grid.
+        """Distribution of the factors: uniform over the grid unless it was changed.
 
         Raises
         ------
@@ -337,30 +349,31 @@ class DataSet(ABC):
         """
         if not self.has_distribution:
             raise InvalidInputError(
-                f"the factors of {self.name} must form a full grid to be drawn from a distribution; it has continuous "
-                "factors, none, or rows of its own: draw them by sample or whole"
+                f"a distribution of factors needs a full grid; {self.name} has continuous factors, no factors, or a "
+                "table of rows: use sample or full_grid"
             )
         return FactorDistribution(self.space)
 
     @property
     def sampling(self) -> str:
-        """How ``sample`` draws, as signatures say it.
+        """Sampling scheme of ``sample``, as recorded in signatures.
 
-        ``uniform`` where combinations of factors, or rows of a table, are equally likely, ``weighted`` where the
-        distribution says how likely each is, and ``own`` where sources have distributions of their own.
+        ``uniform`` if combinations of factors (or rows of a table) are equally likely, ``weighted`` if they follow a
+        non-uniform distribution, and ``own`` if the data set defines its own sampling, such as independent continuous
+        sources.
         """
         if not self.has_distribution:
             return "own"
         return "uniform" if self.distribution.is_uniform else "weighted"
 
     def with_distribution(self, distribution: FactorDistribution) -> "DataSet":
-        """Return the same observations, drawn from another distribution of the factors.
+        """Return this data set with a different distribution of its factors.
 
         Parameters
         ----------
         distribution : FactorDistribution
-            Such as :func:`disentmetrics.datasets.transforms.distributions.correlated` returns; multiplied by the
-            present distribution.
+            For example from :func:`disentmetrics.datasets.transforms.distributions.correlated`. It is multiplied by
+            the current distribution and renormalised.
 
         Returns
         -------
@@ -369,7 +382,7 @@ class DataSet(ABC):
         Raises
         ------
         InvalidInputError
-            If this data set has no grid of factors, or the distribution is of other factors.
+            If this data set has no grid of factors, or the distribution is over other factors.
 
         Examples
         --------
@@ -383,13 +396,13 @@ class DataSet(ABC):
         return Reweighted(self, distribution)
 
     def select(self, factors: FactorValues) -> "DataSet":
-        """Return the part of this data set whose factors have some of their values.
+        """Return the subset of this data set in which factors take the given values.
 
         Parameters
         ----------
         factors : mapping of str to value or sequence of values
-            Several values keep the factor, with fewer values; a single one fixes the factor, which is then no
-            factor any more. A value is an index, or the name of a category.
+            A sequence of values restricts the factor to these; a single value fixes the factor, which is removed
+            from the factor space. A value is an index or the name of a category.
 
         Returns
         -------
@@ -398,7 +411,7 @@ class DataSet(ABC):
         Raises
         ------
         InvalidInputError
-            If a factor or value does not exist, or nothing is left.
+            If a factor or value does not exist, or the subset is empty.
 
         Examples
         --------
@@ -412,14 +425,14 @@ class DataSet(ABC):
         return select(self, factors)
 
     def merge(self, names: Sequence[str], name: str = "") -> "DataSet":
-        """Return this data set with several factors taken as one categorical factor.
+        """Return this data set with several factors merged into one categorical factor.
 
         Parameters
         ----------
         names : sequence of str
             At least two factors.
         name : str
-            Of the merged factor; by default theirs with ``_`` between.
+            Name of the merged factor; by default the names joined by ``_``.
 
         Returns
         -------
@@ -428,7 +441,7 @@ class DataSet(ABC):
         Raises
         ------
         InvalidInputError
-            If a factor does not exist, or the name is taken.
+            If a factor does not exist, or the name is already in use.
 
         Examples
         --------
@@ -441,12 +454,14 @@ class DataSet(ABC):
         return Merged(self, names, name)
 
     def with_nuisance(self, *names: str) -> "DataSet":
-        """Return this data set with some factors as nuisances, drawn for each observation.
+        """Return this data set with some factors turned into nuisances.
+
+        Nuisances are drawn for each observation, given the remaining factors.
 
         Parameters
         ----------
         *names : str
-            Factors, which are then decided by the nuisance number.
+            Factors to be determined by the nuisance instead.
 
         Returns
         -------
@@ -455,7 +470,7 @@ class DataSet(ABC):
         Raises
         ------
         InvalidInputError
-            If a factor does not exist, or none is left.
+            If a factor does not exist, or no factor remains.
 
         Examples
         --------
@@ -474,10 +489,10 @@ class DataSet(ABC):
         Parameters
         ----------
         transform : callable
-            From a batch of observations (n, ...) to as many, each a function of its own observation alone. Give a
-            function of a module: a lambda or a function within another cannot be sent to other processes.
+            Maps a batch of observations (n, ...) to n transformed observations, each of which depends only on its
+            own input. Use a module-level function: lambdas and nested functions cannot be sent to other processes.
         name : str
-            Which says exactly what it does: it becomes part of the fingerprint.
+            Describes the transform unambiguously, as it becomes part of the fingerprint.
 
         Returns
         -------
@@ -486,7 +501,7 @@ class DataSet(ABC):
         Raises
         ------
         InvalidInputError
-            If the name cannot be part of a fingerprint, or the transform returns something else.
+            If the name is not valid in a fingerprint, or the transform returns anything but such an array.
 
         Examples
         --------
@@ -504,7 +519,7 @@ def _check_nuisance(nuisance: ArrayLike, n: int) -> NDArray[np.uint64]:
     checked = np.asarray(nuisance)
     if checked.shape != (n,) or checked.dtype.kind not in "ui" or (checked.dtype.kind == "i" and (checked < 0).any()):
         raise InvalidInputError(
-            f"nuisance must be {n} whole numbers from 0, one for each row of factors; "
+            f"nuisance must be {n} non-negative integers, one per row of factors; "
             f"got {checked.dtype} of shape {checked.shape}"
         )
     return checked.astype(np.uint64, copy=False)

@@ -1,8 +1,7 @@
-"""Random numbers that are a function of the nuisance: the same on every machine, in any order.
+"""Counter-based random numbers: deterministic functions of the nuisance, identical on every machine and in any order.
 
-The finaliser of SplitMix64 (Steele, Lea, Flood 2014, *Fast Splittable Pseudorandom Number
-Generators*, OOPSLA) turns counters into 64 random bits each; integers alone are used, so no
-two machines differ.
+The finaliser of SplitMix64 (Steele, Lea, Flood 2014, *Fast Splittable Pseudorandom Number Generators*, OOPSLA) maps
+each counter to 64 random bits. It uses integer arithmetic only, so results do not depend on the machine.
 """
 
 import numpy as np
@@ -14,7 +13,7 @@ _SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
 
 
 def splitmix64(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Turn each number into 64 random bits, one to one.
+    """Map each number to 64 random bits; the mapping is a bijection.
 
     Examples
     --------
@@ -28,16 +27,16 @@ def splitmix64(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def random_bits(nuisance: NDArray[np.uint64], n_draws: int, *, stream: int = 0) -> NDArray[np.uint64]:
-    """Draw 64 random bits, ``n_draws`` times for each nuisance.
+    """Generate ``n_draws`` numbers of 64 random bits for each nuisance.
 
     Parameters
     ----------
     nuisance : (n,) uint64
-        One number an observation.
+        One number per observation.
     n_draws : int
-        Draws for each.
+        Random numbers per observation.
     stream : int
-        Draws of different streams are independent: take one for each thing that is drawn.
+        Streams are independent: use a different one for each random quantity.
 
     Returns
     -------
@@ -49,7 +48,7 @@ def random_bits(nuisance: NDArray[np.uint64], n_draws: int, *, stream: int = 0) 
 
 
 def uniform(nuisance: NDArray[np.uint64], n_draws: int, *, stream: int = 0) -> NDArray[np.float64]:
-    """Draw uniformly from [0, 1), ``n_draws`` times for each nuisance, as (n, n_draws) float64.
+    """Draw ``n_draws`` numbers per nuisance from the uniform distribution on [0, 1), as (n, n_draws) float64.
 
     Examples
     --------
@@ -61,7 +60,7 @@ def uniform(nuisance: NDArray[np.uint64], n_draws: int, *, stream: int = 0) -> N
 
 
 def choice(nuisance: NDArray[np.uint64], size: int, *, stream: int = 0) -> NDArray[np.int64]:
-    """Draw one of 0 .. ``size`` - 1 for each nuisance, all equally likely, as (n,) int64.
+    """Draw one of 0 .. ``size`` - 1 uniformly for each nuisance, as (n,) int64.
 
     Examples
     --------
@@ -72,7 +71,7 @@ def choice(nuisance: NDArray[np.uint64], size: int, *, stream: int = 0) -> NDArr
 
 
 def normal(nuisance: NDArray[np.uint64], n_draws: int, *, stream: int = 0) -> NDArray[np.float64]:
-    """Draw from the standard normal distribution, as (n, n_draws) float64, equal up to rounding everywhere."""
+    """Draw from the standard normal distribution, as (n, n_draws) float64; machines agree up to rounding."""
     from scipy.special import ndtri
 
     bits = random_bits(nuisance, n_draws, stream=stream) >> np.uint64(12)

@@ -1,4 +1,4 @@
-"""Options of data sets arrive as text from the command line; here they are checked and converted."""
+"""Validation and conversion of data-set options, which are text on the command line."""
 
 import math
 from collections.abc import Sequence
@@ -7,41 +7,41 @@ from disentmetrics.errors import InvalidInputError, did_you_mean
 
 
 def no_target(name: str, target: str) -> None:
-    """Refuse a path after the name of a data set that is rendered.
+    """Check that no path follows the name of a data set that is generated.
 
     Raises
     ------
     InvalidInputError
-        If there is one.
+        If a path was given.
     """
     if target:
-        raise InvalidInputError(f"{name} is rendered and reads no file; got the path {target!r}: leave it out")
+        raise InvalidInputError(f"{name} is generated and reads no file; got the path {target!r}: remove it")
 
 
-def one_of(option: str, given: str, known: Sequence[str]) -> str:
-    """Return ``given`` if it is one of ``known``, of which an empty one stands for leaving it out.
+def one_of(option: str, value: str, allowed: Sequence[str]) -> str:
+    """Return ``value`` if it is one of ``allowed``; an empty string in ``allowed`` makes the option optional.
 
     Raises
     ------
     InvalidInputError
-        If it is none of them.
+        If the value is not allowed.
     """
-    if given not in known:
-        named = [name for name in known if name]
+    if value not in allowed:
+        names = [name for name in allowed if name]
         raise InvalidInputError(
-            f"option {option} must be {'left out, or ' if '' in known else ''}{' or '.join(named)}; "
-            f"got {given!r}{did_you_mean(str(given), named)}"
+            f"option {option} must be {'omitted or ' if '' in allowed else ''}{' or '.join(names)}; "
+            f"got {value!r}{did_you_mean(str(value), names)}"
         )
-    return given
+    return value
 
 
-def whole_number(option: str, given: str | int, low: int, high: int) -> int:
-    """Return ``given`` as a whole number from ``low`` to ``high``.
+def whole_number(option: str, value: str | int, low: int, high: int) -> int:
+    """Return ``value`` as an integer from ``low`` to ``high``.
 
     Raises
     ------
     InvalidInputError
-        If it is none.
+        If it is not an integer or is out of range.
 
     Examples
     --------
@@ -49,21 +49,21 @@ def whole_number(option: str, given: str | int, low: int, high: int) -> int:
     32
     """
     try:
-        number = int(given) if not isinstance(given, float) else low - 1
+        number = int(value) if not isinstance(value, float) else low - 1
     except (TypeError, ValueError):
         number = low - 1
     if not low <= number <= high:
-        raise InvalidInputError(f"option {option} must be a whole number from {low} to {high}; got {given!r}")
+        raise InvalidInputError(f"option {option} must be an integer from {low} to {high}; got {value!r}")
     return number
 
 
-def real_number(option: str, given: str | float, low: float, high: float) -> float:
-    """Return ``given`` as a real number from ``low`` to ``high``.
+def real_number(option: str, value: str | float, low: float, high: float) -> float:
+    """Return ``value`` as a real number from ``low`` to ``high``.
 
     Raises
     ------
     InvalidInputError
-        If it is none.
+        If it is not a number or is out of range.
 
     Examples
     --------
@@ -71,9 +71,9 @@ def real_number(option: str, given: str | float, low: float, high: float) -> flo
     0.1
     """
     try:
-        number = float(given)
+        number = float(value)
     except (TypeError, ValueError):
         number = math.nan
     if not low <= number <= high:
-        raise InvalidInputError(f"option {option} must be a number from {low:g} to {high:g}; got {given!r}")
+        raise InvalidInputError(f"option {option} must be a number from {low:g} to {high:g}; got {value!r}")
     return number

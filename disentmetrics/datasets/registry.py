@@ -26,7 +26,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from disentmetrics.datasets import catalog
 from disentmetrics.datasets.base import DataSet, DataSetInfo
@@ -239,7 +239,18 @@ def load_dataset(spec: str, **options: Any) -> DataSet:
     for key, value in given:
         if key in TRANSFORM_OPTIONS and key not in settable:
             data = apply_option(data, key, value)
+    data.spec = _complete_spec(spec, parsed, options)
     return data
+
+
+def _complete_spec(spec: str, parsed: DataSetSpec, options: Mapping[str, Any]) -> str | None:
+    """Return the spec with further options; None if one of them cannot be written as text."""
+    if not all(isinstance(value, str | int | float) for value in options.values()):
+        return None
+    texts = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in options.items()}
+    query = "&".join(f"{quote(key)}={quote(text, safe=',:/')}" for key, text in texts.items())
+    separator = "&" if parsed.options or parsed.steps else "?"
+    return f"{spec}{separator}{query}" if query else spec
 
 
 def find_dataset(name: str) -> Entry:
@@ -286,7 +297,7 @@ def _checked_options(name: str, settable: Mapping[str, inspect.Parameter], given
         if key not in settable:
             raise InvalidInputError(
                 f"data set {name} has no option {key!r}{did_you_mean(key, [*settable, *TRANSFORM_OPTIONS])}; "
-                f"its options: {', '.join(settable) or 'none'}; options of every data set: {', '.join(TRANSFORM_OPTIONS)}"
+                f"its options: {', '.join(settable) or 'none'}; every data set also has: {', '.join(TRANSFORM_OPTIONS)}"
             )
         is_flag = settable[key].annotation is bool and isinstance(value, str)
         checked[key] = _flag(key, value) if is_flag else value

@@ -182,7 +182,7 @@ def test_an_attribute_that_was_not_set_is_named(attribute: str) -> None:
 
     with pytest.raises(InvalidInputError, match=f"must have a {attribute}; Bare has none"):
         getattr(Bare(), attribute)
-    with pytest.raises(InvalidInputError, match="must have a space"):
+    with pytest.raises(InvalidInputError, match="must define space"):
         Bare().observations([[0]])
 
 

@@ -13,7 +13,7 @@ def test_numbers_come_as_text_or_as_numbers() -> None:
 
 @pytest.mark.parametrize("given", ["7", "10", 7, 10, "8.0", 8.5, "", "many", None])
 def test_what_is_no_whole_number_of_the_range_is_refused(given: str) -> None:
-    with pytest.raises(InvalidInputError, match="option size must be a whole number from 8 to 9; got"):
+    with pytest.raises(InvalidInputError, match="option size must be an integer from 8 to 9; got"):
         whole_number("size", given, 8, 9)
 
 
@@ -30,12 +30,12 @@ def test_an_unknown_choice_is_answered_with_the_nearest() -> None:
 
 def test_leaving_out_is_a_choice_where_the_empty_word_is_known() -> None:
     assert one_of("split", "", ("", "train", "test")) == ""
-    with pytest.raises(InvalidInputError, match="split must be left out, or train or test; got 'trian'; did"):
+    with pytest.raises(InvalidInputError, match="split must be omitted or train or test; got 'trian'; did"):
         one_of("split", "trian", ("", "train", "test"))
     with pytest.raises(InvalidInputError, match="kind must be a or b; got ''"):
         one_of("kind", "", ("a", "b"))
 
 
 def test_a_path_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="blobs is rendered and reads no file; got the path 'x.npz'"):
+    with pytest.raises(InvalidInputError, match="blobs is generated and reads no file; got the path 'x.npz'"):
         no_target("blobs", "x.npz")

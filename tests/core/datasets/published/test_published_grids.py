@@ -368,7 +368,7 @@ def test_what_must_be_got_by_hand_says_how(name: str) -> None:
 def test_wrong_sizes_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "faces.npy", images_of("faces3d"))
     for size in ("9", "-1", "small"):
-        with pytest.raises(InvalidInputError, match="option size must be a whole number from 0 to 8"):
+        with pytest.raises(InvalidInputError, match="option size must be an integer from 0 to 8"):
             load_published(small("faces3d"), str(tmp_path / "faces.npy"), verify=False, size=size)
 
 
@@ -376,7 +376,7 @@ def test_wrong_sizes_are_refused(tmp_path: Path) -> None:
 def test_sizes_are_checked_before_anything_is_fetched(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(original, "_fetched", None)
     for size in ("999", "small"):
-        with pytest.raises(InvalidInputError, match="option size must be a whole number from 0 to"):
+        with pytest.raises(InvalidInputError, match="option size must be an integer from 0 to"):
             load_dataset(f"{name}?size={size}")
 
 

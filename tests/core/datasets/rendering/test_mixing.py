@@ -154,13 +154,13 @@ def test_seeds_differ_in_every_layer() -> None:
 @pytest.mark.parametrize(
     ("spec", "complaint"),
     [
-        ("linear-ica?n_sources=0", "n_sources must be a whole number from 1 to 512"),
+        ("linear-ica?n_sources=0", "n_sources must be an integer from 1 to 512"),
         ("linear-ica?n_sources=11", "n_observed must be at least n_sources.*; got 10 and 11"),
         ("linear-ica?noise=-1", "noise must be a number from 0"),
-        ("linear-ica?seed=-1", "seed must be a whole number from 0"),
+        ("linear-ica?seed=-1", "seed must be an integer from 0"),
         ("linear-ica?sources=cauchy", "sources must be gaussian or laplace or uniform; got 'cauchy'"),
         ("linear-gaussian?sources=laplace", "no option 'sources'"),
-        ("nonlinear-ica?n_layers=0", "n_layers must be a whole number from 1"),
+        ("nonlinear-ica?n_layers=0", "n_layers must be an integer from 1"),
     ],
 )
 def test_wrong_options_are_refused(spec: str, complaint: str) -> None:
