@@ -156,7 +156,7 @@ def test_everything_that_the_readme_calls_exists() -> None:
 
 
 def test_the_page_of_metrics_holds_a_measured_row_for_every_quick_metric() -> None:
-    from disentmetrics.metrics.base import registered_metrics
+    from disentmetrics.metrics import registered_metrics
 
     page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
     quick = {name for name, metric in registered_metrics().items() if not metric.protocol("default").costly}
@@ -164,7 +164,7 @@ def test_the_page_of_metrics_holds_a_measured_row_for_every_quick_metric() -> No
 
 
 def test_metrics_that_pages_name_exist() -> None:
-    from disentmetrics.metrics.base import registered_metrics
+    from disentmetrics.metrics import registered_metrics
 
     known = registered_metrics()
     pages = "".join((ROOT / page).read_text(encoding="utf-8") for page in ("README.md", "docs/metrics.md"))

@@ -16,8 +16,8 @@ from disentmetrics._utils.progress import tracked
 from disentmetrics.cli.base import JsonOption, QuietOption, SeedOption, app
 from disentmetrics.cli.console import err, out, print_json, print_table, print_text
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.metrics import find_metric
-from disentmetrics.metrics.base import Metric, registered_metrics
+from disentmetrics.metrics import find_metric, registered_metrics
+from disentmetrics.metrics.base import Metric
 from disentmetrics.scoring.presets import PRESETS, expand
 from disentmetrics.testing import CASES, axiom_rows, axiom_table, check_metric
 
@@ -93,7 +93,9 @@ def _needs(metric: Metric) -> str:
     wanted += ["no factors"] if needs.factors == 0 else []
     wanted += ["log-variance"] if needs.log_variance else []
     wanted += [
-        f"log-variance (@{name})" for name, other in metric.needs_of.items() if other.log_variance > needs.log_variance
+        f"log-variance (@{name})"
+        for name, protocol in metric.protocols.items()
+        if protocol.needs.log_variance > needs.log_variance
     ]
     return ", ".join(wanted) or "–"
 

@@ -1,44 +1,35 @@
-"""Every metric, one a file; a file put here is found by itself."""
+"""The metrics, one per file; every module in this folder is imported, so that a new file is a new metric.
+
+``disentmetrics.metrics.mig(codes, factors)`` or ``disentmetrics.metrics.mig(representation)`` returns a Score.
+"""
 
 import importlib
 import pkgutil
 
-from disentmetrics.errors import InvalidInputError, did_you_mean
-from disentmetrics.metrics.base import Metric, registered_metrics
+from disentmetrics.errors import InvalidInputError
+from disentmetrics.metrics.base import Metric
+from disentmetrics.metrics.registry import (
+    find_metric as find_metric,
+    metric_named,
+    registered_metrics as registered_metrics,
+)
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+
+def _import_modules() -> None:
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
 
 
-def find_metric(spec: str) -> tuple[Metric, str]:
-    """Return the metric and protocol named by ``name`` or ``name@protocol``.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is no such metric or protocol; the message names the nearest one.
-
-    Examples
-    --------
-    >>> metric, protocol = find_metric("mig@chen2018")
-    >>> metric.name, protocol
-    ('mig', 'chen2018')
-    """
-    name, _, protocol = spec.partition("@")
-    known = registered_metrics()
-    if name not in known:
-        raise InvalidInputError(
-            f"no metric is named {name!r}{did_you_mean(name, known)}; the metrics are {', '.join(known)}"
-        )
-    known[name].protocol(protocol or "default")
-    return known[name], protocol or "default"
+_import_modules()
 
 
 def __getattr__(name: str) -> Metric:
-    known = registered_metrics()
-    if name not in known:
-        raise AttributeError(f"no metric is named {name!r}; the metrics are {', '.join(known)}")
-    return known[name]
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        return metric_named(name)
+    except InvalidInputError as error:
+        raise AttributeError(str(error)) from error
 
 
 def __dir__() -> list[str]:

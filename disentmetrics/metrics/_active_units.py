@@ -20,24 +20,21 @@ _NARROW = 0.1  # fraction of the largest standard deviation of a latent
     paper="Burda, Grosse & Salakhutdinov (2016), Importance Weighted Autoencoders, section 5.2",
     known_failure="A latent of pure noise counts as active.",
     needs=Needs(factors=0, rows=1),
+    parts={"share": (0.0, 1.0)},
+    invariant_to=all_except("noise code", "duplicated code"),
+    detects={"synergy lost"},
+    perfect=math.nan,
+    noise=math.nan,
     protocols={
         "default": Protocol(
             source="disentmetrics: mean KL above 0.01 nats where posterior variances are given, else not constant",
-            invariant_to=all_except("noise code", "duplicated code"),
-            detects=frozenset({"synergy lost"}),
-            perfect=math.nan,
-            noise=math.nan,
         ),
         "burda2016": Protocol(
             source="Burda et al. (2016): variance of the posterior mean above 0.01",
             options={"rule": "variance"},
             invariant_to=all_except("scale", "noise code", "duplicated code"),
-            detects=frozenset({"synergy lost"}),
-            perfect=math.nan,
-            noise=math.nan,
         ),
     },
-    parts={"share": (0.0, 1.0)},
 )
 def active_units(representation: Representation, *, rule: Rule = "kl") -> RawScore:
     """Active units: number of latents that are not collapsed to the prior.

@@ -13,21 +13,20 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
     paper="Chen, Li, Grosse & Duvenaud (2018), Isolating Sources of Disentanglement in VAEs, section 4",
     known_failure="Duplicating every latent, or appending a rotated copy to a perfect code, leaves the score at 1.",
     needs=Needs(rows=20),
-    needs_of={"chen2018": Needs(rows=2, log_variance=True)},
+    invariant_to=all_except("repeated rows", "rotation"),
+    detects={"rotated", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
             source="disentmetrics: rank spacings of the mean code, collapsed codes left out",
-            invariant_to=all_except("repeated rows", "rotation"),
-            detects=frozenset({"rotated", "missing factor", "blurred"}),
         ),
         "chen2018": Protocol(
             source="Chen et al. (2018): aggregate posteriors, integrated exactly instead of sampled",
             options={"estimator": "posterior"},
-            precision=1e-3,
-            costly=True,
+            needs=Needs(rows=2, log_variance=True),
             # the copy of a code that the suite adds has a narrower posterior
             invariant_to=all_except("duplicated code", "rotation"),
-            detects=frozenset({"rotated", "missing factor", "blurred"}),
+            precision=1e-3,
+            costly=True,
         ),
     },
 )

@@ -16,22 +16,22 @@ from disentmetrics.statistics.significance import significant_information
     paper="Dubois, Kastanos, Lines & Melman (2019), Disentangling VAE (software), axis alignment metric",
     known_failure="A latent that carries almost no information scores 1 if no other latent carries any.",
     needs=Needs(rows=20),
-    needs_of={"dubois2019": Needs(rows=2, log_variance=True)},
+    invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
+    detects={"rotated", "rotated copy", "missing factor"},
     protocols={
         "default": Protocol(
             source="disentmetrics: rank spacings of the mean code, pairs that are related beyond chance",
-            invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "rotated copy", "missing factor"}),
         ),
         "dubois2019": Protocol(
             source="Dubois et al. (2019): aggregate posteriors, integrated exactly instead of sampled, all pairs",
             options={"estimator": "posterior", "gated": False},
-            precision=1e-3,
-            costly=True,
-            perfect=0.99,  # on 1,200 rows
+            needs=Needs(rows=2, log_variance=True),
             # for noise, a value near zero is divided by itself: detecting a missing factor depends on the draw
             invariant_to=all_except("duplicated code", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "rotated copy"}),
+            detects={"rotated", "rotated copy"},
+            perfect=0.99,  # on 1,200 rows
+            precision=1e-3,
+            costly=True,
         ),
     },
 )

@@ -27,19 +27,21 @@ Blocks = tuple[tuple[int, ...], ...]
     randomised=True,
     parts={"leakage": (0.0, 1.0), "excess_leakage": (0.0, 1.0)},
     lower_is_better=("leakage", "excess_leakage"),
+    invariant_to=all_except("relabelled factors", "repeated rows", "rotation"),
+    detects={"rotated", "packed", "missing factor", "blurred"},
+    costly=True,
+    slow=True,
     protocols={
         "default": Protocol(
             source="disentmetrics: two-fold cross-fitted histogram gradient boosting; each latent is assigned "
             "to the factor that predicts it best",
-            costly=True,
-            invariant_to=all_except("relabelled factors", "repeated rows", "rotation"),
-            detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
         ),
         "linear": Protocol(
             source="disentmetrics: least squares and logistic regression, otherwise as the default",
             options={"probe": "linear"},
             invariant_to=all_except("monotone warp", "outlier", "relabelled factors", "rotation"),
-            detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
+            costly=False,
+            slow=False,
         ),
     },
 )

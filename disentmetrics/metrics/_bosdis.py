@@ -24,21 +24,21 @@ _MAX_SYMBOLS = 10_000
     "Emergent Languages, section 4",
     known_failure="A perfectly compositional language scores below 1 if its positions share symbols.",
     needs=Needs(rows=4, symbols=True),
+    # changes that turn symbols into other numbers are refused
+    invariant_to=all_except(
+        "scale",
+        "shift",
+        "monotone warp",
+        "outlier",
+        "noise code",
+        "repeated rows",
+        "rotation",
+        "dependent factors",
+    ),
+    detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
             source="disentmetrics: corrected for chance, all symbols",
-            # changes that turn symbols into other numbers are refused
-            invariant_to=all_except(
-                "scale",
-                "shift",
-                "monotone warp",
-                "outlier",
-                "noise code",
-                "repeated rows",
-                "rotation",
-                "dependent factors",
-            ),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
         "chaabouni2020": Protocol(
             source="Chaabouni et al. (2020): plug-in estimate, without the end-of-message symbol 0",
@@ -46,7 +46,6 @@ _MAX_SYMBOLS = 10_000
             invariant_to=all_except(
                 "scale", "shift", "monotone warp", "outlier", "noise code", "rotation", "dependent factors"
             ),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
     },
 )

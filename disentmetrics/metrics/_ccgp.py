@@ -16,13 +16,13 @@ from disentmetrics.statistics.conditions import conditions, discriminants, momen
     paper="Bernardi et al. (2020), The Geometry of Abstraction in the Hippocampus and Prefrontal Cortex",
     known_failure="Every invertible linear mixture of a perfect code scores 1: abstraction is not axis alignment.",
     needs=Needs(factors=2, rows=40),
+    invariant_to=all_except("monotone warp", "outlier"),
+    detects={"packed", "missing factor", "blurred"},
+    noise=0.5,
+    costly=True,
     protocols={
         "default": Protocol(
             source="disentmetrics: linear discriminants of all pairs of values, one value of another factor held out",
-            noise=0.5,
-            costly=True,
-            invariant_to=all_except("monotone warp", "outlier"),
-            detects=frozenset({"packed", "missing factor", "blurred"}),
         ),
     },
 )

@@ -14,12 +14,12 @@ from disentmetrics.statistics.significance import above_chance, significant_info
     paper="disentmetrics; after Carbonneau et al. (2022) and Hsu et al. (2023), who use neither gate nor weights",
     known_failure="Two factors packed losslessly into one latent score 1.",
     needs=Needs(rows=20),
+    invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
+    detects={"rotated", "rotated copy"},
     protocols={
         "default": Protocol(
             source="disentmetrics: rank spacings, gate at a false discovery rate of 1 %, weighted by information",
-            invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "rotated copy"}),
-        )
+        ),
     },
 )
 def compactness_adj(representation: Representation) -> RawScore:

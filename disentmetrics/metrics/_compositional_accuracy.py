@@ -26,18 +26,21 @@ from disentmetrics.statistics.probes import Probe, predict
     known_failure="An invertible mixture of all factors can score 1: a strong probe unmixes it.",
     needs=Needs(rows=60),
     randomised=True,
+    invariant_to=all_except("relabelled factors", "repeated rows", "rotation"),
+    detects={"rotated", "missing factor", "blurred", "synergy lost"},
+    costly=True,
+    slow=True,
     protocols={
         "default": Protocol(
             source="disentmetrics: gradient boosting, three-fold cross-validation over combinations",
-            costly=True,
-            invariant_to=all_except("relabelled factors", "repeated rows", "rotation"),
-            detects=frozenset({"rotated", "missing factor", "blurred", "synergy lost"}),
         ),
         "linear": Protocol(
             source="disentmetrics: least squares and logistic regression, otherwise as the default",
             options={"probe": "linear"},
             invariant_to=all_except("monotone warp", "outlier", "relabelled factors"),
-            detects=frozenset({"packed", "missing factor", "blurred"}),
+            detects={"packed", "missing factor", "blurred"},
+            costly=False,
+            slow=False,
         ),
     },
 )

@@ -20,13 +20,13 @@ _NOTHING = 1e-18  # share of the variance that rounding leaves
     paper="Tonnaer, Pérez Rey, Menkovski, Holenderski & Portegies (2022), Quantifying and Learning Linear "
     "Symmetry-Based Disentanglement, section 4",
     known_failure="One plane that two factors share is not punished as long as each turns it by itself.",
-    needs=Needs(rows=9),
+    needs=Needs(rows=9, circular=True),
+    perfect=float("nan"),
+    noise=float("nan"),
     protocols={
         "default": Protocol(
             source="Tonnaer et al. (2022): two principal components a factor, of equal variance, turned back by whole "
             "multiples of the angle up to 10",
-            perfect=float("nan"),  # the examples of the property suite have no circular factor
-            noise=float("nan"),
         ),
     },
 )

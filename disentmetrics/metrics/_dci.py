@@ -60,34 +60,33 @@ class _Found:
     needs=Needs(rows=40),
     randomised=True,
     parts={"completeness": (0.0, 1.0), "informativeness": (0.0, 1.0)},
+    invariant_to=all_except("relabelled factors", "repeated rows", "rotation"),
+    detects={"rotated", "packed", "synergy lost"},
+    costly=True,
     protocols={
         "default": Protocol(
             source="disentmetrics: random forest on ranked codes, permutation importance on held-out rows, gated",
-            invariant_to=all_except("relabelled factors", "repeated rows", "rotation"),
-            detects=frozenset({"rotated", "packed", "synergy lost"}),
-            costly=True,
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: scikit-learn's gradient boosting of classes as it comes, 10,000 and "
             "5,000 rows, accuracy",
             options={"predictor": "boosting", "n_train": 10_000, "n_test": 5_000},
             invariant_to=all_except("noise code", "duplicated code", "repeated rows", "rotation"),
-            detects=frozenset({"rotated", "packed", "blurred"}),
-            costly=True,
+            detects={"rotated", "packed", "blurred"},
+            slow=True,
         ),
         "eastwood2018": Protocol(
             source="Eastwood & Williams (2018): Lasso, penalty by cross-validation and the one-standard-error rule",
             options={"predictor": "lasso", "n_train": 10_000, "n_test": 5_000},
             invariant_to=all_except("monotone warp", "outlier", "duplicated code", "relabelled factors", "rotation"),
-            detects=frozenset({"rotated", "packed"}),
-            costly=True,
+            detects={"rotated", "packed"},
+            slow=True,
         ),
         "eastwood2018_forest": Protocol(
             source="Eastwood & Williams (2018): random forest of 10 trees of depth 12, impurity importance",
             options={"predictor": "impurity forest", "n_train": 10_000, "n_test": 5_000, "n_trees": 10},
             invariant_to=all_except("relabelled factors", "rotation"),
-            detects=frozenset({"rotated", "packed", "missing factor", "blurred", "synergy lost"}),
-            costly=True,
+            detects={"rotated", "packed", "missing factor", "blurred", "synergy lost"},
         ),
     },
 )

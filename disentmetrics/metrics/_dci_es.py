@@ -37,21 +37,22 @@ DEPTHS = (1, 2, 4, 8, 12, 20, 32)
     needs=Needs(rows=40),
     randomised=True,
     parts={"size": (0.0, float("inf")), "informativeness": (0.0, 1.0)},
+    invariant_to=all_except("monotone warp", "outlier", "relabelled factors"),
+    detects={"missing factor", "synergy lost"},
+    costly=True,
+    slow=True,
     protocols={
         "default": Protocol(
             source="disentmetrics: ridge regression on codes and random cosines, share of the best score, gated",
-            invariant_to=all_except("monotone warp", "outlier", "relabelled factors"),
-            detects=frozenset({"missing factor", "synergy lost"}),  # packing lowers it by just under 0.1
-            costly=True,
         ),
         "eastwood2023": Protocol(
             source="Eastwood et al. (2023): forests of 100 trees by depth, error above the least error",
             options={"probe": "forest depth", "n_train": 10_000, "n_test": 5_000},
-            invariant_to=frozenset({"code order", "sign", "shift", "dead code", "factor order"}),
+            invariant_to={"code order", "sign", "shift", "dead code", "factor order"},
+            detects=frozenset(),
             # Depth decides the score of a perfect code, and noise scores nearly 1: see the notes.
             perfect=float("nan"),
             noise=float("nan"),
-            costly=True,
         ),
     },
 )

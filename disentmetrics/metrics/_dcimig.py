@@ -17,18 +17,17 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
     paper="Sepliarskaia, Kiseleva & de Rijke (2019), Evaluating Disentangled Representations",
     known_failure="A perfect code beside a rotated copy of itself scores 1.",
     needs=Needs(rows=20),
-    needs_of={"carbonneau2022": Needs(rows=2)},
+    invariant_to=all_except("repeated rows", "rotation", "dependent factors"),
+    detects={"rotated", "packed", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
             source="disentmetrics: rank spacings of the mean code, collapsed codes left out",
-            invariant_to=all_except("repeated rows", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
         ),
         "carbonneau2022": Protocol(
             source="Carbonneau et al. (2022): codes and factors in 10 bins of equal width",
             options={"estimator": "equal-width", "n_bins": 10, "factor_bins": 10},
+            needs=Needs(rows=2),
             invariant_to=all_except("monotone warp", "outlier", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
         ),
     },
 )

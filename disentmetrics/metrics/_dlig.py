@@ -22,11 +22,11 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
     "Generation",
     known_failure="A perfect code beside a rotated copy of itself scores 1.",
     needs=Needs(factors=2, rows=20),
+    invariant_to=all_except("repeated rows", "rotation"),
+    detects={"rotated", "packed", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
             source="disentmetrics: rank spacings, the code that tells most of each factor, limited to [0, 1]",
-            invariant_to=all_except("repeated rows", "rotation"),
-            detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
         ),
     },
 )

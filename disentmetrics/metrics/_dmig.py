@@ -22,11 +22,11 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
     "Interdependent Attributes",
     known_failure="A blurred code scores 1 where its factor is nearly decided by a factor that no code tells.",
     needs=Needs(codes=2, rows=20),
+    invariant_to=all_except("duplicated code", "repeated rows", "rotation"),
+    detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
             source="disentmetrics: rank spacings of the mean code, codes matched to factors, limited to [0, 1]",
-            invariant_to=all_except("duplicated code", "repeated rows", "rotation"),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
     },
 )

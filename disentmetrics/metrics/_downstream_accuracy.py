@@ -23,27 +23,25 @@ _SIZES = (10, 100, 1_000, 10_000)
     needs=Needs(rows=20),
     randomised=True,
     parts={f"rows_{size}": (0.0, 1.0) for size in _SIZES},
+    invariant_to=all_except("monotone warp"),
+    detects={"packed", "missing factor", "blurred"},
+    noise=math.nan,  # the share of the most frequent value, whatever that is
+    costly=True,
+    slow=True,
     protocols={
         "default": Protocol(
             source="disentmetrics: logistic regression out of fold, penalty chosen by log loss, 10 classes a factor",
-            noise=math.nan,  # the share of the most frequent value, whatever that is
-            costly=True,
-            invariant_to=all_except("monotone warp"),
-            detects=frozenset({"packed", "missing factor", "blurred"}),
         ),
         "boosting": Protocol(
             source="disentmetrics: histogram gradient boosting out of fold, 10 classes a factor",
             options={"classifier": "boosting", "n_tested": 1},
-            noise=math.nan,  # the share of the most frequent value, whatever that is
-            costly=True,
+            invariant_to=frozenset(),
+            detects=frozenset(),
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: logistic regression, ten penalties, 5 folds, every value a class",
             options={"classifier": "logistic-cv", "all_values": True, "n_tested": 1},
-            noise=math.nan,  # the share of the most frequent value, whatever that is
-            costly=True,
             invariant_to=all_except("scale", "monotone warp"),
-            detects=frozenset({"packed", "missing factor", "blurred"}),
         ),
     },
 )

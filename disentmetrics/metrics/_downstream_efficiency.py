@@ -22,17 +22,19 @@ _FEW, _MANY = 100, 10_000
     known_failure="Codes that tell little score high if that little is learnt at once: read it beside the accuracy.",
     needs=Needs(rows=130),
     randomised=True,
+    invariant_to=all_except("monotone warp"),
+    detects={"packed", "missing factor"},
+    costly=True,
+    slow=True,
     protocols={
         "default": Protocol(
             source="disentmetrics: accuracies above chance, logistic regression out of fold",
-            costly=True,
-            invariant_to=all_except("monotone warp"),
-            detects=frozenset({"packed", "missing factor"}),
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: ratio of raw accuracies, logistic regression, every value a class",
             options={"classifier": "logistic-cv", "all_values": True, "n_tested": 1, "above_chance": False},
-            costly=True,
+            invariant_to=frozenset(),
+            detects=frozenset(),
             noise=1.0,
         ),
     },

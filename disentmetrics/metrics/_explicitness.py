@@ -29,38 +29,32 @@ _CUT = 0.5  # area of a classifier that guesses
     known_failure="A rotation of perfect codes scores as high as the codes themselves.",
     needs=Needs(rows=20),
     randomised=True,
+    invariant_to=all_except("monotone warp"),
+    detects={"packed", "missing factor", "blurred"},
+    costly=True,
     protocols={
         "default": Protocol(
             source="disentmetrics: multinomial logistic regression on standardised codes, out of fold, 2 AUC - 1",
-            invariant_to=all_except("monotone warp"),
-            detects=frozenset({"packed", "missing factor", "blurred"}),
-            costly=True,
         ),
         "ridgeway2018": Protocol(
             source="Ridgeway & Mozer (2018): mean area under the curve on the rows learned from",
             options={"rows": "in sample", "scale": "as is", "inverse_penalty": 1.0, "rescaled": False},
             invariant_to=all_except("scale", "monotone warp"),
-            detects=frozenset({"packed", "missing factor", "blurred"}),
             noise=_CUT,
-            costly=True,
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: logistic regression as it comes, 10,000 and 5,000 rows, area as it is",
             options={"rows": "train and test", "scale": "as is", "inverse_penalty": 1.0, "rescaled": False},
             invariant_to=all_except("scale", "monotone warp"),
-            detects=frozenset({"packed", "missing factor", "blurred"}),
             noise=_CUT,
-            costly=True,
         ),
         "carbonneau2022": Protocol(
             source="Carbonneau et al. (2022): one-vs-rest logistic regressions on the rows learned from, 2 AUC - 1",
             options={"rows": "in sample", "scale": "unit range", "inverse_penalty": 1.0, "classifier": "one-vs-rest"},
             invariant_to=all_except("monotone warp", "outlier", "repeated rows", "rotation", "dependent factors"),
-            detects=frozenset({"packed", "missing factor", "blurred"}),
             # One cut a class cannot hold a class between two others; noise scores above 0 on few rows.
             perfect=float("nan"),
             noise=float("nan"),
-            costly=True,
         ),
     },
 )

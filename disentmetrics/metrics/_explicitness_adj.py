@@ -14,12 +14,12 @@ from disentmetrics.statistics.significance import significant_information
     paper="disentmetrics; the coverage of factors by single codes, after Almudévar & Ortega (2024), sufficiency",
     known_failure="Two factors packed without loss into one code score 1.",
     needs=Needs(rows=20),
+    invariant_to=all_except("repeated rows", "rotation"),
+    detects={"rotated", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
             source="disentmetrics: rank spacings, gate at a false discovery rate of 1 %",
-            invariant_to=all_except("repeated rows", "rotation"),
-            detects=frozenset({"rotated", "missing factor", "blurred"}),
-        )
+        ),
     },
 )
 def explicitness_adj(representation: Representation) -> RawScore:

@@ -27,15 +27,15 @@ _LARGEST = 1e150  # squares of larger codes overflow
     needs=Needs(codes=2, factors=0, rows=2),
     randomised=True,
     least={"n_rows": 2},
+    # A noise code adds pairs of middling distance; on the examples, within the spread of the draws.
+    invariant_to=all_except("duplicated code", "rotation", "dependent factors"),
+    detects={"rotated", "packed", "rotated copy", "blurred", "synergy lost"},
+    perfect=math.nan,
+    noise=math.nan,
+    costly=True,
     protocols={
         "default": Protocol(
             source="disentmetrics: ranks of the codes, of variance 1; mean distance over pairs, four draws of 128 rows",
-            # A noise code adds pairs of middling distance; on the examples, within the spread of the draws.
-            invariant_to=all_except("duplicated code", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "packed", "rotated copy", "blurred", "synergy lost"}),
-            perfect=math.nan,
-            noise=math.nan,
-            costly=True,
         ),
         "roth2023": Protocol(
             source="Roth et al. (2023): codes as they are, squared distances summed over pairs; four draws of 128 rows",
@@ -51,10 +51,7 @@ _LARGEST = 1e150  # squares of larger codes overflow
                 "rotation",
                 "dependent factors",
             ),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred", "synergy lost"}),
-            perfect=math.nan,
-            noise=math.nan,
-            costly=True,
+            detects={"rotated", "packed", "rotated copy", "missing factor", "blurred", "synergy lost"},
         ),
     },
 )

@@ -24,27 +24,22 @@ _IN_CACHE = 1 << 18  # code values gathered at once, which the processor's cache
     needs=Needs(factors=2, rows=40),
     randomised=True,
     least={"n_rows": 2, "n_test": 0, "n_neighbours": 2},
+    invariant_to=all_except("monotone warp", "outlier", "rotation"),
+    detects={"rotated", "packed", "missing factor"},
+    noise="chance",
     protocols={
         "default": Protocol(
             source="disentmetrics: constant and collapsed codes left out, votes counted and scored on disjoint rows",
-            invariant_to=all_except("monotone warp", "outlier", "rotation"),
-            detects=frozenset({"rotated", "packed", "missing factor"}),
-            noise="chance",
         ),
         "kim2018": Protocol(
             source="Kim & Mnih (2018): 800 votes of 100 rows, scored on the same votes; collapsed latents left out",
             options={"n_train": 800, "n_test": 0, "n_rows": 100},
-            invariant_to=all_except("monotone warp", "outlier", "rotation"),
-            detects=frozenset({"rotated", "packed", "missing factor"}),
-            noise="chance",
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5, study settings: codes with standard deviation below 0.05 left "
             "out, 10,000 and 5,000 votes of 64 rows",
             options={"pruning": "sd", "n_train": 10_000, "n_test": 5_000},
             invariant_to=all_except("scale", "monotone warp", "outlier", "rotation"),
-            detects=frozenset({"rotated", "packed", "missing factor"}),
-            noise="chance",
         ),
     },
 )

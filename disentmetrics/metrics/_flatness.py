@@ -20,14 +20,15 @@ _CHUNK = 1 << 20  # differences held at once
     known_failure="A factor that moves two codes with equal steps loses only a little: 1 / sqrt(2) in place of 1.",
     needs=Needs(rows=4),
     randomised=True,
+    parts={"l1": (0.0, 1.0), "l2": (0.0, 1.0)},
+    invariant_to=all_except(
+        "monotone warp", "outlier", "noise code", "duplicated code", "relabelled factors", "rotation"
+    ),
+    detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
+    noise=float("nan"),
     protocols={
         "default": Protocol(
             source="disentmetrics: standardised codes, up to 1,000 traversals a factor",
-            invariant_to=all_except(
-                "monotone warp", "outlier", "noise code", "duplicated code", "relabelled factors", "rotation"
-            ),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
-            noise=float("nan"),
         ),
         "michlo2021": Protocol(
             source="disent 0.8: codes as they are, 128 traversals a factor, categories and all",
@@ -36,11 +37,8 @@ _CHUNK = 1 << 20  # differences held at once
             invariant_to=all_except(
                 "scale", "monotone warp", "noise code", "duplicated code", "relabelled factors", "rotation"
             ),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
-            noise=float("nan"),
         ),
     },
-    parts={"l1": (0.0, 1.0), "l2": (0.0, 1.0)},
 )
 def flatness(
     representation: Representation, *, rng: np.random.Generator, n_lines: int = 1_000, standardised: bool = True

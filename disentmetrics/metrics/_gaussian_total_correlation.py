@@ -21,19 +21,17 @@ from disentmetrics.representation import Representation
     "Locatello et al. (2019), Challenging Common Assumptions, section 5.3",
     known_failure="Codes of pure noise score 0, the best value: independent codes need not tell any factor.",
     needs=Needs(factors=0, rows=3),
+    invariant_to=all_except("duplicated code", "rotation", "dependent factors"),
+    detects={"rotated copy"},
+    perfect=0.0,
     protocols={
         "default": Protocol(
             source="disentmetrics: Gaussian copula by Spearman's correlations, so that only dependence counts",
-            invariant_to=all_except("duplicated code", "rotation", "dependent factors"),
-            detects=frozenset({"rotated copy"}),
-            perfect=0.0,
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: covariance of the mean codes",
             options={"ranks": False},
             invariant_to=all_except("monotone warp", "outlier", "duplicated code", "rotation", "dependent factors"),
-            detects=frozenset({"rotated copy"}),
-            perfect=0.0,
         ),
     },
 )

@@ -27,29 +27,26 @@ _IN_CACHE = 1 << 18  # code values gathered at once, which the processor's cache
     needs=Needs(factors=2, rows=40),
     randomised=True,
     least={"n_train": 10, "n_neighbours": 2},
+    invariant_to=all_except("monotone warp", "rotation"),
+    detects={"rotated"},
+    noise="chance",
     protocols={
         "default": Protocol(
             source="disentmetrics: scale-free features, logistic regression to convergence, rows of "
             "training and test points disjoint",
-            invariant_to=all_except("monotone warp", "rotation"),
-            detects=frozenset({"rotated"}),
-            noise="chance",
         ),
         "higgins2017": Protocol(
             source="Kim & Mnih (2018), appendix B: linear softmax, Adagrad 0.01, 10,000 batches of 10 fresh "
             "points, 800 test points, L = 200",
             options={"classifier": "adagrad", "n_pairs": 200, "n_train": 100_000, "n_test": 800},
             invariant_to=all_except("scale", "monotone warp", "outlier", "rotation"),
-            detects=frozenset({"rotated"}),
-            noise="chance",
+            slow=True,
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: scikit-learn's logistic regression as it comes, 10,000 and "
             "5,000 points, L = 64",
             options={"classifier": "scikit-learn", "n_train": 10_000, "n_test": 5_000},
             invariant_to=all_except("scale", "monotone warp", "rotation"),
-            detects=frozenset({"rotated"}),
-            noise="chance",
         ),
     },
 )

@@ -18,16 +18,13 @@ from disentmetrics.representation import Representation
     "Hurley & Rickard (2009), Comparing Measures of Sparsity",
     known_failure="Sparse codes of pure noise score high, and perfect codes low: sparsity is not disentanglement.",
     needs=Needs(codes=2, factors=0, rows=2),
+    # A noise code draws the score towards that of noise; on the examples, by just under the tolerance.
+    invariant_to=all_except("shift", "monotone warp", "outlier", "duplicated code", "rotation", "dependent factors"),
+    perfect=math.nan,
+    noise=math.nan,
     protocols={
         "default": Protocol(
             source="Mathieu et al. (2019): codes divided by their standard deviations, constant codes left out",
-            # A noise code draws the score towards that of noise; on the examples, by just under the tolerance.
-            invariant_to=all_except(
-                "shift", "monotone warp", "outlier", "duplicated code", "rotation", "dependent factors"
-            ),
-            detects=frozenset(),
-            perfect=math.nan,
-            noise=math.nan,
         ),
     },
 )

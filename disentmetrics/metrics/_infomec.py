@@ -33,21 +33,18 @@ CodeKind = Literal["auto", "continuous", "discrete"]
     needs=Needs(factors=2, rows=20),
     randomised=True,
     parts={"infoc": (0.0, 1.0), "infoe": (-math.inf, 1.0)},
+    invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
+    detects={"rotated", "packed", "rotated copy"},
+    costly=True,
     protocols={
         "default": Protocol(
             source="disentmetrics: rank spacings, gate at a false discovery rate of 1 %, ratios weighted by "
             "information, InfoE out of fold",
-            costly=True,
-            invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "packed", "rotated copy"}),
         ),
         "hsu2023": Protocol(
             source="Hsu et al. (2023), released code: 10 neighbours or exact counts, codes of small range left "
             "out, InfoE in sample",
             options={"gated": False},
-            costly=True,
-            perfect=math.nan,
-            noise=math.nan,  # ratios of noise
             invariant_to=all_except(
                 "scale",
                 "monotone warp",
@@ -57,7 +54,9 @@ CodeKind = Literal["auto", "continuous", "discrete"]
                 "rotation",
                 "dependent factors",
             ),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor"}),
+            detects={"rotated", "packed", "rotated copy", "missing factor"},
+            perfect=math.nan,
+            noise=math.nan,  # ratios of noise
         ),
     },
 )

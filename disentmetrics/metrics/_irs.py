@@ -32,17 +32,16 @@ _N_CENTRES = 100
     paper="Suter, Miladinović, Schölkopf & Bauer (2019), Robustly Disentangled Causal Mechanisms, section 4",
     known_failure="A factor that no code follows costs nothing if no code is left over, since it is a mean over codes.",
     needs=Needs(rows=20),
+    invariant_to=all_except("monotone warp", "noise code", "duplicated code", "repeated rows", "rotation"),
+    detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
             source="disentmetrics: 0.9 quantile of deviations from medians, over that of all rows; equal weights",
-            invariant_to=all_except("monotone warp", "noise code", "duplicated code", "repeated rows", "rotation"),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
         "suter2019": Protocol(
             source="Suter et al. (2019): largest deviations (quantile 1), codes weighted by them",
             options={"deviation": "maximum", "quantile": 1.0},
             invariant_to=all_except("scale", "monotone warp", "outlier", "noise code", "duplicated code", "rotation"),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
             perfect=math.nan,  # 1, and noise is no constant: it falls with the number of rows
             noise=math.nan,
         ),
@@ -52,7 +51,6 @@ _N_CENTRES = 100
             invariant_to=all_except(
                 "scale", "monotone warp", "outlier", "noise code", "duplicated code", "repeated rows", "rotation"
             ),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
             perfect=math.nan,
             noise=math.nan,
         ),

@@ -27,31 +27,31 @@ from disentmetrics.statistics.significance import active_codes
     paper="Do & Tran (2020), Theory and Evaluation Metrics for Learning Disentangled Representations, section 3",
     known_failure="Every code twice still scores one half.",
     needs=Needs(codes=2, rows=20),
-    needs_of={"do2020": Needs(codes=2, rows=2, log_variance=True), "carbonneau2022": Needs(codes=2, rows=2)},
+    invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
+    detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
             source="disentmetrics: codes cut as finely as the factor, corrected for chance, collapsed codes left out",
-            invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
         "do2020": Protocol(
             source="Do & Tran (2020): posteriors at the centres of 100 bins between -4 and 4, 1 minus their score",
             options={"cut": "posterior", "n_bins": 100},
-            costly=True,
-            # A perfect code does not fill 100 bins evenly. The suite's codes for packing and synergy exceed the limits.
-            perfect=0.89,
-            noise=0.08,
+            needs=Needs(codes=2, rows=2, log_variance=True),
             invariant_to=all_except(
                 "scale", "shift", "monotone warp", "duplicated code", "rotation", "dependent factors"
             ),
-            detects=frozenset({"rotated", "packed", "missing factor", "blurred", "synergy lost"}),
+            detects={"rotated", "packed", "missing factor", "blurred", "synergy lost"},
+            # A perfect code does not fill 100 bins evenly. The suite's codes for packing and synergy exceed the limits.
+            perfect=0.89,
+            noise=0.08,
+            costly=True,
         ),
         "carbonneau2022": Protocol(
             source="Carbonneau et al. (2022): codes and factors in 10 bins of equal width",
             options={"cut": "equal-width", "n_bins": 10, "factor_bins": 10},
-            noise=0.13,  # bins of equal width are not filled evenly
+            needs=Needs(codes=2, rows=2),
             invariant_to=all_except("monotone warp", "outlier", "duplicated code", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
+            noise=0.13,  # bins of equal width are not filled evenly
         ),
     },
 )

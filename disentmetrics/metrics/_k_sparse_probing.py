@@ -27,14 +27,15 @@ _N_TRAIN = 1_000
     needs=Needs(rows=40),
     randomised=True,
     parts={f"best_{size}": (-1.0, 1.0) for size in _SIZES},
+    # A monotone warp moves noisy codes by 0.05 here, within the spread of the draws.
+    invariant_to=all_except("outlier", "rotation"),
+    detects={"rotated", "packed", "missing factor", "blurred"},
+    costly=True,
+    slow=True,
     protocols={
         "default": Protocol(
             source="disentmetrics: codes chosen by mean differences of training rows, logistic regression from 1,000 "
             "rows, accuracy above chance",
-            costly=True,
-            # A monotone warp moves noisy codes by 0.05 here, within the spread of the draws.
-            invariant_to=all_except("outlier", "rotation"),
-            detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
         ),
     },
 )

@@ -22,11 +22,11 @@ from disentmetrics.statistics.probes import N_FOLDS, held_out_score
     needs=Needs(rows=20),
     randomised=True,
     parts={"codes_from_factors": (-math.inf, 1.0)},
+    invariant_to=all_except("monotone warp", "outlier", "relabelled factors"),
+    detects={"packed", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
             source="disentmetrics: least squares with intercept on five folds, measured on the rows left out",
-            invariant_to=all_except("monotone warp", "outlier", "relabelled factors"),
-            detects=frozenset({"packed", "missing factor", "blurred"}),
         ),
     },
 )

@@ -18,23 +18,22 @@ from disentmetrics.statistics.traversals import factor_traversals, left_out
     known_failure="Two factors that move one and the same code, each by itself, score 1.",
     needs=Needs(codes=2, rows=4),
     randomised=True,
+    parts={"linear_ratio": (0.0, 1.0), "axis_alignment": (0.0, 1.0), "axis_ratio_of_mean": (0.0, 1.0)},
+    invariant_to=all_except("monotone warp", "outlier", "noise code", "duplicated code", "rotation"),
+    detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
+    noise=float("nan"),
     protocols={
         "default": Protocol(
             source="disentmetrics: axis ratio of standardised codes, up to 1,000 traversals a factor, arithmetic mean",
-            invariant_to=all_except("monotone warp", "outlier", "noise code", "duplicated code", "rotation"),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
-            noise=float("nan"),
         ),
         "michlo2021": Protocol(
             source="disent 0.8: codes as they are, 128 traversals a factor, geometric mean over factors",
             options={"n_lines": 128, "standardised": False, "geometric": True},
             # An outlier counts only if drawn, one row in sixteen on the examples; lost synergy is just detected.
             invariant_to=all_except("scale", "monotone warp", "dead code", "noise code", "duplicated code", "rotation"),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred", "synergy lost"}),
-            noise=float("nan"),
+            detects={"rotated", "packed", "rotated copy", "missing factor", "blurred", "synergy lost"},
         ),
     },
-    parts={"linear_ratio": (0.0, 1.0), "axis_alignment": (0.0, 1.0), "axis_ratio_of_mean": (0.0, 1.0)},
 )
 def linearity(
     representation: Representation,

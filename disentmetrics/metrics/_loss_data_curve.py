@@ -32,14 +32,15 @@ _SIZES = (10, 30, 100, 300, 1_000, 3_000, 10_000)
         "loss": (0.0, math.inf),
     },
     lower_is_better=("description_length", "surplus_description_length", "rows_needed", "loss"),
+    invariant_to=all_except("monotone warp", "repeated rows", "dependent factors"),
+    detects={"packed", "missing factor", "blurred"},
+    perfect=math.nan,  # the first rows cost most
+    costly=True,
+    slow=True,
     protocols={
         "default": Protocol(
             source="disentmetrics: online code of a logistic regression, losses on held-out rows, tolerance a "
             "tenth of the entropy",
-            perfect=math.nan,  # the first rows cost most
-            costly=True,
-            invariant_to=all_except("monotone warp", "repeated rows", "dependent factors"),
-            detects=frozenset({"packed", "missing factor", "blurred"}),
         ),
     },
 )

@@ -38,43 +38,39 @@ _PREPARE: dict[str, Prepare] = {"spearman": standardised_ranks, "pearson": stand
     parts={"weakest": (-1.0, 1.0)},
     # A copy of a code helps a little where two factors want the same code: by 0.020 at most on the examples, which is
     # the tolerance.
+    invariant_to=all_except("relabelled factors", "rotation"),
+    detects={"rotated", "packed", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
             source="disentmetrics: Spearman, paired and oriented on training rows and measured on others, every factor "
             "counted",
-            invariant_to=all_except("relabelled factors", "rotation"),
-            detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
         ),
         "crossfit_pearson": Protocol(
             source="disentmetrics: as the default, with Pearson's correlation",
             options={"correlation": "pearson"},
             invariant_to=all_except("monotone warp", "outlier", "relabelled factors", "rotation"),
-            detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
         ),
         "spearman": Protocol(
             source="Spearman on all rows, every factor counted",
             options={"rows": "all"},
             invariant_to=all_except("duplicated code", "relabelled factors", "rotation"),
-            detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
         ),
         "hyvarinen2016": Protocol(
             source="Hyvärinen & Morioka (2016): Pearson on all rows, every factor counted",
             options={"correlation": "pearson", "rows": "all"},
             invariant_to=all_except("monotone warp", "outlier", "relabelled factors", "rotation"),
-            detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
         ),
         "khemakhem2020": Protocol(
             source="Khemakhem et al. (2020), code of ICE-BeeM: Pearson on all rows, mean over the pairs found",
             options={"correlation": "pearson", "rows": "all", "normaliser": "pairs"},
             invariant_to=all_except("monotone warp", "outlier", "relabelled factors", "rotation"),
-            detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
         ),
         "weak": Protocol(
             source="disentmetrics: up to an affine map, fitted on training rows and measured on others (Khemakhem et "
             "al. 2020 fit with canonical correlations)",
             options={"correlation": "pearson", "fit": "affine"},
             invariant_to=all_except("monotone warp", "outlier", "relabelled factors"),
-            detects=frozenset({"packed", "missing factor", "blurred"}),
+            detects={"packed", "missing factor", "blurred"},
         ),
     },
 )

@@ -24,12 +24,12 @@ from disentmetrics.statistics.mutual_information import Bins, code_bins
     paper="Locatello et al. (2019), Challenging Common Assumptions; disentanglement_lib, unsupervised_metrics",
     known_failure="Codes of pure noise score 0, the best value: independent codes need not tell any factor.",
     needs=Needs(codes=2, factors=0, rows=20),
+    invariant_to=all_except("noise code", "duplicated code", "repeated rows", "rotation", "dependent factors"),
+    detects={"rotated", "rotated copy"},
+    perfect=0.0,
     protocols={
         "default": Protocol(
             source="disentmetrics: 15 bins of equal frequency, corrected for chance, constant codes left out",
-            invariant_to=all_except("noise code", "duplicated code", "repeated rows", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "rotated copy"}),
-            perfect=0.0,
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: 20 bins of equal width, plug-in, all codes",
@@ -43,7 +43,6 @@ from disentmetrics.statistics.mutual_information import Bins, code_bins
                 "rotation",
                 "dependent factors",
             ),
-            detects=frozenset({"rotated", "rotated copy"}),
             perfect=math.nan,
             noise=math.nan,
         ),

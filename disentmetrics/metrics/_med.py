@@ -26,21 +26,21 @@ from disentmetrics.statistics.significance import significant_information
     "Learning, section 3",
     known_failure="Dependent factors lower the score of a perfect code, whose codes then tell of several factors.",
     needs=Needs(factors=2, rows=20),
-    needs_of={"cao2022": Needs(factors=2, rows=2)},
     parts={"completeness": (0.0, 1.0)},
+    invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
+    detects={"rotated", "packed", "rotated copy"},
     protocols={
         "default": Protocol(
             source="disentmetrics: rank spacings, pairs that are related beyond chance, divided by H(v_k)",
-            invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "packed", "rotated copy"}),
         ),
         "cao2022": Protocol(
             source="Cao et al. (2022): mean code in 20 bins of equal width, each factor's normalized_mutual_information divided by "
             "their sum over codes",
             options={"estimator": "equal-width", "gated": False, "normalise": "sum"},
-            perfect=0.975,  # on 3,000 rows: normalized_mutual_information of noise are above 0
+            needs=Needs(factors=2, rows=2),
             invariant_to=all_except("monotone warp", "outlier", "duplicated code", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
+            detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
+            perfect=0.975,  # on 3,000 rows: normalized_mutual_information of noise are above 0
         ),
     },
 )

@@ -17,26 +17,24 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
     paper="Chen, Li, Grosse & Duvenaud (2018), Isolating Sources of Disentanglement in VAEs, section 4",
     known_failure="Two factors packed without loss into one code score 1.",
     needs=Needs(codes=2, rows=20),
-    needs_of={"chen2018": Needs(codes=2, rows=2, log_variance=True)},
+    invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
+    detects={"rotated", "rotated copy", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
             source="disentmetrics: rank spacings of the mean code, collapsed codes left out",
-            invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "rotated copy", "missing factor", "blurred"}),
         ),
         "chen2018": Protocol(
             source="Chen et al. (2018): aggregate posteriors, integrated exactly instead of sampled",
             options={"estimator": "posterior"},
+            needs=Needs(codes=2, rows=2, log_variance=True),
+            invariant_to=all_except("duplicated code", "rotation", "dependent factors"),
             precision=1e-3,
             costly=True,
-            invariant_to=all_except("duplicated code", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "rotated copy", "missing factor", "blurred"}),
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: mean code in 20 bins of equal width",
             options={"estimator": "equal-width"},
             invariant_to=all_except("monotone warp", "duplicated code", "outlier", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "rotated copy", "missing factor", "blurred"}),
         ),
     },
 )

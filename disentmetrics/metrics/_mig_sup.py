@@ -30,28 +30,26 @@ _SPREAD = 0.01  # variance of the mean code above which Li et al. call a code ac
     "Representations, section 5",
     known_failure="Codes that each tell one and the same factor score 1, though all other factors are missing.",
     needs=Needs(rows=20),
-    needs_of={
-        "li2020": Needs(rows=2, log_variance=True),
-        "carbonneau2022": Needs(rows=2),
-    },
+    invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
+    detects={"rotated", "packed", "rotated copy", "blurred"},
     protocols={
         "default": Protocol(
             source="disentmetrics: rank spacings of the mean code, over the codes that tell something beyond chance",
-            invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "packed", "rotated copy", "blurred"}),
         ),
         "li2020": Protocol(
             source="Li et al. (2020): aggregate posteriors, integrated exactly instead of sampled, over codes "
             "whose mean varies by more than 0.01",
             options={"estimator": "posterior", "averaged": "spread"},
+            needs=Needs(rows=2, log_variance=True),
+            invariant_to=all_except("scale", "noise code", "duplicated code", "rotation", "dependent factors"),
+            detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
             precision=1e-3,
             costly=True,
-            invariant_to=all_except("scale", "noise code", "duplicated code", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
         "carbonneau2022": Protocol(
             source="Carbonneau et al. (2022): codes and factors in 10 bins of equal width, over all codes",
             options={"estimator": "equal-width", "n_bins": 10, "factor_bins": 10, "averaged": "all"},
+            needs=Needs(rows=2),
             invariant_to=all_except(
                 "monotone warp",
                 "outlier",
@@ -61,7 +59,7 @@ _SPREAD = 0.01  # variance of the mean code above which Li et al. call a code ac
                 "rotation",
                 "dependent factors",
             ),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
+            detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
         ),
     },
 )

@@ -19,19 +19,19 @@ from disentmetrics.statistics.significance import active_codes
     paper="Almudévar & Ortega (2024), Defining and Measuring Disentanglement for Non-Independent Factors of Variation",
     known_failure="Codes that each tell one and the same factor score 1, though all other factors are missing.",
     needs=Needs(rows=20),
-    needs_of={"almudevar2024": Needs(rows=2)},
+    invariant_to=all_except("noise code", "duplicated code", "repeated rows", "rotation"),
+    detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
+    precision=0.002,  # a row on the edge of a bin takes the other side when the sign changes,
     protocols={
         "default": Protocol(
             source="disentmetrics: codes in 10 bins of equal frequency, corrected for chance, collapsed codes left out",
-            precision=0.002,  # a row on the edge of a bin takes the other side when the sign changes,
-            invariant_to=all_except("noise code", "duplicated code", "repeated rows", "rotation"),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
         "almudevar2024": Protocol(
             source="Almudévar & Ortega (2024): mean code in 15 bins of equal width",
             options={"bins": "equal-width", "n_bins": 15, "correction": "none"},
+            needs=Needs(rows=2),
             invariant_to=all_except("monotone warp", "outlier", "noise code", "duplicated code", "rotation"),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
+            precision=1e-9,
         ),
     },
 )

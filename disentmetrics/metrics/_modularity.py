@@ -24,27 +24,27 @@ from disentmetrics.statistics.significance import significant_information
     paper="Ridgeway & Mozer (2018), Learning Deep Disentangled Embeddings with the F-Statistic Loss, section 4",
     known_failure="A random rotation of perfect codes scores about .9, and a missing factor goes unseen.",
     needs=Needs(factors=2, rows=20),
-    needs_of={name: Needs(factors=2, rows=2) for name in ("ridgeway2018", "locatello2019", "carbonneau2022")},
+    # packing two of three factors costs 0.095
+    invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
+    detects={"rotated", "rotated copy"},
     protocols={
         "default": Protocol(
             source="disentmetrics: rank spacings, pairs related beyond chance, codes weighted by what they tell",
-            # packing two of three factors costs 0.095
-            invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "rotated copy"}),
         ),
         "ridgeway2018": Protocol(
             source="Ridgeway & Mozer (2018): mean code in 20 bins of equal width, over codes that are not constant",
             options={"estimator": "equal-width", "averaged": "live"},
-            noise=math.nan,  # a ratio of normalized_mutual_information near 0: arbitrary
+            needs=Needs(factors=2, rows=2),
             invariant_to=all_except(
                 "monotone warp", "outlier", "noise code", "duplicated code", "rotation", "dependent factors"
             ),
-            detects=frozenset({"rotated", "packed", "rotated copy"}),
+            detects={"rotated", "packed", "rotated copy"},
+            noise=math.nan,  # a ratio of normalized_mutual_information near 0: arbitrary
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: mean code in 20 bins of equal width, dead codes count 0",
             options={"estimator": "equal-width", "averaged": "all"},
-            noise=math.nan,  # a ratio of normalized_mutual_information near 0: arbitrary
+            needs=Needs(factors=2, rows=2),
             invariant_to=all_except(
                 "monotone warp",
                 "outlier",
@@ -54,16 +54,18 @@ from disentmetrics.statistics.significance import significant_information
                 "rotation",
                 "dependent factors",
             ),
-            detects=frozenset({"rotated", "packed", "rotated copy"}),
+            detects={"rotated", "packed", "rotated copy"},
+            noise=math.nan,  # a ratio of normalized_mutual_information near 0: arbitrary
         ),
         "carbonneau2022": Protocol(
             source="Carbonneau et al. (2022): codes and factors in 10 bins of equal width, dead codes left out",
             options={"estimator": "equal-width", "n_bins": 10, "factor_bins": 10, "averaged": "live"},
-            noise=math.nan,  # a ratio of normalized_mutual_information near 0: arbitrary
+            needs=Needs(factors=2, rows=2),
             invariant_to=all_except(
                 "monotone warp", "outlier", "noise code", "duplicated code", "rotation", "dependent factors"
             ),
-            detects=frozenset({"rotated", "packed", "rotated copy"}),
+            detects={"rotated", "packed", "rotated copy"},
+            noise=math.nan,  # a ratio of normalized_mutual_information near 0: arbitrary
         ),
     },
 )

@@ -14,12 +14,12 @@ from disentmetrics.statistics.significance import above_chance, significant_info
     paper="disentmetrics; after Ridgeway & Mozer (2018) and Hsu et al. (2023), who neither gate nor weight",
     known_failure="Codes that tell a single factor and nothing else score 1, though all other factors are missing.",
     needs=Needs(factors=2, rows=20),
+    invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
+    detects={"rotated", "packed", "rotated copy"},
     protocols={
         "default": Protocol(
             source="disentmetrics: rank spacings, gate at a false discovery rate of 1 %, weighted by information",
-            invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "packed", "rotated copy"}),
-        )
+        ),
     },
 )
 def modularity_adj(representation: Representation) -> RawScore:

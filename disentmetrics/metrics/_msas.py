@@ -18,30 +18,29 @@ from disentmetrics.statistics.target_matrices import target_matrix
     needs=Needs(rows=3),
     # One threshold marks the ends of an ordinal factor only, and ranks run through all its values. Near a
     # threshold: asc sees rotated by 0.095, packed by 0.091 and blurred by 0.106.
+    invariant_to=all_except("monotone warp", "outlier", "rotation"),
+    detects={"rotated", "packed", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
             source="DRVI: scaled mutual information of 10 bins of equal width (MSAS-SMI)",
-            invariant_to=all_except("monotone warp", "outlier", "rotation"),
-            detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
         ),
         "spn": Protocol(
             source="DRVI: share of right neighbours of the same class (MSAS-SPN)",
             options={"score": "spn"},
             invariant_to=all_except("repeated rows", "rotation"),
-            detects=frozenset({"rotated", "missing factor", "blurred"}),
+            detects={"rotated", "missing factor", "blurred"},
         ),
         "bmmi": Protocol(
             source="DRVI: mutual information of the best threshold (MSAS-BMMI)",
             options={"score": "bmmi"},
             invariant_to=all_except("rotation", "dependent factors"),
-            detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
             perfect=0.569,
         ),
         "asc": Protocol(
             source="DRVI: absolute Spearman correlation (MSAS-ASC)",
             options={"score": "asc"},
             invariant_to=all_except("rotation", "dependent factors"),
-            detects=frozenset({"missing factor", "blurred"}),
+            detects={"missing factor", "blurred"},
             perfect=0.368,
         ),
     },

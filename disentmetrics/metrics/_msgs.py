@@ -19,30 +19,29 @@ from disentmetrics.statistics.target_matrices import target_matrix
     needs=Needs(rows=3),
     # One threshold marks the ends of an ordinal factor only, and ranks run through all its values. Near a
     # threshold: asc sees blurred by 0.103.
+    invariant_to=all_except("monotone warp", "outlier", "duplicated code", "rotation", "dependent factors"),
+    detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
             source="DRVI: scaled mutual information of 10 bins of equal width (MSGS-SMI)",
-            invariant_to=all_except("monotone warp", "outlier", "duplicated code", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
         "spn": Protocol(
             source="DRVI: share of right neighbours of the same class (MSGS-SPN)",
             options={"score": "spn"},
             invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "rotated copy", "missing factor", "blurred"}),
+            detects={"rotated", "rotated copy", "missing factor", "blurred"},
         ),
         "bmmi": Protocol(
             source="DRVI: mutual information of the best threshold (MSGS-BMMI)",
             options={"score": "bmmi"},
             invariant_to=all_except("duplicated code", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
             perfect=0.568,
         ),
         "asc": Protocol(
             source="DRVI: absolute Spearman correlation (MSGS-ASC)",
             options={"score": "asc"},
             invariant_to=all_except("duplicated code", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "rotated copy", "missing factor", "blurred"}),
+            detects={"rotated", "rotated copy", "missing factor", "blurred"},
             perfect=0.346,
         ),
     },

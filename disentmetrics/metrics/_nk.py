@@ -18,14 +18,13 @@ from disentmetrics.statistics.targets import target
     known_failure="Every code twice scores 0, for the copy stands in for the code that is taken away.",
     needs=Needs(rows=40),
     randomised=True,
+    invariant_to=all_except("duplicated code", "relabelled factors", "repeated rows", "rotation", "dependent factors"),
+    detects={"rotated", "packed", "rotated copy", "missing factor", "blurred", "synergy lost"},
+    costly=True,
+    slow=True,
     protocols={
         "default": Protocol(
             source="disentmetrics: better of linear and boosted probes, fall of the held-out score",
-            invariant_to=all_except(
-                "duplicated code", "relabelled factors", "repeated rows", "rotation", "dependent factors"
-            ),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred", "synergy lost"}),
-            costly=True,
         ),
     },
 )

@@ -22,12 +22,13 @@ from disentmetrics.statistics.probes import held_out_score
     needs=Needs(rows=60),
     randomised=True,
     parts={"codes_from_factors": (0.0, 1.0)},
+    invariant_to=all_except("relabelled factors", "repeated rows"),
+    detects={"missing factor", "blurred", "synergy lost"},
+    costly=True,
+    slow=True,
     protocols={
         "default": Protocol(
             source="disentmetrics: histogram gradient boosting on three folds, measured on the rows left out",
-            costly=True,
-            invariant_to=all_except("relabelled factors", "repeated rows"),
-            detects=frozenset({"missing factor", "blurred", "synergy lost"}),
         ),
     },
 )

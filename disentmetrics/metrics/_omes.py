@@ -24,13 +24,14 @@ Pooling = Literal["max", "average"]
     paper="Dapueto, Noceti & Odone (2024), Transferring disentangled representations, section 3",
     known_failure="Among many codes or factors a single wrong one weighs little: each penalty is a mean over them.",
     needs=Needs(codes=2, factors=2, rows=20),
+    parts={"overlap": (0.0, 1.0), "multiple_encoding": (0.0, 1.0)},
+    invariant_to=all_except(
+        "monotone warp", "outlier", "noise code", "duplicated code", "rotation", "dependent factors"
+    ),
+    detects={"rotated", "packed", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
             source="disentmetrics: share of variance that a factor alone makes; means over the other codes and factors",
-            invariant_to=all_except(
-                "monotone warp", "outlier", "noise code", "duplicated code", "rotation", "dependent factors"
-            ),
-            detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
         ),
         "dapueto2024": Protocol(
             source="Dapueto et al. (2024): correlation over pairs that differ in one factor, all pairs not a draw; "
@@ -39,12 +40,11 @@ Pooling = Literal["max", "average"]
             invariant_to=all_except(
                 "scale", "monotone warp", "outlier", "noise code", "duplicated code", "rotation", "dependent factors"
             ),
-            detects=frozenset({"rotated", "blurred"}),
+            detects={"rotated", "blurred"},
             perfect=math.nan,  # the mean of 1 - 1 / (n - 1) over factors of n values
             noise=math.nan,
         ),
     },
-    parts={"overlap": (0.0, 1.0), "multiple_encoding": (0.0, 1.0)},
 )
 def omes(
     representation: Representation,

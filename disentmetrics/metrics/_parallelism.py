@@ -20,22 +20,23 @@ from disentmetrics.statistics.conditions import Moments, conditions, moments, wh
     "parallelism score",
     known_failure="Every invertible linear mixture of perfect codes scores 1: parallel is not axis-aligned.",
     needs=Needs(factors=2, rows=40),
+    invariant_to=all_except("monotone warp", "outlier", "repeated rows"),
+    detects={"missing factor"},
+    precision=5e-3,  # what the correction leaves
     protocols={
         "default": Protocol(
             source="disentmetrics: cosines of decorrelated codes, weighted by length and corrected for the "
             "noise of means",
-            precision=5e-3,  # what the correction leaves
-            invariant_to=all_except("monotone warp", "outlier", "repeated rows"),
-            detects=frozenset({"missing factor"}),
         ),
         "bernardi2020": Protocol(
             source="Bernardi et al. (2020): mean cosine of coding directions, codes standardised one by one",
             options={"corrected": False},
-            perfect=math.nan,  # noise in means bends directions
             invariant_to=all_except(
                 "monotone warp", "outlier", "noise code", "duplicated code", "rotation", "dependent factors"
             ),
-            detects=frozenset({"packed", "missing factor"}),  # packed by no more than 0.002
+            detects={"packed", "missing factor"},
+            perfect=math.nan,  # noise in means bends directions
+            precision=1e-9,
         ),
     },
 )

@@ -19,21 +19,21 @@ from disentmetrics.statistics.information_scores import mean_by_best_factor, sha
     "Emergent Languages, section 4",
     known_failure="Positions that all speak of one factor score 1, though all other factors are missing.",
     needs=Needs(rows=4, symbols=True),
+    # where the change makes codes that are no symbols, they are refused
+    invariant_to=all_except(
+        "scale",
+        "shift",
+        "monotone warp",
+        "noise code",
+        "duplicated code",
+        "repeated rows",
+        "rotation",
+        "dependent factors",
+    ),
+    detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
             source="disentmetrics: corrected for chance",
-            # where the change makes codes that are no symbols, they are refused
-            invariant_to=all_except(
-                "scale",
-                "shift",
-                "monotone warp",
-                "noise code",
-                "duplicated code",
-                "repeated rows",
-                "rotation",
-                "dependent factors",
-            ),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
         "chaabouni2020": Protocol(
             source="Chaabouni et al. (2020): plug-in",
@@ -41,7 +41,6 @@ from disentmetrics.statistics.information_scores import mean_by_best_factor, sha
             invariant_to=all_except(
                 "scale", "shift", "monotone warp", "noise code", "duplicated code", "rotation", "dependent factors"
             ),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
     },
 )

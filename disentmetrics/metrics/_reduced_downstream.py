@@ -25,15 +25,16 @@ _N_TRAIN = 1_000
     randomised=True,
     parts={"own": (-1.0, 1.0), "others": (-1.0, 1.0)},
     lower_is_better=("others",),
+    invariant_to=all_except(
+        "monotone warp", "outlier", "duplicated code", "repeated rows", "rotation", "dependent factors"
+    ),
+    detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
+    perfect=math.nan,  # a factor that is lost is guessed, up to 0.02 above the most frequent class or below it
+    costly=True,
+    slow=True,
     protocols={
         "default": Protocol(
             source="disentmetrics: the code of most information dropped, logistic regression from 1,000 rows",
-            perfect=math.nan,  # a factor that is lost is guessed, up to 0.02 above the most frequent class or below it
-            costly=True,
-            invariant_to=all_except(
-                "monotone warp", "outlier", "duplicated code", "repeated rows", "rotation", "dependent factors"
-            ),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
     },
 )

@@ -19,22 +19,21 @@ from disentmetrics.statistics.mutual_information import factor_entropies
     paper="Do & Tran (2020), Theory and Evaluation Metrics for Learning Disentangled Representations, section 3",
     known_failure="Two factors packed without loss into one code score 1.",
     needs=Needs(codes=2, rows=2, log_variance=True),
+    invariant_to=all_except("monotone warp", "outlier", "duplicated code", "rotation", "dependent factors"),
+    detects={"rotated", "rotated copy", "missing factor", "blurred"},
+    costly=True,
     protocols={
         "default": Protocol(
             source="disentmetrics: masses in 100 bins within 4 standard deviations of each aggregate posterior",
-            costly=True,
-            invariant_to=all_except("monotone warp", "outlier", "duplicated code", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "rotated copy", "missing factor", "blurred"}),
         ),
         "do2020": Protocol(
             source="Do & Tran (2020): densities at the centres of 100 bins between -4 and 4",
             options={"limit": 4.0, "assignment": "centres"},
-            costly=True,
             # the suite's packed code exceeds the limits
             invariant_to=all_except(
                 "scale", "shift", "monotone warp", "duplicated code", "rotation", "dependent factors"
             ),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
+            detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
         ),
     },
 )

@@ -29,11 +29,11 @@ Predictability = Literal["steps", "linear", "svm accuracy", "svm balanced accura
     known_failure="Two factors packed without loss into one code score 1.",
     needs=Needs(rows=20),
     randomised=True,
+    invariant_to=all_except("duplicated code", "relabelled factors", "rotation", "dependent factors"),
+    detects={"rotated", "rotated copy", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
             source="disentmetrics: chance-corrected correlation ratio of a step function of one code",
-            invariant_to=all_except("duplicated code", "relabelled factors", "rotation", "dependent factors"),
-            detects=frozenset({"rotated", "rotated copy", "missing factor", "blurred"}),
         ),
         "kumar2018": Protocol(
             source="Kumar et al. (2018): squared correlation",
@@ -41,7 +41,7 @@ Predictability = Literal["steps", "linear", "svm accuracy", "svm balanced accura
             invariant_to=all_except(
                 "monotone warp", "outlier", "duplicated code", "relabelled factors", "rotation", "dependent factors"
             ),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
+            detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
         ),
         "kumar2018_classification": Protocol(
             source="Kumar et al. (2018): linear classifier on one code, balanced accuracy",
@@ -49,8 +49,8 @@ Predictability = Literal["steps", "linear", "svm accuracy", "svm balanced accura
             invariant_to=all_except(
                 "scale", "shift", "monotone warp", "duplicated code", "rotation", "dependent factors"
             ),
-            detects=frozenset({"rotated", "packed", "rotated copy", "blurred"}),
-            perfect=float("nan"),  # under a half, and it moves with the sample
+            detects={"rotated", "packed", "rotated copy", "blurred"},
+            perfect=float("nan"),
             costly=True,
         ),
         "locatello2019": Protocol(
@@ -59,8 +59,8 @@ Predictability = Literal["steps", "linear", "svm accuracy", "svm balanced accura
             invariant_to=all_except(
                 "scale", "shift", "monotone warp", "duplicated code", "rotation", "dependent factors"
             ),
-            detects=frozenset({"rotated", "packed", "rotated copy", "blurred"}),
-            perfect=float("nan"),  # under a half, and it moves with the sample
+            detects={"rotated", "packed", "rotated copy", "blurred"},
+            perfect=float("nan"),
             costly=True,
         ),
     },

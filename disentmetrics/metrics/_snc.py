@@ -25,17 +25,15 @@ Steps = Literal["best", "equal frequency"]
     known_failure="Perfect codes beside a rotated copy of them score 1: other codes are not looked at.",
     needs=Needs(rows=20),
     randomised=True,
+    invariant_to=all_except("rotation"),
+    detects={"rotated", "packed", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
             source="disentmetrics: best steps of the aligned code, accuracy out of fold above the most frequent class",
-            invariant_to=all_except("rotation"),
-            detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
         ),
         "mahon2024": Protocol(
             source="Mahon et al. (2024): bins of equal frequency of the aligned code, accuracy out of fold as it is",
             options={"steps": "equal frequency", "rescaled": False},
-            invariant_to=all_except("rotation"),
-            detects=frozenset({"rotated", "packed", "missing factor", "blurred"}),
             # Bins of equal frequency miss some rows of a perfect code; noise scores the share of one value.
             perfect=float("nan"),
             noise=float("nan"),

@@ -29,13 +29,13 @@ _N_TRAIN = 1_000
     randomised=True,
     parts={"accuracy": (0.0, 1.0), "usual_accuracy": (0.0, 1.0), "generalisation_gap": (-math.inf, 1.0)},
     lower_is_better=("generalisation_gap",),
+    invariant_to=all_except("monotone warp", "outlier"),
+    detects={"packed", "missing factor", "blurred"},
+    costly=True,
     protocols={
         "default": Protocol(
             source="disentmetrics: half of the values of one factor unseen, logistic regression from 1,000 rows, "
             "accuracy above chance",
-            costly=True,
-            invariant_to=all_except("monotone warp", "outlier"),
-            detects=frozenset({"packed", "missing factor", "blurred"}),
         ),
     },
 )

@@ -13,18 +13,17 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
     paper="Almudévar & Ortega (2024), Defining and Measuring Disentanglement for Non-Independent Factors of Variation",
     known_failure="Two factors packed without loss into one code score 1.",
     needs=Needs(rows=20),
-    needs_of={"almudevar2024": Needs(rows=2)},
+    invariant_to=all_except("repeated rows", "rotation"),
+    detects={"rotated", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
             source="disentmetrics: rank spacings of the mean code, collapsed codes left out",
-            invariant_to=all_except("repeated rows", "rotation"),
-            detects=frozenset({"rotated", "missing factor", "blurred"}),
         ),
         "almudevar2024": Protocol(
             source="Almudévar & Ortega (2024): mean code in 15 bins of equal width",
             options={"estimator": "equal-width", "n_bins": 15},
+            needs=Needs(rows=2),
             invariant_to=all_except("monotone warp", "outlier", "rotation"),
-            detects=frozenset({"rotated", "missing factor", "blurred"}),
         ),
     },
 )

@@ -29,12 +29,12 @@ _N_TRAIN, _VARIANCE = 4_000, 1e2
     randomised=True,
     parts={"own": (-1.0, 1.0), "others": (-1.0, 1.0)},
     lower_is_better=("others",),
+    invariant_to=all_except("monotone warp", "outlier", "duplicated code", "rotation"),
+    detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
+    costly=True,
     protocols={
         "default": Protocol(
             source="disentmetrics: one code set to its mean, logistic regression, accuracy above chance",
-            costly=True,
-            invariant_to=all_except("monotone warp", "outlier", "duplicated code", "rotation"),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
     },
 )

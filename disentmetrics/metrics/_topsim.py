@@ -23,21 +23,17 @@ _DISTANCES = {"hamming": hamming_distances, "edit": edit_distances}
     known_failure="A language that says one factor at each position and nothing of the last factor still scores high.",
     needs=Needs(rows=4, symbols=True),
     randomised=True,
+    # where the change makes codes that are no symbols, they are refused
+    invariant_to=all_except("scale", "shift", "monotone warp", "noise code", "duplicated code", "rotation"),
+    detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
+    costly=True,
     protocols={
         "default": Protocol(
             source="disentmetrics: Hamming distances between messages, 1,000 rows",
-            costly=True,
-            # where the change makes codes that are no symbols, they are refused
-            invariant_to=all_except("scale", "shift", "monotone warp", "noise code", "duplicated code", "rotation"),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
         "chaabouni2020": Protocol(
             source="Chaabouni et al. (2020): edit distances between messages, 1,000 rows",
             options={"distance": "edit"},
-            costly=True,
-            # code order does not matter in the suite, whose positions have symbols of their own
-            invariant_to=all_except("scale", "shift", "monotone warp", "noise code", "duplicated code", "rotation"),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
     },
 )

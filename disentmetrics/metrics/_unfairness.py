@@ -30,24 +30,25 @@ from disentmetrics.statistics.probes import N_FOLDS
     needs=Needs(factors=2, rows=40),
     randomised=True,
     parts={"maximum": (0.0, 1.0), "worst_pair": (0.0, 1.0)},
+    invariant_to=all_except("monotone warp"),
+    # Each defect raises the score from 0 to little more than the 0.1 that counts as detected.
+    detects={"packed", "missing factor", "blurred"},
+    perfect=0.0,
+    costly=True,
     protocols={
         "default": Protocol(
             source="disentmetrics: logistic regression out of fold, predictions compared at equal values of the "
             "target, 10 classes a factor",
-            perfect=0.0,
-            noise=0.0,
-            costly=True,
-            invariant_to=all_except("monotone warp"),
-            # Each defect raises the score from 0 to little more than the 0.1 that counts as detected.
-            detects=frozenset({"packed", "missing factor", "blurred"}),
         ),
         "locatello2019": Protocol(
             source="Locatello et al. (2019), code of disentanglement_lib: gradient boosting of 100 trees a class, "
             "every value a class; interventions by conditioning",
             options={"classifier": "gradient-boosting", "all_values": True, "n_tested": 1, "matched": False},
+            invariant_to=frozenset(),
+            detects=frozenset(),
             perfect=math.nan,  # few rows vary by chance
             noise=math.nan,
-            costly=True,
+            slow=True,
         ),
     },
 )

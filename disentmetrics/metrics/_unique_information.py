@@ -22,14 +22,13 @@ _NOTHING = 0.02
     needs=Needs(rows=40),
     randomised=True,
     parts={"upper_bound": (0.0, 1.0)},
+    invariant_to=all_except("duplicated code", "relabelled factors", "repeated rows", "rotation", "dependent factors"),
+    detects={"rotated", "rotated copy", "missing factor", "blurred"},
+    costly=True,
+    slow=True,
     protocols={
         "default": Protocol(
             source="disentmetrics: better of linear and boosted probes, held-out score in place of information",
-            invariant_to=all_except(
-                "duplicated code", "relabelled factors", "repeated rows", "rotation", "dependent factors"
-            ),
-            detects=frozenset({"rotated", "rotated copy", "missing factor", "blurred"}),
-            costly=True,
         ),
     },
 )

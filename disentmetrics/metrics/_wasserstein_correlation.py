@@ -21,12 +21,13 @@ _LARGEST = 1e70  # fourth powers of larger codes overflow
     "unsupervised_metrics",
     known_failure="Codes of pure noise score 0, the best value: independent codes need not tell any factor.",
     needs=Needs(factors=0, rows=3),
+    parts={"normalised": (0.0, 2.0)},
+    invariant_to=all_except("duplicated code", "rotation", "dependent factors"),
+    detects={"rotated copy"},
+    perfect=0.0,
     protocols={
         "default": Protocol(
             source="disentmetrics: Gaussian copula by Spearman's correlations, all codes of variance 1",
-            invariant_to=all_except("duplicated code", "rotation", "dependent factors"),
-            detects=frozenset({"rotated copy"}),
-            perfect=0.0,
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: covariance of the mean codes",
@@ -34,11 +35,8 @@ _LARGEST = 1e70  # fourth powers of larger codes overflow
             invariant_to=all_except(
                 "scale", "monotone warp", "outlier", "duplicated code", "repeated rows", "rotation", "dependent factors"
             ),
-            detects=frozenset({"rotated copy"}),
-            perfect=0.0,
         ),
     },
-    parts={"normalised": (0.0, 2.0)},
 )
 def wasserstein_correlation(representation: Representation, *, ranks: bool = True) -> RawScore:
     """Squared 2-Wasserstein distance from a Gaussian with the codes' covariance to the product of its margins.

@@ -18,11 +18,11 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
     "Generation",
     known_failure="Codes of factors that each also tell of all other factors score 1 if no code is left over.",
     needs=Needs(rows=20),
+    invariant_to=all_except("duplicated code", "repeated rows", "rotation"),
+    detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
             source="disentmetrics: rank spacings of the mean code, codes matched to factors, limited to [0, 1]",
-            invariant_to=all_except("duplicated code", "repeated rows", "rotation"),
-            detects=frozenset({"rotated", "packed", "rotated copy", "missing factor", "blurred"}),
         ),
     },
 )

@@ -27,19 +27,19 @@ _CHUNK = 1 << 20  # code values drawn at once, 8 MB; another number would draw o
     needs=Needs(factors=2, rows=40),
     randomised=True,
     least={"n_rows": 2},
+    invariant_to=all_except("monotone warp", "outlier", "noise code", "rotation"),
+    detects={"rotated", "packed", "missing factor"},
+    noise="chance",
     protocols={
         "default": Protocol(
             source="disentmetrics: constant and collapsed codes left out, votes counted and scored on disjoint rows",
-            invariant_to=all_except("monotone warp", "outlier", "noise code", "rotation"),
-            detects=frozenset({"rotated", "packed", "missing factor"}),
-            noise="chance",
         ),
         "carbonneau2022": Protocol(
             source="Carbonneau et al. (2022): codes with standard deviation below 0.05 left out, 800 votes of 200 "
             "rows to learn from and as many to score, of the same rows; 0 stands for chance",
             options={"pruning": "sd", "n_train": 800, "n_test": 800, "n_rows": 200, "rescale": True},
             invariant_to=all_except("scale", "monotone warp", "outlier", "noise code", "rotation"),
-            detects=frozenset({"rotated", "packed", "missing factor"}),
+            noise=0.0,
         ),
     },
 )

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.metrics.base import Metric, registered_metrics
+from disentmetrics.metrics import registered_metrics
+from disentmetrics.metrics.base import Metric
 from disentmetrics.report.figures import Whisker, axis_of, whisker
 from disentmetrics.results.card import ScoreCard
 from disentmetrics.results.score import Score

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from disentmetrics.errors import InvalidInputError, did_you_mean
-from disentmetrics.metrics import find_metric
-from disentmetrics.metrics.base import registered_metrics
+from disentmetrics.metrics import find_metric, registered_metrics
 
 ALL = "all"
 """Every metric under every protocol."""

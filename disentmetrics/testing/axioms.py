@@ -145,7 +145,7 @@ def axiom_rows(metrics: Sequence[tuple[Metric, str]], *, n_rows: int = N_ROWS, n
     ('mig', [True, True, True, False], True)
     """
     for metric, protocol in metrics:
-        posterior = metric.needs_of.get(protocol, metric.needs).log_variance
+        posterior = metric.protocol(protocol).needs.log_variance
         values = tuple(
             _mean_value(metric, protocol, [case(name, n_rows, seed, posterior=posterior) for seed in range(n_seeds)])
             for name in CASES

@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 
 from disentmetrics._utils.threads import single_threaded_blas
 from disentmetrics.errors import DisentmetricsError, UndefinedScoreError
-from disentmetrics.metrics.base import DEFECTS, INVARIANCES, Defect, Invariance, Metric, Protocol, RawScore
+from disentmetrics.metrics.base import (
+    DEFECTS,
+    INVARIANCES,
+    Defect,
+    Invariance,
+    Metric,
+    Needs,
+    RawScore,
+    ResolvedProtocol,
+)
 from disentmetrics.representation import Representation
 from disentmetrics.testing.changes import CHANGES
 from disentmetrics.testing.examples import DEFECTIVE, EXAMPLES, as_symbols, degenerate_tables, synergy
@@ -148,9 +157,9 @@ def check_metric(
     if not isinstance(metric, Metric):
         metric = _as_metric(metric, bounds, invariant_to or (), detects or (), (perfect, noise))
     declared = metric.protocol(protocol)
-    posterior = metric.needs_of.get(protocol, metric.needs).log_variance
+    posterior = metric.protocol(protocol).needs.log_variance
     n_rows = _FEW_ROWS if declared.costly else _ROWS
-    suited = as_symbols if metric.needs_of.get(protocol, metric.needs).symbols else _as_it_is
+    suited = as_symbols if metric.protocol(protocol).needs.symbols else _as_it_is
     made = {
         name: suited(make(n_rows, np.random.default_rng([seed, i]), posterior=posterior))
         for i, (name, make) in enumerate(EXAMPLES.items())
@@ -191,8 +200,18 @@ def _as_metric(
     unseen = set(detects) - set(DEFECTS)
     if unseen:
         raise ValueError(f"detects must hold names of {', '.join(DEFECTS)}; got {', '.join(unseen)}")
-    declared = Protocol(
-        source="", invariant_to=frozenset(claims), detects=frozenset(detects), perfect=limits[0], noise=limits[1]
+    declared = ResolvedProtocol(
+        source="",
+        options={},
+        needs=Needs(),
+        invariant_to=frozenset(claims),
+        detects=frozenset(detects),
+        perfect=limits[0],
+        noise=limits[1],
+        precision=1e-9,
+        costly=False,
+        slow=False,
+        unsettled=frozenset(),
     )
     return Metric(
         name=getattr(function, "__name__", "metric"),
@@ -244,7 +263,7 @@ def _invariance(
 
 
 def _defect(metric: Metric, protocol: str, defect: Defect, n_rows: int, seed: int) -> Finding:
-    needs = metric.needs_of.get(protocol, metric.needs)
+    needs = metric.protocol(protocol).needs
     suited = as_symbols if needs.symbols else _as_it_is
     whole = synergy if defect == "synergy lost" else EXAMPLES["perfect"]
     values = [
@@ -261,7 +280,7 @@ def _defect(metric: Metric, protocol: str, defect: Defect, n_rows: int, seed: in
 
 
 def _limits(
-    metric: Metric, protocol: str, made: dict[str, Representation], declared: Protocol, seed: int
+    metric: Metric, protocol: str, made: dict[str, Representation], declared: ResolvedProtocol, seed: int
 ) -> list[Finding]:
     values = {name: _value(metric, representation, protocol, seed) for name, representation in made.items()}
     low, high = metric.bounds
@@ -285,7 +304,7 @@ def _limits(
 
 def _robustness(metric: Metric, protocol: str, noisy: Representation, seed: int, *, claimed: bool) -> list[Finding]:
     posterior = noisy.log_variance is not None
-    suited = as_symbols if metric.needs_of.get(protocol, metric.needs).symbols else _as_it_is
+    suited = as_symbols if metric.protocol(protocol).needs.symbols else _as_it_is
     broken = ""
     for name, table in degenerate_tables(seed, posterior=posterior).items():
         try:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from docstrings import body, summary
 
-from disentmetrics.metrics.base import DEFECTS, INVARIANCES, Metric, Protocol, registered_metrics
+from disentmetrics.metrics import registered_metrics
+from disentmetrics.metrics.base import DEFECTS, INVARIANCES, Metric, ResolvedProtocol
 
 FAMILIES = {
     "information": "Information",
@@ -58,7 +59,7 @@ def _claims_head() -> list[str]:
     return [_row("metric", *turned, "perfect", "noise"), _row("---", *[":-:"] * (len(turned) + 2))]
 
 
-def _marks(protocol: Protocol) -> Iterator[str]:
+def _marks(protocol: ResolvedProtocol) -> Iterator[str]:
     yield from (_YES if name in protocol.invariant_to else _NO for name in INVARIANCES)
     yield from (_YES if name in protocol.detects else _NO for name in DEFECTS)
     yield f"{protocol.perfect:g}"
@@ -108,8 +109,10 @@ def _needs(metric: Metric) -> Iterator[str]:
         yield "posterior variances"
     if needs.symbols:
         yield "codes that are symbols"
-    for name, other in metric.needs_of.items():
-        if other.log_variance and not needs.log_variance:
+    if needs.circular:
+        yield "circular factors only"
+    for name, protocol in metric.protocols.items():
+        if protocol.needs.log_variance and not needs.log_variance:
             yield f"posterior variances for `@{name}`"
 
 

@@ -18,7 +18,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 import disentmetrics as dm
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError
-from disentmetrics.metrics.base import registered_metrics
+from disentmetrics.metrics import registered_metrics
 from disentmetrics.scoring.presets import PRESETS
 
 Table = tuple[NDArray[np.float64], NDArray[np.int64]]

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 import disentmetrics as dm
 from disentmetrics.errors import InvalidInputError, MissingExtraError
-from disentmetrics.metrics.base import Metric, registered_metrics
+from disentmetrics.metrics import registered_metrics
+from disentmetrics.metrics.base import Metric
 from disentmetrics.scoring.presets import PRESETS
 
 pytest.importorskip("torch", reason="metrics of tensors need PyTorch")

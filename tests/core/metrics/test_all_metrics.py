@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import disentmetrics as dm
-from disentmetrics.metrics import find_metric
-from disentmetrics.metrics.base import DEFECTS, INVARIANCES, Invariance, Metric, registered_metrics
+from disentmetrics.metrics import find_metric, registered_metrics
+from disentmetrics.metrics.base import DEFECTS, INVARIANCES, Invariance, Metric
 from disentmetrics.testing import CHANGES, EXAMPLES, BrokenClaimError, check_metric
 from disentmetrics.testing.examples import as_symbols
 
@@ -52,12 +52,12 @@ quick = pytest.mark.parametrize(("metric", "protocol"), QUICK, ids=[f"{m.name}@{
 
 
 def posterior(metric: Metric, protocol: str) -> bool:
-    return metric.needs_of.get(protocol, metric.needs).log_variance
+    return metric.protocol(protocol).needs.log_variance
 
 
 def example(name: str, n: int, seed: int, metric: Metric, protocol: str) -> dm.Representation:
     table = EXAMPLES[name](n, np.random.default_rng(seed), posterior=posterior(metric, protocol))
-    return as_symbols(table) if metric.needs_of.get(protocol, metric.needs).symbols else table
+    return as_symbols(table) if metric.protocol(protocol).needs.symbols else table
 
 
 @quick
@@ -125,7 +125,7 @@ def test_slow_protocols_score_codes_of_any_size_without_overflow(name: str) -> N
 def score_huge_codes(metric: Metric, protocol: str) -> None:
     """Overflows would warn, which is an error here; 2 to the power of 664 is about 1e200."""
     table = example("noisy", 150, 0, metric, protocol)
-    if metric.needs_of.get(protocol, metric.needs).symbols:
+    if metric.protocol(protocol).needs.symbols:
         return
     spread = None if table.log_variance is None else table.log_variance + 2 * 664 * np.log(2)
     huge = dm.Representation(table.codes * 2.0**664, table.factors, space=table.space, log_variance=spread)

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from disentmetrics.metrics.base import registered_metrics
+from disentmetrics.metrics import registered_metrics
 from disentmetrics.report.tables import explain, factor_panels, origin, score_rows
 from disentmetrics.results.card import ScoreCard
 from disentmetrics.results.score import Score

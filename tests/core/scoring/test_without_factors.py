@@ -8,7 +8,8 @@ import pytest
 import disentmetrics as dm
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import Factor, FactorSpace
-from disentmetrics.metrics.base import Metric, registered_metrics
+from disentmetrics.metrics import registered_metrics
+from disentmetrics.metrics.base import Metric
 
 CODES = np.random.default_rng(0).normal(size=(120, 4))
 SYMBOLS = np.random.default_rng(0).integers(3, size=(120, 2))
@@ -30,7 +31,7 @@ def test_every_metric_has_a_value_or_a_reason(metric: Metric) -> None:
     for what, representation in REPRESENTATIONS.items():
         for protocol in metric.protocols:
             found = metric.score(representation, protocol)
-            needs = metric.needs_of.get(protocol, metric.needs)
+            needs = metric.protocol(protocol).needs
             if needs.factors:
                 reason = SUPERVISED if what.startswith("no factors") else "that take two values; got 0"
                 assert found.undefined is not None

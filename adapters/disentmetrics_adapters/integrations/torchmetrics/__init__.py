@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from disentmetrics.errors import InvalidInputError, MissingExtraError, did_you_mean
-from disentmetrics.metrics.base import registered_metrics
+from disentmetrics.metrics import registered_metrics
 from disentmetrics.scoring.presets import expand
 from disentmetrics_adapters.integrations._named_scores import NamedScore
 
