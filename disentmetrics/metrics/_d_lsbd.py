@@ -21,7 +21,7 @@ _NOTHING = 1e-18  # share of the variance that rounding leaves
     "Symmetry-Based Disentanglement, section 4",
     known_failure="One plane that two factors share is not punished as long as each turns it by itself.",
     needs=Needs(rows=9, circular=True),
-    perfect=float("nan"),
+    perfect=float("nan"),  # no example of the property suite has circular factors
     noise=float("nan"),
     protocols={
         "default": Protocol(

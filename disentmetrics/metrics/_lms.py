@@ -16,8 +16,8 @@ from disentmetrics.statistics.target_matrices import target_matrix
     paper="Moinfar & Theis (2024), Unsupervised Deep Disentangled Representation of Single-Cell Omics, methods",
     known_failure="A factor that has its own noiseless code scores at most one over the number of its values.",
     needs=Needs(rows=3),
-    # Of the 19 values of the example's factors, three codes can be matched with three; near a threshold:
-    # rotated 0.106 (default).
+    # Three latents can be matched with three of the 19 factor values of the examples. Close to the threshold of
+    # detection: rotated lowers the default by 0.106.
     invariant_to=all_except("monotone warp", "outlier", "duplicated code", "rotation"),
     detects={"rotated", "blurred"},
     perfect=0.158,

@@ -36,8 +36,8 @@ _PREPARE: dict[str, Prepare] = {"spearman": standardised_ranks, "pearson": stand
     needs=Needs(rows=20),
     randomised=True,
     parts={"weakest": (-1.0, 1.0)},
-    # A copy of a code helps a little where two factors want the same code: by 0.020 at most on the examples, which is
-    # the tolerance.
+    # A duplicated latent helps a little where two factors compete for one latent: by at most 0.020 on the examples,
+    # which is the tolerance.
     invariant_to=all_except("relabelled factors", "rotation"),
     detects={"rotated", "packed", "missing factor", "blurred"},
     protocols={

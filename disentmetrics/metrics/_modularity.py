@@ -24,7 +24,7 @@ from disentmetrics.statistics.significance import significant_information
     paper="Ridgeway & Mozer (2018), Learning Deep Disentangled Embeddings with the F-Statistic Loss, section 4",
     known_failure="A random rotation of perfect codes scores about .9, and a missing factor goes unseen.",
     needs=Needs(factors=2, rows=20),
-    # packing two of three factors costs 0.095
+    # Packing two of three factors costs 0.095, just below the threshold of detection.
     invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
     detects={"rotated", "rotated copy"},
     protocols={
@@ -39,7 +39,7 @@ from disentmetrics.statistics.significance import significant_information
                 "monotone warp", "outlier", "noise code", "duplicated code", "rotation", "dependent factors"
             ),
             detects={"rotated", "packed", "rotated copy"},
-            noise=math.nan,  # a ratio of normalized_mutual_information near 0: arbitrary
+            noise=math.nan,  # arbitrary: a ratio of two mutual informations near 0
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: mean code in 20 bins of equal width, dead codes count 0",
@@ -55,7 +55,7 @@ from disentmetrics.statistics.significance import significant_information
                 "dependent factors",
             ),
             detects={"rotated", "packed", "rotated copy"},
-            noise=math.nan,  # a ratio of normalized_mutual_information near 0: arbitrary
+            noise=math.nan,  # arbitrary: a ratio of two mutual informations near 0
         ),
         "carbonneau2022": Protocol(
             source="Carbonneau et al. (2022): codes and factors in 10 bins of equal width, dead codes left out",
@@ -65,7 +65,7 @@ from disentmetrics.statistics.significance import significant_information
                 "monotone warp", "outlier", "noise code", "duplicated code", "rotation", "dependent factors"
             ),
             detects={"rotated", "packed", "rotated copy"},
-            noise=math.nan,  # a ratio of normalized_mutual_information near 0: arbitrary
+            noise=math.nan,  # arbitrary: a ratio of two mutual informations near 0
         ),
     },
 )

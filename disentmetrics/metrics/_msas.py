@@ -16,8 +16,8 @@ from disentmetrics.statistics.target_matrices import target_matrix
     paper="Moinfar & Theis (2024), Unsupervised Deep Disentangled Representation of Single-Cell Omics, methods",
     known_failure="One code that all values of all factors share without loss scores as high as a code for each.",
     needs=Needs(rows=3),
-    # One threshold marks the ends of an ordinal factor only, and ranks run through all its values. Near a
-    # threshold: asc sees rotated by 0.095, packed by 0.091 and blurred by 0.106.
+    # A single threshold separates only the extreme values of an ordinal factor, whereas ranks use all of them. Close
+    # to the threshold of detection: asc is lowered by 0.095 (rotated), 0.091 (packed) and 0.106 (blurred).
     invariant_to=all_except("monotone warp", "outlier", "rotation"),
     detects={"rotated", "packed", "missing factor", "blurred"},
     protocols={

@@ -17,8 +17,8 @@ from disentmetrics.statistics.target_matrices import target_matrix
     paper="Moinfar & Theis (2024), Unsupervised Deep Disentangled Representation of Single-Cell Omics, methods",
     known_failure="Two factors packed without loss into one code score as high as a code for each.",
     needs=Needs(rows=3),
-    # One threshold marks the ends of an ordinal factor only, and ranks run through all its values. Near a
-    # threshold: asc sees blurred by 0.103.
+    # A single threshold separates only the extreme values of an ordinal factor, whereas ranks use all of them. Close
+    # to the threshold of detection: asc is lowered by 0.103 (blurred).
     invariant_to=all_except("monotone warp", "outlier", "duplicated code", "rotation", "dependent factors"),
     detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
     protocols={

@@ -27,6 +27,7 @@ from disentmetrics.statistics.conditions import Moments, conditions, moments, wh
         "default": Protocol(
             source="disentmetrics: cosines of decorrelated codes, weighted by length and corrected for the "
             "noise of means",
+            unsettled={"outlier"},
         ),
         "bernardi2020": Protocol(
             source="Bernardi et al. (2020): mean cosine of coding directions, codes standardised one by one",

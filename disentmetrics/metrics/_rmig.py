@@ -29,7 +29,7 @@ from disentmetrics.statistics.mutual_information import factor_entropies
         "do2020": Protocol(
             source="Do & Tran (2020): densities at the centres of 100 bins between -4 and 4",
             options={"limit": 4.0, "assignment": "centres"},
-            # the suite's packed code exceeds the limits
+            # The packed latent of the examples exceeds the range of the bins.
             invariant_to=all_except(
                 "scale", "shift", "monotone warp", "duplicated code", "rotation", "dependent factors"
             ),

@@ -33,9 +33,9 @@ _EXPLAINED = 1e-6
     needs=Needs(rows=_MIN_ROWS),
     randomised=True,
     parts={"found": (0.0, 1.0), "exclusive": (0.0, 1.0)},
-    # Of five codes of noise and three factors, one cell in five is expected to be dependent and is not. One decision
-    # is 0.08 of the score: in another order of rows, tests near the level fall out otherwise. Further codes add cells
-    # that agree.
+    # With five latents of noise and three factors, one cell in five is expected to be dependent and is not. A single
+    # decision is 0.08 of the score, and a test close to its level can change with the order of rows. Further latents
+    # add cells that agree.
     invariant_to=all_except(
         "row order",
         "outlier",

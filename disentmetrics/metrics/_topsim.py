@@ -23,7 +23,8 @@ _DISTANCES = {"hamming": hamming_distances, "edit": edit_distances}
     known_failure="A language that says one factor at each position and nothing of the last factor still scores high.",
     needs=Needs(rows=4, symbols=True),
     randomised=True,
-    # where the change makes codes that are no symbols, they are refused
+    # Changes after which codes are no longer symbols leave the score undefined. Code order does not matter on the
+    # examples of the property suite, in which no symbol occurs at two positions.
     invariant_to=all_except("scale", "shift", "monotone warp", "noise code", "duplicated code", "rotation"),
     detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
     costly=True,

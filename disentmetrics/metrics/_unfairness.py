@@ -46,7 +46,7 @@ from disentmetrics.statistics.probes import N_FOLDS
             options={"classifier": "gradient-boosting", "all_values": True, "n_tested": 1, "matched": False},
             invariant_to=frozenset(),
             detects=frozenset(),
-            perfect=math.nan,  # few rows vary by chance
+            perfect=math.nan,  # chance variation of small samples
             noise=math.nan,
             slow=True,
         ),
