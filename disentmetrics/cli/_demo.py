@@ -1,15 +1,15 @@
-"""The first minute: five baseline encoders on dSprites, scored and ranked."""
+"""Five baseline encoders on dSprites, scored and ranked."""
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import joblib
-from rich.table import Table
+from rich.console import RenderableType
 
 from disentmetrics._utils.progress import tracked
-from disentmetrics.comparison.verify import DATA_SPEC
+from disentmetrics._utils.tables import TextTable
 from disentmetrics.datasets import load_dataset
 from disentmetrics.encoders.encode import encode
 from disentmetrics.results.card import ScoreCard
@@ -17,16 +17,16 @@ from disentmetrics.results.score import Score
 from disentmetrics.scoring.score import score
 
 BASELINES = ("pixels", "pca", "ica", "random", "factors")
-"""The slowest first, so that processors share the work evenly."""
+"""The slowest first, so that processes are equally busy."""
 DATA = "dsprites"
 METRICS = ("mig", "factorvae", "higgins")
 WIDE = 256
-"""Codes above which the demo leaves intervals out, to stay within its minute."""
+"""Latents above which the demo computes no intervals, to take less than a minute."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the leaderboard."""
+    """One row of the leaderboard."""
 
     encoder: str
     card: ScoreCard
@@ -43,18 +43,18 @@ def run_demo(
     out : Path
         Folder for the cards, ``pca.json`` and so on.
     n_samples : int
-        Rows.
+        Number of rows.
     seed : int
-        Decides every random draw.
+        Random seed.
     n_jobs : int
-        Processes; -1 for one a processor. Numbers stay equal.
+        Number of processes; -1 uses all CPUs. Results do not depend on it.
     progress : bool
         Whether to show a progress bar.
 
     Yields
     ------
     Entry
-        In no certain order if there are several processes.
+        In any order if there are several processes.
     """
     n_workers = min(joblib.effective_n_jobs(n_jobs), len(BASELINES))
     parallel = joblib.Parallel(n_workers, return_as="generator_unordered")
@@ -68,22 +68,17 @@ def _entry(name: str, metrics: Sequence[str], out: Path, n_samples: int, seed: i
     representation = encode(f"baseline:{name}", data, n_samples=n_samples, seed=seed)
     wide = representation.n_codes > WIDE
     card = score(representation, metrics, seed=seed, interval=None if wide else "jackknife", null=not wide)
-    card = replace(card, about={**card.about, DATA_SPEC: DATA})
     card.to_json(out / f"{name}.json")
     return Entry(f"baseline:{name}", card, time.perf_counter() - started)
 
 
-def leaderboard(entries: list[Entry]) -> Table:
+def leaderboard(entries: list[Entry]) -> RenderableType:
     """Rank encoders by MIG, each score with its 95 % interval."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("encoder", no_wrap=True)
-    table.add_column("codes", justify="right", no_wrap=True)
-    for name in METRICS:
-        table.add_column(name, no_wrap=True)
-    for entry in sorted(entries, key=lambda e: -e.card["mig"].value):
-        scores = [_cell(entry.card[name]) for name in METRICS]
-        table.add_row(entry.encoder, str(entry.card.about["codes"]), *scores)
-    return table
+    rows = [
+        (entry.encoder, str(entry.card.about["codes"]), *(_cell(entry.card[name]) for name in METRICS))
+        for entry in sorted(entries, key=lambda e: -e.card["mig"].value)
+    ]
+    return TextTable(("encoder", "latents", *METRICS), rows, align="lr" + "l" * len(METRICS)).to_rich()
 
 
 def _cell(score: Score) -> str:

@@ -1,6 +1,5 @@
-"""``compare`` and ``udr``: several encoders against each other."""
+"""``compare`` and ``udr``: several encoders compared with each other."""
 
-import math
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -17,14 +16,14 @@ from disentmetrics.results.card import ScoreCard
 
 
 class UdrVariant(StrEnum):
-    """How codes of two models are matched."""
+    """Measure of association between the latents of two models."""
 
     SPEARMAN = "spearman"
     LASSO = "lasso"
 
 
 class TextFormat(StrEnum):
-    """How a comparison is printed."""
+    """Output format of a comparison."""
 
     TABLE = "table"
     MARKDOWN = "markdown"
@@ -35,16 +34,14 @@ class TextFormat(StrEnum):
 @app.command()
 def compare(
     cards: Annotated[
-        list[Path], typer.Argument(metavar="CARD...", help="Two score cards or more, of the same rows and seed.")
+        list[Path], typer.Argument(metavar="CARD...", help="Two or more score cards of the same rows and seed.")
     ],
     text_format: Annotated[
-        TextFormat, typer.Option("--format", help="What to print; LaTeX is for the package booktabs.")
+        TextFormat, typer.Option("--format", help="Output format; LaTeX needs the package booktabs.")
     ] = TextFormat.TABLE,
     force: Annotated[
         bool,
-        typer.Option(
-            "--force", help="Show cards that were made differently beside each other, with a warning, untested."
-        ),
+        typer.Option("--force", help="Also compare cards that were scored differently, with a warning and untested."),
     ] = False,
 ) -> None:
     """Compare encoders by their score cards, paired on the same rows.
@@ -65,6 +62,8 @@ def compare(
         for table in comparison.tables():
             out.print(table)
             out.print()
+        for line in comparison.legend():
+            out.print(line, markup=False, highlight=False, style="dim")
         for line in comparison.remarks():
             out.print(f"• {line}", markup=False, highlight=False)
     else:
@@ -73,7 +72,7 @@ def compare(
 
 
 def unique_names(paths: Sequence[Path]) -> list[str]:
-    """Name files by their stems, with as many folders before them as tell them apart.
+    """Name files by their stems, preceded by as many folders as make the names unique.
 
     Examples
     --------
@@ -98,17 +97,17 @@ def unique_names(paths: Sequence[Path]) -> list[str]:
 
 @app.command()
 def udr(
-    models: Annotated[
-        list[Path], typer.Argument(help="Files of disentmetrics encode: the same rows, two or more models.")
-    ],
-    variant: Annotated[UdrVariant, typer.Option(help="How codes of two models are matched.")] = UdrVariant.SPEARMAN,
+    models: Annotated[list[Path], typer.Argument(help="Two or more files of disentmetrics encode, of the same rows.")],
+    variant: Annotated[
+        UdrVariant, typer.Option(help="How the latents of two models are matched.")
+    ] = UdrVariant.SPEARMAN,
     partners: Annotated[
-        int | None, typer.Option(min=1, help="Partners to draw for each model; all others by default.")
+        int | None, typer.Option(min=1, help="Number of partners drawn for each model (default: all others).")
     ] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Rank trained models without labels, by how well their codes match (UDR).
+    """Rank trained models without labels, by how well their latents match (UDR).
 
     [bold]Example[/]
 
@@ -124,9 +123,7 @@ def udr(
         seed=seed,
     )
     if as_json:
-        scores = {
-            name: None if math.isnan(score) else score for name, score in zip(result.names, result.scores, strict=True)
-        }
+        scores = dict(zip(result.names, result.scores, strict=True))
         print_json({"scores": scores, "signature": result.signature})
         return
     out.print(result.table())

@@ -1,4 +1,4 @@
-"""``demo``: the first minute."""
+"""``demo``: five baseline encoders, scored and ranked."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,12 +13,15 @@ from disentmetrics.cli.console import err, out
 @app.command()
 def demo(
     out_folder: Annotated[Path, typer.Option("--out", "-o", help="Folder for the score cards.")] = Path("demo"),
-    samples: Annotated[int, typer.Option(min=200, help="Rows of dSprites to score on.")] = 5_000,
+    samples: Annotated[int, typer.Option(min=200, help="Number of dSprites images to score.")] = 5_000,
     seed: SeedOption = 0,
     jobs: Annotated[
         int,
         typer.Option(
-            "--jobs", "-j", callback=checked_jobs, help="Processes; -1 for one a processor. Numbers stay equal."
+            "--jobs",
+            "-j",
+            callback=checked_jobs,
+            help="Number of processes; -1 uses all CPUs. Results do not depend on it.",
         ),
     ] = -1,
 ) -> None:
@@ -38,7 +41,7 @@ def demo(
     out.print(leaderboard(entries))
     out.print(
         "",
-        f"{samples:,} random dSprites images, 95 % intervals (none above {WIDE} codes, to save time).",
+        f"{samples:,} random dSprites images, 95 % intervals (none above {WIDE} latents, to save time).",
         "A random code scores 0 on mig and 1/5 on the others.",
         f"Score cards: {out_folder}/*.json. Next:",
         f"  disentmetrics compare {out_folder / 'pca.json'} {out_folder / 'ica.json'}",

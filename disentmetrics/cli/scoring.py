@@ -1,7 +1,6 @@
 """``score`` and ``encode``: an encoder on a data set, or a table of codes."""
 
 import logging
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +9,6 @@ import typer
 
 from disentmetrics.cli.base import JobsOption, JsonOption, QuietOption, SeedOption, app, check_output
 from disentmetrics.cli.console import err, out, print_json
-from disentmetrics.comparison.verify import COLUMNS, DATA_SPEC
 from disentmetrics.datasets import load_dataset
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.encoders.encode import encode as encode_rows
@@ -72,17 +70,22 @@ SamplesOption = Annotated[
         "--samples",
         metavar="N|all",
         parser=parse_samples,
-        help=f"Distinct rows to draw (default {DEFAULT_SAMPLES:,}), or all rows there are.",
+        help=f"Number of distinct rows to draw (default {DEFAULT_SAMPLES:,}), or all of them.",
     ),
 ]
 FullGridOption = Annotated[
-    bool, typer.Option("--full-grid", help="Encode every combination of factors, or every row; as --samples all.")
+    bool, typer.Option("--full-grid", help="Encode every combination of factors, or every row; same as --samples all.")
 ]
-BatchOption = Annotated[int, typer.Option("--batch-size", min=1, help="Observations in a call of the encoder.")]
-NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Neither read nor keep codes.")]
+BatchOption = Annotated[
+    int, typer.Option("--batch-size", min=1, help="Number of observations per call of the encoder.")
+]
+NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Disable the code cache.")]
 TrustOption = Annotated[
     bool,
-    typer.Option("--trust-pickle", help="Let pickles be read. A pickle can run any code: only for files of yours."),
+    typer.Option(
+        "--trust-pickle",
+        help="Allow loading pickles. Pickles can execute arbitrary code; use only for files you trust.",
+    ),
 ]
 
 
@@ -101,36 +104,40 @@ def score(
     metrics: Annotated[
         str,
         typer.Option(
-            help=f"Presets ({', '.join((*PRESETS, ALL))}) and names, with commas: robust,mcc,dci@locatello2019."
+            help=f"Presets ({', '.join((*PRESETS, ALL))}) and metrics, separated by commas, such as "
+            "robust,mcc,dci@locatello2019."
         ),
     ] = "default",
     samples: SamplesOption = None,
     full_grid: FullGridOption = False,
     code_columns: Annotated[
-        str | None, typer.Option(help="Codes of the table: a key of an .npz, or names and patterns: 'PC*,z?'.")
+        str | None,
+        typer.Option(help="Columns with the codes: a key of an .npz, or names and patterns such as 'PC*,z?'."),
     ] = None,
     factor_columns: Annotated[
-        str | None, typer.Option(help="Factors of the table: a key of an .npz, or names and patterns.")
+        str | None, typer.Option(help="Columns with the factors: a key of an .npz, or names and patterns.")
     ] = None,
     log_variance_columns: Annotated[
-        str | None, typer.Option(help="Log-variances of the table: a key of an .npz, or names and patterns.")
+        str | None, typer.Option(help="Columns with the log-variances: a key of an .npz, or names and patterns.")
     ] = None,
-    groups: Annotated[str | None, typer.Option(help="Column that names clusters of rows, such as donor.")] = None,
-    weights: Annotated[str | None, typer.Option(help="Column that weighs rows.")] = None,
+    groups: Annotated[str | None, typer.Option(help="Column with the cluster of each row, such as donor.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Column with the weight of each row.")] = None,
     sequential: Annotated[
         bool,
-        typer.Option("--sequential", help="Rows follow each other in time, within each group if there are groups."),
+        typer.Option("--sequential", help="Rows are consecutive in time, within each group if there are groups."),
     ] = False,
-    sheet: Annotated[str | None, typer.Option(help="Sheet of an .xlsx; the first by default.")] = None,
-    separator: Annotated[str | None, typer.Option(help="Between the columns of a .csv; detected by default.")] = None,
+    sheet: Annotated[str | None, typer.Option(help="Sheet of an .xlsx (default: the first).")] = None,
+    separator: Annotated[str | None, typer.Option(help="Column separator of a .csv (default: detected).")] = None,
     kind: Annotated[
         list[str] | None,
         typer.Option(help=f"Kind of a factor, as name=kind; kinds: {', '.join(KINDS)}. May be repeated."),
     ] = None,
     interval: Annotated[
-        IntervalChoice, typer.Option(help="How rows are resampled for 95 % intervals.")
+        IntervalChoice, typer.Option(help="Resampling of rows for 95 % intervals.")
     ] = IntervalChoice.JACKKNIFE,
-    null: Annotated[bool, typer.Option("--null/--no-null", help="Permute rows for null and p-value.")] = True,
+    null: Annotated[
+        bool, typer.Option("--null/--no-null", help="Permute rows for the null, the adjusted score and p.")
+    ] = True,
     seed: SeedOption = 0,
     jobs: JobsOption = -1,
     batch_size: BatchOption = 256,
@@ -138,6 +145,9 @@ def score(
         Path | None, typer.Option("--out", "-o", help="Write the score card as JSON to this file.")
     ] = None,
     as_json: JsonOption = False,
+    signatures: Annotated[
+        bool, typer.Option("--signatures", help="Print the complete signature of each metric.")
+    ] = False,
     no_cache: NoCacheOption = False,
     trust_pickle: TrustOption = False,
     quiet: QuietOption = False,
@@ -174,11 +184,10 @@ def score(
         "--separator": separator,
         "--kind": kind,
     }
-    made_of: dict[str, Any] = {}
     if codes is not None:
         _refuse("--codes", {"--data": data, "--samples": samples, "--full-grid": full_grid or None})
         if codes.suffix == ".h5":
-            _refuse("a file of disentmetrics encode, which says it", table_options)
+            _refuse("a file of disentmetrics encode, which contains it", table_options)
             representation = Representation.load(codes)
         else:
             columns = {
@@ -193,12 +202,10 @@ def score(
                 "kinds": _kinds(kind),
             }
             representation = Representation.from_table(codes, **columns)
-            made_of[COLUMNS] = {name: chosen for name, chosen in columns.items() if chosen}
             for sentence in () if quiet else representation.inference:
                 err.print(sentence, style="dim", highlight=False, markup=False, soft_wrap=True)
     else:
         _refuse("an encoder", table_options)
-        made_of[DATA_SPEC] = data
         representation = _encode(
             str(encoder),
             data,
@@ -219,13 +226,12 @@ def score(
         n_jobs=jobs,
         progress=not quiet and err.is_terminal,
     )
-    card = replace(card, about={**card.about, **made_of})
     if out_file is not None:
         card.to_json(out_file)
     if as_json:
         print_json(card.to_json())
     else:
-        _show_card(card)
+        _show_card(card, full_signatures=signatures)
         if out_file is not None and not quiet:
             err.print(f"score card written to {out_file}", highlight=False, markup=False, soft_wrap=True)
 
@@ -243,14 +249,14 @@ def encode(
     trust_pickle: TrustOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Encode a data set once and keep codes and factors in one file.
+    """Encode a data set and write codes and factors to one file.
 
     [bold]Example[/]
 
       disentmetrics encode onnx:model.onnx --data dsprites --full-grid --out codes.h5
     """
     if out_file.suffix != ".h5":
-        raise InvalidInputError(f"--out must name a file that ends in .h5, as HDF5 is written; got {out_file}")
+        raise InvalidInputError(f"--out must name an HDF5 file that ends in .h5; got {out_file}")
     check_output(out_file)
     representation = _encode(
         encoder,
@@ -335,11 +341,16 @@ def _refuse(what: str, options: dict[str, Any]) -> None:
             raise InvalidInputError(f"{option} does not go with {what}; leave it out")
 
 
-def _show_card(card: ScoreCard) -> None:
-    for table in card.tables():
+def _show_card(card: ScoreCard, *, full_signatures: bool) -> None:
+    scores, *by_factor = card.tables()
+    out.print(scores)
+    for line in card.footnotes():
+        out.print(line, highlight=False, markup=False)
+    out.print()
+    for table in by_factor:
         out.print(table)
         out.print()
     for line in card.remarks():
         out.print(f"• {line}", highlight=False, markup=False)
-    for name in card:
-        out.print(card[name].signature, style="dim", highlight=False, markup=False, soft_wrap=True)
+    for line in card.signature_lines(full=full_signatures):
+        out.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)

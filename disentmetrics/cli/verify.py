@@ -1,4 +1,4 @@
-"""``verify``: whether the numbers of a card repeat."""
+"""``verify``: recompute a score card."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +8,7 @@ import typer
 from disentmetrics.cli.base import CHECK_FAILED, JobsOption, QuietOption, app
 from disentmetrics.cli.console import err, out
 from disentmetrics.cli.scoring import BatchOption, DataOption, EncoderArgument, TrustOption
-from disentmetrics.comparison.verify import COLUMNS, verify as verify_card
+from disentmetrics.comparison.verify import verify as verify_card
 from disentmetrics.errors import CorruptFileError, InvalidInputError
 from disentmetrics.representation import Representation
 from disentmetrics.results.card import ScoreCard
@@ -21,16 +21,16 @@ def verify(
     data: DataOption = None,
     codes: Annotated[
         Path | None,
-        typer.Option("--codes", help="The table or the .h5 that was scored, where the card is of one; not an encoder."),
+        typer.Option("--codes", help="Table or .h5 file that was scored, instead of an encoder."),
     ] = None,
     jobs: JobsOption = -1,
     batch_size: BatchOption = 256,
     trust_pickle: TrustOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Score again what a card says, and tell whether its numbers repeat; exit 1 if any does not.
+    """Recompute a score card and check that it reproduces; exit 1 if any number differs.
 
-    The data set, the rows and the seeds are those of the card. Codes are computed again, not read from the cache.
+    Data set, rows and seeds are those of the card. Codes are computed again, not read from the cache.
 
     [bold]Examples[/]
 
@@ -45,10 +45,10 @@ def verify(
         )
     if codes is not None and data is not None:
         raise InvalidInputError("--data does not go with --codes; leave it out")
-    claimed = ScoreCard.from_json(card)
+    published = ScoreCard.from_json(card)
     verification = verify_card(
-        claimed,
-        str(encoder) if codes is None else _table(codes, claimed),
+        published,
+        str(encoder) if codes is None else _table(codes, published),
         data=data,
         n_jobs=jobs,
         batch_size=batch_size,
@@ -67,8 +67,10 @@ def verify(
 def _table(codes: Path, card: ScoreCard) -> Representation:
     if codes.suffix == ".h5":
         return Representation.load(codes)
-    columns = card.about.get(COLUMNS, {})
+    columns = card.about.get("columns", {})
     try:
         return Representation.from_table(codes, **columns)
     except TypeError as error:
-        raise CorruptFileError(f"the card must say which columns were scored; got {columns!r}; score again") from error
+        raise CorruptFileError(
+            f"the card must specify which columns were scored; got {columns!r}; score again"
+        ) from error

@@ -1,4 +1,4 @@
-"""Score again what a card says, and tell whether its numbers repeat."""
+"""Recompute a score card and check that it reproduces."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -28,14 +28,11 @@ from disentmetrics.scoring.uncertainty import IntervalMethod
 FLOATING_ERROR = 1e-9
 """Numbers closer than this, relative to the larger of the number and 1, differ by rounding alone."""
 
-DATA_SPEC, COLUMNS = "data_spec", "columns"
-"""Keys of ``ScoreCard.about``: the data set by name as it was given, and how the columns of a table were chosen."""
-
-_HEADINGS = ("score", "repeats", "card", "now", "what differs most")
+_HEADINGS = ("score", "repeats", "card", "now", "largest difference")
 
 
 class Repeats(StrEnum):
-    """How well a score repeats."""
+    """How closely a score repeats."""
 
     EXACTLY = "exactly"
     CLOSELY = "within floating error"
@@ -44,16 +41,16 @@ class Repeats(StrEnum):
 
 @dataclass(frozen=True)
 class Repetition:
-    """How well one score repeats.
+    """How closely one score repeats.
 
     Attributes
     ----------
     name : str
     repeats : Repeats
     value, now : float or None
-        Of the card, and now; None where undefined or not scored.
+        On the card and recomputed; None where undefined or not scored.
     differing : mapping of str to pair of (float or None)
-        Numbers that are not equal, such as ``value``, ``interval.low`` or ``per_factor.shape``, on the card and now.
+        Numbers that differ, such as ``value``, ``interval.low`` or ``per_factor.shape``: on the card, and recomputed.
     """
 
     name: str
@@ -70,10 +67,10 @@ class Verification:
     Attributes
     ----------
     repetitions : tuple of Repetition
-        One a score, parts of metrics among them.
+        One per score, parts of metrics included.
     changed : mapping of field to pair of str
-        Fields of the signatures that are not those of the card, with both values. Another version or another
-        fingerprint of the encoder is no failure by itself: the numbers decide.
+        Fields of the signatures that differ from the card, with both values. Another version or another
+        fingerprint of the encoder is not a failure in itself: the numbers decide.
     problem : str or None
         Why nothing was scored, such as other rows than those of the card.
     """
@@ -93,13 +90,13 @@ class Verification:
         return TextTable(_HEADINGS, rows).to_rich()
 
     def remarks(self) -> list[str]:
-        """Return what is not as on the card."""
-        told = {
+        """Return what differs from the card other than the numbers."""
+        sentences = {
             "v": "the card was made by version {0}, this is version {1}",
             "encoder": "the encoder of the card is {0}, this one is {1}",
         }
         lines = [
-            one_line(told.get(key, f"{key} is {{0}} on the card and {{1}} now").format(*pair))
+            one_line(sentences.get(key, f"{key} is {{0}} on the card and {{1}} now").format(*pair))
             for key, pair in self.changed.items()
         ]
         return [*lines, *([self.problem] if self.problem else [])]
@@ -108,7 +105,7 @@ class Verification:
         """Return the result in one sentence."""
         counts = {which: sum(r.repeats is which for r in self.repetitions) for which in Repeats}
         if self.problem:
-            return "the numbers cannot be repeated"
+            return "the scores could not be recomputed"
         if counts[Repeats.NOT]:
             names = ", ".join(r.name for r in self.repetitions if r.repeats is Repeats.NOT)
             return one_line(f"{counts[Repeats.NOT]} of {len(self.repetitions)} scores do not repeat: {names}")
@@ -129,38 +126,37 @@ def verify(
     trust_pickle: bool = False,
     progress: bool = False,
 ) -> Verification:
-    """Score again what a card says, with this version, and compare every number.
+    """Recompute a score card with this version, and compare every number.
 
     Parameters
     ----------
     card : ScoreCard
-        Says the rows, the seeds, the metrics and their protocols.
+        Specifies the rows, the seeds, the metrics and their protocols.
     source : Encoder, str or Representation
-        The encoder, which is run again on the same rows (no cached code is read), or its codes.
+        The encoder, which is run again on the same rows (the code cache is not used), or its codes.
     data : DataSet or str, optional
-        Needed where the card does not name the data set, as a card of :func:`disentmetrics.score` does not.
+        By default the data set that the card names. Needed if it was not loaded by name.
     n_jobs, batch_size, trust_pickle, progress
         As for :func:`disentmetrics.score` and :func:`disentmetrics.encode`.
 
     Returns
     -------
     Verification
-        Values, intervals, nulls, p-values, scores of single factors, replicates and matrices are compared: those
-        that the card holds. Where the rows are not those of the card nothing is scored.
+        Compares all values, intervals, nulls, p-values, scores of single factors, replicates and matrices that the
+        card contains. If the rows are not those of the card, nothing is scored.
 
     Raises
     ------
     InvalidInputError
-        If the card does not say enough to repeat it, or one of its metrics or protocols does not exist any more.
+        If the card does not specify its rows or seed, or one of its metrics or protocols no longer exists.
     EncoderError
         If the encoder fails.
 
     Examples
     --------
     >>> import disentmetrics as dm
-    >>> shapes = dm.load_dataset("dsprites")
-    >>> card = dm.score(dm.encode("baseline:factors", shapes, n_samples=200), ["mig"], null=False)
-    >>> verify(card, "baseline:factors", data=shapes).verdict()
+    >>> codes = dm.encode("baseline:factors", dm.load_dataset("dsprites"), n_samples=200)
+    >>> verify(dm.score(codes, ["mig"], null=False), "baseline:factors").verdict()
     '1 of 1 scores repeat exactly'
     """
     for name in card:
@@ -198,49 +194,51 @@ def verify(
 
 
 def _data_of(card: ScoreCard, given: DataSet | str | None) -> DataSet:
-    spec = given if given is not None else card.about.get(DATA_SPEC)
+    spec = given if given is not None else card.about.get("data_spec")
     if spec is None:
         raise InvalidInputError(
-            f"the card does not name its data set by a name that can be loaded (its fingerprint is "
-            f"{card.about.get('data', 'unknown')}); give --data"
+            f"the card does not name a data set that can be loaded (its fingerprint is "
+            f"{card.about.get('data', 'unknown')}); give data, or --data on the command line"
         )
     return spec if isinstance(spec, DataSet) else load_dataset(str(spec))
 
 
 def _draw(card: ScoreCard) -> tuple[dict[str, Any], int]:
-    """Return how rows are chosen, as ``encode`` takes it, and by which seed."""
+    """Return the arguments of ``encode`` that choose the rows, and the seed of the draw."""
     draws = {Signature.parse(score.signature).fields.get("draw", "unknown") for score in card.values()}
     if len(draws) != 1:
         raise InvalidInputError(
-            f"a card can be repeated whose scores all say how their rows were drawn; got {', '.join(sorted(draws))}"
+            f"all scores of a card must be of rows that were drawn in one way; got {', '.join(sorted(draws))}"
         )
-    law, _, seed = draws.pop().partition("/")
-    if law in {"grid", "all"}:
+    sampling, _, seed = draws.pop().partition("/")
+    if sampling in {"grid", "all"}:
         return {"full_grid": True}, _seed(card)
-    if law in {"uniform", "weighted", "own"} and seed.isdecimal():
+    if sampling in {"uniform", "weighted", "own"} and seed.isdecimal():
         n_rows = card.about.get("rows")
         if isinstance(n_rows, bool) or not isinstance(n_rows, int):
-            raise InvalidInputError(f"the card must say how many rows it stands on; got {n_rows!r}")
+            raise InvalidInputError(f"the card must specify how many rows were scored; got {n_rows!r}")
         return {"n_samples": n_rows}, int(seed)
-    if law == "table":
-        raise InvalidInputError("the card is of a table of codes; give it with --codes instead of an encoder")
-    raise InvalidInputError(f"the rows of the card were chosen one by one ({law}); give their codes with --codes")
+    if sampling == "table":
+        raise InvalidInputError("the card is of a table of codes; give the table with --codes instead of an encoder")
+    raise InvalidInputError(
+        f"the rows of the card were chosen individually ({sampling}); give their codes with --codes"
+    )
 
 
 def _seed(card: ScoreCard) -> int:
     seed = card.about.get("seed")
     if isinstance(seed, bool) or not isinstance(seed, int):
-        raise InvalidInputError(f"the card must say its seed, a whole number; got {seed!r}; score again")
+        raise InvalidInputError(f"the card must specify its seed, a whole number; got {seed!r}; score again")
     return seed
 
 
 def _interval_method(card: ScoreCard) -> IntervalMethod | None:
-    """Return how rows were resampled; a card of an older version shows it by a metric without draws of its own."""
+    """Return how rows were resampled; in cards of older versions, the intervals of deterministic metrics show it."""
     if "interval" in card.about:
-        asked: IntervalMethod | None = card.about["interval"]
-        return asked
+        method: IntervalMethod | None = card.about["interval"]
+        return method
     scores = [score for score in card.every_score() if score.interval or score.replicates]
-    steady = [score for score in scores if score.interval and not find_metric(score.name.split(".")[0])[0].randomised]
+    steady = [score for score in scores if not score.randomised]
     if any(score.interval and score.interval.method == "half-sampling" for score in steady):
         return "half-sampling"
     return "jackknife" if scores else None
@@ -250,7 +248,7 @@ def _other_rows(card: ScoreCard, now: Mapping[str, str]) -> Verification:
     pairs = {key: (str(card.about.get(key, "unknown")), value) for key, value in now.items()}
     changed = {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
     nothing = tuple(Repetition(score.name, Repeats.NOT, _value(score), None) for score in card.every_score())
-    return Verification(nothing, changed, "these are not the rows of the card, and nothing was scored")
+    return Verification(nothing, changed, "these are not the rows of the card; nothing was scored")
 
 
 def _repetition(score: Score, now: Score | None) -> Repetition:
@@ -265,21 +263,22 @@ def _repetition(score: Score, now: Score | None) -> Repetition:
 
 
 def _numbers(score: Score) -> dict[str, NDArray[np.float64]]:
-    """Return every number of a score by name, as arrays; a number that is not there is NaN."""
+    """Return all numbers of a score by name, as arrays; a missing number is NaN."""
     single = {name: getattr(score, name) for name in ("null", "adjusted", "p_value", "corrected", "seed_sd")}
     ends = {f"interval.{end}": getattr(score.interval, end) for end in ("low", "high")} if score.interval else {}
     by_factor = {f"per_factor.{name}": value for name, value in score.per_factor.items()}
     details = {f"details.{name}": matrix for name, matrix in score.details.items()}
-    several = {"replicates": score.replicates} if score.replicates else {}
-    found = {"value": score.value, **ends, **single, **by_factor, **several, **details}
-    arrays = {name: np.asarray(value, dtype=np.float64) for name, value in found.items() if value is not None}
-    return {name: np.where(np.isfinite(array), array, np.nan) for name, array in arrays.items()}  # as JSON keeps them
+    replicates = {"replicates": score.replicates} if score.replicates else {}
+    numbers = {"value": score.value, **ends, **single, **by_factor, **replicates, **details}
+    arrays = {name: np.asarray(value, dtype=np.float64) for name, value in numbers.items() if value is not None}
+    # JSON has no infinity: a card that was read contains NaN instead.
+    return {name: np.where(np.isfinite(array), array, np.nan) for name, array in arrays.items()}
 
 
 def _differing(
     card: Mapping[str, NDArray[np.float64]], now: Mapping[str, NDArray[np.float64]]
 ) -> Iterator[tuple[str, tuple[float | None, float | None]]]:
-    for name, ours in card.items():  # what a card does not hold cannot differ
+    for name, ours in card.items():  # numbers that the card does not contain are not compared
         theirs = now.get(name)
         if theirs is None or theirs.shape != ours.shape:
             yield name, (float(ours) if ours.ndim == 0 else None, None)
@@ -311,4 +310,4 @@ def _most(differing: Mapping[str, tuple[float | None, float | None]]) -> str:
         return "—"
     name = max(differing, key=lambda key: _distance(*differing[key]))
     distance = _distance(*differing[name])
-    return f"{name}, by {distance:.2g}" if math.isfinite(distance) else f"{name}, in one only"
+    return f"{name}, by {distance:.2g}" if math.isfinite(distance) else f"{name}, missing in one"

@@ -1,4 +1,4 @@
-"""Score a representation: every metric once, then on resampled and on permuted rows."""
+"""Score a representation: every metric on all rows, then on resampled and on permuted rows."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -36,15 +36,17 @@ from disentmetrics.scoring.uncertainty import (
 N_PERMUTATIONS = 99
 N_FEW_PERMUTATIONS = 19
 MANY_ROWS = 100_000
-"""Above this the null hardly varies, and few permutations show it."""
+"""Above this the null hardly varies, so that few permutations suffice."""
 
 
 _PROBES = ("sklearn.ensemble", "sklearn.linear_model", "sklearn.svm")
-"""Imported before threads start: modules that import each other fail when two threads import them at once."""
+"""Imported before threads start: circular imports fail when two threads import them at once."""
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Requested:
+    """A metric under a protocol."""
+
     name: str
     metric: Metric
     protocol: str
@@ -60,10 +62,10 @@ class _Asked:
         """Return the value and its parts."""
         parts = self.metric.parts
         try:
-            outcome = self.metric.evaluate(representation, self.protocol, seed=seed)
+            raw = self.metric.evaluate(representation, self.protocol, seed=seed)
         except UndefinedScoreError:
             return (math.nan,) * (1 + len(parts))
-        return (outcome.value, *(outcome.parts[part] for part in parts))
+        return (raw.value, *(raw.parts[part] for part in parts))
 
 
 def score(
@@ -76,33 +78,33 @@ def score(
     n_jobs: int = 1,
     progress: bool = False,
 ) -> ScoreCard:
-    """Score codes against factors with every metric asked for.
+    """Score a representation with one or more metrics.
 
     Parameters
     ----------
     representation : Representation
-        Codes beside factors.
+        Codes and factors of the same observations.
     metrics : str or sequence of str
         Presets (:data:`disentmetrics.scoring.presets.PRESETS`) and names, such as ``"core"``,
         ``["mig", "factorvae@kim2018"]`` or ``"robust,mcc,dci@locatello2019"``.
     seed : int
-        Decides every random draw. The same seed gives the same numbers for every ``n_jobs`` and
-        every number of processors: no product of matrices is split among threads.
+        Random seed. The same seed gives the same numbers for every ``n_jobs`` and
+        every number of CPUs: no matrix product is split among threads.
     interval : {"jackknife", "half-sampling"} or None
-        How rows are resampled for the 95 % interval. A randomised metric always uses halves: a
-        jackknife would multiply the noise of its own draws by the square root of 19.
+        How rows are resampled for the 95 % interval. Randomised metrics always use half-sampling: a
+        jackknife would multiply the noise of their own draws by the square root of 19.
     null : bool
         Whether to permute rows for ``null``, ``adjusted`` and ``p_value``: 99 times, or 19 for
         randomised and costly metrics and for more than 100,000 rows.
     n_jobs : int
-        Threads; -1 for one a processor.
+        Number of threads; -1 uses all CPUs. Results do not depend on it.
     progress : bool
         Whether to show a progress bar.
 
     Returns
     -------
     ScoreCard
-        A metric that is not defined on these rows is there with its reason; the others run.
+        A metric that is undefined on these rows is included with the reason.
 
     Raises
     ------
@@ -119,32 +121,31 @@ def score(
     """
     if not isinstance(representation, Representation):
         raise InvalidInputError(
-            "score takes a Representation, such as Representation(codes, factors) or what encode returns; "
+            "score takes a Representation, such as Representation(codes, factors) or the result of encode; "
             f"got {type(representation).__name__}"
         )
     if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
         raise InvalidInputError(f"n_jobs must be a whole number other than 0; got {n_jobs!r}")
     if interval not in ("jackknife", "half-sampling", None):
         raise InvalidInputError(f"interval must be 'jackknife', 'half-sampling' or None; got {interval!r}")
-    asked = [
-        _Asked(name, *find_metric(name)) for name in expand(metrics, posterior=representation.log_variance is not None)
-    ]
+    names = expand(metrics, posterior=representation.log_variance is not None)
+    requested = [_Requested(name, *find_metric(name)) for name in names]
     scored = representation.resampled_by_weight(generator(seed, "weights"))
     parallel = _threads(n_jobs)
     with suppress_sklearn_warnings():
-        points = parallel(joblib.delayed(a.point)(scored, seed) for a in asked)
-    point = dict(zip((a.name for a in asked), points, strict=True))
-    defined = [a for a in asked if not point[a.name].undefined]
+        points = parallel(joblib.delayed(a.point)(scored, seed) for a in requested)
+    point = dict(zip((a.name for a in requested), points, strict=True))
+    defined = [a for a in requested if not point[a.name].undefined]
     steady = [a for a in defined if not a.metric.randomised]
     random = [a for a in defined if a.metric.randomised]
     population = scored.provenance.population
 
-    jobs: list[tuple[str, Callable[[], Representation], list[_Asked], int | tuple[int, ...]]] = []
+    jobs: list[tuple[str, Callable[[], Representation], list[_Requested], int | tuple[int, ...]]] = []
     if interval:
         jobs += [("seeds", lambda: scored, random, (seed, r)) for r in range(1, N_SEEDS)]
     if interval and not population:
         drawn = generator(seed, "rows")
-        ways: list[tuple[list[np.ndarray], list[_Asked]]]
+        ways: list[tuple[list[np.ndarray], list[_Requested]]]
         if interval == "jackknife":
             ways = [(jackknife_rows(scored, drawn), steady), (half_sample_rows(scored, drawn), random)]
         else:
@@ -164,25 +165,22 @@ def score(
         ]
     jobs = [job for job in jobs if job[2]]
     with single_threaded_blas(), suppress_sklearn_warnings():
-        found = _run(jobs, n_jobs, progress=progress)
+        replicates = _run(jobs, n_jobs, progress=progress)
     scores = {}
-    for a in asked:
+    for a in requested:
         finished = [
-            _finished(one, a.metric, bounds, _Replicates.of(found, a.name, index), interval, population=population)
-            for index, (one, bounds) in enumerate(
-                [(point[a.name], a.metric.bounds)]
-                + [(part, a.metric.parts[name]) for name, part in point[a.name].parts.items()]
-            )
+            _with_uncertainty(single, _Replicates.of(replicates, a.name, index), interval, population=population)
+            for index, single in enumerate([point[a.name], *point[a.name].parts.values()])
         ]
         scores[a.name] = replace(finished[0], parts=dict(zip(a.metric.parts, finished[1:], strict=False)))
-    remarks = [
-        *diagnose(representation, scored, [(a.metric, a.protocol) for a in asked]),
-        *diagnose_scores(scored, [(a.metric, a.protocol, scores[a.name]) for a in asked]),
+    notes = [
+        *diagnose(representation, scored, [(a.metric, a.protocol) for a in requested]),
+        *diagnose_scores(scored, [(a.metric, a.protocol, scores[a.name]) for a in requested]),
     ]
     return ScoreCard(
         scores,
-        {**_about(representation, seed), "interval": interval, "null": null},
-        tuple(remarks),
+        {**_about(representation, seed), "interval": interval, "null": null, **_origin(representation)},
+        tuple(notes),
         summarise(scored, seed=seed),
     )
 
@@ -199,13 +197,13 @@ def _permuted(representation: Representation, seed: tuple[int, ...]) -> Represen
 
 
 def _run(
-    jobs: list[tuple[str, Callable[[], Representation], list[_Asked], int | tuple[int, ...]]],
+    jobs: list[tuple[str, Callable[[], Representation], list[_Requested], int | tuple[int, ...]]],
     n_jobs: int,
     *,
     progress: bool,
 ) -> dict[tuple[str, str], list[tuple[float, ...]]]:
     def work(
-        make: Callable[[], Representation], group: list[_Asked], seed: int | tuple[int, ...]
+        make: Callable[[], Representation], group: list[_Requested], seed: int | tuple[int, ...]
     ) -> list[tuple[float, ...]]:
         with single_threaded_blas():
             view = make()
@@ -213,31 +211,29 @@ def _run(
 
     parallel = joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
     results: Iterable[list[tuple[float, ...]]] = parallel(joblib.delayed(work)(*job[1:]) for job in jobs)
-    found: dict[tuple[str, str], list[tuple[float, ...]]] = {}
+    replicates: dict[tuple[str, str], list[tuple[float, ...]]] = {}
     for (kind, _, group, _), values in zip(jobs, tracked(results, len(jobs), "scoring", shown=progress), strict=True):
         for a, value in zip(group, values, strict=True):
-            found.setdefault((a.name, kind), []).append(value)
-    return found
+            replicates.setdefault((a.name, kind), []).append(value)
+    return replicates
 
 
 @dataclass(frozen=True)
 class _Replicates:
-    """One number of a metric on other seeds, on resampled rows and on permuted rows."""
+    """Values of one score on other seeds, on resampled rows and on permuted rows."""
 
     seeds: list[float]
     rows: list[float]
     null: list[float]
 
     @classmethod
-    def of(cls, found: dict[tuple[str, str], list[tuple[float, ...]]], name: str, index: int) -> "_Replicates":
-        return cls(*([values[index] for values in found.get((name, kind), [])] for kind in ("seeds", "rows", "null")))
+    def of(cls, values: dict[tuple[str, str], list[tuple[float, ...]]], name: str, index: int) -> "_Replicates":
+        return cls(*([parts[index] for parts in values.get((name, kind), [])] for kind in ("seeds", "rows", "null")))
 
 
-def _finished(
+def _with_uncertainty(
     point: Score,
-    metric: Metric,
-    bounds: tuple[float, float],
-    found: _Replicates,
+    drawn: _Replicates,
     interval: IntervalMethod | None,
     *,
     population: bool,
@@ -245,36 +241,38 @@ def _finished(
     if point.undefined:
         return point
     notes = list(point.notes)
-    seeds = [value for value in (point.value, *found.seeds) if not math.isnan(value)]
-    seed_sd = float(np.std(seeds, ddof=1)) if metric.randomised and len(seeds) > 1 else 0.0
-    replicates = [value for value in found.rows if not math.isnan(value)]
+    bounds = point.bounds
+    seeds = [value for value in (point.value, *drawn.seeds) if not math.isnan(value)]
+    seed_sd = float(np.std(seeds, ddof=1)) if point.randomised and len(seeds) > 1 else 0.0
+    replicates = [value for value in drawn.rows if not math.isnan(value)]
     range_: Interval | None = None
     corrected = None
     if interval and population:
-        range_ = t_interval(point.value, seed_sd, N_SEEDS - 1, bounds, "seeds" if metric.randomised else "exact")
-    elif interval and len(replicates) >= max(2, len(found.rows) // 2):
-        method: IntervalMethod = "half-sampling" if metric.randomised else interval
+        range_ = t_interval(point.value, seed_sd, N_SEEDS - 1, bounds, "seeds" if point.randomised else "exact")
+    elif interval and len(replicates) >= max(2, len(drawn.rows) // 2):
+        method: IntervalMethod = "half-sampling" if point.randomised else interval
         error = standard_error(replicates, method)
         corrected = min(max(bias_corrected(point.value, replicates, method), bounds[0]), bounds[1])
         degrees = len(replicates) - 1
-        if method == "jackknife":  # nineteenfold, so its bias is too uncertain to move the middle by it
+        # A jackknife multiplies the bias by 19: too uncertain to move the centre by it, so it widens the interval.
+        if method == "jackknife":
             range_ = t_interval(point.value, error, degrees, bounds, method, bias=point.value - corrected)
         else:
             range_ = t_interval(corrected, error, degrees, bounds, method).including(point.value)
     elif interval:
-        why = "the score is undefined on most resamples of the rows" if found.rows else "all rows are of one group"
-        notes.append(f"no interval: {why}")
-    permuted = [value for value in found.null if not math.isnan(value)]
+        reason = "the score is undefined on most resamples of the rows" if drawn.rows else "all rows are of one group"
+        notes.append(f"no interval: {reason}")
+    permuted = [value for value in drawn.null if not math.isnan(value)]
     mean_null = adjusted = p_value = None
     if permuted:
         mean_null = point.null if point.null is not None else float(np.mean(permuted))
-        upwards = metric.higher_is_better_for(point.name.partition(".")[2])
-        sign = 1 if upwards else -1
+        sign = 1 if point.higher_is_better else -1
         p_value = permutation_p_value(sign * point.value, [sign * value for value in permuted])
-        best = bounds[1 if upwards else 0]
+        best = bounds[1 if point.higher_is_better else 0]
         expected = null_interval(permuted, bounds)
+        # Near the null the score has a kink, where a jackknife underestimates the variance.
         if range_ and not population and expected.low <= point.value <= expected.high:
-            range_ = range_.including(expected.low, expected.high, mean_null)  # a jackknife fails at the kink of a null
+            range_ = range_.including(expected.low, expected.high, mean_null)
         if math.isfinite(best) and best != mean_null:
             adjusted = (point.value - mean_null) / (best - mean_null)
     return replace(
@@ -285,8 +283,9 @@ def _finished(
         adjusted=adjusted,
         p_value=p_value,
         seed_sd=seed_sd,
-        replicates=tuple(found.rows),
+        replicates=tuple(drawn.rows),
         notes=tuple(notes),
+        n_permutations=len(permuted),
     )
 
 
@@ -301,3 +300,10 @@ def _about(representation: Representation, seed: int) -> dict[str, object]:
         "seed": seed,
         "version": __version__,
     }
+
+
+def _origin(representation: Representation) -> dict[str, object]:
+    """Return how the data can be loaded again, as far as it is known."""
+    origin = representation.provenance
+    known = {"data_spec": origin.data_spec, "columns": origin.columns}
+    return {name: value for name, value in known.items() if value is not None}
