@@ -33,7 +33,7 @@ DEPTHS = (1, 2, 4, 8, 12, 20, 32)
     higher_is_better=True,
     paper="Eastwood et al. (2023), DCI-ES: An Extended Disentanglement Framework with Connections to "
     "Identifiability, section 4",
-    known_failure="A rotation of perfect codes scores as high as the codes themselves.",
+    known_failure="A rotation of a perfect code scores as high as the code itself.",
     needs=Needs(rows=40),
     randomised=True,
     parts={"size": (0.0, float("inf")), "informativeness": (0.0, 1.0)},
@@ -43,14 +43,14 @@ DEPTHS = (1, 2, 4, 8, 12, 20, 32)
     slow=True,
     protocols={
         "default": Protocol(
-            source="disentmetrics: ridge regression on codes and random cosines, share of the best score, gated",
+            source="disentmetrics: ridge regression on codes and random Fourier features, share of the best score",
         ),
         "eastwood2023": Protocol(
-            source="Eastwood et al. (2023): forests of 100 trees by depth, error above the least error",
+            source="Eastwood et al. (2023): forests of 100 trees of increasing depth, loss above the minimal loss",
             options={"probe": "forest depth", "n_train": 10_000, "n_test": 5_000},
             invariant_to={"code order", "sign", "shift", "dead code", "factor order"},
             detects=frozenset(),
-            # Depth decides the score of a perfect code, and noise scores nearly 1: see the notes.
+            # The score of a perfect code depends on the depths, and noise scores nearly 1: see the notes.
             perfect=float("nan"),
             noise=float("nan"),
         ),
@@ -65,46 +65,46 @@ def dci_es(
     n_test: int = 2_000,
     n_trees: int = 100,
 ) -> RawScore:
-    """How small a probe suffices to read each factor as well as any: explicitness E.
+    """Explicitness E of DCI-ES: how little probe capacity suffices for the best score of each factor.
 
-    ``mean over k of (mean over log capacity c of the best score up to c) / (best score of all)``.
+    ``mean over k of (mean over log capacity c of the best score up to c) / (best score at any c)``.
 
     Parameters
     ----------
     representation : Representation
         Rows without a label for a factor are ignored for that factor.
     seed : int or tuple of int
-        Decides rows and probes.
+        Random seed for the choice of rows and the probes.
     probe : {"random features", "forest depth"}
-        ``random features``: ridge regression on standardised codes and 0, 16, 64, 256 or 512 random cosines of them;
-        capacity is the number of inputs. ``forest depth``: random forests of depth 1, 2, 4, 8, 12, 20, 32, and
-        the published form ``1 - 2 * area above the least error / span of depths``.
+        ``random features``: ridge regression on the standardised codes and 0, 16, 64, 256 or 512 random Fourier
+        features of them; capacity is the number of inputs. ``forest depth``: random forests of depth 1, 2, 4, 8, 12,
+        20, 32, with the published ``E = 1 - 2 * area between the loss curve and its minimum / range of depths``.
     n_train, n_test : int
         Maximum numbers of training and test rows; fewer rows are split in this ratio, without splitting groups.
     n_trees : int
-        Only for ``forest depth``.
+        Number of trees; only for ``forest depth``.
 
     Returns
     -------
     RawScore
-        E in [0, 1]; part ``size`` is the number of factors over that of codes that vary, part ``informativeness`` the
-        mean best score. Details: ``capacity`` (n_capacities,) and ``score`` (n_capacities, n_factors), held-out R²
-        about the mean of the training rows. Categories count by indicators, or by accuracy above that of the most
-        frequent class for ``forest depth``.
+        E in [0, 1]; part ``size`` is the number of factors divided by the number of varying latents, part
+        ``informativeness`` the mean best score. Details: ``capacity`` (n_capacities,) and ``score``
+        (n_capacities, n_factors), held-out R² relative to the mean of the training rows. Categorical factors are
+        scored by R² of their indicators, or, for ``forest depth``, by accuracy above that of the most frequent class.
 
     Raises
     ------
     UndefinedScoreError
-        If no factor varies on the rows to learn from.
+        If no factor varies among the training rows.
 
     Notes
     -----
-    E depends on the family of probes and its grid: compare only what was made with the same. The published form
-    measures the area above the curve's own minimum, so that a probe that never learns scores 1 and noise looks
-    explicit; the default is a share of what the best probe learns, and 0 where the best is not better than the mean by
-    three standard errors. It counts capacities by their logarithm. Codes that a linear probe reads as well as any
-    score 1, however much noise they hold: read E beside informativeness. ``forest depth`` counts 0 where
-    the area is more than all.
+    E depends on the family of probes and the grid of capacities: compare only scores computed with the same ones. The
+    published form measures the area above the minimum of the loss curve itself, so that a probe that never learns
+    scores 1 and noise looks explicit; the default is relative to the score of the best probe, and 0 if that does not
+    exceed the mean predictor by three standard errors. It averages over the logarithm of capacity. Codes for which a
+    linear probe is optimal score 1, however noisy they are: interpret E together with informativeness.
+    ``forest depth`` clips E at 0.
 
     Examples
     --------
@@ -120,27 +120,30 @@ def dci_es(
     scores = np.full((len(capacity), representation.n_factors), np.nan)
     explicit = np.full(representation.n_factors, np.nan)
     for position in range(representation.n_factors):
-        aim = representation.cached(target, position)
-        train, test = train_and_test_rows(representation, aim.rows, n_train, n_test, seed)
+        factor = representation.cached(target, position)
+        train, test = train_and_test_rows(representation, factor.rows, n_train, n_test, seed)
         where = np.full(len(representation), -1)
-        where[aim.rows] = np.arange(len(aim.rows))
-        known, wanted = aim.values[where[train]], aim.values[where[test]]
-        if not aim.varies or not len(test) or not len(train) or not np.ptp(known, axis=0).any():
+        where[factor.rows] = np.arange(len(factor.rows))
+        y_train, y_test = factor.values[where[train]], factor.values[where[test]]
+        if not factor.varies or not len(test) or not len(train) or not np.ptp(y_train, axis=0).any():
             continue
         if forest:
-            scores[:, position] = _forest_score(codes[train], known, codes[test], wanted, n_trees, seed)
+            scores[:, position] = _forest_score(codes[train], y_train, codes[test], y_test, n_trees, seed)
             explicit[position] = max(0.0, explicitness_above_minimum(capacity, 1 - scores[:, position]))
         else:
             clusters = None if representation.groups is None else representation.groups[test]
-            scores[:, position], learns = _random_feature_score(
-                codes[train], codes[test], _columns(aim, known), _columns(aim, wanted), clusters, seed
+            scores[:, position], significant = _random_feature_score(
+                codes[train],
+                codes[test],
+                _target_columns(factor, y_train),
+                _target_columns(factor, y_test),
+                clusters,
+                seed,
             )
-            explicit[position] = share_of_best_score(capacity, scores[:, position]) if learns else 0.0
+            explicit[position] = share_of_best_score(capacity, scores[:, position]) if significant else 0.0
     defined = ~np.isnan(explicit)
     if not defined.any():
-        raise UndefinedScoreError(
-            "dci_es needs a factor that varies on the rows to learn from; every factor is constant"
-        )
+        raise UndefinedScoreError("dci_es needs a factor that varies among the training rows; every factor is constant")
     return RawScore(
         value=mean_over_factors(explicit),
         per_factor=explicit,
@@ -152,42 +155,47 @@ def dci_es(
     )
 
 
-def _columns(aim: Target, values: NDArray[Any]) -> Floats:
-    return np.eye(aim.n_classes)[values] if aim.is_class else values
+def _target_columns(factor: Target, values: NDArray[Any]) -> Floats:
+    return np.eye(factor.n_classes)[values] if factor.is_class else values
 
 
 def _random_feature_score(
-    codes: Floats, new: Floats, known: Floats, wanted: Floats, clusters: NDArray[np.int64] | None, seed: Seed
+    z_train: Floats,
+    z_test: Floats,
+    y_train: Floats,
+    y_test: Floats,
+    clusters: NDArray[np.int64] | None,
+    seed: Seed,
 ) -> tuple[Floats, bool]:
-    """Return held-out R² at each width, and whether the best beats the mean by three standard errors."""
-    both = standardise(np.vstack([codes, new]))
+    """Return held-out R² at each width, and whether the best one exceeds the mean predictor by 3 standard errors."""
+    both = standardise(np.vstack([z_train, z_test]))
     rng = generator(seed, "dci_es random features")
-    guesses = random_feature_predictions(both[: len(codes)], known, both[len(codes) :], WIDTHS, rng)
-    baseline = ((wanted - known.mean(axis=0)) ** 2).sum(axis=1)
+    predictions = random_feature_predictions(both[: len(z_train)], y_train, both[len(z_train) :], WIDTHS, rng)
+    baseline = ((y_test - y_train.mean(axis=0)) ** 2).sum(axis=1)
     if baseline.sum() <= 0:
         return np.zeros(len(WIDTHS)), False
-    losses = np.stack([((guess - wanted) ** 2).sum(axis=1) for guess in guesses])
+    losses = np.stack([((y_pred - y_test) ** 2).sum(axis=1) for y_pred in predictions])
     gain = baseline - losses[losses.sum(axis=1).argmin()]
     return 1 - losses.sum(axis=1) / baseline.sum(), bool(exceeds_its_noise(gain[None], clusters)[0])
 
 
 def _forest_score(
-    codes: Floats, known: NDArray[Any], new: Floats, wanted: NDArray[Any], n_trees: int, seed: Seed
+    z_train: Floats, y_train: NDArray[Any], z_test: Floats, y_test: NDArray[Any], n_trees: int, seed: Seed
 ) -> Floats:
-    """Return held-out R² at each depth, or ``(accuracy - a) / (1 - a)`` for classes."""
-    if not codes.shape[1]:
+    """Return held-out R² at each depth; for classes ``(accuracy - a) / (1 - a)``, a of the most frequent class."""
+    if not z_train.shape[1]:
         return np.zeros(len(DEPTHS))
     state = int(generator(seed, "dci_es forest").integers(2**31))
-    features: Literal["sqrt"] | float = "sqrt" if known.ndim == 1 else 1.0
+    features: Literal["sqrt"] | float = "sqrt" if y_train.ndim == 1 else 1.0
     forests = (
-        Forest.fit(codes, known, n_trees=n_trees, state=state, max_features=features, max_depth=depth)
+        Forest.fit(z_train, y_train, n_trees=n_trees, state=state, max_features=features, max_depth=depth)
         for depth in DEPTHS
     )
-    guesses = (forest.predict(new) for forest in forests)
-    if known.ndim == 1:
-        baseline = float((np.bincount(known).argmax() != wanted).sum())
-        loss = np.array([(guess.argmax(axis=1) != wanted).sum() for guess in guesses], dtype=np.float64)
+    predictions = (forest.predict(z_test) for forest in forests)
+    if y_train.ndim == 1:
+        baseline = float((np.bincount(y_train).argmax() != y_test).sum())
+        loss = np.array([(y_pred.argmax(axis=1) != y_test).sum() for y_pred in predictions], dtype=np.float64)
     else:
-        baseline = float(((wanted - known.mean(axis=0)) ** 2).sum())
-        loss = np.array([((guess - wanted) ** 2).sum() for guess in guesses])
+        baseline = float(((y_test - y_train.mean(axis=0)) ** 2).sum())
+        loss = np.array([((y_pred - y_test) ** 2).sum() for y_pred in predictions])
     return 1 - loss / baseline if baseline > 0 else np.zeros(len(DEPTHS))

@@ -1,4 +1,4 @@
-"""The DCIMIG score, also known as 3CharM."""
+"""DCIMIG, also known as 3CharM."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
     higher_is_better=True,
     least={"factor_bins": 2},
     paper="Sepliarskaia, Kiseleva & de Rijke (2019), Evaluating Disentangled Representations",
-    known_failure="A perfect code beside a rotated copy of itself scores 1.",
+    known_failure="A perfect code with a rotated copy of it appended scores 1.",
     needs=Needs(rows=20),
     invariant_to=all_except("repeated rows", "rotation", "dependent factors"),
     detects={"rotated", "packed", "missing factor", "blurred"},
@@ -38,10 +38,10 @@ def dcimig(
     n_bins: int = 20,
     factor_bins: int | None = None,
 ) -> RawScore:
-    """Share of all factors' entropy that codes tell of their own factor beyond any other.
+    """DCIMIG (3CharM): share of the factors' entropy carried by latents about their own factor beyond any other.
 
-    A code belongs to the factor of which it tells most, with the gap ``I(z_j; v_(1)) - I(z_j; v_(2))``; a factor
-    takes the largest gap S_k of the codes that belong to it. The score is ``sum_k S_k / sum_k H(v_k)``.
+    ``sum_k S_k / sum_k H(v_k)``, with S_k the largest gap ``I(z_j; v_(1)) - I(z_j; v_(2))`` of the latents j whose
+    most informative factor v_(1) is k, 0 if there is none; mutual informations are sorted over factors.
 
     Parameters
     ----------
@@ -58,9 +58,9 @@ def dcimig(
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where for each factor a code tells all of it and nothing of others. ``per_factor`` is
-        S_k / H(v_k); the score weighs factors by entropy. Details: ``mutual_information`` (n_codes, n_factors) and
-        ``gap`` (n_codes,), in nats.
+        In [0, 1]; 1 if each factor is fully determined by a latent that is independent of the others. ``per_factor``
+        is ``S_k / H(v_k)``; the score weights factors by entropy. Details: ``mutual_information``
+        (n_codes, n_factors) and ``gap`` (n_codes,), in nats.
 
     Raises
     ------
@@ -69,8 +69,8 @@ def dcimig(
 
     Notes
     -----
-    Dead, noisy and duplicated codes leave it as it is. With one factor the gap is the information itself.
-    Two factors of which a code tells equally much leave it a gap of 0, to whichever it is said to belong.
+    Dead, noise and duplicated latents do not change the score. With a single factor the gap is the mutual information
+    itself. A latent with equal information about two factors has a gap of 0, whichever it is assigned to.
 
     Examples
     --------
@@ -79,18 +79,19 @@ def dcimig(
     >>> round(dcimig(factors.astype(float), factors).value, 6), round(dcimig(packed, factors).value, 2)
     (1.0, 0.07)
     """
-    known = normalized_mutual_information(representation, estimator, n_bins, factor_bins)
-    nats = known.nats[:, known.defined]
-    best, second = best_and_second(nats, axis=1)
+    information = normalized_mutual_information(representation, estimator, n_bins, factor_bins)
+    mi = information.nats[:, information.defined]
+    best, second = best_and_second(mi, axis=1)
     gap = best - second
-    own = np.zeros_like(nats)
-    own[np.arange(len(nats)), np.argmax(nats, axis=1)] = gap
-    found = np.full(representation.n_factors, np.nan)
-    found[known.defined] = own.max(axis=0)
-    entropies = known.entropies[known.defined]
+    # each latent contributes its gap to its most informative factor only
+    own = np.zeros_like(mi)
+    own[np.arange(len(mi)), np.argmax(mi, axis=1)] = gap
+    s = np.full(representation.n_factors, np.nan)
+    s[information.defined] = own.max(axis=0)
+    h = information.entropies[information.defined]
     return RawScore(
-        value=float(min(1.0, np.nansum(found) / entropies.sum())),
-        per_factor=found / np.where(known.defined, known.entropies, 1.0),
-        details={"mutual_information": known.nats, "gap": gap},
-        settings=known.settings,
+        value=float(min(1.0, np.nansum(s) / h.sum())),
+        per_factor=s / np.where(information.defined, information.entropies, 1.0),
+        details={"mutual_information": information.nats, "gap": gap},
+        settings=information.settings,
     )

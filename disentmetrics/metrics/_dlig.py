@@ -1,4 +1,4 @@
-"""The dependency-aware latent information gap."""
+"""Dependency-aware latent information gap."""
 
 from collections.abc import Sequence
 
@@ -20,13 +20,13 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
     higher_is_better=True,
     paper="Watcharasupat (2021), Controllable Music: Supervised Learning of Disentangled Representations for Music "
     "Generation",
-    known_failure="A perfect code beside a rotated copy of itself scores 1.",
+    known_failure="A perfect code with a rotated copy of it appended scores 1.",
     needs=Needs(factors=2, rows=20),
     invariant_to=all_except("repeated rows", "rotation"),
     detects={"rotated", "packed", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
-            source="disentmetrics: rank spacings, the code that tells most of each factor, limited to [0, 1]",
+            source="disentmetrics: rank spacings, most informative latent of each factor, clipped to [0, 1]",
         ),
     },
 )
@@ -37,10 +37,10 @@ def dlig(
     n_bins: int = 20,
     owners: Sequence[int] | None = None,
 ) -> RawScore:
-    """Mean gap of each factor's code between its own factor and the next, relative to what the gap can be at most.
+    """Dependency-aware latent information gap: gap of each latent between its own and the next factor.
 
-    ``mean over k of [I(z_k; v_k) - I(z_k; v_r)] / H(v_k | v_r)``, where z_k is the code of factor k and v_r the other
-    factor of which it tells most.
+    ``mean over k of [I(z_k; v_k) - I(z_k; v_r)] / H(v_k | v_r)``, where z_k is the latent of factor k and v_r the
+    other factor that it is most informative about; the denominator is the largest possible gap.
 
     Parameters
     ----------
@@ -52,27 +52,28 @@ def dlig(
     n_bins : int
         Number of bins per latent; ignored by estimators without bins.
     owners : sequence of int, optional
-        Index of the latent trained for each factor, -1 for none. By default the code that tells most of the factor,
-        which may be that of another factor too.
+        Index of the latent trained for each factor, -1 for none. By default the most informative latent of the
+        factor, which may also be that of another factor.
 
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where each factor's code tells all of it, and of others no more than the factor does. 0 for a
-        factor without a code, and where its code tells more of another. Details: ``mutual_information``
-        (n_codes, n_factors) and ``conditional_entropy`` (n_factors,) in nats, ``owner`` (n_factors,).
+        In [0, 1]; 1 if the latent of each factor determines it, and carries no more information about other factors
+        than the factor itself does. 0 for a factor without a latent, or whose latent carries more information about
+        another factor. Details: ``mutual_information`` (n_codes, n_factors) and ``conditional_entropy`` (n_factors,)
+        in nats, ``owner`` (n_factors,).
 
     Raises
     ------
     UndefinedScoreError
-        If fewer than two factors vary, or each is decided by another.
+        If fewer than two factors vary, or each is a function of another.
 
     Notes
     -----
-    The counterpart of ``dmig`` with codes and factors exchanged, and of ``mig_sup`` for dependent factors. Mutual
-    informations are compared in nats, as by the authors, so that a factor of few values can hardly be the next one.
+    The counterpart of ``dmig`` with latents and factors exchanged, and of ``mig_sup`` for dependent factors. Mutual
+    informations are compared in nats, as by the authors, so that a factor with few values is rarely the runner-up.
     Entropies are those of the labels, and H(v_k | v_r) is corrected for chance; the authors' code uses a
-    nearest-neighbour estimate of I(v_k; v_k) as entropy, which grows with the number of rows, and does not limit the
+    nearest-neighbour estimate of I(v_k; v_k) as entropy, which grows with the number of rows, and does not clip the
     ratio. A factor that is a function of v_r is undefined. Dead latents have zero mutual information.
 
     Examples
@@ -83,24 +84,29 @@ def dlig(
     >>> round(dlig(factors.astype(float), factors).value, 6)
     1.0
     """
-    known = normalized_mutual_information(representation, estimator, n_bins)
-    owner = assign_codes(known.shares, owners, one_to_one=False)
+    information = normalized_mutual_information(representation, estimator, n_bins)
+    owner = assign_codes(information.shares, owners, one_to_one=False)
     owned = owner >= 0
-    factor = np.arange(representation.n_factors)
-    told = np.where(owned[:, None], known.nats[owner], 0.0)  # row k: what the code of factor k tells
-    own = told[factor, factor].copy()
-    told[factor, factor] = -1.0
-    told[:, ~known.defined] = -1.0
-    rival = np.argmax(told, axis=1)
-    next_told = told[factor, rival]
-    between = representation.cached(information_between_factors)[rival, factor]
-    most = np.maximum(known.entropies - np.where(next_told > 0, between, 0.0), 0.0)
-    decided = most <= 1e-9 * known.entropies
-    gaps = np.clip((own - next_told) / np.where(decided, 1.0, most), 0.0, 1.0)
-    per_factor = known.per_factor(np.where(decided, np.nan, np.where(owned, gaps, 0.0)))
+    k = np.arange(representation.n_factors)
+    mi = np.where(owned[:, None], information.nats[owner], 0.0)  # row k: I(z_k; v_l) for all factors l
+    own = mi[k, k].copy()
+    mi[k, k] = -1.0  # the runner-up is another factor that varies
+    mi[:, ~information.defined] = -1.0
+    r = np.argmax(mi, axis=1)
+    runner_up = mi[k, r]
+    # H(v_k | v_r) = H(v_k) - I(v_k; v_r); H(v_k) if the latent carries no information about any other factor
+    between = representation.cached(information_between_factors)[r, k]
+    conditional_entropy = np.maximum(information.entropies - np.where(runner_up > 0, between, 0.0), 0.0)
+    determined = conditional_entropy <= 1e-9 * information.entropies  # v_k is a function of v_r: 0 / 0
+    gap = np.clip((own - runner_up) / np.where(determined, 1.0, conditional_entropy), 0.0, 1.0)
+    per_factor = information.per_factor(np.where(determined, np.nan, np.where(owned, gap, 0.0)))
     return RawScore(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
-        details={"mutual_information": known.nats, "conditional_entropy": most, "owner": owner},
-        settings={**known.settings, "owners": "declared" if owners is not None else "best"},
+        details={
+            "mutual_information": information.nats,
+            "conditional_entropy": conditional_entropy,
+            "owner": owner,
+        },
+        settings={**information.settings, "owners": "declared" if owners is not None else "best"},
     )

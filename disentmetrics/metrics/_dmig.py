@@ -1,4 +1,4 @@
-"""The dependency-aware mutual information gap."""
+"""Dependency-aware mutual information gap."""
 
 from collections.abc import Sequence
 
@@ -20,13 +20,13 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
     higher_is_better=True,
     paper="Watcharasupat & Lerch (2021), Evaluation of Latent Space Disentanglement in the Presence of "
     "Interdependent Attributes",
-    known_failure="A blurred code scores 1 where its factor is nearly decided by a factor that no code tells.",
+    known_failure="A blurred latent scores 1 if its factor is almost a function of a factor that no latent encodes.",
     needs=Needs(codes=2, rows=20),
     invariant_to=all_except("duplicated code", "repeated rows", "rotation"),
     detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
-            source="disentmetrics: rank spacings of the mean code, codes matched to factors, limited to [0, 1]",
+            source="disentmetrics: rank spacings of the mean code, latents matched to factors, clipped to [0, 1]",
         ),
     },
 )
@@ -37,10 +37,10 @@ def dmig(
     n_bins: int = 20,
     owners: Sequence[int] | None = None,
 ) -> RawScore:
-    """Mean gap between each factor's own code and the next, relative to what the gap can be at most.
+    """Dependency-aware mutual information gap: MIG relative to the largest gap that dependent factors allow.
 
-    ``mean over k of [I(z_k; v_k) - I(z_r; v_k)] / H(v_k | v_r)``, where z_k is the code of factor k, z_r tells most
-    of v_k among the other codes, and v_r is the factor whose code z_r is; ``H(v_k)`` if it is no factor's code.
+    ``mean over k of [I(z_k; v_k) - I(z_r; v_k)] / H(v_k | v_r)``, where z_k is the latent of factor k, z_r the most
+    informative other latent about v_k, and v_r the factor of z_r; the denominator is H(v_k) if z_r has no factor.
 
     Parameters
     ----------
@@ -58,21 +58,23 @@ def dmig(
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where each factor's code tells all of it, and others no more than their own factors do. 0 for a
-        factor without a code, and where another code tells more. Details: ``mutual_information``
-        (n_codes, n_factors) and ``conditional_entropy`` (n_factors,) in nats, ``owner`` (n_factors,).
+        In [0, 1]; 1 if the latent of each factor determines it, and other latents carry no more information about it
+        than their own factors do. 0 for a factor without a latent, or if another latent is more informative. Details:
+        ``mutual_information`` (n_codes, n_factors) and ``conditional_entropy`` (n_factors,) in nats, ``owner``
+        (n_factors,).
 
     Raises
     ------
     UndefinedScoreError
-        If no factor takes two values, or each is decided by another.
+        If every factor is constant, or each is a function of another.
 
     Notes
     -----
-    Unlike MIG it is 1 for a perfect code of dependent factors. Entropies are those of the labels, and H(v_k | v_r) is
-    corrected for chance; the authors' code uses a nearest-neighbour estimate of I(v_k; v_k) as entropy, which grows
-    with the number of rows, and does not limit the ratio, which exceeds 1 where the next code tells less of v_k than
-    its factor does. A factor that is a function of v_r is undefined. Dead latents have zero mutual information.
+    Unlike MIG, the score is 1 for a perfect code of dependent factors. Entropies are those of the labels, and H(v_k |
+    v_r) is corrected for chance; the authors' code uses a nearest-neighbour estimate of I(v_k; v_k) as entropy, which
+    grows with the number of rows, and does not clip the ratio, which exceeds 1 if the runner-up latent carries less
+    information about v_k than its factor does. A factor that is a function of v_r is undefined. Dead latents have
+    zero mutual information.
 
     Examples
     --------
@@ -82,26 +84,31 @@ def dmig(
     >>> round(dmig(factors.astype(float), factors).value, 6)
     1.0
     """
-    known = normalized_mutual_information(representation, estimator, n_bins)
-    owner = assign_codes(known.shares, owners)
+    information = normalized_mutual_information(representation, estimator, n_bins)
+    owner = assign_codes(information.shares, owners)
     owned = owner >= 0
-    factor = np.arange(representation.n_factors)
-    own = np.where(owned, known.nats[owner, factor], 0.0)
-    others = known.nats.copy()
-    others[owner[owned], factor[owned]] = -1.0
-    next_code = np.argmax(others, axis=0)
-    next_told = others[next_code, factor]
-    factor_of = np.full(representation.n_codes, -1)
-    factor_of[owner[owned]] = factor[owned]
-    rival = np.where(next_told > 0, factor_of[next_code], -1)
-    shared = np.where(rival >= 0, representation.cached(information_between_factors)[factor, rival], 0.0)
-    most = np.maximum(known.entropies - shared, 0.0)
-    decided = most <= 1e-9 * known.entropies
-    gaps = np.clip((own - next_told) / np.where(decided, 1.0, most), 0.0, 1.0)
-    per_factor = known.per_factor(np.where(decided, np.nan, np.where(owned, gaps, 0.0)))
+    k = np.arange(representation.n_factors)
+    own = np.where(owned, information.nats[owner, k], 0.0)
+    others = information.nats.copy()
+    others[owner[owned], k[owned]] = -1.0  # the runner-up is another latent
+    z_r = np.argmax(others, axis=0)
+    runner_up = others[z_r, k]
+    factor_of_latent = np.full(representation.n_codes, -1)
+    factor_of_latent[owner[owned]] = k[owned]
+    v_r = np.where(runner_up > 0, factor_of_latent[z_r], -1)
+    # H(v_k | v_r) = H(v_k) - I(v_k; v_r); H(v_k) if no other latent is informative or z_r has no factor
+    shared = np.where(v_r >= 0, representation.cached(information_between_factors)[k, v_r], 0.0)
+    conditional_entropy = np.maximum(information.entropies - shared, 0.0)
+    determined = conditional_entropy <= 1e-9 * information.entropies  # v_k is a function of v_r: 0 / 0
+    gap = np.clip((own - runner_up) / np.where(determined, 1.0, conditional_entropy), 0.0, 1.0)
+    per_factor = information.per_factor(np.where(determined, np.nan, np.where(owned, gap, 0.0)))
     return RawScore(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
-        details={"mutual_information": known.nats, "conditional_entropy": most, "owner": owner},
-        settings={**known.settings, "owners": "declared" if owners is not None else "matched"},
+        details={
+            "mutual_information": information.nats,
+            "conditional_entropy": conditional_entropy,
+            "owner": owner,
+        },
+        settings={**information.settings, "owners": "declared" if owners is not None else "matched"},
     )

@@ -1,4 +1,4 @@
-"""Accuracy of classifiers that learn factors from few or many codes."""
+"""Downstream accuracy of classifiers of the factors."""
 
 import math
 
@@ -19,7 +19,7 @@ _SIZES = (10, 100, 1_000, 10_000)
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Locatello et al. (2019), Challenging Common Assumptions, section 5.4 and appendix",
-    known_failure="Rotated codes score as well as perfect ones: a classifier reads all codes together.",
+    known_failure="A rotated code scores as high as a perfect one: the classifier uses all latents jointly.",
     needs=Needs(rows=20),
     randomised=True,
     parts={f"rows_{size}": (0.0, 1.0) for size in _SIZES},
@@ -30,10 +30,10 @@ _SIZES = (10, 100, 1_000, 10_000)
     slow=True,
     protocols={
         "default": Protocol(
-            source="disentmetrics: logistic regression out of fold, penalty chosen by log loss, 10 classes a factor",
+            source="disentmetrics: cross-fitted logistic regression, penalty chosen by log loss, 10 classes per factor",
         ),
         "boosting": Protocol(
-            source="disentmetrics: histogram gradient boosting out of fold, 10 classes a factor",
+            source="disentmetrics: cross-fitted histogram gradient boosting, 10 classes per factor",
             options={"classifier": "boosting", "n_tested": 1},
             invariant_to=frozenset(),
             detects=frozenset(),
@@ -53,31 +53,31 @@ def downstream_accuracy(
     all_values: bool = False,
     n_tested: int = N_FOLDS,
 ) -> RawScore:
-    """Held-out accuracy of classifiers that learn each factor from all codes.
+    """Downstream accuracy: held-out accuracy of classifiers of each factor that use all latents.
 
-    ``mean over k of the share of unseen rows whose value of factor k is named rightly``, after learning
-    from 10, 100, 1,000 and 10,000 rows.
+    ``mean over k of the share of held-out rows whose value of factor k is predicted correctly``, after training on
+    10, 100, 1,000 and 10,000 rows.
 
     Parameters
     ----------
     representation : Representation
         Rows without a label for a factor are ignored for that factor.
     seed : int or tuple of int
-        Decides folds, rows to learn from and the classifier's own draws.
+        Random seed for the folds, the training rows and the classifiers.
     classifier : {"logistic", "boosting", "logistic-cv", "gradient-boosting"}
         Multinomial logistic regression; histogram gradient boosting; and the two of disentanglement_lib.
     all_values : bool
-        Whether each value is a class. Otherwise neighbouring values of ordinal, circular and
-        continuous factors are merged into 10 classes of nearly equal frequency where there are more values.
+        Whether each value is a class. Otherwise ordinal, circular and continuous factors with more than 10 values are
+        merged into 10 classes of neighbouring values with nearly equal frequency.
     n_tested : int
         Number of the five folds that are tested; fewer if these already contain 3,000 rows.
 
     Returns
     -------
     RawScore
-        In [0, 1], at the largest number of rows that a fold has, at most 10,000; its chance level, the share of
-        the most frequent classes, comes with it. Parts: the accuracy at each number of rows, NaN where there are
-        fewer. Details: ``accuracy`` and ``baseline`` (4 numbers of rows, n_factors).
+        In [0, 1], at the largest available number of training rows, at most 10,000, together with its chance level,
+        the share of the most frequent classes. Parts: the accuracy at each number of training rows, NaN where fewer
+        are available. Details: ``accuracy`` and ``baseline`` (4 numbers of training rows, n_factors).
 
     Raises
     ------
@@ -86,10 +86,10 @@ def downstream_accuracy(
 
     Notes
     -----
-    The literature makes every value of a factor a class. To miss the x position by one of 32
-    pixels then counts as much as to miss it by 20, and boosting takes minutes; merging keeps most of these
-    borders out. Groups are never split. The
-    authors draw 5,000 fresh rows to test, and give ``gradient-boosting`` beside logistic regression.
+    The literature treats every value of a factor as a class. Missing the x position by one of 32 pixels then counts
+    as much as missing it by 20, and boosting takes minutes; merging values removes most of these class boundaries.
+    Groups are never split. The authors draw 5,000 new rows for testing, and report ``gradient-boosting`` in addition
+    to logistic regression.
 
     Examples
     --------
@@ -98,13 +98,13 @@ def downstream_accuracy(
     >>> score.value, score.parts["rows_1000"].undefined
     (1.0, 'it has no value on these rows')
     """
-    most = None if all_values else MOST_CLASSES
-    found = fit_probe_at_each_size(representation, _SIZES, classifier, seed, most, n_tested)
-    accuracy = np.array([[math.nan if one is None else one.accuracy for one in row] for row in found])
-    baseline = np.array([[math.nan if one is None else one.baseline for one in row] for row in found])
+    max_classes = None if all_values else MOST_CLASSES
+    probes = fit_probe_at_each_size(representation, _SIZES, classifier, seed, max_classes, n_tested)
+    accuracy = np.array([[math.nan if probe is None else probe.accuracy for probe in row] for row in probes])
+    baseline = np.array([[math.nan if probe is None else probe.baseline for probe in row] for row in probes])
     if np.isnan(accuracy[-1]).all():
-        raise UndefinedScoreError("downstream_accuracy needs a factor that varies, and rows of two groups or more")
-    parts = {f"rows_{size}": _mean_if_enough(row, size) for size, row in zip(_SIZES, found, strict=True)}
+        raise UndefinedScoreError("downstream_accuracy needs a factor that varies and rows from at least two groups")
+    parts = {f"rows_{size}": _mean_if_enough(row, size) for size, row in zip(_SIZES, probes, strict=True)}
     return RawScore(
         value=mean_over_factors(accuracy[-1]),
         per_factor=accuracy[-1],
@@ -115,7 +115,8 @@ def downstream_accuracy(
     )
 
 
-def _mean_if_enough(row: list[FittedProbe | None], size: int) -> float:
-    enough = [one.accuracy for one in row if one is not None and one.n_train >= size]
-    complete = len(enough) == sum(one is not None for one in row)
+def _mean_if_enough(probes: list[FittedProbe | None], size: int) -> float:
+    """Return the mean accuracy over factors; NaN if a factor has fewer training rows than ``size``."""
+    enough = [probe.accuracy for probe in probes if probe is not None and probe.n_train >= size]
+    complete = len(enough) == sum(probe is not None for probe in probes)
     return float(np.mean(enough)) if enough and complete else math.nan

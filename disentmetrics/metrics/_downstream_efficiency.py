@@ -1,4 +1,4 @@
-"""How much of what many rows teach a classifier, few rows teach it."""
+"""Statistical efficiency of downstream classifiers."""
 
 import math
 
@@ -19,7 +19,7 @@ _FEW, _MANY = 100, 10_000
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Locatello et al. (2019), Challenging Common Assumptions, section 5.4",
-    known_failure="Codes that tell little score high if that little is learnt at once: read it beside the accuracy.",
+    known_failure="Weakly informative codes score high if that little is learnt from few rows.",
     needs=Needs(rows=130),
     randomised=True,
     invariant_to=all_except("monotone warp"),
@@ -28,7 +28,7 @@ _FEW, _MANY = 100, 10_000
     slow=True,
     protocols={
         "default": Protocol(
-            source="disentmetrics: accuracies above chance, logistic regression out of fold",
+            source="disentmetrics: accuracies above chance, cross-fitted logistic regression",
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: ratio of raw accuracies, logistic regression, every value a class",
@@ -48,16 +48,16 @@ def downstream_efficiency(
     n_tested: int = N_FOLDS,
     above_chance: bool = True,
 ) -> RawScore:
-    """Accuracy after learning from 100 rows, over that after learning from 10,000.
+    """Statistical efficiency: accuracy after training on 100 rows relative to that after 10,000.
 
-    ``mean over k of a_k(100) / a_k(10,000)`` with a_k the held-out accuracy for factor k, above that of the
-    most frequent class.
+    ``mean over k of a_k(100) / a_k(10,000)``, with a_k the held-out accuracy for factor k minus that of the most
+    frequent class.
 
     Parameters
     ----------
     representation : Representation
-        130 rows or more, so that a fold has more than 100; with fewer than 12,500 rows those that a fold has
-        stand for 10,000.
+        At least 130 rows, so that there are more than 100 training rows; with fewer than 12,500 rows all available
+        training rows replace the 10,000.
     seed : int or tuple of int
         Random seed; folds and classifiers are shared with ``downstream_accuracy``.
     classifier : {"logistic", "boosting", "logistic-cv", "gradient-boosting"}
@@ -67,25 +67,25 @@ def downstream_efficiency(
     n_tested : int
         Number of the five folds that are tested; fewer if these already contain 3,000 rows.
     above_chance : bool
-        Whether the share of the most frequent class is subtracted from both. Otherwise codes that tell
-        nothing score about 1: nothing is learnt from 100 rows, and no more from 10,000.
+        Whether the share of the most frequent class is subtracted from both accuracies. Otherwise uninformative codes
+        score about 1: nothing is learnt from 100 rows, and nothing more from 10,000.
 
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where 100 rows teach all that 10,000 do; 0 for a factor that is not learnt from all rows
-        either (accuracy less than 3 standard errors above chance). Details: ``accuracy`` and ``baseline``
-        (2 numbers of rows, n_factors).
+        In [0, 1]; 1 if 100 rows suffice for the accuracy of 10,000. A factor that cannot be predicted even from all
+        rows (accuracy less than 3 standard errors above chance) contributes 0. Details: ``accuracy`` and ``baseline``
+        (2 numbers of training rows, n_factors).
 
     Raises
     ------
     UndefinedScoreError
-        If no factor varies, or folds have no more than 100 rows.
+        If every factor is constant, or there are at most 100 training rows.
 
     Notes
     -----
-    The authors train and test on fresh draws and divide mean accuracies; here each factor's ratio is taken
-    first, cut off at 0 and 1.
+    The authors train and test on new samples and divide mean accuracies; here the ratio is computed per factor and
+    clipped to [0, 1] before averaging. Interpret the score together with ``downstream_accuracy``.
 
     Examples
     --------
@@ -93,15 +93,16 @@ def downstream_efficiency(
     >>> downstream_efficiency(factors.astype(float), factors).value > 0.95
     True
     """
-    most = None if all_values else MOST_CLASSES
-    few, many = fit_probe_at_each_size(representation, (_FEW, _MANY), classifier, seed, most, n_tested)
+    max_classes = None if all_values else MOST_CLASSES
+    few, many = fit_probe_at_each_size(representation, (_FEW, _MANY), classifier, seed, max_classes, n_tested)
     per_factor = np.array([_ratio(a, b, above_chance=above_chance) for a, b in zip(few, many, strict=True)])
     if np.isnan(per_factor).all():
         raise UndefinedScoreError(
-            f"downstream_efficiency needs a factor that varies and more than {_FEW} labelled rows to learn from"
+            f"downstream_efficiency needs a factor that varies and more than {_FEW} labelled training rows"
         )
     table = [
-        [(math.nan, math.nan) if one is None else (one.accuracy, one.baseline) for one in row] for row in (few, many)
+        [(math.nan, math.nan) if probe is None else (probe.accuracy, probe.baseline) for probe in row]
+        for row in (few, many)
     ]
     return RawScore(
         value=mean_over_factors(per_factor),
@@ -116,8 +117,8 @@ def _ratio(few: FittedProbe | None, many: FittedProbe | None, *, above_chance: b
         return math.nan
     if not above_chance:
         return min(1.0, few.accuracy / many.accuracy) if many.accuracy > 0 else 0.0
-    error = math.sqrt(many.baseline * (1 - many.baseline) / len(many.rows))
-    gained = many.accuracy - many.baseline
-    if gained <= 3 * error:
+    standard_error = math.sqrt(many.baseline * (1 - many.baseline) / len(many.rows))
+    gain = many.accuracy - many.baseline
+    if gain <= 3 * standard_error:  # not learnt from all rows either: the ratio would be noise
         return 0.0
-    return min(1.0, max(0.0, (few.accuracy - many.baseline) / gained))
+    return min(1.0, max(0.0, (few.accuracy - many.baseline) / gain))

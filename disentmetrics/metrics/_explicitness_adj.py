@@ -1,4 +1,4 @@
-"""Explicitness, corrected for chance."""
+"""Chance-corrected explicitness."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from disentmetrics.statistics.significance import significant_information
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="disentmetrics; the coverage of factors by single codes, after Almudévar & Ortega (2024), sufficiency",
-    known_failure="Two factors packed without loss into one code score 1.",
+    known_failure="Two factors packed losslessly into one latent score 1.",
     needs=Needs(rows=20),
     invariant_to=all_except("repeated rows", "rotation"),
     detects={"rotated", "missing factor", "blurred"},
@@ -23,21 +23,22 @@ from disentmetrics.statistics.significance import significant_information
     },
 )
 def explicitness_adj(representation: Representation) -> RawScore:
-    """Tell how much of each factor its best code tells, without credit for chance.
+    """Chance-corrected explicitness: share of each factor's entropy carried by its most informative latent.
 
-    ``E = mean_k max_j A_jk`` with A_jk the share I(z_j; v_k) / H(v_k), 0 for latents and factors without any
-    significant association.
+    ``E = mean_k max_j A_jk`` with ``A_jk = I(z_j; v_k) / H(v_k)``, 0 for latents and factors without any significant
+    association.
 
     Parameters
     ----------
     representation : Representation
-        Factors of any kind (continuous ones in 10 bins of equal frequency), missing labels are allowed.
+        Factors of any kind (continuous ones are discretised into 10 equal-frequency bins); missing labels are
+        allowed.
 
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where each factor can be read from one code, 0 where no code tells anything. Details:
-        ``share`` (n_codes, n_factors).
+        In [0, 1]; 1 if each factor is determined by a single latent, 0 if no latent is informative. Details:
+        ``share`` (n_codes, n_factors), the matrix A.
 
     Raises
     ------
@@ -46,9 +47,9 @@ def explicitness_adj(representation: Representation) -> RawScore:
 
     Notes
     -----
-    Ridgeway & Mozer's explicitness asks all codes together, through a linear classifier, and so
-    ignores rotation; it is the metric ``explicitness``. A factor that needs two codes, such as an angle in
-    its cosine and sine, scores below 1 here.
+    Ridgeway & Mozer's explicitness, the metric ``explicitness``, uses all latents jointly in a linear classifier and
+    is therefore insensitive to rotation. A factor encoded in two latents, such as an angle by its cosine and sine,
+    scores below 1 here.
 
     Examples
     --------

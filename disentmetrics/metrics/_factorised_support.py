@@ -1,4 +1,4 @@
-"""How far the support of the codes is from a product of intervals or sets."""
+"""Distance of the support of the codes from a product of the supports of the latents."""
 
 import math
 from itertools import combinations
@@ -14,7 +14,7 @@ from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, me
 from disentmetrics.representation import Representation
 
 Scale = Literal["ranks", "sd", "none"]
-_LARGEST = 1e150  # squares of larger codes overflow
+_MAX_CODE = 1e150  # squares of larger codes overflow
 
 
 @metric(
@@ -23,11 +23,11 @@ _LARGEST = 1e150  # squares of larger codes overflow
     higher_is_better=False,
     paper="Roth, Ibrahim, Akata, Vincent & Bouchacourt (2023), Disentanglement of Correlated Factors via Hausdorff "
     "Factorized Support, section 4",
-    known_failure="Codes of pure noise score as well as perfect ones: their support is a product too.",
+    known_failure="Pure noise scores as well as a perfect code: its support is a product too.",
     needs=Needs(codes=2, factors=0, rows=2),
     randomised=True,
     least={"n_rows": 2},
-    # A noise code adds pairs of middling distance; on the examples, within the spread of the draws.
+    # A noise latent adds pairs of average distance; on the examples, within the spread of the draws.
     invariant_to=all_except("duplicated code", "rotation", "dependent factors"),
     detects={"rotated", "packed", "rotated copy", "blurred", "synergy lost"},
     perfect=math.nan,
@@ -35,12 +35,12 @@ _LARGEST = 1e150  # squares of larger codes overflow
     costly=True,
     protocols={
         "default": Protocol(
-            source="disentmetrics: ranks of the codes, of variance 1; mean distance over pairs, four draws of 128 rows",
+            source="disentmetrics: standardised ranks of the codes, mean distance over pairs, four samples of 128 rows",
         ),
         "roth2023": Protocol(
-            source="Roth et al. (2023): codes as they are, squared distances summed over pairs; four draws of 128 rows",
+            source="Roth et al. (2023): unscaled codes, squared distances summed over pairs, four samples of 128 rows",
             options={"scale": "none", "squared_sum": True},
-            # Outliers and the sample decide: the spread of the draws is of the order of the score.
+            # Dominated by outliers and the sample: the spread of the draws is of the order of the score.
             invariant_to=all_except(
                 "scale",
                 "monotone warp",
@@ -64,40 +64,42 @@ def factorised_support(
     n_rows: int = 128,
     n_draws: int = 4,
 ) -> RawScore:
-    """Hausdorff distance from the product of the codes' supports to their joint support, pair by pair.
+    """Pairwise Hausdorff distance between the product of the latents' supports and their joint support.
 
-    For codes i and j and rows r, s, t of a sample: ``max over (r, s) of min over t of
-    sqrt((z_ri - z_ti)² + (z_sj - z_tj)²)``, averaged over pairs of codes and over samples.
+    ``max over (r, s) of min over t of sqrt((z_ri - z_ti)² + (z_sj - z_tj)²)`` for latents i and j and rows r, s, t of
+    a sample, averaged over pairs of latents and over samples; lower is better.
 
     Parameters
     ----------
     representation : Representation
-        At least two latents; factors are not looked at. Constant latents are excluded.
+        At least two latents; factors are ignored. Constant latents are excluded.
     rng : numpy.random.Generator
-        Draws the samples.
+        Random number generator for the samples.
     scale : {"ranks", "sd", "none"}
-        ``ranks`` replaces codes by ranks of variance 1, as no monotone map of a code changes whether the support is a
-        product; ``sd`` gives the codes themselves variance 1; ``none`` takes them as they are.
+        ``ranks`` replaces each latent by its ranks, scaled to variance 1, because monotone maps do not change whether
+        the support is a product; ``sd`` scales the latents themselves to variance 1; ``none`` leaves them unscaled.
     squared_sum : bool
-        Whether to sum the squares of the distances over pairs, as the authors do.
+        Whether to sum the squared distances over pairs, as the authors do.
     n_rows, n_draws : int
-        Rows a sample, without replacement, and samples. All rows are one sample if there are no more.
+        Number of rows per sample, drawn without replacement, and number of samples. If there are no more rows, all of
+        them are a single sample.
 
     Returns
     -------
     RawScore
-        From 0, lower is better. Details: ``distance`` (n_codes, n_codes), the mean distance of each pair.
+        Non-negative; lower is better. Details: ``distance`` (n_codes, n_codes), the mean distance of each pair. With
+        fewer than two varying latents the score is 0.
 
     Raises
     ------
     UndefinedScoreError
-        If codes as they are exceed 1e150. With fewer than two codes that vary the score is 0.
+        If unscaled codes exceed 1e150.
 
     Notes
     -----
-    The distance falls as the sample grows: a finite one of independent continuous codes leaves gaps, about 0.5 in 128
-    ranks. Compare scores of equal ``n_rows`` alone. Codes that are correlated over a support that is a product score
-    well, which is the point of the authors. Missing labels are ignored.
+    The distance decreases with the sample size: a finite sample of independent continuous latents leaves gaps, about
+    0.5 for 128 ranks. Compare only scores with equal ``n_rows``. Correlated latents whose support is a product score
+    well, which is the authors' motivation. Missing labels are ignored.
 
     Examples
     --------
@@ -127,14 +129,14 @@ def factorised_support(
 def _scaled(representation: Representation, scale: Scale) -> NDArray[np.float64]:
     if scale == "none":
         largest = float(np.abs(representation.codes).max())
-        if largest > _LARGEST:
-            raise UndefinedScoreError(f"this form takes codes up to {_LARGEST:g}; got {largest:g}")
+        if largest > _MAX_CODE:
+            raise UndefinedScoreError(f"unscaled codes must not exceed {_MAX_CODE:g}; got {largest:g}")
         return np.asarray(representation.codes, dtype=np.float64)
     return representation.cached_by_codes(standardised_ranks if scale == "ranks" else standardise)
 
 
 def _squared_distance(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """Largest squared distance of a point of the grid of both codes' values to the nearest row."""
+    """Return the largest squared distance from a point of the grid of both latents' values to its nearest row."""
     across = np.square(np.unique(first)[:, None] - first)
     along = np.square(second[:, None] - np.unique(second))
     nearest = np.full((len(across), along.shape[1]), np.inf)

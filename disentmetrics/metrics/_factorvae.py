@@ -1,4 +1,4 @@
-"""The FactorVAE metric, also known as majority vote or Z-min-variance."""
+"""FactorVAE score, also known as majority vote or Z-min-variance."""
 
 from typing import Literal
 
@@ -11,8 +11,8 @@ from disentmetrics.representation import Representation
 from disentmetrics.statistics.factor_groups import Conditioning, Drawable, fixable_factors
 
 Pruning = Literal["kl", "sd"]
-_CHUNK = 1 << 22  # code values drawn at once: 32 MB; another number would draw other rows
-_IN_CACHE = 1 << 18  # code values gathered at once, which the processor's cache holds
+_CHUNK = 1 << 22  # values drawn at once: 32 MB; changing it changes the random draws
+_IN_CACHE = 1 << 18  # values gathered at once, so that they fit into the processor's cache
 
 
 @metric(
@@ -29,15 +29,15 @@ _IN_CACHE = 1 << 18  # code values gathered at once, which the processor's cache
     noise="chance",
     protocols={
         "default": Protocol(
-            source="disentmetrics: constant and collapsed codes left out, votes counted and scored on disjoint rows",
+            source="disentmetrics: constant and collapsed latents excluded, disjoint training and test rows",
         ),
         "kim2018": Protocol(
-            source="Kim & Mnih (2018): 800 votes of 100 rows, scored on the same votes; collapsed latents left out",
+            source="Kim & Mnih (2018): 800 votes of 100 rows, scored on the same votes; collapsed latents excluded",
             options={"n_train": 800, "n_test": 0, "n_rows": 100},
         ),
         "locatello2019": Protocol(
-            source="disentanglement_lib 1.5, study settings: codes with standard deviation below 0.05 left "
-            "out, 10,000 and 5,000 votes of 64 rows",
+            source="disentanglement_lib 1.5, study settings: latents with standard deviation below 0.05 "
+            "excluded, 10,000 training and 5,000 test votes of 64 rows",
             options={"pruning": "sd", "n_train": 10_000, "n_test": 5_000},
             invariant_to=all_except("scale", "monotone warp", "outlier", "rotation"),
         ),
@@ -54,11 +54,11 @@ def factorvae(
     conditioning: Conditioning = "bins",
     n_neighbours: int = 20,
 ) -> RawScore:
-    """Accuracy of telling which factor a batch shares, from the code that varies least.
+    """FactorVAE score: accuracy of a majority vote for the factor fixed in a batch, by the least varying latent.
 
-    A vote is cast by choosing a factor k, then L rows that agree in factor k: the code j with the
-    least ``Var(z_j in the batch) / Var(z_j over all rows)`` is paired with k. Code j is given the
-    factor it is paired with most often; the score is the share of votes in which that is right.
+    A vote is drawn by choosing a factor k and L rows that agree in factor k; it pairs k with the latent
+    ``j = argmin Var(z_j in the batch) / Var(z_j over all rows)``. Each latent predicts the factor with which it is
+    paired most often; the score is the share of votes predicted correctly.
 
     Parameters
     ----------
@@ -68,39 +68,35 @@ def factorvae(
     rng : numpy.random.Generator
         Random number generator.
     pruning : {"kl", "sd"}
-        ``kl`` leaves out codes whose mean KL to N(0, 1) is at most 0.01 nats, where posterior
-        variances are given, and constant codes; ``sd`` leaves out codes with a standard deviation
-        below 0.05, whatever their scale.
+        ``kl`` excludes constant latents and, with posterior variances, those whose mean KL to N(0, 1) is at most 0.01
+        nats; ``sd`` excludes latents with a standard deviation below 0.05, regardless of their scale.
     n_train, n_test : int
-        Votes to learn from and to score; with ``n_test`` 0 the votes learnt from are scored.
+        Numbers of training and test votes; with ``n_test=0`` the training votes are scored.
     n_rows : int
-        L, rows in a batch.
-
+        L, the number of rows in a batch.
     conditioning : {"bins", "neighbours"}
-        Which rows agree in a continuous factor: those of one of 10 bins of equal frequency, or a random row and the
-        nearest to it. The signature records the choice.
+        Definition of agreement in a continuous factor: rows of one of 10 equal-frequency bins, or a random row and
+        its nearest neighbours. The signature records the choice.
     n_neighbours : int
-        How many the nearest are, the row itself among them; rows of equal values are all taken.
+        Number of nearest neighbours, including the row itself; all rows with tied values are included.
 
     Returns
     -------
     RawScore
-        Accuracy in [0, 1]; chance level is 1 / K for K factors; ``per_factor`` is the share of each factor's votes
-        that is right. Details: ``votes`` (n_codes, n_factors).
+        Accuracy in [0, 1]; chance level is 1 / K for K factors; ``per_factor`` is the share of correct votes for each
+        factor. Details: ``votes`` (n_codes, n_factors).
 
     Raises
     ------
     UndefinedScoreError
-        If fewer than two factors have a value with rows enough.
+        If fewer than two factors have a value that enough rows share.
 
     Notes
     -----
-    The variance of a code marked as categorical is Gini's: the chance that two rows differ, halved.
-    Each factor is asked equally often here, and at random by the authors.
-    Scoring the votes that were learnt from overestimates by a few points (``kim2018`` gives random
-    codes 0.23 if there are 5 of them, 0.25 if there are 10, for five factors). If no code survives
-    pruning the score is 0.
-    L = 100 for Kim & Mnih is the figure that reimplementations quote.
+    The variance of a latent marked as categorical is Gini's: half the probability that two rows differ. Each factor
+    is chosen equally often here, and at random by the authors. Scoring the training votes overestimates the accuracy
+    by a few points (for five factors ``kim2018`` assigns 0.23 to 5 random latents and 0.25 to 10). If no latent
+    survives pruning the score is 0. L = 100 for Kim & Mnih is the value quoted by reimplementations.
 
     Examples
     --------
@@ -116,31 +112,31 @@ def factorvae(
         n_neighbours=n_neighbours,
     )
     positions = fixable.positions
-    kept, rule = _surviving(representation, pruning)
+    kept, rule = _surviving_latents(representation, pruning)
     if not kept.any():
         return RawScore(
             value=0.0,
             settings={"prune": rule, **fixable.settings},
-            notes=(f"every code is dead by the rule {rule}: scored 0, as Kim & Mnih do",),
+            notes=(f"every latent is excluded by the rule {rule}; the score is 0, as in Kim & Mnih",),
             chance=1 / len(positions),
         )
     spread = _Spread(representation, kept)
     voters, chosen = _vote(spread, fixable.train, n_train, n_rows, rng)
     votes = np.zeros((len(positions), int(kept.sum())), dtype=np.int64)
     np.add.at(votes, (chosen, voters), 1)
-    factor_of_code = votes.argmax(axis=0)
+    factor_of_latent = votes.argmax(axis=0)  # the majority vote
     if n_test:
         voters, chosen = _vote(spread, fixable.test, n_test, n_rows, rng)
-    right = factor_of_code[voters] == chosen
+    correct = factor_of_latent[voters] == chosen
 
     per_factor = np.full(representation.n_factors, np.nan)
     table = np.zeros((representation.n_codes, representation.n_factors))
     for index, position in enumerate(positions):
-        asked = chosen == index
-        per_factor[position] = right[asked].mean() if asked.any() else np.nan
+        drawn = chosen == index
+        per_factor[position] = correct[drawn].mean() if drawn.any() else np.nan
         table[kept, position] = votes[index]
     return RawScore(
-        value=float(right.mean()),
+        value=float(correct.mean()),
         per_factor=per_factor,
         details={"votes": table},
         settings={"prune": rule, **fixable.settings},
@@ -148,7 +144,7 @@ def factorvae(
     )
 
 
-def _surviving(representation: Representation, pruning: Pruning) -> tuple[NDArray[np.bool_], str]:
+def _surviving_latents(representation: Representation, pruning: Pruning) -> tuple[NDArray[np.bool_], str]:
     if pruning == "sd":
         return standard_deviation(representation.codes) >= 0.05, "sd<0.05"
     alive = ~constant(representation.codes)
@@ -158,7 +154,7 @@ def _surviving(representation: Representation, pruning: Pruning) -> tuple[NDArra
 
 
 class _Spread:
-    """Variance of each surviving code in batches of rows, relative to all rows."""
+    """Variance of each surviving latent within batches of rows, relative to its variance over all rows."""
 
     def __init__(self, representation: Representation, kept: NDArray[np.bool_]) -> None:
         codes = representation.codes
@@ -183,7 +179,7 @@ class _Spread:
 
 
 def _gini(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Gini's variance of each row of (t, n) categories: the share of pairs that differ, halved."""
+    """Return Gini's variance of each row of (t, n) categories: half the share of pairs that differ."""
     n = values.shape[1]
     same = np.zeros(len(values))
     for category in np.unique(values):

@@ -1,4 +1,4 @@
-"""How straight the codes move along a factor."""
+"""Flatness: straightness of factor traversals in the latent space."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, me
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.traversals import factor_traversals, left_out
 
-_CHUNK = 1 << 20  # differences held at once
+_CHUNK = 1 << 20  # differences computed at once
 
 
 @metric(
@@ -17,7 +17,7 @@ _CHUNK = 1 << 20  # differences held at once
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Michlo (2021), disent: a modular disentangled representation learning framework, metric flatness",
-    known_failure="A factor that moves two codes with equal steps loses only a little: 1 / sqrt(2) in place of 1.",
+    known_failure="A factor encoded equally in two latents is hardly penalised: it scores 1 / sqrt(2).",
     needs=Needs(rows=4),
     randomised=True,
     parts={"l1": (0.0, 1.0), "l2": (0.0, 1.0)},
@@ -28,12 +28,12 @@ _CHUNK = 1 << 20  # differences held at once
     noise=float("nan"),
     protocols={
         "default": Protocol(
-            source="disentmetrics: standardised codes, up to 1,000 traversals a factor",
+            source="disentmetrics: standardised codes, up to 1,000 traversals per factor",
         ),
         "michlo2021": Protocol(
-            source="disent 0.8: codes as they are, 128 traversals a factor, categories and all",
+            source="disent 0.8: unscaled codes, 128 traversals per factor, including categorical factors",
             options={"n_lines": 128, "standardised": False},
-            # An outlier counts only if drawn: one row in sixteen is, on the examples.
+            # An outlier has an effect only if it is drawn: on the examples, one row in sixteen is.
             invariant_to=all_except(
                 "scale", "monotone warp", "noise code", "duplicated code", "relabelled factors", "rotation"
             ),
@@ -43,41 +43,41 @@ _CHUNK = 1 << 20  # differences held at once
 def flatness(
     representation: Representation, *, rng: np.random.Generator, n_lines: int = 1_000, standardised: bool = True
 ) -> RawScore:
-    """Width of the codes along a factor over the length of the way that they take.
+    """Flatness: extent of the codes along a factor traversal relative to the length of the path.
 
-    ``mean over k of width_k / length_k``: along a traversal of factor k, all others fixed, the width is the
-    largest Euclidean distance of two of its n points, and the length the sum of the n - 1 steps from
-    one value to the next, in the L1 norm; both are averaged over traversals.
+    ``mean over k of width_k / length_k``: along a traversal of factor k with all other factors fixed, the width is
+    the largest Euclidean distance between two of its n points, and the length the sum of the n - 1 steps between
+    neighbouring values in the L1 norm; both are averaged over traversals.
 
     Parameters
     ----------
     representation : Representation
-        Must hold whole traversals, as a full grid does; a factor with too few is left out. Of rows with
-        the same factors one is drawn.
+        Must contain complete traversals, as a full grid does; a factor with too few is excluded. Of rows with equal
+        factor values one is drawn.
     rng : numpy.random.Generator
         Random number generator.
     n_lines : int
-        Traversals a factor; all are used if there are no more.
+        Maximum number of traversals per factor.
     standardised : bool
-        Whether each code is divided by its standard deviation; categorical factors are then left out, as
-        their order means nothing.
+        Whether each latent is divided by its standard deviation; categorical factors are then excluded, because their
+        values have no order.
 
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where each factor moves one code, to and fro never. Parts: ``l1`` and ``l2``, with
-        both width and length in that norm. Details: ``width`` and ``length`` (n_factors,).
+        In [0, 1]; 1 if each factor changes one latent monotonically. Parts: ``l1`` and ``l2``, with both width and
+        length in that norm. Details: ``width`` and ``length`` (n_factors,).
 
     Raises
     ------
     UndefinedScoreError
-        If a factor is continuous, or the table holds too few whole traversals.
+        If a factor is continuous, or the table contains too few complete traversals.
 
     Notes
     -----
-    As in the author's code the step from the last value to the first is one of n, and the longest of the n is
-    left out, so that circular factors need no mention. A factor that moves no code scores 0;
-    the author's code divides 0 by 0. Constant codes change nothing, and missing labels leave a row out.
+    As in the author's code, the step from the last value to the first is one of n steps, and the longest of them is
+    dropped, so that circular factors need no special case. A factor that changes no latent scores 0; the author's
+    code divides 0 by 0. Constant latents do not change the score, and rows with missing labels are excluded.
 
     Examples
     --------
@@ -88,33 +88,33 @@ def flatness(
     >>> flatness.score(grid).per_factor
     {'factor_0': 1.0, 'factor_1': 0.707...}
     """
-    found = factor_traversals(representation, "flatness", n_lines, rng, ordered=standardised)
+    traversals = factor_traversals(representation, "flatness", n_lines, rng, ordered=standardised)
     alive = ~representation.cached_by_codes(constant)
     codes = representation.codes[:, alive]
     scaled = standardise(codes) if standardised else well_scaled(np.ascontiguousarray(codes))
     points = scaled.astype(np.float64)
     width = np.full((2, representation.n_factors), np.nan)
     length = np.full((2, representation.n_factors), np.nan)
-    for position, drawn in found.items():
+    for position, drawn in traversals.items():
         for norm in (1, 2):
             width[norm - 1, position], length[norm - 1, position] = _extent(points, drawn.rows, norm)
 
-    def ratio(of_width: int, of_length: int) -> NDArray[np.float64]:
-        above, below = width[of_width - 1], length[of_length - 1]
-        share = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
-        return np.where(np.isnan(above), np.nan, np.minimum(share, 1.0))
+    def ratio(width_norm: int, length_norm: int) -> NDArray[np.float64]:
+        w, s = width[width_norm - 1], length[length_norm - 1]
+        share = np.divide(w, s, out=np.zeros_like(w), where=s > 0)  # 0 / 0 if no latent changes: scored 0
+        return np.where(np.isnan(w), np.nan, np.minimum(share, 1.0))
 
     return RawScore(
         value=mean_over_factors(ratio(2, 1)),
         per_factor=ratio(2, 1),
         details={"width": width[1], "length": length[0]},
-        notes=left_out(representation, found),
+        notes=left_out(representation, traversals),
         parts={"l1": mean_over_factors(ratio(1, 1)), "l2": mean_over_factors(ratio(2, 2))},
     )
 
 
 def _extent(codes: NDArray[np.float64], rows: NDArray[np.int64], norm: int) -> tuple[float, float]:
-    """Mean width and mean length of lines."""
+    """Return the mean width and mean length of the traversals."""
     n_lines, n_values = rows.shape
     width = length = 0.0
     step = max(1, _CHUNK // max(1, n_values**2 * codes.shape[1]))

@@ -1,4 +1,4 @@
-"""Total correlation of the codes, as if they were Gaussian."""
+"""Gaussian total correlation of the codes."""
 
 import math
 
@@ -19,14 +19,14 @@ from disentmetrics.representation import Representation
     higher_is_better=False,
     paper="Watanabe (1960), Information Theoretical Analysis of Multivariate Correlation; as a score of codes: "
     "Locatello et al. (2019), Challenging Common Assumptions, section 5.3",
-    known_failure="Codes of pure noise score 0, the best value: independent codes need not tell any factor.",
+    known_failure="Pure noise scores 0, the best value: independent latents need not be informative.",
     needs=Needs(factors=0, rows=3),
     invariant_to=all_except("duplicated code", "rotation", "dependent factors"),
     detects={"rotated copy"},
     perfect=0.0,
     protocols={
         "default": Protocol(
-            source="disentmetrics: Gaussian copula by Spearman's correlations, so that only dependence counts",
+            source="disentmetrics: Gaussian copula from Spearman's correlations, independent of the marginals",
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: covariance of the mean codes",
@@ -36,33 +36,34 @@ from disentmetrics.representation import Representation
     },
 )
 def gaussian_total_correlation(representation: Representation, *, ranks: bool = True) -> RawScore:
-    """Total correlation in nats of a Gaussian with the codes' covariance; 0 where codes are uncorrelated.
+    """Gaussian total correlation of the latents, in nats.
 
-    ``(sum over j of log S_jj - log det S) / 2``, with S the covariance of the codes.
+    ``TC = (sum over j of log S_jj - log det S) / 2``, with S the covariance matrix of the codes; 0 if the latents are
+    uncorrelated.
 
     Parameters
     ----------
     representation : Representation
-        More rows than codes; factors are not looked at. Constant latents are excluded.
+        More rows than latents; factors are ignored. Constant latents are excluded.
     ranks : bool
-        Whether S holds the correlations of a Gaussian copula, ``2 sin(pi r / 6)`` of Spearman's r, which neither
-        outliers nor monotone maps of a code change.
+        Whether S is the correlation matrix of a Gaussian copula, ``2 sin(pi r / 6)`` with Spearman's r, which is
+        invariant to monotone maps of a latent and robust to outliers.
 
     Returns
     -------
     RawScore
-        In nats, from 0; lower is better. Details: ``correlation`` (n_codes, n_codes), 0 for constant codes.
+        Non-negative, in nats; lower is better. Details: ``correlation`` (n_codes, n_codes), 0 for constant latents.
 
     Raises
     ------
     UndefinedScoreError
-        If it is infinite: a code is a linear function of the others, as a copy is.
+        If it is infinite: a latent is a linear function of the others, such as a copy.
 
     Notes
     -----
-    With d codes and n rows, independent codes have about d (d - 1) / 4n nats by chance. Dependence that is not
-    linear goes unseen. The total correlation of sampled codes, a term of the beta-TCVAE objective, is another
-    quantity: noise of the posterior lowers it.
+    With d latents and n rows, independent latents have about d (d - 1) / 4n nats by chance. Non-linear dependence is
+    not detected. The total correlation of sampled codes, a term of the beta-TCVAE objective, is a different quantity:
+    posterior noise lowers it.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The Higgins metric, also known as BetaVAE score or Z-diff."""
+"""Higgins score, also known as BetaVAE score or Z-diff."""
 
 import warnings
 from typing import Literal
@@ -13,9 +13,9 @@ from disentmetrics.representation import Representation
 from disentmetrics.statistics.factor_groups import Conditioning, Drawable, fixable_factors
 
 Classifier = Literal["converged", "adagrad", "scikit-learn"]
-_LARGEST = 1e30  # sums of larger differences overflow
-_CHUNK = 1 << 22  # code values drawn at once: 32 MB; another number would draw other pairs
-_IN_CACHE = 1 << 18  # code values gathered at once, which the processor's cache holds
+_MAX_CODE = 1e30  # sums of larger differences overflow
+_CHUNK = 1 << 22  # values drawn at once: 32 MB; changing it changes the random draws
+_IN_CACHE = 1 << 18  # values gathered at once, so that they fit into the processor's cache
 
 
 @metric(
@@ -23,7 +23,7 @@ _IN_CACHE = 1 << 18  # code values gathered at once, which the processor's cache
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Higgins et al. (2017), beta-VAE, section 3; Kim & Mnih (2018), appendix B, for the classifier",
-    known_failure="A representation of all factors but one scores 1: the missing one is found by elimination.",
+    known_failure="A representation of all factors but one scores 1: the missing one is identified by elimination.",
     needs=Needs(factors=2, rows=40),
     randomised=True,
     least={"n_train": 10, "n_neighbours": 2},
@@ -32,19 +32,18 @@ _IN_CACHE = 1 << 18  # code values gathered at once, which the processor's cache
     noise="chance",
     protocols={
         "default": Protocol(
-            source="disentmetrics: scale-free features, logistic regression to convergence, rows of "
-            "training and test points disjoint",
+            source="disentmetrics: scale-free features, converged logistic regression, disjoint training and test rows",
         ),
         "higgins2017": Protocol(
-            source="Kim & Mnih (2018), appendix B: linear softmax, Adagrad 0.01, 10,000 batches of 10 fresh "
+            source="Kim & Mnih (2018), appendix B: linear softmax, Adagrad 0.01, 10,000 batches of 10 new "
             "points, 800 test points, L = 200",
             options={"classifier": "adagrad", "n_pairs": 200, "n_train": 100_000, "n_test": 800},
             invariant_to=all_except("scale", "monotone warp", "outlier", "rotation"),
             slow=True,
         ),
         "locatello2019": Protocol(
-            source="disentanglement_lib 1.5: scikit-learn's logistic regression as it comes, 10,000 and "
-            "5,000 points, L = 64",
+            source="disentanglement_lib 1.5: scikit-learn's logistic regression with default settings, "
+            "10,000 training and 5,000 test points, L = 64",
             options={"classifier": "scikit-learn", "n_train": 10_000, "n_test": 5_000},
             invariant_to=all_except("scale", "monotone warp", "rotation"),
         ),
@@ -61,11 +60,10 @@ def higgins(
     conditioning: Conditioning = "bins",
     n_neighbours: int = 20,
 ) -> RawScore:
-    """Accuracy of telling which factor pairs of observations share, from their codes' differences.
+    """Higgins score: accuracy of a linear classifier of the shared factor from absolute differences of codes.
 
-    A point is drawn by choosing a factor k, then L pairs of rows that agree in factor k. Its
-    features are ``mean over pairs of |z_j - z'_j|``, its label is k; the score is the held-out
-    accuracy of a linear classifier.
+    A point is drawn by choosing a factor k and L pairs of rows that agree in factor k. Its features are
+    ``mean over pairs of |z_j - z'_j|`` and its label is k; the score is the held-out accuracy of a linear classifier.
 
     Parameters
     ----------
@@ -75,37 +73,37 @@ def higgins(
     rng : numpy.random.Generator
         Random number generator.
     classifier : {"converged", "adagrad", "scikit-learn"}
-        ``converged`` divides each feature by half the distance of its 16 % and 84 % quantiles, and trains and tests on
-        disjoint rows, so that a random code scores exactly 1 / K on average.
+        ``converged`` divides each feature by half the distance between its 16 % and 84 % quantiles, and trains and
+        tests on disjoint rows, so that a random code scores exactly 1 / K on average. ``adagrad`` and
+        ``scikit-learn`` are the published classifiers.
     n_pairs : int
-        L, pairs in a point.
+        L, the number of pairs per point.
     n_train, n_test : int
-        Points to learn from and to score.
-
+        Numbers of training and test points.
     conditioning : {"bins", "neighbours"}
-        Which rows agree in a continuous factor: those of one of 10 bins of equal frequency, or a random row and the
-        nearest to it. The signature records the choice.
+        Definition of agreement in a continuous factor: rows of one of 10 equal-frequency bins, or a random row and
+        its nearest neighbours. The signature records the choice.
     n_neighbours : int
-        How many the nearest are, the row itself among them; rows of equal values are all taken.
+        Number of nearest neighbours, including the row itself; all rows with tied values are included.
 
     Returns
     -------
     RawScore
-        Accuracy in [0, 1]; chance level is 1 / K for K factors; ``per_factor`` is the share of each factor's points
-        that is recognised. Details: ``mean_difference`` (n_codes, n_factors), the mean of |z_j - z'_j| over pairs
+        Accuracy in [0, 1]; chance level is 1 / K for K factors; ``per_factor`` is the share of correctly classified
+        points of each factor. Details: ``mean_difference`` (n_codes, n_factors), the mean of |z_j - z'_j| over pairs
         that share factor k.
 
     Raises
     ------
     UndefinedScoreError
-        If fewer than two factors have a value with rows enough, or every code is constant.
+        If fewer than two factors have a value that enough rows share, or every latent is constant.
 
     Notes
     -----
-    The authors draw pairs from a simulator; on a full grid drawing from the table is the same. Each
-    factor is asked equally often here, and at random there.
-    L = 200 for Higgins et al. is the figure that later papers quote. The Adagrad classifier starts at
-    zero and keeps improving with iterations (Kim & Mnih, figure 16): report which one was used.
+    The authors draw pairs from a simulator; on a full grid, drawing from the table is equivalent. Each factor is
+    chosen equally often here, and at random by the authors. L = 200 for Higgins et al. is the value quoted by later
+    papers. The Adagrad classifier starts at zero and keeps improving with the number of iterations (Kim & Mnih,
+    figure 16): report which classifier was used.
 
     Examples
     --------
@@ -123,23 +121,25 @@ def higgins(
     positions = fixable.positions
     alive = ~constant(representation.codes)
     if not alive.any():
-        raise UndefinedScoreError("higgins needs a code that varies; every code is constant")
+        raise UndefinedScoreError("higgins needs a latent that varies; every latent is constant")
     codes = representation.codes if alive.all() else np.ascontiguousarray(representation.codes[:, alive])
     if classifier == "converged":
         codes = well_scaled(codes)
-    elif np.abs(codes).max() > _LARGEST:
-        raise UndefinedScoreError(f"this classifier takes codes up to {_LARGEST:g}; got {np.abs(codes).max():g}")
-    points, labels = _draw(codes, fixable.train, n_train, n_pairs, rng)
-    new_points, truth = _draw(codes, fixable.test, n_test, n_pairs, rng)
-    guess = _FITTERS[classifier](points, labels, new_points, len(positions))
+    elif np.abs(codes).max() > _MAX_CODE:
+        raise UndefinedScoreError(
+            f"codes must not exceed {_MAX_CODE:g} for this classifier; got {np.abs(codes).max():g}"
+        )
+    x_train, y_train = _draw(codes, fixable.train, n_train, n_pairs, rng)
+    x_test, y_test = _draw(codes, fixable.test, n_test, n_pairs, rng)
+    y_pred = _FITTERS[classifier](x_train, y_train, x_test, len(positions))
 
     per_factor = np.full(representation.n_factors, np.nan)
     difference = np.full((representation.n_codes, representation.n_factors), np.nan)
     for index, position in enumerate(positions):
-        asked = truth == index
-        per_factor[position] = (guess[asked] == index).mean() if asked.any() else np.nan
-        difference[alive, position] = points[labels == index].mean(axis=0)
-    accuracy = float((guess == truth).mean())
+        drawn = y_test == index
+        per_factor[position] = (y_pred[drawn] == index).mean() if drawn.any() else np.nan
+        difference[alive, position] = x_train[y_train == index].mean(axis=0)
+    accuracy = float((y_pred == y_test).mean())
     return RawScore(
         value=accuracy,
         per_factor=per_factor,
@@ -179,47 +179,47 @@ def _mean_difference(
 
 
 def _fit_converged(
-    points: NDArray[np.floating], labels: NDArray[np.int64], new: NDArray[np.floating], _: int
+    x_train: NDArray[np.floating], y_train: NDArray[np.int64], x_test: NDArray[np.floating], _: int
 ) -> NDArray[np.int64]:
     from sklearn.linear_model import LogisticRegression  # slow to import
 
-    low, centre, high = np.quantile(points, [0.16, 0.5, 0.84], axis=0)
-    scale = np.where(high > low, (high - low) / 2, points.std(axis=0))
-    seen = scale > 0
-    if not seen.any():  # pairs of rows hardly ever differ
-        return np.full(len(new), np.bincount(labels).argmax())
+    low, centre, high = np.quantile(x_train, [0.16, 0.5, 0.84], axis=0)
+    scale = np.where(high > low, (high - low) / 2, x_train.std(axis=0))
+    varies = scale > 0
+    if not varies.any():  # pairs of rows hardly ever differ
+        return np.full(len(x_test), np.bincount(y_train).argmax())
     model = LogisticRegression(max_iter=10_000, tol=1e-4)
-    model.fit((points[:, seen] - centre[seen]) / scale[seen], labels)
-    return np.asarray(model.predict((new[:, seen] - centre[seen]) / scale[seen]))
+    model.fit((x_train[:, varies] - centre[varies]) / scale[varies], y_train)
+    return np.asarray(model.predict((x_test[:, varies] - centre[varies]) / scale[varies]))
 
 
 def _fit_scikit_learn(
-    points: NDArray[np.floating], labels: NDArray[np.int64], new: NDArray[np.floating], _: int
+    x_train: NDArray[np.floating], y_train: NDArray[np.int64], x_test: NDArray[np.floating], _: int
 ) -> NDArray[np.int64]:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # 100 iterations are part of the protocol
-        return np.asarray(LogisticRegression().fit(points, labels).predict(new))
+        return np.asarray(LogisticRegression().fit(x_train, y_train).predict(x_test))
 
 
 def _fit_adagrad(
-    points: NDArray[np.floating], labels: NDArray[np.int64], new: NDArray[np.floating], n_classes: int
+    x_train: NDArray[np.floating], y_train: NDArray[np.int64], x_test: NDArray[np.floating], n_classes: int
 ) -> NDArray[np.int64]:
-    batch, rate, tiny = 10, 0.01, 1e-10
-    features = np.hstack([points, np.ones((len(points), 1))])
-    target = np.eye(n_classes)[labels]
+    batch_size, learning_rate, epsilon = 10, 0.01, 1e-10
+    features = np.hstack([x_train, np.ones((len(x_train), 1))])
+    target = np.eye(n_classes)[y_train]
     weights = np.zeros((features.shape[1], n_classes))
     squares = np.zeros_like(weights)
-    for start in range(0, len(points) - batch + 1, batch):
-        x, y = features[start : start + batch], target[start : start + batch]
+    for start in range(0, len(x_train) - batch_size + 1, batch_size):
+        x, y = features[start : start + batch_size], target[start : start + batch_size]
         logits = x @ weights
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        gradient = x.T @ (odds / odds.sum(axis=1, keepdims=True) - y) / batch
+        gradient = x.T @ (odds / odds.sum(axis=1, keepdims=True) - y) / batch_size
         squares += gradient * gradient
-        weights -= rate * gradient / (np.sqrt(squares) + tiny)
-    return np.asarray(np.argmax(np.hstack([new, np.ones((len(new), 1))]) @ weights, axis=1))
+        weights -= learning_rate * gradient / (np.sqrt(squares) + epsilon)
+    return np.asarray(np.argmax(np.hstack([x_test, np.ones((len(x_test), 1))]) @ weights, axis=1))
 
 
 _FITTERS = {"converged": _fit_converged, "scikit-learn": _fit_scikit_learn, "adagrad": _fit_adagrad}
@@ -232,14 +232,14 @@ def _elimination_note(
     positions: list[int],
 ) -> tuple[str, ...]:
     mean = difference[:, positions]
-    mean = mean[mean.max(axis=1, initial=0.0) > 0]  # NaN and 0 where a code is constant
+    mean = mean[mean.max(axis=1, initial=0.0) > 0]  # NaN or 0 for a constant latent
     if not len(mean):
         return ()
-    # Sharing a factor that a code follows brings the code's values closer together.
+    # Sharing a factor brings the values of a latent that encodes it closer together.
     closeness = (mean / mean.max(axis=1, keepdims=True)).min(axis=0)
     return tuple(
-        f"no code follows {representation.space.names[k]}, yet {per_factor[k]:.0%} of its points are recognised: "
-        "a missing factor is told by elimination; see factorvae"
+        f"no latent encodes {representation.space.names[k]}, yet {per_factor[k]:.0%} of its points are classified "
+        "correctly: a missing factor can be identified by elimination; see factorvae"
         for k, ratio in zip(positions, closeness, strict=True)
         if ratio > 0.97 and per_factor[k] > 0.5
     )
