@@ -45,12 +45,12 @@ ENCODER = ("score", "baseline:random")
         (("score", "--codes", "codes.csv", "--kind", "size=round"), "--kind must be name=kind"),
         (("score", "--codes", "codes.csv", "--kind", "no=ordinal"), "there is no factor no"),
         (("score", "--codes", "codes.csv", "--code-columns", "y*"), "y*"),
-        (("score", "--codes", "codes.csv", "--jobs", "0"), "--jobs must be a number from 1, or -1"),
+        (("score", "--codes", "codes.csv", "--jobs", "0"), "--jobs must be at least 1, or -1 to use all CPUs"),
         (("score", "--codes", "missing.npz"), "there is none at missing.npz"),
         (("score", "--codes", "missing.h5"), "there is no such file"),
         (("score", "--codes", "encoded.h5", "--code-columns", "z*"), "--code-columns does not go with a file of"),
         (("score", "--codes", "damaged.npz"), "damaged.npz"),
-        (("score", "--codes", "damaged.h5"), "must be a whole HDF5 file"),
+        (("score", "--codes", "damaged.h5"), "must be a complete HDF5 file"),
         (("score", "--codes", "codes.docx"), "a table must be a file of one of these kinds"),
         (("score", "--codes", "codes.csv", "--out", "folder"), "folder is a folder"),
         (("score", "--codes", "codes.csv", "--out", "codes.csv/card.json"), "codes.csv is a file"),
@@ -97,11 +97,11 @@ def test_a_read_only_folder_is_refused_before_any_work(run: Run, csv: Path, tmp_
     (tmp_path / "mine").mkdir(mode=0o500)
     ran = run("score", "--codes", csv, "--out", tmp_path / "mine" / "card.json")
     assert ran.code == 2
-    assert "a folder that can be written" in ran.sentence
+    assert "a folder with write permission" in ran.sentence
 
 
 def test_a_folder_that_may_not_be_written_is_refused(
     run: Run, csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "access", lambda _, mode: mode != os.W_OK)
-    assert "a folder that can be written" in run("score", "--codes", csv, "--out", tmp_path / "card.json").sentence
+    assert "a folder with write permission" in run("score", "--codes", csv, "--out", tmp_path / "card.json").sentence

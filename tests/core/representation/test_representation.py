@@ -37,7 +37,7 @@ def table(n: int = 40, **options: Any) -> dm.Representation:
         ([[1.0], [2.0]], [0, 1], {"weights": [1.0, -1.0]}, "none below 0"),
         ([[1.0], [2.0]], [0, 1], {"weights": [0.0, 0.0]}, "some above"),
         ([[1.0], [2.0]], [0, 1], {"factor_names": ["a", "b"]}, "factor_names must name 1 factors"),
-        ([[1.0], [2.0]], [0, 1], {"code_names": ["a", "b"]}, "code_names must name 1 codes"),
+        ([[1.0], [2.0]], [0, 1], {"code_names": ["a", "b"]}, "code_names must name 1 latents"),
         ([[1.0], [2.0]], [0, 1], {"kinds": {"y": "ordinal"}}, "there is no factor y"),
         ([[1.0], [2.0]], [0, 1], {"categorical_codes": [1]}, "must be 1 booleans"),
     ],
