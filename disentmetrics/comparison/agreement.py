@@ -20,10 +20,10 @@ from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl
 from disentmetrics.estimators.assignment import one_to_one_assignment
 from disentmetrics.estimators.rank_correlation import standardise, standardised_ranks
 from disentmetrics.representation import Representation
+from disentmetrics.representation.resampling import Split, folds_of_units
 from disentmetrics.results.signature import Signature
 
 Kind = Literal["udr", "mcc", "r2", "dictionary"]
-Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 N_FOLDS = 5
 MIN_ROWS = 20
@@ -162,7 +162,7 @@ def agreement(
         raise InvalidInputError(f"names must have one entry for each of {len(models)} models; got {len(names)}")
     n_rows = _check_rows(representations, models, least=2 if kind == "dictionary" else MIN_ROWS)
     groups = next((item.resampling_units for item in representations if isinstance(item, Representation)), None)
-    splits = _splits(n_rows, groups, seed)
+    splits = folds_of_units(groups, n_rows, N_FOLDS, seed)
     alive = [
         (codes != 0).any(axis=0) if kind == "dictionary" else _informative(item, codes)
         for item, codes in zip(representations, models, strict=True)
@@ -300,14 +300,6 @@ def _uniqueness(dictionaries: Sequence[Floats]) -> Floats:
 
 def _median_of_columns(pairwise: Floats) -> Floats:
     return np.asarray(np.nanmedian(pairwise, axis=0))
-
-
-def _splits(n_rows: int, groups: NDArray[np.int64] | None, seed: int) -> list[Split]:
-    rng = generator(seed, "folds")
-    fold = rng.permutation(n_rows) % N_FOLDS
-    if groups is not None and int(groups.max()) > 0:
-        fold = (rng.permutation(int(groups.max()) + 1) % N_FOLDS)[groups]
-    return [(np.flatnonzero(fold != f), np.flatnonzero(fold == f)) for f in np.unique(fold)]
 
 
 def _codes(item: Representation | Posterior | ArrayLike, position: int) -> Floats:

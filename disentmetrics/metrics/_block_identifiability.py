@@ -9,9 +9,9 @@ from disentmetrics._utils.typing import Seed
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.factor_groups import varied_factors
 from disentmetrics.statistics.factor_regression import factors_as_codes, true_factors
 from disentmetrics.statistics.probes import Probe, held_out_score, step_prediction
+from disentmetrics.statistics.targets import varied_factors
 
 Blocks = tuple[tuple[int, ...], ...]
 

@@ -12,10 +12,9 @@ from disentmetrics.estimators.activity import constant
 from disentmetrics.estimators.rank_correlation import standardise
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.representation.resampling import some_rows
-from disentmetrics.statistics.association import factor_columns
-from disentmetrics.statistics.factor_groups import varied_factors
+from disentmetrics.representation.resampling import deal, some_rows, without_units_of
 from disentmetrics.statistics.probes import Probe, predict
+from disentmetrics.statistics.targets import factor_columns, label_table, varied_factors
 
 
 @metric(
@@ -110,7 +109,7 @@ def compositional_accuracy(
         raise InvalidInputError(
             f"held must contain factor indices from 0 to {representation.n_factors - 1}; got {held!r}"
         )
-    labels = np.stack([representation.labels(int(k)) for k in positions], axis=1) if len(positions) else None
+    labels = representation.cached(label_table)[:, positions] if len(positions) else None
     if labels is None:
         raise UndefinedScoreError(
             "compositional_accuracy needs a factor with at least two values; every factor is constant"
@@ -123,7 +122,7 @@ def compositional_accuracy(
         raise UndefinedScoreError(
             f"compositional_accuracy needs at least two combinations of factor values; got {n_combinations}"
         )
-    fold = (generator(seed, "combinations").permutation(n_combinations) % n_folds)[number]
+    fold = deal(number, len(number), n_folds, generator(seed, "combinations"))
     alive = ~constant(representation.codes[rows])
     codes = np.zeros((len(representation), int(alive.sum())))
     codes[rows] = standardise(representation.codes[rows][:, alive])
@@ -131,8 +130,7 @@ def compositional_accuracy(
     frequent: list[NDArray[np.bool_]] = []
     for f in np.unique(fold):
         train, test = rows[fold != f], rows[fold == f]
-        if representation.resampling_units is not None:
-            train = train[~np.isin(representation.resampling_units[train], representation.resampling_units[test])]
+        train = without_units_of(representation, train, test)
         if not len(train):
             raise UndefinedScoreError("no training rows are left: every group occurs in every fold of combinations")
         y_pred = [

@@ -7,7 +7,7 @@ from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.factor_groups import varied_factors
+from disentmetrics.statistics.targets import varied_factors
 from disentmetrics.statistics.traversals import cells
 
 _ROUNDING = 1e-18  # fraction of the variance that rounding errors can produce

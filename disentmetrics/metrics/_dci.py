@@ -211,9 +211,7 @@ def _task(
     if not factor.varies:
         return None
     train, test = train_and_test_rows(representation, factor.rows, n_train, n_test, seed)
-    where = np.full(len(representation), -1)
-    where[factor.rows] = np.arange(len(factor.rows))
-    y_train, y_test = factor.values[where[train]], factor.values[where[test]]
+    y_train, y_test = factor.values[train], factor.values[test]
     if not len(test) or not len(train) or not np.ptp(y_train, axis=0).any():
         return None
     return _Task(train, test, y_train, y_test, n_trees, seed)

@@ -122,9 +122,7 @@ def dci_es(
     for position in range(representation.n_factors):
         factor = representation.cached(target, position)
         train, test = train_and_test_rows(representation, factor.rows, n_train, n_test, seed)
-        where = np.full(len(representation), -1)
-        where[factor.rows] = np.arange(len(factor.rows))
-        y_train, y_test = factor.values[where[train]], factor.values[where[test]]
+        y_train, y_test = factor.values[train], factor.values[test]
         if not factor.varies or not len(test) or not len(train) or not np.ptp(y_train, axis=0).any():
             continue
         if forest:

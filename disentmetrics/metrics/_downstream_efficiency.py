@@ -8,8 +8,9 @@ from disentmetrics._utils.typing import Seed
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.learning_curves import MOST_CLASSES, Classifier, FittedProbe, fit_probe_at_each_size
+from disentmetrics.statistics.learning_curves import Classifier, FittedProbe, fit_probe_at_each_size
 from disentmetrics.statistics.probes import N_FOLDS
+from disentmetrics.statistics.targets import MOST_CLASSES
 
 _FEW, _MANY = 100, 10_000
 

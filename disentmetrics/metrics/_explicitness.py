@@ -165,8 +165,7 @@ def _areas(
 ) -> Floats:
     """Return the area under the ROC curve of each class, averaged over splits, weighted by its number of test rows."""
     total, weight = np.zeros(factor.n_classes), np.zeros(factor.n_classes)
-    labels = np.full(len(codes), -1)
-    labels[factor.rows] = factor.values
+    labels = factor.values
     for train, test in parts:
         classes = np.unique(labels[train])
         n_positive = np.bincount(labels[test], minlength=factor.n_classes)[classes]

@@ -1,4 +1,4 @@
-"""The interventional robustness score."""
+"""Interventional robustness score."""
 
 import math
 from typing import Literal
@@ -11,14 +11,8 @@ from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.estimators.mutual_information import equal_width_bins
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import FACTOR_BINS, Representation
-from disentmetrics.statistics.factor_groups import (
-    MIN_ROWS,
-    Conditioning,
-    how_conditioned,
-    is_continuous,
-    nearest_rows,
-    varied_factors,
-)
+from disentmetrics.statistics.factor_groups import MIN_ROWS, Conditioning, how_conditioned, is_continuous, nearest_rows
+from disentmetrics.statistics.targets import varied_factors
 
 Deviation = Literal["quantile", "maximum"]
 _N_CENTRES = 100
@@ -30,19 +24,19 @@ _N_CENTRES = 100
     higher_is_better=True,
     least={"quantile": 0, "n_neighbours": 2},
     paper="Suter, Miladinović, Schölkopf & Bauer (2019), Robustly Disentangled Causal Mechanisms, section 4",
-    known_failure="A factor that no code follows costs nothing if no code is left over, since it is a mean over codes.",
+    known_failure="A missing factor is not penalised unless a latent is left unused: the score is a mean over latents.",
     needs=Needs(rows=20),
     invariant_to=all_except("monotone warp", "noise code", "duplicated code", "repeated rows", "rotation"),
     detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
-            source="disentmetrics: 0.9 quantile of deviations from medians, over that of all rows; equal weights",
+            source="disentmetrics: 0.9 quantile of deviations from medians, relative to all rows; equal weights",
         ),
         "suter2019": Protocol(
-            source="Suter et al. (2019): largest deviations (quantile 1), codes weighted by them",
+            source="Suter et al. (2019): maximum deviations (quantile 1), latents weighted by them",
             options={"deviation": "maximum", "quantile": 1.0},
             invariant_to=all_except("scale", "monotone warp", "outlier", "noise code", "duplicated code", "rotation"),
-            perfect=math.nan,  # 1, and noise is no constant: it falls with the number of rows
+            perfect=math.nan,  # 1; the score of noise decreases with the number of rows
             noise=math.nan,
         ),
         "locatello2019": Protocol(
@@ -65,47 +59,47 @@ def irs(
     conditioning: Conditioning = "bins",
     n_neighbours: int = 30,
 ) -> RawScore:
-    """How little a code moves when other factors than its own change.
+    """Interventional robustness score: invariance of each latent to changes of all factors but its own.
 
-    ``mean over j of max over k of 1 - mean over v of q_v |z_j - E[z_j | v_k = v]| / D_j``, with q_v
-    a quantile over the rows where v_k = v, and D_j the largest deviation that code j can have.
+    ``mean over j of max over k of 1 - mean over v of q_v |z_j - E[z_j | v_k = v]| / D_j``, with q_v a quantile over
+    the rows where v_k = v, and D_j the largest deviation of latent j.
 
     Parameters
     ----------
     representation : Representation
-        Rows without a label for a factor are ignored for that factor; constant codes are left out.
+        Rows without a label for a factor are ignored for that factor; constant latents are excluded.
     deviation : {"quantile", "maximum"}
-        ``maximum`` is the published form: D_j is the largest |z_j - E z_j|, and codes are weighted by
-        it. ``quantile`` takes the same quantile of |z_j - E z_j| for D_j (the largest where that is 0),
-        medians for E, and weights codes alike; values of a factor with fewer than 10 rows are left out.
+        ``maximum`` is the published form: D_j is the largest ``|z_j - E z_j|``, and latents are weighted by it.
+        ``quantile`` uses the same quantile of the deviations as D_j (the largest where it is 0), medians in place of
+        E, and equal weights; values of a factor with fewer than 10 rows are excluded.
     quantile : float
         In (0, 1]; 1 is the maximum.
     factor_bins : int
-        Cut ordinal factors into so many bins of equal width; 0 leaves them.
+        If positive, factors are first discretised into this many equal-width bins.
     conditioning : {"bins", "neighbours"}
-        Which rows agree in a continuous factor: those of one of 10 bins of equal frequency, or the nearest to each of
-        100 rows, evenly spread. The signature records the choice.
+        Definition of agreement in a continuous factor: rows of one of 10 equal-frequency bins, or the nearest
+        neighbours of each of 100 evenly spaced rows. The signature records the choice.
     n_neighbours : int
-        How many the nearest are, the row itself among them; rows of equal values are all taken.
+        Number of nearest neighbours, including the row itself; all rows with tied values are included.
 
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where each code is fixed by one factor, whatever the others do. ``per_factor`` is
-        the largest robustness that any code has to all factors but this one, which is no part of the
-        published score. Details: ``robustness`` (n_codes, n_factors), 0 for constant codes.
+        In [0, 1]; 1 if each latent is determined by one factor, irrespective of the others. ``per_factor`` is the
+        largest robustness of any latent to all factors but this one, which is not part of the published score.
+        Details: ``robustness`` (n_codes, n_factors), 0 for constant latents.
 
     Raises
     ------
     UndefinedScoreError
-        If no factor takes two values on enough rows, or the quantile is out of range.
+        If no factor has two values with enough rows, or the quantile is out of range.
 
     Notes
     -----
-    The published form gives codes of noise 0.3 to 0.6, more on fewer rows, since a quantile of few rows falls short
-    of the largest deviation of all; one outlier raises it to 1; and a code counts as much as it is wide. None of that
-    holds for the default. If every latent is constant the score is 0. The library's ``num_active_dims`` is a sum of
-    codes, not a number of codes, and is not given here.
+    The published form assigns 0.3 to 0.6 to noise latents, more on fewer rows, because a quantile of few rows is
+    below the largest deviation of all rows; a single outlier raises the score to 1; and latents are weighted by their
+    width. None of this applies to the default. If every latent is constant the score is 0. ``num_active_dims`` of
+    disentanglement_lib sums values of latents instead of counting latents, and is not reported here.
 
     Examples
     --------
@@ -114,14 +108,14 @@ def irs(
     (1.0, True)
     """
     if not 0 < quantile <= 1:
-        raise UndefinedScoreError(f"irs takes a quantile above 0 and of at most 1; got {quantile}")
+        raise UndefinedScoreError(f"quantile must be in (0, 1]; got {quantile}")
     robust = deviation == "quantile"
     alive = ~representation.cached_by_codes(constant)
     codes = well_scaled(np.ascontiguousarray(representation.codes[:, alive])).astype(np.float64)
     robustness = np.full((representation.n_codes, representation.n_factors), np.nan)
     reach = _deviation(codes.T.copy(), quantile if robust else 1.0, robust=robust)
-    sparse = reach == 0  # nearly all rows share one value: their quantile is 0, and says nothing
-    reach[sparse] = _deviation(codes.T[sparse], 1.0, robust=robust)
+    degenerate = reach == 0  # nearly all rows share one value: the quantile is 0, so the maximum is used
+    reach[degenerate] = _deviation(codes.T[degenerate], 1.0, robust=robust)
     varied = np.flatnonzero(representation.cached(varied_factors)).tolist()
     near = n_neighbours if conditioning == "neighbours" else None
     for position in varied:
@@ -134,19 +128,19 @@ def irs(
         else:
             groups = _rows_of_values(labels, MIN_ROWS if robust else 1)
         if len(groups) > 1:
-            moved = np.mean([_deviation(codes[rows].T.copy(), quantile, robust=robust) for rows in groups], axis=0)
-            if sparse.any():
-                rest = codes[:, sparse]
-                moved[sparse] = np.mean(
+            residual = np.mean([_deviation(codes[rows].T.copy(), quantile, robust=robust) for rows in groups], axis=0)
+            if degenerate.any():
+                rest = codes[:, degenerate]
+                residual[degenerate] = np.mean(
                     [_deviation(rest[rows].T.copy(), 1.0, robust=robust) for rows in groups], axis=0
                 )
             robustness[:, position] = 0.0
-            robustness[alive, position] = np.maximum(1 - moved / reach, 0.0)
+            robustness[alive, position] = np.maximum(1 - residual / reach, 0.0)
     defined = ~np.isnan(robustness[0])
     if not defined.any():
         raise UndefinedScoreError(
-            f"irs needs a factor with two values that {MIN_ROWS} rows share"
-            f"{f', or {near} of a continuous one' if near else ''}"
+            f"irs needs a factor with two values of at least {MIN_ROWS} rows each"
+            f"{f', or a continuous factor with more than {near} rows' if near else ''}"
         )
     best = robustness[:, defined].max(axis=1)
     weights = reach if deviation == "maximum" else np.ones(len(reach))
@@ -159,15 +153,15 @@ def irs(
 
 
 def _rows_of_values(labels: NDArray[np.int64], min_rows: int) -> list[NDArray[np.int64]]:
-    """Rows of each value that enough rows share."""
+    """Return the rows of each value that has enough rows."""
     order = np.argsort(labels, kind="stable")
     ends = np.cumsum(np.bincount(labels + 1))
-    groups = np.split(order, ends[:-1])[1:]  # the first have no label
+    groups = np.split(order, ends[:-1])[1:]  # the first group has no label
     return [rows for rows in groups if len(rows) >= min_rows]
 
 
 def _deviation(values: NDArray[np.float64], quantile: float, *, robust: bool) -> NDArray[np.float64]:
-    """Quantile of the deviations of each row from its mean or median; overwrites its argument."""
+    """Return the quantile of the deviations of each row from its mean or median; overwrites its argument."""
     if not values.size:
         return np.zeros(len(values))
     values -= _quantile(values, 0.5)[:, None] if robust else values.mean(axis=1, keepdims=True)
@@ -176,7 +170,7 @@ def _deviation(values: NDArray[np.float64], quantile: float, *, robust: bool) ->
 
 
 def _quantile(values: NDArray[np.float64], quantile: float) -> NDArray[np.float64]:
-    """Quantile of each row, interpolated between the two nearest values; numpy's own has ten times the overhead."""
+    """Return the linearly interpolated quantile of each row; np.quantile has ten times the overhead."""
     place = quantile * (values.shape[1] - 1)
     low = int(place)
     high = min(low + 1, values.shape[1] - 1)

@@ -1,18 +1,18 @@
-"""How much of each factor a probe reads from its one, two or five best codes."""
+"""k-sparse probing: accuracy of probes on the one, two or five best latents."""
 
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics._utils.random import generator
 from disentmetrics._utils.typing import Seed
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.representation.resampling import fold_of_each_row, folds
-from disentmetrics.statistics.learning_curves import MOST_CLASSES, class_probabilities, class_target
+from disentmetrics.representation.resampling import first_in_order, folds, inner_fold_of_each_row, training_order
+from disentmetrics.statistics.learning_curves import class_probabilities
 from disentmetrics.statistics.probes import N_FOLDS, standardised_codes
+from disentmetrics.statistics.targets import MOST_CLASSES, class_target
 
 _SIZES = (1, 2, 5)
 _N_TRAIN = 1_000
@@ -23,27 +23,27 @@ _N_TRAIN = 1_000
     bounds=(-1.0, 1.0),
     higher_is_better=True,
     paper="Gurnee et al. (2023), Finding Neurons in a Haystack; SAEBench, sparse probing",
-    known_failure="Two factors packed without loss into one code, or a code that tells several factors, cost nothing.",
+    known_failure="Two factors packed losslessly into one latent are not penalised.",
     needs=Needs(rows=40),
     randomised=True,
     parts={f"best_{size}": (-1.0, 1.0) for size in _SIZES},
-    # A monotone warp moves noisy codes by 0.05 here, within the spread of the draws.
+    # A monotone warp changes the score of noisy codes by 0.05 here, within the spread of the draws.
     invariant_to=all_except("outlier", "rotation"),
     detects={"rotated", "packed", "missing factor", "blurred"},
     costly=True,
     slow=True,
     protocols={
         "default": Protocol(
-            source="disentmetrics: codes chosen by mean differences of training rows, logistic regression from 1,000 "
+            source="disentmetrics: latents selected by mean differences on training rows, logistic regression on 1,000 "
             "rows, accuracy above chance",
         ),
     },
 )
 def k_sparse_probing(representation: Representation, *, seed: Seed) -> RawScore:
-    """Accuracy above chance of probes that see only the codes whose means differ most between a factor's values.
+    """k-sparse probing: chance-corrected accuracy of a probe on the single most selective latent of each factor.
 
-    ``mean over k of (a - b) / (1 - b)`` with a the held-out accuracy of logistic regression from the one best code for
-    factor k, and b that of the most frequent class.
+    ``mean over k of (a - b) / (1 - b)``, with a the held-out accuracy of logistic regression of factor k on the
+    latent whose class means differ most, and b that of the most frequent class.
 
     Parameters
     ----------
@@ -51,14 +51,14 @@ def k_sparse_probing(representation: Representation, *, seed: Seed) -> RawScore:
         Factors of any kind; ordinal, circular and continuous factors with more than 10 values are merged into 10
         equal-frequency classes.
     seed : int or tuple of int
-        Decides folds and rows to learn from.
+        Random seed for the folds and the training rows.
 
     Returns
     -------
     RawScore
-        At most 1, which means that one code tells each factor, linearly; 0 for codes that tell nothing. Parts:
-        ``best_1`` (the value), ``best_2`` and ``best_5``, with as many codes, or all if there are fewer. Details:
-        ``score`` (3 numbers of codes, n_factors) and ``chosen`` (n_factors,), the best code in the first fold, -1
+        At most 1, if each factor is linearly decodable from a single latent; 0 for uninformative codes. Parts:
+        ``best_1`` (the value), ``best_2`` and ``best_5``, with as many latents, or all if there are fewer. Details:
+        ``score`` (3 numbers of latents, n_factors) and ``chosen`` (n_factors,), the best latent in the first fold, -1
         where undefined.
 
     Raises
@@ -68,9 +68,10 @@ def k_sparse_probing(representation: Representation, *, seed: Seed) -> RawScore:
 
     Notes
     -----
-    A code's rank is the variance of its class means over its own: for two classes the squared mean difference of the
-    published rule, for codes of variance 1. Codes are chosen again in each fold, from training rows alone. Published
-    probes are of binary concepts; here each factor is one probe of all its values.
+    Latents are ranked by the variance of their class means relative to their total variance: for two classes and
+    latents of variance 1 the squared mean difference of the published rule. They are selected separately in each
+    fold, from training rows only. Published probes decode binary concepts; here a single probe decodes all values of
+    a factor.
 
     Examples
     --------
@@ -83,7 +84,7 @@ def k_sparse_probing(representation: Representation, *, seed: Seed) -> RawScore:
     for k in range(representation.n_factors):
         score[:, k], chosen[k] = _scores(representation, k, seed)
     if np.isnan(score).all():
-        raise UndefinedScoreError("k_sparse_probing needs a factor that varies, and rows of two groups or more")
+        raise UndefinedScoreError("k_sparse_probing needs a factor that varies and rows from at least two groups")
     score = np.maximum(score, -1.0)
     return RawScore(
         value=mean_over_factors(score[0]),
@@ -95,32 +96,35 @@ def k_sparse_probing(representation: Representation, *, seed: Seed) -> RawScore:
 
 
 def _scores(representation: Representation, position: int, seed: Seed) -> tuple[NDArray[np.float64], int]:
-    aim = representation.cached(class_target, position)
-    splits = folds(representation, aim.rows, N_FOLDS, seed)
-    if not aim.varies or len(splits) < 2:
+    factor = representation.cached(class_target, position)
+    splits = folds(representation, factor.rows, N_FOLDS, seed)
+    if not factor.varies or len(splits) < 2:
         return np.full(len(_SIZES), math.nan), -1
     codes = representation.cached(standardised_codes)
-    where = np.full(len(representation), -1)
-    where[aim.rows] = np.arange(len(aim.rows))
-    inner = representation.cached(fold_of_each_row, 3, (seed, 1) if isinstance(seed, int) else (*seed, 1))
-    order = generator(seed, "rows to learn from").permutation(len(representation))
+    inner = inner_fold_of_each_row(representation, 3, seed)
+    order = training_order(representation, seed)
     hits, best, n_frequent, n_rows = np.zeros(len(_SIZES)), -1, 0, 0
     for train, test in splits:
-        learns = order[np.isin(order, train)][:_N_TRAIN]
-        known, wanted = aim.values[where[learns]], aim.values[where[test]]
-        ranked = np.argsort(-_separation(codes[learns], known), kind="stable")
+        sample = first_in_order(order, train, _N_TRAIN)
+        y_train, y_test = factor.values[sample], factor.values[test]
+        ranked = np.argsort(-_separation(codes[sample], y_train), kind="stable")
         if best < 0 and len(ranked):
             best = int(_varied(representation)[ranked[0]])
-        named: dict[int, int] = {}  # with more codes than there are nothing changes
+        n_correct: dict[int, int] = {}  # sizes beyond the number of latents share one probe
         for index, size in enumerate(_SIZES):
-            seen = np.sort(ranked[:size])
-            if len(seen) not in named:
-                found = class_probabilities(
-                    "logistic", codes[learns][:, seen], known, codes[test][:, seen], aim.n_classes, inner=inner[learns]
+            used = np.sort(ranked[:size])
+            if len(used) not in n_correct:
+                probability = class_probabilities(
+                    "logistic",
+                    codes[sample][:, used],
+                    y_train,
+                    codes[test][:, used],
+                    factor.n_classes,
+                    inner=inner[sample],
                 )
-                named[len(seen)] = int((found.argmax(axis=1) == wanted).sum())
-            hits[index] += named[len(seen)]
-        n_frequent += int((np.bincount(known).argmax() == wanted).sum())
+                n_correct[len(used)] = int((probability.argmax(axis=1) == y_test).sum())
+            hits[index] += n_correct[len(used)]
+        n_frequent += int((np.bincount(y_train).argmax() == y_test).sum())
         n_rows += len(test)
         if n_rows >= 3_000:
             break
@@ -134,7 +138,7 @@ def _varied(representation: Representation) -> NDArray[np.int64]:
 
 
 def _separation(codes: NDArray[np.float64], classes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the share of each code's variance that lies between the means of classes."""
+    """Return the share of each latent's variance that lies between class means."""
     indicator = np.zeros((len(classes), int(classes.max()) + 1))
     indicator[np.arange(len(classes)), classes] = 1.0
     count = indicator.sum(axis=0)

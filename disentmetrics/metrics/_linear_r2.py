@@ -1,4 +1,4 @@
-"""Linear identifiability: R² of factors from codes, and of codes from factors."""
+"""Linear R² of factors from codes, and of codes from factors."""
 
 import math
 
@@ -7,18 +7,18 @@ import numpy as np
 from disentmetrics._utils.typing import Seed
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.factor_groups import varied_factors
 from disentmetrics.statistics.factor_regression import codes_from_factors, orthogonality_error
 from disentmetrics.statistics.probes import N_FOLDS, held_out_score
+from disentmetrics.statistics.targets import varied_factors
 
 
 @metric(
     family="predictor",
     bounds=(-math.inf, 1.0),
     higher_is_better=True,
-    paper="Hyvärinen & Morioka (2016) and Roeder, Metz & Kingma (2021), On Linear Identifiability of FittedProbe "
+    paper="Hyvärinen & Morioka (2016) and Roeder, Metz & Kingma (2021), On Linear Identifiability of Learned "
     "Representations, for identifiability up to an affine map; scores of predictors as in Eastwood & Williams (2018)",
-    known_failure="Codes that mix all factors linearly score 1: it measures what is linearly there, not where.",
+    known_failure="An invertible linear mixture of all factors scores 1: the score ignores axis alignment.",
     needs=Needs(rows=20),
     randomised=True,
     parts={"codes_from_factors": (-math.inf, 1.0)},
@@ -26,35 +26,36 @@ from disentmetrics.statistics.probes import N_FOLDS, held_out_score
     detects={"packed", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
-            source="disentmetrics: least squares with intercept on five folds, measured on the rows left out",
+            source="disentmetrics: five-fold cross-fitted least squares with intercept",
         ),
     },
 )
 def linear_r2(representation: Representation, *, seed: Seed, n_folds: int = N_FOLDS) -> RawScore:
-    """Share of the factors' variance that an affine map of all codes predicts on unseen rows.
+    """Linear R²: share of the factors' variance predicted on held-out rows by an affine map of all latents.
 
-    ``mean over k of [1 - sum (v_k - f_k(z))² / sum (v_k - mean v_k)²]``, sums over held-out rows, map and
-    mean from training rows. For categories f is logistic regression and the share is
+    ``mean over k of [1 - sum (v_k - f_k(z))² / sum (v_k - mean v_k)²]``, with sums over held-out rows, and map and
+    mean from the training rows. For categorical factors f is logistic regression, and R² is replaced by
     ``(accuracy - a) / (1 - a)`` with a the share of the most frequent class.
 
     Parameters
     ----------
     representation : Representation
-        Rows without a label for a factor are ignored for that factor; rows of one group stay in one fold. A circular
-        factor is its cosine and sine, ordinal factors are numbers.
+        Rows without a label for a factor are ignored for that factor; rows of one group stay in one fold. Circular
+        factors are represented by cosine and sine, ordinal factors by numbers.
     seed : int or tuple of int
         Random seed for the assignment of rows to folds.
     n_folds : int
+        Number of cross-validation folds.
 
     Returns
     -------
     RawScore
-        At most 1, where an affine map of the codes gives every factor; 0 on average for unrelated codes,
-        below it for maps that mislead, which outliers can make very bad. Part ``codes_from_factors``: mean
-        over codes that vary of the R² of a code from all factors; 1 where codes hold nothing but factors,
-        linearly. Details: ``codes_from_factors`` (n_codes,); ``orthogonality_error`` (1,), how far the map
-        from whitened factors to codes is from a rotation of one scale, 0 for a rotation and at most
-        ``sqrt(K - 1)`` for K columns of factors.
+        At most 1, if an affine map of the codes gives every factor; 0 on average for unrelated codes, and negative,
+        with outliers strongly so, for maps that generalise worse than the mean. Part ``codes_from_factors``: mean
+        over varying latents of the R² of a latent from all factors; 1 if the codes are affine functions of the
+        factors. Details: ``codes_from_factors`` (n_codes,); ``orthogonality_error`` (1,), the deviation of the map
+        from whitened factors to codes from a scaled rotation, 0 for a rotation and at most ``sqrt(K - 1)`` for K
+        columns of factors.
 
     Raises
     ------
@@ -63,9 +64,9 @@ def linear_r2(representation: Representation, *, seed: Seed, n_folds: int = N_FO
 
     Notes
     -----
-    Fitted and scored on the same rows, codes of noise reach d / n; a fit without intercept scores shifted codes 0.
-    Neither can happen here. Rows with a missing label are excluded from ``codes_from_factors``. Dead codes are left
-    out; codes that are all dead score 0.
+    Unlike implementations that fit and score on the same rows, where noise reaches d / n, or that fit no intercept,
+    so that shifted codes score 0, the score is held out and invariant to shifts. Rows with a missing label are
+    excluded from ``codes_from_factors``. Dead latents are excluded; if all latents are dead the score is 0.
 
     Examples
     --------

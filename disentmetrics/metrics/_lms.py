@@ -1,4 +1,4 @@
-"""The latent matching score."""
+"""Latent matching score."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from disentmetrics.estimators.assignment import one_to_one_assignment
 from disentmetrics.estimators.target_scores import TargetScore
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.target_matrices import target_matrix
+from disentmetrics.statistics.one_vs_rest import one_vs_rest_scores
 
 
 @metric(
@@ -14,7 +14,7 @@ from disentmetrics.statistics.target_matrices import target_matrix
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Moinfar & Theis (2024), Unsupervised Deep Disentangled Representation of Single-Cell Omics, methods",
-    known_failure="A factor that has its own noiseless code scores at most one over the number of its values.",
+    known_failure="A factor encoded without noise in one latent scores at most 1 / (number of its values).",
     needs=Needs(rows=3),
     # Three latents can be matched with three of the 19 factor values of the examples. Close to the threshold of
     # detection: rotated lowers the default by 0.106.
@@ -23,7 +23,7 @@ from disentmetrics.statistics.target_matrices import target_matrix
     perfect=0.158,
     protocols={
         "default": Protocol(
-            source="DRVI: scaled mutual information of 10 bins of equal width (LMS-SMI)",
+            source="DRVI: scaled mutual information with 10 equal-width bins (LMS-SMI)",
         ),
         "spn": Protocol(
             source="DRVI: share of right neighbours of the same class (LMS-SPN)",
@@ -46,10 +46,10 @@ from disentmetrics.statistics.target_matrices import target_matrix
     },
 )
 def lms(representation: Representation, *, score: TargetScore = "smi", n_bins: int = 10) -> RawScore:
-    """Mean score of targets, each matched with a code of its own.
+    """Latent matching score: mean score of one-hot targets under the best one-to-one matching with latents.
 
-    Every value of every factor is a one-hot target; with S the scores of codes for targets, ``max over one-to-one
-    pairings of [sum over pairs S(j, t)] / number of targets``. A target that finds no code counts as 0.
+    ``max over one-to-one matchings of [sum over pairs S(j, t)] / number of targets``, with S(j, t) the score of
+    latent j for target t; every value of every factor is a one-hot target. Unmatched targets count as 0.
 
     Parameters
     ----------
@@ -64,9 +64,9 @@ def lms(representation: Representation, *, score: TargetScore = "smi", n_bins: i
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where every value of every factor has its own code. ``per_factor``: mean over the factor's
-        values. Details: ``scores`` (n_codes, n_targets), ``target_factor`` and ``target_value`` (n_targets,), which
-        name the targets, and ``assignment`` (n_targets,), the code of each, -1 for none.
+        In [0, 1]; 1 if every value of every factor has its own latent. ``per_factor``: mean over the factor's values.
+        Details: ``scores`` (n_codes, n_targets), ``target_factor`` and ``target_value`` (n_targets,), which identify
+        the targets, and ``assignment`` (n_targets,), the latent of each target, -1 for none.
 
     Raises
     ------
@@ -75,11 +75,11 @@ def lms(representation: Representation, *, score: TargetScore = "smi", n_bins: i
 
     Notes
     -----
-    Made for codes that switch on for one cell type or process each; a code that runs through all
-    values of a factor can be matched with one of them only. The authors' code breaks ties of equal
-    codes by row order, which lets ``spn`` follow the order of the file; here ``spn`` is the mean over
-    all orders of equal codes. A value of one single row has no neighbour and is no target of ``spn``;
-    theirs is NaN there. Dead codes score 0.
+    Designed for latents that are each active for one cell type or process; a latent that runs through all values of a
+    factor can be matched with only one of them. The authors' code breaks ties between equal values of a latent by row
+    order, so that ``spn`` depends on the order of the file; here ``spn`` is the mean over all orders of tied rows. A
+    value with a single row has no neighbour and is not a target of ``spn``; the authors' code returns NaN. Dead
+    latents score 0.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def lms(representation: Representation, *, score: TargetScore = "smi", n_bins: i
     >>> lms(one_hot, kind).value, round(lms(kind, kind).value, 6)
     (1.0, 0.333333)
     """
-    targets = representation.cached(target_matrix, score, n_bins)
+    targets = representation.cached(one_vs_rest_scores, score, n_bins)
     codes, columns = one_to_one_assignment(targets.scores)
     own = np.zeros(len(targets.factor))
     own[columns] = targets.scores[codes, columns]
@@ -111,5 +111,5 @@ def lms(representation: Representation, *, score: TargetScore = "smi", n_bins: i
 def _size_note(n_targets: int, n_codes: int) -> tuple[str, ...]:
     if n_targets <= n_codes:
         return ()
-    note = f"{n_targets} values of factors are targets, each to be matched with its own of {n_codes} codes"
-    return (f"{note}: no representation of this size scores above {n_codes / n_targets:.3f}",)
+    note = f"{n_targets} factor values are matched one-to-one with {n_codes} latents"
+    return (f"{note}: no representation of this size can score above {n_codes / n_targets:.3f}",)

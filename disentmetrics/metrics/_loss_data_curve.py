@@ -1,4 +1,4 @@
-"""How few labels a probe needs: the loss-data curve, and the length of a code for the labels."""
+"""Loss-data curve and description length of the labels given the codes."""
 
 import math
 
@@ -9,8 +9,9 @@ from disentmetrics._utils.typing import Seed
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.learning_curves import MOST_CLASSES, Classifier, FittedProbe, fit_probe_at_each_size
+from disentmetrics.statistics.learning_curves import Classifier, FittedProbe, fit_probe_at_each_size
 from disentmetrics.statistics.probes import N_FOLDS
+from disentmetrics.statistics.targets import MOST_CLASSES
 
 _SIZES = (10, 30, 100, 300, 1_000, 3_000, 10_000)
 
@@ -22,7 +23,7 @@ _SIZES = (10, 30, 100, 300, 1_000, 3_000, 10_000)
     paper="Voita & Titov (2020), Information-Theoretic Probing with Minimum Description Length; Whitney, Song, "
     "Brandfonbrener, Altosaar & Cho (2021), Evaluating Representations by the Complexity of Learning Low-Loss "
     "Predictors",
-    known_failure="Rotated codes score as well as perfect ones: the probe reads all codes together.",
+    known_failure="A rotated code scores as high as a perfect one: the probe uses all latents jointly.",
     needs=Needs(rows=20),
     randomised=True,
     parts={
@@ -34,12 +35,12 @@ _SIZES = (10, 30, 100, 300, 1_000, 3_000, 10_000)
     lower_is_better=("description_length", "surplus_description_length", "rows_needed", "loss"),
     invariant_to=all_except("monotone warp", "repeated rows", "dependent factors"),
     detects={"packed", "missing factor", "blurred"},
-    perfect=math.nan,  # the first rows cost most
+    perfect=math.nan,  # below 1: the first rows are the most expensive
     costly=True,
     slow=True,
     protocols={
         "default": Protocol(
-            source="disentmetrics: online code of a logistic regression, losses on held-out rows, tolerance a "
+            source="disentmetrics: online code of a logistic regression, losses on held-out rows, tolerance of a "
             "tenth of the entropy",
         ),
     },
@@ -52,11 +53,11 @@ def loss_data_curve(
     tolerance: float = 0.1,
     n_tested: int = N_FOLDS,
 ) -> RawScore:
-    """Share of the description length of a factor's labels that knowing the codes saves.
+    """Share of the description length of each factor's labels that is saved by knowing the codes.
 
-    ``mean over k of 1 - D_k(z) / D_k()`` with the length in nats of an online code of n labels,
-    ``D = n_1 log(classes) + sum_i (n_(i+1) - n_i) L(n_i)``, and L(n) the loss per label of a probe that learnt from
-    n rows: from the codes, or from the frequencies of the labels alone.
+    ``mean over k of 1 - D_k(z) / D_k()``, with the length in nats of an online code for n labels,
+    ``D = n_1 log(classes) + sum_i (n_(i+1) - n_i) L(n_i)``, and L(n) the loss per label of a probe trained on n rows:
+    D(z) of a probe on the codes, D() of label frequencies only.
 
     Parameters
     ----------
@@ -68,7 +69,7 @@ def loss_data_curve(
     classifier : {"logistic", "boosting", "logistic-cv", "gradient-boosting"}
         The probe, as for ``downstream_accuracy``.
     tolerance : float
-        The loss that is to be reached, as a share of the loss of frequencies alone, for ``rows_needed`` and
+        Tolerated loss e, as a fraction of the loss of label frequencies, for ``rows_needed`` and
         ``surplus_description_length``.
     n_tested : int
         Number of the five folds that are tested; fewer if these already contain 3,000 rows.
@@ -76,12 +77,12 @@ def loss_data_curve(
     Returns
     -------
     RawScore
-        At most 1; 0 where the codes save nothing, below it where they mislead. Parts, means over factors:
-        ``description_length`` in nats, of as many labels as a fold has to learn from, at most 10,000;
-        ``surplus_description_length``, ``n_1 (log(classes) - e) + sum_i (n_(i+1) - n_i) max(L(n_i) - e, 0)`` in
-        nats and ``rows_needed``, the rows at which L falls to e on the logarithmic scale of n, both NaN if some
-        factor's loss never falls to e; ``loss``, that from all rows, in nats. Details: ``rows`` (n,) and
-        ``curve`` (n, n_factors), losses in nats.
+        At most 1; 0 if the codes save nothing, negative if they mislead. Parts, means over factors:
+        ``description_length`` in nats, of all training labels, at most 10,000; ``surplus_description_length``, ``n_1
+        (log(classes) - e) + sum_i (n_(i+1) - n_i) max(L(n_i) - e, 0)`` in nats, and ``rows_needed``, the number of
+        rows at which L reaches e, interpolated on a logarithmic scale, both NaN if the loss of some factor never
+        reaches e; ``loss``, after training on all rows, in nats. Details: ``rows`` (n,) and ``curve`` (n, n_factors),
+        losses in nats.
 
     Raises
     ------
@@ -90,14 +91,15 @@ def loss_data_curve(
 
     Notes
     -----
-    Accuracies at chosen numbers of rows (``downstream_efficiency``) depend on the choice and see no confidence;
-    the area under the whole curve is a code length, which is defined for every probe and every
-    representation, and falls with better codes by Kraft's inequality. The surplus description length does not grow
-    with the table, but is infinite where the tolerated loss is not reached, as for a factor that
-    is missing: it is a part, and the saved share, which is bounded and compares factors of unlike entropy, the
-    value. That share grows with the number of rows, as the first rows cost most: compare at equal numbers. Numbers
-    of rows are 10, 30, 100, ..., each among the next; L is measured on other rows instead of the next block, which
-    has the same expectation and less noise, and probabilities are mixed with uniform ones as one row would.
+    Accuracies at selected numbers of rows (``downstream_efficiency``) depend on that selection and ignore confidence;
+    the area under the entire curve is a code length, which is defined for every probe and representation, and
+    decreases with better codes by Kraft's inequality. The surplus description length does not grow with the table,
+    but is infinite if the tolerated loss is not reached, as for a missing factor; therefore it is a part, and the
+    saved share, which is bounded and comparable between factors of different entropy, is the value. That share
+    increases with the number of rows, because the first rows are the most expensive: compare at equal numbers of
+    rows. Numbers of rows are 10, 30, 100, ..., with nested samples; L is measured on held-out rows instead of the
+    next block, which has the same expectation and less noise, and probabilities are mixed with uniform ones with the
+    weight of one row.
 
     Examples
     --------
@@ -106,11 +108,11 @@ def loss_data_curve(
     >>> score.value > 0.8, score.parts["rows_needed"].value < 100
     (True, True)
     """
-    found = fit_probe_at_each_size(representation, _SIZES, classifier, seed, MOST_CLASSES, n_tested)
-    curves = [_Curve([row[k] for row in found]) for k in range(representation.n_factors)]
+    probes = fit_probe_at_each_size(representation, _SIZES, classifier, seed, MOST_CLASSES, n_tested)
+    curves = [_Curve([row[k] for row in probes]) for k in range(representation.n_factors)]
     lengths = [len(curve.rows) for curve in curves]
     if not any(lengths):
-        raise UndefinedScoreError("loss_data_curve needs a factor that varies, and rows of two groups or more")
+        raise UndefinedScoreError("loss_data_curve needs a factor that varies and rows from at least two groups")
     saved = np.array([curve.saved() for curve in curves])
     defined = [curve for curve in curves if len(curve.rows)]
     longest = max(curves, key=lambda curve: len(curve.rows))
@@ -132,21 +134,21 @@ def loss_data_curve(
 
 
 class _Curve:
-    """The losses of one factor; empty where there is nothing to learn."""
+    """Loss-data curve of one factor; empty if the factor is constant."""
 
-    def __init__(self, learnt: list[FittedProbe | None]) -> None:
-        different: dict[int, FittedProbe] = {}
-        for one in learnt:
-            if one is not None:
-                different.setdefault(one.n_train, one)
-        points = list(different.values())
-        self.rows: NDArray[np.int64] = np.array(list(different), dtype=np.int64)
-        self.loss = np.array([one.loss for one in points])
-        self.baseline = np.array([one.baseline_loss for one in points])
-        self.uniform = math.log(max(2, *(int(one.truth.max()) + 1 for one in points))) if points else 0.0
+    def __init__(self, probes: list[FittedProbe | None]) -> None:
+        by_size: dict[int, FittedProbe] = {}  # sizes beyond the number of rows give the same probe
+        for probe in probes:
+            if probe is not None:
+                by_size.setdefault(probe.n_train, probe)
+        points = list(by_size.values())
+        self.rows: NDArray[np.int64] = np.array(list(by_size), dtype=np.int64)
+        self.loss = np.array([probe.loss for probe in points])
+        self.baseline = np.array([probe.baseline_loss for probe in points])
+        self.uniform = math.log(max(2, *(int(probe.y_true.max()) + 1 for probe in points))) if points else 0.0
 
     def length(self, loss: NDArray[np.float64], offset: float = 0.0) -> float:
-        """Return the nats of an online code whose losses, less the offset and not below 0, are these."""
+        """Return the length in nats of an online code with these losses minus the offset, clipped at 0."""
         excess = np.maximum(loss - offset, 0.0)
         return float(self.rows[0] * max(self.uniform - offset, 0.0) + np.diff(self.rows) @ excess[:-1])
 
@@ -169,5 +171,5 @@ class _Curve:
             return float(self.rows[0])
         before, after = self.loss[first - 1], self.loss[first]
         share = (before - tolerated) / (before - after)
-        logs = np.log(self.rows[[first - 1, first]])
-        return float(np.exp(logs[0] + share * (logs[1] - logs[0])))
+        log_rows = np.log(self.rows[[first - 1, first]])
+        return float(np.exp(log_rows[0] + share * (log_rows[1] - log_rows[0])))

@@ -13,9 +13,9 @@ from disentmetrics.estimators.rank_correlation import standardise, standardised_
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import folds
-from disentmetrics.statistics.association import correlation_matrix, factor_columns
-from disentmetrics.statistics.factor_groups import varied_factors
+from disentmetrics.statistics.association import correlation_matrix
 from disentmetrics.statistics.probes import N_FOLDS
+from disentmetrics.statistics.targets import factor_columns, varied_factors
 
 Correlation = Literal["spearman", "pearson"]
 Fit = Literal["none", "affine"]

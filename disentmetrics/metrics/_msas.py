@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from disentmetrics.estimators.target_scores import TargetScore
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.target_matrices import target_matrix
+from disentmetrics.statistics.one_vs_rest import one_vs_rest_scores
 
 
 @metric(
@@ -85,7 +85,7 @@ def msas(representation: Representation, *, score: TargetScore = "smi", n_bins: 
     >>> msas(kind, kind).value, round(msas(kind, kind, protocol="bmmi").value, 3)
     (1.0, 0.758)
     """
-    targets = representation.cached(target_matrix, score, n_bins)
+    targets = representation.cached(one_vs_rest_scores, score, n_bins)
     best = targets.scores.max(axis=0)
     return RawScore(
         value=float(best.mean()),

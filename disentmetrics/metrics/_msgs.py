@@ -7,7 +7,7 @@ from disentmetrics.estimators.target_scores import TargetScore
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.association import best_and_second
-from disentmetrics.statistics.target_matrices import target_matrix
+from disentmetrics.statistics.one_vs_rest import one_vs_rest_scores
 
 
 @metric(
@@ -86,7 +86,7 @@ def msgs(representation: Representation, *, score: TargetScore = "smi", n_bins: 
     >>> msgs(kind, kind).value, msgs(np.stack([kind, -kind], axis=1), kind).value
     (1.0, 0.0)
     """
-    targets = representation.cached(target_matrix, score, n_bins)
+    targets = representation.cached(one_vs_rest_scores, score, n_bins)
     best, second = best_and_second(targets.scores)
     gap = best - second
     return RawScore(

@@ -7,9 +7,9 @@ import numpy as np
 from disentmetrics._utils.typing import Seed
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.factor_groups import varied_factors
 from disentmetrics.statistics.factor_regression import codes_from_factors
 from disentmetrics.statistics.probes import held_out_score
+from disentmetrics.statistics.targets import varied_factors
 
 
 @metric(

@@ -9,8 +9,9 @@ from disentmetrics._utils.typing import Seed
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.learning_curves import MOST_CLASSES, Classifier, fit_probe
+from disentmetrics.statistics.learning_curves import Classifier, fit_probe
 from disentmetrics.statistics.mutual_information import information_matrix
+from disentmetrics.statistics.targets import MOST_CLASSES
 
 _N_TRAIN = 1_000
 

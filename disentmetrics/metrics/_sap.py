@@ -13,9 +13,8 @@ from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, me
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import train_and_test_rows
 from disentmetrics.statistics.association import best_and_second, correlation_matrix
-from disentmetrics.statistics.factor_groups import varied_factors
 from disentmetrics.statistics.probes import step_prediction
-from disentmetrics.statistics.targets import target
+from disentmetrics.statistics.targets import target, varied_factors
 
 Predictability = Literal["steps", "linear", "svm accuracy", "svm balanced accuracy"]
 
@@ -148,8 +147,7 @@ def _svm_matrix(
         train, test = train_and_test_rows(representation, aim.rows, n_train, n_test, seed)
         if not aim.varies or not len(train) or not len(test):
             continue
-        labels = np.full(len(representation), -1)
-        labels[aim.rows] = aim.values
+        labels = aim.values
         known, wanted = labels[train], labels[test]
         for code in range(representation.n_codes):
             right = _svm_prediction(codes[train, code], known, codes[test, code]) == wanted

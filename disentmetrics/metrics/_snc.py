@@ -105,8 +105,7 @@ def _accuracy(
     code: NDArray[np.floating], aim: Target, parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]], steps: Steps
 ) -> tuple[float, float]:
     """Return the accuracy of the steps and that of the most frequent class, over all held-out rows."""
-    labels = np.full(len(code), -1)
-    labels[aim.rows] = aim.values
+    labels = aim.values
     right = guessed = 0
     for train, test in parts:
         known = labels[train]

@@ -11,9 +11,10 @@ from disentmetrics._utils.typing import Seed
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.representation.resampling import fold_of_each_row
-from disentmetrics.statistics.learning_curves import MOST_CLASSES, Classifier, class_probabilities, class_target
+from disentmetrics.representation.resampling import fold_of_each_row, inner_fold_of_each_row
+from disentmetrics.statistics.learning_curves import Classifier, class_probabilities
 from disentmetrics.statistics.probes import standardised_codes
+from disentmetrics.statistics.targets import MOST_CLASSES, class_target
 
 _N_TRAIN = 1_000
 
@@ -134,14 +135,13 @@ def _accuracies(
     present = np.unique(values[values >= 0])
     if not aim.varies or len(present) < 2:
         return np.full(3, np.nan)
-    truth = np.full(len(representation), -1)
-    truth[aim.rows] = aim.values
+    truth = aim.values
     codes = representation.cached(standardised_codes)
     rng = generator(seed, "held out")
     drawn = rng.permutation(present)
     known = [drawn[:1]] if seen == "one value" else [drawn[: len(drawn) // 2], drawn[len(drawn) // 2 :]]
     tested = representation.cached(fold_of_each_row, 5, seed) == 0
-    inner = representation.cached(fold_of_each_row, 3, (seed, 1) if isinstance(seed, int) else (*seed, 1))
+    inner = inner_fold_of_each_row(representation, 3, seed)
     order = rng.permutation(len(representation))
     order = order[(truth[order] >= 0) & (values[order] >= 0)]
     sums = np.zeros(3)

@@ -5,15 +5,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics._utils.random import generator
 from disentmetrics._utils.typing import Seed
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.softmax_regression import fit_softmax
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.representation.resampling import fold_of_each_row
-from disentmetrics.statistics.learning_curves import MOST_CLASSES, class_target
+from disentmetrics.representation.resampling import fold_of_each_row, training_order
 from disentmetrics.statistics.probes import standardised_codes
+from disentmetrics.statistics.targets import MOST_CLASSES, class_target
 
 _Score = Callable[[NDArray[np.float64]], float]
 _N_TRAIN, _VARIANCE = 4_000, 1e2
@@ -83,7 +82,7 @@ def targeted_ablation(representation: Representation, *, seed: Seed, n_ablated: 
     n = representation.n_factors
     codes = representation.cached(standardised_codes)
     tests = representation.cached(fold_of_each_row, 2, seed) == 0
-    order = generator(seed, "rows to learn from").permutation(len(representation))
+    order = training_order(representation, seed)
     probes = {k: probe for k in range(n) if (probe := _probe(representation, codes, k, order, tests)) is not None}
     if len(probes) < 2:
         raise UndefinedScoreError("targeted_ablation needs two factors that vary, and rows of two groups or more")
@@ -115,8 +114,7 @@ def _probe(
     tests: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float64], _Score] | None:
     aim = representation.cached(class_target, position)
-    truth = np.full(len(representation), -1)
-    truth[aim.rows] = aim.values
+    truth = aim.values
     labelled = order[truth[order] >= 0]
     learns, asked = labelled[~tests[labelled]][:_N_TRAIN], labelled[tests[labelled]]
     if not aim.varies or not len(learns) or not len(asked):

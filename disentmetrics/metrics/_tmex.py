@@ -211,8 +211,6 @@ def _statistics(
         raise UndefinedScoreError(
             f"tmex needs {_MIN_ROWS} or more rows with labels of all factors, in two folds; got {len(rows)}"
         )
-    where = np.full(len(representation), -1)
-    where[known.rows] = np.arange(len(known.rows))
     alive = np.flatnonzero(~constant(representation.codes[rows]))
     codes = np.zeros((len(representation), len(alive)))
     codes[rows] = standardise(representation.codes[rows][:, alive])
@@ -222,11 +220,9 @@ def _statistics(
         rest = np.setdiff1d(np.arange(known.columns.shape[1]), own)
         residuals = []
         for train, test in splits:
-            before, after = (
-                np.hstack([known.columns[where[some]][:, list(own)], codes[some]]) for some in (train, test)
-            )
+            before, after = (np.hstack([known.columns[some][:, list(own)], codes[some]]) for some in (train, test))
             if len(rest):
-                given, new = known.columns[where[train]][:, rest], known.columns[where[test]][:, rest]
+                given, new = known.columns[train][:, rest], known.columns[test][:, rest]
                 guess = predict(probe, given, before, new, is_class=False, seed=seed)
             else:
                 guess = before.mean(axis=0)

@@ -8,8 +8,9 @@ from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.pair_distances import edit_distances, hamming_distances, rank_correlation_of_counts
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.factor_groups import varied_factors
+from disentmetrics.representation.resampling import sorted_subset
 from disentmetrics.statistics.symbols import messages
+from disentmetrics.statistics.targets import label_table, varied_factors
 
 _DISTANCES = {"hamming": hamming_distances, "edit": edit_distances}
 
@@ -86,10 +87,9 @@ def topsim(
     >>> round(topsim(factors, factors).value, 6), round(topsim(factors[:, :1] * 5 + factors[:, 1:], factors).value, 2)
     (1.0, 0.37)
     """
-    labels = np.stack([representation.labels(k) for k in range(representation.n_factors)], axis=1)
+    labels = representation.cached(label_table)
     rows = np.flatnonzero((labels >= 0).all(axis=1))
-    if len(rows) > n_rows:
-        rows = np.sort(rng.choice(rows, n_rows, replace=False))
+    rows = sorted_subset(rows, n_rows, rng)
     if len(rows) < 3:
         raise UndefinedScoreError(f"topsim needs 3 or more rows with all labels; got {len(rows)}")
     between_messages = _DISTANCES[distance](messages(representation)[rows])

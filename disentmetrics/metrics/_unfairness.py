@@ -9,15 +9,9 @@ from disentmetrics._utils.typing import Seed
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.learning_curves import (
-    MOST_CLASSES,
-    MOST_ROWS,
-    Classifier,
-    FittedProbe,
-    class_target,
-    fit_probe,
-)
+from disentmetrics.statistics.learning_curves import MOST_ROWS, Classifier, FittedProbe, fit_probe
 from disentmetrics.statistics.probes import N_FOLDS
+from disentmetrics.statistics.targets import MOST_CLASSES, class_target
 
 
 @metric(
@@ -136,11 +130,10 @@ def _total_variation(
     aim = representation.cached(class_target, sensitive, most)
     if not aim.varies:
         return math.nan, math.nan
-    classes = np.full(len(representation), -1)
-    classes[aim.rows] = aim.values
+    classes = aim.values
     c = classes[found.rows]
-    truth, guess, c = found.truth[c >= 0], found.guess[c >= 0], c[c >= 0]
-    n_classes = int(max(found.truth.max(), found.guess.max())) + 1
+    truth, guess, c = found.y_true[c >= 0], found.y_pred[c >= 0], c[c >= 0]
+    n_classes = int(max(found.y_true.max(), found.y_pred.max())) + 1
     counts = np.zeros((aim.n_classes, n_classes, n_classes))  # sensitive value, true class, class named
     np.add.at(counts, (c, truth, guess), 1.0)
     counts = counts[counts.any(axis=(1, 2))]

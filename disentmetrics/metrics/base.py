@@ -25,8 +25,8 @@ from disentmetrics.representation import Representation
 from disentmetrics.results.questions import question_of
 from disentmetrics.results.score import Score
 from disentmetrics.results.signature import Signature
-from disentmetrics.statistics.factor_groups import varied_factors
 from disentmetrics.statistics.symbols import are_symbols
+from disentmetrics.statistics.targets import varied_factors
 
 Invariance = Literal[
     "row order",

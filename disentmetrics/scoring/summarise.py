@@ -1,4 +1,4 @@
-"""Summarise a representation for plots and reports."""
+"""Summary of a representation for plots and reports."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -12,19 +12,19 @@ from disentmetrics.estimators.rank_correlation import standardised_ranks
 from disentmetrics.factors import Factor
 from disentmetrics.representation import Representation
 from disentmetrics.results.summary import RepresentationSummary, TuningMap
-from disentmetrics.statistics.association import factor_columns
 from disentmetrics.statistics.mutual_information import factor_entropies, information_matrix
+from disentmetrics.statistics.targets import factor_columns, factor_values
 
 MAX_CODES = 256
-"""More codes than these are left out, the least informative first."""
+"""Of more latents, the least informative are left out."""
 
 
 MAX_SAMPLE = 400
-"""Rows that are kept as they are, for scatter plots; fewer where there are more than 100 codes."""
+"""Rows that are stored for scatter plots; fewer if there are more than 100 latents."""
 
 
 N_BINS = 40
-"""Bins of a histogram, of equal width."""
+"""Bins of equal width in a histogram."""
 
 
 MAX_CELLS = 16
@@ -35,14 +35,14 @@ MAX_MAPS = 3
 
 
 MAX_MAPPED_CODES = 16
-"""Codes of a tuning map: those that tell most of its two factors."""
+"""Latents of a tuning map: those most informative about its two factors."""
 
 
 MAX_VALUE_NAMES = 100
-"""Names of the values of a factor of more values are left out."""
+"""Value names of factors with more values are left out."""
 
 
-_MAX_ROWS = 20_000  # for histograms and maps, which look the same on more
+_MAX_ROWS = 20_000  # for histograms and maps, which more rows hardly change
 
 
 _MAX_RANKED_ROWS = 5_000
@@ -57,7 +57,7 @@ _DIGITS = 5
 _TAIL = 0.001
 
 
-_FEWEST_VALUES = 4  # a map of fewer is no map
+_FEWEST_VALUES = 4  # of a factor that spans a map
 
 
 _AXES = (
@@ -72,14 +72,14 @@ _AXES = (
 
 
 def summarise(representation: Representation, *, seed: int = 0) -> RepresentationSummary:
-    """Summarise codes and factors for reports and plots.
+    """Return the histograms, matrices, maps and sample rows that reports and plots show.
 
     Parameters
     ----------
     representation : Representation
-        Rows that miss a factor's label are left out for that factor. Weighted rows are drawn by their weights.
+        Rows without a label are left out for that factor. Weighted rows are resampled by their weights.
     seed : int
-        Decides which rows are drawn where there are many.
+        Random seed for the subset of rows, if there are many.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def summarise(representation: Representation, *, seed: int = 0) -> Representatio
     some = codes[rows].astype(np.float64)
     counts, edges = _histograms(some)
     sample = _some_rows(len(some), min(MAX_SAMPLE, _MAX_SAMPLE_NUMBERS // len(shown)), rng)
-    numbers = _numbers(representation)[rows]
+    numbers = representation.cached(factor_values)[rows]
     nats = nats[shown]
     return RepresentationSummary(
         n_rows=len(representation),
@@ -135,16 +135,16 @@ def _most_informative(representation: Representation, nats: Floats, entropies: F
     if representation.n_codes <= MAX_CODES:
         return np.arange(representation.n_codes)
     if (entropies > 0).any():
-        worth = (nats / np.where(entropies > 0, entropies, np.inf)).max(axis=1)
+        importance = (nats / np.where(entropies > 0, entropies, np.inf)).max(axis=1)
     elif representation.log_variance is not None:
-        worth = mean_kl(representation.codes, representation.log_variance)
+        importance = mean_kl(representation.codes, representation.log_variance)
     else:
-        worth = standard_deviation(representation.codes)
-    return np.sort(np.argsort(-worth, kind="stable")[:MAX_CODES])
+        importance = standard_deviation(representation.codes)
+    return np.sort(np.argsort(-importance, kind="stable")[:MAX_CODES])
 
 
 def _some_rows(n_rows: int, most: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    # Drawn, not every so many: on a grid that would miss values of the factors that vary fastest.
+    # Drawn at random: on a grid, every k-th row would miss values of the factors that vary fastest.
     return np.arange(n_rows) if n_rows <= most else rng.choice(n_rows, most, replace=False)
 
 
@@ -161,14 +161,14 @@ def _histograms(codes: Floats) -> tuple[NDArray[np.int64], Floats]:
     lowest, highest = codes.min(axis=0), codes.max(axis=0)
     margin = 0.05 * (inner[1] / 2 - inner[0] / 2)
     low, high = np.maximum(inner[0] - margin, lowest), np.minimum(inner[1] + margin, highest)
-    rare = ~(high > low)  # nearly all rows of one value
+    rare = ~(high > low)  # nearly all rows have one value
     low, high = np.where(rare, lowest, low), np.where(rare, highest, high)
     flat = ~(high > low)
     reach = np.where(flat, np.maximum(np.abs(low) / 4, 0.5), 0.0)
     low, high = low - reach, high + reach
     steps = np.linspace(0.0, 1.0, N_BINS + 1)
     edges = low[:, None] * (1 - steps) + high[:, None] * steps
-    # Halved, or the width of the widest range overflows.
+    # Halved, because the width of the widest range would overflow.
     places = (codes / 2 - low / 2) / (high / 2 - low / 2)
     bins = np.clip(np.floor(np.clip(places, 0.0, 1.0) * N_BINS), 0, N_BINS - 1).astype(np.int64)
     counts = np.stack([np.bincount(column, minlength=N_BINS) for column in bins.T])
@@ -177,19 +177,12 @@ def _histograms(codes: Floats) -> tuple[NDArray[np.int64], Floats]:
 
 def _correlation(codes: Floats, meaningless: NDArray[np.bool_]) -> Floats:
     ranks = standardised_ranks(codes)
-    found = np.clip(ranks.T @ ranks / len(codes), -1.0, 1.0)
-    without = meaningless | ~ranks.any(axis=0)
-    found[without, :] = found[:, without] = np.nan
-    kept = np.flatnonzero(~without)
-    found[kept, kept] = 1.0
-    return np.asarray(found)
-
-
-def _numbers(representation: Representation) -> Floats:
-    """Return the factors as they are, (n_samples, n_factors), with NaN where missing."""
-    values = representation.factors.astype(np.float64)
-    discrete = np.array([factor.size is not None for factor in representation.space], dtype=bool)
-    return np.asarray(np.where(discrete & (values < 0), np.nan, values))
+    correlation = np.clip(ranks.T @ ranks / len(codes), -1.0, 1.0)
+    undefined = meaningless | ~ranks.any(axis=0)
+    correlation[undefined, :] = correlation[:, undefined] = np.nan
+    kept = np.flatnonzero(~undefined)
+    correlation[kept, kept] = 1.0
+    return np.asarray(correlation)
 
 
 def _without_many_names(factor: Factor) -> Factor:
@@ -199,21 +192,21 @@ def _without_many_names(factor: Factor) -> Factor:
 def position_pairs(factors: Sequence[Factor]) -> list[tuple[int, int]]:
     """Return the pairs of factors that span a plane, at most three, by their positions.
 
-    Ordinal and continuous factors of 4 values or more whose names become equal when the name of one axis takes
-    the place of another (``x`` and ``y``, ``posX`` and ``posY``, ``horizontal axis`` and ``vertical axis``);
-    if there are none, the two of the most values.
+    Ordinal and continuous factors of 4 values or more whose names become equal when the name of one axis is
+    replaced by that of another (``x`` and ``y``, ``posX`` and ``posY``, ``horizontal axis`` and ``vertical axis``);
+    if there are none, the two factors with the most values.
 
     Examples
     --------
     >>> position_pairs([Factor("size", 9, "ordinal"), Factor("posY", 32, "ordinal"), Factor("posX", 32, "ordinal")])
     [(2, 1)]
     """
-    able = [
+    eligible = [
         k
         for k, factor in enumerate(factors)
         if factor.kind == "continuous" or (factor.kind == "ordinal" and (factor.size or 0) >= _FEWEST_VALUES)
     ]
-    by_name = {factors[k].name.casefold(): k for k in able}
+    by_name = {factors[k].name.casefold(): k for k in eligible}
     named = [
         (by_name[name], by_name[other])
         for axis, across in _AXES
@@ -223,7 +216,7 @@ def position_pairs(factors: Sequence[Factor]) -> list[tuple[int, int]]:
     ]
     if named:
         return list(dict.fromkeys(named))[:MAX_MAPS]
-    finest = sorted(able, key=lambda k: -(factors[k].size or math.inf))[:2]
+    finest = sorted(eligible, key=lambda k: -(factors[k].size or math.inf))[:2]
     return [(min(finest), max(finest))] if len(finest) == 2 else []
 
 
@@ -237,10 +230,10 @@ def _tuning_maps(
     representation: Representation, rows: NDArray[np.int64], codes: Floats, numbers: Floats, nats: Floats
 ) -> Iterator[TuningMap]:
     varied = np.array([len(np.unique(column[~np.isnan(column)])) >= _FEWEST_VALUES for column in numbers.T])
-    able = [
+    eligible = [
         factor if varied[k] else Factor(factor.name, 1, "categorical") for k, factor in enumerate(representation.space)
     ]
-    for pair in position_pairs(able):
+    for pair in position_pairs(eligible):
         cells, values = zip(*(_cells(representation, rows, numbers, k) for k in pair), strict=True)
         present = (cells[0] >= 0) & (cells[1] >= 0)
         if not present.any():
@@ -248,15 +241,15 @@ def _tuning_maps(
         shape = (len(values[0]), len(values[1]))
         joint = cells[0][present] * shape[1] + cells[1][present]
         counts = np.bincount(joint, minlength=math.prod(shape))
-        told = np.argsort(-nats[:, list(pair)].sum(axis=1), kind="stable")[:MAX_MAPPED_CODES]
+        mapped = np.argsort(-nats[:, list(pair)].sum(axis=1), kind="stable")[:MAX_MAPPED_CODES]
         with np.errstate(over="ignore", invalid="ignore"):  # an infinite sum becomes NaN below
-            sums = np.stack([np.bincount(joint, codes[present, j], math.prod(shape)) for j in told])
+            sums = np.stack([np.bincount(joint, codes[present, j], math.prod(shape)) for j in mapped])
             means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
         yield TuningMap(
             pair,
             _rounded(values[0]),
             _rounded(values[1]),
-            told.astype(np.int64),
+            mapped.astype(np.int64),
             _rounded(np.where(np.isfinite(means), means, np.nan)).reshape(-1, *shape),
             counts.reshape(shape),
         )
@@ -265,7 +258,7 @@ def _tuning_maps(
 def _cells(
     representation: Representation, rows: NDArray[np.int64], numbers: Floats, position: int
 ) -> tuple[NDArray[np.int64], Floats]:
-    """Cut a factor into cells of equal width, -1 where missing; return cells of rows, and the mean value in each."""
+    """Divide a factor into cells of equal width; return the cell of each row, -1 where missing, and the mean of each."""
     column = numbers[:, position]
     present = ~np.isnan(column)
     low, high = column[present].min(), column[present].max()

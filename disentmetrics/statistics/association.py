@@ -7,28 +7,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.estimators.rank_correlation import standardise, standardised_ranks
 from disentmetrics.representation import Representation
-
-
-def factor_columns(representation: Representation, position: int) -> NDArray[np.float64]:
-    """Return a factor as numbers, (n_samples, width), NaN where missing.
-
-    Ordinal and continuous factors as they are (physical values where the factor has numbers for
-    values), circular ones as cosine and sine together, categories as indicators of all but the first.
-    """
-    factor = representation.space.factors[position]
-    values = np.asarray(representation.factors[:, position], dtype=np.float64)
-    missing = np.isnan(values) | ((values < 0) & (factor.size is not None))
-    if factor.size is None or factor.kind == "ordinal":
-        columns = values[:, None]
-        if factor.values and not isinstance(factor.values[0], str):
-            known = np.array(factor.values, dtype=np.float64)
-            columns = known[np.where(missing, 0, values).astype(np.int64)][:, None]
-    elif factor.kind == "circular":
-        angle = 2 * np.pi * values / factor.size
-        columns = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    else:
-        columns = (values[:, None] == np.arange(1, max(2, factor.size))).astype(np.float64)
-    return np.asarray(np.where(missing[:, None], np.nan, columns))
+from disentmetrics.statistics.targets import factor_columns
 
 
 def correlation_matrix(
@@ -40,22 +19,22 @@ def correlation_matrix(
     columns of the factor (:func:`factor_columns`) together; ``spearman`` ranks codes, and ordinal and
     continuous factors.
     """
-    found = np.zeros((representation.n_codes, representation.n_factors))
+    correlation = np.zeros((representation.n_codes, representation.n_factors))
     transform = standardise if method == "pearson" else standardised_ranks
     for position in range(representation.n_factors):
         columns = representation.cached(factor_columns, position)
         present = ~np.isnan(columns[:, 0])
         if present.sum() < 2:
             continue
-        whole = present.all()
-        codes = representation.cached_by_codes(transform) if whole else transform(representation.codes[present])
-        columns = columns if whole else columns[present]
+        complete = present.all()  # then the transformed codes are shared by all such factors
+        codes = representation.cached_by_codes(transform) if complete else transform(representation.codes[present])
+        columns = columns if complete else columns[present]
         if columns.shape[1] == 1:
-            found[:, position] = np.abs(codes.T @ transform(columns)[:, 0]) / len(codes)
+            correlation[:, position] = np.abs(codes.T @ transform(columns)[:, 0]) / len(codes)
         else:
             basis = _orthonormal(standardise(columns))
-            found[:, position] = np.sqrt(np.sum((codes.T @ basis) ** 2, axis=1) / len(codes))
-    return np.minimum(found, 1.0)
+            correlation[:, position] = np.sqrt(np.sum((codes.T @ basis) ** 2, axis=1) / len(codes))
+    return np.minimum(correlation, 1.0)
 
 
 def _orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:

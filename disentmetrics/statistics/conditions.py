@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.estimators.rank_correlation import standardise
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.learning_curves import class_target
+from disentmetrics.statistics.targets import class_target
 
 _RIDGE = 1e-6  # of codes with variance 1: directions that do not vary get no weight
 _RANK = 1e-10
@@ -52,14 +52,9 @@ class Conditions:
 
 def conditions(representation: Representation, first: int, second: int) -> Conditions:
     """Group rows by the classes of two factors (at most 10 each, see ``class_target``)."""
-    columns = []
-    for position in (first, second):
-        aim = representation.cached(class_target, position)
-        column = np.full(len(representation), -1)
-        column[aim.rows] = aim.values
-        columns.append(column)
-    rows = np.flatnonzero((columns[0] >= 0) & (columns[1] >= 0))
-    a, b = columns[0][rows], columns[1][rows]
+    targets = [representation.cached(class_target, position) for position in (first, second)]
+    rows = np.flatnonzero(targets[0].present & targets[1].present)
+    a, b = (target.values[rows] for target in targets)
     shape = (int(a.max(initial=-1)) + 1, int(b.max(initial=-1)) + 1)
     counts = np.bincount(a * shape[1] + b, minlength=shape[0] * shape[1]).reshape(shape)
     return Conditions(rows, a, b, counts > 0)

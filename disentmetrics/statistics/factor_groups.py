@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.representation import FACTOR_BINS, Representation
 from disentmetrics.representation.resampling import halves
+from disentmetrics.statistics.targets import varied_factors
 
 Conditioning = Literal["bins", "neighbours"]
 """How rows agree in a continuous factor: by one of 10 bins of equal frequency, or by being nearest to a row."""
@@ -232,13 +233,3 @@ def drawable_factors(
     varied = representation.cached(varied_factors)
     groups = {int(k): grouped(int(k)) for k in np.flatnonzero(varied)}
     return {k: group for k, group in groups.items() if group.usable}
-
-
-def varied_factors(representation: Representation) -> NDArray[np.bool_]:
-    """Return which factors take at least two values on these rows, as (n_factors,) booleans."""
-    varied = np.zeros(representation.n_factors, dtype=bool)
-    for position in range(representation.n_factors):
-        labels = representation.labels(position)
-        known = labels[labels >= 0]
-        varied[position] = bool(len(known)) and bool((known != known[0]).any())
-    return varied

@@ -11,9 +11,8 @@ from disentmetrics.estimators.activity import constant
 from disentmetrics.estimators.rank_correlation import standardise
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import folds, some_rows
-from disentmetrics.statistics.association import factor_columns
-from disentmetrics.statistics.factor_groups import varied_factors
 from disentmetrics.statistics.probes import N_FOLDS, Probe, predict
+from disentmetrics.statistics.targets import factor_columns, varied_factors
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,12 +22,12 @@ class TrueFactors:
     Attributes
     ----------
     rows : (n,) int
-        Of the representation.
-    columns : (n, width) float
-        Of all factors, standardised: one for ordinal and continuous factors, cosine and sine for circular
-        ones, indicators of all values but the first for categories. Constant factors have none.
+        Rows of the representation that miss no label.
+    columns : (n_samples, width) float
+        Of all factors, standardised, NaN in all other rows: one for ordinal and continuous factors, cosine and sine
+        for circular ones, indicators of all values but the first for categories. Constant factors have none.
     of_factor : tuple of tuple of int
-        Which columns are a factor's.
+        Columns of each factor.
     """
 
     rows: NDArray[np.int64]
@@ -46,21 +45,24 @@ def true_factors(representation: Representation) -> TrueFactors:
     ends = np.cumsum([0, *(block.shape[1] for block in blocks)])
     table = np.hstack(blocks)
     rows = np.flatnonzero(~np.isnan(table).any(axis=1))
-    columns = standardise(table[rows]) if len(rows) and table.shape[1] else table[rows]
+    columns = np.full(table.shape, np.nan)
+    if len(rows) and table.shape[1]:
+        columns[rows] = standardise(table[rows])
     return TrueFactors(rows, columns, tuple(tuple(range(a, b)) for a, b in pairwise(ends.tolist())))
 
 
 def factors_as_codes(representation: Representation) -> Representation | None:
     """Return a representation whose codes are the columns of :func:`true_factors`; None if there are none."""
-    known = representation.cached(true_factors)
-    if not known.columns.size:
+    factors = representation.cached(true_factors)
+    rows = factors.rows
+    if not factors.columns[rows].size:
         return None
     units = representation.resampling_units
     return Representation(
-        known.columns,
-        representation.factors[known.rows],
+        factors.columns[rows],
+        representation.factors[rows],
         space=representation.space,
-        groups=None if units is None else units[known.rows],
+        groups=None if units is None else units[rows],
     )
 
 
@@ -85,28 +87,24 @@ def codes_from_factors(
         About the mean of the training rows: 1 where the factors decide the code, 0 where they say
         nothing; NaN for constant codes, and everywhere if no two folds have rows with all labels.
     """
-    known = representation.cached(true_factors)
-    found = np.full(representation.n_codes, np.nan)
-    where = np.full(len(representation), -1)
-    where[known.rows] = np.arange(len(known.rows))
-    rows = known.rows if n_rows is None else some_rows(known.rows, n_rows, seed)
+    factors = representation.cached(true_factors)
+    r2 = np.full(representation.n_codes, np.nan)
+    rows = factors.rows if n_rows is None else some_rows(factors.rows, n_rows, seed)
     splits = folds(representation, rows, n_folds, seed)
-    if len(splits) < 2 or not known.columns.shape[1]:
-        return found
+    if len(splits) < 2 or not factors.columns.shape[1]:
+        return r2
     alive = np.flatnonzero(~constant(representation.codes[rows]))
     if not len(alive):
-        return found
+        return r2
     codes = np.zeros((len(representation), len(alive)))
     codes[rows] = standardise(representation.codes[rows][:, alive])
     errors = baseline = np.zeros(len(alive))
     for train, test in splits:
-        guess = predict(
-            probe, known.columns[where[train]], codes[train], known.columns[where[test]], is_class=False, seed=seed
-        )
-        errors = errors + ((guess - codes[test]) ** 2).sum(axis=0)
+        y_pred = predict(probe, factors.columns[train], codes[train], factors.columns[test], is_class=False, seed=seed)
+        errors = errors + ((y_pred - codes[test]) ** 2).sum(axis=0)
         baseline = baseline + ((codes[train].mean(axis=0) - codes[test]) ** 2).sum(axis=0)
-    found[alive] = 1 - errors / baseline
-    return found
+    r2[alive] = 1 - errors / baseline
+    return r2
 
 
 def orthogonality_error(representation: Representation) -> float:
@@ -116,12 +114,13 @@ def orthogonality_error(representation: Representation) -> float:
     factors, decorrelated and of unit variance, to the codes as they are: 0 for a rotation, times any
     number; at most ``sqrt(K - 1)``, where all codes are one. NaN where no code follows the factors linearly.
     """
-    known = representation.cached(true_factors)
-    if len(known.rows) < 2 or not known.columns.size:
+    factors = representation.cached(true_factors)
+    columns = factors.columns[factors.rows]
+    if len(columns) < 2 or not columns.size:
         return float("nan")
-    left, singular, _ = np.linalg.svd(known.columns - known.columns.mean(axis=0), full_matrices=False)
+    left, singular, _ = np.linalg.svd(columns - columns.mean(axis=0), full_matrices=False)
     whitened = left[:, singular > 1e-9 * max(float(singular.max()), 1e-300)]
-    codes = representation.codes[known.rows].astype(np.float64)
+    codes = representation.codes[factors.rows].astype(np.float64)
     codes = np.ldexp(codes, -np.frexp(np.abs(codes).max())[1])  # or squares of extreme scales overflow
     projected = whitened.T @ (codes - codes.mean(axis=0))
     gram = projected @ projected.T

@@ -22,7 +22,6 @@ from disentmetrics.estimators.rank_spacing import sorted_rows
 from disentmetrics.estimators.soft_bins import Assignment, entropy_of_masses, soft_contingency
 from disentmetrics.factors import Factor, FactorSpace
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.factor_groups import varied_factors
 from disentmetrics.statistics.mutual_information import (
     Bins,
     InformationEstimator,
@@ -31,6 +30,7 @@ from disentmetrics.statistics.mutual_information import (
     information_matrix,
 )
 from disentmetrics.statistics.significance import active_codes
+from disentmetrics.statistics.targets import factor_values, label_table, value_target, varied_factors
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,10 +114,8 @@ def with_binned_factors(representation: Representation, n_bins: int) -> Represen
     """Return the same codes beside factors cut into bins of equal width; missing labels stay missing."""
     columns = []
     for position in range(representation.n_factors):
-        values = np.asarray(representation.factors[:, position], dtype=np.float64)
+        values = representation.cached(factor_values)[:, position]
         present = ~np.isnan(values)
-        if representation.space.factors[position].size is not None:
-            present &= values >= 0
         bins = np.full(len(values), -1)
         if present.any():
             bins[present] = equal_width_bins(values[present], n_bins)
@@ -130,13 +128,13 @@ def with_binned_factors(representation: Representation, n_bins: int) -> Represen
 
 def code_entropies(representation: Representation, how: Bins, n_bins: int) -> Floats:
     """Return H(z_j) in nats over the rows where factor k is known, as (n_codes, n_factors); 0 if constant."""
-    found = np.zeros((representation.n_codes, representation.n_factors))
+    entropies = np.zeros((representation.n_codes, representation.n_factors))
     for position in range(representation.n_factors):
-        present = representation.labels(position) >= 0
-        if present.any():
-            table = representation if present.all() else representation.take(present)
-            found[:, position] = table.cached(_entropies_of_bins, how, n_bins)
-    return found
+        factor = representation.cached(value_target, position)
+        if factor.n_classes:
+            table = representation if factor.is_complete else representation.take(factor.present)
+            entropies[:, position] = table.cached(_entropies_of_bins, how, n_bins)
+    return entropies
 
 
 def _entropies_of_bins(representation: Representation, how: Bins, n_bins: int) -> Floats:
@@ -159,57 +157,54 @@ def information_at_resolution(representation: Representation) -> tuple[Floats, F
     information = np.zeros((representation.n_codes, representation.n_factors))
     entropies = np.zeros_like(information)
     for position in range(representation.n_factors):
-        labels = representation.labels(position)
-        present = labels >= 0
-        n_taken = len(np.unique(labels[present]))
-        if n_taken < 2:
+        factor = representation.cached(value_target, position)
+        labels = factor.of(factor.values)
+        n_occurring = len(np.unique(labels))
+        if n_occurring < 2:
             continue
-        whole = present.all()
-        places = representation.cached_by_codes(_places) if whole else _places(representation.codes[present])
-        labels = labels if whole else labels[present]
-        n_values = int(labels.max()) + 1
-        for code, place in enumerate(places):
-            if place is not None:
-                bins, middle = _bins_of_places(place, n_taken)
-                told = []
+        complete = factor.is_complete
+        ranks = representation.cached_by_codes(_ranks) if complete else _ranks(representation.codes[factor.present])
+        for code, rank in enumerate(ranks):
+            if rank is not None:
+                bins, middle = _bins_of_ranks(rank, n_occurring)
+                estimates = []
                 for bins_of_middle in (bins[middle], bins[middle] - 1) if len(middle) else ((),):
                     bins[middle] = bins_of_middle
-                    counts = contingency(bins, labels, int(bins.max()) + 1, n_values)
-                    told.append((adjusted_information(counts), entropy(counts.sum(axis=1))))
-                best = max(told)  # so that the sign of the code does not matter
+                    counts = contingency(bins, labels, int(bins.max()) + 1, factor.n_classes)
+                    estimates.append((adjusted_information(counts), entropy(counts.sum(axis=1))))
+                best = max(estimates)  # the larger one, so that the sign of the latent does not matter
                 information[code, position], entropies[code, position] = max(0.0, best[0]), best[1]
     return information, entropies
 
 
 @dataclass(frozen=True)
-class _Places:
-    """Where each row of a code stands among all: twice its rank from 1/2, equal values in the middle."""
+class _Ranks:
+    """Twice the rank of each row's value, ranks being odd multiples of 1/2; equal values share their mean rank."""
 
     twice: NDArray[np.integer]
     n_distinct: int
 
 
-def _places(codes: NDArray[np.floating]) -> list[_Places | None]:
-    return [None if dead else _places_of(np.ascontiguousarray(codes[:, j])) for j, dead in enumerate(constant(codes))]
+def _ranks(codes: NDArray[np.floating]) -> list[_Ranks | None]:
+    return [None if dead else _ranks_of(np.ascontiguousarray(codes[:, j])) for j, dead in enumerate(constant(codes))]
 
 
-def _places_of(values: NDArray[np.floating]) -> _Places:
+def _ranks_of(values: NDArray[np.floating]) -> _Ranks:
     order = sorted_rows(values)
     ordered = values[order]
     start = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
     end = np.append(start[1:], len(values))
     twice: NDArray[np.integer] = np.empty(len(values), dtype=np.int32 if len(values) < 2**30 else np.int64)
     twice[order] = np.repeat(start + end, end - start)
-    return _Places(twice, len(start))
+    return _Ranks(twice, len(start))
 
 
-def _bins_of_places(place: _Places, n_bins: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return bins of equal frequency, and the rows in the very middle, which might be one bin lower too."""
-    if place.n_distinct <= n_bins:
-        values = np.unique(place.twice, return_inverse=True)[1].ravel()
+def _bins_of_ranks(rank: _Ranks, n_bins: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return bins of equal frequency, and the rows at the exact centre, which may as well be one bin lower."""
+    if rank.n_distinct <= n_bins:
+        values = np.unique(rank.twice, return_inverse=True)[1].ravel()
         return np.asarray(values, dtype=np.int64), np.empty(0, dtype=np.int64)
-    reach = 2 * len(place.twice)
-    bins, over = np.divmod(place.twice.astype(np.int64) * n_bins, reach)
+    bins, over = np.divmod(rank.twice.astype(np.int64) * n_bins, 2 * len(rank.twice))
     middle = np.flatnonzero((over == 0) & (2 * bins == n_bins))
     bins -= (over == 0) & (2 * bins > n_bins)  # a row on an edge goes to the inner bin: the sign does not matter
     return np.asarray(bins, dtype=np.int64), middle
@@ -221,19 +216,19 @@ def information_between_factors(representation: Representation) -> Floats:
     Over the rows where both are known; the diagonal holds the entropies.
     """
     n_factors = representation.n_factors
-    found = np.diag(representation.cached(factor_entropies))
+    nats = np.diag(representation.cached(factor_entropies))
+    factors = [representation.cached(value_target, k) for k in range(n_factors)]
     for first in range(n_factors):
         for second in range(first):
-            a, b = representation.labels(first), representation.labels(second)
-            present = (a >= 0) & (b >= 0)
+            present = factors[first].present & factors[second].present
             if present.any():
-                a, b = a[present], b[present]
+                a, b = factors[first].values[present], factors[second].values[present]
                 for k, m, counts in (
                     (first, second, contingency(b, a, int(b.max()) + 1, int(a.max()) + 1)),
                     (second, first, contingency(a, b, int(a.max()) + 1, int(b.max()) + 1)),
                 ):
-                    found[k, m] = max(0.0, adjusted_information(counts))
-    return found
+                    nats[k, m] = max(0.0, adjusted_information(counts))
+    return nats
 
 
 def share_of_code(
@@ -259,23 +254,23 @@ def share_of_code(
     if how == "values":
         cut = representation.cached_by_codes(_symbols)
     elif how == "quantile":
-        places = representation.cached_by_codes(_places)
-        cut = [None if place is None else _bins_of_places(place, n_bins)[0] for place in places]
+        ranks = representation.cached_by_codes(_ranks)
+        cut = [None if rank is None else _bins_of_ranks(rank, n_bins)[0] for rank in ranks]
     else:
         cut = representation.cached(code_bins, how, n_bins)
-    found = np.full((representation.n_codes, representation.n_factors), np.nan)
+    share = np.full((representation.n_codes, representation.n_factors), np.nan)
     for position in range(representation.n_factors):
-        labels = representation.labels(position)
-        present = labels >= 0
-        n_values = int(labels.max(initial=0)) + 1
+        factor = representation.cached(value_target, position)
+        if not factor.n_classes:
+            continue
+        labels = factor.of(factor.values)
         for code, bins in enumerate(cut):
-            if bins is None or not present.any():
-                continue
-            counts = contingency(bins[present], labels[present], int(bins.max()) + 1, n_values)
-            nats = entropy(counts.sum(axis=1))
-            told = adjusted_information(counts.T) if adjusted else plug_in_information(counts)
-            found[code, position] = min(1.0, max(0.0, told / nats)) if nats > 0 else 0.0
-    return found
+            if bins is not None:
+                counts = contingency(factor.of(bins), labels, int(bins.max()) + 1, factor.n_classes)
+                h = entropy(counts.sum(axis=1))
+                mi = adjusted_information(counts.T) if adjusted else plug_in_information(counts)
+                share[code, position] = min(1.0, max(0.0, mi / h)) if h > 0 else 0.0
+    return share
 
 
 def _symbols(codes: NDArray[np.floating]) -> list[NDArray[np.int64] | None]:
@@ -393,7 +388,7 @@ def soft_information(
     """
     if representation.log_variance is None:
         raise UndefinedScoreError("soft bins need posterior variances (log_variance)")
-    labels = np.stack([representation.labels(k) for k in range(representation.n_factors)], axis=1)
+    labels = representation.cached(label_table)
     sizes = labels.max(axis=0) + 1
     start = np.cumsum(sizes) - sizes
     numbered = np.where(labels >= 0, labels + start, -1)

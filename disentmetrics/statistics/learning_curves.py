@@ -9,16 +9,13 @@ from numpy.typing import NDArray
 from disentmetrics._utils.random import generator
 from disentmetrics._utils.typing import Seed
 from disentmetrics.estimators.activity import well_scaled
-from disentmetrics.estimators.mutual_information import quantile_bins
 from disentmetrics.estimators.softmax_regression import SoftmaxRegression, fit_softmax
 from disentmetrics.representation import Representation
-from disentmetrics.representation.resampling import fold_of_each_row, folds
+from disentmetrics.representation.resampling import first_in_order, folds, inner_fold_of_each_row, training_order
 from disentmetrics.statistics.probes import BOOSTING, N_FOLDS, one_boosting_at_a_time, standardised_codes
-from disentmetrics.statistics.targets import Target
+from disentmetrics.statistics.targets import MOST_CLASSES, class_target
 
 Classifier = Literal["logistic", "boosting", "logistic-cv", "gradient-boosting"]
-MOST_CLASSES = 10
-"""Ordinal, circular and continuous factors of more values are cut into so many classes of equal frequency."""
 MOST_ROWS = 10_000
 """Classifiers learn from no more rows."""
 ENOUGH_TEST_ROWS = 3_000
@@ -36,8 +33,8 @@ class FittedProbe:
     ----------
     rows : (n,) int
         Rows scored.
-    truth, guess : (n,) int
-        Classes of these rows and what the classifier says.
+    y_true, y_pred : (n,) int
+        Classes of these rows and the predicted ones.
     n_train : int
         Rows learnt from, in the fold that has fewest.
     accuracy : float
@@ -48,8 +45,8 @@ class FittedProbe:
     """
 
     rows: NDArray[np.int64]
-    truth: NDArray[np.int64]
-    guess: NDArray[np.int64]
+    y_true: NDArray[np.int64]
+    y_pred: NDArray[np.int64]
     n_train: int
     accuracy: float
     baseline: float
@@ -60,24 +57,6 @@ class FittedProbe:
     def above_chance(self) -> float:
         """Share of what the most frequent class gets wrong that the classifier gets right."""
         return (self.accuracy - self.baseline) / (1 - self.baseline) if self.baseline < 1 else 0.0
-
-
-def class_target(representation: Representation, position: int, most: int | None = MOST_CLASSES) -> Target:
-    """Return a factor as classes from 0 on, those that occur.
-
-    Neighbouring values of ordinal, circular and continuous factors are merged into ``most`` classes of
-    nearly equal frequency where there are more values; categories stay as they are, and with ``most``
-    None so do the values of ordinal and circular factors.
-    """
-    labels = representation.labels(position)
-    rows = np.flatnonzero(labels >= 0)
-    values = np.unique(labels[rows], return_inverse=True)[1].ravel().astype(np.int64)
-    kind = representation.space.factors[position].kind
-    if most is not None and kind != "categorical" and len(values) and values.max() >= most:
-        values = (
-            np.unique(quantile_bins(values.astype(np.float64), most), return_inverse=True)[1].ravel().astype(np.int64)
-        )
-    return Target(rows, values, is_class=True)
 
 
 def fit_probe(
@@ -117,52 +96,52 @@ def fit_probe(
         None where the factor does not vary or all rows are of one group. Probabilities are mixed with
         uniform ones as if one row had been seen that is of all classes alike, so that no loss is infinite.
     """
-    aim = representation.cached(class_target, position, most)
-    if not aim.varies:
+    target = representation.cached(class_target, position, most)
+    if not target.varies:
         return None
     columns = representation.cached(standardised_codes) if codes is None else _some_codes(representation, codes)
     if classifier in ("logistic-cv", "gradient-boosting") and codes is None:
         columns = np.asarray(well_scaled(representation.codes), dtype=np.float64)
-    splits = folds(representation, aim.rows, N_FOLDS, seed)
+    splits = folds(representation, target.rows, N_FOLDS, seed)
     if len(splits) < 2:
         return None
-    where = np.full(len(representation), -1)
-    where[aim.rows] = np.arange(len(aim.rows))
-    order = generator(seed, "rows to learn from").permutation(len(representation))
+    order = training_order(representation, seed)
     state = int(generator(seed, f"classifier {classifier}").integers(2**31))
-    inner = fold_of_each_row(representation, _INNER_FOLDS, _and(seed, 1))
+    inner = inner_fold_of_each_row(representation, _INNER_FOLDS, seed)
     choices = representation.cached(_choices, position, seed, codes, most)
     tested: list[tuple[NDArray[Any], ...]] = []
     fewest = MOST_ROWS
     for index, (train, test) in enumerate(splits[:n_tested]):
-        drawn = order[np.isin(order, train, assume_unique=True)][: min(n_train, MOST_ROWS)]
-        known, wanted = aim.values[where[drawn]], aim.values[where[test]]
+        drawn = first_in_order(order, train, min(n_train, MOST_ROWS))
+        y_train, y_test = target.values[drawn], target.values[test]
         fewest = min(fewest, len(drawn))
         if classifier == "logistic" and len(drawn) >= _ROWS_TO_CHOOSE:
             if index not in choices:
-                choices[index] = _best_variance(columns[drawn], known, inner[drawn])
-            found = _with_variance(choices[index], columns[drawn], known, columns[test], aim.n_classes)
+                choices[index] = _best_variance(columns[drawn], y_train, inner[drawn])
+            probabilities = _with_variance(choices[index], columns[drawn], y_train, columns[test], target.n_classes)
         else:
-            found = class_probabilities(
-                classifier, columns[drawn], known, columns[test], aim.n_classes, inner=inner[drawn], state=state
+            probabilities = class_probabilities(
+                classifier, columns[drawn], y_train, columns[test], target.n_classes, inner=inner[drawn], state=state
             )
-        counts = np.bincount(known, minlength=aim.n_classes)
+        counts = np.bincount(y_train, minlength=target.n_classes)
         at = np.arange(len(test))
         tested.append(
             (
                 test,
-                wanted,
-                found.argmax(axis=1),
-                -np.log(smoothed(found, len(drawn))[at, wanted]),
-                counts.argmax() == wanted,
-                -np.log(smoothed(counts / len(drawn), len(drawn))[wanted]),
+                y_test,
+                probabilities.argmax(axis=1),
+                -np.log(smoothed(probabilities, len(drawn))[at, y_test]),
+                counts.argmax() == y_test,
+                -np.log(smoothed(counts / len(drawn), len(drawn))[y_test]),
             )
         )
         if sum(len(part[0]) for part in tested) >= ENOUGH_TEST_ROWS:
             break
-    rows, truth, guess, loss, hit, prior = (np.concatenate(part) for part in zip(*tested, strict=True))
-    accuracy = float((guess == truth).mean())
-    return FittedProbe(rows, truth, guess, fewest, accuracy, float(hit.mean()), float(loss.mean()), float(prior.mean()))
+    rows, y_true, y_pred, loss, hit, prior = (np.concatenate(part) for part in zip(*tested, strict=True))
+    accuracy = float((y_pred == y_true).mean())
+    return FittedProbe(
+        rows, y_true, y_pred, fewest, accuracy, float(hit.mean()), float(loss.mean()), float(prior.mean())
+    )
 
 
 def fit_probe_at_each_size(
@@ -197,10 +176,6 @@ def _choices(
     _: Representation, _position: int, _seed: Seed, _codes: tuple[int, ...] | None, _most: int | None
 ) -> dict[int, "_Choice"]:
     return {}  # the penalty of each fold, chosen once for all numbers of rows from 1,000 on
-
-
-def _and(seed: Seed, more: int) -> tuple[int, ...]:
-    return (*seed, more) if isinstance(seed, tuple) else (seed, more)
 
 
 def _some_codes(representation: Representation, codes: tuple[int, ...]) -> NDArray[np.float64]:

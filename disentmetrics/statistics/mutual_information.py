@@ -22,6 +22,7 @@ from disentmetrics.estimators.mutual_information import (
 )
 from disentmetrics.estimators.rank_spacing import SortedCode, rank_spacing_information, sort_code
 from disentmetrics.representation import Representation
+from disentmetrics.statistics.targets import Target, label_table, value_target
 
 InformationEstimator = Literal["rank-spacing", "equal-width", "quantile", "adjusted", "posterior"]
 Bins = Literal["equal-width", "quantile"]
@@ -48,40 +49,38 @@ def information_matrix(
     nats = np.zeros((representation.n_codes, representation.n_factors))
     how: Bins = "equal-width" if estimator == "equal-width" else "quantile"
     for position in range(representation.n_factors):
-        labels = representation.labels(position)
-        present = labels >= 0
-        if not present.any():
+        factor = representation.cached(value_target, position)
+        if not factor.n_classes:
             continue
-        n_values = int(labels.max()) + 1
+        labels = factor.of(factor.values)
         if estimator == "rank-spacing":
-            for code, ready in enumerate(_sorted_codes(representation, present)):
+            for code, ready in enumerate(_sorted_codes(representation, factor)):
                 if ready is not None:
-                    nats[code, position] = rank_spacing_information(ready, labels[present], n_values)
+                    nats[code, position] = rank_spacing_information(ready, labels, factor.n_classes)
             continue
         information = adjusted_information if estimator == "adjusted" else plug_in_information
-        for code, bins in enumerate(_bins_of_present(representation, present, how, n_bins)):
+        for code, bins in enumerate(_bins_of_present(representation, factor, how, n_bins)):
             if bins is not None:
-                n_present = int(bins.max()) + 1
-                nats[code, position] = information(contingency(bins, labels[present], n_present, n_values))
+                nats[code, position] = information(contingency(bins, labels, int(bins.max()) + 1, factor.n_classes))
     return nats
 
 
 def _posterior_information(representation: Representation) -> NDArray[np.float64]:
     if representation.log_variance is None:
         raise UndefinedScoreError("the posterior estimator needs posterior variances (log_variance)")
-    table = np.stack([representation.labels(k) for k in range(representation.n_factors)], axis=1)
+    table = representation.cached(label_table)
     sizes = [int(column.max()) + 1 for column in table.T]
     try:
-        found = mixture_information(representation.codes, representation.log_variance, table, sizes)
+        mixture = mixture_information(representation.codes, representation.log_variance, table, sizes)
     except InvalidInputError as error:
         raise UndefinedScoreError(f"the aggregate posteriors cannot be integrated: {error}") from error
-    return found.mutual_information
+    return mixture.mutual_information
 
 
-def _sorted_codes(representation: Representation, present: NDArray[np.bool_]) -> list[SortedCode | None]:
-    if present.all():
+def _sorted_codes(representation: Representation, factor: Target) -> list[SortedCode | None]:
+    if factor.is_complete:
         return representation.cached_by_codes(_sort_each)
-    return _sort_each(representation.codes[present])
+    return _sort_each(representation.codes[factor.present])
 
 
 def _sort_each(codes: NDArray[np.floating]) -> list[SortedCode | None]:
@@ -97,11 +96,11 @@ def code_bins(representation: Representation, how: Bins, n_bins: int) -> list[ND
 
 
 def _bins_of_present(
-    representation: Representation, present: NDArray[np.bool_], how: Bins, n_bins: int
+    representation: Representation, factor: Target, how: Bins, n_bins: int
 ) -> list[NDArray[np.int64] | None]:
-    if present.all():
+    if factor.is_complete:
         return code_bins(representation, how, n_bins)
-    return _bin_each(representation.codes[present], how, n_bins)
+    return _bin_each(representation.codes[factor.present], how, n_bins)
 
 
 def _bin_each(codes: NDArray[np.floating], how: Bins, n_bins: int) -> list[NDArray[np.int64] | None]:
@@ -119,5 +118,5 @@ def _quantile_bins_or_values(values: NDArray[np.floating], n_bins: int) -> NDArr
 
 def factor_entropies(representation: Representation) -> NDArray[np.float64]:
     """Return the plug-in entropy of each factor in nats, as (n_factors,)."""
-    labels = (representation.labels(k) for k in range(representation.n_factors))
-    return np.array([entropy(np.bincount(column[column >= 0], minlength=1)) for column in labels])
+    factors = (representation.cached(value_target, k) for k in range(representation.n_factors))
+    return np.array([entropy(np.bincount(factor.of(factor.values), minlength=1)) for factor in factors])

@@ -10,6 +10,7 @@ from disentmetrics._utils.random import generator
 from disentmetrics._utils.typing import Seed
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.representation import Representation
+from disentmetrics.representation.resampling import sorted_subset
 
 _CHUNK = 1 << 20  # log densities of one code held at once; another number would sum in another order
 _FARTHEST = 1e4  # standard deviations beyond which a density is as good as 0
@@ -76,9 +77,7 @@ def posterior_information(
     if representation.log_variance is None:
         raise UndefinedScoreError("posterior variances (log_variance) are needed")
     rng = generator(seed, "posterior information")
-    subset = np.arange(len(representation))
-    if len(subset) > n_rows:
-        subset = np.sort(rng.choice(len(subset), size=n_rows, replace=False))
+    subset = sorted_subset(np.arange(len(representation)), n_rows, rng)
     drawn = sample_posteriors(representation.codes[subset], representation.log_variance[subset], n_samples, rng)
     own = drawn.log_density
     marginal, whole, others = _log_mixtures(drawn)

@@ -68,28 +68,26 @@ def held_out_score(
         ``(accuracy - a) / (1 - a)`` with a the share of the most frequent class of the training rows.
         At most 1, 0 for useless codes and below it for misleading ones; NaN if there is nothing to predict.
     """
-    aim = representation.cached(target, position)
+    y = representation.cached(target, position)
     chosen = list(range(representation.n_codes)) if codes is None else list(codes)
     values = representation.codes[:, chosen]
     values = standardise(values[:, ~constant(values)])
-    rows = aim.rows if n_rows is None else some_rows(aim.rows, n_rows, seed)
+    rows = y.rows if n_rows is None else some_rows(y.rows, n_rows, seed)
     splits = folds(representation, rows, n_folds, seed)
-    if not aim.varies or len(splits) < 2:
+    if not y.varies or len(splits) < 2:
         return float("nan")
     if not values.shape[1]:
         return 0.0
-    where = np.full(len(representation), -1)
-    where[aim.rows] = np.arange(len(aim.rows))
     errors = baseline = 0.0
     for train, test in splits:
-        known, wanted = aim.values[where[train]], aim.values[where[test]]
-        guess = predict(probe, values[train], known, values[test], is_class=aim.is_class, seed=seed)
-        if aim.is_class:
-            errors += float((guess != wanted).sum())
-            baseline += float((np.bincount(known).argmax() != wanted).sum())
+        y_train, y_test = y.values[train], y.values[test]
+        y_pred = predict(probe, values[train], y_train, values[test], is_class=y.is_class, seed=seed)
+        if y.is_class:
+            errors += float((y_pred != y_test).sum())
+            baseline += float((np.bincount(y_train).argmax() != y_test).sum())
         else:
-            errors += float(((guess - wanted) ** 2).sum())
-            baseline += float(((known.mean(axis=0) - wanted) ** 2).sum())
+            errors += float(((y_pred - y_test) ** 2).sum())
+            baseline += float(((y_train.mean(axis=0) - y_test) ** 2).sum())
     return 1 - errors / baseline if baseline > 0 else 0.0
 
 
@@ -186,29 +184,30 @@ def step_prediction(representation: Representation, n_bins: int = 50) -> NDArray
     Kelley (1935), *An Unbiased Correlation Ratio Measure*; Goodman & Kruskal (1954), *Measures of Association
     for Cross Classifications*, section 9, for categories.
     """
-    found = np.zeros((representation.n_codes, representation.n_factors))
+    explained = np.zeros((representation.n_codes, representation.n_factors))
     for position in range(representation.n_factors):
-        aim = representation.cached(target, position)
-        n = len(aim.rows)
-        if not aim.varies:
+        y = representation.cached(target, position)
+        n = len(y.rows)
+        if not y.varies:
             continue
-        present = representation if n == len(representation) else representation.take(aim.rows)
+        present = representation if y.is_complete else representation.take(y.rows)
         most = min(n_bins, max(2, n // 5))
         for code, bins in enumerate(code_bins(present, "quantile", most)):
             if bins is not None and n > int(bins.max()) + 1:
                 n_values = int(bins.max()) + 1
-                found[code, position] = 1 - (1 - _explained(bins, n_values, aim)) * (n - 1) / (n - n_values)
-    return found
+                explained[code, position] = 1 - (1 - _explained(bins, n_values, y)) * (n - 1) / (n - n_values)
+    return explained
 
 
-def _explained(bins: NDArray[np.int64], n_values: int, aim: Target) -> float:
-    """Correlation ratio: share of the squares about the mean that lies between bins."""
+def _explained(bins: NDArray[np.int64], n_values: int, y: Target) -> float:
+    """Correlation ratio: share of the sum of squares about the mean that lies between bins."""
     count = np.maximum(np.bincount(bins, minlength=n_values), 1)
-    if aim.is_class:
-        table = contingency(bins, aim.values, n_values, aim.n_classes)
+    values = y.of(y.values)
+    if y.is_class:
+        table = contingency(bins, values, n_values, y.n_classes)
         by_chance = float((table.sum(axis=0) ** 2).sum()) / len(bins)
         return (float(((table**2).sum(axis=1) / count).sum()) - by_chance) / (len(bins) - by_chance)
-    centred = aim.values - aim.values.mean(axis=0)
+    centred = values - values.mean(axis=0)
     within = np.stack([np.bincount(bins, column, minlength=n_values) for column in centred.T])
     return float((within**2 / count).sum() / (centred**2).sum())
 

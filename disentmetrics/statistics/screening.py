@@ -8,7 +8,7 @@ from scipy import sparse
 
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.association import factor_columns
+from disentmetrics.statistics.targets import factor_columns
 
 
 def screen(codes: Any, factors: Any, *, n_codes: int = 256, **options: Any) -> Representation:

@@ -16,8 +16,8 @@ from disentmetrics.estimators.independence import (
 )
 from disentmetrics.estimators.mutual_information import contingency
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.factor_groups import varied_factors
 from disentmetrics.statistics.mutual_information import code_bins, factor_entropies, information_matrix
+from disentmetrics.statistics.targets import value_target, varied_factors
 
 FALSE_DISCOVERY_RATE = 0.01
 _BINS = 10
@@ -118,14 +118,14 @@ def _p_values_of_clustered_rows(representation: Representation) -> NDArray[np.fl
 def _of_each_table(
     representation: Representation, function: Callable[[NDArray[np.int64]], float], where_constant: float
 ) -> NDArray[np.float64]:
-    found = np.full((representation.n_codes, representation.n_factors), where_constant)
+    values = np.full((representation.n_codes, representation.n_factors), where_constant)
     bins = code_bins(representation, "quantile", _BINS)
     for position in range(representation.n_factors):
-        labels = representation.labels(position)
-        present = labels >= 0
-        n_values = int(labels.max(initial=0)) + 1
+        factor = representation.cached(value_target, position)
+        labels, n_values = factor.of(factor.values), max(1, factor.n_classes)
         for code, column in enumerate(bins):
             if column is not None:
-                counts = contingency(column[present], labels[present], int(column.max()) + 1, n_values)
-                found[code, position] = function(counts)
-    return found
+                values[code, position] = function(
+                    contingency(factor.of(column), labels, int(column.max()) + 1, n_values)
+                )
+    return values

@@ -1,55 +1,147 @@
-"""Factors as targets of probes and statistics."""
+"""Factors as numbers, laid out the same way for every statistic, probe and metric.
+
+Arrays have one entry per row of the representation, and a mask (or -1, or NaN) marks missing labels, so that the
+rows of a fold or of a subset index them directly.
+"""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics.representation import Representation
-from disentmetrics.statistics.association import factor_columns
+from disentmetrics._utils.typing import Floats, Integers
+from disentmetrics.estimators.mutual_information import quantile_bins
+from disentmetrics.representation import FACTOR_BINS, Representation
+
+MOST_CLASSES = 10
+"""Ordinal, circular and continuous factors of more values are merged into this many classes of equal frequency."""
 
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """A factor as a probe sees it.
+    """A factor as the target of a probe or a statistic.
 
     Attributes
     ----------
-    rows : (n,) int
+    values : (n_samples,) int or (n_samples, width) float
+        Classes from 0, -1 where missing; or columns of real numbers, NaN where missing: one for ordinal and
+        continuous factors, cosine and sine for circular ones.
+    present : (n_samples,) bool
         Rows that have a label.
-    values : (n,) int or (n, width) float
-        Classes from 0 for categories (those that occur); columns of real numbers for every other kind:
-        one for ordinal and continuous factors, cosine and sine for circular ones.
     is_class : bool
     """
 
-    rows: NDArray[np.int64]
     values: NDArray[Any]
+    present: NDArray[np.bool_]
     is_class: bool
 
-    @property
-    def n_classes(self) -> int:
-        """Number of classes that occur; 0 for real values."""
-        return int(self.values.max()) + 1 if self.is_class and len(self.values) else 0
+    @cached_property
+    def rows(self) -> Integers:
+        """Rows that have a label, in ascending order."""
+        return np.flatnonzero(self.present)
 
-    @property
+    @cached_property
+    def is_complete(self) -> bool:
+        """Whether every row has a label."""
+        return bool(self.present.all())
+
+    @cached_property
+    def n_classes(self) -> int:
+        """Largest class plus 1; 0 for real values and where all labels are missing."""
+        return int(self.values.max(initial=-1)) + 1 if self.is_class else 0
+
+    @cached_property
     def varies(self) -> bool:
-        """Whether there is anything to predict."""
-        if not len(self.rows):
-            return False
-        return self.n_classes > 1 if self.is_class else bool((np.ptp(self.values, axis=0) > 0).any())
+        """Whether the target takes two values, so that there is anything to predict."""
+        values = self.values[self.present]
+        return bool(len(values)) and bool((np.ptp(values, axis=0) > 0).any())
+
+    def of(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return the rows of an array that have a label; the array itself if all have."""
+        return array if self.is_complete else array[self.present]
+
+
+def factor_values(representation: Representation) -> Floats:
+    """Return the factors as stored, (n_samples, n_factors): indices or real values, NaN where missing."""
+    values = representation.factors.astype(np.float64)
+    discrete = np.array([factor.size is not None for factor in representation.space], dtype=bool)
+    return np.asarray(np.where(discrete & (values < 0), np.nan, values))
+
+
+def factor_columns(representation: Representation, position: int) -> Floats:
+    """Return a factor as columns of real numbers, (n_samples, width), NaN where missing.
+
+    Ordinal and continuous factors have one column (physical values where the factor has numbers for
+    values), circular ones cosine and sine, categorical ones an indicator of each category but the first.
+    """
+    factor = representation.space.factors[position]
+    values = representation.cached(factor_values)[:, position]
+    missing = np.isnan(values)
+    if factor.size is None or factor.kind == "ordinal":
+        columns = values[:, None]
+        if factor.values and not isinstance(factor.values[0], str):
+            physical = np.array(factor.values, dtype=np.float64)
+            columns = physical[np.where(missing, 0, values).astype(np.int64)][:, None]
+    elif factor.kind == "circular":
+        angle = 2 * np.pi * values / factor.size
+        columns = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    else:
+        columns = (values[:, None] == np.arange(1, max(2, factor.size))).astype(np.float64)
+    return np.asarray(np.where(missing[:, None], np.nan, columns))
+
+
+def label_table(representation: Representation) -> Integers:
+    """Return all factors as integers from 0, (n_samples, n_factors), -1 where missing; see ``labels``."""
+    return np.stack([representation.labels(k) for k in range(representation.n_factors)], axis=1)
+
+
+def value_target(representation: Representation, position: int, n_bins: int = FACTOR_BINS) -> Target:
+    """Return a factor as classes that are numbered as its values are, whether or not all of them occur.
+
+    A continuous factor, and a circular one of more than 100 values, is discretised into ``n_bins`` bins of equal
+    frequency.
+    """
+    labels = representation.labels(position, n_bins)
+    return Target(labels, labels >= 0, is_class=True)
 
 
 def target(representation: Representation, position: int, *, classes: bool = False) -> Target:
-    """Return the factor at ``position`` as a target; with ``classes``, every kind as classes.
+    """Return a factor as the classes that occur where it is categorical, and as real numbers otherwise.
 
-    A continuous factor is then cut into 10 bins of equal frequency.
+    With ``classes`` every kind becomes classes, a continuous factor 10 bins of equal frequency.
     """
     if classes or representation.space.factors[position].kind == "categorical":
-        labels = representation.labels(position)
-        rows = np.flatnonzero(labels >= 0)
-        return Target(rows, np.unique(labels[rows], return_inverse=True)[1].ravel(), is_class=True)
+        return class_target(representation, position, None)
     columns = representation.cached(factor_columns, position)
-    rows = np.flatnonzero(~np.isnan(columns[:, 0]))
-    return Target(rows, columns[rows], is_class=False)
+    return Target(columns, ~np.isnan(columns[:, 0]), is_class=False)
+
+
+def class_target(representation: Representation, position: int, most: int | None = MOST_CLASSES) -> Target:
+    """Return a factor as classes from 0, only those that occur.
+
+    Neighbouring values of ordinal, circular and continuous factors are merged into ``most`` classes of
+    nearly equal frequency where there are more values; categories are unchanged, and with ``most``
+    None so are the values of ordinal and circular factors.
+    """
+    labels = representation.labels(position)
+    present = labels >= 0
+    classes = _numbered(labels[present])
+    kind = representation.space.factors[position].kind
+    if most is not None and kind != "categorical" and len(classes) and classes.max() >= most:
+        classes = _numbered(quantile_bins(classes.astype(np.float64), most))
+    values = np.full(len(labels), -1)
+    values[present] = classes
+    return Target(values, present, is_class=True)
+
+
+def _numbered(values: Integers) -> Integers:
+    return np.unique(values, return_inverse=True)[1].ravel().astype(np.int64)
+
+
+def varied_factors(representation: Representation) -> NDArray[np.bool_]:
+    """Return which factors take at least two values on these rows, as (n_factors,) booleans."""
+    return np.array(
+        [representation.cached(value_target, k).varies for k in range(representation.n_factors)], dtype=bool
+    )

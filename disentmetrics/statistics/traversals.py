@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.representation import FACTOR_BINS, Representation
-from disentmetrics.statistics.factor_groups import RowGroups, varied_factors
+from disentmetrics.representation.resampling import sorted_subset
+from disentmetrics.statistics.factor_groups import RowGroups
+from disentmetrics.statistics.targets import varied_factors
 
 ENOUGH_LINES = 64
 """Traversals that tell the mean over all of them to about 0.01 (Michlo)."""
@@ -175,7 +177,7 @@ def traversals(
     full = np.flatnonzero(runs == table.n_values)
     if not len(full) or len(full) < min(ENOUGH_LINES, len(runs) / 2):
         return None
-    chosen = full if len(full) <= n_lines else np.sort(rng.choice(full, size=n_lines, replace=False))
+    chosen = sorted_subset(full, n_lines, rng)
     run = (np.cumsum(runs) - runs)[chosen, None] + np.arange(table.n_values)
     count = np.bincount(table.run)
     start = np.cumsum(count) - count

@@ -7,7 +7,8 @@ from sklearn.model_selection import KFold
 
 import disentmetrics as dm
 from disentmetrics.factors import Factor, FactorSpace
-from disentmetrics.statistics.learning_curves import Classifier, class_probabilities, class_target, fit_probe
+from disentmetrics.statistics.learning_curves import Classifier, class_probabilities, fit_probe
+from disentmetrics.statistics.targets import class_target
 
 ACCURACY, EFFICIENCY, UNFAIRNESS = (
     dm.metrics.downstream_accuracy,

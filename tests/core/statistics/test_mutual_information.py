@@ -13,8 +13,9 @@ from sklearn.metrics import mutual_info_score
 from disentmetrics.estimators.assignment import one_to_one_assignment
 from disentmetrics.factors import Factor, FactorSpace, Kind
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.association import best_and_second, correlation_matrix, factor_columns
+from disentmetrics.statistics.association import best_and_second, correlation_matrix
 from disentmetrics.statistics.mutual_information import Bins, code_bins, factor_entropies, information_matrix
+from disentmetrics.statistics.targets import factor_columns
 
 Floats = NDArray[np.float64]
 Correlation = Literal["pearson", "spearman"]
