@@ -67,19 +67,8 @@ def merged_docstring(own: str, inherited: str) -> str:
 
     Examples
     --------
-    >>> print(merged_docstring("Half.\n\nNotes\n-----\nNone.", "Whole.\n\nReturns\n-------\nRawScore\n    One."))
-    Half.
-    <BLANKLINE>
-
-    Returns
-    -------
-    RawScore
-        One.
-    <BLANKLINE>
-
-    Notes
-    -----
-    None.
+    >>> merged_docstring("Half.", "Double.\n\nReturns\n-------\nRawScore\n    Even.")
+    'Half.\n\nReturns\n-------\nRawScore\n    Even.'
     """
     head, sections = _parsed(own)
     return _written(head, {**_parsed(inherited)[1], **sections})

@@ -1,54 +1,33 @@
-"""Every registered metric under every protocol; a new metric is found by itself."""
+"""Every registered metric under every protocol; a new metric is included automatically."""
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import disentmetrics as dm
-from disentmetrics.metrics import find_metric, registered_metrics
+from disentmetrics.metrics import registered_metrics
 from disentmetrics.metrics.base import DEFECTS, INVARIANCES, Invariance, Metric
 from disentmetrics.testing import CHANGES, EXAMPLES, BrokenClaimError, check_metric
 from disentmetrics.testing.examples import as_symbols
 
+Case = tuple[Metric, str]
+
+
+def each(cases: Sequence[Case]) -> pytest.MarkDecorator:
+    ids = [f"{metric.name}@{protocol}" for metric, protocol in cases]
+    return pytest.mark.parametrize(("metric", "protocol"), cases, ids=ids)
+
+
 EVERY = [(metric, protocol) for metric in registered_metrics().values() for protocol in metric.protocols]
-STEADY = [(metric, protocol) for metric, protocol in EVERY if not metric.randomised]
-NAMES = [f"{metric.name}@{protocol}" for metric, protocol in EVERY]
-SLOW = {  # a quarter of a second a score and more; their claims are tested among the slow tests
-    "block_identifiability@default",
-    "compositional_accuracy@default",
-    "dci@eastwood2018",
-    "dci@locatello2019",
-    "dci_es@default",
-    "dci_es@eastwood2023",
-    "downstream_accuracy@boosting",
-    "downstream_accuracy@default",
-    "downstream_accuracy@locatello2019",
-    "downstream_efficiency@default",
-    "downstream_efficiency@locatello2019",
-    "higgins@higgins2017",
-    "k_sparse_probing@default",
-    "loss_data_curve@default",
-    "nk@default",
-    "nonlinear_r2@default",
-    "reduced_downstream@default",
-    "tmex@default",
-    "unfairness@locatello2019",
-    "unique_information@default",
-    "windin@do2020",
-    "wsepin@default",
-    "wsepin@do2020",
-}
-UNSETTLED = {("parallelism@default", "outlier")}  # holds on 3,000 rows and fails on 300: not claimed
-NO_EXAMPLE = {"d_lsbd@default"}  # circular factors alone; test_d_lsbd.py
-QUICK = [pair for pair, name in zip(EVERY, NAMES, strict=True) if name not in SLOW | NO_EXAMPLE]
-every = pytest.mark.parametrize(("metric", "protocol"), EVERY, ids=NAMES)
-DEFINED = [pair for pair, name in zip(EVERY, NAMES, strict=True) if name not in NO_EXAMPLE]
-defined = pytest.mark.parametrize(("metric", "protocol"), DEFINED, ids=[f"{m.name}@{p}" for m, p in DEFINED])
-quick = pytest.mark.parametrize(("metric", "protocol"), QUICK, ids=[f"{m.name}@{p}" for m, p in QUICK])
+DEFINED = [(m, p) for m, p in EVERY if not m.protocol(p).needs.circular]  # no example has circular factors
+SLOW = [(m, p) for m, p in EVERY if m.protocol(p).slow]
+QUICK = [(m, p) for m, p in DEFINED if not m.protocol(p).slow]
+DETERMINISTIC = [(m, p) for m, p in EVERY if not m.randomised]
+every, defined, slow, quick, deterministic = map(each, (EVERY, DEFINED, SLOW, QUICK, DETERMINISTIC))
 
 
 def posterior(metric: Metric, protocol: str) -> bool:
@@ -65,7 +44,7 @@ def test_every_claim_holds_and_every_other_change_has_a_counterexample(metric: M
     findings = {finding.name: finding for finding in check_metric(metric, protocol)}
     for change in INVARIANCES:
         claimed = change in metric.protocol(protocol).invariant_to
-        if (f"{metric.name}@{protocol}", change) in UNSETTLED:
+        if change in metric.protocol(protocol).unsettled:
             continue
         assert findings[change].holds == claimed, f"{change} holds but is not claimed: {findings[change]}"
     for defect in DEFECTS:
@@ -74,30 +53,29 @@ def test_every_claim_holds_and_every_other_change_has_a_counterexample(metric: M
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(SLOW))
-def test_the_slow_protocols_keep_their_claims(name: str) -> None:
-    metric, protocol = find_metric(name)
+@slow
+def test_the_claims_of_slow_protocols_hold(metric: Metric, protocol: str) -> None:
     assert all(finding.holds for finding in check_metric(metric, protocol) if finding.claimed)
 
 
-@pytest.mark.parametrize(("metric", "protocol"), STEADY, ids=[f"{m.name}@{p}" for m, p in STEADY])
+@deterministic
 @pytest.mark.parametrize("change", INVARIANCES)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(300, 900), name=st.sampled_from(sorted(EXAMPLES)))
 @settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 def test_claims_of_deterministic_metrics_hold_on_tables_that_hypothesis_draws(
-    metric: Metric, protocol: str, change: str, seed: int, n: int, name: str
+    metric: Metric, protocol: str, change: Invariance, seed: int, n: int, name: str
 ) -> None:
     if change not in metric.protocol(protocol).invariant_to or change == "dependent factors":
         return
-    chance = {"noise code", "outlier"}  # these move a score a little on few rows; the others not at all
+    by_chance = {"noise code", "outlier"}  # these change a score slightly on few rows, the others not at all
     before = example(name, n, seed, metric, protocol)
     after = CHANGES[change](before, np.random.default_rng([seed, 1]))
-    little = 0.12 if math.isfinite(metric.bounds[1]) else 0.25  # nats of dependent codes have no bound
-    allowed = little if change in chance else metric.protocol(protocol).precision
+    slightly = 0.12 if math.isfinite(metric.bounds[1]) else 0.25  # mutual information in nats has no bound
+    tolerance = slightly if change in by_chance else metric.protocol(protocol).precision
     if change == "monotone warp" and posterior(metric, protocol):
-        allowed = 0.05  # the spread of a warped Gaussian is that of its tangent
+        tolerance = 0.05  # a warped Gaussian is approximated by its linearisation
     moved = abs(metric.evaluate(after, protocol).value - metric.evaluate(before, protocol).value)
-    assert moved <= allowed
+    assert moved <= tolerance
 
 
 @defined
@@ -117,9 +95,9 @@ def test_codes_of_any_size_are_scored_without_overflow(metric: Metric, protocol:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(SLOW))
-def test_slow_protocols_score_codes_of_any_size_without_overflow(name: str) -> None:
-    score_huge_codes(*find_metric(name))
+@slow
+def test_slow_protocols_score_codes_of_any_size_without_overflow(metric: Metric, protocol: str) -> None:
+    score_huge_codes(metric, protocol)
 
 
 def score_huge_codes(metric: Metric, protocol: str) -> None:
@@ -188,10 +166,10 @@ def test_a_metric_declares_itself(metric: Metric, protocol: str) -> None:
     assert metric.paper
     assert metric.known_failure.endswith(".")
     assert metric.protocol(protocol).source
-    assert set(metric.protocol(protocol).options) <= set(metric.formula.__kwdefaults__ or {})
+    assert set(metric.protocol(protocol).options) <= set(metric.options)
 
 
-def test_the_registry_holds_every_file_of_the_folder() -> None:
+def test_every_file_of_the_folder_is_a_metric() -> None:
     from importlib.resources import files
 
     modules = {path.name for path in files("disentmetrics.metrics").iterdir() if path.name.startswith("_")}
@@ -216,16 +194,16 @@ def histogram_entropy(values: np.ndarray) -> float:
     return float(-(share[share > 0] * np.log(share[share > 0])).sum())
 
 
-def bins_told(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
+def variance_between_bins(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """Share of the variance of each factor between 20 bins of equal width of each code."""
-    told = np.zeros((codes.shape[1], factors.shape[1]))
+    share = np.zeros((codes.shape[1], factors.shape[1]))
     for j, code in enumerate(codes.T):
         bins = np.digitize(code, np.histogram_bin_edges(code, 20)[1:-1])
         counts = np.maximum(np.bincount(bins, minlength=20), 1)
         for k, factor in enumerate(factors.T.astype(float)):
             means = np.bincount(bins, weights=factor, minlength=20) / counts
-            told[j, k] = np.var(means[bins]) / np.var(factor)
-    return told
+            share[j, k] = np.var(means[bins]) / np.var(factor)
+    return share
 
 
 def in_sample_neighbour(codes: np.ndarray, factors: np.ndarray, *, resampled: bool = False) -> float:
@@ -244,9 +222,9 @@ def r2_without_intercept(codes: np.ndarray, factors: np.ndarray) -> float:
 
 
 def modularity_with_dead_codes_as_zero(codes: np.ndarray, factors: np.ndarray) -> float:
-    told = correlation(codes, factors) ** 4
-    whole = told.sum(1)
-    return float(np.where(whole > 0, told.max(1) / np.maximum(whole, 1e-300), 0.0).mean())
+    information = correlation(codes, factors) ** 4
+    total = information.sum(1)
+    return float(np.where(total > 0, information.max(1) / np.maximum(total, 1e-300), 0.0).mean())
 
 
 def stops_at_the_first_dead_code(codes: np.ndarray, factors: np.ndarray) -> float:
@@ -259,14 +237,14 @@ def largest_deviation(codes: np.ndarray, factors: np.ndarray) -> float:
     return float(1 - np.mean([moved[factors[:, 0] == value].mean() for value in np.unique(factors[:, 0])]))
 
 
-def over_codes_that_reach_far(codes: np.ndarray, factors: np.ndarray) -> float:
-    reach = np.ptp(codes, axis=0)
-    return float(best(codes[:, reach >= reach.max() / 20], factors).mean())
+def over_codes_of_wide_range(codes: np.ndarray, factors: np.ndarray) -> float:
+    width = np.ptp(codes, axis=0)
+    return float(best(codes[:, width >= width.max() / 20], factors).mean())
 
 
 def mean_over_matched_factors(codes: np.ndarray, factors: np.ndarray) -> float:
-    found = best(codes, factors)
-    return float(found[found > 0.3].mean()) if (found > 0.3).any() else 0.0
+    correlations = best(codes, factors)
+    return float(correlations[correlations > 0.3].mean()) if (correlations > 0.3).any() else 0.0
 
 
 GLOBAL = np.random.default_rng(0)  # a metric that keeps a random state is a planted bug
@@ -284,7 +262,7 @@ BROKEN: dict[str, tuple[Invariance, Arrays]] = {
         ),
     ),
     "absolute threshold": ("scale", lambda z, _: float((z.std(0) > 0.05).mean())),
-    "prunes codes by their range": ("scale", over_codes_that_reach_far),
+    "prunes codes by their range": ("scale", over_codes_of_wide_range),
     "looks at the first half of the rows": (
         "row order",
         lambda z, v: float(np.abs(correlation(z[: len(z) // 2], v[: len(z) // 2])).max() * 0.999),
@@ -293,18 +271,18 @@ BROKEN: dict[str, tuple[Invariance, Arrays]] = {
         "row order",
         lambda z, v: float(best(z.reshape(z.shape[1], len(z)).T, v).mean()),
     ),
-    "reads the sign": ("sign", lambda z, v: float(correlation(z, v).max(0).mean())),
+    "depends on the sign": ("sign", lambda z, v: float(correlation(z, v).max(0).mean())),
     "regresses without intercept": ("shift", r2_without_intercept),
     "divides by the range": ("outlier", lambda z, _: float((z.std(0) / (np.ptp(z, axis=0) + 1e-9)).max())),
-    "takes the largest deviation for the scale": ("outlier", largest_deviation),
-    "cuts codes into bins of equal width": ("monotone warp", lambda z, v: float(bins_told(z, v).max(0).mean())),
+    "uses the largest deviation as the scale": ("outlier", largest_deviation),
+    "cuts codes into bins of equal width": ("monotone warp", lambda z, v: float(variance_between_bins(z, v).max(0).mean())),
     "averages over all codes": ("noise code", lambda z, v: float(np.abs(correlation(z, v)).mean())),
     "the first code wins": ("code order", lambda z, v: float(np.abs(correlation(z[:, :1], v)).max())),
     "divides by the first factor's entropy": (
         "factor order",
         lambda z, v: min(1.0, float(best(z, v).mean() / histogram_entropy(v[:, 0]) / 3)),
     ),
-    "reads categories as numbers": ("relabelled factors", lambda z, v: float(best(z, v).mean())),
+    "treats categories as numbers": ("relabelled factors", lambda z, v: float(best(z, v).mean())),
     "grows with the number of rows": ("repeated rows", lambda z, v: float(1 - 1 / np.log(len(z) * best(z, v).max()))),
 }
 
@@ -319,13 +297,13 @@ def test_the_suite_catches_each_planted_bug(bug: str) -> None:
 @pytest.mark.parametrize(
     ("bug", "metric"),
     [
-        ("never reads the factors", lambda z, _: float(np.abs(correlation(z, z)).mean())),
-        ("scores the rows it learnt from", in_sample_neighbour),
-        ("draws rows twice before it splits them", lambda z, v: in_sample_neighbour(z, v, resampled=True)),
+        ("ignores the factors", lambda z, _: float(np.abs(correlation(z, z)).mean())),
+        ("scores its training rows", in_sample_neighbour),
+        ("resamples rows before splitting them", lambda z, v: in_sample_neighbour(z, v, resampled=True)),
         ("a ratio of two small numbers", lambda z, v: float((best(z, v) / np.abs(correlation(z, v)).sum(0)).mean())),
     ],
 )
-def test_the_suite_catches_scores_that_noise_can_reach(bug: str, metric: Arrays) -> None:
+def test_the_suite_catches_high_scores_of_noise(bug: str, metric: Arrays) -> None:
     with pytest.raises(BrokenClaimError, match="noise"):
         check_metric(metric, noise=0.0)
 
@@ -335,12 +313,12 @@ def test_the_suite_catches_a_missing_factor_that_costs_nothing() -> None:
         check_metric(mean_over_matched_factors, detects=["missing factor"])
 
 
-def test_the_suite_catches_a_score_from_a_random_state_of_its_own() -> None:
+def test_the_suite_catches_a_private_random_state() -> None:
     with pytest.raises(BrokenClaimError, match="repeatable"):
         check_metric(lambda z, v: float(best(np.hstack([z, GLOBAL.normal(size=z.shape)]), v).mean()))
 
 
-def test_the_suite_says_what_degenerate_tables_break() -> None:
+def test_the_suite_names_the_degenerate_table_that_fails() -> None:
     findings = check_metric(lambda z, v: float(best(z, v)[0]) / (z.shape[1] - 1))
     (degenerate,) = (finding for finding in findings if finding.name == "degenerate tables")
     assert (degenerate.holds, degenerate.example) == (False, "one code (ZeroDivisionError)")
@@ -358,5 +336,5 @@ def test_a_metric_beyond_its_bounds_is_caught() -> None:
 
 
 def test_unknown_claims_are_refused() -> None:
-    with pytest.raises(ValueError, match="invariant_to must hold names of"):
+    with pytest.raises(ValueError, match="invariant_to must contain names of"):
         check_metric(lambda _, __: 0.5, invariant_to=["translation"])  # type: ignore[list-item] # wrong on purpose

@@ -75,7 +75,13 @@ def test_models_are_ranked_without_factors() -> None:
 
 
 def test_one_metric_alone_says_why_it_is_undefined() -> None:
-    assert dm.metrics.mig(CODES, None).undefined == f"mig {SUPERVISED}"
+    assert dm.metrics.mig(dm.Representation(CODES, None)).undefined == f"mig {SUPERVISED}"
+
+
+def test_codes_without_factors_are_refused_where_a_metric_compares_them_with_factors() -> None:
+    with pytest.raises(InvalidInputError, match=r"^mig compares codes with known factors: call mig\(codes, factors\)"):
+        dm.metrics.mig(CODES)
+    assert dm.metrics.active_units(CODES).value == 4
 
 
 def test_an_encoder_that_reads_factors_is_refused() -> None:
