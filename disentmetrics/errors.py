@@ -1,19 +1,19 @@
-"""The exceptions users see: each message says what must hold, what came and what to do."""
+"""Exceptions. Each message states what is required, what was given and what to do."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class DisentmetricsError(Exception):
-    """Base of every error that disentmetrics raises on purpose."""
+    """Base class of all errors that disentmetrics raises."""
 
 
 class InvalidInputError(DisentmetricsError, ValueError):
-    """Arrays, options or names that break a stated condition."""
+    """Arrays, options or names that violate a documented condition."""
 
 
 class CorruptFileError(DisentmetricsError, ValueError):
-    """A file that is truncated, altered or not of the promised layout."""
+    """A file that is truncated, altered or not of the expected format."""
 
 
 class UntrustedFileError(DisentmetricsError):
@@ -21,23 +21,23 @@ class UntrustedFileError(DisentmetricsError):
 
 
 class MissingExtraError(DisentmetricsError, ImportError):
-    """An optional package is needed; the message holds the exact ``pip install``."""
+    """An optional package is needed; the message contains the exact ``pip install``."""
 
 
 class DownloadError(DisentmetricsError, OSError):
-    """A data-set file could not be fetched or does not match its checksum."""
+    """A data-set file could not be downloaded or does not match its checksum."""
 
 
 class StorageError(DisentmetricsError, OSError):
-    """A file could not be written; nothing half-written was left behind."""
+    """A file could not be written; no incomplete file was left behind."""
 
 
 class EncoderError(DisentmetricsError, RuntimeError):
-    """An encoder crashed, timed out or returned something that is not a code."""
+    """An encoder failed, timed out or returned invalid codes."""
 
 
 class TrainingError(DisentmetricsError, RuntimeError):
-    """Training cannot go on, such as after a loss that is no number; the last checkpoint is intact."""
+    """Training cannot continue, such as after a loss of NaN; the last checkpoint is intact."""
 
 
 class UndefinedScoreError(DisentmetricsError, ValueError):

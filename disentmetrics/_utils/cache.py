@@ -1,4 +1,4 @@
-"""Files that can be made again: where they lie, and how they are written whole or not at all."""
+"""The cache folder, locks between processes, and atomic writes."""
 
 import contextlib
 import errno
@@ -20,14 +20,14 @@ from disentmetrics.errors import InvalidInputError, StorageError
 VARIABLE = "DISENTMETRICS_CACHE"
 SECTIONS = ("datasets", "representations")
 TAG = "CACHEDIR.TAG"
-"""Marks a folder of ours; backup programs know it too (bford.info/cachedir)."""
+"""Marks a folder as a cache of disentmetrics; backup programs recognise it too (bford.info/cachedir)."""
 
-_ABOUT_STORAGE = {
+_STORAGE_ERRORS = {
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG,
     errno.EIO, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ENOENT,
 }  # fmt: skip
 _TAG_TEXT = "Signature: 8a477f597d28d172789f06886806bc55\n# Made by disentmetrics; safe to delete.\n"
-_SAID_AFTER = 1.0  # seconds of waiting for another process
+_QUIET_WAIT = 1.0  # seconds before a wait for another process is reported
 logger = logging.getLogger("disentmetrics")
 
 
@@ -39,26 +39,26 @@ def cache_folder() -> Path:
 
 @contextlib.contextmanager
 def atomic_path(path: Path, n_bytes: int = 0) -> Iterator[Path]:
-    """Yield a temporary path that becomes ``path`` if the block ends well, and vanishes if not.
+    """Yield a temporary path that replaces ``path`` if the block succeeds, and is removed otherwise.
 
     Parameters
     ----------
     path : Path
-        Its folder is made if need be. A link is followed.
+        Its folder is created if necessary. A symbolic link is followed.
     n_bytes : int
-        How much will be written, if known: then a disk that is too full fails at once.
+        How much will be written, if known, so that a full disk fails before any work.
 
     Raises
     ------
     InvalidInputError
-        If the path is there and no file, such as a device.
+        If the path exists and is not a file, such as a device.
     StorageError
         If the folder cannot be written or the disk is full; ``path`` is then as before.
     """
     temporary = None
     path = Path(os.path.realpath(path))
     if path.exists() and not path.is_file() and not path.is_dir():
-        raise InvalidInputError(f"what is written must be a file; {path} is a device or a pipe: name a file")
+        raise InvalidInputError(f"output must be a file; {path} is a device or a pipe: name a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
@@ -70,11 +70,11 @@ def atomic_path(path: Path, n_bytes: int = 0) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        _as_readable_as_other_files(temporary)
+        _set_default_mode(temporary)
         temporary.replace(path)
     except (OSError, RuntimeError) as error:
         number = _error_number(error)
-        if isinstance(error, StorageError) or number not in _ABOUT_STORAGE:
+        if isinstance(error, StorageError) or number not in _STORAGE_ERRORS:
             raise
         raise StorageError(
             f"{path} could not be written: {os.strerror(number)}; free space or choose another folder"
@@ -91,44 +91,44 @@ def _reserve(file: int, n_bytes: int) -> None:
         os.posix_fallocate(file, 0, n_bytes)
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-            raise  # others mean that this kind of disk cannot reserve
+            raise  # other errors mean that this file system cannot reserve space
     os.ftruncate(file, 0)
 
 
 def _error_number(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno:
         return error.errno
-    told = re.search(r"errno = (\d+)", str(error))  # h5py has a RuntimeError for a disk that is full at closing
-    return int(told[1]) if told else 0
+    match = re.search(r"errno = (\d+)", str(error))  # RuntimeError of h5py if the disk is full at closing
+    return int(match[1]) if match else 0
 
 
-def _as_readable_as_other_files(path: Path) -> None:
+def _set_default_mode(path: Path) -> None:
     mask = os.umask(0)
     os.umask(mask)
     path.chmod(0o666 & ~mask)
 
 
 def sha256_of(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file, read in pieces."""
+    """Return the hexadecimal SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of ``path``, in the cache folder, between processes; a file beside it carries the lock."""
+    """Lock ``path``, in the cache folder, between processes, by a lock file next to it."""
     try:
         _make_section(path)
         lock = FileLock(path.with_name(f"{path.name}.lock"))
         try:
-            lock.acquire(timeout=_SAID_AFTER)
+            lock.acquire(timeout=_QUIET_WAIT)
         except Timeout:
-            logger.info("waiting for another process that makes %s", path)
+            logger.info("waiting for another process that writes %s", path)
             lock.acquire()
     except OSError as error:
         raise StorageError(
             f"the cache folder {path.parent} cannot be written ({error.strerror or error}); "
-            f"set {VARIABLE} to a folder of yours"
+            f"set {VARIABLE} to a writable folder"
         ) from error
     try:
         yield
@@ -139,7 +139,7 @@ def locked(path: Path) -> Iterator[None]:
 def _make_section(path: Path) -> None:
     folder = cache_folder()
     section = folder / path.relative_to(folder).parts[0]
-    # A folder that somebody has filled already is not ours to clear, even if it has our name.
+    # Only folders created here are marked: a folder that already had content must never be cleared.
     ours = not (section.is_dir() and any(section.iterdir()))
     path.parent.mkdir(parents=True, exist_ok=True)
     if ours:
@@ -148,14 +148,14 @@ def _make_section(path: Path) -> None:
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """A file of the cache and its size in bytes."""
+    """A file in the cache and its size in bytes."""
 
     path: Path
     n_bytes: int
 
 
 def cache_entries() -> list[CacheEntry]:
-    """List what the cache holds, sorted by path; lock files are not counted."""
+    """Return the files in the cache, sorted by path; lock files are left out."""
     return sorted(
         (
             CacheEntry(path, path.stat().st_size)
@@ -168,9 +168,9 @@ def cache_entries() -> list[CacheEntry]:
 
 
 def clear_cache() -> int:
-    """Delete all that disentmetrics put into the cache folder; return how many bytes became free.
+    """Delete all files that disentmetrics wrote to the cache folder; return the number of bytes freed.
 
-    Folders that were not made by disentmetrics are left alone.
+    Folders that were not created by disentmetrics are left alone.
     """
     before = sum(entry.n_bytes for entry in cache_entries())
     for section in _own_sections():

@@ -1,4 +1,4 @@
-"""Figures of matplotlib, drawn without a window; nothing is imported before one is asked for."""
+"""Figures of matplotlib without a window; matplotlib is imported when the first is created."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -22,18 +22,18 @@ def import_matplotlib() -> Any:
         if not (error.name or "").startswith("matplotlib"):
             raise
         raise MissingExtraError(
-            'plots are drawn with matplotlib, which is not installed; pip install "disentmetrics[plots]"'
+            'plots need matplotlib, which is not installed; pip install "disentmetrics[plots]"'
         ) from error
     return mpl
 
 
 def empty_figure(**settings: Any) -> "Figure":
-    """Return a new figure, laid out so that nothing overlaps; ``savefig`` writes it.
+    """Return an empty figure with constrained layout.
 
     Parameters
     ----------
     **settings
-        Of ``matplotlib.figure.Figure``, such as ``figsize``.
+        Arguments of ``matplotlib.figure.Figure``, such as ``figsize``.
 
     Raises
     ------

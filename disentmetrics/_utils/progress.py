@@ -1,4 +1,4 @@
-"""Progress bars for long work; on standard error, and silent unless asked for."""
+"""Progress bars on standard error; none unless requested."""
 
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -9,17 +9,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 T = TypeVar("T")
 
 err = Console(stderr=True)
-"""Standard error: what is printed here while a bar is shown goes above the bar."""
+"""Standard error: text printed here while a bar is shown appears above the bar."""
 
 
 def progress_bar(*, shown: bool) -> Progress:
-    """Return a bar that says what runs, how far it is and how long it will take."""
+    """Return a bar with description, progress and remaining time."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=err, transient=True, disable=not shown)
 
 
 def tracked(items: Iterable[T], total: int, description: str, *, shown: bool) -> Iterator[T]:
-    """Yield the items, moving a bar along."""
+    """Yield the items and advance a progress bar."""
     with progress_bar(shown=shown) as bar:
         task = bar.add_task(description, total=total)
         for item in items:

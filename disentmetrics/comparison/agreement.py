@@ -1,4 +1,4 @@
-"""Agreement of models: do runs that differ in their seed find the same codes? No labels needed."""
+"""Agreement of models: do runs that differ in their seed learn the same latents? No labels needed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ MIN_ROWS = 20
 
 @dataclass(frozen=True, eq=False)
 class AgreementResult:
-    """How well models agree with each other.
+    """Agreement of models with each other.
 
     Attributes
     ----------
@@ -41,12 +41,12 @@ class AgreementResult:
         Agreement of each pair, NaN on the diagonal. Symmetric except for ``r2``, where model i predicts
         the codes of model j.
     null : (n_models,) float
-        What ``scores`` are, on average, when the rows of every model are shuffled.
+        Mean of ``scores`` when the rows of every model are shuffled.
     medoid : int
         The model that agrees best with all others on average.
     stability : tuple of (n_codes,) float arrays
-        Median over the other models of how well each code of each model is found there; 0 for a
-        code that takes no part.
+        Median over the other models of how well each latent of each model is matched there; 0 for a
+        latent that is left out.
     uniqueness : (n_models,) float or None
         For ``dictionary``: median over the other models of the number of different best matches there,
         divided by the number of atoms here.
@@ -93,44 +93,44 @@ def agreement(
     names: Sequence[str] | None = None,
     seed: int = 0,
 ) -> AgreementResult:
-    """Measure how well models of the same rows agree with each other, pair by pair.
+    """Measure the agreement of models on the same rows, pair by pair.
 
     Parameters
     ----------
     representations : sequence of Representation, Posterior or (n_samples, n_codes) arrays
-        Codes of the same rows, at least 20, by at least two models. Their numbers of codes may differ. For
+        Codes of the same rows, at least 20, by at least two models. Their numbers of latents may differ. For
         ``dictionary``, decoder directions: each column an atom, rows the dimensions of the space.
     kind : {"udr", "mcc", "r2", "dictionary"}
-        ``udr``: how close the absolute rank correlations of two models' codes are to a permutation, as
+        ``udr``: how close the absolute rank correlations of two models' latents are to a permutation, as
         :func:`disentmetrics.udr` defines it (its in-sample bias is in ``null``).
-        ``mcc``: codes are paired one to one and oriented on training rows by Spearman correlation; mean
-        signed correlation on the other rows, unpaired codes of the larger model counting as 0.
-        ``r2``: R² on held-out rows of each code of j predicted linearly from all codes of i.
+        ``mcc``: latents are paired one to one and oriented on training rows by Spearman correlation; mean
+        signed correlation on the other rows, unpaired latents of the larger model counting as 0.
+        ``r2``: R² on held-out rows of each latent of j predicted linearly from all latents of i.
         ``dictionary``: atoms are paired one to one by absolute cosine; mean over the larger number of atoms.
     n_null : int
-        How often all rows are shuffled for ``null``.
+        Number of shuffles of all rows for ``null``.
     names : sequence of str, optional
         Of the models; their positions by default.
     seed : int
-        Deals rows into five folds (groups of the first representation stay together) and shuffles them.
+        Random seed for five folds (groups of the first representation stay together) and for shuffling.
 
     Returns
     -------
     AgreementResult
-        ``scores`` at most 1: all codes are found in every other run. Compare with ``null``, which random
-        codes of this size reach: unlike models trained on nothing, it is no baseline of an untrained network.
+        ``scores`` of at most 1: all latents are matched in every other run. Compare with ``null``, the score of
+        random codes of this size; it is not the score of untrained networks.
 
     Raises
     ------
     InvalidInputError
-        If there are fewer than two models, rows do not match, a code is not finite or an option is unknown.
+        If there are fewer than two models, rows do not match, a code is not finite or an option is invalid.
 
     Notes
     -----
-    Constant codes take no part, nor do codes whose mean KL to N(0, 1) is at most 0.01 nats where posterior
-    variances tell it; a model without any other code agrees with nothing (0). The atoms' lengths do not
-    matter, and an atom of zeros matches nothing. Signed cosines, which some use, count a feature of opposite
-    sign as lost. Models of one seed, or that all miss a factor, agree too: this is reliability, not quality.
+    Constant latents are left out, and those whose mean KL to N(0, 1) is at most 0.01 nats if there are posterior
+    variances; a model without any other latent agrees with nothing (0). The atoms' lengths do not
+    matter, and an atom of zeros matches nothing. Signed cosines, which some use, treat a feature of opposite
+    sign as lost. Models of one seed, or that all miss a factor, also agree: this measures reliability, not quality.
 
     References
     ----------
@@ -169,7 +169,7 @@ def agreement(
     ]
     living = [codes[:, kept] for codes, kept in zip(models, alive, strict=True)]
     with single_threaded_blas():
-        pairwise, found = _all_pairs(living, _KINDS[kind], splits)
+        pairwise, matches = _all_pairs(living, _KINDS[kind], splits)
         rng = generator(seed, "agreement null")
         shuffled = [
             _all_pairs([codes[rng.permutation(n_rows)] for codes in living], _KINDS[kind], splits)[0]
@@ -178,7 +178,7 @@ def agreement(
     stability = []
     for m, kept in enumerate(alive):
         of_codes = np.zeros(len(kept))
-        of_codes[kept] = np.median([found[i, m] for i in range(len(models)) if i != m], axis=0)
+        of_codes[kept] = np.median([matches[i, m] for i in range(len(models)) if i != m], axis=0)
         stability.append(of_codes)
     scores = _median_of_columns(pairwise)
     fields = {
@@ -206,24 +206,24 @@ def agreement(
 def _all_pairs(
     models: Sequence[Floats], kind: "_Kind", splits: list[Split]
 ) -> tuple[Floats, dict[tuple[int, int], Floats]]:
-    """Compare every ordered pair; also return how well each code of j is found in i."""
+    """Compare every ordered pair; also return how well each latent of j is matched in i."""
     ready = [kind.prepare(codes, splits) if codes.shape[1] else [] for codes in models]
     pairwise = np.full((len(models), len(models)), np.nan)
-    found = {}
+    matches = {}
     for i, first in enumerate(models):
         for j, second in enumerate(models):
             if i == j:
                 continue
             if first.shape[1] and second.shape[1]:
-                pairwise[i, j], found[i, j] = kind.compare(ready[i], ready[j], splits)
+                pairwise[i, j], matches[i, j] = kind.compare(ready[i], ready[j], splits)
             else:
-                pairwise[i, j], found[i, j] = 0.0, np.zeros(second.shape[1])
-    return pairwise, found
+                pairwise[i, j], matches[i, j] = 0.0, np.zeros(second.shape[1])
+    return pairwise, matches
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """How a model is prepared, once, and two prepared models are compared."""
+    """Preparation of each model, once, and comparison of two prepared models."""
 
     prepare: Callable[[Floats, list[Split]], list[Floats]]
     compare: Callable[[list[Floats], list[Floats], list[Split]], tuple[float, Floats]]
@@ -243,14 +243,14 @@ def _compare_udr(first: list[Floats], second: list[Floats], _: list[Split]) -> t
 
 
 def _compare_mcc(first: list[Floats], second: list[Floats], splits: list[Split]) -> tuple[float, Floats]:
-    found = np.zeros(second[0].shape[1])
+    match = np.zeros(second[0].shape[1])
     for fold, (_, test) in enumerate(splits):
         learned = first[2 * fold].T @ second[2 * fold]
         codes, others = one_to_one_assignment(np.abs(learned))
         held_out = np.mean(first[2 * fold + 1][:, codes] * second[2 * fold + 1][:, others], axis=0)
-        found[others] += np.sign(learned[codes, others]) * held_out * len(test)
-    found /= sum(len(test) for _, test in splits)
-    return float(found.sum() / max(first[0].shape[1], second[0].shape[1])), found
+        match[others] += np.sign(learned[codes, others]) * held_out * len(test)
+    match /= sum(len(test) for _, test in splits)
+    return float(match.sum() / max(first[0].shape[1], second[0].shape[1])), match
 
 
 def _compare_r2(first: list[Floats], second: list[Floats], splits: list[Split]) -> tuple[float, Floats]:
@@ -261,16 +261,16 @@ def _compare_r2(first: list[Floats], second: list[Floats], splits: list[Split]) 
         weights = np.linalg.lstsq(source[train] - centre, target[train] - mean, rcond=None)[0]
         errors += (((source[test] - centre) @ weights + mean - target[test]) ** 2).sum(axis=0)
         baseline += ((mean - target[test]) ** 2).sum(axis=0)
-    found = 1 - errors / baseline
-    return float(found.mean()), found
+    match = 1 - errors / baseline
+    return float(match.mean()), match
 
 
 def _compare_dictionaries(first: list[Floats], second: list[Floats], _: list[Split]) -> tuple[float, Floats]:
     cosines = np.abs(first[0].T @ second[0])
     atoms, others = one_to_one_assignment(cosines)
-    found = np.zeros(cosines.shape[1])
-    found[others] = np.minimum(cosines[atoms, others], 1.0)
-    return float(found.sum() / max(cosines.shape)), found
+    match = np.zeros(cosines.shape[1])
+    match[others] = np.minimum(cosines[atoms, others], 1.0)
+    return float(match.sum() / max(cosines.shape)), match
 
 
 _KINDS: dict[str, _Kind] = {
@@ -287,7 +287,7 @@ def _unit(atoms: Floats) -> Floats:
 
 
 def _uniqueness(dictionaries: Sequence[Floats]) -> Floats:
-    """Return the share of each dictionary's atoms that have a best match of their own, median over the others."""
+    """Return the share of each dictionary's atoms with distinct best matches, median over the others."""
     unique = np.full((len(dictionaries), len(dictionaries)), np.nan)
     for i, first in enumerate(dictionaries):
         for j, second in enumerate(dictionaries):
@@ -319,7 +319,7 @@ def _codes(item: Representation | Posterior | ArrayLike, position: int) -> Float
 
 
 def _informative(item: Representation | Posterior | ArrayLike, codes: Floats) -> NDArray[np.bool_]:
-    """Return which codes take part: as in ``udr``, by their KL where posterior variances tell it."""
+    """Return which latents are informative: as in ``udr``, by their KL if there are posterior variances."""
     log_variance = item.log_variance if isinstance(item, Representation | Posterior) else None
     if log_variance is None:
         return ~constant(codes)

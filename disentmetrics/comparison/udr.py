@@ -1,4 +1,4 @@
-"""Unsupervised disentanglement ranking: models that differ in their seed alone should find the same codes."""
+"""Unsupervised disentanglement ranking: models that differ only in their seed should learn the same latents."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ MIN_ROWS = 20
 
 @dataclass(frozen=True, eq=False)
 class UDRResult:
-    """How well each model agrees with its partners.
+    """Agreement of each model with its partners.
 
     Attributes
     ----------
@@ -47,9 +47,9 @@ class UDRResult:
     partners : tuple of (n_partners,) integer arrays
         The models each model is compared with.
     informative : tuple of (n_codes,) bool arrays
-        Which codes of each model take part.
+        Latents of each model that are compared.
     reasons : tuple of str or None
-        Why a score is NaN or 0 by definition, or held down by a partner without informative codes.
+        Why a score is NaN or 0 by definition, or limited by a partner without informative latents.
     names : tuple of str
         Of the models.
     signature : str
@@ -94,54 +94,54 @@ def udr(
     names: Sequence[str] | None = None,
     seed: int = 0,
 ) -> UDRResult:
-    """Rank models of one kind by how well their codes match those of their partners; no labels needed.
+    """Rank models of one kind by how well their latents match those of their partners; no labels needed.
 
-    For models i and j, ``R(a, b)`` is how strongly code a of i goes with code b of j, and ::
+    For models i and j, ``R(a, b)`` is the strength of association of latent a of i with latent b of j, and ::
 
         UDR_ij = [sum_b max_a R(a, b)^2 / sum_a R(a, b) + sum_a max_b R(a, b)^2 / sum_b R(a, b)] / (d_i + d_j)
 
-    over informative codes, d_i of model i; 0 / 0 counts as 0. A model's score is the median over
+    over informative latents, d_i of model i; 0 / 0 counts as 0. A model's score is the median over
     its partners.
 
     Parameters
     ----------
     representations : sequence of Representation, Posterior or (n_samples, n_codes) arrays
         Codes of the same rows, at least 20, by at least two models that differ in their seed. Their
-        numbers of codes may differ. Every row counts alike.
+        numbers of latents may differ. All rows have equal weight.
     variant : {"spearman", "lasso"}
         R is the absolute Spearman correlation, or the absolute coefficient of a Lasso regression
-        (alpha 0.1) of each standardised code of j on all those of i.
+        (alpha 0.1) of each standardised latent of j on all those of i.
     normaliser : {"paper", "disentanglement_lib"}
-        The formula above, or the mean of the two directions' means, which differs where the numbers
-        of informative codes do.
+        The formula above, or the mean of the two directions' means, which differs if the numbers
+        of informative latents do.
     n_partners : int, optional
-        How many partners to draw for each model, without replacement; all others by default. Five
-        or more are advised.
+        Number of partners drawn for each model, without replacement; all others by default. At least
+        five are recommended.
     groups : sequence, optional
-        One entry a model, such as its hyper-parameters: partners come from the same group.
+        One entry per model, such as its hyperparameters: partners are drawn from the same group.
     mask : {"auto", "kl", "variance", "none"} or sequence of (n_codes,) bool arrays
-        Which codes are informative; all others are left out before anything is computed. ``kl``:
-        mean KL to N(0, 1) above 0.01 nats. ``variance``: not constant up to rounding, whatever the
-        scale, as without a posterior no scale is known to matter. ``auto``: ``kl`` for models with
+        Which latents are informative; all others are left out beforehand. ``kl``:
+        mean KL to N(0, 1) above 0.01 nats. ``variance``: not constant up to rounding, at any
+        scale, because without a posterior there is no reference scale. ``auto``: ``kl`` for models with
         posterior variances and ``variance`` for others.
     names : sequence of str, optional
         Of the models; their positions by default.
     seed : int
-        For the draw of partners.
+        Random seed for the draw of partners.
 
     Returns
     -------
     UDRResult
         Scores in [0, 1] for Spearman correlation; a perfect match of uncorrelated codes scores 1, and
         0.9 with the Lasso, whose penalty shrinks. On few rows chance correlation enters the
-        denominators: two equal models of 3 codes score about 0.97 on 2,000 rows. A model without
-        informative codes scores 0, and says so.
+        denominators: two equal models of 3 latents score about 0.97 on 2,000 rows. A model without
+        informative latents scores 0, with a reason.
 
     Raises
     ------
     InvalidInputError
         If there are fewer than two models, rows do not match, a code is not finite or an option is
-        unknown.
+        invalid.
 
     References
     ----------
@@ -152,10 +152,10 @@ def udr(
     --------
     >>> codes = np.indices((5, 5)).reshape(2, -1).T - 2.0
     >>> print(udr([codes, -codes[:, ::-1], codes @ [[1, 1], [1, -1]]], names=["a", "b", "rotated"]))
-    model      UDR  partners  informative codes  note
-    a        0.675         2             2 of 2
-    b        0.675         2             2 of 2
-    rotated  0.351         2             2 of 2
+    model      UDR  partners  informative latents  note
+    a        0.675         2               2 of 2
+    b        0.675         2               2 of 2
+    rotated  0.351         2               2 of 2
     udr|variant:spearman|normaliser:paper|mask:varying|partners:all|models:3|groups:1|rows:25|...
     """
     for name, value, options in (("variant", variant, Variant), ("normaliser", normaliser, Normaliser)):
@@ -195,12 +195,12 @@ def udr(
 
 
 def relative_strength(strengths: Floats, normaliser: Normaliser = "paper") -> float:
-    """How close a matrix of non-negative strengths is to a permutation: 1 for one, 0 for none.
+    """Return how close a matrix of non-negative strengths is to a permutation: 1 for one, 0 for an empty matrix.
 
     Parameters
     ----------
     strengths : (n_first, n_second) float
-        R(a, b) of two models, over their informative codes.
+        R(a, b) of two models, over their informative latents.
     normaliser : {"paper", "disentanglement_lib"}
         As in :func:`udr`.
 
@@ -241,13 +241,13 @@ def _reason(model: int, partners: NDArray[np.int64], informative: tuple[Flags, .
     if not len(partners):
         return "no score: no other model in its group"
     if not informative[model].any():
-        return "0 by definition: no informative code"
+        return "0 by definition: no informative latent"
     empty = sum(not informative[partner].any() for partner in partners)
-    return f"pairs with {empty} of {len(partners)} partners are 0: no informative code there" if empty else None
+    return f"pairs with {empty} of {len(partners)} partners are 0: no informative latent there" if empty else None
 
 
 def _strengths(codes: Sequence[Reals], variant: Variant) -> tuple[Floats, list[slice]]:
-    """Return R of all codes of all models with each other, and where each model's codes stand."""
+    """Return R of all latents of all models with each other, and the slice of each model's latents."""
     prepare = standardised_ranks if variant == "spearman" else standardise
     ends = np.cumsum([0, *(part.shape[1] for part in codes)])
     blocks = [slice(start, end) for start, end in successive(ends.tolist())]
@@ -262,7 +262,7 @@ def _strengths(codes: Sequence[Reals], variant: Variant) -> tuple[Floats, list[s
 
 
 def _members(groups: Sequence[Any]) -> list[list[int]]:
-    """Return the models of each group, comparing group names by equality."""
+    """Return the positions of the models in each group, comparing groups by equality."""
     members: list[list[int]] = []
     for m, group in enumerate(groups):
         for others in members:
@@ -280,7 +280,7 @@ def _draw_partners(
     fewest = min((len(group) - 1 for group in members if len(group) > 1), default=0)
     if not fewest:
         raise InvalidInputError(
-            f"at least one group must hold two models to compare; got {len(members)} groups of one model each"
+            f"at least one group must contain two models to compare; got {len(members)} groups of one model each"
         )
     if n_partners is not None and not 1 <= n_partners <= fewest:
         raise InvalidInputError(
@@ -341,14 +341,14 @@ def _check_same_rows(items: Sequence[Any], codes: list[Reals]) -> int:
 def _informative(
     models: list[tuple[Reals, Reals | None]], mask: Mask | Sequence[ArrayLike]
 ) -> tuple[tuple[Flags, ...], str]:
-    """Return which codes take part, and by which criteria, for the signature."""
+    """Return which latents are informative, and by which criteria, for the signature."""
     if not isinstance(mask, str):
         flags = tuple(np.asarray(given) for given in mask)
-        wanted = [(codes.shape[1],) for codes, _ in models]
-        if [given.shape for given in flags] != wanted or any(given.dtype != bool for given in flags):
+        shapes = [(codes.shape[1],) for codes, _ in models]
+        if [given.shape for given in flags] != shapes or any(given.dtype != bool for given in flags):
             raise InvalidInputError(
-                "mask must hold one array of booleans for each model, one for each of its codes, so of shapes "
-                f"{wanted}; got {[given.shape for given in flags]}"
+                "mask must contain one boolean array per model with one entry per latent, so of shapes "
+                f"{shapes}; got {[given.shape for given in flags]}"
             )
         return flags, "given"
     _check_choice("mask", mask, get_args(Mask))
@@ -378,6 +378,8 @@ def _data(items: Sequence[Any]) -> str:
     return "unknown"
 
 
-def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise InvalidInputError(f"{name} must be one of {', '.join(known)}; got {value!r}{did_you_mean(value, known)}")
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InvalidInputError(
+            f"{name} must be one of {', '.join(choices)}; got {value!r}{did_you_mean(value, choices)}"
+        )

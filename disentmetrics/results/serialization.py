@@ -133,8 +133,8 @@ def _score_of(plain: dict[str, Any]) -> Score:
 def _declared(name: str) -> dict[str, Any]:
     """Return what the metric declares, for scores of older cards, which do not carry it."""
     # Looked up at run time: results are plain data and import no metric.
-    found: dict[str, Any] = import_module("disentmetrics.scoring.declarations").declared(name)
-    return found
+    fields: dict[str, Any] = import_module("disentmetrics.scoring.declarations").declared(name)
+    return fields
 
 
 def _optional(value: Any) -> float | None:

@@ -1,4 +1,4 @@
-"""Named choices of metrics: one word for what a paper or a field reports."""
+"""Presets: named sets of metrics that a paper or a field reports."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Preset:
-    """A choice of metrics.
+    """A set of metrics.
 
     Attributes
     ----------
     about : str
-        Whose choice it is, and for what.
+        Its source and purpose.
     metrics : tuple of str
         Names, with protocols.
     with_posterior : tuple of str
-        Further names where the encoder gives posterior variances.
+        Further names, for encoders with posterior variances.
     """
 
     about: str
@@ -33,12 +33,12 @@ _ADJUSTED = ("modularity_adj", "compactness_adj", "explicitness_adj")
 
 PRESETS: dict[str, Preset] = {
     "default": Preset(
-        "what we recommend: three headline metrics, DCI, and the scores corrected for chance",
+        "recommended: three common metrics, DCI, and the scores corrected for chance",
         ("mig", "factorvae", "higgins", "dci", *_ADJUSTED),
         ("mig@chen2018",),
     ),
     "core": Preset(
-        "every metric of the large studies in its sound form",
+        "all metrics of the large comparative studies, under their recommended protocols",
         (
             *("mig", "mig_sup", "dcimig", "jemmig", "factorvae", "higgins", "dci", "sap", "modularity"),
             *("explicitness", "irs", "mcc", *_ADJUSTED),
@@ -46,7 +46,7 @@ PRESETS: dict[str, Preset] = {
         ("mig@chen2018",),
     ),
     "robust": Preset(
-        "scores that outliers, warps, dead and noise codes leave alone, and that noise leaves at 0",
+        "unaffected by outliers, monotone warps, constant and noise latents; 0 for noise",
         ("mig", "dcimig", "mcc", *_ADJUSTED),
     ),
     "locatello2019": Preset(
@@ -57,7 +57,7 @@ PRESETS: dict[str, Preset] = {
         ),
     ),
     "carbonneau2022": Preset(
-        "Carbonneau, Zaidi et al. (2022): three families of metrics in ten bins",
+        "Carbonneau, Zaidi et al. (2022): three families of metrics, ten bins",
         (
             *(f"{name}@carbonneau2022" for name in ("mig_sup", "dcimig", "jemmig", "explicitness", "z_max_var")),
             *("mig@locatello2019", "modularity@ridgeway2018", "irs@suter2019", "sap@kumar2018", "higgins", "factorvae"),
@@ -77,12 +77,12 @@ PRESETS: dict[str, Preset] = {
 
 
 def parse(metrics: str | Sequence[str]) -> list[str]:
-    """Return presets and names one by one, after checking that each exists.
+    """Return presets and names as a list, after checking that each exists.
 
     Raises
     ------
     InvalidInputError
-        If one is neither; the message names the nearest.
+        If one is neither a preset nor a metric; the message suggests the closest name.
 
     Examples
     --------
@@ -95,21 +95,21 @@ def parse(metrics: str | Sequence[str]) -> list[str]:
         raise InvalidInputError(f"metrics must be a preset or a list of names; got {metrics!r}")
     if not metrics:
         raise InvalidInputError("metrics must name at least one metric or preset; got none")
-    known = registered_metrics()
+    installed = registered_metrics()
     for name in metrics:
         if name in PRESETS or name == ALL:
             continue
-        if name.partition("@")[0] not in known:
+        if name.partition("@")[0] not in installed:
             raise InvalidInputError(
-                f"no metric and no preset is named {name!r}{did_you_mean(name, [*PRESETS, ALL, *known])}; "
-                f"presets: {', '.join((*PRESETS, ALL))}; metrics: {', '.join(known)}"
+                f"no metric and no preset is named {name!r}{did_you_mean(name, [*PRESETS, ALL, *installed])}; "
+                f"presets: {', '.join((*PRESETS, ALL))}; metrics: {', '.join(installed)}"
             )
         find_metric(name)
     return list(metrics)
 
 
 def expand(metrics: str | Sequence[str], *, posterior: bool) -> list[str]:
-    """Return the metrics that presets and names stand for, each once.
+    """Return the metrics of presets and names, each once.
 
     Parameters
     ----------
@@ -118,15 +118,15 @@ def expand(metrics: str | Sequence[str], *, posterior: bool) -> list[str]:
     posterior : bool
         Whether there are posterior variances.
     """
-    names = [name for asked in parse(metrics) for name in _expanded(asked, posterior=posterior)]
+    names = [name for requested in parse(metrics) for name in _expanded(requested, posterior=posterior)]
     return list(dict.fromkeys(names))
 
 
 def _expanded(name: str, *, posterior: bool) -> Sequence[str]:
     if name == ALL:
         return [
-            known if protocol == "default" else f"{known}@{protocol}"
-            for known, metric in registered_metrics().items()
+            metric_name if protocol == "default" else f"{metric_name}@{protocol}"
+            for metric_name, metric in registered_metrics().items()
             for protocol in metric.protocols
         ]
     if name not in PRESETS:

@@ -258,7 +258,7 @@ def _tuning_maps(
 def _cells(
     representation: Representation, rows: NDArray[np.int64], numbers: Floats, position: int
 ) -> tuple[NDArray[np.int64], Floats]:
-    """Divide a factor into cells of equal width; return the cell of each row, -1 where missing, and the mean of each."""
+    """Divide a factor into cells of equal width; return the cell of each row, -1 if missing, and the mean of each."""
     column = numbers[:, position]
     present = ~np.isnan(column)
     low, high = column[present].min(), column[present].max()

@@ -1,7 +1,7 @@
-"""Intervals from resampled rows, and nulls from permuted ones.
+"""Intervals from resampled rows, and nulls from permuted rows.
 
-Rows are never drawn twice: a bootstrap duplicates rows, which adds the bias of mutual
-information a second time and leaks rows from training to test halves.
+Rows are resampled without replacement: a bootstrap duplicates rows, which adds the bias of mutual
+information a second time and leaks rows from training sets to test sets.
 """
 
 import math
@@ -38,7 +38,7 @@ def standard_error(replicates: Sequence[float] | NDArray[np.float64], method: In
 
 
 def bias_corrected(value: float, replicates: Sequence[float], method: IntervalMethod) -> float:
-    """Return the full-sample value less the bias that goes as 1 / n.
+    """Full-sample value minus its bias of order 1 / n.
 
     Each replicate of the jackknife has (G - 1) / G of the rows (Quenouille 1956), and each half has
     half of them, and so twice the bias.
@@ -57,16 +57,16 @@ def bias_corrected(value: float, replicates: Sequence[float], method: IntervalMe
 def t_interval(
     value: float, error: float, degrees: int, bounds: tuple[float, float], method: str, *, bias: float = 0.0
 ) -> Interval:
-    """Return value -+ sqrt((t * error)^2 + bias^2), cut off at the bounds."""
+    """Interval value ± sqrt((t * error)^2 + bias^2), clipped to the bounds."""
     reach = math.hypot(float(stdtrit(degrees, (1 + LEVEL) / 2)) * error, bias)
     low, high = bounds
     return Interval(min(max(value - reach, low), value), max(min(value + reach, high), value), LEVEL, method)
 
 
 def null_interval(permuted: Sequence[float], bounds: tuple[float, float]) -> Interval:
-    """Return where the score of one more permutation lies with 95 % probability.
+    """95 % prediction interval for the score of one more permutation.
 
-    The mean of the permuted scores, with an allowance for how few they are.
+    Centred on the mean of the permuted scores, and wider the fewer they are.
 
     Examples
     --------
@@ -81,6 +81,6 @@ def null_interval(permuted: Sequence[float], bounds: tuple[float, float]) -> Int
 
 
 def permutation_p_value(value: float, permuted: Sequence[float]) -> float:
-    """Return the share of permutations, the identity among them, that score at least as well."""
+    """Share of permutations, the identity among them, that score at least as well."""
     defined = [score for score in permuted if not math.isnan(score)]
     return (1 + sum(score >= value for score in defined)) / (1 + len(defined))

@@ -287,7 +287,7 @@ def test_too_large_for_memory_and_cache_is_said(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("DISENTMETRICS_CACHE", str(path / "below a file"))
     assert_holds(load_published(small("mpi3d-toy"), str(path), verify=False), images_of("mpi3d-toy"))
     monkeypatch.setattr(stores, "_FITS_IN_MEMORY", 0)
-    with pytest.raises(StorageError, match="set DISENTMETRICS_CACHE to a folder of yours"):
+    with pytest.raises(StorageError, match="set DISENTMETRICS_CACHE to a writable folder"):
         load_published(small("mpi3d-toy"), str(path), verify=False)
 
 
