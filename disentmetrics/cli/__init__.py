@@ -1,11 +1,13 @@
-"""The command line: it reads arguments, calls the verbs and shows results.
+"""The command line: it parses arguments, calls the functions of the package and shows results.
 
-A command or a group of commands is a module of this package that adds itself to ``app``;
-such modules are found by themselves, and so are those of other packages that are entry points
-of the group ``disentmetrics.commands``.
+A command or a group of commands is a module of this package that adds itself to ``app``. All such modules are imported
+here, followed by the entry points of the group ``disentmetrics.commands`` in installed packages. An entry point that
+cannot be imported costs its own commands and a warning.
 """
 
 import errno
+import logging
+import os
 import pkgutil
 import sys
 from importlib import import_module
@@ -13,51 +15,68 @@ from importlib.metadata import entry_points
 
 import typer
 
-from disentmetrics.cli.base import ENCODER_FAILED, INTERRUPTED, OK, WRONG_INPUT, app
+from disentmetrics.cli.base import ENCODER_FAILED, INTERRUPTED, OK, WRONG_INPUT, app, with_short_types
 from disentmetrics.cli.console import drop_output, err, out, prepare_streams
 from disentmetrics.errors import DisentmetricsError, EncoderError
 
 __all__ = ["app", "main"]
 
-_FIRST = "scoring"  # the main verbs lead the help
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+_FIRST = "scoring"  # the main commands come first in the help
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 for _name in (_FIRST, *(listed.name for listed in pkgutil.iter_modules(__path__))):
     import_module(f"{__name__}.{_name}")
-for _entry_point in sorted(entry_points(group="disentmetrics.commands"), key=lambda e: e.name):
-    _entry_point.load()
+
+
+def _import_extensions() -> list[str]:
+    """Import the commands of installed packages; return a warning for each that cannot be imported."""
+    warnings = []
+    for entry_point in sorted(entry_points(group="disentmetrics.commands"), key=lambda e: e.name):
+        try:
+            entry_point.load()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - code of other packages may raise anything
+            origin = entry_point.dist.name if entry_point.dist else entry_point.module
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
+            warnings.append(f"warning: the commands of the package {origin!r} cannot be imported: {reason}")
+    return warnings
+
+
+_extension_warnings = _import_extensions()
 
 
 def main() -> None:
     """Run the command line; exit 0 fine, 1 a check failed, 2 wrong input, 3 an encoder failed."""
     prepare_streams()
+    if "_DISENTMETRICS_COMPLETE" not in os.environ:  # completion in a shell prints completions alone
+        for warning in _extension_warnings:
+            logging.getLogger("disentmetrics").warning("%s", warning)
     try:
-        code = app(prog_name="disentmetrics", standalone_mode=False)
+        code = with_short_types(typer.main.get_command(app))(prog_name="disentmetrics", standalone_mode=False)
         sys.stdout.flush()
-    except (typer.Abort, KeyboardInterrupt):  # which of them depends on the version of typer, or it exits with 130
+    except (typer.Abort, KeyboardInterrupt):  # depending on the version of typer; others return 130
         code = INTERRUPTED
     except BrokenPipeError:
         out.on_broken_pipe()
     except Exception as error:
-        sentence, code = _explained(error)
-        if sentence:
-            err.print(f"error: {sentence}", style="red", highlight=False, markup=False, soft_wrap=True)
+        message, code = _message_and_code(error)
+        if message:
+            err.print(f"error: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
         raise SystemExit(code) from error
     if code == INTERRUPTED:
         err.print("error: interrupted; nothing half-written was left behind", style="red", highlight=False)
     raise SystemExit(code or OK)
 
 
-def _explained(error: Exception) -> tuple[str, int]:
-    """Return what to say of an error and how to end; raise it again if it is a fault of ours."""
+def _message_and_code(error: Exception) -> tuple[str, int]:
+    """Return the message for an error and the exit code; raise an unexpected error again."""
     if isinstance(error, EncoderError):
         return str(error), ENCODER_FAILED
     if isinstance(error, DisentmetricsError):
         return str(error), WRONG_INPUT
-    if hasattr(error, "format_message"):  # as errors of the argument parser have, empty where the help is printed
-        sentence, context = error.format_message().strip().rstrip("."), getattr(error, "ctx", None)
-        return f"{sentence}; see {context.command_path} --help" if sentence and context else sentence, WRONG_INPUT
-    if isinstance(error, OSError) and error.filename is None and error.errno in _FULL:
+    if hasattr(error, "format_message"):  # an error of the argument parser; empty where the help is printed instead
+        message, context = error.format_message().strip().rstrip("."), getattr(error, "ctx", None)
+        return f"{message}; see {context.command_path} --help" if message and context else message, WRONG_INPUT
+    if isinstance(error, OSError) and error.filename is None and error.errno in _DISK_FULL:
         drop_output()
         return f"the output could not be written: {error.strerror}", WRONG_INPUT
     raise error

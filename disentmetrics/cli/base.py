@@ -1,8 +1,8 @@
-"""What commands share: the app they are added to, exit codes, options, checks of options."""
+"""Shared by all commands: the app they are added to, exit codes, options and checks of options."""
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,19 +23,51 @@ app = typer.Typer(
 
 
 def checked_jobs(value: int) -> int:
-    """Return a number of jobs; raise InvalidInputError at 0, which means nothing."""
+    """Return the number of jobs; raise InvalidInputError if it is 0."""
     if value == 0:
-        raise InvalidInputError("--jobs must be a number from 1, or -1 for one a processor; got 0")
+        raise InvalidInputError("--jobs must be at least 1, or -1 to use all CPUs; got 0")
     return value
 
 
-SeedOption = Annotated[int, typer.Option(min=0, help="Decides every random draw.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no remarks.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, for machines.")]
+SeedOption = Annotated[int, typer.Option(min=0, metavar="N", help="Random seed.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Hide the progress bar and notes.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
 JobsOption = Annotated[
     int,
-    typer.Option("--jobs", "-j", callback=checked_jobs, help="Threads; -1 for one a processor. Numbers stay equal."),
+    typer.Option(
+        "--jobs",
+        "-j",
+        metavar="N",
+        callback=checked_jobs,
+        help="Number of threads; -1 uses all CPUs. Results do not depend on it.",
+    ),
 ]
+
+
+_SHORT_TYPES = {
+    "<int>": "N", "<int range>": "N", "<float>": "X", "<float range>": "X", "<str>": "TEXT", "<list[str]>": "TEXT",
+    "<path>": "PATH", "<list[Path]>": "PATH", "<bool>": "",
+}  # fmt: skip
+
+
+def with_short_types(command: Any) -> Any:
+    """Return the command with short placeholders for the types of its options.
+
+    The help is a table of names, types and texts. At 80 columns the text needs the width that long types would use.
+    """
+    for option in command.params:
+        if option.param_type_name != "option" or option.metavar is not None or not hasattr(option, "display_type"):
+            continue
+        displayed = option.display_type(None)
+        choices = displayed.strip("<>").split("|")
+        if len(choices) > 1:
+            option.metavar = "NAME"
+            option.help = f"{option.help.rstrip('.')}: {', '.join(choices[:-1])} or {choices[-1]}."
+        else:
+            option.metavar = "" if option.is_flag else _SHORT_TYPES.get(displayed)
+    for subcommand in getattr(command, "commands", {}).values():
+        with_short_types(subcommand)
+    return command
 
 
 def _version(value: bool) -> None:
@@ -47,20 +79,20 @@ def _version(value: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Score any encoder for disentanglement, with numbers that can be trusted and compared."""
 
 
 def check_output(path: Path | None) -> None:
-    """Refuse before the work what could not be written after it."""
+    """Raise InvalidInputError, before any work, if the output file could not be written."""
     if path is None:
         return
     if path.is_dir():
         raise InvalidInputError(f"--out must name a file; {path} is a folder")
     parent = next(folder for folder in path.absolute().parents if folder.exists())
     if not parent.is_dir():
-        raise InvalidInputError(f"--out must lie in a folder; {parent} is a file")
+        raise InvalidInputError(f"--out must be in a folder; {parent} is a file")
     if not os.access(parent, os.W_OK):
-        raise InvalidInputError(f"--out must lie in a folder that can be written; {parent} cannot")
+        raise InvalidInputError(f"--out must be in a folder with write permission; {parent} has none")

@@ -11,16 +11,21 @@ from disentmetrics.errors import InvalidInputError
 from disentmetrics.plots import SUFFIXES, check_suffix, draw, kinds, save_figure
 from disentmetrics.results.card import ScoreCard
 
-_KINDS = "; ".join(f"{name}: {about[0].lower()}{about[1:].rstrip('.')}" for name, about in kinds().items())
+_KINDS = "\n\n".join(f"{name}: {about[0].lower()}{about[1:]}" for name, about in kinds().items())
 
 
 @app.command()
 def plot(
-    cards: Annotated[list[Path], typer.Argument(help="Score cards in JSON; several where the kind compares them.")],
-    output: Annotated[Path, typer.Option("--out", "-o", help=f"The file to write, ending in {', '.join(SUFFIXES)}.")],
-    kind: Annotated[str, typer.Option("--kind", "-k", help=f"What to draw. {_KINDS}.")] = "scores",
+    cards: Annotated[
+        list[Path],
+        typer.Argument(metavar="CARD", help="Score cards in JSON; several where the kind of figure compares them."),
+    ],
+    output: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help=f"File to write, ending in {', '.join(SUFFIXES)}.")
+    ],
+    kind: Annotated[str, typer.Option("--kind", "-k", help=f"Kind of figure.\n\n{_KINDS}")] = "scores",
 ) -> None:
-    """Draw a score card for a paper: vector graphics, text as text.
+    """Plot score cards as a figure for a paper: vector graphics with editable text.
 
     [bold]Example[/]
 

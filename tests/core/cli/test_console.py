@@ -1,7 +1,7 @@
-"""What is printed where, and in which letters and width."""
+"""Streams, character sets and width of what is printed."""
 
+import io
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -45,20 +45,22 @@ def test_an_output_that_is_full_is_said_in_a_sentence(arguments: tuple[str, ...]
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_a_terminal_without_the_letters_gets_others(table: Path, as_json: bool) -> None:
-    arguments = ("score", "--codes", str(table), "--metrics", "mig", *FAST, *(["--json"] if as_json else []))
-    plain_ascii = {**os.environ, "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
-    ended = subprocess.run(_command(*arguments), env=plain_ascii, capture_output=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    shown = ended.stdout.decode("ascii")
+def test_a_terminal_without_the_letters_gets_others(
+    run: Run, monkeypatch: pytest.MonkeyPatch, table: Path, as_json: bool
+) -> None:
+    printed = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, "ascii"))
+    options = ["--json"] if as_json else []
+    assert run("score", "--codes", table, "--metrics", "mig", *FAST, "--quiet", *options).code == 0
+    text = printed.getvalue().decode("ascii")
     if as_json:
-        assert "größe" in json.loads(shown)["scores"]["mig"]["per_factor"]
+        assert "größe" in json.loads(text)["scores"]["mig"]["per_factor"]
     else:
-        assert r"gr\xf6\xdfe" in shown
+        assert r"gr\xf6\xdfe" in text
 
 
-def test_remarks_and_the_progress_bar_do_not_write_into_each_other() -> None:
-    """Both go through one console, which puts what is printed above the bar."""
+def test_notes_and_the_progress_bar_do_not_write_into_each_other() -> None:
+    """Both use one console, which prints notes above the bar."""
     with progress_bar(shown=False) as bar:
         assert bar.console is console.err
 

@@ -49,6 +49,16 @@ def test_commands_with_arguments_show_an_example(run: Run, command: str) -> None
     assert re.search(rf"Examples?\s+disentmetrics {command} ", text)
 
 
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command], ids=" ".join)
+def test_the_help_is_readable_at_80_columns(narrow: Run, command: tuple[str, ...]) -> None:
+    lines = narrow(*command, "--help").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    table = [line.rstrip("│ ") for line in lines if line.startswith("│")]
+    assert "…" not in "".join(line[:40] for line in table)  # no name of an option is cut
+    widths = [len(line) - len(line.rpartition("  ")[0]) - 2 for line in table]
+    assert max(widths, default=80) > 24  # the texts are no slivers
+
+
 def test_every_option_and_argument_is_explained() -> None:
     waiting = [("disentmetrics", typer.main.get_command(cli.app))]
     n_explained = 0

@@ -45,7 +45,7 @@ def test_wrong_kinds_files_and_cards_are_refused_before_anything_is_written(
 ) -> None:
     before = sorted(tmp_path.rglob("*"))
     assert "did you mean 'mi-matrix'" in run("plot", card, "--kind", "mi_matrix", "-o", "a.pdf").sentence
-    assert "ends in .pdf, .svg, .png; got 'a.jpg'" in run("plot", card, "-o", "a.jpg").sentence
+    assert "must end in .pdf, .svg, .png; got 'a.jpg'" in run("plot", card, "-o", "a.jpg").sentence
     assert "is a folder" in run("plot", card, "-o", tmp_path).sentence
     assert "score with --metrics dci" in run("plot", card, "-k", "dci-matrix", "-o", "a.pdf").sentence
     assert "there is no such file" in run("plot", "none.json", "-o", "a.pdf").sentence
