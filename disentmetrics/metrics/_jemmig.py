@@ -31,7 +31,7 @@ from disentmetrics.statistics.targets import varied_factors
     detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
-            source="disentmetrics: latents with as many bins as the factor, chance-corrected, collapsed latents excluded",
+            source="disentmetrics: as many bins as the factor has values, chance-corrected, collapsed latents excluded",
         ),
         "do2020": Protocol(
             source="Do & Tran (2020): posteriors at the centres of 100 bins from -4 to 4, 1 minus their score",
@@ -41,7 +41,7 @@ from disentmetrics.statistics.targets import varied_factors
                 "scale", "shift", "monotone warp", "duplicated code", "rotation", "dependent factors"
             ),
             detects={"rotated", "packed", "missing factor", "blurred", "synergy lost"},
-            # A perfect code does not fill 100 bins uniformly. The suite's codes for packing and synergy exceed the limits.
+            # A perfect code does not fill 100 bins uniformly; the suite's codes for packing and synergy are out of range.
             perfect=0.89,
             noise=0.08,
             costly=True,

@@ -1,4 +1,4 @@
-"""The mean correlation coefficient."""
+"""Mean correlation coefficient."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -32,7 +32,7 @@ _PREPARE: dict[str, Prepare] = {"spearman": standardised_ranks, "pearson": stand
     higher_is_better=True,
     paper="Hyvärinen & Morioka (2016), Unsupervised Feature Extraction by Time-Contrastive Learning, section 6; "
     "Khemakhem et al. (2020), ICE-BeeM, section 5, for strong and weak",
-    known_failure="A rotation of perfect codes scores 0.8 with three factors and 0.6 with ten.",
+    known_failure="A rotation of a perfect code scores 0.8 with three factors and 0.6 with ten.",
     needs=Needs(rows=20),
     randomised=True,
     parts={"weakest": (-1.0, 1.0)},
@@ -42,8 +42,8 @@ _PREPARE: dict[str, Prepare] = {"spearman": standardised_ranks, "pearson": stand
     detects={"rotated", "packed", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
-            source="disentmetrics: Spearman, paired and oriented on training rows and measured on others, every factor "
-            "counted",
+            source="disentmetrics: Spearman, cross-fitted (matching and signs from training rows), mean over all "
+            "factors",
         ),
         "crossfit_pearson": Protocol(
             source="disentmetrics: as the default, with Pearson's correlation",
@@ -51,23 +51,23 @@ _PREPARE: dict[str, Prepare] = {"spearman": standardised_ranks, "pearson": stand
             invariant_to=all_except("monotone warp", "outlier", "relabelled factors", "rotation"),
         ),
         "spearman": Protocol(
-            source="Spearman on all rows, every factor counted",
+            source="Spearman on all rows, mean over all factors",
             options={"rows": "all"},
             invariant_to=all_except("duplicated code", "relabelled factors", "rotation"),
         ),
         "hyvarinen2016": Protocol(
-            source="Hyvärinen & Morioka (2016): Pearson on all rows, every factor counted",
+            source="Hyvärinen & Morioka (2016): Pearson on all rows, mean over all factors",
             options={"correlation": "pearson", "rows": "all"},
             invariant_to=all_except("monotone warp", "outlier", "relabelled factors", "rotation"),
         ),
         "khemakhem2020": Protocol(
-            source="Khemakhem et al. (2020), code of ICE-BeeM: Pearson on all rows, mean over the pairs found",
+            source="Khemakhem et al. (2020), code of ICE-BeeM: Pearson on all rows, mean over matched pairs",
             options={"correlation": "pearson", "rows": "all", "normaliser": "pairs"},
             invariant_to=all_except("monotone warp", "outlier", "relabelled factors", "rotation"),
         ),
         "weak": Protocol(
-            source="disentmetrics: up to an affine map, fitted on training rows and measured on others (Khemakhem et "
-            "al. 2020 fit with canonical correlations)",
+            source="disentmetrics: up to a cross-fitted affine map (Khemakhem et al. 2020 use canonical correlation "
+            "analysis)",
             options={"correlation": "pearson", "fit": "affine"},
             invariant_to=all_except("monotone warp", "outlier", "relabelled factors"),
             detects={"packed", "missing factor", "blurred"},
@@ -83,11 +83,11 @@ def mcc(
     rows: Rows = "held-out",
     normaliser: Normaliser = "factors",
 ) -> RawScore:
-    """Mean correlation of factors with codes, each factor paired with a code of its own.
+    """Mean correlation coefficient of factors and latents under the best one-to-one matching.
 
-    ``max over one-to-one pairings of [sum over pairs |corr(z_j, v_k)|] / number of factors``. Held out:
-    pairing and sign come from the training rows of five folds, the signed correlation from the other
-    fold, so that unrelated codes score 0 on average instead of the largest of many chance correlations.
+    ``max over one-to-one matchings of [sum over pairs |corr(z_j, v_k)|] / number of factors``. With held-out rows,
+    matching and signs are determined on the training rows of five folds and the signed correlation on the other fold,
+    so that unrelated codes score 0 on average instead of the largest of many chance correlations.
 
     Parameters
     ----------
@@ -96,21 +96,21 @@ def mcc(
     seed : int or tuple of int
         Random seed for the assignment of rows to folds.
     correlation : {"spearman", "pearson"}
-        Of ranks, or of values.
+        Correlation of ranks or of values.
     fit : {"none", "affine"}
-        ``affine``: codes are first mapped to the factors by least squares.
+        ``affine``: codes are first mapped to the factors by least squares ("weak" MCC).
     rows : {"held-out", "all"}
-        Where the correlation is measured; ``all`` pairs and measures absolute correlations on all rows.
+        Rows on which the correlation is measured; ``all`` uses all rows for both matching and absolute correlations.
     normaliser : {"factors", "pairs"}
-        With fewer codes than factors some factors find no code: they count as 0, or not at all.
+        With fewer latents than factors, unmatched factors count as 0 (``factors``) or are ignored (``pairs``).
 
     Returns
     -------
     RawScore
-        In [-1, 1]: 1 where each factor has a code that follows it without noise, 0 for unrelated codes.
-        Per factor: correlation with its own code. Part ``weakest``: the smallest of these. Details:
-        ``correlation`` (n_codes, n_factors), absolute, on all rows, and ``assignment`` (n_factors,), the
-        code of each factor on all rows, -1 for none.
+        In [-1, 1]; 1 if each factor is encoded without noise in its own latent, 0 for unrelated codes.
+        ``per_factor``: correlation with the matched latent. Part ``weakest``: the smallest of these. Details:
+        ``correlation`` (n_codes, n_factors), absolute, on all rows, and ``assignment`` (n_factors,), the latent
+        matched with each factor on all rows, -1 for none.
 
     Raises
     ------
@@ -119,11 +119,11 @@ def mcc(
 
     Notes
     -----
-    A categorical or circular factor has several columns (indicators; cosine and sine): its correlation
-    with a code is that of the code with the combination of the columns that suits the code best on the
-    training rows; authors' codes read categories as numbers. Dead codes correlate with nothing;
-    the authors' codes divide by 0 or fail there. After an affine map fitted to each factor, no pairing
-    beats the map's own, so none is searched.
+    A categorical or circular factor has several columns (indicators; cosine and sine): its correlation with a latent
+    is that of the latent with its best linear combination of these columns, fitted on the training rows; the authors'
+    implementations treat categories as numbers. Dead latents have correlation 0; the authors' implementations divide
+    by 0 or fail. After an affine map fitted to each factor, no matching is better than the identity, so none is
+    searched.
 
     Examples
     --------
@@ -136,17 +136,17 @@ def mcc(
     defined = representation.cached(varied_factors)
     matrix = representation.cached(correlation_matrix, correlation)
     if not defined.any():
-        raise UndefinedScoreError("mcc needs a factor that takes two values; every factor is constant")
-    assignment = _pair(matrix, defined)
+        raise UndefinedScoreError("mcc needs a factor with at least two values; every factor is constant")
+    assignment = _match(matrix, defined)
     if rows == "all" and fit == "none":
-        found = np.where(assignment >= 0, matrix[assignment, np.arange(len(defined))], 0.0)
+        corr = np.where(assignment >= 0, matrix[assignment, np.arange(len(defined))], 0.0)
     elif fit == "none":
-        found = representation.cached(_held_out_pairs, correlation, seed)
+        corr = representation.cached(_held_out_pairs, correlation, seed)
     else:
-        found = representation.cached(_affine, correlation, rows, seed)
-    per_factor = np.where(defined, found, np.nan)
+        corr = representation.cached(_affine, correlation, rows, seed)
+    per_factor = np.where(defined, corr, np.nan)
     if np.isnan(per_factor).all():
-        raise UndefinedScoreError("mcc needs a factor that takes two values in the rows of some fold; there is none")
+        raise UndefinedScoreError("mcc needs a factor with at least two values within some fold; there is none")
     counted = per_factor
     if normaliser == "pairs" and fit == "none":
         counted = np.where(assignment >= 0, per_factor, np.nan)
@@ -159,8 +159,8 @@ def mcc(
     )
 
 
-def _pair(matrix: NDArray[np.float64], defined: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the code of each factor, -1 where there is none."""
+def _match(matrix: NDArray[np.float64], defined: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the latent matched with each factor, -1 if there is none."""
     codes, positions = one_to_one_assignment(matrix[:, defined])
     assignment = np.full(len(defined), -1)
     assignment[np.flatnonzero(defined)[positions]] = codes
@@ -168,67 +168,70 @@ def _pair(matrix: NDArray[np.float64], defined: NDArray[np.bool_]) -> NDArray[np
 
 
 def _held_out_pairs(representation: Representation, correlation: Correlation, seed: Seed) -> NDArray[np.float64]:
-    """Return the signed correlation of each factor with its code, 0 where it has none, NaN where undefined."""
+    """Return the signed correlation of each factor with its matched latent, 0 if unmatched, NaN where undefined."""
     prepare = _PREPARE[correlation]
     folded = _Folded(representation)
     splits = folds(representation, np.arange(len(representation)), N_FOLDS, seed)
     if len(splits) < 2:
-        raise UndefinedScoreError("mcc pairs codes and factors on some groups of rows and scores others; got one group")
+        raise UndefinedScoreError("mcc matches on some groups of rows and scores others; there is only one group")
     for train, test in splits:
-        known = representation.take(train)
-        assignment = _pair(correlation_matrix(known, correlation), known.cached(varied_factors))
+        training_rows = representation.take(train)
+        assignment = _match(correlation_matrix(training_rows, correlation), training_rows.cached(varied_factors))
         for position, code in enumerate(assignment):
-            learned, scored = folded.labelled(position, train), folded.labelled(position, test)
+            labelled_train, labelled_test = folded.labelled(position, train), folded.labelled(position, test)
             columns = representation.cached(factor_columns, position)
-            found = 0.0
-            if code >= 0 and len(scored) > 1:
-                before, after = (prepare(representation.codes[some][:, [code]]) for some in (learned, scored))
-                found = _correlation(after, _combined(before, columns[learned], columns[scored], prepare))
-            folded.add(position, scored, found)
+            corr = 0.0
+            if code >= 0 and len(labelled_test) > 1:
+                z_train, z_test = (
+                    prepare(representation.codes[split][:, [code]]) for split in (labelled_train, labelled_test)
+                )
+                v_test = _combined(z_train, columns[labelled_train], columns[labelled_test], prepare)
+                corr = _correlation(z_test, v_test)
+            folded.add(position, labelled_test, corr)
     return folded.mean()
 
 
-def _combined(code: Floats, known: Floats, new: Floats, prepare: Prepare) -> Floats:
-    """Return the combination of a factor's columns on new rows that goes with a code on known rows."""
-    if known.shape[1] == 1:
-        return np.asarray(prepare(new) * np.sign(np.sum(prepare(known) * code)))
-    centre = known.mean(axis=0)
-    return np.asarray((new - centre) @ np.linalg.lstsq(known - centre, code, rcond=None)[0])
+def _combined(z_train: Floats, v_train: Floats, v_test: Floats, prepare: Prepare) -> Floats:
+    """Return the linear combination of a factor's columns on test rows that fits a latent on training rows."""
+    if v_train.shape[1] == 1:  # only the sign is free
+        return np.asarray(prepare(v_test) * np.sign(np.sum(prepare(v_train) * z_train)))
+    centre = v_train.mean(axis=0)
+    return np.asarray((v_test - centre) @ np.linalg.lstsq(v_train - centre, z_train, rcond=None)[0])
 
 
 def _affine(representation: Representation, correlation: Correlation, rows: Rows, seed: Seed) -> NDArray[np.float64]:
-    """Return the correlation of each factor with its least-squares map from all codes."""
+    """Return the correlation of each factor with its least-squares prediction from all latents."""
     everything = np.arange(len(representation))
     splits = [(everything, everything)] if rows == "all" else folds(representation, everything, N_FOLDS, seed)
     codes = standardise(representation.codes)
     folded = _Folded(representation)
     for train, test in splits:
         for positions in folded.labelled_together(train):
-            learned = folded.labelled(positions[0], train)
+            labelled_train = folded.labelled(positions[0], train)
             blocks = [representation.cached(factor_columns, position) for position in positions]
-            centre, wanted = codes[learned].mean(axis=0), np.hstack([block[learned] for block in blocks])
-            weights = np.linalg.lstsq(codes[learned] - centre, wanted - wanted.mean(axis=0), rcond=None)[0]
+            centre, y_train = codes[labelled_train].mean(axis=0), np.hstack([block[labelled_train] for block in blocks])
+            weights = np.linalg.lstsq(codes[labelled_train] - centre, y_train - y_train.mean(axis=0), rcond=None)[0]
             ends = np.cumsum([block.shape[1] for block in blocks])[:-1]
             for position, block, weight in zip(positions, blocks, np.split(weights, ends, axis=1), strict=True):
-                scored = folded.labelled(position, test)
-                if len(scored) < 2:
+                labelled_test = folded.labelled(position, test)
+                if len(labelled_test) < 2:
                     continue
-                guess, truth = (codes[scored] - centre) @ weight, block[scored]
-                if truth.shape[1] == 1:
-                    guess, truth = _PREPARE[correlation](guess), _PREPARE[correlation](truth)
-                folded.add(position, scored, _correlation(guess, truth))
+                y_pred, y_test = (codes[labelled_test] - centre) @ weight, block[labelled_test]
+                if y_test.shape[1] == 1:
+                    y_pred, y_test = _PREPARE[correlation](y_pred), _PREPARE[correlation](y_test)
+                folded.add(position, labelled_test, _correlation(y_pred, y_test))
     return folded.mean()
 
 
 def _correlation(first: Floats, second: Floats) -> float:
-    """Correlate two tables of equal shape, all columns at once; 0 where one is constant."""
+    """Return the correlation over all entries of two centred tables of equal shape; 0 if one is constant."""
     one, other = (values - values.mean(axis=0) for values in (first, second))
     scale = np.sqrt(np.sum(one**2) * np.sum(other**2))
     return float(np.sum(one * other) / scale) if scale > 1e-12 * one.size else 0.0
 
 
 class _Folded:
-    """Correlations of factors fold by fold, each weighted by its rows."""
+    """Mean over folds of the correlation of each factor, weighted by numbers of rows."""
 
     def __init__(self, representation: Representation) -> None:
         columns = [representation.cached(factor_columns, k) for k in range(representation.n_factors)]
@@ -238,21 +241,21 @@ class _Folded:
         self._weight = np.zeros(len(columns))
 
     def labelled(self, position: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return those of the rows that have a label."""
+        """Return the subset of these rows that has a label."""
         return np.asarray(rows[~self._missing[position, rows]])
 
     def labelled_together(self, rows: NDArray[np.int64]) -> list[list[int]]:
-        """Return factors in lists of those that have labels on the same rows; none without labels."""
-        alike: dict[bytes, list[int]] = {}
+        """Return lists of factors that are labelled on the same rows, without unlabelled factors."""
+        by_mask: dict[bytes, list[int]] = {}
         for position, missing in enumerate(self._missing[:, rows]):
             if not missing.all():
-                alike.setdefault(missing.tobytes(), []).append(position)
-        return list(alike.values())
+                by_mask.setdefault(missing.tobytes(), []).append(position)
+        return list(by_mask.values())
 
-    def add(self, position: int, rows: NDArray[np.int64], found: float) -> None:
-        """Count a correlation on these rows, unless the factor is constant on them."""
+    def add(self, position: int, rows: NDArray[np.int64], corr: float) -> None:
+        """Add the correlation on these rows, unless the factor is constant on them."""
         if len(rows) > 1 and np.ptp(self._columns[position][rows], axis=0).any():
-            self._total[position] += len(rows) * found
+            self._total[position] += len(rows) * corr
             self._weight[position] += len(rows)
 
     def mean(self) -> NDArray[np.float64]:
@@ -262,13 +265,11 @@ class _Folded:
 def _mixing_note(
     representation: Representation, matrix: NDArray[np.float64], assignment: NDArray[np.int64]
 ) -> tuple[str, ...]:
-    paired = np.flatnonzero(assignment >= 0)
-    others = matrix[assignment[paired]].copy()
-    others[np.arange(len(paired)), paired] = 0.0
+    matched = np.flatnonzero(assignment >= 0)
+    others = matrix[assignment[matched]].copy()
+    others[np.arange(len(matched)), matched] = 0.0
     mixed = others.max(axis=1) > 0.3
     if not mixed.any():
         return ()
-    names = ", ".join(representation.code_names[code] for code in assignment[paired][mixed])
-    return (
-        f"codes {names} also correlate by more than 0.3 with a factor of another code: mixing costs this score little",
-    )
+    names = ", ".join(representation.code_names[code] for code in assignment[matched][mixed])
+    return (f"{names} also correlate above 0.3 with the factor of another latent: mcc hardly penalises mixing",)

@@ -1,4 +1,4 @@
-"""Mean mutual information between two codes."""
+"""Mean pairwise mutual information of the latents."""
 
 import math
 
@@ -22,17 +22,17 @@ from disentmetrics.statistics.mutual_information import Bins, code_bins
     bounds=(0.0, math.inf),
     higher_is_better=False,
     paper="Locatello et al. (2019), Challenging Common Assumptions; disentanglement_lib, unsupervised_metrics",
-    known_failure="Codes of pure noise score 0, the best value: independent codes need not tell any factor.",
+    known_failure="Pure noise scores 0, the best value: independent latents need not be informative.",
     needs=Needs(codes=2, factors=0, rows=20),
     invariant_to=all_except("noise code", "duplicated code", "repeated rows", "rotation", "dependent factors"),
     detects={"rotated", "rotated copy"},
     perfect=0.0,
     protocols={
         "default": Protocol(
-            source="disentmetrics: 15 bins of equal frequency, corrected for chance, constant codes left out",
+            source="disentmetrics: 15 equal-frequency bins, corrected for chance, constant latents excluded",
         ),
         "locatello2019": Protocol(
-            source="disentanglement_lib 1.5: 20 bins of equal width, plug-in, all codes",
+            source="disentanglement_lib 1.5: 20 equal-width bins, plug-in estimate, all latents",
             options={"bins": "equal-width", "n_bins": 20, "adjusted": False},
             invariant_to=all_except(
                 "monotone warp",
@@ -51,35 +51,38 @@ from disentmetrics.statistics.mutual_information import Bins, code_bins
 def mean_pairwise_mi(
     representation: Representation, *, bins: Bins = "quantile", n_bins: int = 15, adjusted: bool = True
 ) -> RawScore:
-    """Mean over pairs of codes of their mutual information, in nats.
+    """Mean pairwise mutual information of the latents, in nats.
+
+    ``mean over i != j of I(z_i; z_j)``.
 
     Parameters
     ----------
     representation : Representation
-        At least two latents; factors are not looked at.
+        At least two latents; factors are ignored.
     bins : {"quantile", "equal-width"}
-        How codes are cut; with ``quantile``, a code of at most ``n_bins`` distinct values is left as it is.
+        Discretisation of the latents; with ``quantile``, a latent with at most ``n_bins`` distinct values keeps them.
     n_bins : int
-        Bins a code. Where codes are cut by frequency, an odd number cuts a code and its negative alike.
+        Number of bins per latent. With ``quantile``, an odd number makes the bins of a latent and its negative mirror
+        images.
     adjusted : bool
-        Whether each information I becomes ``H (I - E) / (H - E)``, with E its mean under random pairing and H the
-        smaller of the two entropies, and constant codes are left out of the mean.
+        Whether each mutual information I is replaced by ``H (I - E) / (H - E)``, with E its expectation under random
+        pairing of rows and H the smaller of the two entropies, and constant latents are excluded from the mean.
 
     Returns
     -------
     RawScore
-        In nats, from 0 to log ``n_bins``; lower is better. Details: ``mutual_information`` (n_codes, n_codes),
-        0 on the diagonal and for constant codes.
+        In nats, from 0 to log ``n_bins``; lower is better. Details: ``mutual_information`` (n_codes, n_codes), 0 on
+        the diagonal and for constant latents.
 
     Raises
     ------
     UndefinedScoreError
-        If there are fewer than two codes, or too few rows.
+        If there are fewer than two latents, or too few rows.
 
     Notes
     -----
-    Without the correction independent codes score about (bins - 1)² / 2n. An outlier squeezes a code into few bins of
-    equal width, which lowers the score. With fewer than two codes that vary it is 0. Missing labels are ignored.
+    Without the correction independent latents score about (bins - 1)² / 2n. An outlier squeezes a latent into few
+    equal-width bins, which lowers the score. With fewer than two varying latents it is 0. Missing labels are ignored.
 
     Examples
     --------
@@ -95,36 +98,37 @@ def mean_pairwise_mi(
     else:
         cut = representation.cached_by_codes(_mirrored_bins, n_bins)
     n_codes = len(cut)
-    nats = np.zeros((n_codes, n_codes))
+    mi = np.zeros((n_codes, n_codes))
     for i, first in enumerate(cut):
         for j, second in enumerate(cut[:i]):
             if first is not None and second is not None:
                 table = contingency(first, second, int(first.max()) + 1, int(second.max()) + 1)
-                nats[i, j] = nats[j, i] = _adjusted(table) if adjusted else plug_in_information(table)
+                mi[i, j] = mi[j, i] = _adjusted(table) if adjusted else plug_in_information(table)
     n_used = int((~representation.cached_by_codes(constant)).sum()) if adjusted else n_codes
-    mean = float(nats.sum()) / (n_used * (n_used - 1)) if n_used > 1 else 0.0
-    return RawScore(value=max(0.0, mean), details={"mutual_information": nats})
+    mean = float(mi.sum()) / (n_used * (n_used - 1)) if n_used > 1 else 0.0
+    return RawScore(value=max(0.0, mean), details={"mutual_information": mi})
 
 
 def _mirrored_bins(codes: NDArray[np.floating], n_bins: int) -> list[NDArray[np.int64] | None]:
-    """Cut codes into bins of equal frequency, the same for a code and its negative if ``n_bins`` is odd."""
+    """Return equal-frequency bins of the latents, mirrored for the negative of a latent if ``n_bins`` is odd."""
     from scipy.stats import rankdata  # slow to import
 
-    found: list[NDArray[np.int64] | None] = []
+    bins: list[NDArray[np.int64] | None] = []
     for column, dead in zip(codes.T, constant(codes), strict=True):
         distinct, index = np.unique(column, return_inverse=True)
         if len(distinct) > n_bins:
             share = (rankdata(column) - 0.5) / len(column)
             outward = np.floor(n_bins * np.minimum(share, 1 - share))
             index = np.where(share < 0.5, outward, n_bins - 1 - outward)
-        found.append(None if dead else np.asarray(index, dtype=np.int64).ravel())
-    return found
+        bins.append(None if dead else np.asarray(index, dtype=np.int64).ravel())
+    return bins
 
 
 def _adjusted(counts: NDArray[np.int64]) -> float:
+    """Return the chance-corrected mutual information ``H (I - E) / (H - E)`` of a contingency table."""
     margins = counts.sum(axis=1), counts.sum(axis=0)
-    most = min(entropy(margin) for margin in margins)
-    chance = expected_information(*margins)
-    if most - chance <= 1e-12 * max(most, 1.0):
+    h = min(entropy(margin) for margin in margins)
+    expected = expected_information(*margins)
+    if h - expected <= 1e-12 * max(h, 1.0):  # every pairing of rows gives the same information
         return 0.0
-    return most * (plug_in_information(counts) - chance) / (most - chance)
+    return h * (plug_in_information(counts) - expected) / (h - expected)

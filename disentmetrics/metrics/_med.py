@@ -24,23 +24,23 @@ from disentmetrics.statistics.significance import significant_information
     higher_is_better=True,
     paper="Cao, Nai, Yang, Huang & Gao (2022), An Empirical Study on Disentanglement of Negative-Free Contrastive "
     "Learning, section 3",
-    known_failure="Dependent factors lower the score of a perfect code, whose codes then tell of several factors.",
+    known_failure="Dependent factors lower the score of a perfect code, whose latents are informative about several.",
     needs=Needs(factors=2, rows=20),
     parts={"completeness": (0.0, 1.0)},
     invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
     detects={"rotated", "packed", "rotated copy"},
     protocols={
         "default": Protocol(
-            source="disentmetrics: rank spacings, pairs that are related beyond chance, divided by H(v_k)",
+            source="disentmetrics: rank spacings, significant associations only, divided by H(v_k)",
         ),
         "cao2022": Protocol(
-            source="Cao et al. (2022): mean code in 20 bins of equal width, each factor's normalized_mutual_information divided by "
-            "their sum over codes",
+            source="Cao et al. (2022): mean code in 20 equal-width bins, mutual informations of each factor "
+            "divided by their sum over latents",
             options={"estimator": "equal-width", "gated": False, "normalise": "sum"},
             needs=Needs(factors=2, rows=2),
             invariant_to=all_except("monotone warp", "outlier", "duplicated code", "rotation", "dependent factors"),
             detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
-            perfect=0.975,  # on 3,000 rows: normalized_mutual_information of noise are above 0
+            perfect=0.975,  # on 3,000 rows: plug-in estimates are positive for noise
         ),
     },
 )
@@ -53,10 +53,10 @@ def med(
     normalise: Literal["entropy", "sum"] = "entropy",
     top: int | None = None,
 ) -> RawScore:
-    """Tell how far each code's information is about one factor, by the entropy of its shares.
+    """Mutual information based entropy disentanglement: DCI with mutual information in place of importances.
 
-    ``sum over j of w_j [1 - H_K(R_j. / sum_k R_jk)]`` as for DCI, with normalised normalized_mutual_information R_jk in place of a
-    predictor's importances and w_j the share of code j in their sum; the entropy is to base K.
+    ``sum over j of w_j [1 - H_K(R_j. / sum_k R_jk)]``, with R_jk the normalised mutual information of latent j and
+    factor k, w_j the share of latent j in the sum of R, and the entropy to base K.
 
     Parameters
     ----------
@@ -70,17 +70,18 @@ def med(
     gated : bool
         Whether pairs without a significant association count as 0.
     normalise : {"entropy", "sum"}
-        Divide the normalized_mutual_information of factor k by H(v_k), or by their sum over codes.
+        Normalisation of I(z_j; v_k): by H(v_k), or by the sum over latents.
     top : int, optional
-        Keep for each factor no more codes than this: of those that tell most of it, the most disentangled.
+        If given, only this many latents per factor are used: the most disentangled of those whose most informative
+        factor it is.
 
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where no code tells anything of a second factor, 0 where each tells equally much of all, and
-        where no code tells anything. Part ``completeness``, the same over factors: 1 where no factor is told by a
-        second code. ``per_factor`` is the mean over the latents whose most informative factor it is, NaN where there
-        is none. Details: ``normalised_information`` (n_codes, n_factors), ``disentanglement`` (n_codes,),
+        In [0, 1]; 1 if no latent is informative about a second factor, 0 if each is equally informative about all,
+        and if none is informative. Part ``completeness``, the same for factors: 1 if no factor is encoded in a second
+        latent. ``per_factor`` is the mean over the latents whose most informative factor it is, NaN where there is
+        none. Details: ``normalised_information`` (n_codes, n_factors), ``disentanglement`` (n_codes,),
         ``completeness`` (n_factors,).
 
     Raises
@@ -90,10 +91,10 @@ def med(
 
     Notes
     -----
-    Plugged-in normalized_mutual_information are never 0, so that noise adds entropy: without the gate a perfect code scores .04 on 100
-    rows and .92 on 10,000. Divided by its sum, a factor of which no code tells anything weighs as much as any
-    other, and its noise is scored; divided by H(v_k), it weighs nothing. Dead codes do not count, but are
-    counted in the base of completeness, as by the authors.
+    Plug-in estimates are positive even for independent variables, so that noise adds entropy: without the gate a
+    perfect code scores .04 on 100 rows and .92 on 10,000. With normalisation by the sum, a factor that is not encoded
+    has the same weight as any other, and its noise is scored; with H(v_k), it has weight 0. Dead latents do not
+    count, except in the base d of completeness, as by the authors.
 
     Examples
     --------
@@ -102,19 +103,20 @@ def med(
     >>> score.value, score.parts["completeness"].value
     (1.0, 1.0)
     """
-    known = normalized_mutual_information(representation, estimator, n_bins)
-    nats = known.nats[:, known.defined]
+    information = normalized_mutual_information(representation, estimator, n_bins)
+    defined = information.defined
+    mi = information.nats[:, defined]
     if gated:
-        nats = np.where(representation.cached(significant_information).share[:, known.defined] > 0, nats, 0.0)
-    total = nats.sum(axis=0) if normalise == "sum" else known.entropies[known.defined]
-    matrix = nats / np.where(total > 0, total, 1.0)
-    used = np.ones(len(matrix), dtype=bool) if top is None else _most_disentangled(matrix, top)
-    of_code, weights = disentanglement(np.where(used[:, None], matrix, 0.0))
-    of_factor, factor_weights = completeness(matrix[used])
-    full = np.zeros_like(known.nats)
-    full[:, known.defined] = matrix
+        mi = np.where(representation.cached(significant_information).share[:, defined] > 0, mi, 0.0)
+    total = mi.sum(axis=0) if normalise == "sum" else information.entropies[defined]
+    r = mi / np.where(total > 0, total, 1.0)
+    used = np.ones(len(r), dtype=bool) if top is None else _most_disentangled(r, top)
+    of_code, weights = disentanglement(np.where(used[:, None], r, 0.0))
+    of_factor, factor_weights = completeness(r[used])
+    full = np.zeros_like(information.nats)
+    full[:, defined] = r
     completeness_of_factor = np.full(representation.n_factors, np.nan)
-    completeness_of_factor[known.defined] = of_factor
+    completeness_of_factor[defined] = of_factor
     return RawScore(
         value=float(of_code @ weights),
         per_factor=mean_by_best_factor(of_code, weights, full),
@@ -123,14 +125,14 @@ def med(
             "disentanglement": np.where(weights > 0, of_code, np.nan),
             "completeness": completeness_of_factor,
         },
-        settings=known.settings,
-        notes=missing_factor_note(representation, known.shares, known.defined),
+        settings=information.settings,
+        notes=missing_factor_note(representation, information.shares, defined),
         parts={"completeness": float(of_factor @ factor_weights)},
     )
 
 
 def _most_disentangled(matrix: Floats, top: int) -> NDArray[np.bool_]:
-    """Return for each factor its ``top`` most disentangled codes, of those that tell most of it."""
+    """Return the ``top`` most disentangled latents per factor, among those whose most informative factor it is."""
     of_code, weights = disentanglement(matrix)
     best = np.argmax(matrix, axis=1)
     used = np.zeros(len(matrix), dtype=bool)

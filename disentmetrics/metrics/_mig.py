@@ -1,4 +1,4 @@
-"""The mutual information gap."""
+"""Mutual information gap."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Chen, Li, Grosse & Duvenaud (2018), Isolating Sources of Disentanglement in VAEs, section 4",
-    known_failure="Two factors packed without loss into one code score 1.",
+    known_failure="Two factors packed losslessly into one latent score 1.",
     needs=Needs(codes=2, rows=20),
     invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
     detects={"rotated", "rotated copy", "missing factor", "blurred"},
@@ -41,9 +41,10 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
 def mig(
     representation: Representation, *, estimator: InformationEstimator = "rank-spacing", n_bins: int = 20
 ) -> RawScore:
-    """Mean gap between the two codes that tell most about each factor.
+    """Mutual information gap: difference between the two largest mutual informations of each factor with latents.
 
-    ``mean over k of [I(z_(1); v_k) - I(z_(2); v_k)] / H(v_k)``, with the mutual informations sorted over latents.
+    ``mean over k of [I(z_(1); v_k) - I(z_(2); v_k)] / H(v_k)``, with the mutual informations sorted over latents: the
+    gap is normalised by the entropy of the factor.
 
     Parameters
     ----------
@@ -51,19 +52,18 @@ def mig(
         At least two latents. Rows without a label for a factor are ignored for that factor; continuous factors are
         discretised into 10 equal-frequency bins.
     estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
-        How I(z_j; v_k) is estimated, in nats. ``rank-spacing`` has no bins and is unbiased for
-        unrelated codes; ``equal-width`` and ``quantile`` cut each code into ``n_bins`` and plug in;
-        ``adjusted`` corrects the latter for chance; ``posterior`` integrates the aggregate posterior
-        q(z_j) and q(z_j | v_k).
+        Estimator of I(z_j; v_k). ``rank-spacing`` has no bins and is unbiased for unrelated latents; ``equal-width``
+        and ``quantile`` are plug-in estimates from ``n_bins`` bins per latent; ``adjusted`` corrects the latter for
+        chance; ``posterior`` integrates the aggregate posteriors q(z_j) and q(z_j | v_k).
     n_bins : int
         Number of bins per latent; ignored by estimators without bins.
 
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where one code tells all of each factor and no other code tells any. Details:
-        ``mutual_information`` (n_codes, n_factors) in nats and ``average_maximal_information``,
-        the mean over factors of I(z_(1); v_k) / H(v_k).
+        In [0, 1]; 1 if each factor is determined by one latent and all other latents are independent of it. Details:
+        ``mutual_information`` (n_codes, n_factors) in nats and ``average_maximal_information``, the mean over factors
+        of I(z_(1); v_k) / H(v_k).
 
     Raises
     ------
@@ -72,12 +72,11 @@ def mig(
 
     Notes
     -----
-    With posterior variances, ``rank-spacing`` and ``adjusted`` leave out latents whose mean KL to N(0, 1) is at
-    most 0.01 nats (``mask`` in the signature): a collapsed code still carries a clean trace of a
-    factor in its mean. The authors' code draws 10,000 samples, divides by log |V_k| (equal to
-    H(v_k) on a full grid) and leaves the shape of dSprites out: average ``per_factor``
-    without it to compare. An encoder whose mean code is a lookup table of few values is
-    scored by the chance-corrected information of those values.
+    With posterior variances, ``rank-spacing`` and ``adjusted`` exclude latents whose mean KL to N(0, 1) is at most
+    0.01 nats (``mask`` in the signature), because the mean of a collapsed latent can still contain a clean trace of a
+    factor. The authors' code draws 10,000 samples, divides by log of the number of values (equal to H(v_k) on a full
+    grid) and omits the shape factor of dSprites: to compare, average ``per_factor`` without it. If a latent takes
+    only few distinct values, ``rank-spacing`` uses the chance-corrected information of those values.
 
     Examples
     --------
@@ -86,35 +85,35 @@ def mig(
     (1.0, 0.0)
     """
     information = normalized_mutual_information(representation, estimator, n_bins)
-    nats, entropies, defined = information.estimates, information.entropies, information.defined
-    best, second = best_and_second(np.maximum(nats, 0.0))
-    gaps = np.full(representation.n_factors, np.nan)
-    gaps[defined] = (best - second)[defined] / entropies[defined]
-    most = (best[defined] / entropies[defined]).mean()
+    mi, h, defined = information.estimates, information.entropies, information.defined
+    best, second = best_and_second(np.maximum(mi, 0.0))  # unbiased estimates may be negative
+    gap = np.full(representation.n_factors, np.nan)
+    gap[defined] = (best - second)[defined] / h[defined]
+    average_maximal = (best[defined] / h[defined]).mean()
     return RawScore(
-        value=mean_over_factors(gaps),
-        per_factor=gaps,
-        details={"mutual_information": nats, "average_maximal_information": np.array([most])},
+        value=mean_over_factors(gap),
+        per_factor=gap,
+        details={"mutual_information": mi, "average_maximal_information": np.array([average_maximal])},
         settings=information.settings,
-        notes=_packing_note(representation, nats, entropies, defined),
+        notes=_packing_note(representation, mi, h, defined),
     )
 
 
 def _packing_note(
     representation: Representation,
-    nats: NDArray[np.float64],
-    entropies: NDArray[np.float64],
+    mi: NDArray[np.float64],
+    h: NDArray[np.float64],
     defined: NDArray[np.bool_],
 ) -> tuple[str, ...]:
     names = np.array(representation.space.names)
-    share = nats / np.where(defined, entropies, np.inf)
-    best = np.argmax(nats, axis=0)
+    share = mi / np.where(defined, h, np.inf)
+    best = np.argmax(mi, axis=0)
     notes = []
     for code in np.unique(best[defined & (share.max(axis=0) > 0.5)]):
         packed = defined & (best == code) & (share[code] > 0.5)
         if packed.sum() > 1:
             notes.append(
-                f"code {representation.code_names[code]} tells most of {' and '.join(names[packed])}: "
-                "this score does not punish packing two factors into one code"
+                f"{representation.code_names[code]} carries most of the entropy of {' and '.join(names[packed])}: "
+                "this metric does not penalise packing two factors into one latent"
             )
     return tuple(notes)

@@ -1,4 +1,4 @@
-"""The supplement of the mutual information gap: gaps of codes instead of factors."""
+"""MIG-sup, the latent-side counterpart of the mutual information gap."""
 
 import math
 from typing import Literal
@@ -18,7 +18,7 @@ from disentmetrics.statistics.information_scores import (
 from disentmetrics.statistics.mutual_information import InformationEstimator
 from disentmetrics.statistics.significance import significant_information
 
-_SPREAD = 0.01  # variance of the mean code above which Li et al. call a code active
+_ACTIVE_VARIANCE = 0.01  # variance of the posterior mean above which Li et al. call a latent active
 
 
 @metric(
@@ -28,17 +28,17 @@ _SPREAD = 0.01  # variance of the mean code above which Li et al. call a code ac
     least={"factor_bins": 2},
     paper="Li, Murkute, Gyawali & Wang (2020), Progressive Learning and Disentanglement of Hierarchical "
     "Representations, section 5",
-    known_failure="Codes that each tell one and the same factor score 1, though all other factors are missing.",
+    known_failure="Latents that all encode the same single factor score 1, although all other factors are missing.",
     needs=Needs(rows=20),
     invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
     detects={"rotated", "packed", "rotated copy", "blurred"},
     protocols={
         "default": Protocol(
-            source="disentmetrics: rank spacings of the mean code, over the codes that tell something beyond chance",
+            source="disentmetrics: rank spacings of the mean code, mean over significantly informative latents",
         ),
         "li2020": Protocol(
-            source="Li et al. (2020): aggregate posteriors, integrated exactly instead of sampled, over codes "
-            "whose mean varies by more than 0.01",
+            source="Li et al. (2020): aggregate posteriors, integrated exactly instead of sampled, mean over "
+            "latents whose posterior mean has a variance above 0.01",
             options={"estimator": "posterior", "averaged": "spread"},
             needs=Needs(rows=2, log_variance=True),
             invariant_to=all_except("scale", "noise code", "duplicated code", "rotation", "dependent factors"),
@@ -47,7 +47,7 @@ _SPREAD = 0.01  # variance of the mean code above which Li et al. call a code ac
             costly=True,
         ),
         "carbonneau2022": Protocol(
-            source="Carbonneau et al. (2022): codes and factors in 10 bins of equal width, over all codes",
+            source="Carbonneau et al. (2022): codes and factors in 10 equal-width bins, mean over all latents",
             options={"estimator": "equal-width", "n_bins": 10, "factor_bins": 10, "averaged": "all"},
             needs=Needs(rows=2),
             invariant_to=all_except(
@@ -71,9 +71,9 @@ def mig_sup(
     factor_bins: int | None = None,
     averaged: Literal["telling", "spread", "all"] = "telling",
 ) -> RawScore:
-    """Mean gap between the two factors of which each code tells most.
+    """MIG-sup: gap between the two largest normalised mutual informations of each latent with single factors.
 
-    ``mean over j of I(z_j; v_(1)) / H(v_(1)) - I(z_j; v_(2)) / H(v_(2))``, shares sorted over factors.
+    ``mean over j of I(z_j; v_(1)) / H(v_(1)) - I(z_j; v_(2)) / H(v_(2))``, sorted over factors.
 
     Parameters
     ----------
@@ -87,15 +87,16 @@ def mig_sup(
     factor_bins : int, optional
         If given, factors are first discretised into this many equal-width bins.
     averaged : {"telling", "spread", "all"}
-        Over which codes: those related to a factor beyond chance (other pairs count as 0), those whose mean has a
-        variance above 0.01, or all, where dead codes count 0.
+        Latents in the mean: those with a significant association with a factor (other pairs count as 0), those whose
+        posterior mean has a variance above 0.01, or all, where dead latents count as 0.
 
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where each code tells all of one factor and nothing of others; 0 where no code tells anything.
-        ``per_factor`` is the mean gap of the codes that tell most of this factor, NaN where there is none. Details:
-        ``mutual_information`` (n_codes, n_factors) in nats and ``gap`` (n_codes,), NaN for codes left out.
+        In [0, 1]; 1 if each latent determines one factor and is independent of the others, 0 if no latent is
+        informative. ``per_factor`` is the mean gap of the latents whose most informative factor it is, NaN where
+        there is none. Details: ``mutual_information`` (n_codes, n_factors) in nats and ``gap`` (n_codes,), NaN for
+        excluded latents.
 
     Raises
     ------
@@ -104,11 +105,12 @@ def mig_sup(
 
     Notes
     -----
-    Averaged over all codes, four dead or noisy codes beside four perfect ones halve the score; so the
-    default takes those that tell something. The authors' code divides by log |V_k|, which is H(v_k) on a full grid, and
-    leaves the shape of dSprites out. The code of Carbonneau et al. divides by the entropy of the code, which makes
-    their MIG-sup undefined for a dead code and the score of a fine-grained code lower; here it is always H(v_k).
-    With one factor the gap is what the code tells of it. Read it beside ``mig``.
+    With a mean over all latents, four dead or noise latents in addition to four perfect ones halve the score; the
+    default therefore averages over informative latents. The authors' code divides by log of the number of values,
+    which is H(v_k) on a full grid, and omits the shape factor of dSprites. The code of Carbonneau et al. divides by
+    the entropy of the latent, which makes their MIG-sup undefined for a dead latent and lower for a fine-grained one;
+    here the denominator is always H(v_k). With a single factor the gap is the normalised mutual information.
+    Interpret the score together with ``mig``.
 
     Examples
     --------
@@ -117,23 +119,24 @@ def mig_sup(
     >>> mig_sup(factors.astype(float), factors).value, round(mig_sup(packed, factors).value, 2)
     (1.0, 0.0)
     """
-    known = normalized_mutual_information(representation, estimator, n_bins, factor_bins)
-    shares = known.shares[:, known.defined]
+    information = normalized_mutual_information(representation, estimator, n_bins, factor_bins)
+    defined = information.defined
+    shares = information.shares[:, defined]
     counted: NDArray[np.bool_] = np.ones(representation.n_codes, dtype=bool)
     if averaged == "telling":
-        passed = representation.cached(significant_information).share[:, known.defined] > 0
+        passed = representation.cached(significant_information).share[:, defined] > 0
         shares = np.where(passed, shares, 0.0)
         counted = np.asarray(shares.any(axis=1))
     elif averaged == "spread":
-        counted = standard_deviation(representation.codes) > math.sqrt(_SPREAD)
+        counted = standard_deviation(representation.codes) > math.sqrt(_ACTIVE_VARIANCE)
     best, second = best_and_second(shares, axis=1)
     gap = best - second
-    full = np.zeros_like(known.nats)
-    full[:, known.defined] = shares
+    full = np.zeros_like(information.nats)
+    full[:, defined] = shares
     return RawScore(
         value=float(gap[counted].mean()) if counted.any() else 0.0,
         per_factor=mean_by_best_factor(gap, (counted & (best > 0)).astype(np.float64), full),
-        details={"mutual_information": known.nats, "gap": np.where(counted, gap, np.nan)},
-        settings={**known.settings, "averaged": str(int(counted.sum()))},
-        notes=missing_factor_note(representation, full, known.defined),
+        details={"mutual_information": information.nats, "gap": np.where(counted, gap, np.nan)},
+        settings={**information.settings, "averaged": str(int(counted.sum()))},
+        notes=missing_factor_note(representation, full, defined),
     )

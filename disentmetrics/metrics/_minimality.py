@@ -1,4 +1,4 @@
-"""Minimality: whether each code tells of one factor and of nothing else."""
+"""Minimality of the latents with respect to single factors."""
 
 from typing import Literal
 
@@ -17,17 +17,17 @@ from disentmetrics.statistics.significance import active_codes
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Almudévar & Ortega (2024), Defining and Measuring Disentanglement for Non-Independent Factors of Variation",
-    known_failure="Codes that each tell one and the same factor score 1, though all other factors are missing.",
+    known_failure="Latents that all encode the same single factor score 1, although all other factors are missing.",
     needs=Needs(rows=20),
     invariant_to=all_except("noise code", "duplicated code", "repeated rows", "rotation"),
     detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
-    precision=0.002,  # a row on the edge of a bin takes the other side when the sign changes,
+    precision=0.002,  # a row on the edge of a bin changes sides when the sign of the latent changes
     protocols={
         "default": Protocol(
-            source="disentmetrics: codes in 10 bins of equal frequency, corrected for chance, collapsed codes left out",
+            source="disentmetrics: 10 equal-frequency bins per latent, chance-corrected, collapsed latents excluded",
         ),
         "almudevar2024": Protocol(
-            source="Almudévar & Ortega (2024): mean code in 15 bins of equal width",
+            source="Almudévar & Ortega (2024): mean code in 15 equal-width bins",
             options={"bins": "equal-width", "n_bins": 15, "correction": "none"},
             needs=Needs(rows=2),
             invariant_to=all_except("monotone warp", "outlier", "noise code", "duplicated code", "rotation"),
@@ -42,7 +42,7 @@ def minimality(
     n_bins: int = 10,
     correction: Literal["chance", "none"] = "chance",
 ) -> RawScore:
-    """Share of each code that the factor it follows explains.
+    """Minimality: share of each latent's entropy explained by its most informative factor.
 
     ``mean over j of max_k I(z_j; v_k) / H(z_j)``.
 
@@ -52,29 +52,30 @@ def minimality(
         Rows without a label for a factor are ignored for that factor; continuous factors are discretised into 10
         equal-frequency bins; circular factors keep their discrete values.
     bins : {"quantile", "equal-width"}
-        How codes are cut; ``quantile`` leaves a code of at most ``n_bins`` distinct values as it is.
+        Discretisation of the latents; with ``quantile``, a latent with at most ``n_bins`` distinct values keeps them.
     n_bins : int
-        Of codes. As many as a continuous factor has, so that a perfect continuous code scores 1.
+        Number of bins per latent. The default equals that of continuous factors, so that a perfect continuous code
+        scores 1.
     correction : {"chance", "none"}
-        ``chance`` takes ``(I - E) / (H(z_j) - E)`` with E the mean of I when rows are paired at random.
+        ``chance`` uses ``(I - E) / (H(z_j) - E)``, with E the expectation of I under random pairing of rows.
 
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where every code that varies is decided by one factor, 0 where none tells anything.
-        ``per_factor`` is the mean over the latents whose most informative factor it is, NaN where there is none.
-        Details: ``explained`` (n_codes, n_factors), NaN for constant codes.
+        In [0, 1]; 1 if every varying latent is a function of one factor, 0 if none is informative. ``per_factor`` is
+        the mean over the latents whose most informative factor it is, NaN where there is none. Details: ``explained``
+        (n_codes, n_factors), NaN for constant latents.
 
     Raises
     ------
     UndefinedScoreError
-        If every code is constant or left out.
+        If every latent is constant or excluded.
 
     Notes
     -----
-    Noise within a code lowers it by design, and so do codes of pure noise. Codes that are constant have no entropy
-    and are left out, where the authors' code divides 0 by 0; where posterior variances are given, the default leaves
-    out codes whose mean KL to the prior is at most 0.01 nats. To be read beside ``sufficiency``.
+    By design, noise within a latent lowers the score, as do latents of pure noise. Constant latents have no entropy
+    and are excluded; the authors' code divides 0 by 0. With posterior variances, the default also excludes latents
+    whose mean KL to the prior is at most 0.01 nats. Interpret the score together with ``sufficiency``.
 
     Examples
     --------
@@ -89,7 +90,7 @@ def minimality(
     )
     counted = ~np.isnan(explained).all(axis=1) & kept
     if not counted.any():
-        raise UndefinedScoreError("minimality needs a code that varies and is not collapsed; there is none")
+        raise UndefinedScoreError("minimality needs a latent that varies and is not collapsed; there is none")
     shares = np.where(counted[:, None], np.nan_to_num(explained), 0.0)
     best = shares.max(axis=1)
     return RawScore(

@@ -1,4 +1,4 @@
-"""Modularity after Ridgeway and Mozer."""
+"""Modularity of Ridgeway & Mozer."""
 
 import math
 from typing import Literal
@@ -22,17 +22,17 @@ from disentmetrics.statistics.significance import significant_information
     higher_is_better=True,
     least={"factor_bins": 2},
     paper="Ridgeway & Mozer (2018), Learning Deep Disentangled Embeddings with the F-Statistic Loss, section 4",
-    known_failure="A random rotation of perfect codes scores about .9, and a missing factor goes unseen.",
+    known_failure="A random rotation of a perfect code scores about .9, and a missing factor is not detected.",
     needs=Needs(factors=2, rows=20),
     # Packing two of three factors costs 0.095, just below the threshold of detection.
     invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
     detects={"rotated", "rotated copy"},
     protocols={
         "default": Protocol(
-            source="disentmetrics: rank spacings, pairs related beyond chance, codes weighted by what they tell",
+            source="disentmetrics: rank spacings, significant associations only, latents weighted by information",
         ),
         "ridgeway2018": Protocol(
-            source="Ridgeway & Mozer (2018): mean code in 20 bins of equal width, over codes that are not constant",
+            source="Ridgeway & Mozer (2018): mean code in 20 equal-width bins, mean over latents that are not constant",
             options={"estimator": "equal-width", "averaged": "live"},
             needs=Needs(factors=2, rows=2),
             invariant_to=all_except(
@@ -42,7 +42,7 @@ from disentmetrics.statistics.significance import significant_information
             noise=math.nan,  # arbitrary: a ratio of two mutual informations near 0
         ),
         "locatello2019": Protocol(
-            source="disentanglement_lib 1.5: mean code in 20 bins of equal width, dead codes count 0",
+            source="disentanglement_lib 1.5: mean code in 20 equal-width bins, dead latents count as 0",
             options={"estimator": "equal-width", "averaged": "all"},
             needs=Needs(factors=2, rows=2),
             invariant_to=all_except(
@@ -58,7 +58,7 @@ from disentmetrics.statistics.significance import significant_information
             noise=math.nan,  # arbitrary: a ratio of two mutual informations near 0
         ),
         "carbonneau2022": Protocol(
-            source="Carbonneau et al. (2022): codes and factors in 10 bins of equal width, dead codes left out",
+            source="Carbonneau et al. (2022): codes and factors in 10 equal-width bins, dead latents excluded",
             options={"estimator": "equal-width", "n_bins": 10, "factor_bins": 10, "averaged": "live"},
             needs=Needs(factors=2, rows=2),
             invariant_to=all_except(
@@ -77,10 +77,10 @@ def modularity(
     factor_bins: int | None = None,
     averaged: Literal["told", "live", "all"] = "told",
 ) -> RawScore:
-    """Tell how far each code follows one factor alone.
+    """Modularity: deviation of each latent's mutual informations from a template with one informative factor.
 
-    ``mean over j of 1 - sum over k != k* of I(z_j; v_k)^2 / [(K - 1) I(z_j; v_k*)^2]`` with k* the factor of which
-    code j tells most and K the number of factors.
+    ``mean over j of 1 - sum over k != k* of I(z_j; v_k)^2 / [(K - 1) I(z_j; v_k*)^2]``, with k* the most informative
+    factor of latent j and K the number of factors.
 
     Parameters
     ----------
@@ -95,16 +95,17 @@ def modularity(
     factor_bins : int, optional
         If given, factors are first discretised into this many equal-width bins.
     averaged : {"told", "live", "all"}
-        ``told`` counts pairs as 0 that are not related beyond chance, and weights code j by I(z_j; v_k*) / H(v_k*);
-        ``live`` is the plain mean over codes with information above 0, ``all`` over all, dead ones as 0.
+        ``told`` counts pairs without a significant association as 0, and weights latent j by I(z_j; v_k*) / H(v_k*);
+        ``live`` is the unweighted mean over latents with positive information, ``all`` over all, dead ones counting
+        as 0.
 
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where no code tells anything of a second factor; 0 where no code tells anything. ``per_factor``
+        In [0, 1]; 1 if no latent is informative about a second factor, 0 if no latent is informative. ``per_factor``
         is the mean over the latents whose most informative factor it is, NaN where there is none. Details:
-        ``mutual_information`` (n_codes, n_factors) in nats, ``modularity_of_code`` (n_codes,), NaN for codes that
-        tell nothing.
+        ``mutual_information`` (n_codes, n_factors) in nats, ``modularity_of_code`` (n_codes,), NaN for uninformative
+        latents.
 
     Raises
     ------
@@ -113,10 +114,10 @@ def modularity(
 
     Notes
     -----
-    Published modularities of a code without information are ratios of estimation errors: pure noise scores .25 to .76,
-    above a perfect code with as many dead codes beside it (.50), and adding noise moves the score either way. Weighted
-    by what codes tell, neither dead codes nor noise decide it. The square and the mean over K - 1 factors make it
-    lenient; ``modularity_adj`` is stricter.
+    In the published forms, the modularity of an uninformative latent is a ratio of estimation errors: pure noise
+    scores .25 to .76, possibly above a perfect code with as many dead latents (.50), and additional noise changes the
+    score in either direction. Weighted by information, neither dead latents nor noise matter. The square and the mean
+    over K - 1 factors make the metric lenient; ``modularity_adj`` is stricter.
 
     Examples
     --------
@@ -125,22 +126,22 @@ def modularity(
     >>> modularity(factors.astype(float), factors).value, round(modularity(packed, factors).value, 2)
     (1.0, 0.26)
     """
-    known = normalized_mutual_information(representation, estimator, n_bins, factor_bins)
-    nats = known.nats
+    information = normalized_mutual_information(representation, estimator, n_bins, factor_bins)
+    mi = information.nats
     if averaged == "told":
-        nats = np.where(representation.cached(significant_information).share > 0, nats, 0.0)
-    shares = nats / np.where(known.defined, known.entropies, np.inf)
-    n_factors = int(known.defined.sum())
-    best = nats.max(axis=1)
-    tells = best > 0
-    ratio = nats / np.where(tells, best, 1.0)[:, None]
-    of_code = np.clip(1 - ((ratio**2).sum(axis=1) - 1) / max(1, n_factors - 1), 0.0, 1.0)
-    weights = shares.max(axis=1) if averaged == "told" else tells.astype(np.float64)
-    total = len(nats) if averaged == "all" else weights.sum()
+        mi = np.where(representation.cached(significant_information).share > 0, mi, 0.0)
+    shares = mi / np.where(information.defined, information.entropies, np.inf)
+    n_factors = int(information.defined.sum())
+    best = mi.max(axis=1)
+    informative = best > 0
+    ratio = mi / np.where(informative, best, 1.0)[:, None]
+    of_code = np.clip(1 - ((ratio**2).sum(axis=1) - 1) / max(1, n_factors - 1), 0.0, 1.0)  # minus k* itself
+    weights = shares.max(axis=1) if averaged == "told" else informative.astype(np.float64)
+    total = len(mi) if averaged == "all" else weights.sum()
     return RawScore(
         value=float(min(1.0, of_code @ weights / total)) if total > 0 else 0.0,
-        per_factor=mean_by_best_factor(of_code, weights, nats),
-        details={"mutual_information": nats, "modularity_of_code": np.where(tells, of_code, np.nan)},
-        settings=known.settings,
-        notes=missing_factor_note(representation, shares, known.defined),
+        per_factor=mean_by_best_factor(of_code, weights, mi),
+        details={"mutual_information": mi, "modularity_of_code": np.where(informative, of_code, np.nan)},
+        settings=information.settings,
+        notes=missing_factor_note(representation, shares, information.defined),
     )
