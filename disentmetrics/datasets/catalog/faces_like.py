@@ -1,7 +1,9 @@
-"""Faces like those of the 3D Faces data set, which may not be passed on: azimuth, elevation, lighting.
+"""Synthetic heads in the design of 3D Faces, whose licence forbids redistribution; rendered here.
 
-3D Faces are renders of the Basel face model: 50 people seen from 21 azimuths and 11 elevations
-under 11 lights. These are heads of our own, in the same design.
+Factors: azimuth (21), elevation (11) and lighting (11), optionally identity (50).
+
+3D Faces consists of renderings of the Basel Face Model with the same numbers of values. The heads
+rendered here are procedural: see ``rendering/heads.py``.
 """
 
 import os
@@ -45,19 +47,19 @@ _BIBTEX = """\
 }"""
 
 _VIEWS = (N_HEADS, len(AZIMUTHS), len(ELEVATIONS))
-_LIGHT_FROM_ABOVE = 25.0
-_WORTH_OPENING = 100  # views are drawn about as fast as the whole cache is verified
-_MOST_WORKERS = 8  # each holds the temporaries of one view, and what they make is written in turn
+_LIGHT_ELEVATION = 25.0  # degrees
+_OPEN_CACHE_AFTER = 100  # rendering so many views takes about as long as verifying the complete cache
+_MAX_WORKERS = 8  # each needs the temporaries of one view, and views are written in order
 
 
 class FacesLike(DataSet):
-    """Heads under 21 azimuths, 11 elevations and 11 lights.
+    """Heads at 21 azimuths and 11 elevations under 11 light directions.
 
-    Azimuth turns the face from the viewer's left (-90 degrees) to the right (90), elevation
-    raises the camera from below (-30) to above (30), and light moves from the left (-75) to the
-    right (75). There are 50 people, who differ in 21 traits of shape and colour; which one is
-    shown is a nuisance or the first factor. Views are drawn when they are first asked for and
-    kept in memory (142 MB for all); ``prepare`` keeps all of them in the cache folder.
+    Azimuth rotates the face from the viewer's left (-90 degrees) to the right (90), elevation
+    raises the camera from below (-30) to above (30), and the light moves from the left (-75) to the
+    right (75). The 50 identities differ in 21 parameters of shape and albedo; which one is shown is
+    a nuisance or the first factor. Views are rendered on first use and kept in memory (142 MB for
+    all); ``prepare`` stores all of them in the cache folder.
 
     Parameters
     ----------
@@ -68,14 +70,14 @@ class FacesLike(DataSet):
     ----------
     Chen, Li, Grosse, Duvenaud (2018), *Isolating Sources of Disentanglement in VAEs*, on renders
     of Paysan, Knothe, Amberg, Romdhani, Vetter (2009), *A 3D Face Model for Pose and Illumination
-    Invariant Face Recognition*. Those have the same numbers of values, and identity as what is
-    left over; their angles are not published. Light here casts no shadows on other parts.
+    Invariant Face Recognition*. Those have the same numbers of values, with identity as the
+    remaining variation; their angles are not published. The shading here has no cast shadows.
 
     Examples
     --------
     >>> data = FacesLike()
-    >>> facing_us_lit_from_the_left = [[10, 5, 0]]
-    >>> image = data.observations(facing_us_lit_from_the_left)[0, ..., 0].astype(int)
+    >>> frontal_lit_from_the_left = [[10, 5, 0]]
+    >>> image = data.observations(frontal_lit_from_the_left)[0, ..., 0].astype(int)
     >>> image.shape, bool(image[:, :32].sum() > 1.2 * image[:, 32:].sum())
     ((64, 64), True)
     """
@@ -88,61 +90,61 @@ class FacesLike(DataSet):
         self.space = FactorSpace((IDENTITY, *SPACE)) if identity_is_factor else SPACE
         self.fingerprint = "faces-like-identity-1" if identity_is_factor else "faces-like-1"
         self.nuisances = () if identity_is_factor else NUISANCES
-        self._views = np.zeros((prod(_VIEWS), N_BYTES), np.uint8)  # takes memory only where it is written
-        self._is_drawn = np.zeros(prod(_VIEWS), bool)
-        self._n_drawn = 0
+        self._views = np.zeros((prod(_VIEWS), N_BYTES), np.uint8)  # pages are allocated only when written
+        self._is_rendered = np.zeros(prod(_VIEWS), bool)
+        self._n_rendered = 0
 
     def __reduce__(self) -> tuple[Callable[[], "FacesLike"], tuple[()]]:
-        # Another process draws or opens the cache by itself.
+        # Another process renders its own views or opens the cache.
         return partial(type(self), identity_is_factor=self._identity_is_factor), ()
 
     def make(self, factors: NDArray[np.int64], nuisance: NDArray[np.uint64]) -> NDArray[np.uint8]:
-        """Return the images (n, 64, 64, 1) with these factors, of the people whom the nuisance picks."""
+        """Return the images (n, 64, 64, 1) with these factors, of the identities given by the nuisance."""
         identity = factors[:, 0] if self._identity_is_factor else choice(nuisance, _VIEWS[0])
         azimuth, elevation, lighting = factors[:, -3:].T
         views = np.ravel_multi_index((identity, azimuth, elevation), _VIEWS)
-        self._draw(np.unique(views[~self._is_drawn[views]]))
-        return lit(self._views, views, _shades(), lighting)
+        self._render(np.unique(views[~self._is_rendered[views]]))
+        return lit(self._views, views, _shading_tables(), lighting)
 
     def prepare(self, *, progress: bool = False) -> None:
-        """Draw all views into the cache folder (142 MB), unless they lie there whole.
+        """Render all views into the cache folder (142 MB), unless a complete cache exists.
 
         Parameters
         ----------
         progress : bool
-            Show a bar.
+            Show a progress bar.
 
         Raises
         ------
         StorageError
-            If the cache folder cannot be written; images are then drawn on demand as before.
+            If the cache folder cannot be written; images are then still rendered on demand.
         """
         if isinstance(self._views, np.memmap) or self._open():
             return
         with locked(_path()):
-            if not self._open():  # another process may have been at it
+            if not self._open():  # another process may have written it meanwhile
                 write_packed(_path(), _all_views(progress=progress))
                 self._open()
 
-    def _draw(self, views: NDArray[np.int64]) -> None:
-        self._n_drawn += len(views)
-        if self._n_drawn >= _WORTH_OPENING:
-            self._n_drawn = 0
+    def _render(self, views: NDArray[np.int64]) -> None:
+        self._n_rendered += len(views)
+        if self._n_rendered >= _OPEN_CACHE_AFTER:
+            self._n_rendered = 0
             if self._open():
                 return
         for number in views:
             self._views[number] = _view(number)
-            self._is_drawn[number] = True
+            self._is_rendered[number] = True
 
     def _open(self) -> bool:
         cached = open_packed(_path(), prod(_VIEWS), N_BYTES)
         if cached is not None:
-            self._views, self._is_drawn = cached, np.ones(prod(_VIEWS), bool)
+            self._views, self._is_rendered = cached, np.ones(prod(_VIEWS), bool)
         return cached is not None
 
 
 def _path() -> Path:
-    return cache_folder() / "datasets" / "faces-like-1.views"  # of either fingerprint
+    return cache_folder() / "datasets" / "faces-like-1.views"  # shared by both fingerprints
 
 
 def _view(number: int) -> NDArray[np.uint8]:
@@ -151,26 +153,27 @@ def _view(number: int) -> NDArray[np.uint8]:
 
 
 def _all_views(*, progress: bool) -> Iterator[NDArray[np.uint8]]:
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_WORKERS)) as workers:
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MAX_WORKERS)) as workers:
         blocks = workers.map(_views_of, range(_VIEWS[0]))
         yield from tracked(blocks, _VIEWS[0], "rendering faces-like", shown=progress)
 
 
 def _views_of(identity: int) -> NDArray[np.uint8]:
-    n_each = prod(_VIEWS[1:])
-    return np.stack([_view(number) for number in range(identity * n_each, (identity + 1) * n_each)])
+    n_views = prod(_VIEWS[1:])
+    return np.stack([_view(number) for number in range(identity * n_views, (identity + 1) * n_views)])
 
 
 @cache
-def _shades() -> NDArray[np.uint8]:
-    return np.stack([shade(azimuth, _LIGHT_FROM_ABOVE) for azimuth in LIGHTS])
+def _shading_tables() -> NDArray[np.uint8]:
+    """Return the shading of each surface direction under each light (n_lights, N_DIRECTIONS)."""
+    return np.stack([shade(azimuth, _LIGHT_ELEVATION) for azimuth in LIGHTS])
 
 
 def info() -> DataSetInfo:
     """Describe the data set."""
     return DataSetInfo(
         name=FacesLike.name,
-        summary="3-D heads in the design of 3D Faces, 64x64 grey; ?identity=factor makes identity a factor",
+        summary="synthetic heads in the design of 3D Faces, 64 x 64 grey; ?identity=factor makes identity a factor",
         space=SPACE,
         offline=True,
         licence="Apache-2.0",
@@ -180,8 +183,8 @@ def info() -> DataSetInfo:
         ),
         bibtex=_BIBTEX,
         remarks=(
-            "Not 3D Faces: these heads are sculpted from formulas, and scores on them compare with none published.",
-            "The angles of 3D Faces are not published; ours are listed with the factors.",
+            "not 3D Faces: the heads are procedural, so scores are not comparable with published ones",
+            "the angles of 3D Faces are not published; those rendered here are listed with the factors",
         ),
         nuisances=NUISANCES,
     )
@@ -193,9 +196,9 @@ def load(target: str = "", *, identity: str = "nuisance") -> FacesLike:
     Parameters
     ----------
     target : str
-        Must be empty: they are rendered, not read.
+        Must be empty: the heads are rendered, not read.
     identity : {"nuisance", "factor"}
-        Whether the 50 people are left to the nuisance, or are the first factor (127,050 images).
+        Whether identity is a nuisance, or the first factor (127,050 images).
 
     Returns
     -------
@@ -204,7 +207,7 @@ def load(target: str = "", *, identity: str = "nuisance") -> FacesLike:
     Raises
     ------
     InvalidInputError
-        If there is a target, or identity is neither.
+        If a path is given, or ``identity`` is neither of these.
 
     Examples
     --------
@@ -212,7 +215,7 @@ def load(target: str = "", *, identity: str = "nuisance") -> FacesLike:
     (2541, 127050)
     """
     if target:
-        raise InvalidInputError(f"faces-like is rendered and reads no file; got the path {target}, so leave it out")
+        raise InvalidInputError(f"faces-like is rendered and reads no file; got the path {target}: omit it")
     if identity not in {"nuisance", "factor"}:
         raise InvalidInputError(f"option identity must be nuisance or factor; got {identity!r}")
     return FacesLike(identity_is_factor=identity == "factor")

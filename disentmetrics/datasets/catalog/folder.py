@@ -1,4 +1,7 @@
-"""Images of one's own: ``folder:path/to/images``."""
+"""Custom images: a folder of image files, with a table of factors or one subfolder per label.
+
+The factors are inferred from the table; loaded as ``folder:path/to/images``.
+"""
 
 from disentmetrics.datasets.arrays.custom import CustomDataSet
 from disentmetrics.datasets.arrays.image_files import parse_size
@@ -11,15 +14,15 @@ def info() -> DataSetInfo:
     """Describe the data set."""
     return DataSetInfo(
         name="folder",
-        summary="images of your own: a folder with labels.csv (or .tsv, .parquet, .xlsx), or one subfolder a label",
+        summary="your images: a folder with labels.csv (or .tsv, .parquet, .xlsx), or with one subfolder per label",
         space=FactorSpace(()),
         offline=True,
         licence="yours",
         citation="yours",
         remarks=(
-            "images are PNG, JPEG, BMP, GIF, WebP, TIFF or PPM, grey or RGB, of one size (or give size=64)",
-            "the table names a file in each row, in a column called image (or give image=)",
-            "all other columns are factors (or give factors=a,b), whose kinds are inferred",
+            "images are PNG, JPEG, BMP, GIF, WebP, TIFF or PPM, grey or RGB, of equal size unless size=64 is given",
+            "the column image of the table (or the one given by image=) contains one file name per row",
+            "all other columns (or those given by factors=a,b) are factors, whose kinds are inferred",
         ),
         nuisances=("observation",),
     )
@@ -39,15 +42,15 @@ def load(
     Parameters
     ----------
     target : str
-        The folder.
+        Path of the folder.
     table : str
-        Name of the table in it, where it is not ``labels.csv`` (``.tsv``, ``.parquet``, ``.xlsx``).
+        Path of the table within the folder; ``labels.csv`` (``.tsv``, ``.parquet``, ``.xlsx``) by default.
     image : str
-        Column that names the image files.
+        Column of image file names.
     factors : str
-        Columns that are factors, with commas; all others by default.
+        Columns to use as factors, separated by commas; all others by default.
     groups : str
-        Column that names clusters of rows, such as the person.
+        Column that identifies clusters of rows, such as the person.
     size : str
         Height and width to resize images to: ``64`` or ``48x64``.
 
@@ -58,7 +61,7 @@ def load(
     Raises
     ------
     InvalidInputError, CorruptFileError, MissingExtraError
-        If folder, table or images are not as they must be.
+        If the folder, the table or an image is invalid.
     """
     if not target:
         raise InvalidInputError("folder needs the path of a folder, such as folder:path/to/images; got none")

@@ -1,4 +1,7 @@
-"""Factor analysis: Gaussian sources, mixed linearly, under Gaussian noise."""
+"""Factor analysis: independent Gaussian sources, mixed linearly, with Gaussian noise.
+
+The setting of Stühmer, Turner, Nowozin (2020), appendix B. Factors: the sources, all continuous.
+"""
 
 from disentmetrics.datasets.base import DataSetInfo
 from disentmetrics.datasets.rendering.mixing import MixedSources, Mixture, load_mixture, mixture_info
@@ -16,11 +19,11 @@ def info() -> DataSetInfo:
     """Describe the data set."""
     return mixture_info(
         DEFAULT,
-        "Gaussian sources mixed linearly, under Gaussian noise (factor analysis)",
+        "Gaussian sources mixed linearly, with Gaussian noise (factor analysis)",
         "Stühmer, Turner, Nowozin (2020), Independent Subspace Analysis for Unsupervised Learning of Disentangled "
         "Representations, appendix B, on factor analysis",
         _BIBTEX,
-        ("rotated sources give the same distribution of observations: no method can tell them without labels",),
+        ("rotated sources give the same distribution: the sources are not identifiable without labels",),
     )
 
 
@@ -39,11 +42,11 @@ def load(
     target : str
         Must be empty.
     n_sources, n_observed : int
-        Number of sources, and of values in an observation: at least as many.
+        Number of sources, and dimension of an observation, at least as large.
     noise : float
-        Standard deviation of the noise on each value.
+        Standard deviation of the noise in each dimension.
     seed : int
-        Decides the mixing matrix A, whose condition number is 4.
+        Random seed of the mixing matrix A, whose condition number is 4.
 
     Returns
     -------

@@ -1,4 +1,7 @@
-"""Independent component analysis: independent sources that are not Gaussian, mixed linearly."""
+"""Linear independent component analysis: independent non-Gaussian sources, mixed linearly.
+
+The setting of Comon (1994). Factors: the sources, all continuous.
+"""
 
 from disentmetrics.datasets.base import DataSetInfo
 from disentmetrics.datasets.rendering.mixing import MixedSources, Mixture, load_mixture, mixture_info
@@ -19,10 +22,10 @@ def info() -> DataSetInfo:
     """Describe the data set."""
     return mixture_info(
         DEFAULT,
-        "independent Laplace sources mixed linearly; ?sources=uniform for uniform ones",
+        "independent Laplace sources mixed linearly; ?sources=uniform makes them uniform",
         "the setting of Comon (1994), Independent component analysis, a new concept?, Signal Processing 36(3)",
         _BIBTEX,
-        ("sources can be found up to order, sign and scale, unless sources=gaussian",),
+        ("the sources are identifiable up to order, sign and scale, unless sources=gaussian",),
     )
 
 
@@ -42,13 +45,13 @@ def load(
     target : str
         Must be empty.
     sources : {"laplace", "uniform", "gaussian"}
-        Their distribution, each with mean 0 and variance 1.
+        Distribution of each source, with mean 0 and variance 1.
     n_sources, n_observed : int
-        Number of sources, and of values in an observation: at least as many.
+        Number of sources, and dimension of an observation, at least as large.
     noise : float
-        Standard deviation of the Gaussian noise on each value.
+        Standard deviation of the Gaussian noise in each dimension.
     seed : int
-        Decides the mixing matrix A, whose condition number is 4.
+        Random seed of the mixing matrix A, whose condition number is 4.
 
     Returns
     -------

@@ -1,4 +1,8 @@
-"""Small sprites, for tests and for training in seconds: 5,292 grey images of 16 x 16 or 32 x 32 pixels."""
+"""Mini-sprites: a small data set modelled on dSprites, for tests and for training in seconds.
+
+5,292 anti-aliased grey images of 16 x 16 or 32 x 32 pixels. Factors: shape (3), scale (3), orientation
+(12), x (7) and y (7).
+"""
 
 from functools import cache
 
@@ -27,14 +31,14 @@ SYMMETRIES = (
     *(Symmetry("orientation", (k, k + 6), {"shape": (1,)}) for k in range(6)),
 )
 
-_SAMPLES = 16  # points along each side of a pixel; the covered share of them is the pixel's brightness
-_REACH = 5  # no sprite reaches farther from its centre, in sixteenths of the image
+_SAMPLES = 16  # sample points along each side of a pixel; the intensity is the fraction inside the shape
+_RADIUS = 5  # bound on the distance of a sprite's pixels from its centre, in sixteenths of the image
 
 _Field = NDArray[np.float64]
 
 
 def _inside(shape: str, x: _Field, y: _Field) -> NDArray[np.bool_]:
-    """Say which points lie inside a shape at scale 1, upright; x points right, y down, in sixteenths."""
+    """Return which points lie inside an upright shape at scale 1; x to the right, y down, in sixteenths."""
     if shape == "square":
         return np.asarray((np.abs(x) <= 3.25) & (np.abs(y) <= 3.25))
     if shape == "ellipse":
@@ -48,22 +52,22 @@ def _inside(shape: str, x: _Field, y: _Field) -> NDArray[np.bool_]:
 def _images(size: int) -> NDArray[np.uint8]:
     """Return all images (3, 3, 12, 7, 7, size, size)."""
     unit = size // 16
-    side = 2 * _REACH * unit
-    along = (np.arange(side * _SAMPLES) + 0.5) / (unit * _SAMPLES) - _REACH
-    y, x = along[:, None], along
-    # Rounded, so that every library has the same sines, and quarter turns are exact.
+    side = 2 * _RADIUS * unit
+    samples = (np.arange(side * _SAMPLES) + 0.5) / (unit * _SAMPLES) - _RADIUS
+    y, x = samples[:, None], samples
+    # Rounded, so that every mathematics library gives the same sines, and quarter turns are exact.
     cosines, sines = np.round(np.cos(ANGLES), 12), np.round(np.sin(ANGLES), 12)
     images = np.zeros((*SPACE.sizes, size, size), np.uint8)
     for shape, name in enumerate(("square", "ellipse", "heart")):
         for scale, length in enumerate(SCALES):
-            for turn, (cos, sin) in enumerate(zip(cosines, sines, strict=True)):
-                covered = _inside(name, (x * cos - y * sin) / length, (y * cos + x * sin) / length)
-                counts = covered.reshape(side, _SAMPLES, side, _SAMPLES).sum(axis=(1, 3))
+            for orientation, (cos, sin) in enumerate(zip(cosines, sines, strict=True)):
+                inside = _inside(name, (x * cos - y * sin) / length, (y * cos + x * sin) / length)
+                counts = inside.reshape(side, _SAMPLES, side, _SAMPLES).sum(axis=(1, 3))
                 sprite = (255 * counts + _SAMPLES**2 // 2) // _SAMPLES**2
                 for column in range(N_POSITIONS):
                     for row in range(N_POSITIONS):
                         top, left = row * unit, column * unit
-                        image = images[shape, scale, turn, column, row]
+                        image = images[shape, scale, orientation, column, row]
                         image[top : top + side, left : left + side] = sprite
     return images
 
@@ -71,11 +75,11 @@ def _images(size: int) -> NDArray[np.uint8]:
 class MiniSprites(DataSet):
     """Square, ellipse and heart in 3 sizes, 12 orientations and 7 x 7 positions, anti-aliased.
 
-    Modelled on dSprites, and small enough to hold whole, to score on the full grid in a test
-    and to train on in seconds. A pixel's brightness is the covered share of 16 x 16 points.
-    Orientation runs over 12 equal steps of a full turn without the end, counter-clockwise.
-    **A square looks the same every 90 degrees, an ellipse every 180**: 3,087 images differ.
-    At 32 x 32 pixels the same scene is drawn finer.
+    Modelled on dSprites, and small enough to keep in memory, to score on the full grid in a test
+    and to train on in seconds. The intensity of a pixel is its coverage, from 16 x 16 sample points.
+    Orientation takes 12 equal steps of a full turn, counter-clockwise, excluding the end point.
+    **A square has a period of 90 degrees, an ellipse of 180**: 3,087 images are distinct.
+    At 32 x 32 pixels the same scene is rendered at twice the resolution.
 
     Parameters
     ----------
@@ -90,8 +94,8 @@ class MiniSprites(DataSet):
     Examples
     --------
     >>> data = MiniSprites()
-    >>> large_square_in_the_middle = data.observations([[0, 2, 0, 3, 3]])[0, ..., 0]
-    >>> large_square_in_the_middle[8]
+    >>> large_centred_square = data.observations([[0, 2, 0, 3, 3]])[0, ..., 0]
+    >>> large_centred_square[8]
     array([  0,   0,   0,   0,  64, 255, 255, 255, 255, 255, 255,  64,   0,
              0,   0,   0], dtype=uint8)
     """
@@ -122,7 +126,7 @@ def info() -> DataSetInfo:
         citation="modelled on Matthey, Higgins, Hassabis, Lerchner (2017), dSprites: "
         "Disentanglement testing Sprites dataset",
         bibtex=read_manifest("dsprites").info.bibtex,
-        remarks=("a square looks the same every 90 degrees and an ellipse every 180: 3,087 images differ",),
+        remarks=("a square has a period of 90 degrees and an ellipse of 180: 3,087 images are distinct",),
         symmetries=SYMMETRIES,
     )
 
@@ -147,4 +151,4 @@ def load(target: str = "", *, size: str | int = SIZES[0]) -> MiniSprites:
         If there is no such size, or a path is given.
     """
     no_target(MiniSprites.name, target)
-    return MiniSprites(int(one_of("size", str(size), tuple(str(known) for known in SIZES))))
+    return MiniSprites(int(one_of("size", str(size), tuple(map(str, SIZES)))))

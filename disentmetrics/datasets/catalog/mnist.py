@@ -1,4 +1,7 @@
-"""MNIST: handwritten digits, in the published files."""
+"""MNIST: handwritten digits (LeCun, Bottou, Bengio, Haffner, 1998), read from the published files.
+
+The only known factor is the digit (10).
+"""
 
 from functools import partial
 

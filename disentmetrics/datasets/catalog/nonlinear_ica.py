@@ -1,4 +1,7 @@
-"""Nonlinear independent component analysis: independent sources, mixed by a random invertible network."""
+"""Nonlinear independent component analysis: independent sources, mixed by a random invertible network.
+
+The mixing is that of Hyvärinen, Morioka (2016). Factors: the sources, all continuous.
+"""
 
 from disentmetrics.datasets.base import DataSetInfo
 from disentmetrics.datasets.rendering.mixing import MixedSources, Mixture, load_mixture, mixture_info
@@ -18,9 +21,9 @@ def info() -> DataSetInfo:
         DEFAULT,
         "independent uniform sources mixed by an invertible leaky-ReLU network",
         "the mixing of Hyvärinen, Morioka (2016), Unsupervised Feature Extraction by Time-contrastive Learning and "
-        "Nonlinear ICA, NeurIPS, here with bounded condition number and without time",
+        "Nonlinear ICA, NeurIPS, here with bounded condition number and without temporal structure",
         _BIBTEX,
-        ("sources that are independent alone cannot be found without labels or more structure",),
+        ("independence alone does not identify the sources: labels or further structure are needed",),
     )
 
 
@@ -41,15 +44,15 @@ def load(
     target : str
         Must be empty.
     sources : {"uniform", "laplace", "gaussian"}
-        Their distribution, each with mean 0 and variance 1.
+        Distribution of each source, with mean 0 and variance 1.
     n_sources, n_observed : int
-        Number of sources, and of values in an observation: at least as many.
+        Number of sources, and dimension of an observation, at least as large.
     n_layers : int
-        How many matrices mix, with a leaky ReLU of slope 0.2 after each but the last.
+        Number of linear layers, with a leaky ReLU of slope 0.2 after each but the last.
     noise : float
-        Standard deviation of the Gaussian noise on each value.
+        Standard deviation of the Gaussian noise in each dimension.
     seed : int
-        Decides the matrices, whose condition numbers multiply to 4.
+        Random seed of the matrices, whose condition numbers multiply to 4.
 
     Returns
     -------

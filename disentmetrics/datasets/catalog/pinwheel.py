@@ -1,4 +1,7 @@
-"""The pinwheel: points on twisted arms in the plane, with known arm and place along and across it."""
+"""The pinwheel: points in the plane on twisted arms, after Johnson et al. (2016) and Mathieu et al. (2019).
+
+Factors: arm (categorical), radial and tangential position (continuous).
+"""
 
 from typing import Any
 
@@ -12,14 +15,14 @@ from disentmetrics.factors import Factor, FactorSpace
 
 N_ARMS = 4
 RADIAL_SPREAD, TANGENTIAL_SPREAD, RATE = 0.3, 0.1, 0.25
-_FARTHEST = 8  # radially an angle of 745, and 23 standard deviations away
+_MAX_POSITION = 8  # 23 standard deviations from the mean; radially a twist of 745 radians
 _BIBTEX = """@inproceedings{mathieu19,
   author = {Emile Mathieu and Tom Rainforth and N. Siddharth and Yee Whye Teh},
   title = {Disentangling Disentanglement in Variational Autoencoders},
   booktitle = {International Conference on Machine Learning},
   year = {2019}
 }"""
-_DIGITS = 9  # after the point: mathematics libraries agree on these and many more
+_DECIMALS = 9  # mathematics libraries agree on these and several more
 
 
 def _space(n_arms: int) -> FactorSpace:
@@ -33,20 +36,19 @@ def _space(n_arms: int) -> FactorSpace:
 class Pinwheel(DataSet):
     """Points (x, y) on the arms of a pinwheel.
 
-    A point lies at (radial, tangential) beside its arm, where radial ~ N(1, 0.3²) and
-    tangential ~ N(0, 0.1²); it is then turned about the origin by 2π arm / n_arms +
-    exp(radial) / 4, counter-clockwise, which twists the arms. Coordinates are rounded to 9
-    digits after the point, so that every machine gives the same.
+    The point (radial, tangential), with radial ~ N(1, 0.3²) and tangential ~ N(0, 0.1²), is rotated
+    about the origin by 2π arm / n_arms + exp(radial) / 4, counter-clockwise, which twists the arms.
+    Coordinates are rounded to 9 decimals, so that every machine gives the same.
 
     Parameters
     ----------
     n_arms : int
-        How many arms there are, all equally likely.
+        Number of arms, all equally likely.
 
     Raises
     ------
     InvalidInputError
-        By ``observations``, if radial or tangential lies outside -8 .. 8.
+        From ``observations``, if radial or tangential lies outside -8 .. 8.
 
     References
     ----------
@@ -73,31 +75,31 @@ class Pinwheel(DataSet):
         return type(self), (self.space["arm"].size,)
 
     def make(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[np.float64]:
-        """Return the points (n, 2) float64 of these arms and places."""
+        """Return the points (n, 2) float64 with these factors."""
         arm, radial, tangential = factors.T
-        for name, place in (("radial", radial), ("tangential", tangential)):
-            if len(place) and not -_FARTHEST <= place.min() <= place.max() <= _FARTHEST:
+        for name, position in (("radial", radial), ("tangential", tangential)):
+            if len(position) and not -_MAX_POSITION <= position.min() <= position.max() <= _MAX_POSITION:
                 raise InvalidInputError(
-                    f"{name} must be at most {_FARTHEST} and at least -{_FARTHEST}, beyond which there are no points; "
-                    f"got {place.min():g} .. {place.max():g}"
+                    f"{name} must lie in -{_MAX_POSITION} .. {_MAX_POSITION}, beyond which there are no points; "
+                    f"got {position.min():g} .. {position.max():g}"
                 )
         angle = 2 * np.pi * arm / (self.space["arm"].size or 1) + RATE * np.exp(radial)
         cos, sin = np.cos(angle), np.sin(angle)
         points = np.stack([radial * cos - tangential * sin, radial * sin + tangential * cos], axis=1)
-        return np.round(points, _DIGITS)
+        return np.round(points, _DECIMALS)
 
     def sample_factors(self, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Draw arms uniformly and places from their Gaussian distributions, as (n, 3)."""
+        """Draw arms uniformly and positions from their Gaussian distributions, as (n, 3)."""
         arm = rng.integers(self.space["arm"].size or 1, size=n)
-        places = rng.standard_normal((n, 2)) * (RADIAL_SPREAD, TANGENTIAL_SPREAD) + (1, 0)
-        return np.column_stack([arm, places])
+        positions = rng.standard_normal((n, 2)) * (RADIAL_SPREAD, TANGENTIAL_SPREAD) + (1, 0)
+        return np.column_stack([arm, positions])
 
 
 def info() -> DataSetInfo:
     """Describe the data set."""
     return DataSetInfo(
         name=Pinwheel.name,
-        summary="points in the plane on 4 twisted arms; ?n_arms= for more or fewer",
+        summary="points in the plane on 4 twisted arms; ?n_arms= sets their number",
         space=_space(N_ARMS),
         offline=True,
         licence="Apache-2.0",
@@ -116,7 +118,7 @@ def load(target: str = "", *, n_arms: str | int = N_ARMS) -> Pinwheel:
     target : str
         Must be empty.
     n_arms : int
-        How many arms there are, 2 to 64.
+        Number of arms, 2 to 64.
 
     Returns
     -------

@@ -1,7 +1,9 @@
-"""Rooms: a solid in a coloured room, after 3D Shapes, ray-traced here: no file, no download.
+"""Rooms: a solid in a coloured room, modelled on 3D Shapes (Burgess, Kim, 2018), ray-traced here.
 
-The 480 views (scale, shape, orientation) are ray-traced into weights of materials, and the
-1000 combinations of hues only colour them, so that any of the 480,000 images is had at once.
+Factors: floor, wall and object hue (10 each), scale (8), shape (4) and orientation (15).
+
+The 480 views (scale, shape, orientation) are ray-traced once into material weights, and the 1000
+combinations of hues only recolour them, so any of the 480,000 images is available immediately.
 """
 
 from functools import partial
@@ -39,11 +41,11 @@ BIBTEX = """@misc{3dshapes18,
   year = {2018}
 }"""
 
-_PALE = 26  # the least of red, green and blue in a hue; 0 would be full saturation
+_MIN_CHANNEL = 26  # the smallest of red, green and blue in a hue; 0 would be full saturation
 
 
 def hue_colours() -> NDArray[np.uint8]:
-    """Return the ten hues, evenly around the colour wheel from red, as (10, 3) red, green and blue.
+    """Return the RGB values (10, 3) of ten hues, evenly spaced around the colour wheel from red.
 
     Examples
     --------
@@ -54,11 +56,11 @@ def hue_colours() -> NDArray[np.uint8]:
     colours = []
     for hue in range(10):
         sector, rest = divmod(6 * hue, 10)
-        up = _PALE + ((255 - _PALE) * rest + 5) // 10
-        down = 255 + _PALE - up
+        rising = _MIN_CHANNEL + ((255 - _MIN_CHANNEL) * rest + 5) // 10
+        falling = 255 + _MIN_CHANNEL - rising
         colours.append((
-            (255, up, _PALE), (down, 255, _PALE), (_PALE, 255, up),
-            (_PALE, down, 255), (up, _PALE, 255), (255, _PALE, down),
+            (255, rising, _MIN_CHANNEL), (falling, 255, _MIN_CHANNEL), (_MIN_CHANNEL, 255, rising),
+            (_MIN_CHANNEL, falling, 255), (rising, _MIN_CHANNEL, 255), (255, _MIN_CHANNEL, falling),
         )[sector])  # fmt: skip
     return np.array(colours, np.uint8)
 
@@ -69,23 +71,23 @@ def _trace(view: int, size: int) -> NDArray[np.uint8]:
 
 
 class Rooms(DataSet):
-    """The whole grid of rooms: 480,000 RGB images of a solid in a room, all of them different.
+    """The full grid of rooms: 480,000 distinct RGB images of a solid in a room.
 
     The factors are those of 3D Shapes in its order: hues of floor, wall and object (tenths of
-    the colour wheel from red), scale of the object, its shape, and the orientation of the
-    camera, which goes round the object from 30 degrees left to 30 degrees right. Floor tiles, the
-    corners of the room and the cast shadow show the orientation with every shape.
+    the colour wheel from red), scale of the object, its shape, and the azimuth of the camera, which
+    orbits the object from 30 degrees left to 30 degrees right. Floor tiles, the corners of the room
+    and the cast shadow make the orientation visible for every shape.
 
-    The pictures are new ones, not those of 3D Shapes: the solids' proportions, the light, the
-    tiles and the skirting are this package's own, and the hues are a little less saturated.
+    The images are not those of 3D Shapes: the proportions of the solids, the lighting, the tiles
+    and the skirting boards differ, and the hues are slightly less saturated.
 
-    A view is ray-traced when it is first asked for (some 15 ms) and kept in memory; all 480 take
-    10 MB at 64 pixels. ``prepare`` keeps them in the cache folder.
+    A view is ray-traced on first use (about 15 ms) and kept in memory; all 480 take 10 MB at 64
+    pixels. ``prepare`` stores them in the cache folder.
 
     Parameters
     ----------
     size : {64, 32, 128}
-        Side of the images in pixels; four times the pixels take four times as long.
+        Height and width of the images in pixels; the time grows with the number of pixels.
 
     References
     ----------
@@ -112,7 +114,7 @@ class Rooms(DataSet):
         self._views = Views(self.fingerprint, n_views, len(MATERIALS), size * size, partial(_trace, size=size))
 
     def __reduce__(self) -> tuple[type["Rooms"], tuple[int]]:
-        return type(self), (self.size,)  # another process traces or opens the cache by itself
+        return type(self), (self.size,)  # another process traces its own views or opens the cache
 
     def make(self, factors: NDArray[np.int64], nuisance: NDArray[np.uint64]) -> NDArray[np.uint8]:
         """Return the images (n, size, size, 3) with these factors."""
@@ -124,17 +126,17 @@ class Rooms(DataSet):
         return self._views.images(views, colours).reshape(-1, *self.observation_shape)
 
     def prepare(self, *, progress: bool = False) -> None:
-        """Trace all views into the cache folder (10 MB at 64 pixels), unless they lie there whole.
+        """Trace all views into the cache folder (10 MB at 64 pixels), unless a complete cache exists.
 
         Parameters
         ----------
         progress : bool
-            Show a bar.
+            Show a progress bar.
 
         Raises
         ------
         StorageError
-            If the cache folder cannot be written; views are then traced on demand as before.
+            If the cache folder cannot be written; views are then still traced on demand.
         """
         self._views.prepare(progress=progress)
 
@@ -143,13 +145,13 @@ def info() -> DataSetInfo:
     """Describe the data set."""
     return DataSetInfo(
         name="rooms",
-        summary="a solid in a coloured room, seen from many sides; 3D Shapes' factors, rendered here",
+        summary="a solid in a coloured room from 15 viewpoints, with the factors of 3D Shapes; rendered here",
         space=SPACE,
         offline=True,
         licence="Apache-2.0",
         citation=CITATION,
         bibtex=BIBTEX,
-        remarks=("new pictures with the factors of 3D Shapes: scores are not comparable with those on 3D Shapes",),
+        remarks=("not the images of 3D Shapes, only its factors: scores are not comparable with those on 3D Shapes",),
     )
 
 
@@ -161,7 +163,7 @@ def load(target: str = "", *, size: str | int = 64) -> DataSet:
     target : str
         Must be empty: there is no file.
     size : {64, 32, 128}
-        Side of the images in pixels.
+        Height and width of the images in pixels.
 
     Returns
     -------
@@ -170,7 +172,7 @@ def load(target: str = "", *, size: str | int = 64) -> DataSet:
     Raises
     ------
     InvalidInputError
-        If a path is given, or another size.
+        If a path or an unsupported size is given.
     """
     no_target("rooms", target)
     return Rooms(int(one_of("size", str(size), SIZES)))

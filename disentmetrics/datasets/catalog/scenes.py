@@ -1,4 +1,8 @@
-"""Scenes: rooms described by symbols, for learning concepts from images and words."""
+"""Scenes: an object in a room, described by symbols, modelled on SCAN (Higgins et al., 2018); rendered here.
+
+Factors: wall, floor and object colour and object identity, all categorical. Camera and rotation of the
+object are nuisances.
+"""
 
 from functools import partial
 from typing import Any
@@ -51,12 +55,12 @@ BIBTEX = """@inproceedings{higgins2018scan,
   year = {2018}
 }"""
 
-_N_TURNS = 6
-_CAMERA, _TURN = range(2)  # streams of the nuisance
+_N_ROTATIONS = 6
+_CAMERA_STREAM, _ROTATION_STREAM = range(2)  # streams of the nuisance
 
 
 def make_space(n_colours: int, n_identities: int) -> FactorSpace:
-    """Return wall, floor and object colour and object identity, all categorical.
+    """Return the factor space: wall, floor and object colour and object identity, all categorical.
 
     Examples
     --------
@@ -73,41 +77,41 @@ def make_space(n_colours: int, n_identities: int) -> FactorSpace:
 
 
 def _poses(n_identities: int) -> list[tuple[str, float]]:
-    """Return each identity with each turn in degrees that makes a difference."""
+    """Return each identity with each of its distinguishable rotations in degrees."""
     poses = []
     for name in IDENTITIES[:n_identities]:
         period = SOLIDS[name].period
-        poses += [(name, period * turn / _N_TURNS) for turn in range(_N_TURNS if period else 1)]
+        poses += [(name, period * k / _N_ROTATIONS) for k in range(_N_ROTATIONS if period else 1)]
     return poses
 
 
 def _trace(view: int, size: int, poses: list[tuple[str, float]]) -> NDArray[np.uint8]:
     camera, pose = divmod(view, len(poses))
-    name, turn = poses[pose]
-    return trace(SOLIDS[name], 1.0, turn, CAMERAS[camera], size)
+    name, rotation = poses[pose]
+    return trace(SOLIDS[name], 1.0, rotation, CAMERAS[camera], size)
 
 
 class Scenes(DataSet):
-    """An object in a room, and the words for it: colours of wall, floor and object, and what it is.
+    """An object in a room, with symbols for the colours of wall, floor and object and for its identity.
 
-    The camera (nine directions from 30 degrees left to 30 degrees right, three heights) and the
-    rotation of the object (six steps within the turn after which it looks the same; none for
-    solids of revolution) are no factors: the nuisance draws them uniformly.
+    The camera (nine azimuths from 30 degrees left to 30 degrees right, three heights) and the
+    rotation of the object (six steps within its period of rotational symmetry; none for solids of
+    revolution) are nuisances, drawn uniformly.
 
-    SCAN's pictures came from a game engine, with three objects of its own; these are the
-    package's own, with the same factors. ``colours=16&identities=3`` has the 51 symbols of the paper.
+    SCAN used images of a game engine with three objects; these images are rendered here and have
+    the same factors. ``colours=16&identities=3`` has the 51 symbols of the paper.
 
-    A view is ray-traced when it is first asked for (some 15 ms) and kept in memory, 20 kB each;
-    there are 216 with 3 identities and 756 with all 8. ``prepare`` keeps them in the cache folder.
+    A view is ray-traced on first use (about 15 ms) and kept in memory, 20 kB each; there are 216
+    with 3 identities and 756 with all 8. ``prepare`` stores them in the cache folder.
 
     Parameters
     ----------
     n_colours : int
-        How many colours wall, floor and object each may have, 2 to 16.
+        Number of colours of each of wall, floor and object, 2 to 16.
     n_identities : int
-        How many different objects, 2 to 8.
+        Number of different objects, 2 to 8.
     size : {64, 32, 128}
-        Side of the images in pixels.
+        Height and width of the images in pixels.
 
     References
     ----------
@@ -120,8 +124,8 @@ class Scenes(DataSet):
     >>> red_wall_green_floor_yellow_cone = [[0, 1, 3, 2]]
     >>> data.observations(red_wall_green_floor_yellow_cone, [7]).shape
     (1, 64, 64, 3)
-    >>> words = data.attributes(red_wall_green_floor_yellow_cone)[0]
-    >>> [name for name, holds in zip(data.attribute_names, words) if holds]
+    >>> attributes = data.attributes(red_wall_green_floor_yellow_cone)[0]
+    >>> [name for name, is_present in zip(data.attribute_names, attributes) if is_present]
     ['wall red', 'floor green', 'object yellow', 'object cone']
     """
 
@@ -139,7 +143,7 @@ class Scenes(DataSet):
         names = [name for name, _ in poses]
         self._n_poses = len(poses)
         self._first_pose = np.array([names.index(name) for name in IDENTITIES[:n_identities]])
-        self._n_turns = np.array([names.count(name) for name in IDENTITIES[:n_identities]])
+        self._n_rotations = np.array([names.count(name) for name in IDENTITIES[:n_identities]])
         self._views = Views(
             f"scenes-1-views-{n_identities}-{size}",
             len(CAMERAS) * len(poses),
@@ -149,15 +153,15 @@ class Scenes(DataSet):
         )
 
     def __reduce__(self) -> tuple[type["Scenes"], tuple[int, int, int]]:
-        return type(self), self._arguments  # another process traces or opens the cache by itself
+        return type(self), self._arguments  # another process traces its own views or opens the cache
 
     @property
     def attribute_names(self) -> tuple[str, ...]:
-        """What each attribute says, such as ``wall red``."""
+        """The symbols, such as ``wall red``."""
         return tuple(f"{factor.name.split('_')[0]} {value}" for factor in self.space for value in factor.values)
 
     def attributes(self, factors: ArrayLike) -> NDArray[np.uint8]:
-        """Return the symbols that hold of observations with these factors.
+        """Return the symbols that describe observations with these factors, in k-hot encoding.
 
         Parameters
         ----------
@@ -167,7 +171,7 @@ class Scenes(DataSet):
         Returns
         -------
         (n, n_attributes) uint8
-            1 where the attribute holds, which are four in each row, and 0 elsewhere; in the order of
+            1 for the four attributes present in each row and 0 elsewhere, in the order of
             ``attribute_names``.
 
         Raises
@@ -177,42 +181,42 @@ class Scenes(DataSet):
         """
         checked = self.check_factors(factors)
         columns = checked + np.cumsum((0, *self.space.sizes[:-1]))
-        words = np.zeros((len(checked), sum(self.space.sizes)), np.uint8)
-        np.put_along_axis(words, columns, 1, axis=1)
-        return words
+        attributes = np.zeros((len(checked), sum(self.space.sizes)), np.uint8)
+        np.put_along_axis(attributes, columns, 1, axis=1)
+        return attributes
 
     def make(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[np.uint8]:
-        """Return the images (n, size, size, 3) with these factors, seen as the nuisance has it."""
-        wall, floor, thing, identity = factors.T
-        turn = choice(nuisance, _N_TURNS, stream=_TURN) % self._n_turns[identity]
-        pose = self._first_pose[identity] + turn
-        views = choice(nuisance, len(CAMERAS), stream=_CAMERA) * self._n_poses + pose
+        """Return the images (n, size, size, 3) with these factors, from the view given by the nuisance."""
+        wall, floor, solid, identity = factors.T
+        rotation = choice(nuisance, _N_ROTATIONS, stream=_ROTATION_STREAM) % self._n_rotations[identity]
+        pose = self._first_pose[identity] + rotation
+        views = choice(nuisance, len(CAMERAS), stream=_CAMERA_STREAM) * self._n_poses + pose
         colours = np.empty((len(factors), len(MATERIALS), 3), np.uint8)
-        colours[:, :3] = np.array(list(COLOURS.values()), np.uint8)[np.stack([floor, wall, thing], axis=1)]
+        colours[:, :3] = np.array(list(COLOURS.values()), np.uint8)[np.stack([floor, wall, solid], axis=1)]
         colours[:, 3:] = SKY, LIGHT
         return self._views.images(views, colours).reshape(-1, *self.observation_shape)
 
     def prepare(self, *, progress: bool = False) -> None:
-        """Trace all views into the cache folder (20 kB each at 64 pixels), unless they lie there whole.
+        """Trace all views into the cache folder (20 kB each at 64 pixels), unless a complete cache exists.
 
         Parameters
         ----------
         progress : bool
-            Show a bar.
+            Show a progress bar.
 
         Raises
         ------
         StorageError
-            If the cache folder cannot be written; views are then traced on demand as before.
+            If the cache folder cannot be written; views are then still traced on demand.
         """
         self._views.prepare(progress=progress)
 
 
 def info() -> DataSetInfo:
-    """Describe the data set as it is without options."""
+    """Describe the data set with its default options."""
     return DataSetInfo(
         name="scenes",
-        summary="an object in a room with words for colours and object; camera and rotation are nuisances",
+        summary="an object in a room, with symbols for colours and object; camera and rotation are nuisances",
         space=make_space(4, 3),
         offline=True,
         licence="Apache-2.0",
@@ -220,8 +224,8 @@ def info() -> DataSetInfo:
         bibtex=BIBTEX,
         nuisances=NUISANCES,
         remarks=(
-            f"colours from 2 to {len(COLOURS)} and identities from 2 to {len(IDENTITIES)} can be asked for",
-            "SCAN had colours=16 and identities=3",
+            f"?colours= accepts 2 to {len(COLOURS)} and ?identities= 2 to {len(IDENTITIES)}",
+            "colours=16 and identities=3 correspond to SCAN",
         ),
     )
 
@@ -234,11 +238,11 @@ def load(target: str = "", *, colours: str | int = 4, identities: str | int = 3,
     target : str
         Must be empty: there is no file.
     colours : int
-        How many colours wall, floor and object each may have, 2 to 16.
+        Number of colours of each of wall, floor and object, 2 to 16.
     identities : int
-        How many different objects, 2 to 8.
+        Number of different objects, 2 to 8.
     size : {64, 32, 128}
-        Side of the images in pixels.
+        Height and width of the images in pixels.
 
     Returns
     -------
@@ -247,7 +251,7 @@ def load(target: str = "", *, colours: str | int = 4, identities: str | int = 3,
     Raises
     ------
     InvalidInputError
-        If a path is given, or a number that is not allowed.
+        If a path is given or an option is out of range.
     """
     no_target("scenes", target)
     return Scenes(

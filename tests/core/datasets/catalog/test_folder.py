@@ -1,4 +1,4 @@
-"""Folders of images: read as they are, and refused with one sentence where something is wrong."""
+"""Folders of images: read unchanged, and refused with one sentence where something is wrong."""
 
 import pickle
 import struct
@@ -16,30 +16,30 @@ from disentmetrics.errors import CorruptFileError, InvalidInputError
 from disentmetrics.factors import Factor
 
 
-def picture(number: int, shape: tuple[int, ...] = (6, 8, 3)) -> NDArray[np.uint8]:
+def random_image(number: int, shape: tuple[int, ...] = (6, 8, 3)) -> NDArray[np.uint8]:
     return np.random.default_rng(number).integers(0, 256, shape, dtype=np.uint8)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Four images and their labels, in an order that is not that of the names."""
+    """Return a folder of four images and their labels, not in the order of the names."""
     root = tmp_path / "images of Zoë"
     (root / "more").mkdir(parents=True)
     for number, name in enumerate(("b.png", "a.png", "more/c.png", "d.bmp")):
-        Image.fromarray(picture(number)).save(root / name)
+        Image.fromarray(random_image(number)).save(root / name)
     rows = ["image,shape,angle,person", "b.png,cup,0,1", "a.png,ball,90,1", "more/c.png,,0,2", "d.bmp,cup,90,2"]
     (root / "labels.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     return root
 
 
 def everything(data: dm.CustomDataSet) -> NDArray[Any]:
-    whole = data.full_grid()
-    return data.observations(whole.factors, whole.nuisance)
+    draws = data.full_grid()
+    return data.observations(draws.factors, draws.nuisance)
 
 
-def test_images_come_in_the_order_of_the_table(folder: Path) -> None:
+def test_images_are_in_the_order_of_the_table(folder: Path) -> None:
     data = dm.CustomDataSet.from_folder(folder)
-    assert np.array_equal(everything(data), np.stack([picture(n) for n in range(4)]))
+    assert np.array_equal(everything(data), np.stack([random_image(n) for n in range(4)]))
     assert data.space.names == ("shape", "angle", "person")
     assert data.factors.tolist() == [[1, 0, 0], [0, 1, 0], [-1, 0, 1], [1, 1, 1]]
     again = pickle.loads(pickle.dumps(data))
@@ -47,7 +47,7 @@ def test_images_come_in_the_order_of_the_table(folder: Path) -> None:
     assert again.fingerprint == data.fingerprint
 
 
-def test_columns_are_chosen_on_the_command_line(folder: Path) -> None:
+def test_columns_are_selected_in_the_spec(folder: Path) -> None:
     (folder / "labels.csv").rename(folder / "table.csv")
     data = dm.load_dataset(f"folder:{folder}?table=table.csv&image=image&factors=angle&groups=person&size=3x4")
     assert isinstance(data, dm.CustomDataSet)
@@ -78,7 +78,7 @@ def test_resizing_averages_over_pixels(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".tsv", ".parquet", ".xlsx"])
-def test_other_tables_say_the_same(folder: Path, suffix: str) -> None:
+def test_other_table_formats_give_the_same_data(folder: Path, suffix: str) -> None:
     pd = pytest.importorskip("pandas", reason="a table is written by pandas")
     pytest.importorskip("polars", reason="the reader of such tables")
     expected = dm.CustomDataSet.from_folder(folder)
@@ -91,15 +91,15 @@ def test_other_tables_say_the_same(folder: Path, suffix: str) -> None:
         frame.to_parquet(path)
     else:
         frame.to_excel(path, index=False)
-    found = dm.CustomDataSet.from_folder(folder)
-    assert found.space == expected.space
-    assert found.fingerprint == expected.fingerprint
+    data = dm.CustomDataSet.from_folder(folder)
+    assert data.space == expected.space
+    assert data.fingerprint == expected.fingerprint
 
 
 def test_subfolders_are_labels_where_there_is_no_table(tmp_path: Path) -> None:
     for name in ("cat/1.png", "cat/2.png", "dog/young/1.png", ".hidden/3.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture(len(name), (5, 5))).save(tmp_path / name)
+        Image.fromarray(random_image(len(name), (5, 5))).save(tmp_path / name)
     data = dm.CustomDataSet.from_folder(tmp_path)
     assert data.space.names == ("label",)
     assert data.space["label"] == Factor("label", 2, "categorical", ("cat", "dog/young"))
@@ -111,41 +111,41 @@ def test_subfolders_are_labels_where_there_is_no_table(tmp_path: Path) -> None:
 
 
 def test_images_alone_have_no_factors(tmp_path: Path) -> None:
-    Image.fromarray(picture(0)).save(tmp_path / "a.png")
+    Image.fromarray(random_image(0)).save(tmp_path / "a.png")
     data = dm.CustomDataSet.from_folder(tmp_path)
     assert len(data.space) == 0
     assert "no factors" in data.inference[0]
 
 
-def test_images_that_the_table_does_not_name_are_told(folder: Path) -> None:
-    Image.fromarray(picture(9)).save(folder / "e.png")
+def test_images_missing_from_the_table_are_reported(folder: Path) -> None:
+    Image.fromarray(random_image(9)).save(folder / "e.png")
     assert "left out: 1 image of" in dm.CustomDataSet.from_folder(folder).inference[0]
 
 
-def test_palettes_and_bits_are_unpacked_without_loss(tmp_path: Path) -> None:
-    few = (picture(1) // 128) * 100
+def test_palettes_and_bitmaps_are_decoded_without_loss(tmp_path: Path) -> None:
+    few = (random_image(1) // 128) * 100
     Image.fromarray(few).quantize(256).save(tmp_path / "few.png")
     assert np.array_equal(everything(dm.CustomDataSet.from_folder(tmp_path))[0], few)
     (tmp_path / "few.png").unlink()
-    bits = picture(1, (6, 8)) > 128
+    bits = random_image(1, (6, 8)) > 128
     Image.fromarray(bits).save(tmp_path / "bits.png")
     assert np.array_equal(everything(dm.CustomDataSet.from_folder(tmp_path))[0, ..., 0], 255 * bits)
 
 
 @pytest.mark.parametrize("suffix", ["gif", "png", "webp", "tiff"])
 def test_images_of_several_frames_are_refused(tmp_path: Path, suffix: str) -> None:
-    first, *others = [Image.fromarray(picture(n, (6, 8))) for n in range(3)]
+    first, *others = [Image.fromarray(random_image(n, (6, 8))) for n in range(3)]
     path = tmp_path / f"a.{suffix}"
     first.save(path)
     single = everything(dm.CustomDataSet.from_folder(tmp_path))[0]
-    assert np.abs(single.mean(axis=-1) - picture(0, (6, 8))).max() < (100 if suffix == "webp" else 1)
+    assert np.abs(single.mean(axis=-1) - random_image(0, (6, 8))).max() < (100 if suffix == "webp" else 1)
     first.save(path, save_all=True, append_images=others)
     with pytest.raises(InvalidInputError, match=f"a.{suffix} holds several, as an animation or pages; write each"):
         dm.CustomDataSet.from_folder(tmp_path)
 
 
-def test_a_photograph_may_carry_a_second_picture(tmp_path: Path) -> None:
-    first, second = (Image.fromarray(picture(n)) for n in range(2))
+def test_a_photograph_may_embed_a_second_image(tmp_path: Path) -> None:
+    first, second = (Image.fromarray(random_image(n)) for n in range(2))
     first.save(tmp_path / "a.jpg")
     single = everything(dm.CustomDataSet.from_folder(tmp_path))
     first.save(tmp_path / "a.mpo", save_all=True, append_images=[second])
@@ -173,8 +173,8 @@ def replace_label(folder: Path, old: str, new: str) -> None:
         ("person", "path", "found image, path"),
     ],
 )
-def test_tables_that_do_not_fit_are_refused(folder: Path, old: str, new: str, message: str) -> None:
-    Image.fromarray(picture(7)).save(folder.parent / "secret.png")
+def test_invalid_tables_are_refused(folder: Path, old: str, new: str, message: str) -> None:
+    Image.fromarray(random_image(7)).save(folder.parent / "secret.png")
     (folder / "link.png").symlink_to(folder.parent / "secret.png")
     replace_label(folder, old, new)
     with pytest.raises(InvalidInputError, match=message) as caught:
@@ -195,12 +195,12 @@ def test_tables_that_do_not_fit_are_refused(folder: Path, old: str, new: str, me
         ({"size": 0}, "size must be a whole number from 1 to 4096"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(folder: Path, options: dict[str, Any], message: str) -> None:
+def test_invalid_options_are_refused(folder: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         dm.CustomDataSet.from_folder(folder, **options)
 
 
-def test_folders_that_do_not_fit_are_refused(folder: Path) -> None:
+def test_invalid_folders_are_refused(folder: Path) -> None:
     with pytest.raises(InvalidInputError, match="there is none at"):
         dm.load_dataset(f"folder:{folder / 'none'}")
     with pytest.raises(InvalidInputError, match="needs the path of a folder"):
@@ -216,7 +216,7 @@ def test_folders_that_do_not_fit_are_refused(folder: Path) -> None:
 
 
 def large_png(side: int) -> bytes:
-    """Return a small file that says it holds a very large image."""
+    """Return a small file whose header declares a very large image."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -228,7 +228,7 @@ def large_png(side: int) -> bytes:
 
 @pytest.mark.parametrize("size", [None, 64])
 @pytest.mark.parametrize("side", [9_000, 10_000, 20_000, 60_000])
-def test_decompression_bombs_are_not_unpacked(tmp_path: Path, side: int, size: int | None) -> None:
+def test_decompression_bombs_are_not_decoded(tmp_path: Path, side: int, size: int | None) -> None:
     (tmp_path / "bomb.png").write_bytes(large_png(side))
     with pytest.raises(CorruptFileError, match=r"at most 67,108,864 pixels; bomb.png has more and was not unpacked"):
         dm.CustomDataSet.from_folder(tmp_path, size=size)
@@ -237,11 +237,11 @@ def test_decompression_bombs_are_not_unpacked(tmp_path: Path, side: int, size: i
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "gif", "webp", "tiff", "ppm"])
 def test_truncated_images_are_refused(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
-    Image.fromarray(picture(0, (32, 32, 3))).save(path)
-    whole = path.read_bytes()
+    Image.fromarray(random_image(0, (32, 32, 3))).save(path)
+    complete = path.read_bytes()
     assert dm.CustomDataSet.from_folder(tmp_path).observation_shape == (32, 32, 3)
-    for n in (0, 1, 10, len(whole) // 2):
-        path.write_bytes(whole[:n])
+    for n in (0, 1, 10, len(complete) // 2):
+        path.write_bytes(complete[:n])
         with pytest.raises(CorruptFileError, match=f"a.{suffix} must be a whole image") as caught:
             dm.CustomDataSet.from_folder(tmp_path)
         assert "\n" not in str(caught.value)
@@ -255,7 +255,7 @@ def test_truncated_images_are_refused(tmp_path: Path, suffix: str) -> None:
         (b"\x89PNG\r\n\x1a\n" + bytes(50), "must be a whole image"),
     ],
 )
-def test_what_is_no_image_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+def test_files_that_are_not_images_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(CorruptFileError, match=message):
         dm.CustomDataSet.from_folder(tmp_path)
@@ -263,7 +263,7 @@ def test_what_is_no_image_is_refused(tmp_path: Path, content: bytes, message: st
 
 def test_altered_images_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
-    Image.fromarray(picture(0, (32, 32, 3))).save(path)
+    Image.fromarray(random_image(0, (32, 32, 3))).save(path)
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
     path.write_bytes(content)
@@ -274,8 +274,8 @@ def test_altered_images_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (Image.fromarray(picture(0, (6, 9, 3))), r"\(6, 8, 3\) and d.bmp has \(6, 9, 3\)"),
-        (Image.fromarray(picture(0, (6, 8))), r"d.bmp has \(6, 8, 1\)"),
+        (Image.fromarray(random_image(0, (6, 9, 3))), r"\(6, 8, 3\) and d.bmp has \(6, 9, 3\)"),
+        (Image.fromarray(random_image(0, (6, 8))), r"d.bmp has \(6, 8, 1\)"),
     ],
 )
 def test_images_of_another_size_or_mode_are_refused(folder: Path, other: Image.Image, message: str) -> None:
@@ -293,6 +293,6 @@ def test_transparent_and_deep_images_are_refused(tmp_path: Path, mode: str) -> N
 
 
 def test_transparent_palettes_are_refused(tmp_path: Path) -> None:
-    Image.fromarray(picture(1)).quantize(16).save(tmp_path / "a.png", transparency=3)
+    Image.fromarray(random_image(1)).quantize(16).save(tmp_path / "a.png", transparency=3)
     with pytest.raises(InvalidInputError, match="of mode P and transparent; convert it"):
         dm.CustomDataSet.from_folder(tmp_path)

@@ -17,7 +17,7 @@ def test_factor_analysis_has_the_covariance_of_its_matrix(rng: np.random.Generat
     np.testing.assert_allclose(np.cov(observed.T), data.mixing @ data.mixing.T + 0.09 * np.eye(3), atol=0.06)
 
 
-def test_rotated_sources_explain_observations_as_well(rng: np.random.Generator) -> None:
+def test_rotated_sources_give_the_same_covariance(rng: np.random.Generator) -> None:
     mixing = load("linear-gaussian").mixing
     rotation = np.linalg.qr(rng.normal(size=(5, 5)))[0]
     rotated = mixing @ rotation

@@ -1,4 +1,4 @@
-"""Mice protein: on a table of the original layout."""
+"""Mice protein, tested on a table in the published layout."""
 
 from collections.abc import Callable
 from itertools import product
@@ -61,12 +61,12 @@ def test_measurements_of_a_mouse_are_a_group(write: Callable[[Any], Path], tmp_p
     assert np.array_equal(excel.observations(draws.factors, draws.nuisance), LEVELS)
 
 
-def test_missing_levels_are_refused_until_it_is_said_what_is_left_out(write: Callable[[Any], Path]) -> None:
+def test_missing_levels_are_refused_unless_the_option_specifies_what_to_drop(write: Callable[[Any], Path]) -> None:
     path = write(with_gaps())
     with pytest.raises(
         InvalidInputError,
-        match="6 of 1,848 levels are missing; say what is left out: missing=columns leaves 75 of 77 proteins, "
-        "missing=rows 19 of 24 measurements",
+        match="6 of 1,848 levels are missing; specify what to drop: missing=columns keeps 75 of 77 proteins, "
+        "missing=rows keeps 19 of 24 measurements",
     ):
         dm.load_dataset(f"mice-protein:{path}?verify=false")
     columns = dm.load_dataset(f"mice-protein:{path}?verify=false&missing=columns")
@@ -74,7 +74,7 @@ def test_missing_levels_are_refused_until_it_is_said_what_is_left_out(write: Cal
     assert isinstance(rows, dm.CustomDataSet)
     assert (columns.observation_shape, len(columns)) == ((75,), 24)
     assert (rows.observation_shape, len(rows)) == ((77,), 19)
-    assert rows.inference == ("6 of 1,848 levels are missing: 5 of 24 measurements were left out",)
+    assert rows.inference == ("6 of 1,848 levels are missing: 5 of 24 measurements were dropped",)
     assert columns.fingerprint != rows.fingerprint
     draws = rows.full_grid()
     assert np.array_equal(rows.observations(draws.factors, draws.nuisance), LEVELS[5:])
@@ -92,9 +92,9 @@ def changed(column: str, value: object) -> Any:
     ("frame", "message"),
     [
         (table().drop(columns="Treatment"), "it lacks Treatment"),
-        (table().drop(columns="p5_N"), "77 columns of proteins, whose names end in _N; got 76"),
+        (table().drop(columns="p5_N"), "77 protein columns, whose names end in _N; got 76"),
         (changed("Genotype", "Ts65Dn"), "row 3 below the header has 'c-CS-m' for Ts65Dn, Memantine, C/S"),
-        (changed("Behavior", "fear"), "must say the same"),
+        (changed("Behavior", "fear"), "must agree with Genotype"),
         (changed("MouseID", None), "column 'MouseID' .* must hold a name in every row"),
         (changed("p4_N", "high"), "must hold numbers"),
     ],
@@ -111,6 +111,6 @@ def test_a_truncated_file_is_refused(write: Callable[[Any], Path]) -> None:
         dm.load_dataset(f"mice-protein:{path}?verify=false")
 
 
-def test_no_published_checksum_is_said(write: Callable[[Any], Path]) -> None:
+def test_a_missing_published_checksum_is_reported(write: Callable[[Any], Path]) -> None:
     with pytest.raises(CorruptFileError, match="no published checksum of it is known"):
         dm.load_dataset(f"mice-protein:{write(table())}")

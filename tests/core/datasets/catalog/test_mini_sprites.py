@@ -22,7 +22,7 @@ def images(size: int) -> NDArray[np.uint8]:
     return data.observations(data.full_grid().factors).reshape(*SPACE.sizes, size, size)
 
 
-def test_images_are_alike_exactly_where_a_symmetry_says_so(images: NDArray[np.uint8]) -> None:
+def test_images_are_equal_exactly_where_a_symmetry_is_declared(images: NDArray[np.uint8]) -> None:
     first = {tuple(row): tuple(row) for row in SPACE.indices_of(np.arange(SPACE.n_combinations)).tolist()}
     for symmetry in SYMMETRIES:
         (shape,) = symmetry.given["shape"]
@@ -41,15 +41,15 @@ def test_a_step_of_position_moves_the_sprite_by_a_sixteenth(images: NDArray[np.u
     assert np.array_equal(images[:, :, :, :, 1:], np.roll(images[:, :, :, :, :-1], unit, axis=-2))
 
 
-def test_brightness_is_the_area(images: NDArray[np.uint8], size: int) -> None:
+def test_total_intensity_is_the_area_of_the_shape(images: NDArray[np.uint8], size: int) -> None:
     area = images.sum(axis=(-2, -1), dtype=float) / 255 * (16 / size) ** 2
     scales = np.array(SPACE["scale"].values, float)
-    for shape, whole in enumerate((6.5**2, pi * 4.6 * 2.6, 3.662 * 3.4**2)):  # 3.662 is the heart curve's own area
-        expected = whole * scales[:, None] ** 2
+    for shape, unscaled in enumerate((6.5**2, pi * 4.6 * 2.6, 3.662 * 3.4**2)):  # 3.662: area of the heart curve
+        expected = unscaled * scales[:, None] ** 2
         assert np.allclose(area[shape, :, :, 3, 3], expected, rtol=0.02), shape
 
 
-def test_orientation_turns_counter_clockwise(images: NDArray[np.uint8], size: int) -> None:
+def test_orientation_is_counter_clockwise(images: NDArray[np.uint8], size: int) -> None:
     ellipses = images[1, 2, :, 3, 3] / 255.0
     y, x = (np.indices((size, size)) + 0.5) / size - 0.5
     for k, ellipse in enumerate(ellipses):
@@ -58,14 +58,14 @@ def test_orientation_turns_counter_clockwise(images: NDArray[np.uint8], size: in
         assert (ellipse * along**2).sum() > 2 * (ellipse * across**2).sum()
     heart = images[2, 2, :, 3, 3].astype(float)
     upper_right = heart[:, : size // 2, size // 2 :].sum(axis=(1, 2))
-    assert upper_right[0] == pytest.approx(heart[0, : size // 2, : size // 2].sum())  # upright, it is even
-    assert np.argmin(heart[:, : size // 2].sum(axis=(1, 2))) == 6  # two lobes are heavier than the point
+    assert upper_right[0] == pytest.approx(heart[0, : size // 2, : size // 2].sum())  # upright, it is symmetric
+    assert np.argmin(heart[:, : size // 2].sum(axis=(1, 2))) == 6  # the two lobes have more area than the tip
 
 
 def test_quarter_turns_of_every_sprite_are_exact(images: NDArray[np.uint8]) -> None:
-    in_the_middle = images[:, :, :, 3, 3]
-    turned = np.rot90(in_the_middle, axes=(-2, -1))
-    assert np.array_equal(np.roll(in_the_middle, -3, axis=2), turned)
+    centred = images[:, :, :, 3, 3]
+    rotated = np.rot90(centred, axes=(-2, -1))
+    assert np.array_equal(np.roll(centred, -3, axis=2), rotated)
 
 
 def test_both_sizes_show_the_same_scene() -> None:

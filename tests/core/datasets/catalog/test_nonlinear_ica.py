@@ -24,15 +24,15 @@ def test_the_network_is_matrices_with_leaky_relus_between(rng: np.random.Generat
         _ = data.mixing
 
 
-def test_the_network_is_not_linear_and_one_layer_is(rng: np.random.Generator) -> None:
-    for n_layers, straight in ((1, True), (2, False), (3, False)):
+def test_one_layer_is_linear_and_more_are_not(rng: np.random.Generator) -> None:
+    for n_layers, is_linear in ((1, True), (2, False), (3, False)):
         data = load(f"nonlinear-ica?n_layers={n_layers}")
         one, other = data.sample_factors(2000, rng), data.sample_factors(2000, rng)
-        bend = data.mix(one + other) - data.mix(one) - data.mix(other)
-        assert (np.abs(bend).max() < 1e-12) == straight
+        nonlinearity = data.mix(one + other) - data.mix(one) - data.mix(other)
+        assert (np.abs(nonlinearity).max() < 1e-12) == is_linear
 
 
-def test_linear_regression_does_not_find_the_sources_and_unmixing_does(rng: np.random.Generator) -> None:
+def test_unmixing_recovers_the_sources_and_linear_regression_does_not(rng: np.random.Generator) -> None:
     data = load("nonlinear-ica?n_sources=2&n_observed=2")
     sources = data.sample_factors(4000, rng)
     observed = data.observations(sources)

@@ -15,7 +15,7 @@ def factors(rng: np.random.Generator) -> np.ndarray:
     return Pinwheel().sample_factors(4000, rng)
 
 
-def test_a_point_keeps_its_distance_and_is_turned_by_arm_and_twist(factors: np.ndarray) -> None:
+def test_points_are_rotated_by_arm_and_twist(factors: np.ndarray) -> None:
     arm, radial, tangential = factors.T
     points = Pinwheel().observations(factors) @ (1, 1j)
     np.testing.assert_allclose(np.abs(points), np.hypot(radial, tangential), atol=1e-8)
@@ -23,7 +23,7 @@ def test_a_point_keeps_its_distance_and_is_turned_by_arm_and_twist(factors: np.n
     np.testing.assert_allclose(untwisted, radial + 1j * tangential, atol=1e-8)
 
 
-def test_the_next_arm_is_a_quarter_turn_on(factors: np.ndarray) -> None:
+def test_consecutive_arms_differ_by_a_quarter_turn(factors: np.ndarray) -> None:
     points = Pinwheel().observations(factors)
     factors[:, 0] = (factors[:, 0] + 1) % 4
     np.testing.assert_allclose(
@@ -31,12 +31,12 @@ def test_the_next_arm_is_a_quarter_turn_on(factors: np.ndarray) -> None:
     )
 
 
-def test_any_number_of_arms_is_spread_evenly() -> None:
+def test_arms_are_evenly_spaced_for_any_number() -> None:
     points = load_dataset("pinwheel?n_arms=7").observations([[arm, 1, 0] for arm in range(7)]) @ (1, 1j)
     np.testing.assert_allclose(points[1:] / points[:-1], np.exp(2j * np.pi / 7), atol=1e-8)
 
 
-def test_arms_are_equally_likely_and_places_are_gaussian(factors: np.ndarray) -> None:
+def test_arms_are_equally_likely_and_positions_are_gaussian(factors: np.ndarray) -> None:
     arm, radial, tangential = factors.T
     assert stats.chisquare(np.bincount(arm.astype(int), minlength=4)).pvalue > 1e-3
     assert stats.kstest(radial, "norm", (1, 0.3)).pvalue > 1e-3
@@ -44,12 +44,12 @@ def test_arms_are_equally_likely_and_places_are_gaussian(factors: np.ndarray) ->
     assert np.abs(np.corrcoef(factors.T) - np.eye(3)).max() < 0.06
 
 
-def test_arms_do_not_touch_where_points_are_dense(factors: np.ndarray) -> None:
+def test_arms_are_separated_where_points_are_dense(factors: np.ndarray) -> None:
     from sklearn.neighbors import KNeighborsClassifier
 
     points, arm = Pinwheel().observations(factors), factors[:, 0]
-    found = KNeighborsClassifier(5).fit(points[:2000], arm[:2000]).predict(points[2000:])
-    assert (found == arm[2000:]).mean() > 0.97
+    predicted = KNeighborsClassifier(5).fit(points[:2000], arm[:2000]).predict(points[2000:])
+    assert (predicted == arm[2000:]).mean() > 0.97
 
 
 def test_points_are_the_same_on_every_machine() -> None:
@@ -63,7 +63,7 @@ def test_points_are_the_same_on_every_machine() -> None:
     )
 
 
-def test_arms_are_part_of_the_fingerprint_and_travel() -> None:
+def test_the_number_of_arms_is_part_of_the_fingerprint_and_survives_pickling() -> None:
     data = load_dataset("pinwheel?n_arms=5")
     sent = pickle.loads(pickle.dumps(data))
     assert sent.fingerprint == data.fingerprint != load_dataset("pinwheel").fingerprint
@@ -75,10 +75,10 @@ def test_arms_are_part_of_the_fingerprint_and_travel() -> None:
     [
         ([[4, 1.0, 0.0]], "'arm' must be whole and lie in 0 .. 3"),
         ([[0.5, 1.0, 0.0]], "'arm' must be whole"),
-        ([[0, 9.0, 0.0]], "radial must be at most 8"),
+        ([[0, 9.0, 0.0]], "radial must lie in -8 .. 8, beyond which there are no points; got 9 .. 9"),
         ([[0, np.inf, 0.0]], "finite"),
-        ([[0, -1e308, 0.0]], "radial must be at most 8 and at least -8"),
-        ([[0, 1.0, 1e308]], "tangential must be at most 8"),
+        ([[0, -1e308, 0.0]], "radial must lie in -8 .. 8"),
+        ([[0, 1.0, 1e308]], "tangential must lie in -8 .. 8"),
         ([[0, 1.0, -8.1]], "got -8.1"),
         ([[0, 1.0]], r"shape \(n, 3\)"),
     ],

@@ -24,14 +24,14 @@ def data() -> Rooms:
 
 
 def all_views() -> NDArray[np.int64]:
-    """Return each view once, in different hues of floor, wall and object."""
+    """Return the factors of each view once, in fixed and different hues of floor, wall and object."""
     indices = Rooms.space.indices_of(np.arange(480))
     indices[:, FLOOR], indices[:, WALL], indices[:, OBJECT] = 0, 3, 7
     return indices
 
 
 def changed(data: Rooms, factor: int, start: tuple[int, ...] = (0, 5, 7, 4, 2, 7)) -> NDArray[np.int64]:
-    """Return where images differ from the one before while a factor runs through its values."""
+    """Return the differences per pixel between images of consecutive values of a factor."""
     indices = np.repeat(np.array([start]), SIZES[factor], axis=0)
     indices[:, factor] = np.arange(SIZES[factor])
     images = data.observations(indices).astype(np.int64)
@@ -49,13 +49,13 @@ def test_the_space_is_that_of_3d_shapes() -> None:
     assert len(Rooms()) == 480_000
 
 
-def test_images_are_rgb_of_the_size_asked_for() -> None:
+def test_images_are_rgb_of_the_given_size() -> None:
     for size in (32, 64, 128):
         images = Rooms(size).observations([[0, 1, 2, 3, 2, 5]] * 2)
         assert (images.shape, images.dtype.name) == ((2, size, size, 3), "uint8")
 
 
-def test_the_hues_go_evenly_around_the_colour_wheel_from_red() -> None:
+def test_the_hues_are_evenly_spaced_around_the_colour_wheel_from_red() -> None:
     hues, saturations, values = zip(*(rgb_to_hsv(*colour) for colour in (hue_colours() / 255).tolist()), strict=True)
     assert np.allclose(hues, np.arange(10) / 10, atol=0.002)
     assert max(saturations) - min(saturations) < 0.01
@@ -65,16 +65,16 @@ def test_the_hues_go_evenly_around_the_colour_wheel_from_red() -> None:
 @pytest.mark.parametrize(
     ("factor", "row", "column"), [(FLOOR, 28, 4), (WALL, 10, 4), (OBJECT, 16, 16)], ids=["floor", "wall", "object"]
 )
-def test_a_hue_colours_its_part_of_the_room_and_nothing_else(data: Rooms, factor: int, row: int, column: int) -> None:
+def test_a_hue_affects_its_part_of_the_room_and_nothing_else(data: Rooms, factor: int, row: int, column: int) -> None:
     parts = {"floor": (28, 4), "wall": (10, 4), "object": (16, 16), "sky": (1, 1)}
     differences = changed(data, factor)
-    for place in parts.values():
-        assert (differences[:, *place] > 40).all() == (place == (row, column))
-        assert differences[:, *place].any() == (place == (row, column))
+    for pixel in parts.values():
+        assert (differences[:, *pixel] > 40).all() == (pixel == (row, column))
+        assert differences[:, *pixel].any() == (pixel == (row, column))
 
 
 @pytest.mark.parametrize("factor", [FLOOR, WALL, OBJECT])
-def test_a_hue_shows_in_every_view(data: Rooms, factor: int) -> None:
+def test_a_hue_is_visible_in_every_view(data: Rooms, factor: int) -> None:
     before = all_views()
     after = before.copy()
     after[:, factor] += 1
@@ -121,7 +121,7 @@ def test_no_images_are_an_empty_batch(data: Rooms) -> None:
     assert data.observations(np.empty((0, 6), int)).shape == (0, 32, 32, 3)
 
 
-def test_the_nuisance_is_without_effect(data: Rooms) -> None:
+def test_the_nuisance_has_no_effect(data: Rooms) -> None:
     images = data.observations([[1, 2, 3, 4, 0, 6]] * 3, np.array([0, 1, 2**63], np.uint64))
     assert (images == images[0]).all()
     assert data.nuisances == ()
@@ -191,7 +191,7 @@ def test_other_sizes_and_paths_are_refused(spec: str) -> None:
         load_dataset(spec)
 
 
-def test_the_info_is_that_of_the_data_set(data: Rooms) -> None:
+def test_the_info_agrees_with_the_data_set(data: Rooms) -> None:
     info = rooms.info()
     assert (info.name, info.space, info.symmetries) == (data.name, data.space, data.symmetries)
     assert (info.offline, info.licence, info.size) == (True, "Apache-2.0", 480_000)

@@ -12,7 +12,7 @@ from disentmetrics.datasets.catalog.scenes import COLOURS, IDENTITIES, Scenes
 from disentmetrics.errors import InvalidInputError
 
 WALL, FLOOR, OBJECT, IDENTITY = range(4)
-PLACES = {WALL: (11, 16), FLOOR: (30, 3), OBJECT: (17, 16)}
+PIXELS = {WALL: (11, 16), FLOOR: (30, 3), OBJECT: (17, 16)}
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def data() -> Scenes:
 
 
 def at(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    return np.asarray(image[PLACES[factor]])
+    return np.asarray(image[PIXELS[factor]])
 
 
 def nuisances(n: int) -> NDArray[np.uint64]:
@@ -38,7 +38,7 @@ def test_the_default_is_small_and_scan_has_51_symbols() -> None:
     assert len(scan.attribute_names) == 51
 
 
-def test_attributes_are_named_for_factor_and_value() -> None:
+def test_attributes_are_named_after_factor_and_value() -> None:
     names = Scenes(2, 3).attribute_names
     assert names == (
         "wall red", "wall green", "floor red", "floor green", "object red", "object green",
@@ -49,11 +49,11 @@ def test_attributes_are_named_for_factor_and_value() -> None:
 def test_attributes_are_k_hot() -> None:
     data = Scenes(3, 2)
     assert data.attributes([[2, 0, 1, 1]]).tolist() == [[0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 1]]
-    words = data.attributes(data.full_grid().factors)
-    assert words.dtype == np.uint8
-    assert words.shape == (54, 11)
-    assert (words.sum(axis=1) == 4).all()
-    assert len(np.unique(words, axis=0)) == 54
+    attributes = data.attributes(data.full_grid().factors)
+    assert attributes.dtype == np.uint8
+    assert attributes.shape == (54, 11)
+    assert (attributes.sum(axis=1) == 4).all()
+    assert len(np.unique(attributes, axis=0)) == 54
     assert data.attributes(np.empty((0, 4), int)).shape == (0, 11)
 
 
@@ -62,60 +62,60 @@ def test_attributes_of_wrong_factors_are_refused() -> None:
         Scenes().attributes([[0, 0, 0, 3]])
 
 
-def test_attributes_tell_the_factors(data: Scenes) -> None:
+def test_attributes_determine_the_factors(data: Scenes) -> None:
     factors = data.sample_factors(200, np.random.default_rng(0))
-    words = data.attributes(factors)
-    blocks = np.split(words, np.cumsum(data.space.sizes)[:-1], axis=1)
+    attributes = data.attributes(factors)
+    blocks = np.split(attributes, np.cumsum(data.space.sizes)[:-1], axis=1)
     assert np.array_equal(np.stack([block.argmax(axis=1) for block in blocks], axis=1), factors)
 
 
-def test_colours_are_well_apart() -> None:
+def test_colours_are_well_separated() -> None:
     colours = np.array(list(COLOURS.values()))
-    apart = np.abs(colours[:, None] - colours).sum(axis=2)
-    assert apart[~np.eye(16, dtype=bool)].min() > 90
-    assert apart[:4, :4][~np.eye(4, dtype=bool)].min() > 200
+    distances = np.abs(colours[:, None] - colours).sum(axis=2)
+    assert distances[~np.eye(16, dtype=bool)].min() > 90
+    assert distances[:4, :4][~np.eye(4, dtype=bool)].min() > 200
 
 
 @pytest.mark.parametrize("factor", [WALL, FLOOR])
-def test_walls_and_floors_have_nearly_the_colour_they_are_named_for(data: Scenes, factor: int) -> None:
+def test_walls_and_floors_have_nearly_the_named_colour(data: Scenes, factor: int) -> None:
     palette = np.array(list(COLOURS.values()))
     for colour, rgb in enumerate(palette):
         factors = [0, 0, 0, 1]
         factors[factor] = colour
         image = data.observations([factors], [0])[0]
-        seen = np.abs(image.reshape(-1, 1, 3).astype(int) - palette).sum(axis=2)
-        assert (seen.argmin(axis=1) == colour).sum() > 60
+        distances = np.abs(image.reshape(-1, 1, 3).astype(int) - palette).sum(axis=2)
+        assert (distances.argmin(axis=1) == colour).sum() > 60
         assert np.abs(at(image, factor).astype(int) - rgb).max() < 45
 
 
 @pytest.mark.parametrize("factor", [WALL, FLOOR, OBJECT])
-def test_a_colour_paints_its_part_and_nothing_else(data: Scenes, factor: int) -> None:
+def test_a_colour_affects_its_part_and_nothing_else(data: Scenes, factor: int) -> None:
     factors = np.array([[0, 1, 2, 4]] * 16)
     factors[:, factor] = np.arange(16)
     images = data.observations(factors, np.zeros(16, np.uint64))
-    for part in PLACES:
+    for part in PIXELS:
         colours = {at(image, part).tobytes() for image in images}
         assert len(colours) == (16 if part == factor else 1)
     assert (images[:, 0] == images[0, 0]).all()
 
 
-def test_all_combinations_differ_whatever_the_nuisance() -> None:
+def test_all_combinations_differ_under_every_nuisance() -> None:
     data = Scenes(3, 8, 32)
-    whole = data.full_grid().factors
+    factors = data.full_grid().factors
     for nuisance in (0, 5):
-        images = data.observations(whole, np.full(len(whole), nuisance))
-        assert len({image.tobytes() for image in images}) == len(whole)
+        images = data.observations(factors, np.full(len(factors), nuisance))
+        assert len({image.tobytes() for image in images}) == len(factors)
 
 
 @pytest.mark.parametrize("identity", range(len(IDENTITIES)), ids=IDENTITIES)
 def test_the_nuisance_draws_camera_and_rotation(data: Scenes, identity: int) -> None:
     images = data.observations([[8, 9, 5, identity]] * 1000, nuisances(1000))
-    looks, counts = np.unique(images.reshape(1000, -1), axis=0, return_counts=True)
-    n_turns = 6 if IDENTITIES[identity] in {"cube", "torus", "pyramid", "octahedron"} else 1
-    expected = 1000 / (27 * n_turns)
-    assert 0.95 * 27 * n_turns < len(looks) <= 27 * n_turns
-    chi_square = ((counts - expected) ** 2 / expected).sum() + expected * (27 * n_turns - len(looks))
-    degrees = 27 * n_turns - 1
+    distinct, counts = np.unique(images.reshape(1000, -1), axis=0, return_counts=True)
+    n_rotations = 6 if IDENTITIES[identity] in {"cube", "torus", "pyramid", "octahedron"} else 1
+    expected = 1000 / (27 * n_rotations)
+    assert 0.95 * 27 * n_rotations < len(distinct) <= 27 * n_rotations
+    chi_square = ((counts - expected) ** 2 / expected).sum() + expected * (27 * n_rotations - len(distinct))
+    degrees = 27 * n_rotations - 1
     assert chi_square < degrees + 4 * (2 * degrees) ** 0.5
 
 
@@ -172,7 +172,7 @@ def test_the_cache_gives_the_same_images(monkeypatch: pytest.MonkeyPatch) -> Non
     Scenes(size=32).prepare()
     monkeypatch.setattr(scenes, "trace", None)
     assert np.array_equal(Scenes(size=32).observations([[0, 1, 2, 0]] * 40, nuisances(40)), drawn)
-    assert Scenes(5, size=32).observations([[4, 4, 4, 2]]).any()  # the views are the same for all colours
+    assert Scenes(5, size=32).observations([[4, 4, 4, 2]]).any()  # views do not depend on the number of colours
 
 
 def test_options_are_part_of_the_name() -> None:
@@ -197,7 +197,7 @@ def test_wrong_options_are_refused(spec: str, complaint: str) -> None:
         load_dataset(spec)
 
 
-def test_the_info_is_that_of_the_default() -> None:
+def test_the_info_describes_the_default_options() -> None:
     info, data = scenes.info(), Scenes()
     assert (info.name, info.space, info.nuisances) == (data.name, data.space, data.nuisances)
     assert (info.symmetries, info.offline, info.licence) == (data.symmetries, True, "Apache-2.0")

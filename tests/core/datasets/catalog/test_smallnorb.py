@@ -25,7 +25,7 @@ PAIRS = np.random.default_rng(0).integers(0, 256, (*SIZES, 2, SIDE, SIDE), dtype
 
 
 def norb(array: NDArray[Any]) -> bytes:
-    """Write an array as smallNORB does: magic, number of axes, at least three lengths, values."""
+    """Return an array in the format of smallNORB: magic number, number of axes, at least three lengths, values."""
     lengths = [*array.shape, *[1] * (3 - array.ndim)]
     head = np.array([MAGIC[array.dtype.name], array.ndim, *lengths], "<i4")
     return head.tobytes() + np.ascontiguousarray(array).tobytes()
@@ -81,7 +81,7 @@ def write(
     return write_files
 
 
-def whole_grid() -> NDArray[np.int64]:
+def full_grid() -> NDArray[np.int64]:
     return np.stack(np.unravel_index(np.arange(np.prod(SIZES)), SIZES), axis=1)
 
 
@@ -90,7 +90,7 @@ def expected(indices: NDArray[np.int64]) -> NDArray[np.uint8]:
 
 
 def test_the_label_files_are_rebuilt_byte_for_byte() -> None:
-    """The reader's idea of the layout gives the published hashes."""
+    """The layout that the reader assumes reproduces the published hashes."""
     hashes = {file.part: file.content_sha256 for file in read_manifest("smallnorb").files}
     categories = norb(np.arange(24_300, dtype=np.int32) % 5)
     axes = np.meshgrid([0, 1, 2, 3, 5], range(9), range(0, 36, 2), range(6), range(5), indexing="ij")
@@ -99,7 +99,7 @@ def test_the_label_files_are_rebuilt_byte_for_byte() -> None:
     assert hashlib.sha256(others).hexdigest() == hashes["testing-info"]
 
 
-def test_the_rebuilt_labels_make_the_grid_of_the_test_split(folder: Path) -> None:
+def test_the_rebuilt_labels_form_the_grid_of_the_test_split(folder: Path) -> None:
     manifest = read_manifest("smallnorb")
     files = {file.part: file for file in manifest.files}
     axes = np.meshgrid([0, 1, 2, 3, 5], range(9), range(0, 36, 2), range(6), range(5), indexing="ij")
@@ -107,36 +107,36 @@ def test_the_rebuilt_labels_make_the_grid_of_the_test_split(folder: Path) -> Non
     paths = {part: folder / part for part in arrays}
     for part, array in arrays.items():
         paths[part].write_bytes(norb(array.astype(np.int32)))
-    found = Located(paths, files, "smallnorb")
-    labels = smallnorb._labels(manifest, found, "testing")
-    space, order = smallnorb._grid(manifest, labels, found)
+    located = Located(paths, files, "smallnorb")
+    labels = smallnorb._labels(manifest, located, "testing")
+    space, order = smallnorb._grid(manifest, labels, located)
     assert space.sizes == (5, 5, 9, 18, 6)
     assert space["instance"].values == ("0", "1", "2", "3", "5")
     assert np.array_equal(np.sort(order), np.arange(24_300))
-    assert order[:2].tolist() == [0, 5]  # the next lighting is five rows on
+    assert order[:2].tolist() == [0, 5]  # the next lighting is five rows further
 
 
-def test_both_splits_are_the_whole_grid_in_the_order_of_factors(write: Write, folder: Path) -> None:
+def test_both_splits_form_the_full_grid_in_the_order_of_factors(write: Write, folder: Path) -> None:
     write()
     data = load_dataset(f"smallnorb:{folder}")
     assert (data.name, data.fingerprint) == ("smallnorb", "smallnorb-original-norb")
     assert data.observation_shape == (SIDE, SIDE, 1)
     assert data.space == small_space()
-    assert np.array_equal(data.observations(whole_grid()), expected(whole_grid()))
-    assert np.array_equal(data.observations(whole_grid()[::-7]), expected(whole_grid()[::-7]))
+    assert np.array_equal(data.observations(full_grid()), expected(full_grid()))
+    assert np.array_equal(data.observations(full_grid()[::-7]), expected(full_grid()[::-7]))
 
 
-def test_unpacked_files_are_as_good(write: Write, folder: Path) -> None:
+def test_unpacked_files_give_the_same_images(write: Write, folder: Path) -> None:
     for file in write().files:
         packed = folder / file.name
         packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
         packed.unlink()
     data = load_dataset(f"smallnorb:{folder}")
     assert data.fingerprint == "smallnorb-original-norb"
-    assert np.array_equal(data.observations(whole_grid()), expected(whole_grid()))
+    assert np.array_equal(data.observations(full_grid()), expected(full_grid()))
 
 
-def test_a_file_packed_anew_is_the_published_one(write: Write, folder: Path) -> None:
+def test_a_recompressed_file_counts_as_published(write: Write, folder: Path) -> None:
     for file in write().files:
         packed = folder / file.name
         packed.write_bytes(gzip.compress(gzip.decompress(packed.read_bytes()), compresslevel=1, mtime=99))
@@ -144,7 +144,7 @@ def test_a_file_packed_anew_is_the_published_one(write: Write, folder: Path) -> 
 
 
 @pytest.mark.parametrize(("split", "stem"), [("train", "training"), ("test", "testing")])
-def test_a_split_needs_its_own_files_alone(split: str, stem: str, write: Write, folder: Path) -> None:
+def test_a_split_needs_only_its_own_files(split: str, stem: str, write: Write, folder: Path) -> None:
     for file in write().files:
         if not file.part.startswith(stem):
             (folder / file.name).unlink()
@@ -160,7 +160,7 @@ def test_a_split_needs_its_own_files_alone(split: str, stem: str, write: Write, 
         load_dataset(f"smallnorb:{folder}")
 
 
-def test_the_split_that_is_there_is_named(write: Write, folder: Path) -> None:
+def test_the_available_split_is_suggested(write: Write, folder: Path) -> None:
     write()
     for path in folder.glob("*training*"):
         path.unlink()
@@ -169,7 +169,7 @@ def test_the_split_that_is_there_is_named(write: Write, folder: Path) -> None:
     assert len(load_dataset(f"smallnorb:{folder}?split=test").space["instance"].values) == len(INSTANCES["testing"])
 
 
-def test_the_instance_may_be_left_to_chance(write: Write, folder: Path) -> None:
+def test_the_instance_may_be_a_nuisance(write: Write, folder: Path) -> None:
     write()
     data = load_dataset(f"smallnorb:{folder}?nuisance=instance")
     assert data.space.names == ("category", "elevation", "azimuth", "lighting")
@@ -183,12 +183,12 @@ def test_the_instance_may_be_left_to_chance(write: Write, folder: Path) -> None:
     assert (abs(counts - 100) < 4 * np.sqrt(400 * 3 / 16)).all()
 
 
-def test_images_are_made_smaller(write: Write, folder: Path) -> None:
+def test_images_are_resized(write: Write, folder: Path) -> None:
     write()
     data = load_dataset(f"smallnorb:{folder}?size=4")
     assert data.fingerprint == "smallnorb-original-norb-4"
     assert data.observation_shape == (4, 4, 1)
-    assert np.array_equal(data.observations(whole_grid()), resized(expected(whole_grid()), (4, 4)))
+    assert np.array_equal(data.observations(full_grid()), resized(expected(full_grid()), (4, 4)))
     assert load_dataset(f"smallnorb:{folder}", size=SIDE).fingerprint == "smallnorb-original-norb"
 
 
@@ -219,13 +219,16 @@ TEST = contents("testing", shuffled=False)
 @pytest.mark.parametrize(
     ("changed", "complaint"),
     [
-        ({"training_dat": TRAIN["dat"][:, :1]}, r"must hold pairs of images, uint8 of shape \(n, 2, 6, 6\); got uint8"),
-        ({"training_dat": TRAIN["dat"].astype(np.int32)}, "must hold pairs of images.*got int32"),
+        (
+            {"training_dat": TRAIN["dat"][:, :1]},
+            r"must contain pairs of images, uint8 of shape \(n, 2, 6, 6\); got uint8",
+        ),
+        ({"training_dat": TRAIN["dat"].astype(np.int32)}, "must contain pairs of images.*got int32"),
         ({"training_dat": TRAIN["dat"][:-1]}, "each image of smallnorb must have labels; got 95 and 96"),
         ({"training_dat": norb(TRAIN["dat"])[:-5]}, "5 bytes are missing"),
         ({"training_dat": norb(TRAIN["dat"]) + b"?"}, "more bytes than images"),
         ({"training_cat": TRAIN["cat"][:-1]}, "must label 47 images; it labels 48"),
-        ({"training_cat": TRAIN["cat"].astype(np.float32)}, "must hold int32 labels, 1 a row; got float32"),
+        ({"training_cat": TRAIN["cat"].astype(np.float32)}, "must contain int32 labels, 1 per row; got float32"),
         ({"training_info": TRAIN["info"] + np.array([0, 0, 1, 0], np.int32)}, "azimuths even"),
         ({"training_info": TRAIN["info"] + np.array([9, 0, 0, 0], np.int32)}, r"indices below \(2, 4, 2, 3, 2\)"),
         ({"training_info": TEST["info"]}, "each combination of category x instance x"),
@@ -241,7 +244,7 @@ def test_another_layout_is_refused(changed: dict[str, Any], complaint: str, writ
         load_dataset(f"smallnorb:{folder}?verify=false")
 
 
-def test_files_taken_at_your_word_have_a_fingerprint_of_their_own(write: Write, folder: Path) -> None:
+def test_unverified_files_have_a_distinct_fingerprint(write: Write, folder: Path) -> None:
     manifest = write()
     path = folder / manifest.files[0].name
     changed = TRAIN["dat"].copy()
@@ -251,10 +254,10 @@ def test_files_taken_at_your_word_have_a_fingerprint_of_their_own(write: Write, 
         load_dataset(f"smallnorb:{folder}")
     data = load_dataset(f"smallnorb:{folder}?verify=false")
     assert data.fingerprint.startswith("smallnorb-file-")
-    assert (data.observations(whole_grid()) != expected(whole_grid())).sum() == 1
+    assert (data.observations(full_grid()) != expected(full_grid())).sum() == 1
 
 
-def test_a_path_that_is_no_folder_of_files_is_refused(write: Write, folder: Path) -> None:
+def test_a_path_without_the_files_is_refused(write: Write, folder: Path) -> None:
     manifest = write()
     for path in (folder / manifest.files[0].name, folder / "none", folder.parent):
         with pytest.raises(DisentmetricsError, match="must be of a folder with smallnorb-5x46789x9x18x6x2x96x96-tr"):
