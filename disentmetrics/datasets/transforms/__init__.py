@@ -1,1 +1,1 @@
-"""Data sets derived from another: selections, nuisances, merged factors, distributions."""
+"""Transforms of data sets: selection, merged factors, nuisances, mapped observations, other distributions."""

@@ -1,7 +1,7 @@
-"""Designs: distributions of factors that make data unbalanced, correlated or incomplete.
+"""Factor distributions for unbalanced, correlated or incomplete data.
 
-Each function returns a :class:`disentmetrics.datasets.distribution.FactorDistribution`; products of
-them are made by ``*``, and ``data.with_distribution(design)`` draws from them.
+Each function returns a :class:`disentmetrics.datasets.distribution.FactorDistribution`. Distributions are multiplied
+by ``*``; ``data.with_distribution(distribution)`` draws a data set from one.
 """
 
 import math
@@ -20,22 +20,22 @@ from disentmetrics.factors import FactorSpace
 Configuration = Literal["A", "B", "C", "D"]
 CONFIGURATIONS: tuple[Configuration, ...] = get_args(Configuration)
 
-_LONGEST_LABEL = 60  # a longer one is shortened to a hash
+_LONGEST_LABEL = 60  # longer labels are replaced by a hash
 _RATIO = 4.0
-_LEAST_SHARE = 0.5  # of uniform, that a ridge of given strength leaves each value; equal sizes always leave more
+_LEAST_SHARE = 0.5  # minimum probability of each value relative to uniform; always met by factors of equal size
 _SIGMAS = (1e-6, 1e8)
-_HALVINGS = 80
+_BISECTIONS = 80
 
 
 def marginals(space: FactorSpace, weights: Mapping[str, ArrayLike]) -> FactorDistribution:
-    """Make values of factors more or less frequent; the factors stay independent.
+    """Independent factors with non-uniform marginal distributions.
 
     Parameters
     ----------
     space : FactorSpace
-        A grid.
+        A grid of discrete factors.
     weights : mapping of str to (size,) array
-        A weight from 0 for each value of a factor.
+        Non-negative weight of each value of a factor.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def marginals(space: FactorSpace, weights: Mapping[str, ArrayLike]) -> FactorDis
     Raises
     ------
     InvalidInputError
-        If a factor does not exist, or weights are not one for each value, negative or all 0.
+        If a factor does not exist, or its weights are not one per value, are negative or all 0.
 
     Examples
     --------
@@ -54,74 +54,74 @@ def marginals(space: FactorSpace, weights: Mapping[str, ArrayLike]) -> FactorDis
     """
     for name in weights:
         factor_named(space, name)
-    plain = {name: np.asarray(given, np.float64) for name, given in weights.items()}
-    listed = ",".join(f"{name}={'/'.join(f'{w:.12g}' for w in given.ravel())}" for name, given in plain.items())
+    tables = {name: np.asarray(table, np.float64) for name, table in weights.items()}
+    listed = ",".join(f"{name}={'/'.join(f'{w:.12g}' for w in table.ravel())}" for name, table in tables.items())
     label = f"weights({listed})" if len(listed) <= _LONGEST_LABEL else ""
-    return FactorDistribution(space, [((name,), table) for name, table in plain.items()], name=label)
+    return FactorDistribution(space, [((name,), table) for name, table in tables.items()], name=label)
 
 
 def correlated(
     space: FactorSpace, first: str, second: str, strength: float | None = None, *, sigma: float | None = None
 ) -> FactorDistribution:
-    """Correlate two factors by a Gaussian ridge along the diagonal of their grid.
+    """Two correlated factors: a Gaussian ridge along the diagonal of their grid.
 
     Parameters
     ----------
     space : FactorSpace
-        A grid.
+        A grid of discrete factors.
     first, second : str
-        Two factors of at least two values, which are taken in their order, evenly spaced from 0 to 1.
+        Two factors with at least two values each. Their values are placed in order, evenly spaced from 0 to 1.
     strength : float in (-1, 1), optional
-        Pearson correlation of the two; negative for a ridge along the other diagonal, 0 for none.
+        Pearson correlation of the two factors; negative for a ridge along the anti-diagonal, 0 for independence.
     sigma : float > 0, optional
-        Width of the ridge, as published; exactly one of the two must be given.
+        Width σ of the ridge, the parameter of the paper. Exactly one of ``strength`` and ``sigma`` must be given.
 
     Returns
     -------
     FactorDistribution
-        With p(a, b) proportional to exp(-(a - b)² / 2σ²); all other factors stay uniform and independent.
+        p(a, b) proportional to exp(-(a - b)² / 2σ²); all other factors are uniform and independent.
 
     Raises
     ------
     InvalidInputError
-        If a factor does not exist, is continuous or has one value, both are one, strength and sigma are out of
-        range, or by this strength some value would come less than half as often as under a uniform distribution.
+        If a factor does not exist, is continuous or has a single value, both factors are the same, strength or sigma
+        is out of range, or this strength would make some value less than half as probable as under a uniform
+        distribution.
 
     Notes
     -----
-    The two factors' marginals are not exactly uniform: values in the middle of a factor have neighbours on both
-    sides of the ridge. Factors of equal size keep more than half of uniform for every value, whatever the
-    strength. Where sizes differ, values of the longer factor that lie between those of the shorter one vanish as
-    the ridge becomes narrow: such strengths are refused, but ``sigma`` is taken as it is. The ridge is one of
-    positions in the list of values: a circular factor is not joined at its ends, and the order of categories is
-    that of the list.
+    The marginals of the two factors are not exactly uniform, as values in the middle have neighbours on both sides of
+    the ridge. For factors of equal size, every value is more than half as probable as under a uniform distribution,
+    whatever the strength. If sizes differ, values of the larger factor that lie between those of the smaller one
+    vanish as the ridge narrows: such strengths are rejected, whereas ``sigma`` is used unchecked. Positions are those
+    in the list of values: a circular factor does not wrap around, and categories are ordered as listed.
 
     References
     ----------
-    Träuble et al. (2021), *On Disentangled Representations Learned from Correlated Data*, equation 1, where
-    σ is the strength; here ``strength`` is the correlation coefficient, and σ is found by bisection.
+    Träuble et al. (2021), *On Disentangled Representations Learned from Correlated Data*, equation 1, which
+    is parametrised by σ; here ``strength`` is the correlation coefficient, and σ follows by bisection.
 
     Examples
     --------
     >>> from disentmetrics import load_dataset
-    >>> design = correlated(load_dataset("dsprites").space, "x", "y", 0.8)
-    >>> design.name, round(correlation(design, "x", "y"), 6)
+    >>> distribution = correlated(load_dataset("dsprites").space, "x", "y", 0.8)
+    >>> distribution.name, round(correlation(distribution, "x", "y"), 6)
     ('correlate(x,y,0.8)', 0.8)
     """
     if first == second or (strength is None) == (sigma is None):
         raise InvalidInputError(
-            "a ridge needs two different factors and either strength or sigma; "
+            "a correlation needs two different factors and either strength or sigma; "
             f"got {first}, {second}, strength {strength} and sigma {sigma}"
         )
     _check_sizes(space, (first, second), 2)
     if sigma is not None:
         if not (math.isfinite(sigma) and sigma > 0):
-            raise InvalidInputError(f"sigma must be a number above 0; got {sigma}")
+            raise InvalidInputError(f"sigma must be a positive number; got {sigma}")
         label, width = f"sigma={sigma:.12g}", sigma
     else:
         if strength is None or not -1 < strength < 1:
             raise InvalidInputError(
-                f"strength is a correlation coefficient and must lie between -1 and 1, both left out; got {strength}"
+                f"strength must be a correlation coefficient in the open interval (-1, 1); got {strength}"
             )
         label, width = f"{strength:.12g}", 0.0
     n, m = space[first].size or 0, space[second].size or 0
@@ -141,7 +141,7 @@ def _check_sizes(space: FactorSpace, names: Sequence[str], least: int) -> None:
         size = factor_named(space, name).size
         if size is None or size < least:
             raise InvalidInputError(
-                f"a factor of this design must have at least {least} values; {name!r} "
+                f"the factors of this distribution must have at least {least} values; {name!r} "
                 + ("is continuous" if size is None else "has fewer")
             )
 
@@ -151,10 +151,10 @@ def _check_shares(table: NDArray[np.float64], names: Sequence[str], strength: fl
         shares = table.sum(axis=1 - axis) * table.shape[axis] / table.sum()
         if shares.min() < _LEAST_SHARE:
             raise InvalidInputError(
-                f"a ridge of {' and '.join(names)} must leave each value at least {_LEAST_SHARE:.0%} of its share of a "
-                f"uniform distribution; by strength {strength:g}, value {shares.argmin()} of {name} would have "
-                f"{shares.min():.0%}, as {table.shape[0]} and {table.shape[1]} values do not pair up: ask for less, "
-                "or for factors of equal size"
+                f"correlating {' and '.join(names)} must leave each value at least {_LEAST_SHARE:.0%} of its uniform "
+                f"probability; with strength {strength:g}, value {shares.argmin()} of {name} would keep "
+                f"{shares.min():.0%}, as {table.shape[0]} and {table.shape[1]} values do not pair up: use a weaker "
+                "correlation or factors of equal size"
             )
 
 
@@ -167,7 +167,7 @@ def _sigma_of(strength: float, n: int, m: int) -> float:
     if strength == 0:
         return math.inf
     low, high = _SIGMAS
-    for _ in range(_HALVINGS):
+    for _ in range(_BISECTIONS):
         middle = math.sqrt(low * high)
         if _correlation(_ridge(n, m, middle)) > strength:
             low = middle
@@ -177,7 +177,7 @@ def _sigma_of(strength: float, n: int, m: int) -> float:
 
 
 def correlation(distribution: FactorDistribution, first: str, second: str) -> float:
-    """Return the Pearson correlation of two factors' indices under a distribution, in [-1, 1]."""
+    """Pearson correlation of the indices of two factors under a distribution, in [-1, 1]."""
     return _correlation(distribution.marginal(first, second))
 
 
@@ -191,22 +191,21 @@ def _correlation(weights: NDArray[np.float64]) -> float:
 
 
 def chen2018(space: FactorSpace, first: str, second: str, configuration: Configuration) -> FactorDistribution:
-    """Make two factors unbalanced or dependent as in the robustness study of Chen et al. (2018).
+    """Unbalanced or dependent factors, as in the robustness study of Chen et al. (2018).
 
     Parameters
     ----------
     space : FactorSpace
-        A grid.
+        A grid of discrete factors.
     first, second : str
-        Two factors of at least three values.
+        Two factors with at least three values each.
     configuration : {"A", "B", "C", "D"}
-        A: uniform and independent. B: independent, not uniform. C: dependent but uncorrelated.
-        D: correlated.
+        A: uniform and independent. B: independent but not uniform. C: dependent but uncorrelated. D: correlated.
 
     Returns
     -------
     FactorDistribution
-        In B, C and D the likeliest combination is four times as likely as the least likely.
+        In B, C and D the most likely combination is four times as probable as the least likely one.
 
     Raises
     ------
@@ -215,9 +214,9 @@ def chen2018(space: FactorSpace, first: str, second: str, configuration: Configu
 
     Notes
     -----
-    The four kinds and the ratio of four are the authors'; they print their tables as pictures only, so the
-    shapes are ours. With u and v the two values, evenly spaced from -1 to 1: weights are 4 to the power t,
-    and t, moved and scaled to run from 0 to 1, is u + v in B, |u v| in C and -|u - v| in D.
+    The four configurations and the ratio of four are those of the paper. It shows the distributions only as images,
+    so their exact shapes are chosen here: with u and v the two values, evenly spaced from -1 to 1, weights are 4^t,
+    where t is u + v in B, |u v| in C and -|u - v| in D, shifted and scaled to the range from 0 to 1.
 
     References
     ----------
@@ -226,14 +225,14 @@ def chen2018(space: FactorSpace, first: str, second: str, configuration: Configu
     Examples
     --------
     >>> from disentmetrics import load_dataset
-    >>> design = chen2018(load_dataset("dsprites").space, "orientation", "scale", "D")
-    >>> table = design.marginal("orientation", "scale")
+    >>> distribution = chen2018(load_dataset("dsprites").space, "orientation", "scale", "D")
+    >>> table = distribution.marginal("orientation", "scale")
     >>> float(round(table.max() / table.min(), 9))
     4.0
     """
     if configuration not in CONFIGURATIONS or first == second:
         raise InvalidInputError(
-            f"two different factors and a configuration of {', '.join(CONFIGURATIONS)} must be given; "
+            f"two different factors and one of the configurations {', '.join(CONFIGURATIONS)} must be given; "
             f"got {first}, {second} and {configuration!r}"
         )
     _check_sizes(space, (first, second), 3)
@@ -247,14 +246,14 @@ def chen2018(space: FactorSpace, first: str, second: str, configuration: Configu
 
 
 def without(space: FactorSpace, box: FactorValues) -> FactorDistribution:
-    """Leave out the combinations of these values; all others stay equally likely.
+    """Uniform distribution that excludes certain combinations.
 
     Parameters
     ----------
     space : FactorSpace
-        A grid.
+        A grid of discrete factors.
     box : mapping of str to value or values
-        What is left out is every combination in which *all* of these factors have one of these values.
+        A combination is excluded if *all* of these factors have one of the given values.
 
     Returns
     -------
@@ -263,13 +262,13 @@ def without(space: FactorSpace, box: FactorValues) -> FactorDistribution:
     Raises
     ------
     InvalidInputError
-        If a factor or value does not exist, or nothing is left.
+        If a factor or value does not exist, or every combination is excluded.
 
     Examples
     --------
     >>> from disentmetrics import load_dataset
-    >>> design = without(load_dataset("dsprites").space, {"shape": "heart", "x": range(16, 32)})
-    >>> design.name, 1 - design.support_size / 737280
+    >>> distribution = without(load_dataset("dsprites").space, {"shape": "heart", "x": range(16, 32)})
+    >>> distribution.name, 1 - distribution.support_size / 737280
     ('without(shape=2,x=16-31)', 0.16666666666666663)
     """
     names, table, label = _box(space, box)
@@ -277,14 +276,14 @@ def without(space: FactorSpace, box: FactorValues) -> FactorDistribution:
 
 
 def only(space: FactorSpace, box: FactorValues) -> FactorDistribution:
-    """Keep the combinations of these values alone: what :func:`without` leaves out.
+    """Uniform distribution over the combinations that :func:`without` excludes.
 
     Parameters
     ----------
     space : FactorSpace
-        A grid.
+        A grid of discrete factors.
     box : mapping of str to value or values
-        As for :func:`without`.
+        A combination is kept if *all* of these factors have one of the given values.
 
     Returns
     -------
@@ -295,41 +294,42 @@ def only(space: FactorSpace, box: FactorValues) -> FactorDistribution:
 
 
 def _box(space: FactorSpace, box: FactorValues) -> tuple[tuple[str, ...], NDArray[np.float64], str]:
-    chosen = value_indices(space, box)
-    joint_positions(space, tuple(chosen))
-    inside = [np.isin(np.arange(space[name].size or 0), values) for name, values in as_tuples(chosen).items()]
+    """Return names, indicator table and label of a box of combinations."""
+    selection = value_indices(space, box)
+    joint_positions(space, tuple(selection))
+    inside = [np.isin(np.arange(space[name].size or 0), values) for name, values in as_tuples(selection).items()]
     table = np.ones(())
-    for values in inside:
-        table = np.multiply.outer(table, values.astype(np.float64))
-    return tuple(chosen), table, format_values(chosen)
+    for indicator in inside:
+        table = np.multiply.outer(table, indicator.astype(np.float64))
+    return tuple(selection), table, format_values(selection)
 
 
 def held_out(
     space: FactorSpace, names: Sequence[str], share: float, seed: int = 0
 ) -> tuple[FactorDistribution, FactorDistribution]:
-    """Split the combinations of some factors at random, for tests of compositional generalisation.
+    """Random train-test split over combinations of factors, to evaluate compositional generalisation.
 
     Parameters
     ----------
     space : FactorSpace
-        A grid.
+        A grid of discrete factors.
     names : sequence of str
-        At least two factors.
+        At least two factors, whose combinations are split.
     share : float in (0, 1)
-        Of their combinations that is held out, rounded to the nearest number from 1.
+        Fraction of the combinations that is held out; at least one is.
     seed : int
-        Which split; the same on every machine.
+        Random seed of the split, which is identical on every machine.
 
     Returns
     -------
     train, test : FactorDistribution
-        Each uniform; together they are the grid. Every value of every one of these factors occurs in
-        ``train``: what is held out is new as a combination only.
+        Two uniform distributions with disjoint supports that together cover the grid. Every value of these factors
+        occurs in ``train``; only combinations of them are new in ``test``.
 
     Raises
     ------
     InvalidInputError
-        If there are fewer than two factors, or so much is held out that a value would be lost.
+        If fewer than two factors are named, or some value would no longer occur in ``train``.
 
     Examples
     --------
@@ -346,17 +346,19 @@ def held_out(
     n_out = max(1, round(share * n_cells)) if 0 < share < 1 else 0
     if len(names) < 2 or not 0 < n_out <= n_cells - covering or seed < 0:
         raise InvalidInputError(
-            f"at least two factors, a share between 0 and {max(0, n_cells - covering) / max(1, n_cells):.3g}, so that "
-            f"every value stays, and a seed from 0 must be given; got {', '.join(names)}, {share} and {seed}"
+            f"a split needs at least two factors, a share between 0 and "
+            f"{max(0, n_cells - covering) / max(1, n_cells):.3g}, so that every value remains in training, and a "
+            f"non-negative seed; got {', '.join(names)}, {share} and {seed}"
         )
     kept = np.zeros(sizes, bool)
-    turns = [_shuffled(size, seed, column)[np.arange(covering) % size] for column, size in enumerate(sizes)]
-    kept[tuple(turns)] = True  # every value of every factor is in one of these
-    open_cells = np.flatnonzero(~kept.ravel())
-    out = np.zeros(n_cells, bool)
-    out[open_cells[_shuffled(len(open_cells), seed, len(sizes))[:n_out]]] = True
+    # A minimal set of cells that contains every value of every factor always stays in training.
+    cover = [_shuffled(size, seed, column)[np.arange(covering) % size] for column, size in enumerate(sizes)]
+    kept[tuple(cover)] = True
+    candidates = np.flatnonzero(~kept.ravel())
+    is_test = np.zeros(n_cells, bool)
+    is_test[candidates[_shuffled(len(candidates), seed, len(sizes))[:n_out]]] = True
     label = f"{','.join(names)},{share:.12g},{seed}"
-    table = out.reshape(sizes).astype(np.float64)
+    table = is_test.reshape(sizes).astype(np.float64)
     return (
         FactorDistribution(space, {tuple(names): 1 - table}, name=f"train({label})"),
         FactorDistribution(space, {tuple(names): table}, name=f"test({label})"),
@@ -364,6 +366,6 @@ def held_out(
 
 
 def _shuffled(n: int, seed: int, stream: int) -> NDArray[np.int64]:
-    """Return 0 .. n - 1 in an order that is the same on every machine."""
+    """Return a permutation of 0 .. n - 1 that is identical on every machine."""
     key = splitmix64(np.array([seed % 2**64], np.uint64) ^ splitmix64(np.array([stream], np.uint64)))
     return np.argsort(splitmix64(np.arange(n, dtype=np.uint64) ^ key), kind="stable")

@@ -1,4 +1,4 @@
-"""Data sets whose observations are transformed."""
+"""Data sets with transformed observations."""
 
 import re
 from collections.abc import Callable
@@ -21,24 +21,24 @@ class Mapped(Wrapped):
     Parameters
     ----------
     base : DataSet
-        Any.
+        The data set whose observations are transformed.
     transform : callable
-        From a batch of observations (n, ...) to as many, each a function of its own observation alone. A
-        function of a module can be sent to other processes; a lambda or a function within another cannot.
+        Maps a batch of observations (n, ...) to n transformed observations, each of which depends only on its own
+        input. Module-level functions can be sent to other processes; lambdas and nested functions cannot.
     name : str
-        Which says exactly what the transform does, for the fingerprint.
+        Describes the transform unambiguously, for the fingerprint.
 
     Raises
     ------
     InvalidInputError
-        If the name is empty or has characters other than letters, digits and ``.,=/ -``, or the transform
-        returns no array of one observation for each.
+        If the name is empty or contains characters other than letters, digits and ``.,=/ -``, or the transform does
+        not return an array with one row per observation.
     """
 
     def __init__(self, base: DataSet, transform: Callable[[NDArray[Any]], NDArray[Any]], name: str) -> None:
         if not isinstance(name, str) or not _STEP_NAME.fullmatch(name) or not callable(transform):
             raise InvalidInputError(
-                "map takes a function and a name that says what it does, of letters, digits and '.,=/ -'; "
+                "map needs a function and a name that describes it, of letters, digits and '.,=/ -'; "
                 f"got {transform!r} and {name!r}"
             )
         super().__init__(base, f"map({name})")
@@ -49,48 +49,49 @@ class Mapped(Wrapped):
         self._dtype = probe.dtype
 
     def _transformed(self, observations: NDArray[Any]) -> NDArray[Any]:
-        made = self._transform(observations.copy())
-        if not isinstance(made, np.ndarray) or made.shape[:1] != observations.shape[:1] or made.dtype.kind not in "uf":
-            said = f"{made.dtype} of shape {made.shape}" if isinstance(made, np.ndarray) else type(made).__name__
+        result = self._transform(observations.copy())
+        is_array = isinstance(result, np.ndarray)
+        if not is_array or result.shape[:1] != observations.shape[:1] or result.dtype.kind not in "uf":
+            got = f"{result.dtype} of shape {result.shape}" if is_array else type(result).__name__
             raise InvalidInputError(
                 f"{self.fingerprint}: the transform must return an array of {len(observations)} observations, "
-                f"uint8 or real; got {said}"
+                f"uint8 or float; got {got}"
             )
-        return made
+        return result
 
     def make(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[Any]:
         """Return the transformed observations of the base."""
         if not len(factors):
             return np.empty((0, *self.observation_shape), self._dtype)
-        shown = self.base.make(factors, nuisance)
-        self.base.check_observations(shown, len(factors))
-        made = self._transformed(shown)
-        if made.shape[1:] != self.observation_shape or made.dtype != self._dtype:
+        observations = self.base.make(factors, nuisance)
+        self.base.check_observations(observations, len(factors))
+        result = self._transformed(observations)
+        if result.shape[1:] != self.observation_shape or result.dtype != self._dtype:
             raise InvalidInputError(
                 f"{self.fingerprint}: the transform must always return observations of shape "
-                f"{self.observation_shape}, {self._dtype}; got {made.shape[1:]}, {made.dtype}"
+                f"{self.observation_shape}, {self._dtype}; got {result.shape[1:]}, {result.dtype}"
             )
-        return made
+        return result
 
-    def check_observations(self, made: NDArray[Any], n: int) -> None:
-        """Refuse nothing: ``make`` has checked what the transform returned, which may be images of floats."""
+    def check_observations(self, observations: NDArray[Any], n: int) -> None:
+        """Do nothing: ``make`` has checked the result of the transform, which may be floating-point images."""
 
     def base_factors(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[Any]:
-        """Return the factors as they are."""
+        """Return the factors unchanged."""
         return factors
 
     @property
     def has_distribution(self) -> bool:
-        """Whether the base has one."""
+        """Whether the distribution of the base is known."""
         return self.base.has_distribution
 
     @property
     def distribution(self) -> FactorDistribution:
-        """What combinations of factors are drawn from, in the base."""
+        """Distribution of the factors of the base."""
         return self.base.distribution
 
     def sample(self, n: int, rng: np.random.Generator, *, replace: bool = False) -> Draws:
-        """Draw observations as the base does."""
+        """Draw a random sample of observations as the base does."""
         return self.base.sample(n, rng, replace=replace)
 
     def sample_factors(self, n: int, rng: np.random.Generator) -> NDArray[Any]:
@@ -102,19 +103,19 @@ class Mapped(Wrapped):
         return self.base.sample_nuisance(factors, rng)
 
     def full_grid(self) -> Draws:
-        """Return what the base has."""
+        """Return the full grid of the base."""
         return self.base.full_grid()
 
     def draws(self, factors: ArrayLike) -> Draws:
-        """Return the draws of these factors, as the base does."""
+        """Return these combinations of factors with the default nuisance of the base."""
         return self.base.draws(factors)
 
     def default_nuisance(self, factors: NDArray[Any]) -> NDArray[np.uint64]:
-        """Return the nuisance that the base has for each combination of factors."""
+        """Return the default nuisance of the base for each combination of factors."""
         return self.base.default_nuisance(factors)
 
     def check_factors(self, factors: ArrayLike) -> NDArray[Any]:
-        """Return factors after the checks of the base."""
+        """Check factors as the base does and return them."""
         return self.base.check_factors(factors)
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Data sets in which several factors are one."""
+"""Data sets with several factors merged into one."""
 
 import math
 import re
@@ -17,34 +17,35 @@ from disentmetrics.datasets.transforms.wrapped import GridWrapped
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import Factor, FactorSpace
 
-_NAME = re.compile(r"[\w .-]*")  # other characters have a meaning where names are written in a row
-_MOST_NAMED = 10_000  # names of more categories would fill files and memory, and nobody reads them
+_NAME = re.compile(r"[\w .-]*")  # other characters are separators in specs and fingerprints
+_MOST_NAMED_VALUES = 10_000  # beyond this number, names of categories would only consume memory and disk space
 
 
 class Merged(GridWrapped):
-    """A data set in which several factors are taken as one, of which each combination is a category.
+    """A data set with several factors merged into one categorical factor, whose categories are their combinations.
 
     Parameters
     ----------
     base : DataSet
-        With a grid of factors of known distribution.
+        A data set with a known distribution of its factors.
     names : sequence of str
-        At least two factors. The last of them varies fastest.
+        At least two factors, of which the last varies fastest.
     name : str
-        Of the merged factor, which stands where the first of them stood.
+        Name of the merged factor, which takes the position of the first of them; by default the names joined by
+        ``_``.
 
     Raises
     ------
     InvalidInputError
-        If there are fewer than two factors, one is unknown, or the name is taken or has characters other than
-        letters, digits, spaces and ``_.-``.
+        If fewer than two factors are named, one does not exist, or the name is already in use or contains characters
+        other than letters, digits, spaces and ``_.-``.
     """
 
     def __init__(self, base: DataSet, names: Sequence[str], name: str = "") -> None:
-        old = base.distribution
+        base_distribution = base.distribution
         if not _NAME.fullmatch(name):
             raise InvalidInputError(
-                f"the name of a merged factor must be of letters, digits, spaces and '_.-'; got {name!r}"
+                f"the name of a merged factor must consist of letters, digits, spaces and '_.-'; got {name!r}"
             )
         self._name = name or "_".join(names)
         self._factors = [factor_named(base.space, n) for n in names]
@@ -52,36 +53,37 @@ class Merged(GridWrapped):
         others = [factor.name for factor in base.space if factor.name not in names]
         if len(names) < 2 or self._name in others:
             raise InvalidInputError(
-                "at least two factors are merged, and into one whose name no other factor has; "
+                "merge needs at least two factors and a name that no other factor has; "
                 f"got {', '.join(names)} as {self._name!r}"
             )
         self._sizes = tuple(factor.size or 0 for factor in self._factors)
         self._columns = [base.space.position(n) for n in names]
         self._others = [base.space.position(n) for n in others]
         first = min(self._columns)
-        self._place = sum(column < first for column in self._others)
+        self._position = sum(column < first for column in self._others)
         values: Any = ()
-        if all(factor.values for factor in self._factors) and math.prod(self._sizes) <= _MOST_NAMED:
+        if all(factor.values for factor in self._factors) and math.prod(self._sizes) <= _MOST_NAMED_VALUES:
             values = tuple(",".join(map(str, v)) for v in product(*(factor.values for factor in self._factors)))
         merged = Factor(self._name, math.prod(self._sizes), "categorical", values)
         factors = [base.space.factors[column] for column in self._others]
-        factors.insert(self._place, merged)
-        distribution = FactorDistribution(FactorSpace(factors), self._tables(old))
+        factors.insert(self._position, merged)
+        distribution = FactorDistribution(FactorSpace(factors), self._tables(base_distribution))
         super().__init__(base, f"merge({self._name}={','.join(names)})", distribution)
-        self.symmetries = tuple(s for symmetry in base.symmetries for s in self._of_merged(symmetry))
+        self.symmetries = tuple(s for symmetry in base.symmetries for s in self._translated(symmetry))
 
-    def _tables(self, old: FactorDistribution) -> list[tuple[tuple[str, ...], NDArray[np.float64]]]:
+    def _tables(self, distribution: FactorDistribution) -> list[tuple[tuple[str, ...], NDArray[np.float64]]]:
+        """Return the tables of the distribution with the axes of merged factors flattened into one."""
         merged = {factor.name for factor in self._factors}
-        touching = [names for names, _ in old.tables if merged & set(names)]
-        tables = [(names, table) for names, table in old.tables if names not in touching]
-        if touching:
-            others = tuple(name for names in touching for name in names if name not in merged)
-            joint = old.marginal(*others, *(factor.name for factor in self._factors))
+        affected = [names for names, _ in distribution.tables if merged & set(names)]
+        tables = [(names, table) for names, table in distribution.tables if names not in affected]
+        if affected:
+            others = tuple(name for names in affected for name in names if name not in merged)
+            joint = distribution.marginal(*others, *(factor.name for factor in self._factors))
             tables.append(((*others, self._name), joint.reshape(*joint.shape[: len(others)], -1)))
         return tables
 
-    def _of_merged(self, symmetry: Symmetry) -> list[Symmetry]:
-        """Return what a symmetry of the base means for the merged factor."""
+    def _translated(self, symmetry: Symmetry) -> list[Symmetry]:
+        """Express a symmetry of the base in terms of the merged factor."""
         names = [factor.name for factor in self._factors]
         allowed = [symmetry.given.get(name, range(size)) for name, size in zip(names, self._sizes, strict=True)]
         given = {name: indices for name, indices in symmetry.given.items() if name not in names}
@@ -100,12 +102,12 @@ class Merged(GridWrapped):
         return int(np.ravel_multi_index(tuple(combination), self._sizes))
 
     def base_factors(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[Any]:
-        """Return the factors with the merged one split up."""
-        whole = np.empty((len(factors), len(self.base.space)), np.int64)
-        whole[:, self._others] = np.delete(factors, self._place, axis=1)
-        whole[:, self._columns] = np.stack(np.unravel_index(factors[:, self._place], self._sizes), axis=1)
-        return whole
+        """Return the factors with the merged one split into its components."""
+        base_factors = np.empty((len(factors), len(self.base.space)), np.int64)
+        base_factors[:, self._others] = np.delete(factors, self._position, axis=1)
+        base_factors[:, self._columns] = np.stack(np.unravel_index(factors[:, self._position], self._sizes), axis=1)
+        return base_factors
 
     def sample_nuisance(self, factors: NDArray[Any], rng: np.random.Generator) -> NDArray[np.uint64]:
-        """Draw a nuisance for each of these factors, as the base does."""
+        """Draw a nuisance for each row of factors as the base does."""
         return self.base.sample_nuisance(self.base_factors(factors, np.zeros(len(factors), np.uint64)), rng)

@@ -1,4 +1,4 @@
-"""Data sets of which some factors are nuisances."""
+"""Data sets with some factors turned into nuisances."""
 
 import zlib
 from collections.abc import Sequence
@@ -17,73 +17,76 @@ from disentmetrics.factors import FactorSpace
 
 
 class WithNuisance(GridWrapped):
-    """A data set of which some factors are nuisances: drawn for each observation, given the other factors.
+    """A data set with some factors turned into nuisances, drawn for each observation given the remaining factors.
 
     Parameters
     ----------
     base : DataSet
-        With a grid of factors of known distribution.
+        A data set with a known distribution of its factors.
     names : sequence of str
-        The factors that the nuisance decides.
+        Factors to be determined by the nuisance.
 
     Raises
     ------
     InvalidInputError
-        If no factor is named, one is unknown, or none is left.
+        If no factor is named, one does not exist, or no factor remains.
     """
 
     def __init__(self, base: DataSet, names: Sequence[str]) -> None:
-        self._law = base.distribution
+        self._base_distribution = base.distribution
         for name in names:
             factor_named(base.space, name)
         columns = joint_positions(base.space, names)
-        self._seen = [column for column in range(len(base.space)) if column not in columns]
-        if not self._seen:
-            raise InvalidInputError(f"at least one factor must stay; all were named as nuisances: {', '.join(names)}")
-        space = FactorSpace([base.space.factors[column] for column in self._seen])
+        self._visible = [column for column in range(len(base.space)) if column not in columns]
+        if not self._visible:
+            raise InvalidInputError(
+                f"at least one factor must remain; all were turned into nuisances: {', '.join(names)}"
+            )
+        space = FactorSpace([base.space.factors[column] for column in self._visible])
         tables = []
-        depends = set[str]()
-        for held, _ in self._law.tables:
-            left = tuple(name for name in held if name not in names)
-            depends |= set(left) if len(left) < len(held) else set()
-            if left:
-                tables.append((left, self._law.marginal(*left)))
+        dependent = set[str]()
+        for block_names, _ in self._base_distribution.tables:
+            remaining = tuple(name for name in block_names if name not in names)
+            dependent |= set(remaining) if len(remaining) < len(block_names) else set()
+            if remaining:
+                tables.append((remaining, self._base_distribution.marginal(*remaining)))
         super().__init__(base, f"nuisance({','.join(names)})", FactorDistribution(space, tables))
         self.nuisances = (*base.nuisances, *names)
-        # Of a hidden factor that depends on a visible one, equal nuisances are different values.
+        # A symmetry of a visible factor on which a hidden one depends is lost: equal nuisances then give different
+        # values of the hidden factor.
         self.symmetries = tuple(
-            s for s in base.symmetries if not {s.factor, *s.given} & set(names) and s.factor not in depends
+            s for s in base.symmetries if not {s.factor, *s.given} & set(names) and s.factor not in dependent
         )
-        self._columns = columns
+        self._hidden = columns
 
     def base_factors(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[Any]:
-        """Return the factors with those that the nuisance draws, one after the other.
+        """Return all factors of the base: the visible ones, and the hidden ones sampled from the nuisance in turn.
 
         Raises
         ------
         InvalidInputError
-            If a combination never occurs, so that there is nothing to draw the hidden factors from.
+            If a combination has probability 0, so that the hidden factors have no conditional distribution.
         """
-        whole = np.zeros((len(factors), len(self.base.space)), np.int64)
-        whole[:, self._seen] = factors
-        known = list(self._seen)
-        for column in self._columns:
+        base_factors = np.zeros((len(factors), len(self.base.space)), np.int64)
+        base_factors[:, self._visible] = factors
+        assigned = list(self._visible)
+        for column in self._hidden:
             factor = self.base.space.factors[column]
             stream = self._stream(factor.name)
-            block = next((block for block in self._law.blocks if column in block.columns), None)
+            block = next((block for block in self._base_distribution.blocks if column in block.columns), None)
             if block is None:
-                whole[:, column] = choice(nuisance, factor.size or 1, stream=stream)
+                base_factors[:, column] = choice(nuisance, factor.size or 1, stream=stream)
             else:
-                given = tuple(k for k in block.columns if k in known)
+                given = tuple(k for k in block.columns if k in assigned)
                 u = uniform(nuisance, 1, stream=stream)[:, 0]
-                whole[:, column] = block.quantiles((column,), whole, given, u)[:, 0]
-            known.append(column)
-        return whole
+                base_factors[:, column] = block.quantiles((column,), base_factors, given, u)[:, 0]
+            assigned.append(column)
+        return base_factors
 
     def _stream(self, name: str) -> int:
-        earlier = self.base.nuisances.count(name)  # a name that was hidden before has had its draws
-        return zlib.crc32(name.encode()) | (1 + earlier) << 32  # no data set numbers its own draws so high
+        n_earlier = self.base.nuisances.count(name)  # an earlier hidden factor of this name has used its own stream
+        return zlib.crc32(name.encode()) | (1 + n_earlier) << 32  # above the stream numbers of any data set
 
     def default_nuisance(self, factors: NDArray[Any]) -> NDArray[np.uint64]:
-        """Return the row of the grid at which each combination stands."""
+        """Return the grid position of each combination of the visible factors."""
         return DataSet.default_nuisance(self, factors)

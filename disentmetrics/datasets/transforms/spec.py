@@ -1,7 +1,7 @@
-"""Options that every data set has on the command line: ``dsprites?select=x:0-15&correlate=x,y,0.8``.
+"""Transforms as options of a data-set spec: ``dsprites?select=x:0-15&correlate=x,y,0.8``.
 
-They are applied one after the other, in the order in which they are written; names and indices are
-those of the data set so far.
+Every data set has these options. They are applied one after another, in the order given; names and indices refer to
+the result of the previous step.
 """
 
 from collections.abc import Callable
@@ -30,13 +30,13 @@ def _number(text: str, option: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise InvalidInputError(f"option {option} needs a number; got {text.strip()!r}") from None
+        raise InvalidInputError(f"option {option} must be a number; got {text.strip()!r}") from None
 
 
 def _parts(text: str, option: str, form: str, least: int, most: int) -> list[str]:
     parts = [part.strip() for part in text.split(",")]
     if not least <= len(parts) <= most or not all(parts):
-        raise InvalidInputError(f"option {option} must be of the form {form}; got {text!r}")
+        raise InvalidInputError(f"option {option} must have the form {form}; got {text!r}")
     return parts
 
 
@@ -47,9 +47,9 @@ def _correlate(data: DataSet, text: str) -> DataSet:
 
 def _chen2018(data: DataSet, text: str) -> DataSet:
     first, second, given = _parts(text, "chen2018", "factor,factor,configuration", 3, 3)
-    configuration = next((known for known in CONFIGURATIONS if known == given), None)
+    configuration = next((name for name in CONFIGURATIONS if name == given), None)
     if configuration is None:
-        raise InvalidInputError(f"a configuration must be one of {', '.join(CONFIGURATIONS)}; got {given!r}")
+        raise InvalidInputError(f"the configuration must be one of {', '.join(CONFIGURATIONS)}; got {given!r}")
     return data.with_distribution(chen2018(data.space, first, second, configuration))
 
 
@@ -58,7 +58,7 @@ def _weights(data: DataSet, text: str) -> DataSet:
     for part in text.split(","):
         name, colon, values = (piece.strip() for piece in part.partition(":"))
         if not colon or name in weights:
-            raise InvalidInputError(f"option weights must be of the form factor:1/2/4, each once; got {text!r}")
+            raise InvalidInputError(f"option weights must have the form factor:1/2/4, each factor once; got {text!r}")
         weights[name] = [_number(value, "weights") for value in values.split("/")]
     return data.with_distribution(marginals(data.space, weights))
 
@@ -74,7 +74,7 @@ def _only(data: DataSet, text: str) -> DataSet:
 def _split(data: DataSet, text: str, option: str, part: int) -> DataSet:
     *names, share, seed = _parts(text, option, "factor,factor,share,seed", 4, 99)
     if not seed.isdecimal():
-        raise InvalidInputError(f"option {option} must end in a seed, a whole number from 0; got {seed!r}")
+        raise InvalidInputError(f"option {option} must end with a seed, a non-negative integer; got {seed!r}")
     return data.with_distribution(held_out(data.space, names, _number(share, option), int(seed))[part])
 
 
@@ -114,15 +114,16 @@ TRANSFORM_OPTIONS: dict[str, Callable[[DataSet, str], DataSet]] = {
 
 
 def apply_option(data: DataSet, option: str, text: str) -> DataSet:
-    """Return the data set changed by one option.
+    """Return the data set transformed by one option.
 
     Parameters
     ----------
     data : DataSet
-        So far.
+        The data set to transform.
     option : str
         One of :data:`TRANSFORM_OPTIONS`.
     text : str
+        Value of the option:
         ``correlate=x,y,0.8`` · ``weights=scale:1/1/2/2/4/4`` · ``chen2018=x,y,D`` ·
         ``without=shape:2,x:16-31`` · ``only=shape:heart`` · ``train_split=shape,scale,0.2,0`` and
         ``test_split=shape,scale,0.2,0`` (share and seed) · ``select=x:0-15/20,shape:2`` ·
@@ -135,7 +136,7 @@ def apply_option(data: DataSet, option: str, text: str) -> DataSet:
     Raises
     ------
     InvalidInputError
-        If there is no such option, factor or value, or the text is of another form.
+        If the option, a factor or a value does not exist, or the text is malformed.
 
     Examples
     --------
@@ -146,21 +147,21 @@ def apply_option(data: DataSet, option: str, text: str) -> DataSet:
     if option not in TRANSFORM_OPTIONS:
         raise InvalidInputError(f"no option is named {option!r}{did_you_mean(option, TRANSFORM_OPTIONS)}")
     if not isinstance(text, str):
-        raise InvalidInputError(f"option {option} is given as text, as on the command line; got {text!r}")
+        raise InvalidInputError(f"option {option} must be text, as on the command line; got {text!r}")
     try:
         return TRANSFORM_OPTIONS[option](data, text)
     except UnknownFactorError as error:
-        step = _step_that_took(data, error.name)
+        step = _step_that_removed(data, error.name)
         if not step:
             raise
         raise InvalidInputError(
-            f"no factor is named {error.name!r} any more, as an earlier step took it: {step}; "
+            f"factor {error.name!r} no longer exists because an earlier step removed it: {step}; "
             f"the factors are {', '.join(data.space.names)}"
         ) from None
 
 
-def _step_that_took(data: DataSet, name: str) -> str:
-    """Return the step after which there was no factor of this name; empty if there never was one."""
+def _step_that_removed(data: DataSet, name: str) -> str:
+    """Return the step that removed a factor; empty if there never was one of this name."""
     while isinstance(data, Wrapped):
         if name in data.base.space.names:
             return data.fingerprint.removeprefix(f"{data.base.fingerprint}+")

@@ -1,4 +1,4 @@
-"""Some values of some factors: given as indices, names or text, and written in fingerprints."""
+"""Subsets of factor values: given as indices, category names or text, and formatted for fingerprints."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -17,9 +17,9 @@ class UnknownFactorError(InvalidInputError):
     Parameters
     ----------
     name : str
-        That was asked for.
+        The unknown name.
     space : FactorSpace
-        The factors that there are.
+        The existing factors.
     """
 
     def __init__(self, name: str, space: FactorSpace) -> None:
@@ -35,32 +35,32 @@ def factor_named(space: FactorSpace, name: str) -> Factor:
     Raises
     ------
     UnknownFactorError
-        If there is none; the nearest name is told.
+        If no factor has this name; the message suggests the closest one.
     """
     if name not in space.names:
         raise UnknownFactorError(name, space)
     return space[name]
 
 
-def value_indices(space: FactorSpace, chosen: FactorValues) -> dict[str, int | tuple[int, ...]]:
-    """Check values of factors, and return their indices.
+def value_indices(space: FactorSpace, selection: FactorValues) -> dict[str, int | tuple[int, ...]]:
+    """Validate a selection of factor values and convert it to indices.
 
     Parameters
     ----------
     space : FactorSpace
-        A grid.
-    chosen : mapping of str to value or sequence of values
-        A value is an index, or the name of a category.
+        A grid of discrete factors.
+    selection : mapping of str to value or sequence of values
+        A value is an index or the name of a category.
 
     Returns
     -------
     dict of str to int or tuple of int
-        A single value stays single; several are sorted.
+        An int for a single value, a sorted tuple for a sequence.
 
     Raises
     ------
     InvalidInputError
-        If a factor or value does not exist, comes twice, or there is none.
+        If a factor or value does not exist or is repeated, or nothing is selected.
 
     Examples
     --------
@@ -69,24 +69,24 @@ def value_indices(space: FactorSpace, chosen: FactorValues) -> dict[str, int | t
     >>> value_indices(space, {"shape": "heart", "x": range(4)})
     {'shape': 2, 'x': (0, 1, 2, 3)}
     """
-    if not chosen:
-        raise InvalidInputError("values of at least one factor must be chosen; got none")
-    found: dict[str, int | tuple[int, ...]] = {}
-    for name, values in chosen.items():
+    if not selection:
+        raise InvalidInputError("values of at least one factor must be selected; got none")
+    indices: dict[str, int | tuple[int, ...]] = {}
+    for name, values in selection.items():
         factor = factor_named(space, name)
         if isinstance(values, int | str | np.integer):
-            found[name] = _index(factor, values)
+            indices[name] = _index(factor, values)
             continue
-        indices = tuple(sorted(_index(factor, value) for value in values))
-        if not indices or len(set(indices)) < len(indices):
-            raise InvalidInputError(f"at least one value of {name!r} must be chosen, and each once; got {values!r}")
-        found[name] = indices
-    return found
+        ordered = tuple(sorted(_index(factor, value) for value in values))
+        if not ordered or len(set(ordered)) < len(ordered):
+            raise InvalidInputError(f"at least one value of {name!r} must be selected, each once; got {values!r}")
+        indices[name] = ordered
+    return indices
 
 
 def _index(factor: Factor, value: Value) -> int:
     if factor.size is None:
-        raise InvalidInputError(f"values are chosen of discrete factors; {factor.name!r} is continuous")
+        raise InvalidInputError(f"only values of discrete factors can be selected; {factor.name!r} is continuous")
     if isinstance(value, str):
         if value not in factor.values:
             names = [name for name in factor.values if isinstance(name, str)]
@@ -102,23 +102,23 @@ def _index(factor: Factor, value: Value) -> int:
     return int(value)
 
 
-def as_tuples(chosen: Mapping[str, int | tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    """Return single values as sequences of one."""
-    return {name: values if isinstance(values, tuple) else (values,) for name, values in chosen.items()}
+def as_tuples(indices: Mapping[str, int | tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Return single indices as tuples of length 1."""
+    return {name: values if isinstance(values, tuple) else (values,) for name, values in indices.items()}
 
 
-def format_values(chosen: Mapping[str, int | tuple[int, ...]]) -> str:
-    """Write indices of values of factors in short.
+def format_values(indices: Mapping[str, int | tuple[int, ...]]) -> str:
+    """Format indices of factor values compactly, with ranges.
 
     Examples
     --------
     >>> format_values({"shape": 2, "x": (0, 1, 2, 3, 7), "y": (5,)})
     'shape=2,x=0-3/7,y=5-5'
     """
-    return ",".join(f"{name}={_written_values(values)}" for name, values in chosen.items())
+    return ",".join(f"{name}={_format_indices(values)}" for name, values in indices.items())
 
 
-def _written_values(values: int | tuple[int, ...]) -> str:
+def _format_indices(values: int | tuple[int, ...]) -> str:
     if isinstance(values, int):
         return str(values)
     runs: list[list[int]] = []
@@ -133,16 +133,15 @@ def _written_values(values: int | tuple[int, ...]) -> str:
 
 
 def parse_values(space: FactorSpace, text: str) -> dict[str, Value | list[Value]]:
-    """Read ``factor:values,factor:values``, where values are ``2``, ``0-3``, ``0-3/7`` or ``heart``.
+    """Parse ``factor:values,factor:values``, where values are ``2``, ``0-3``, ``0-3/7`` or ``heart``.
 
-    Where a category's name is digits, digits that are a name mean the name: of (``"1"``, ``"2"``), ``2`` is the
-    second.
+    Names of categories take precedence over indices: for categories (``"1"``, ``"2"``), ``2`` is the second one.
 
     Raises
     ------
     InvalidInputError
-        If it is not of this form, a factor does not exist, or the ends of a range are both indices and names, of
-        different values.
+        If the text is malformed, a factor does not exist, or the ends of a range are ambiguous: both an index and the
+        name of a different value.
 
     Examples
     --------
@@ -150,21 +149,21 @@ def parse_values(space: FactorSpace, text: str) -> dict[str, Value | list[Value]
     >>> parse_values(space, "shape:heart,x:0-2/7")
     {'shape': 'heart', 'x': [0, 1, 2, 7]}
     """
-    found: dict[str, Value | list[Value]] = {}
+    selection: dict[str, Value | list[Value]] = {}
     for part in text.split(","):
         name, colon, values = (piece.strip() for piece in part.partition(":"))
         if not colon or not values:
             raise InvalidInputError(
-                f"values of factors must be given as factor:values, such as shape:2 or x:0-3/7; got {part!r}"
+                f"factor values must be given as factor:values, such as shape:2 or x:0-3/7; got {part!r}"
             )
         factor = factor_named(space, name)
-        if name in found:
-            raise InvalidInputError(f"values of a factor must be given once, as in {name}:0-3/7; {name} came twice")
+        if name in selection:
+            raise InvalidInputError(f"each factor must be given once, as in {name}:0-3/7; got {name} more than once")
         pieces = list(_read_pieces(factor, values.split("/")))
         single = len(pieces) == 1 and not isinstance(pieces[0], list)
         flat: list[Value] = [v for piece in pieces for v in (piece if isinstance(piece, list) else [piece])]
-        found[name] = flat[0] if single else flat
-    return found
+        selection[name] = flat[0] if single else flat
+    return selection
 
 
 def _read_pieces(factor: Factor, pieces: Sequence[str]) -> Iterable[Value | list[Value]]:
@@ -177,7 +176,7 @@ def _read_pieces(factor: Factor, pieces: Sequence[str]) -> Iterable[Value | list
         elif dash and low.isdecimal() and high.isdecimal():
             _check_ends(factor, (low, high))
             if int(high) < int(low):
-                raise InvalidInputError(f"values of {factor.name!r} must run upwards, as in 0-3; got {piece!r}")
+                raise InvalidInputError(f"ranges of {factor.name!r} must be ascending, as in 0-3; got {piece!r}")
             if int(high) >= (factor.size or 0):
                 raise InvalidInputError(
                     f"values of factor {factor.name!r} must be indices in 0 .. {(factor.size or 1) - 1}; got {piece!r}"
@@ -192,6 +191,6 @@ def _check_ends(factor: Factor, ends: Sequence[str]) -> None:
     for end in ends:
         if end in names and names.index(end) != int(end):
             raise InvalidInputError(
-                f"a range of {factor.name!r} must be one of indices, and {end!r} is the name of value "
-                f"{names.index(end)}; give the names one by one, as in {factor.name}:{'/'.join(map(str, names[:3]))}"
+                f"the ends of a range of {factor.name!r} must be indices, but {end!r} is also the name of value "
+                f"{names.index(end)}; list the names instead, as in {factor.name}:{'/'.join(map(str, names[:3]))}"
             )

@@ -1,7 +1,7 @@
-"""Data sets made from another: what they have in common, and those that are drawn otherwise.
+"""Base classes of transformed data sets, and data sets with reweighted factors.
 
-Reached by methods of every data set (``data.select(...)``). Each keeps its base and adds one
-step to the fingerprint, such as ``dsprites-1+select(shape=2)+correlate(x,y,0.8)``.
+Transforms are applied by methods of :class:`DataSet` (``data.select(...)``). A transformed data set refers to its base
+and appends one step to the fingerprint, such as ``dsprites-1+select(shape=2)+correlate(x,y,0.8)``.
 """
 
 from abc import abstractmethod
@@ -17,7 +17,17 @@ from disentmetrics.factors import check_count
 
 
 class Wrapped(DataSet):
-    """A data set made from another one, ``base``."""
+    """A data set that obtains its observations from another data set, ``base``.
+
+    A subclass implements :meth:`base_factors`, which maps its factors to those of the base.
+
+    Parameters
+    ----------
+    base : DataSet
+        The data set that is transformed.
+    step : str
+        Description of the transform, appended to the fingerprint.
+    """
 
     def __init__(self, base: DataSet, step: str) -> None:
         self.base = base
@@ -30,29 +40,39 @@ class Wrapped(DataSet):
         self.is_observed = base.is_observed
 
     def prepare(self, *, progress: bool = False) -> None:
-        """Prepare the base."""
+        """Prepare the base data set."""
         self.base.prepare(progress=progress)
 
     @property
     def sampling(self) -> str:
-        """How ``sample`` draws: as the base does, unless the factors have a distribution."""
+        """Sampling scheme: that of the base, unless the factors have a known distribution."""
         return super().sampling if self.has_distribution else self.base.sampling
 
     @abstractmethod
     def base_factors(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[Any]:
-        """Return the factors (n, n_factors of the base) whose observations are meant."""
+        """Return the corresponding factors of the base, (n, n_factors of the base)."""
 
     def make(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[Any]:
-        """Return the observations of the base that are meant."""
+        """Return the observations of the base for the corresponding factors."""
         return self.base.make(self.base_factors(factors, nuisance), nuisance)
 
-    def check_observations(self, made: NDArray[Any], n: int) -> None:
-        """Refuse what the base refuses."""
-        self.base.check_observations(made, n)
+    def check_observations(self, observations: NDArray[Any], n: int) -> None:
+        """Check observations as the base does."""
+        self.base.check_observations(observations, n)
 
 
 class GridWrapped(Wrapped):
-    """A data set whose factors form a grid and have a known distribution."""
+    """A transformed data set whose factors form a grid with a known distribution.
+
+    Parameters
+    ----------
+    base : DataSet
+        The data set that is transformed.
+    step : str
+        Description of the transform, appended to the fingerprint.
+    distribution : FactorDistribution
+        Distribution of the factors; its space becomes that of the data set.
+    """
 
     def __init__(self, base: DataSet, step: str, distribution: FactorDistribution) -> None:
         super().__init__(base, step)
@@ -61,32 +81,32 @@ class GridWrapped(Wrapped):
 
     @property
     def has_distribution(self) -> bool:
-        """Always."""
+        """Always True."""
         return True
 
     @property
     def distribution(self) -> FactorDistribution:
-        """What combinations of factors are drawn from."""
+        """Distribution of the factors."""
         return self._distribution
 
     def default_nuisance(self, factors: NDArray[Any]) -> NDArray[np.uint64]:
-        """Return the nuisance that the base has for each combination of factors."""
+        """Return the default nuisance of the base for each combination of factors."""
         return self.base.default_nuisance(self.base_factors(factors, np.zeros(len(factors), np.uint64)))
 
     def sample(self, n: int, rng: np.random.Generator, *, replace: bool = False) -> Draws:
-        """Draw observations at random.
+        """Draw a random sample of observations.
 
-        Distinct ones, in the order of the grid, if all combinations that can occur are equally likely and
-        there is no nuisance; otherwise independent ones, so that one may come again.
+        Combinations are distinct and in grid order if the distribution is uniform on its support and the data set has
+        no nuisances; otherwise they are drawn independently and can repeat.
 
         Parameters
         ----------
         n : int
-            How many.
+            Sample size.
         rng : numpy.random.Generator
-            Source of randomness.
+            Random number generator.
         replace : bool
-            Whether the same observation may be drawn twice.
+            Whether to sample with replacement.
 
         Returns
         -------
@@ -95,7 +115,7 @@ class GridWrapped(Wrapped):
         Raises
         ------
         InvalidInputError
-            If ``n`` is no whole number from 0, or more distinct observations are asked for than there are.
+            If ``n`` is not a non-negative integer or exceeds the number of distinct observations.
         """
         check_count(n)
         if self.nuisances or replace or not self.distribution.is_uniform:
@@ -104,60 +124,60 @@ class GridWrapped(Wrapped):
         if n > len(self):
             raise InvalidInputError(
                 f"at most {len(self)} distinct combinations can be drawn from {self.fingerprint}; got n = {n}; "
-                "ask for all of them instead (whole, or --samples all)"
+                "use all of them instead (full_grid, or --samples all)"
             )
         factors = self.distribution.support(rng.choice(len(self), size=n, replace=False, shuffle=False))
         return self.draws(factors[np.argsort(self.space.rows_of(factors))])
 
     def sample_factors(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Draw ``n`` combinations of factors independently, as (n, n_factors) indices."""
+        """Draw ``n`` combinations of factors with replacement, as (n, n_factors) indices."""
         return self.distribution.sample(n, rng)
 
     def full_grid(self) -> Draws:
-        """Return every combination of factors that can occur once, in the order of the grid.
+        """Return every combination of factors with positive probability once, in grid order.
 
         Raises
         ------
         InvalidInputError
-            If some are likelier than others, so that once each is not how they are distributed.
+            If combinations are not equally likely, as each of them once would then misrepresent the distribution.
         """
         if not self.distribution.is_uniform:
             raise InvalidInputError(
-                f"{self.fingerprint} has no full grid, as some combinations of factors are likelier than others; "
+                f"{self.fingerprint} has no full grid because some combinations of factors are likelier than others; "
                 "draw a number of samples instead"
             )
         return self.draws(self.distribution.support())
 
     def __len__(self) -> int:
-        """Return the number of combinations that can occur."""
+        """Return the number of combinations with positive probability."""
         return self.distribution.support_size
 
 
 class Reweighted(GridWrapped):
-    """The observations of a data set, drawn from another distribution of its factors.
+    """A data set whose factors follow a different distribution than those of its base.
 
-    Observations of combinations that are never drawn can still be asked for.
+    Only sampling changes: ``observations`` still accepts combinations of probability 0.
 
     Parameters
     ----------
     base : DataSet
-        With a grid of factors of known distribution.
+        A data set with a known distribution of its factors.
     distribution : FactorDistribution
-        Multiplied with that of the base, and renormalised.
+        Multiplied by the distribution of the base and renormalised.
 
     Raises
     ------
     InvalidInputError
-        If the distribution of the base is not known, is of other factors, or nothing is left.
+        If the distribution of the base is unknown or over other factors, or the product is 0 everywhere.
     """
 
     def __init__(self, base: DataSet, distribution: FactorDistribution) -> None:
         super().__init__(base, distribution.name, base.distribution * distribution)
 
     def base_factors(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[Any]:
-        """Return the factors as they are."""
+        """Return the factors unchanged."""
         return factors
 
     def sample_nuisance(self, factors: NDArray[Any], rng: np.random.Generator) -> NDArray[np.uint64]:
-        """Draw a nuisance for each of these factors, as the base does."""
+        """Draw a nuisance for each row of factors as the base does."""
         return self.base.sample_nuisance(factors, rng)

@@ -1,4 +1,4 @@
-"""What every data set inherits: draws, nuisance, checks."""
+"""Behaviour that every data set inherits: sampling, nuisance, checks."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -15,7 +15,7 @@ from disentmetrics.factors import Factor, FactorSpace
 
 
 class Pairs(DataSet):
-    """Vectors of the two factors and of what the nuisance adds."""
+    """Vectors of the two factors and a third value that depends on the nuisance."""
 
     name = "pairs"
     fingerprint = "pairs-1"
@@ -52,7 +52,7 @@ def as_codes(observations: NDArray[Any]) -> NDArray[Any]:
     return observations
 
 
-def test_observations_of_equal_factors_differ_by_their_nuisance_alone(rng: np.random.Generator) -> None:
+def test_observations_of_equal_factors_differ_only_by_their_nuisance(rng: np.random.Generator) -> None:
     data = NoisyPairs()
     factors = np.tile([[1, 2]], (200, 1))
     nuisance = rng.integers(2**64, size=200, dtype=np.uint64)
@@ -63,7 +63,7 @@ def test_observations_of_equal_factors_differ_by_their_nuisance_alone(rng: np.ra
     assert len(np.unique(data.observations(data.full_grid().factors)[:, 2])) > 1
 
 
-def test_a_sample_of_a_grid_is_distinct_sorted_and_decided_by_the_generator() -> None:
+def test_a_sample_of_a_grid_is_distinct_sorted_and_determined_by_the_generator() -> None:
     draws = Pairs().sample(10, np.random.default_rng(3))
     rows = Pairs.space.rows_of(draws.factors)
     assert np.array_equal(rows, np.unique(rows))
@@ -123,7 +123,7 @@ def test_continuous_factors_have_values_and_no_grid(rng: np.random.Generator) ->
     assert np.array_equal(found.codes[:, :2], found.factors)
 
 
-def test_groups_travel_with_the_draws() -> None:
+def test_draws_contain_the_groups_of_their_rows() -> None:
     draws = Draws(np.zeros((6, 1), np.int64), np.arange(6, dtype=np.uint64), np.array([0, 0, 1, 1, 2, 2]))
     assert draws[2:4].groups is not None
     assert draws[np.array([5, 0])].groups.tolist() == [2, 0]  # type: ignore[union-attr] # they are there
@@ -132,13 +132,13 @@ def test_groups_travel_with_the_draws() -> None:
 @pytest.mark.parametrize(
     ("nuisance", "message"),
     [
-        ([1, 2, 3], "must be 2 whole numbers from 0"),
+        ([1, 2, 3], "must be 2 non-negative integers"),
         ([0.5, 1.0], "got float64"),
-        ([-1, 0], "whole numbers from 0"),
+        ([-1, 0], "non-negative integers"),
         ([[1, 2]], r"shape \(1, 2\)"),
     ],
 )
-def test_what_is_no_nuisance_is_refused(nuisance: list[Any], message: str) -> None:
+def test_invalid_nuisances_are_rejected(nuisance: list[Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         NoisyPairs().observations([[0, 0], [1, 1]], nuisance)
 
@@ -154,7 +154,7 @@ def test_what_is_no_nuisance_is_refused(nuisance: list[Any], message: str) -> No
     ],
 )
 @pytest.mark.parametrize("step", [lambda data: data, lambda data: data.select({"a": [0, 1]}), mapped])
-def test_other_observations_than_promised_are_refused(
+def test_observations_of_another_shape_or_type_are_rejected(
     shape: tuple[int, ...], made: Any, message: str, step: Callable[[DataSet], DataSet]
 ) -> None:
     class Broken(Pairs):
@@ -167,7 +167,7 @@ def test_other_observations_than_promised_are_refused(
         step(Broken()).observations([[0, 0], [1, 1]])
 
 
-def test_images_may_become_floats_and_rows_of_whole_numbers_stay() -> None:
+def test_images_can_become_floats_and_integer_rows_stay_integers() -> None:
     images = np.zeros((3, 4, 4, 1), np.uint8)
     grey = dm.CustomDataSet(images, {"a": ["x", "y", "x"]}).map(as_floats, name="from 0 to 1")
     assert grey.select({"a": ["x", "y"]}).observations([[0], [1]]).dtype == np.float64
@@ -175,12 +175,12 @@ def test_images_may_become_floats_and_rows_of_whole_numbers_stay() -> None:
 
 
 @pytest.mark.parametrize("attribute", ["name", "space", "fingerprint", "observation_shape"])
-def test_an_attribute_that_was_not_set_is_named(attribute: str) -> None:
+def test_the_error_names_a_missing_attribute(attribute: str) -> None:
     class Bare(DataSet):
         def make(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[Any]:
             return np.zeros((len(factors), 1))
 
-    with pytest.raises(InvalidInputError, match=f"must have a {attribute}; Bare has none"):
+    with pytest.raises(InvalidInputError, match=f"must define {attribute}; Bare does not"):
         getattr(Bare(), attribute)
     with pytest.raises(InvalidInputError, match="must define space"):
         Bare().observations([[0]])
@@ -199,7 +199,7 @@ WITH_COUNTS = {
 
 @pytest.mark.parametrize("name", WITH_COUNTS)
 @pytest.mark.parametrize("n", [-1, 2.5, True, "3"])
-def test_a_number_of_draws_is_whole(name: str, n: Any, rng: np.random.Generator) -> None:
+def test_sample_sizes_must_be_integers(name: str, n: Any, rng: np.random.Generator) -> None:
     for replace in (False, True):
         with pytest.raises(InvalidInputError, match="number of draws must be a whole number from 0; got"):
             WITH_COUNTS[name].sample(n, rng, replace=replace)
@@ -207,7 +207,7 @@ def test_a_number_of_draws_is_whole(name: str, n: Any, rng: np.random.Generator)
 
 
 @pytest.mark.parametrize("name", WITH_COUNTS)
-def test_rows_of_different_lengths_are_refused(name: str) -> None:
+def test_rows_of_different_lengths_are_rejected(name: str) -> None:
     data = WITH_COUNTS[name]
     for read in (data.observations, data.draws, data.check_factors):
         with pytest.raises(InvalidInputError, match="rows of different lengths"):
@@ -241,7 +241,7 @@ def test_the_number_of_observations_is_that_of_the_grid_unless_given() -> None:
         "table mapped",
     ],
 )
-def test_whether_all_can_be_listed_is_known_without_trying(spec: str) -> None:
+def test_has_full_grid_predicts_whether_full_grid_works(spec: str) -> None:
     images = np.arange(5 * 4, dtype=np.uint8).reshape(5, 2, 2, 1)
     table = dm.CustomDataSet(images, {"t": [0.1, 0.5, 0.2, 0.9, 0.7], "a": ["x", "y", "x", "y", "y"]})
     made = {

@@ -1,4 +1,4 @@
-"""Distributions of factors: identities, chi-square tests of every draw, refusals."""
+"""Distributions of factors: identities, chi-square tests of samples, rejected input."""
 
 import pickle
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ def table(*sizes: int, seed: int = 0, holes: float = 0.3) -> NDArray[np.float64]
 
 
 def brute_force(*tables: tuple[tuple[str, ...], NDArray[np.float64]]) -> NDArray[np.float64]:
-    """The probability of each row of the grid, by multiplying over all of it."""
+    """The probability of each row of the grid, computed by brute force."""
     weights = np.ones(len(EVERY))
     for names, given_table in tables:
         weights *= given_table[tuple(EVERY[:, SPACE.position(name)] for name in names)]
@@ -55,7 +55,7 @@ TABLES: dict[str, tuple[tuple[tuple[str, ...], NDArray[np.float64]], ...]] = {
 
 
 def p_value(rows: NDArray[np.int64], probability: NDArray[np.float64]) -> float:
-    """Chi-square test of rows of the grid; a row of probability 0 must not come at all."""
+    """Chi-square test of rows of the grid; rows of probability 0 must not occur."""
     counts = np.bincount(rows, minlength=len(probability))
     assert not counts[probability < 1e-12].any()
     possible = probability >= 1e-12
@@ -69,13 +69,13 @@ def p_value(rows: NDArray[np.int64], probability: NDArray[np.float64]) -> float:
 
 @pytest.mark.parametrize("name", TABLES)
 def test_the_probability_is_the_product_of_the_tables(name: str) -> None:
-    law = FactorDistribution(SPACE, TABLES[name])
+    distribution = FactorDistribution(SPACE, TABLES[name])
     expected = brute_force(*TABLES[name])
-    assert law.probability(EVERY) == pytest.approx(expected, abs=1e-15)
-    assert law.probability(EVERY).sum() == pytest.approx(1)
-    assert law.support_size == np.count_nonzero(expected)
-    assert np.array_equal(law.support(), EVERY[expected > 0])
-    again = law.support(np.arange(law.support_size))
+    assert distribution.probability(EVERY) == pytest.approx(expected, abs=1e-15)
+    assert distribution.probability(EVERY).sum() == pytest.approx(1)
+    assert distribution.support_size == np.count_nonzero(expected)
+    assert np.array_equal(distribution.support(), EVERY[expected > 0])
+    again = distribution.support(np.arange(distribution.support_size))
     assert np.array_equal(np.sort(SPACE.rows_of(again)), np.flatnonzero(expected))
 
 
@@ -91,8 +91,8 @@ def test_a_marginal_is_the_sum_over_the_others(name: str, names: tuple[str, ...]
 
 @pytest.mark.parametrize("name", TABLES)
 def test_draws_follow_the_probability(name: str, rng: np.random.Generator) -> None:
-    law = FactorDistribution(SPACE, TABLES[name])
-    assert p_value(SPACE.rows_of(law.sample(N, rng)), brute_force(*TABLES[name])) > 1e-3
+    distribution = FactorDistribution(SPACE, TABLES[name])
+    assert p_value(SPACE.rows_of(distribution.sample(N, rng)), brute_force(*TABLES[name])) > 1e-3
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -100,26 +100,26 @@ def test_draws_follow_the_probability(name: str, rng: np.random.Generator) -> No
 def test_draws_given_values_follow_the_conditional_probability(
     name: str, fixed: Mapping[str, int], rng: np.random.Generator
 ) -> None:
-    law = FactorDistribution(SPACE, TABLES[name])
+    distribution = FactorDistribution(SPACE, TABLES[name])
     weights = brute_force(*TABLES[name])
     for factor, value in fixed.items():
         weights[EVERY[:, SPACE.position(factor)] != value] = 0
-    drawn = law.sample(N // 4, rng, fixed=fixed)
+    drawn = distribution.sample(N // 4, rng, fixed=fixed)
     assert p_value(SPACE.rows_of(drawn), weights / weights.sum()) > 1e-3
-    exact = law.conditional(fixed)
+    exact = distribution.conditional(fixed)
     assert exact.probability(EVERY) == pytest.approx(weights / weights.sum(), abs=1e-15)
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_each_draw_may_be_given_values_of_its_own(name: str, rng: np.random.Generator) -> None:
-    law = FactorDistribution(SPACE, TABLES[name])
-    given_rows = law.sample(N, rng)
-    drawn = law.sample(N, rng, fixed={"c": given_rows[:, 2], "b": given_rows[:, 1]})
+def test_fixed_values_can_differ_between_draws(name: str, rng: np.random.Generator) -> None:
+    distribution = FactorDistribution(SPACE, TABLES[name])
+    given_rows = distribution.sample(N, rng)
+    drawn = distribution.sample(N, rng, fixed={"c": given_rows[:, 2], "b": given_rows[:, 1]})
     assert np.array_equal(drawn[:, 1:3], given_rows[:, 1:3])
     assert p_value(SPACE.rows_of(drawn), brute_force(*TABLES[name])) > 1e-3  # the law of total probability
 
 
-def test_the_chi_square_test_sees_a_wrong_table(rng: np.random.Generator) -> None:
+def test_the_chi_square_test_detects_a_wrong_table(rng: np.random.Generator) -> None:
     wrong = FactorDistribution(SPACE, {("b",): [1.0, 0, 2.8]})
     assert p_value(SPACE.rows_of(wrong.sample(N, rng)), brute_force(*TABLES["one"])) < 1e-3
 
@@ -153,59 +153,61 @@ def test_a_product_is_the_product_of_probabilities_renormalised(seed: int, first
         ({("a", "b"): [[7, 7, 7], [7, 7, 7]]}, True),
     ],
 )
-def test_it_knows_whether_all_that_can_occur_is_equally_likely(tables: Any, uniform: bool) -> None:
-    law = FactorDistribution(SPACE, tables)
-    positive = law.probability(EVERY)[law.probability(EVERY) > 0]
-    assert law.is_uniform == uniform == bool(np.ptp(positive) < 1e-12)
+def test_is_uniform_compares_combinations_of_positive_probability(tables: Any, uniform: bool) -> None:
+    distribution = FactorDistribution(SPACE, tables)
+    positive = distribution.probability(EVERY)[distribution.probability(EVERY) > 0]
+    assert distribution.is_uniform == uniform == bool(np.ptp(positive) < 1e-12)
 
 
-def test_a_constant_table_says_nothing() -> None:
+def test_a_constant_table_is_dropped() -> None:
     assert FactorDistribution(SPACE, {("a", "b"): np.full((2, 3), 0.1)}).name == "uniform"
     rng = np.random.default_rng
     assert np.array_equal(FactorDistribution(SPACE).sample(50, rng(3)), SPACE.sample(50, rng(3)))
 
 
-def test_very_unlikely_values_can_be_given(rng: np.random.Generator) -> None:
+def test_conditioning_on_very_unlikely_values_works(rng: np.random.Generator) -> None:
     weights = np.array([[1.0, 1.0, 1.0], [1e-250, 3e-250, 0]])
-    law = FactorDistribution(SPACE, {("a", "b"): weights})
-    drawn = law.sample(N, rng, fixed={"a": 1})
+    distribution = FactorDistribution(SPACE, {("a", "b"): weights})
+    drawn = distribution.sample(N, rng, fixed={"a": 1})
     assert p_value(drawn[:, 1], np.array([0.25, 0.75, 0])) > 1e-3
 
 
-def test_equal_tables_have_equal_names_and_others_have_not() -> None:
+def test_names_are_equal_exactly_for_equal_tables() -> None:
     names = {FactorDistribution(SPACE, tables).name for tables in TABLES.values()}
     assert len(names) == len(TABLES)
     assert FactorDistribution(SPACE, {("b",): [1, 0, 3]}).name == FactorDistribution(SPACE, {("b",): [2, 0, 6]}).name
     assert FactorDistribution(SPACE, {("b",): [1, 0, 3]}).name.startswith("weighted(b,")
 
 
-def test_it_travels_to_other_processes() -> None:
-    law = FactorDistribution(SPACE, TABLES["overlapping"])
-    law.sample(10, np.random.default_rng(0))
-    back = pickle.loads(pickle.dumps(law))
-    assert np.array_equal(back.sample(100, np.random.default_rng(1)), law.sample(100, np.random.default_rng(1)))
+def test_it_can_be_pickled() -> None:
+    distribution = FactorDistribution(SPACE, TABLES["overlapping"])
+    distribution.sample(10, np.random.default_rng(0))
+    back = pickle.loads(pickle.dumps(distribution))
+    assert np.array_equal(
+        back.sample(100, np.random.default_rng(1)), distribution.sample(100, np.random.default_rng(1))
+    )
     assert repr(FactorDistribution(SPACE)) == "FactorDistribution(uniform: 72 of 72 combinations)"
 
 
 @pytest.mark.parametrize(
     ("tables", "message"),
     [
-        ({("a",): [0, 0]}, "at least one combination possible; all combinations of a have weight 0"),
+        ({("a",): [0, 0]}, "at least one combination positive weight; all combinations of a have weight 0"),
         ({("a",): [1, 0], ("a", "b"): [[0, 0, 0], [1, 1, 1]]}, "at least one combination"),
         ({("a",): [1, 2, 3]}, r"must have shape \(2,\); got \(3,\)"),
-        ({("a",): [1, -1]}, "finite weights from 0"),
-        ({("a",): [1, np.nan]}, "finite weights from 0"),
+        ({("a",): [1, -1]}, "finite, non-negative weights"),
+        ({("a",): [1, np.nan]}, "finite, non-negative weights"),
         ({("z",): [1]}, "no factor is named 'z'"),
         ({("a", "a"): np.ones((2, 2))}, "each once; got a, a"),
         ({(): np.float64(1)}, "at least one factor must be named"),
     ],
 )
-def test_wrong_tables_are_refused(tables: Any, message: str) -> None:
+def test_invalid_tables_are_rejected(tables: Any, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         FactorDistribution(SPACE, tables)
 
 
-def test_what_would_not_fit_in_memory_is_refused() -> None:
+def test_tables_that_would_not_fit_in_memory_are_rejected() -> None:
     wide = FactorSpace([Factor(f"f{k}", 300, "ordinal") for k in range(4)])
     chain: list[tuple[tuple[str, ...], NDArray[np.float64]]] = [
         ((f"f{k}", f"f{k + 1}"), np.ones((300, 300)) + np.eye(300)) for k in range(3)
@@ -216,9 +218,9 @@ def test_what_would_not_fit_in_memory_is_refused() -> None:
         FactorDistribution(wide).marginal("f0", "f1", "f2")
     assert FactorDistribution(wide, chain[::2]).support_size == 300**4  # but two blocks are fine
     line = FactorSpace([Factor("t", None, "continuous")])
-    with pytest.raises(InvalidInputError, match="needs a grid; continuous: t"):
+    with pytest.raises(InvalidInputError, match="needs a grid; these factors are continuous: t"):
         FactorDistribution(line)
-    with pytest.raises(InvalidInputError, match="of one space"):
+    with pytest.raises(InvalidInputError, match="over the same factors"):
         FactorDistribution(wide) * FactorDistribution(SPACE)
 
 
@@ -229,21 +231,21 @@ def test_what_would_not_fit_in_memory_is_refused() -> None:
         ({"b": 3}, r"must be fixed to 0 .. 2; got 3 .. 3"),
         ({"b": -1}, r"must be fixed to 0 .. 2"),
         ({"b": 0.5}, "got float64"),
-        ({"b": [0, 1]}, r"by 5, one for each draw; got int64 of shape \(2,\)"),
-        ({"b": 1}, "possible together"),
-        ({"a": 1, "c": 2}, "possible together"),
-        ({"a": 1, "c": [0, 0, 1, 1, 2]}, "possible together"),
+        ({"b": [0, 1]}, r"by 5 indices, one per draw; got int64 of shape \(2,\)"),
+        ({"b": 1}, "positive joint probability"),
+        ({"a": 1, "c": 2}, "positive joint probability"),
+        ({"a": 1, "c": [0, 0, 1, 1, 2]}, "positive joint probability"),
     ],
 )
-def test_values_that_cannot_be_fixed_are_refused(fixed: Any, message: str, rng: np.random.Generator) -> None:
+def test_invalid_fixed_values_are_rejected(fixed: Any, message: str, rng: np.random.Generator) -> None:
     holes = np.ones((2, 4))
     holes[1, 2] = 0
-    law = FactorDistribution(SPACE, {("b",): np.array([1, 0, 3]), ("a", "c"): holes})
+    distribution = FactorDistribution(SPACE, {("b",): np.array([1, 0, 3]), ("a", "c"): holes})
     with pytest.raises(InvalidInputError, match=message):
-        law.sample(5, rng, fixed=fixed)
+        distribution.sample(5, rng, fixed=fixed)
 
 
 @pytest.mark.parametrize("given_values", [{"b": 1}, {"b": []}, {"b": [0, 3]}, {"b": [0.5]}, {"z": 0}])
-def test_a_condition_that_leaves_nothing_is_refused(given_values: Any) -> None:
+def test_impossible_conditions_are_rejected(given_values: Any) -> None:
     with pytest.raises(InvalidInputError):
         FactorDistribution(SPACE, {("b",): [1, 0, 3]}).conditional(given_values)

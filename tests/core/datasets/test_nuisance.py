@@ -1,4 +1,4 @@
-"""Random numbers that are a function of the nuisance."""
+"""Random numbers derived from the nuisance."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from scipy import stats
 from disentmetrics.datasets.nuisance import choice, normal, random_bits, splitmix64, uniform
 
 
-def test_splitmix_gives_the_published_numbers() -> None:
+def test_splitmix64_reproduces_the_published_numbers() -> None:
     # The first outputs of the authors' generator, seeded with 1234567.
     step = np.uint64(0x9E3779B97F4A7C15)
     states = np.uint64(1234567) + step * np.arange(5, dtype=np.uint64)
@@ -20,7 +20,7 @@ def test_splitmix_gives_the_published_numbers() -> None:
     ]
 
 
-def test_draws_are_a_function_of_each_nuisance_alone() -> None:
+def test_draws_depend_only_on_their_own_nuisance() -> None:
     nuisance = np.arange(50, dtype=np.uint64)
     all_at_once = uniform(nuisance, 7, stream=3)
     one_by_one = np.concatenate([uniform(nuisance[i : i + 1], 7, stream=3) for i in range(50)])
@@ -44,7 +44,7 @@ def test_streams_are_independent() -> None:
     assert not np.array_equal(random_bits(nuisance, 1, stream=0), random_bits(nuisance, 1, stream=1))
 
 
-def test_choices_are_equally_likely() -> None:
+def test_choices_are_uniform() -> None:
     counts = np.bincount(choice(np.arange(30_000, dtype=np.uint64), 7))
     assert stats.chisquare(counts).pvalue > 1e-3
 

@@ -1,4 +1,4 @@
-"""Batches that share a factor and pairs that differ in few: every law is compared with all pairs of a small grid."""
+"""Batches that share a factor and pairs that differ in few, compared with the enumeration of all pairs of a small grid."""
 
 from itertools import combinations
 from typing import Any
@@ -35,7 +35,7 @@ class NoisySmall(Small):
 
 SPACE = Small.space
 GRID = SPACE.indices_of(np.arange(18))
-LAWS = {
+DISTRIBUTIONS = {
     "uniform": FactorDistribution(SPACE),
     "correlated": correlated(SPACE, "b", "c", 0.9),
     "holes": without(SPACE, {"a": [1], "b": [0, 2]}),
@@ -46,8 +46,8 @@ LAWS = {
 }
 
 
-def data_of(law: str) -> DataSet:
-    return Small().with_distribution(LAWS[law])
+def data_of(name: str) -> DataSet:
+    return Small().with_distribution(DISTRIBUTIONS[name])
 
 
 def p_value(counts: NDArray[np.int64], probability: NDArray[np.float64]) -> float:
@@ -60,13 +60,13 @@ def p_value(counts: NDArray[np.int64], probability: NDArray[np.float64]) -> floa
     return float(chisquare(seen[meant > 0], meant[meant > 0]).pvalue) if (meant > 0).sum() > 1 else 1.0
 
 
-def law_of_pairs(
+def pair_probabilities(
     p: NDArray[np.float64], numbers: tuple[int, int], able: tuple[int, ...], *, redraw: bool
 ) -> NDArray[np.float64]:
-    """The probability of first, second and choice of factors, by listing all of them."""
+    """The probability of first, second and choice of factors, by enumeration."""
     choices = [c for k in range(numbers[0], numbers[1] + 1) for c in combinations(able, k)]
     n_choices = {k: sum(len(c) == k for c in choices) for k in range(len(able) + 1)}
-    law = np.zeros((18, 18, 16))
+    expected = np.zeros((18, 18, 16))
     for choice in choices:
         weight = 1 / n_choices[len(choice)] / (numbers[1] - numbers[0] + 1)
         code = sum(1 << k for k in choice)
@@ -77,52 +77,52 @@ def law_of_pairs(
                 fits &= (GRID[:, list(choice)] != GRID[i, list(choice)]).all(axis=1)
             possible = p * fits
             if possible.any():
-                law[i, :, code] += p[i] * weight * possible / possible.sum()
-    return np.asarray(law / law.sum())
+                expected[i, :, code] += p[i] * weight * possible / possible.sum()
+    return np.asarray(expected / expected.sum())
 
 
-@pytest.mark.parametrize("name", LAWS)
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
 @pytest.mark.parametrize("redraw", [False, True])
 @pytest.mark.parametrize("numbers", [(1, 1), (2, 2), (1, 3), (3, 3)])
-def test_pairs_follow_their_law(name: str, numbers: tuple[int, int], redraw: bool) -> None:
-    p = LAWS[name].probability(GRID)
-    able = tuple(k for k in range(3) if np.count_nonzero(LAWS[name].marginal("abc"[k])) > 1)
-    law = law_of_pairs(p, numbers, able, redraw=redraw) if numbers[1] <= len(able) else np.zeros(1)
+def test_pairs_follow_their_distribution(name: str, numbers: tuple[int, int], redraw: bool) -> None:
+    p = DISTRIBUTIONS[name].probability(GRID)
+    able = tuple(k for k in range(3) if np.count_nonzero(DISTRIBUTIONS[name].marginal("abc"[k])) > 1)
+    expected = pair_probabilities(p, numbers, able, redraw=redraw) if numbers[1] <= len(able) else np.zeros(1)
     rng = np.random.default_rng(7)
     n_changed = numbers if numbers[0] < numbers[1] else numbers[0]
     pairs = change_pairs(data_of(name), N, rng, n_changed=n_changed, redraw=redraw)
     counts = np.zeros((18, 18, 16), np.int64)
     codes = pairs.changed @ (1 << np.arange(4))
     np.add.at(counts, (SPACE.rows_of(pairs.first.factors), SPACE.rows_of(pairs.second.factors), codes), 1)
-    assert p_value(counts, law) > 1e-3
+    assert p_value(counts, expected) > 1e-3
 
 
-@pytest.mark.parametrize("name", LAWS)
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_named_factors_change_and_no_others(name: str, rng: np.random.Generator) -> None:
-    p = LAWS[name].probability(GRID)
+    p = DISTRIBUTIONS[name].probability(GRID)
     pairs = change_pairs(data_of(name), N, rng, factors=["c"])
     assert np.array_equal(pairs.changed, np.tile([False, False, True, False], (N, 1)))
     assert np.array_equal(pairs.first.factors != pairs.second.factors, pairs.changed)
     counts = np.zeros((18, 18), np.int64)
     np.add.at(counts, (SPACE.rows_of(pairs.first.factors), SPACE.rows_of(pairs.second.factors)), 1)
-    assert p_value(counts, law_of_pairs(p, (1, 1), (2,), redraw=False).sum(axis=2)) > 1e-3
+    assert p_value(counts, pair_probabilities(p, (1, 1), (2,), redraw=False).sum(axis=2)) > 1e-3
 
 
-def test_the_test_of_laws_sees_another_law(rng: np.random.Generator) -> None:
+def test_the_chi_square_test_detects_a_wrong_distribution(rng: np.random.Generator) -> None:
     pairs = change_pairs(data_of("correlated"), N, rng)
     counts = np.zeros((18, 18, 16), np.int64)
     codes = pairs.changed @ (1 << np.arange(4))
     np.add.at(counts, (SPACE.rows_of(pairs.first.factors), SPACE.rows_of(pairs.second.factors), codes), 1)
     nearly = correlated(SPACE, "b", "c", 0.88).probability(GRID)
-    assert p_value(counts, law_of_pairs(nearly, (1, 1), (0, 1, 2), redraw=False)) < 1e-3
+    assert p_value(counts, pair_probabilities(nearly, (1, 1), (0, 1, 2), redraw=False)) < 1e-3
 
 
-@pytest.mark.parametrize("name", LAWS)
-def test_batches_share_one_factor_and_follow_the_law(name: str, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_batches_share_one_factor_and_follow_the_distribution(name: str, rng: np.random.Generator) -> None:
     n, size = 6000, 4
     batches = shared_factor_batches(data_of(name), n, size, rng)
     drawn = batches.draws.factors.reshape(n, size, 4)
-    p = LAWS[name].probability(GRID)
+    p = DISTRIBUTIONS[name].probability(GRID)
     for column in range(3):
         of_factor = drawn[batches.factor == column]
         if not np.ptp(GRID[p > 0, column]):
@@ -150,7 +150,7 @@ def test_batches_of_named_factors(rng: np.random.Generator) -> None:
     assert len(batches.draws) == 600
 
 
-def test_each_of_a_pair_has_a_nuisance_of_its_own(rng: np.random.Generator) -> None:
+def test_nuisances_of_a_pair_are_independent(rng: np.random.Generator) -> None:
     pairs = change_pairs(NoisySmall(), 100, rng)
     assert len({*pairs.first.nuisance, *pairs.second.nuisance}) == 200
     still = change_pairs(Small(), 100, rng)
@@ -159,13 +159,13 @@ def test_each_of_a_pair_has_a_nuisance_of_its_own(rng: np.random.Generator) -> N
     assert len(set(batches.draws.nuisance)) == 100
 
 
-def test_a_generator_decides_the_draw() -> None:
+def test_the_generator_determines_the_sample() -> None:
     first, again = (change_pairs(data_of("holes"), 50, np.random.default_rng(2), n_changed=(1, 2)) for _ in range(2))
     assert np.array_equal(first.second.factors, again.second.factors)
 
 
 def test_strongly_correlated_factors_still_change_one_by_one(rng: np.random.Generator) -> None:
-    """Nearly all drawn again would come out equal: what is possible is then listed."""
+    """Rejection sampling nearly always fails here, so possible values are enumerated."""
 
     class Wide(Small):
         space = FactorSpace([Factor("x", 32, "ordinal"), Factor("y", 32, "ordinal")])
@@ -186,20 +186,20 @@ def test_strongly_correlated_factors_still_change_one_by_one(rng: np.random.Gene
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"n_changed": 4}, "1 to 3 factors change"),
-        ({"n_changed": 0}, "1 to 3 factors change"),
+        ({"n_changed": 4}, "n_changed from 1 to 3"),
+        ({"n_changed": 0}, "n_changed from 1 to 3"),
         ({"n_changed": (2, 1)}, r"got n = 5 and n_changed = \(2, 1\)"),
-        ({"factors": ["d"]}, "1 to 0 factors change"),
+        ({"factors": ["d"]}, "n_changed from 1 to 0"),
         ({"factors": ["bb"]}, "no factor is named 'bb'"),
         ({"factors": ["b", "b"]}, "named once"),
     ],
 )
-def test_pairs_that_cannot_be_are_refused(options: Any, message: str, rng: np.random.Generator) -> None:
+def test_impossible_pairs_are_rejected(options: Any, message: str, rng: np.random.Generator) -> None:
     with pytest.raises(InvalidInputError, match=message):
         change_pairs(Small(), 5, rng, **options)
 
 
-def test_what_never_differs_alone_is_refused(rng: np.random.Generator) -> None:
+def test_factors_that_never_differ_alone_are_rejected(rng: np.random.Generator) -> None:
     diagonal = FactorDistribution(SPACE, {("b", "c"): np.eye(3)})
     with pytest.raises(InvalidInputError, match="must not be too rare"):
         change_pairs(Small().with_distribution(diagonal), 5, rng, factors=["b"])
@@ -207,13 +207,13 @@ def test_what_never_differs_alone_is_refused(rng: np.random.Generator) -> None:
     assert (both.second.factors[:, 1] == both.second.factors[:, 2]).all()
     one = Small().with_distribution(only(SPACE, {"a": 0, "b": 0, "c": 0}))
     for draw in (change_pairs, lambda data, n, rng: shared_factor_batches(data, n, 2, rng)):
-        with pytest.raises(InvalidInputError, match="none does"):
+        with pytest.raises(InvalidInputError, match="all are constant"):
             draw(one, 5, rng)
 
 
-def test_batches_of_nothing_are_refused(rng: np.random.Generator) -> None:
+def test_empty_batches_are_rejected(rng: np.random.Generator) -> None:
     for n, size in ((0, 3), (3, 0)):
-        with pytest.raises(InvalidInputError, match="at least one batch"):
+        with pytest.raises(InvalidInputError, match="n and size must be at least 1"):
             shared_factor_batches(Small(), n, size, rng)
-    with pytest.raises(InvalidInputError, match="at least one pair"):
+    with pytest.raises(InvalidInputError, match="n must be at least 1"):
         change_pairs(Small(), 0, rng)

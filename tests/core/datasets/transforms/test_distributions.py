@@ -1,4 +1,4 @@
-"""Designs: what each promises of its table, at its limits and in between."""
+"""Factor distributions: documented properties of their tables, including limiting cases."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def names_used(design: Any) -> set[str]:
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(2, 20), st.integers(2, 20), st.floats(-0.99, 0.99))
-def test_the_strength_of_a_ridge_is_its_correlation(n: int, m: int, strength: float) -> None:
+def test_the_strength_is_the_correlation(n: int, m: int, strength: float) -> None:
     as_wide = correlated(space(n, m), "a", "b", sigma=min(_sigma_of(abs(strength), n, m), 1e8))
     if min(as_wide.marginal("a").min() * n, as_wide.marginal("b").min() * m) < 0.5:
         assert n != m
@@ -48,7 +48,7 @@ def test_the_strength_of_a_ridge_is_its_correlation(n: int, m: int, strength: fl
     assert design.marginal("c") == pytest.approx([0.5, 0.5])
 
 
-def test_a_ridge_of_strength_0_is_uniform_and_of_1_is_the_diagonal() -> None:
+def test_strength_0_is_uniform_and_strength_1_is_the_diagonal() -> None:
     assert correlated(DSPRITES, "x", "y", 0).blocks == ()
     assert correlated(DSPRITES, "x", "y", 0).name == "correlate(x,y,0)"
     nearly_one = correlated(DSPRITES, "x", "y", 0.99999).marginal("x", "y")
@@ -59,7 +59,7 @@ def test_a_ridge_of_strength_0_is_uniform_and_of_1_is_the_diagonal() -> None:
 
 
 @pytest.mark.parametrize("sigma", [0.1, 0.4, 2.0])
-def test_a_ridge_of_given_sigma_is_the_published_one(sigma: float) -> None:
+def test_sigma_gives_the_published_distribution(sigma: float) -> None:
     joint = correlated(DSPRITES, "x", "scale", sigma=sigma).marginal("scale", "x")
     a, b = np.linspace(0, 1, 32), np.linspace(0, 1, 6)[:, None]
     published = norm.pdf(a - b, scale=sigma)
@@ -67,25 +67,25 @@ def test_a_ridge_of_given_sigma_is_the_published_one(sigma: float) -> None:
 
 
 @pytest.mark.parametrize("size", [2, 3, 10, 40, 200])
-def test_factors_of_equal_size_keep_their_shares(size: int) -> None:
+def test_every_value_of_factors_of_equal_size_keeps_half_its_uniform_probability(size: int) -> None:
     shares = [min(correlated(space(size, size), "a", "b", s).marginal("a")) * size for s in (0.1, 0.5, 0.9, 0.95, 0.99)]
     assert min(shares) > 0.5
 
 
-def test_a_ridge_that_empties_values_is_refused_unless_its_width_is_given() -> None:
+def test_correlations_that_remove_values_are_rejected_unless_sigma_is_given() -> None:
     correlated(DSPRITES, "scale", "orientation", 0.95)
     for names, strength in ((("scale", "orientation"), 0.99), (("orientation", "scale"), -0.99)):
-        with pytest.raises(InvalidInputError, match=r"value \d+ of orientation would have 30%, .* ask for less"):
+        with pytest.raises(InvalidInputError, match=r"value \d+ of orientation would keep 30%, .* use a weaker"):
             correlated(DSPRITES, *names, strength)
     assert min(correlated(DSPRITES, "scale", "orientation", sigma=0.02).marginal("orientation")) < 0.001
 
 
-def test_stronger_ridges_are_narrower() -> None:
+def test_stronger_correlations_have_narrower_ridges() -> None:
     at_most = [correlated(DSPRITES, "x", "y", s).marginal("x", "y")[0, 31] for s in (0, 0.2, 0.5, 0.8, 0.95)]
     assert at_most == sorted(at_most, reverse=True)
 
 
-def test_draws_from_a_ridge_are_correlated_as_promised(rng: np.random.Generator) -> None:
+def test_samples_have_the_requested_correlation(rng: np.random.Generator) -> None:
     design = correlated(DSPRITES, "x", "y", 0.8)
     drawn = design.sample(50_000, rng)
     assert np.corrcoef(drawn[:, 3], drawn[:, 4])[0, 1] == pytest.approx(0.8, abs=0.01)
@@ -104,13 +104,13 @@ def test_draws_from_a_ridge_are_correlated_as_promised(rng: np.random.Generator)
         (("x", "y"), {}, "either strength or sigma"),
         (("x", "y", 0.5), {"sigma": 1.0}, "either strength or sigma"),
         (("x", "wen", 0.5), {}, "no factor is named 'wen'; did you mean 'when'"),
-        (("x", "y", 1.0), {}, "between -1 and 1, both left out; got 1.0"),
-        (("x", "y", float("nan")), {}, "between -1 and 1"),
-        (("x", "y"), {"sigma": 0.0}, "above 0; got 0.0"),
-        (("x", "y"), {"sigma": float("inf")}, "above 0; got inf"),
+        (("x", "y", 1.0), {}, "open interval \\(-1, 1\\); got 1.0"),
+        (("x", "y", float("nan")), {}, "open interval"),
+        (("x", "y"), {"sigma": 0.0}, "positive number; got 0.0"),
+        (("x", "y"), {"sigma": float("inf")}, "positive number; got inf"),
     ],
 )
-def test_wrong_ridges_are_refused(arguments: Any, options: Any, message: str) -> None:
+def test_invalid_correlations_are_rejected(arguments: Any, options: Any, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         correlated(FactorSpace([*DSPRITES, Factor("when", 5, "ordinal")]), *arguments, **options)
 
@@ -127,7 +127,7 @@ def test_a_factor_of_one_value_cannot_be_correlated() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(3, 41), st.integers(3, 41))
-def test_the_four_configurations_are_what_they_are_called(n: int, m: int) -> None:
+def test_the_four_configurations_have_their_documented_properties(n: int, m: int) -> None:
     designs = {configuration: chen2018(space(n, m), "a", "b", configuration) for configuration in CONFIGURATIONS}
     tables = {c: design.marginal("a", "b") for c, design in designs.items()}
     correlations = {c: correlation(design, "a", "b") for c, design in designs.items()}
@@ -145,12 +145,12 @@ def test_the_four_configurations_are_what_they_are_called(n: int, m: int) -> Non
 @pytest.mark.parametrize(
     ("names", "kind"), [(("a", "b"), "E"), (("a", "a"), "B"), (("a", "c"), "B"), (("a", "z"), "A")]
 )
-def test_other_configurations_are_refused(names: tuple[str, str], kind: Any) -> None:
+def test_other_configurations_are_rejected(names: tuple[str, str], kind: Any) -> None:
     with pytest.raises(InvalidInputError):
         chen2018(space(4, 4, 2), *names, kind)
 
 
-def test_marginals_are_those_given_and_factors_stay_independent(rng: np.random.Generator) -> None:
+def test_marginals_equal_the_weights_and_factors_stay_independent(rng: np.random.Generator) -> None:
     design = marginals(DSPRITES, {"shape": [2, 1, 1], "scale": np.arange(6)})
     assert design.name == "weights(shape=2/1/1,scale=0/1/2/3/4/5)"
     assert design.marginal("shape", "scale") == pytest.approx(np.outer([0.5, 0.25, 0.25], np.arange(6) / 15))
@@ -163,7 +163,7 @@ def test_marginals_are_those_given_and_factors_stay_independent(rng: np.random.G
         marginals(DSPRITES, {"shpae": [1, 1, 1]})
 
 
-def test_a_hole_and_what_was_cut_out_are_the_whole(rng: np.random.Generator) -> None:
+def test_without_and_only_partition_the_grid(rng: np.random.Generator) -> None:
     small = space(3, 4, 5)
     box = {"a": [2], "c": range(2, 5)}
     train, test = without(small, box), only(small, box)
@@ -178,18 +178,18 @@ def test_a_hole_and_what_was_cut_out_are_the_whole(rng: np.random.Generator) -> 
     counts = np.bincount(small.rows_of(train.sample(20_000, rng)), minlength=60)
     assert not counts[inside].any()
     assert chisquare(counts[~inside]).pvalue > 1e-3
-    with pytest.raises(InvalidInputError, match="at least one combination possible"):
+    with pytest.raises(InvalidInputError, match="at least one combination positive weight"):
         train * test
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(2, 6), st.integers(2, 6), st.integers(1, 6), st.floats(0.01, 0.99), st.integers(0, 2**40))
-def test_a_split_leaves_every_value_to_learn_from(n: int, m: int, k: int, share: float, seed: int) -> None:
+def test_every_value_occurs_in_the_training_split(n: int, m: int, k: int, share: float, seed: int) -> None:
     small = space(n, m, k, 2)
     n_cells, largest = n * m * k, max(n, m, k)
     n_out = max(1, round(share * n_cells))
     if n_out > n_cells - largest:
-        with pytest.raises(InvalidInputError, match="so that every value stays"):
+        with pytest.raises(InvalidInputError, match="so that every value remains"):
             held_out(small, ["a", "b", "c"], share, seed)
         return
     train, test = held_out(small, ["a", "b", "c"], share, seed)
@@ -209,7 +209,7 @@ def test_every_combination_is_held_out_by_some_seed_about_equally_often() -> Non
     assert np.ravel(often).min() > 100
 
 
-def test_a_split_is_the_same_for_ever() -> None:
+def test_a_split_is_frozen() -> None:
     _, test = held_out(DSPRITES, ["shape", "scale"], 0.3, 7)
     assert np.argwhere(test.marginal("shape", "scale") > 0).tolist() == [[0, 3], [1, 0], [1, 1], [1, 2], [1, 4]]
 
@@ -227,12 +227,12 @@ def test_a_split_is_the_same_for_ever() -> None:
         (["a", "a"], 0.2, 0),
     ],
 )
-def test_other_splits_are_refused(names: list[str], share: float, seed: int) -> None:
+def test_invalid_splits_are_rejected(names: list[str], share: float, seed: int) -> None:
     with pytest.raises(InvalidInputError):
         held_out(space(4, 4), names, share, seed)
 
 
-def test_boxes_and_splits_of_everything_are_bounded() -> None:
+def test_tables_of_boxes_and_splits_are_bounded() -> None:
     wide = FactorSpace([Factor(name, 500, "ordinal") for name in "abc"])
     box = {name: range(100) for name in "abc"}
     for make in (without, only):

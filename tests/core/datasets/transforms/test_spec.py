@@ -1,4 +1,4 @@
-"""Options that every data set has, as they are written on the command line."""
+"""Transform options of every data set, as given on the command line."""
 
 import sys
 from pathlib import Path
@@ -40,7 +40,7 @@ TRAIN, TEST = held_out(SPACE, ["shape", "scale"], 0.2, 3)
         ("correlate=x,y,0.5&only=shape:1", correlated(SPACE, "x", "y", 0.5) * only(SPACE, {"shape": 1})),
     ],
 )
-def test_a_design_is_an_option(options: str, design: FactorDistribution) -> None:
+def test_options_set_the_distribution(options: str, design: FactorDistribution) -> None:
     data = load_dataset(f"dsprites?{options}")
     assert data.fingerprint == f"dsprites-1+{design.name}"
     rows = SPACE.indices_of(np.arange(0, SPACE.n_combinations, 997))
@@ -62,7 +62,7 @@ def test_a_design_is_an_option(options: str, design: FactorDistribution) -> None
         ("select=x%3A0-15", DSprites().select({"x": range(16)})),
     ],
 )
-def test_a_change_of_factors_is_an_option(options: str, expected: DataSet) -> None:
+def test_options_transform_the_factors(options: str, expected: DataSet) -> None:
     data = load_dataset(f"dsprites?{options}")
     assert (data.fingerprint, data.space, data.nuisances) == (expected.fingerprint, expected.space, expected.nuisances)
     drawn = expected.sample(20, np.random.default_rng(0))
@@ -71,7 +71,7 @@ def test_a_change_of_factors_is_an_option(options: str, expected: DataSet) -> No
     )
 
 
-def test_options_are_taken_in_the_order_in_which_they_are_written() -> None:
+def test_options_are_applied_in_order() -> None:
     first = load_dataset("dsprites?select=x:0-3&correlate=x,y,0.8")
     second = load_dataset("dsprites?correlate=x,y,0.8&select=x:0-3")
     assert first.fingerprint == "dsprites-1+select(x=0-3)+correlate(x,y,0.8)"
@@ -85,56 +85,59 @@ def test_options_are_taken_in_the_order_in_which_they_are_written() -> None:
     [
         ("corelate=x,y,0.8", r"no option 'corelate'; did you mean 'correlate'\?; its options: source"),
         ("correlate=x,why,0.8", "no factor is named 'why'; did you mean 'y'|the factors are shape"),
-        ("correlate=x,y", "of the form factor,factor,strength; got 'x,y'"),
-        ("correlate=x,y,much", "needs a number; got 'much'"),
-        ("correlate=x,y,1", "between -1 and 1"),
-        ("correlate=", "of the form"),
+        ("correlate=x,y", "have the form factor,factor,strength; got 'x,y'"),
+        ("correlate=x,y,much", "must be a number; got 'much'"),
+        ("correlate=x,y,1", "open interval"),
+        ("correlate=", "have the form"),
         ("chen2018=x,y,Z", "one of A, B, C, D; got 'Z'"),
         ("weights=shape:1/2", "must have shape"),
-        ("weights=shape", "of the form factor:1/2/4"),
-        ("weights=shape:1/1/1,shape:1/1/2", "each once"),
+        ("weights=shape", "have the form factor:1/2/4"),
+        ("weights=shape:1/1/1,shape:1/1/2", "each factor once"),
         ("without=shpae:2", "did you mean 'shape'"),
         ("without=shape:haert", "did you mean 'heart'"),
-        ("without=shape:0-2", "at least one combination possible"),
+        ("without=shape:0-2", "at least one combination positive weight"),
         ("select=x", "factor:values"),
         ("select=x:32", r"0 .. 31; got 32"),
-        ("select=x:3&correlate=x,y,0.8", "no factor is named 'x'"),
+        ("select=x:3&correlate=x,y,0.8", "factor 'x' no longer exists"),
         (
             "select=shape:heart&select=shape:0",
-            r"named 'shape' any more, as an earlier step took it: select\(shape=2\);",
+            r"factor 'shape' no longer exists because an earlier step removed it: select\(shape=2\);",
         ),
-        ("merge=x,y&only=scale:1&nuisance=y", r"'y' any more, as .* took it: merge\(x_y=x,y\); the factors are shape"),
+        (
+            "merge=x,y&only=scale:1&nuisance=y",
+            r"'y' no longer exists because .* removed it: merge\(x_y=x,y\); the factors are shape",
+        ),
         ("select=shape:0&select=shpae:0", "no factor is named 'shpae'; "),
-        ("merge=,:x,y", "of letters, digits, spaces and '_.-'; got ','"),
+        ("merge=,:x,y", "consist of letters, digits, spaces and '_.-'; got ','"),
         ("merge=a:b:x,y", "got 'a:b'"),
-        ("correlate=scale,orientation,0.99", "value 4 of orientation would have .* as 6 and 40 values do not pair up"),
+        ("correlate=scale,orientation,0.99", "value 4 of orientation would keep .* as 6 and 40 values do not pair up"),
         ("merge=x", "at least two factors"),
         ("merge=x,z", "no factor is named 'z'"),
         ("merge=shape:x,y", "no other factor has"),
         ("nuisance=", "no factor is named ''"),
         ("train_split=shape,scale,0.2", "factor,factor,share,seed"),
-        ("train_split=shape,scale,0.2,x", "a seed, a whole number from 0; got 'x'"),
+        ("train_split=shape,scale,0.2,x", "a seed, a non-negative integer; got 'x'"),
         ("source=rendered&source=original", "source more than once"),
     ],
 )
-def test_wrong_options_are_refused(options: str, message: str) -> None:
+def test_invalid_options_are_rejected(options: str, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         load_dataset(f"dsprites?{options}")
 
 
-def test_what_is_no_option_or_no_text_is_refused() -> None:
+def test_unknown_options_and_values_other_than_text_are_rejected() -> None:
     with pytest.raises(InvalidInputError, match="did you mean 'select'"):
         apply_option(DSprites(), "selct", "x:0")
-    with pytest.raises(InvalidInputError, match="given as text"):
+    with pytest.raises(InvalidInputError, match="must be text"):
         load_dataset("dsprites", select={"x": [0]})
 
 
-def test_every_option_is_in_the_description() -> None:
+def test_every_option_is_documented() -> None:
     for option in TRANSFORM_OPTIONS:
         assert f"``{option}=" in (apply_option.__doc__ or "")
 
 
-def test_an_option_of_its_own_goes_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_option_of_the_data_set_takes_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(target: str = "", *, nuisance: str = "") -> DataSet:
         data = DSprites()
         data.fingerprint = f"own-{nuisance}"
@@ -157,5 +160,5 @@ def test_rows_of_a_folder_can_be_selected_but_not_correlated(tmp_path: Path) -> 
         Image.fromarray(np.full((8, 8, 3), number, np.uint8)).save(folder / f"{number}.png")
     data = load_dataset(f"folder:{tmp_path}?select=label:cat")
     assert len(data) == 8
-    with pytest.raises(InvalidInputError, match="must form a full grid"):
+    with pytest.raises(InvalidInputError, match="needs a full grid"):
         load_dataset(f"folder:{tmp_path}?weights=label:1/2")

@@ -31,7 +31,7 @@ SPACE = FactorSpace([
         ("size:1-2", {"size": (1, 2)}),
     ],
 )
-def test_text_says_which_values(text: str, chosen: dict[str, Any]) -> None:
+def test_text_selects_values(text: str, chosen: dict[str, Any]) -> None:
     found = value_indices(SPACE, parse_values(SPACE, text))
     assert found == chosen
     assert value_indices(SPACE, parse_values(SPACE, format_values(found).replace("=", ":"))) == chosen
@@ -40,7 +40,7 @@ def test_text_says_which_values(text: str, chosen: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("text", "chosen"), [("digit:1", 0), ("digit:2/9", (1, 2)), ("digit:0-0", (0,)), ("digit:3/2/1", (0, 1, 3))]
 )
-def test_names_of_digits_are_names(text: str, chosen: Any) -> None:
+def test_numeric_names_take_precedence_over_indices(text: str, chosen: Any) -> None:
     assert value_indices(SPACE, parse_values(SPACE, text)) == {"digit": chosen}
 
 
@@ -53,26 +53,26 @@ def test_names_of_digits_are_names(text: str, chosen: Any) -> None:
         ("shpae:2", "no factor is named 'shpae'; did you mean 'shape'"),
         ("shape:haert", "no value 'haert'; did you mean 'heart'"),
         ("shape:3", r"indices in 0 .. 2; got 3"),
-        ("digit:0-2", "'2' is the name of value 1; give the names one by one, as in digit:1/2/9"),
-        ("digit:1-3", "'1' is the name of value 0"),
-        ("x:5-2", "run upwards"),
+        ("digit:0-2", "'2' is also the name of value 1; list the names instead, as in digit:1/2/9"),
+        ("digit:1-3", "'1' is also the name of value 0"),
+        ("x:5-2", "must be ascending"),
         ("x:0-32", r"indices in 0 .. 31; got '0-32'"),
         ("x:0-999999999999", r"indices in 0 .. 31"),
         ("x:0-3/2", "each once"),
-        ("x:1,x:2", "x came twice"),
+        ("x:1,x:2", "got x more than once"),
         ("x:-1", "no value '-1'; give an index"),
     ],
 )
-def test_other_text_is_refused(text: str, message: str) -> None:
+def test_malformed_text_is_rejected(text: str, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         value_indices(SPACE, parse_values(SPACE, text))
 
 
 @pytest.mark.parametrize("chosen", [{}, {"x": []}, {"x": [1, 1]}, {"x": 1.5}, {"x": [True]}, {"x": 32}, {"z": 1}])
-def test_other_values_are_refused(chosen: Any) -> None:
+def test_invalid_values_are_rejected(chosen: Any) -> None:
     with pytest.raises((InvalidInputError, TypeError)):
         value_indices(SPACE, chosen)
 
 
-def test_a_single_value_is_a_sequence_where_one_is_needed() -> None:
+def test_single_values_become_tuples() -> None:
     assert as_tuples({"shape": 2, "x": (1, 4)}) == {"shape": (2,), "x": (1, 4)}

@@ -1,4 +1,4 @@
-"""Data sets made from others: any composition shows the observations of the base that it says it shows."""
+"""Transformed data sets: any composition returns the observations of the base that its factors denote."""
 
 import pickle
 from collections.abc import Callable
@@ -26,7 +26,7 @@ KINDS: Any = ("categorical", "ordinal", "circular", "ordinal")
 
 
 class Toy(DataSet):
-    """Observations that name their factors, and what the nuisance adds."""
+    """Observations that contain their factors and a value that depends on the nuisance."""
 
     name = "toy"
     fingerprint = "toy-1"
@@ -52,7 +52,7 @@ class StillToy(Toy):
 
 
 class AlikeToy(StillToy):
-    """c3 looks like c0 where a is 1, and d0 like d2 everywhere."""
+    """c3 equals c0 where a is 1, and d0 equals d2 everywhere."""
 
     fingerprint = "alike-toy-1"
     symmetries = (Symmetry("c", (0, 3), {"a": (1,)}), Symmetry("d", (0, 2)))
@@ -65,7 +65,7 @@ class AlikeToy(StillToy):
 
 
 class Reference:
-    """The same steps on a table of all observations of the base, each with its weight."""
+    """Reference implementation of the steps on a table of all observations of the base, each with its weight."""
 
     def __init__(self) -> None:
         self.cells = Toy.space.indices_of(np.arange(72))
@@ -73,7 +73,7 @@ class Reference:
         self.parts: dict[str, tuple[str, ...]] = {name: (name,) for name in NAMES}
 
     def indices(self, space: FactorSpace, cells: NDArray[Any] | None = None) -> NDArray[np.int64]:
-        """Find the values of the factors by their labels, -1 where a value was left out."""
+        """Return the values of the factors by their labels, -1 where a value was excluded."""
         found = []
         for factor in space:
             columns = [NAMES.index(part) for part in self.parts[factor.name]]
@@ -89,7 +89,7 @@ class Reference:
 
 
 def choose_values(data: DataSet, reference: Reference, kind: str, name: str, draw: st.DataObject) -> DataSet:
-    """Keep, fix or leave out values of a factor, unless nothing would be left."""
+    """Keep, fix or exclude values of a factor, unless nothing would remain."""
     size = data.space[name].size or 0
     at = reference.indices(data.space)[:, data.space.position(name)]
     values = sorted(draw.draw(st.sets(st.integers(0, size - 1), min_size=1)))
@@ -106,7 +106,7 @@ def choose_values(data: DataSet, reference: Reference, kind: str, name: str, dra
 
 
 def add_step(data: DataSet, reference: Reference, draw: st.DataObject) -> DataSet:
-    """Take one more step, chosen by Hypothesis, on both."""
+    """Apply one more step, chosen by Hypothesis, to both."""
     kinds = ["keep", "hole", "map"] + (["fix", "merge", "hide", "design"] if len(data.space) > 1 else [])
     kind = draw.draw(st.sampled_from(kinds))
     name, *others = draw.draw(st.permutations(data.space.names))
@@ -132,7 +132,9 @@ def add_step(data: DataSet, reference: Reference, draw: st.DataObject) -> DataSe
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.data(), st.booleans(), st.integers(1, 4))
-def test_any_composition_shows_what_it_says(draw: st.DataObject, noisy: bool, n_steps: int) -> None:
+def test_any_composition_returns_the_observations_of_its_factors(
+    draw: st.DataObject, noisy: bool, n_steps: int
+) -> None:
     data: DataSet = Toy() if noisy else StillToy()
     reference, base = Reference(), data
     for _ in range(n_steps):
@@ -199,7 +201,7 @@ def alike(data: DataSet) -> set[frozenset[int]]:
 
 
 def declared(data: DataSet) -> set[frozenset[int]]:
-    """Pairs of rows that symmetries say look alike, also through several of them."""
+    """Pairs of rows that are identical according to the symmetries, also through several of them."""
     every = data.full_grid().factors
     group = np.arange(len(every))
     for _ in range(3):
@@ -229,7 +231,7 @@ def declared(data: DataSet) -> set[frozenset[int]]:
         lambda data: data.map(lambda shown: shown * 2, name="double"),
     ],
 )
-def test_no_symmetry_is_lost_or_made_up(step: Callable[[DataSet], DataSet]) -> None:
+def test_symmetries_are_exactly_those_of_the_observations(step: Callable[[DataSet], DataSet]) -> None:
     data = step(AlikeToy())
     assert declared(data) == alike(data)
 
@@ -261,11 +263,11 @@ def test_factors_keep_their_kinds_and_values() -> None:
         (range(38), "ordinal"),
     ],
 )
-def test_a_circle_that_meets_itself_has_a_value_less(kept: range, kind: str) -> None:
+def test_a_circular_factor_with_equal_gaps_stays_circular(kept: range, kind: str) -> None:
     assert DSprites().select({"orientation": kept}).space["orientation"].kind == kind
 
 
-def test_a_great_many_categories_have_no_names() -> None:
+def test_very_many_categories_have_no_names() -> None:
     merged = DSprites().merge(["orientation", "x", "y"])
     assert merged.space["orientation_x_y"].values == ()
     assert len(DSprites().merge(["x", "y"]).space["x_y"].values) == 1024
@@ -273,7 +275,7 @@ def test_a_great_many_categories_have_no_names() -> None:
     assert len(pickle.dumps(DSprites().merge(["x", "y"]))) < 100_000
 
 
-def test_the_fingerprint_tells_every_step() -> None:
+def test_the_fingerprint_contains_every_step() -> None:
     data = DSprites().select({"shape": "heart", "x": range(16)}).merge(["x", "y"], name="place")
     data = data.with_nuisance("scale")
     data = data.with_distribution(without(data.space, {"orientation": 39}))
@@ -282,12 +284,12 @@ def test_the_fingerprint_tells_every_step() -> None:
         "dsprites-1+select(shape=2,x=0-15)+merge(place=x,y)+nuisance(scale)+without(orientation=39)"
         "+map(half size, 32x32)"
     )
-    correlated = DSprites().with_distribution(correlated(DSprites.space, "x", "y", 0.8))
-    assert correlated.fingerprint == "dsprites-1+correlate(x,y,0.8)"
-    found = dm.encode(lambda images: images.mean(axis=(1, 2)), correlated, n_samples=40)
-    text = str(dm.score(found, ["mcc"], null=False, interval=None)["mcc"].signature)
+    entangled = DSprites().with_distribution(correlated(DSprites.space, "x", "y", 0.8))
+    assert entangled.fingerprint == "dsprites-1+correlate(x,y,0.8)"
+    representation = dm.encode(lambda images: images.mean(axis=(1, 2)), entangled, n_samples=40)
+    text = str(dm.score(representation, ["mcc"], null=False, interval=None)["mcc"].signature)
     assert "data:dsprites-1+correlate(x,y,0.8)|draw:weighted/0|" in text
-    assert dm.Signature.parse(text).fields["data"] == correlated.fingerprint
+    assert dm.Signature.parse(text).fields["data"] == entangled.fingerprint
 
 
 def test_equal_samples_of_a_distribution_are_encoded_once() -> None:
@@ -305,7 +307,7 @@ def test_equal_samples_of_a_distribution_are_encoded_once() -> None:
     assert np.corrcoef(found.factors[:, 1], found.factors[:, 3])[0, 1] == pytest.approx(0.7, abs=0.05)
 
 
-def test_a_grid_with_holes_is_drawn_distinct_and_whole() -> None:
+def test_a_grid_with_holes_can_be_sampled_without_replacement_and_listed() -> None:
     data = StillToy().with_distribution(without(StillToy.space, {"a": 1, "c": [0, 1]}))
     assert len(data) == 54
     whole = data.full_grid()
@@ -325,14 +327,14 @@ def test_a_grid_with_holes_is_drawn_distinct_and_whole() -> None:
     assert np.array_equal(data.observations([[1, 0, 0, 0]]), StillToy().observations([[1, 0, 0, 0]]))  # still there
 
 
-def test_every_combination_left_is_drawn_equally_often() -> None:
+def test_every_remaining_combination_is_drawn_equally_often() -> None:
     data = StillToy().with_distribution(without(StillToy.space, {"a": 1, "c": [0, 1]}))
     rng = np.random.default_rng(5)
     counts = sum(np.bincount(data.space.rows_of(data.sample(10, rng).factors), minlength=72) for _ in range(2000))
     assert chisquare(np.asarray(counts)[np.asarray(counts) > 0]).pvalue > 1e-3
 
 
-def test_what_is_weighted_has_no_whole() -> None:
+def test_weighted_data_have_no_full_grid() -> None:
     data = StillToy().with_distribution(correlated(StillToy.space, "b", "d", 0.5))
     with pytest.raises(InvalidInputError, match="some combinations of factors are likelier than others"):
         data.full_grid()
@@ -341,7 +343,7 @@ def test_what_is_weighted_has_no_whole() -> None:
     assert len(data.sample(500, np.random.default_rng(0))) == 500  # more than there are combinations
 
 
-def test_what_is_hidden_depends_on_what_is_seen_as_before() -> None:
+def test_hidden_factors_keep_their_dependence_on_visible_ones() -> None:
     data = StillToy().with_distribution(correlated(StillToy.space, "b", "d", 0.9)).with_nuisance("d")
     drawn = data.sample(20_000, np.random.default_rng(0))
     shown = data.observations(drawn.factors, drawn.nuisance)
@@ -349,30 +351,30 @@ def test_what_is_hidden_depends_on_what_is_seen_as_before() -> None:
     # Given b, d is a function of the nuisance alone.
     assert np.array_equal(shown, data.observations(drawn.factors, drawn.nuisance))
     never = StillToy().with_distribution(only(StillToy.space, {"b": [0, 1], "d": [0]})).with_nuisance("d")
-    with pytest.raises(InvalidInputError, match="possible together"):
+    with pytest.raises(InvalidInputError, match="positive joint probability"):
         never.observations([[0, 2, 0]])
 
 
-def test_hidden_factors_depend_on_each_other_as_before() -> None:
-    correlated = StillToy().with_distribution(correlated(StillToy.space, "b", "d", 0.9))
-    for data in (correlated.with_nuisance("b", "d"), correlated.with_nuisance("d").with_nuisance("b")):
+def test_hidden_factors_keep_their_dependence_on_each_other() -> None:
+    entangled = StillToy().with_distribution(correlated(StillToy.space, "b", "d", 0.9))
+    for data in (entangled.with_nuisance("b", "d"), entangled.with_nuisance("d").with_nuisance("b")):
         drawn = data.sample(20_000, np.random.default_rng(0))
         shown = data.observations(drawn.factors, drawn.nuisance)
         assert np.corrcoef(shown[:, 1], shown[:, 3])[0, 1] == pytest.approx(0.9, abs=0.01)
 
 
-def test_a_symmetry_of_a_factor_on_which_a_hidden_one_depends_is_no_more() -> None:
+def test_symmetries_of_factors_on_which_a_hidden_one_depends_are_dropped() -> None:
     data = AlikeToy().with_distribution(correlated(AlikeToy.space, "b", "d", 0.5)).with_nuisance("b")
     assert [symmetry.factor for symmetry in data.symmetries] == ["c"]
     assert [symmetry.factor for symmetry in AlikeToy().with_nuisance("b").symmetries] == ["c", "d"]
     assert [symmetry.factor for symmetry in AlikeToy().with_nuisance("a").symmetries] == ["d"]
 
 
-def test_a_selection_that_never_occurs_is_refused() -> None:
+def test_selections_of_probability_0_are_rejected() -> None:
     data = StillToy().with_distribution(without(StillToy.space, {"a": 1, "c": [0, 1]}))
-    with pytest.raises(InvalidInputError, match="at least one combination possible"):
+    with pytest.raises(InvalidInputError, match="at least one combination positive weight"):
         data.select({"a": 1, "c": 0})
-    with pytest.raises(InvalidInputError, match="at least one combination possible"):
+    with pytest.raises(InvalidInputError, match="at least one combination positive weight"):
         data.select({"a": [1], "c": [0, 1]})
 
 
@@ -402,7 +404,7 @@ def test_two_hidden_factors_of_one_name_are_independent() -> None:
         Toy().map(np.sqrt, name="root"),
     ],
 )
-def test_they_travel_to_other_processes(data: DataSet) -> None:
+def test_transformed_data_sets_can_be_pickled(data: DataSet) -> None:
     drawn = data.sample(50, np.random.default_rng(0))
     back = pickle.loads(pickle.dumps(data))
     assert len(pickle.dumps(data)) < 20_000
@@ -454,13 +456,13 @@ def test_rows_of_a_table_are_selected(kind: str) -> None:
     assert np.array_equal(-data.observations(one.factors)[:, 1], np.array([0, 2])[some.factors[:3, 0].astype(int)])
     with pytest.raises(InvalidInputError, match="'b' must lie in 0 .. 1"):
         data.check_factors(some.factors + 2)
-    with pytest.raises(InvalidInputError, match="'b' must be whole and lie in 0|must be whole numbers"):
+    with pytest.raises(InvalidInputError, match="'b' must be integers and lie in 0|must be whole numbers"):
         data.check_factors(some.factors + 0.5)
     with pytest.raises(InvalidInputError, match="one column for each of"):
         data.check_factors(some.factors[:, :0])
 
 
-def test_rows_that_a_selection_leaves_out_are_not_had() -> None:
+def test_rows_outside_a_selection_are_not_accessible() -> None:
     columns = {"a": ["x", "y", None, "x", "y", None], "b": ["p", "q", "p", "q", None, "p"]}
     data = CustomDataSet(np.eye(6), columns).select({"a": ["x", "y"]})
     assert data.observations([[1, -1]]).tolist() == [np.eye(6)[4].tolist()]  # a label that was not asked after
@@ -481,28 +483,28 @@ def test_rows_that_a_selection_leaves_out_are_not_had() -> None:
     ],
 )
 def test_rows_of_a_table_have_no_distribution(step: Callable[[DataSet], DataSet]) -> None:
-    with pytest.raises(InvalidInputError, match="must form a full grid to be drawn from a distribution"):
+    with pytest.raises(InvalidInputError, match="a distribution of factors needs a full grid"):
         step(table_of_rows("grid"))
 
 
 @pytest.mark.parametrize(
     ("step", "message"),
     [
-        (lambda data: data.select({}), "at least one factor must be chosen"),
+        (lambda data: data.select({}), "at least one factor must be selected"),
         (lambda data: data.select({"z": 1}), "no factor is named 'z'"),
         (lambda data: data.select({"c": [0, 4]}), r"indices in 0 .. 3; got 4"),
         (lambda data: data.select({"c": "c7"}), "no value 'c7'"),
-        (lambda data: data.merge(["a"]), "at least two factors are merged"),
+        (lambda data: data.merge(["a"]), "merge needs at least two factors"),
         (lambda data: data.merge([]), "at least one factor must be named"),
         (lambda data: data.merge(["a", "a"]), "each once"),
         (lambda data: data.merge(["a", "b"], name="c"), "no other factor has; got a, b as 'c'"),
         (lambda data: data.with_nuisance(), "at least one factor must be named"),
-        (lambda data: data.with_nuisance("a", "b", "c", "d"), "at least one factor must stay"),
+        (lambda data: data.with_nuisance("a", "b", "c", "d"), "at least one factor must remain"),
         (lambda data: data.with_nuisance("z"), "no factor is named 'z'"),
-        (lambda data: data.with_distribution(FactorDistribution(DSprites.space)), "of one space of factors"),
-        (lambda data: data.map(np.sqrt, name=""), "a name that says what it does"),
-        (lambda data: data.map(np.sqrt, name="a|b"), "a name that says what it does"),
-        (lambda data: data.map("sqrt", name="a"), "takes a function"),
+        (lambda data: data.with_distribution(FactorDistribution(DSprites.space)), "over the same factors"),
+        (lambda data: data.map(np.sqrt, name=""), "a name that describes it"),
+        (lambda data: data.map(np.sqrt, name="a|b"), "a name that describes it"),
+        (lambda data: data.map("sqrt", name="a"), "needs a function"),
         (
             lambda data: data.map(lambda shown: shown[:0], name="a"),
             r"array of 1 observations, .*; got float64 of shape \(0",
@@ -511,26 +513,26 @@ def test_rows_of_a_table_have_no_distribution(step: Callable[[DataSet], DataSet]
         (lambda data: data.map(lambda shown: shown.astype(int), name="a"), "got int64"),
     ],
 )
-def test_what_cannot_be_done_is_refused(step: Callable[[DataSet], Any], message: str) -> None:
+def test_impossible_transforms_are_rejected(step: Callable[[DataSet], Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         step(Toy())
 
 
-def test_a_selection_that_no_row_has_is_refused() -> None:
+def test_selections_without_rows_are_rejected() -> None:
     rows = table_of_rows("grid").full_grid().factors
     assert len(np.unique(rows, axis=0)) == 8  # also of a missing label
     fewer = CustomDataSet(np.eye(3), np.array([[0, 0], [1, 0], [1, 1]]), space=FactorSpace(list(Toy.space)[:2]))
-    with pytest.raises(InvalidInputError, match="no row of custom is left"):
+    with pytest.raises(InvalidInputError, match="no row of custom does"):
         fewer.select({"a": 0, "b": [1, 2]})
 
 
-def test_a_map_to_other_shapes_is_refused() -> None:
+def test_maps_to_varying_shapes_are_rejected() -> None:
     data = Toy().map(lambda shown: shown[:, : len(shown)], name="as wide as long")
     with pytest.raises(InvalidInputError, match=r"observations of shape \(1,\), float64; got \(3,\)"):
         data.observations(np.zeros((3, 4), int))
 
 
-def test_continuous_factors_can_be_mapped_but_not_designed() -> None:
+def test_continuous_factors_can_be_mapped_but_not_reweighted() -> None:
     class Line(Toy):
         space = FactorSpace([Factor("t", None, "continuous"), Factor("b", 4, "categorical")])
         observation_shape = (2,)
@@ -554,7 +556,7 @@ def test_continuous_factors_can_be_mapped_but_not_designed() -> None:
         data.select({"t": 1})
 
 
-def test_how_to_have_all_of_a_small_design_is_said(rng: np.random.Generator) -> None:
+def test_the_error_for_an_oversized_sample_suggests_the_full_grid(rng: np.random.Generator) -> None:
     data = dm.load_dataset("mini-sprites?only=shape:0,scale:0,orientation:0,x:0,y:0")
-    with pytest.raises(InvalidInputError, match=r"at most 1 distinct .*ask for all of them instead .*--samples all"):
+    with pytest.raises(InvalidInputError, match=r"at most 1 distinct .*use all of them instead .*--samples all"):
         data.sample(5, rng)
