@@ -9,6 +9,7 @@ import pkgutil
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.metrics.base import Metric
 from disentmetrics.metrics.registry import (
+    broken_entry_points as broken_entry_points,
     find_metric as find_metric,
     metric_named,
     registered_metrics as registered_metrics,

@@ -7,6 +7,7 @@ name is not among those registered already.
 
 import logging
 import threading
+from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 
 from disentmetrics.errors import InvalidInputError, did_you_mean
@@ -73,6 +74,12 @@ def registered_metrics() -> dict[str, Metric]:
     return dict(sorted(REGISTERED.items()))
 
 
+def broken_entry_points() -> Mapping[str, str]:
+    """Return why an entry point registers no metric, in one sentence, by the name of the entry point."""
+    _ENTRY_POINTS.load()
+    return _ENTRY_POINTS.reasons
+
+
 def metric_named(name: str) -> Metric:
     """Return the metric of this name.
 
@@ -86,9 +93,10 @@ def metric_named(name: str) -> Metric:
     known = registered_metrics()
     if name in known:
         return known[name]
-    if name in _ENTRY_POINTS.reasons:
-        raise InvalidInputError(_ENTRY_POINTS.reasons[name])
-    broken = "".join(f"; {reason}" for reason in _ENTRY_POINTS.reasons.values())
+    reasons = broken_entry_points()
+    if name in reasons:
+        raise InvalidInputError(reasons[name])
+    broken = "".join(f"; {reason}" for reason in reasons.values())
     raise InvalidInputError(
         f"no metric is named {name!r}{did_you_mean(name, known)}; the metrics are {', '.join(known)}{broken}"
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from disentmetrics.errors import InvalidInputError, did_you_mean
-from disentmetrics.metrics import find_metric, registered_metrics
+from disentmetrics.metrics import broken_entry_points, find_metric, registered_metrics
 
 ALL = "all"
 """Every metric under every protocol."""
@@ -99,7 +99,8 @@ def parse(metrics: str | Sequence[str]) -> list[str]:
     for name in metrics:
         if name in PRESETS or name == ALL:
             continue
-        if name.partition("@")[0] not in installed:
+        metric_name = name.partition("@")[0]
+        if metric_name not in installed and metric_name not in broken_entry_points():
             raise InvalidInputError(
                 f"no metric and no preset is named {name!r}{did_you_mean(name, [*PRESETS, ALL, *installed])}; "
                 f"presets: {', '.join((*PRESETS, ALL))}; metrics: {', '.join(installed)}"
