@@ -124,7 +124,7 @@ def irs(
             labels, present = np.full_like(labels, -1), labels[labels >= 0]
             labels[representation.labels(position) >= 0] = equal_width_bins(present.astype(np.float64), factor_bins)
         if near and is_continuous(representation, position):
-            groups = nearest_rows(representation, position, None, near).some(_N_CENTRES)
+            groups = nearest_rows(representation, position, None, near).evenly_spaced(_N_CENTRES)
         else:
             groups = _rows_of_values(labels, MIN_ROWS if robust else 1)
         if len(groups) > 1:

@@ -1,1 +1,1 @@
-"""Statistics of a representation, computed once and shared by metrics."""
+"""Statistics of a representation, each computed once and shared by metrics."""

@@ -13,11 +13,11 @@ from disentmetrics.statistics.targets import factor_columns
 def correlation_matrix(
     representation: Representation, method: Literal["pearson", "spearman"] = "pearson"
 ) -> NDArray[np.float64]:
-    """Return |correlation| of each code with each factor, in [0, 1]; 0 where either is constant.
+    """Return the absolute correlation of each latent with each factor, in [0, 1]; 0 where either is constant.
 
-    For circular factors and for categories it is the multiple correlation of the code with all
-    columns of the factor (:func:`factor_columns`) together; ``spearman`` ranks codes, and ordinal and
-    continuous factors.
+    For circular and categorical factors it is the multiple correlation of the latent with all
+    columns of the factor (:func:`~disentmetrics.statistics.targets.factor_columns`) jointly; ``spearman`` ranks
+    latents, and ordinal and continuous factors.
     """
     correlation = np.zeros((representation.n_codes, representation.n_factors))
     transform = standardise if method == "pearson" else standardised_ranks
@@ -38,10 +38,10 @@ def correlation_matrix(
 
 
 def _orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    # From the small matrix of products: a decomposition of the long columns themselves takes five times as long.
-    strength, directions = np.linalg.eigh(columns.T @ columns)
-    kept = strength > 1e-12 * max(float(strength[-1]), 1e-300)
-    return np.asarray(columns @ (directions[:, kept] / np.sqrt(strength[kept])))
+    # Eigenvectors of the small Gram matrix: decomposing the long columns directly takes five times as long.
+    eigenvalues, directions = np.linalg.eigh(columns.T @ columns)
+    kept = eigenvalues > 1e-12 * max(float(eigenvalues[-1]), 1e-300)
+    return np.asarray(columns @ (directions[:, kept] / np.sqrt(eigenvalues[kept])))
 
 
 def best_and_second(matrix: NDArray[np.float64], axis: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

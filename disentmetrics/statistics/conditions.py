@@ -1,6 +1,6 @@
-"""Rows grouped by the values of two factors, and linear decoders learnt from moments of such groups.
+"""Rows grouped by the values of two factors, and linear decoders computed from moments of these groups.
 
-Shared by the metrics of neuroscience: cross-condition generalisation, parallelism, shattering.
+Shared by the metrics from neuroscience: cross-condition generalisation, parallelism, shattering dimension.
 """
 
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from disentmetrics.estimators.rank_correlation import standardise
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.targets import class_target
 
-_RIDGE = 1e-6  # of codes with variance 1: directions that do not vary get no weight
+_RIDGE = 1e-6  # relative to latents of variance 1: directions without variance get no weight
 _RANK = 1e-10
 
 
 def white_codes(codes: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return linear combinations of the codes that have mean 0 and variance 1 and are not correlated.
+    """Return whitened codes, (n_samples, rank): uncorrelated combinations of mean 0 and variance 1.
 
-    (n_samples, rank): combinations that do not vary are left out. Rotating, scaling, shifting, copying codes
-    rotates the result, and a decoder that treats all directions alike does not see it.
+    Combinations without variance are left out. An invertible linear map, a shift or a copy of latents only rotates
+    the result, to which a decoder with an isotropic penalty is invariant.
     """
     centred = standardise(codes)
     variance, directions = np.linalg.eigh(centred.T @ centred / len(centred))
@@ -37,11 +37,11 @@ class Conditions:
     Attributes
     ----------
     rows : (n,) int
-        Rows that have labels of both.
+        Rows that have labels of both factors.
     first, second : (n,) int
         Classes of these rows.
     present : (n_first, n_second) bool
-        Which conditions have rows.
+        Conditions that have rows.
     """
 
     rows: NDArray[np.int64]
@@ -51,7 +51,7 @@ class Conditions:
 
 
 def conditions(representation: Representation, first: int, second: int) -> Conditions:
-    """Group rows by the classes of two factors (at most 10 each, see ``class_target``)."""
+    """Group the rows that have both labels by the classes of two factors, at most 10 each (see ``class_target``)."""
     targets = [representation.cached(class_target, position) for position in (first, second)]
     rows = np.flatnonzero(targets[0].present & targets[1].present)
     a, b = (target.values[rows] for target in targets)
@@ -62,7 +62,7 @@ def conditions(representation: Representation, first: int, second: int) -> Condi
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Number of rows, mean and mean outer product of the codes in each cell of a grid of conditions.
+    """Number of rows, mean and mean outer product of the codes in each condition.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class Moments:
 def moments(
     codes: NDArray[np.float64], first: NDArray[np.int64], second: NDArray[np.int64], shape: tuple[int, int]
 ) -> Moments:
-    """Return the moments of the codes in each condition; 0 where there is no row."""
+    """Return the moments of the codes in each condition; 0 in conditions without rows."""
     cell = first * shape[1] + second
     n_cells, d = shape[0] * shape[1], codes.shape[1]
     count = np.bincount(cell, minlength=n_cells).astype(np.float64)
@@ -97,26 +97,25 @@ def moments(
 def discriminants(
     low: NDArray[np.float64], high: NDArray[np.float64], square: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the weights and thresholds of linear discriminants between two sides of equal weight.
+    """Return the weights and thresholds of linear discriminants between two classes of equal weight.
 
     Parameters
     ----------
     low, high : (n, n_codes) float
-        Mean of each side.
+        Mean of each class.
     square : (n, n_codes, n_codes) float
-        Mean outer product over both sides, each counting half.
+        Mean outer product over both classes, each with weight one half.
 
     Returns
     -------
     weights : (n, n_codes) float
-        ``codes @ weights > threshold`` says high.
+        ``codes @ weights > threshold`` predicts high.
     thresholds : (n,) float
 
     Notes
     -----
-    Fisher's discriminant, in the form of least squares against the sides, which is defined without any variance
-    within a side. Unlike a support vector machine it has no penalty, so that it is indifferent to linear maps of
-    the codes.
+    Fisher's discriminant as least squares on the class indicator, which is defined even without variance within a
+    class. Unlike a support vector machine it has no penalty, so that it is invariant to linear maps of the codes.
     """
     centre, difference = (low + high) / 2, high - low
     covariance = square - centre[:, :, None] * centre[:, None, :]

@@ -1,7 +1,7 @@
 """Rows drawn from a table so that they share the value of a factor.
 
 Metrics that "fix one factor" are defined with a simulator. On a table the same draws are
-made from the rows at hand, grouped by factor value: exact on a full grid, and the
+made from the available rows, grouped by factor value: exact on a full grid, and the
 conditional distribution given that value on any other table.
 """
 
@@ -18,18 +18,18 @@ from disentmetrics.representation.resampling import halves
 from disentmetrics.statistics.targets import varied_factors
 
 Conditioning = Literal["bins", "neighbours"]
-"""How rows agree in a continuous factor: by one of 10 bins of equal frequency, or by being nearest to a row."""
+"""How rows share the value of a continuous factor: by one of 10 bins of equal frequency, or as nearest neighbours."""
 
 MIN_ROWS = 10
-"""Values of a factor that fewer rows share are not drawn: their spread cannot be told."""
+"""Values of a factor that fewer rows share are not drawn: the variance of so few rows cannot be estimated."""
 
 
 @dataclass(frozen=True)
 class RowGroups:
     """Rows grouped by the value of one factor.
 
-    ``rows[start[g] : start[g] + count[g]]`` share one value; groups too small to draw from
-    are left out, and ``n_left_out`` counts them.
+    ``rows[start[g] : start[g] + count[g]]`` share one value. Groups too small to draw from are left out;
+    ``n_left_out`` is their number.
     """
 
     rows: NDArray[np.int64]
@@ -39,13 +39,13 @@ class RowGroups:
 
     @property
     def usable(self) -> bool:
-        """Whether at least one value has rows enough."""
+        """Whether at least one value has enough rows."""
         return len(self.count) > 0
 
     def draw(self, n: int, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """Draw ``n`` times ``size`` rows that share a value, as (n, size).
 
-        The value is drawn as often as it occurs; rows are drawn with replacement.
+        Values are drawn in proportion to their frequency, rows with replacement.
         """
         group = np.searchsorted(np.cumsum(self.count), rng.integers(self.count.sum(), size=n), side="right")
         within = rng.integers(self.count[group, None], size=(n, size))
@@ -64,18 +64,19 @@ class RowGroups:
 
 @dataclass(frozen=True)
 class Neighbourhoods:
-    """For each row that has a value of a continuous factor, the rows whose values are nearest to its own.
+    """For each row that has a value of a continuous factor, the rows whose values are nearest to it.
 
-    ``rows`` are ordered by value; ``rows[start[i] : start[i] + count[i]]`` are the nearest to ``rows[i]``, itself
-    among them. Equal values are in or out together, so that with few distinct values these are the rows of one value.
+    ``rows`` are ordered by value; ``rows[start[i] : start[i] + count[i]]`` are the nearest to ``rows[i]``, including
+    itself. Equal values are all included or all excluded, so that with few distinct values a neighbourhood contains
+    the rows of one value.
     """
 
     rows: NDArray[np.int64]
     start: NDArray[np.int64]
     count: NDArray[np.int64]
 
-    def some(self, n: int) -> list[NDArray[np.int64]]:
-        """Return the neighbourhoods of ``n`` rows that are evenly spread, or of all."""
+    def evenly_spaced(self, n: int) -> list[NDArray[np.int64]]:
+        """Return the neighbourhoods of ``n`` rows evenly spaced in the order of values, or of all rows if fewer."""
         centres = np.linspace(0, len(self.rows) - 1, min(n, len(self.rows))).round().astype(np.int64)
         return [
             self.rows[first : first + size]
@@ -84,17 +85,17 @@ class Neighbourhoods:
 
     @property
     def usable(self) -> bool:
-        """Whether there are rows enough for one neighbourhood."""
+        """Whether there are enough rows for one neighbourhood."""
         return len(self.count) > 0
 
     def draw(self, n: int, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Draw ``n`` times ``size`` of the nearest rows to a random one, with replacement, as (n, size)."""
+        """Draw ``n`` times ``size`` neighbours of a random row, with replacement, as (n, size)."""
         centre = rng.integers(len(self.rows), size=n)
         within = rng.integers(self.count[centre, None], size=(n, size))
         return np.asarray(self.rows[self.start[centre, None] + within])
 
     def draw_pairs(self, n: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Draw ``n`` random rows, and one of the nearest other rows to each, as two (n,) arrays."""
+        """Draw ``n`` random rows and another neighbour of each, as two (n,) arrays."""
         centre = rng.integers(len(self.rows), size=n)
         first = centre - self.start[centre]
         second = rng.integers(self.count[centre] - 1)
@@ -128,20 +129,20 @@ def rows_by_value(
 def nearest_rows(
     representation: Representation, position: int, rows: NDArray[np.int64] | None, n_neighbours: int
 ) -> Neighbourhoods:
-    """Find the ``n_neighbours`` nearest rows to each in the value of a continuous factor; missing ones are left out.
+    """Return the ``n_neighbours`` rows nearest to each row in the value of a continuous factor.
 
-    Without so many rows no neighbourhood is left.
+    Rows without a label are left out. With fewer rows than ``n_neighbours`` there is no neighbourhood.
     """
     rows = np.arange(len(representation)) if rows is None else rows
     values = representation.factors[rows, position]
-    order = np.argsort(values, kind="stable")[: int((~np.isnan(values)).sum())]  # NaN are sorted to the end
+    order = np.argsort(values, kind="stable")[: int((~np.isnan(values)).sum())]  # NaN is sorted to the end
     values, rows = values[order], rows[order]
     if len(rows) < max(n_neighbours, 2):
-        nothing = np.zeros(0, dtype=np.int64)
-        return Neighbourhoods(nothing, nothing, nothing)
+        empty = np.zeros(0, dtype=np.int64)
+        return Neighbourhoods(empty, empty, empty)
     centre = np.arange(len(rows))
     low, high = np.maximum(centre - n_neighbours + 1, 0), np.minimum(centre, len(rows) - n_neighbours)
-    while (low < high).any():  # the window moves up as long as that brings a nearer row in than it leaves out
+    while (low < high).any():  # the window moves up while the row it gains is nearer than the one it loses
         middle = (low + high) // 2
         up = (low < high) & (values[centre] - values[middle] > values[(middle + n_neighbours) % len(rows)] - values)
         low, high = np.where(up, middle + 1, low), np.where(up, high, np.minimum(middle, high))
@@ -152,9 +153,9 @@ def nearest_rows(
 
 @dataclass(frozen=True)
 class FixableFactors:
-    """The factors that can be fixed by drawing, and the rows to learn from and to score on.
+    """The factors that can be fixed by drawing, with groups of rows for training and for testing.
 
-    ``settings`` says for the signature how rows were found that agree in continuous factors, where there are any.
+    ``settings`` records for the signature how continuous factors, if there are any, were fixed.
     """
 
     positions: list[int]
@@ -171,21 +172,21 @@ def fixable_factors(
     conditioning: Conditioning = "bins",
     n_neighbours: int = 20,
 ) -> FixableFactors:
-    """Group rows by the value of each factor, to learn from and to score on.
+    """Group rows by the value of each factor, for training and for testing.
 
     Parameters
     ----------
     disjoint : bool
-        Whether rows to learn from and rows to score on are two random halves, or both all rows.
+        Whether training and test rows are two random halves of the rows, or both are all rows.
     conditioning : {"bins", "neighbours"}
-        How rows agree in a continuous factor.
+        How rows share the value of a continuous factor.
     n_neighbours : int
-        How many rows agree with each, where equal values do not add more.
+        Size of a neighbourhood; ties may add rows.
 
     Raises
     ------
     UndefinedScoreError
-        If fewer than two factors have a value with rows enough.
+        If fewer than two factors have a value with enough rows.
     """
     first, second = halves(representation, rng) if disjoint else (None, None)
     near = n_neighbours if conditioning == "neighbours" else None
@@ -194,8 +195,8 @@ def fixable_factors(
     positions = [position for position in train if position in test]
     if len(positions) < 2:
         raise UndefinedScoreError(
-            f"two factors are needed with a value that at least {MIN_ROWS} rows share"
-            f"{f', or {near} of a continuous one' if near else ''}"
+            f"two factors must have a value that at least {MIN_ROWS} rows share"
+            f"{f', or {near} rows where continuous' if near else ''}"
             f"{' in each half of the rows' if disjoint else ''}; got {len(positions)}"
         )
     how = how_conditioned(representation, positions, near)
@@ -203,14 +204,14 @@ def fixable_factors(
 
 
 def is_continuous(representation: Representation, position: int) -> bool:
-    """Return whether the factor at ``position`` is continuous, so that rows must be said to agree in it."""
+    """Return whether the factor at ``position`` is continuous, so that no two rows need share its value."""
     return representation.space.factors[position].kind == "continuous"
 
 
 def how_conditioned(
     representation: Representation, positions: Iterable[int], n_neighbours: int | None, n_bins: int = FACTOR_BINS
 ) -> dict[str, str]:
-    """Return what the signature must say of continuous factors, if any is among those at ``positions``."""
+    """Return the signature fields about continuous factors, if there are any among those at ``positions``."""
     if not any(is_continuous(representation, position) for position in positions):
         return {}
     return {"conditioning": f"{n_neighbours} neighbours" if n_neighbours else f"{n_bins} bins"}
@@ -221,15 +222,15 @@ def drawable_factors(
 ) -> dict[int, Drawable]:
     """Return the row groups of every factor that can be fixed by drawing, by position.
 
-    Left out are factors of one value, and factors no value of which has rows enough. With ``n_neighbours``
-    those of continuous factors are the neighbourhoods of each row.
+    Factors of one value, and factors without a value that has enough rows, are left out. With ``n_neighbours``
+    the groups of continuous factors are the neighbourhoods of each row.
     """
 
-    def grouped(position: int) -> Drawable:
+    def groups_of(position: int) -> Drawable:
         if n_neighbours and is_continuous(representation, position):
             return nearest_rows(representation, position, rows, n_neighbours)
         return rows_by_value(representation, position, rows)
 
     varied = representation.cached(varied_factors)
-    groups = {int(k): grouped(int(k)) for k in np.flatnonzero(varied)}
+    groups = {int(k): groups_of(int(k)) for k in np.flatnonzero(varied)}
     return {k: group for k, group in groups.items() if group.usable}

@@ -1,4 +1,4 @@
-"""The true factors as predictors: of codes, and of one another."""
+"""Ground-truth factors as predictors of latents and of one another."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,12 +17,12 @@ from disentmetrics.statistics.targets import factor_columns, varied_factors
 
 @dataclass(frozen=True, eq=False)
 class TrueFactors:
-    """Rows that miss no label of a factor that varies, and the factors as columns of numbers on them.
+    """All factors as columns of numbers, on the rows that have a label of every varying factor.
 
     Attributes
     ----------
     rows : (n,) int
-        Rows of the representation that miss no label.
+        These rows.
     columns : (n_samples, width) float
         Of all factors, standardised, NaN in all other rows: one for ordinal and continuous factors, cosine and sine
         for circular ones, indicators of all values but the first for categories. Constant factors have none.
@@ -36,7 +36,7 @@ class TrueFactors:
 
 
 def true_factors(representation: Representation) -> TrueFactors:
-    """Lay the factors out as columns, on the rows that miss no label."""
+    """Return the factors as columns, on the rows that have a label of every varying factor."""
     varied = representation.cached(varied_factors)
     blocks = [
         representation.cached(factor_columns, k) if varies else np.empty((len(representation), 0))
@@ -52,7 +52,7 @@ def true_factors(representation: Representation) -> TrueFactors:
 
 
 def factors_as_codes(representation: Representation) -> Representation | None:
-    """Return a representation whose codes are the columns of :func:`true_factors`; None if there are none."""
+    """Return a representation whose codes are the columns of :func:`true_factors`; None if there are no columns."""
     factors = representation.cached(true_factors)
     rows = factors.rows
     if not factors.columns[rows].size:
@@ -69,23 +69,23 @@ def factors_as_codes(representation: Representation) -> Representation | None:
 def codes_from_factors(
     representation: Representation, probe: Probe, seed: Seed, *, n_folds: int = N_FOLDS, n_rows: int | None = None
 ) -> NDArray[np.float64]:
-    """Return the held-out R² of each code predicted from all factors together.
+    """Return the held-out R² of each latent predicted from all factors together.
 
     Parameters
     ----------
     representation : Representation
     probe : {"linear", "boosting"}
     seed : int or tuple of int
-        Decides folds and the probe's own draws.
+        Random seed of the folds and of the probe.
     n_folds : int
     n_rows : int, optional
-        At most so many rows take part.
+        Largest number of rows used.
 
     Returns
     -------
     (n_codes,) float
-        About the mean of the training rows: 1 where the factors decide the code, 0 where they say
-        nothing; NaN for constant codes, and everywhere if no two folds have rows with all labels.
+        Relative to the mean of the training rows: 1 where the factors determine the latent, 0 where they are
+        uninformative; NaN for constant latents, and for all if fewer than two folds have rows with all labels.
     """
     factors = representation.cached(true_factors)
     r2 = np.full(representation.n_codes, np.nan)
@@ -108,11 +108,11 @@ def codes_from_factors(
 
 
 def orthogonality_error(representation: Representation) -> float:
-    """How far the linear map from whitened factors to codes is from a rotation of one scale.
+    """Deviation of the linear map from whitened factors to codes from a scaled rotation.
 
     ``||K A A' / tr(A A') - I||_F / sqrt(K)`` with A (K, n_codes) the least-squares map from the K columns of the
-    factors, decorrelated and of unit variance, to the codes as they are: 0 for a rotation, times any
-    number; at most ``sqrt(K - 1)``, where all codes are one. NaN where no code follows the factors linearly.
+    factors, decorrelated and of unit variance, to the unscaled codes: 0 for a rotation times any
+    number; at most ``sqrt(K - 1)``, where all latents are equal. NaN where no latent depends linearly on the factors.
     """
     factors = representation.cached(true_factors)
     columns = factors.columns[factors.rows]
@@ -121,7 +121,7 @@ def orthogonality_error(representation: Representation) -> float:
     left, singular, _ = np.linalg.svd(columns - columns.mean(axis=0), full_matrices=False)
     whitened = left[:, singular > 1e-9 * max(float(singular.max()), 1e-300)]
     codes = representation.codes[factors.rows].astype(np.float64)
-    codes = np.ldexp(codes, -np.frexp(np.abs(codes).max())[1])  # or squares of extreme scales overflow
+    codes = np.ldexp(codes, -np.frexp(np.abs(codes).max())[1])  # otherwise squares of extreme scales overflow
     projected = whitened.T @ (codes - codes.mean(axis=0))
     gram = projected @ projected.T
     trace, width = float(np.trace(gram)), len(gram)

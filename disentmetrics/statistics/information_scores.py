@@ -1,4 +1,4 @@
-"""What codes tell of factors, prepared for the metrics that are gaps and shares of it."""
+"""Mutual information of latents and factors, normalised and masked for the metrics that are gaps and shares of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,20 +35,20 @@ from disentmetrics.statistics.targets import factor_values, label_table, value_t
 
 @dataclass(frozen=True, eq=False)
 class NormalizedMutualInformation:
-    """NormalizedMutualInformation of all pairs, and what they are divided by.
+    """Mutual information of all pairs of latent and factor, with the entropies that normalise it.
 
     Attributes
     ----------
     estimates : (n_codes, n_factors) float
-        I(z_j; v_k) in nats as estimated, which may fall outside [0, H(v_k)]; 0 for codes that are left out.
+        I(z_j; v_k) in nats as estimated, which may fall outside [0, H(v_k)]; 0 for latents that are left out.
     entropies : (n_factors,) float
         H(v_k) in nats.
     defined : (n_factors,) bool
-        Which factors take two values; there is at least one.
+        Factors that take two values; there is at least one.
     kept : (n_codes,) bool
-        Which codes are not left out.
+        Latents that are not left out.
     settings : dict of str
-        For the signature.
+        Fields of the signature.
     """
 
     estimates: Floats
@@ -68,7 +68,7 @@ class NormalizedMutualInformation:
         return np.minimum(self.nats / np.where(self.defined, self.entropies, np.inf), 1.0)
 
     def per_factor(self, values: Floats) -> Floats:
-        """Return values of the factors with NaN for constant factors."""
+        """Return the values with NaN for constant factors."""
         return np.where(self.defined, values, np.nan)
 
 
@@ -78,18 +78,19 @@ def normalized_mutual_information(
     n_bins: int = 20,
     factor_bins: int | None = None,
 ) -> NormalizedMutualInformation:
-    """Estimate I(z_j; v_k) and H(v_k).
+    """Estimate I(z_j; v_k) and H(v_k) for all latents and factors.
 
     Parameters
     ----------
     representation : Representation
     estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
         As in :func:`disentmetrics.statistics.mutual_information.information_matrix`. With ``rank-spacing`` and
-        ``adjusted`` codes are left out whose mean KL to the prior is at most 0.01 nats, where posterior variances are given.
+        ``adjusted``, where posterior variances are given, latents whose mean KL to the prior is at most 0.01 nats are
+        left out.
     n_bins : int
-        For codes, only for estimators that have bins.
+        Number of bins of a latent, for estimators that have bins.
     factor_bins : int, optional
-        Cut factors into this many bins of equal width first.
+        Number of bins of equal width into which factors are discretised first.
 
     Raises
     ------
@@ -99,7 +100,7 @@ def normalized_mutual_information(
     table = representation if factor_bins is None else representation.cached(with_binned_factors, factor_bins)
     defined = table.cached(varied_factors)
     if not defined.any():
-        raise UndefinedScoreError("a factor that takes two values is needed; every factor is constant")
+        raise UndefinedScoreError("at least one factor must take two values; every factor is constant")
     entropies = table.cached(factor_entropies)
     estimates = table.cached(information_matrix, estimator, n_bins)
     kept, settings = np.ones(representation.n_codes, dtype=bool), {}
@@ -111,7 +112,7 @@ def normalized_mutual_information(
 
 
 def with_binned_factors(representation: Representation, n_bins: int) -> Representation:
-    """Return the same codes beside factors cut into bins of equal width; missing labels stay missing."""
+    """Return the same codes with factors discretised into bins of equal width; missing labels stay missing."""
     columns = []
     for position in range(representation.n_factors):
         values = representation.cached(factor_values)[:, position]
@@ -127,7 +128,7 @@ def with_binned_factors(representation: Representation, n_bins: int) -> Represen
 
 
 def code_entropies(representation: Representation, how: Bins, n_bins: int) -> Floats:
-    """Return H(z_j) in nats over the rows where factor k is known, as (n_codes, n_factors); 0 if constant."""
+    """Return H(z_j) in nats over the rows with a label of factor k, as (n_codes, n_factors); 0 if constant."""
     entropies = np.zeros((representation.n_codes, representation.n_factors))
     for position in range(representation.n_factors):
         factor = representation.cached(value_target, position)
@@ -144,15 +145,15 @@ def _entropies_of_bins(representation: Representation, how: Bins, n_bins: int) -
 
 
 def information_at_resolution(representation: Representation) -> tuple[Floats, Floats]:
-    """Return I(z_j; v_k) and H(z_j) in nats, each code cut as finely as the factor.
+    """Return I(z_j; v_k) and H(z_j) in nats, with each latent discretised as finely as the factor.
 
-    For a factor that takes m values a code is cut into m bins of equal frequency, and keeps its values where
+    For a factor that takes m values a latent is discretised into m bins of equal frequency, or by its values if
     there are at most m of them. The information is corrected for chance.
 
     Returns
     -------
     information, entropies : (n_codes, n_factors) float
-        0 for constant codes; the information is not negative.
+        0 for constant latents; the information is not negative.
     """
     information = np.zeros((representation.n_codes, representation.n_factors))
     entropies = np.zeros_like(information)
@@ -206,14 +207,14 @@ def _bins_of_ranks(rank: _Ranks, n_bins: int) -> tuple[NDArray[np.int64], NDArra
         return np.asarray(values, dtype=np.int64), np.empty(0, dtype=np.int64)
     bins, over = np.divmod(rank.twice.astype(np.int64) * n_bins, 2 * len(rank.twice))
     middle = np.flatnonzero((over == 0) & (2 * bins == n_bins))
-    bins -= (over == 0) & (2 * bins > n_bins)  # a row on an edge goes to the inner bin: the sign does not matter
+    bins -= (over == 0) & (2 * bins > n_bins)  # a row on an edge goes to the inner bin, whatever the sign
     return np.asarray(bins, dtype=np.int64), middle
 
 
 def information_between_factors(representation: Representation) -> Floats:
     """Return I(v_k; v_l) in nats, corrected for chance and not negative, as (n_factors, n_factors).
 
-    Over the rows where both are known; the diagonal holds the entropies.
+    Over the rows with labels of both; the diagonal contains the entropies.
     """
     n_factors = representation.n_factors
     nats = np.diag(representation.cached(factor_entropies))
@@ -234,22 +235,22 @@ def information_between_factors(representation: Representation) -> Floats:
 def share_of_code(
     representation: Representation, how: Bins | Literal["values"], n_bins: int, *, adjusted: bool
 ) -> Floats:
-    """Return I(z_j; v_k) / H(z_j), how much of a code one factor explains, as (n_codes, n_factors).
+    """Return I(z_j; v_k) / H(z_j), the share of a latent's entropy that one factor explains.
 
     Parameters
     ----------
     representation : Representation
     how : {"quantile", "equal-width", "values"}
-        How codes are cut; ``values`` takes them as symbols.
+        How latents are discretised; ``values`` treats each value as a symbol.
     n_bins : int
-        Not for ``values``.
+        Number of bins; unused with ``values``.
     adjusted : bool
         Whether to correct for chance, ``(I - E) / (H(z_j) - E)`` with E the mean under random pairing.
 
     Returns
     -------
     (n_codes, n_factors) float
-        In [0, 1]; NaN for a constant code.
+        In [0, 1]; NaN for a constant latent.
     """
     if how == "values":
         cut = representation.cached_by_codes(_symbols)
@@ -281,14 +282,14 @@ def _symbols(codes: NDArray[np.floating]) -> list[NDArray[np.int64] | None]:
 
 
 def mean_by_best_factor(values: Floats, weights: Floats, shares: Floats) -> Floats:
-    """Average values of codes over the codes that tell most of each factor; NaN where no code does.
+    """Weighted mean of values over the latents whose best factor is each factor; NaN for a factor without any.
 
     Parameters
     ----------
     values, weights : (n_codes,) float
-        Codes of weight 0 do not count.
+        Latents of weight 0 are left out.
     shares : (n_codes, n_factors) float
-        By which a code is given to a factor.
+        The best factor of a latent has the largest share.
 
     Returns
     -------
@@ -303,36 +304,36 @@ def mean_by_best_factor(values: Floats, weights: Floats, shares: Floats) -> Floa
 
 
 def missing_factor_note(representation: Representation, shares: Floats, defined: NDArray[np.bool_]) -> tuple[str, ...]:
-    """Say which factors no code tells a tenth of, for scores that do not see it."""
-    untold = defined & (shares.max(axis=0, initial=0.0) < 0.1)
-    if not untold.any() or not shares.any():
+    """Return a note that names the factors of which no latent carries 10 % of the entropy, if any."""
+    missing = defined & (shares.max(axis=0, initial=0.0) < 0.1)
+    if not missing.any() or not shares.any():
         return ()
-    names = " and ".join(np.array(representation.space.names)[untold])
-    return (f"no code tells a tenth of {names}: this score does not see missing factors",)
+    names = " and ".join(np.array(representation.space.names)[missing])
+    return (f"no latent carries 10 % of the entropy of {names}; this metric does not penalise missing factors",)
 
 
 def assign_codes(shares: Floats, declared: Sequence[int] | None, *, one_to_one: bool = True) -> NDArray[np.int64]:
-    """Return the code that stands for each factor, -1 for none, as (n_factors,).
+    """Return the latent assigned to each factor, -1 for none, as (n_factors,).
 
     Parameters
     ----------
     shares : (n_codes, n_factors) float
     declared : sequence of int, optional
-        Code of each factor, -1 for none.
+        Latent of each factor, -1 for none.
     one_to_one : bool
-        Whether codes and factors that are not declared are paired so that the sum of shares is largest, or each
-        factor takes the code that tells most of it.
+        Without declaration, whether latents and factors are matched one to one so that the sum of shares is largest,
+        or each factor is assigned its most informative latent.
 
     Raises
     ------
     InvalidInputError
-        If a declared code does not exist or stands for two factors.
+        If a declared latent does not exist or is assigned to two factors.
     """
     n_codes, n_factors = shares.shape
     if declared is None:
         owners = np.full(n_factors, -1)
         others = np.where(np.eye(n_factors, dtype=bool), 0.0, shares[:, None, :]).max(axis=2)
-        preference = shares - 1e-6 * others  # of equal codes the one that tells less of other factors
+        preference = shares - 1e-6 * others  # among equal latents, the one less informative about other factors
         if not one_to_one:
             return np.where(shares.any(axis=0), np.argmax(preference, axis=0), -1)
         codes, factors = one_to_one_assignment(preference)
@@ -346,18 +347,18 @@ def assign_codes(shares: Floats, declared: Sequence[int] | None, *, one_to_one: 
         or (owners >= n_codes).any()
     ):
         raise InvalidInputError(
-            f"owners must name a code, 0 .. {n_codes - 1}, or -1 for none, for each of {n_factors} factors; "
+            f"owners must give a latent, 0 .. {n_codes - 1}, or -1 for none, for each of {n_factors} factors; "
             f"got {declared}"
         )
     used = owners[owners >= 0]
     if len(np.unique(used)) < len(used):
-        raise InvalidInputError(f"owners must name a code for one factor only; got {declared}")
+        raise InvalidInputError(f"owners must assign each latent to at most one factor; got {declared}")
     return owners.astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
 class SoftInformation:
-    """NormalizedMutualInformation and entropies of codes that are distributions, in nats.
+    """Mutual information and entropies of latents that are distributions over bins, in nats.
 
     Attributes
     ----------
@@ -372,17 +373,17 @@ class SoftInformation:
 def soft_information(
     representation: Representation, n_bins: int, limit: float | None, assignment: Assignment
 ) -> SoftInformation:
-    """Estimate normalized_mutual_information of codes that are spread over bins as their posteriors are.
+    """Estimate I(z_j; v_k) and H(z_j, v_k) with each row spread over bins according to its posterior.
 
     Parameters
     ----------
     representation : Representation
         With posterior variances.
     n_bins : int
-        Of equal width.
+        Number of bins of equal width.
     limit : float, optional
-        Bins lie between -limit and limit; by default within 4 standard deviations of the mean of the
-        aggregate posterior, code by code.
+        Bins span -limit to limit; by default 4 standard deviations on either side of the mean of the
+        aggregate posterior, separately for each latent.
     assignment : {"mass", "centres"}
         As in :func:`disentmetrics.estimators.soft_bins.soft_contingency`.
     """
@@ -400,7 +401,7 @@ def soft_information(
         widest = deviation.max()
         if not 0 < np.nextafter(deviation.min(), 0) <= widest < np.inf:
             name = representation.code_names[code]
-            raise UndefinedScoreError(f"code {name} has a posterior variance of 0 or infinity")
+            raise UndefinedScoreError(f"latent {name} has a posterior variance of 0 or infinity")
         centre, reach = 0.0, limit
         if reach is None:
             typical = widest * np.sqrt(np.mean((deviation / widest) ** 2))  # squares of extreme scales overflow

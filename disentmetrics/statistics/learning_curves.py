@@ -1,4 +1,4 @@
-"""Factor values told apart by classifiers that learn from few or many rows: shared by the downstream metrics."""
+"""Factors classified from codes with few or many training rows: shared by the downstream metrics."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from disentmetrics.statistics.targets import MOST_CLASSES, class_target
 
 Classifier = Literal["logistic", "boosting", "logistic-cv", "gradient-boosting"]
 MOST_ROWS = 10_000
-"""Classifiers learn from no more rows."""
+"""Largest training set of a classifier."""
 ENOUGH_TEST_ROWS = 3_000
 VARIANCES = (1e-2, 1.0, 1e2, 1e4)
 _ROWS_TO_CHOOSE = 1_000
@@ -27,21 +27,21 @@ _ROWS_FOR_ONE_SPLIT = 300
 
 @dataclass(frozen=True, eq=False)
 class FittedProbe:
-    """What a classifier that learnt from ``n_train`` rows makes of rows that it has not seen.
+    """Held-out predictions of a classifier that was trained on ``n_train`` rows.
 
     Attributes
     ----------
     rows : (n,) int
-        Rows scored.
+        Held-out rows.
     y_true, y_pred : (n,) int
         Classes of these rows and the predicted ones.
     n_train : int
-        Rows learnt from, in the fold that has fewest.
+        Training rows, in the fold with the fewest.
     accuracy : float
     baseline : float
-        Accuracy of the most frequent class of the rows learnt from.
+        Accuracy of the most frequent class of the training rows.
     loss, baseline_loss : float
-        Mean log loss in nats, of the classifier and of the frequencies of the classes.
+        Mean log loss in nats, of the classifier and of the class frequencies.
     """
 
     rows: NDArray[np.int64]
@@ -55,7 +55,7 @@ class FittedProbe:
 
     @property
     def above_chance(self) -> float:
-        """Share of what the most frequent class gets wrong that the classifier gets right."""
+        """Accuracy rescaled so that the most frequent class has 0 and a perfect classifier 1."""
         return (self.accuracy - self.baseline) / (1 - self.baseline) if self.baseline < 1 else 0.0
 
 
@@ -70,7 +70,7 @@ def fit_probe(
     most: int | None = MOST_CLASSES,
     n_tested: int = N_FOLDS,
 ) -> FittedProbe | None:
-    """Let a classifier learn a factor from ``n_train`` rows and score it on other rows.
+    """Train a classifier of a factor on ``n_train`` rows and score it on held-out rows.
 
     Parameters
     ----------
@@ -78,23 +78,23 @@ def fit_probe(
     position : int
         Of the factor.
     n_train : int
-        Rows to learn from; the rows of a smaller number are among those of a larger one. At most
-        10,000, and all that a fold has if it has fewer.
+        Training rows; a smaller training set is a subset of a larger one. At most 10,000, and at most the
+        rows of the fold.
     classifier : {"logistic", "boosting", "logistic-cv", "gradient-boosting"}
         See :func:`class_probabilities`.
     seed : int or tuple of int
     codes : tuple of int, optional
-        Only these codes.
+        Positions of the latents that are used; all by default.
     most : int, optional
-        See :func:`class_target`.
+        See :func:`~disentmetrics.statistics.targets.class_target`.
     n_tested : int
-        How many of five folds are tested; fewer if they have 3,000 rows together.
+        How many of five folds are tested; fewer if these have 3,000 rows in total.
 
     Returns
     -------
     FittedProbe or None
-        None where the factor does not vary or all rows are of one group. Probabilities are mixed with
-        uniform ones as if one row had been seen that is of all classes alike, so that no loss is infinite.
+        None where the factor does not vary or all rows are of one group. Probabilities are smoothed with
+        one uniform pseudo-observation, so that no loss is infinite.
     """
     target = representation.cached(class_target, position, most)
     if not target.varies:
@@ -152,30 +152,30 @@ def fit_probe_at_each_size(
     most: int | None = MOST_CLASSES,
     n_tested: int = N_FOLDS,
 ) -> list[list[FittedProbe | None]]:
-    """Learn every factor from each of these numbers of rows, in ascending order; a list of factors for each."""
-    found: list[list[FittedProbe | None]] = []
+    """Return the probes of all factors for each training size, in ascending order of sizes."""
+    probes: list[list[FittedProbe | None]] = []
     for size in sizes:
-        before = found[-1] if found else [None] * representation.n_factors
-        found.append(
+        smaller = probes[-1] if probes else [None] * representation.n_factors
+        probes.append(
             [
-                one  # all rows took part already
-                if one is not None and one.n_train < sizes[len(found) - 1]
+                probe  # the fold had no more rows, so a larger training set is the same
+                if probe is not None and probe.n_train < sizes[len(probes) - 1]
                 else representation.cached(fit_probe, k, size, classifier, seed, most=most, n_tested=n_tested)
-                for k, one in enumerate(before)
+                for k, probe in enumerate(smaller)
             ]
         )
-    return found
+    return probes
 
 
 def smoothed(probabilities: NDArray[np.float64], n_train: int) -> NDArray[np.float64]:
-    """Mix probabilities with uniform ones, as one row of no class beside ``n_train`` rows would."""
+    """Smooth probabilities estimated from ``n_train`` rows with one uniform pseudo-observation."""
     return np.asarray((n_train * probabilities + 1 / probabilities.shape[-1]) / (n_train + 1))
 
 
 def _choices(
     _: Representation, _position: int, _seed: Seed, _codes: tuple[int, ...] | None, _most: int | None
 ) -> dict[int, "_Choice"]:
-    return {}  # the penalty of each fold, chosen once for all numbers of rows from 1,000 on
+    return {}  # filled by ``fit_probe``: the penalty of each fold, chosen once for all training sizes from 1,000 rows
 
 
 def _some_codes(representation: Representation, codes: tuple[int, ...]) -> NDArray[np.float64]:
@@ -199,29 +199,29 @@ def class_probabilities(
     Parameters
     ----------
     classifier : {"logistic", "boosting", "logistic-cv", "gradient-boosting"}
-        ``logistic`` is multinomial, its penalty chosen among four by the log loss of a held-out third of at
-        most 1,000 rows, each third in turn below 300 rows: the penalty is the variance of a prior on
-        weights, which more rows do not change.
+        ``logistic`` is multinomial; its penalty, the variance of a Gaussian prior on the weights, is chosen
+        among four by the log loss on a held-out third of at most 1,000 rows (below 300 rows, on each third in
+        turn) and does not depend on the number of rows beyond that.
         ``boosting`` is histogram gradient boosting; ``logistic-cv`` and ``gradient-boosting`` are those of
-        disentanglement_lib: ten penalties chosen by the accuracy of 5 folds, and 100 trees of depth 3 a class.
+        disentanglement_lib: a penalty chosen among ten by accuracy over 5 folds, and 100 trees of depth 3 per class.
     codes : (n_train, n_codes) float
     labels : (n_train,) int
         0 .. n_classes - 1; classes that do not occur get probability 0.
     new : (n, n_codes) float
     n_classes : int
     inner : (n_train,) int, optional
-        Fold of each row when the penalty is chosen.
+        Fold of each row in the choice of the penalty.
     state : int
-        Seed of the classifier's own draws.
+        Random seed of the classifier.
     """
-    present, known = np.unique(labels, return_inverse=True)
-    found = np.zeros((len(new), n_classes))
+    present, y_train = np.unique(labels, return_inverse=True)
+    probabilities = np.zeros((len(new), n_classes))
     if len(present) == 1 or not codes.shape[1]:
-        found[:, present] = np.bincount(known) / len(known)
-        return found
+        probabilities[:, present] = np.bincount(y_train) / len(y_train)
+        return probabilities
     fit = _FITTERS[classifier]
-    found[:, present] = fit(codes, known.ravel(), new, len(present), inner, state)
-    return found
+    probabilities[:, present] = fit(codes, y_train.ravel(), new, len(present), inner, state)
+    return probabilities
 
 
 def _logistic(
@@ -271,8 +271,8 @@ def _best_variance(codes: NDArray[np.float64], labels: NDArray[np.int64], fold: 
         model: SoftmaxRegression | None = None
         for index, variance in enumerate(VARIANCES):
             model = models[index] = fit_softmax(codes[train], labels[train], n_classes, variance, start=model)
-            found = smoothed(model.probabilities(codes[test]), int(train.sum()))
-            losses[index] -= np.log(found[np.arange(len(found)), labels[test]]).sum()
+            probabilities = smoothed(model.probabilities(codes[test]), int(train.sum()))
+            losses[index] -= np.log(probabilities[np.arange(len(probabilities)), labels[test]]).sum()
     best = int(losses.argmin())
     return _Choice(VARIANCES[best], models[best])
 
@@ -286,10 +286,10 @@ def _logistic_cv(
     _: int,
 ) -> NDArray[np.float64]:
     unpenalised = 1e8
-    share = 0.5 if n_classes == 2 else 1.0  # scikit-learn penalises one vector of weights where there are two classes
+    share = 0.5 if n_classes == 2 else 1.0  # scikit-learn penalises a single weight vector for two classes
     grid = share * np.logspace(-4, 4, 10)
     hits = np.zeros(len(grid))
-    fold = np.repeat(np.arange(5), [len(part) for part in np.array_split(labels, 5)])  # unshuffled, as there
+    fold = np.repeat(np.arange(5), [len(part) for part in np.array_split(labels, 5)])  # unshuffled, as published
     for f in np.unique(fold):
         train, test = fold != f, fold == f
         if len(np.unique(labels[train])) < 2:

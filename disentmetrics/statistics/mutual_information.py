@@ -1,7 +1,6 @@
-"""Matrices of (code, factor) pairs, computed once a representation and read by many metrics.
+"""Mutual information of every latent with every factor, and the entropies of factors.
 
-Each is a function ``(representation, ...) -> (n_codes, n_factors)``; metrics ask for it through
-``representation.cached(function, ...)``, which computes it once.
+Metrics call these functions through ``representation.cached(function, ...)``, which computes each value once.
 """
 
 from typing import Literal
@@ -31,18 +30,18 @@ Bins = Literal["equal-width", "quantile"]
 def information_matrix(
     representation: Representation, estimator: InformationEstimator, n_bins: int = 20
 ) -> NDArray[np.float64]:
-    """Return I(z_j; v_k) in nats, 0 for constant codes.
+    """Return I(z_j; v_k) in nats, (n_codes, n_factors); 0 for constant latents.
 
     Parameters
     ----------
     representation : Representation
         Rows that miss a factor's label are left out for that factor.
     estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
-        ``rank-spacing`` has no bins and mean 0 for unrelated codes; ``equal-width`` and ``quantile``
-        cut each code into ``n_bins`` and plug in; ``adjusted`` corrects the latter for chance;
-        ``posterior`` integrates the aggregate posterior.
+        ``rank-spacing`` has no bins and mean 0 for independent latents; ``equal-width`` and ``quantile``
+        discretise each latent into ``n_bins`` bins and use the plug-in estimate; ``adjusted`` corrects the latter for
+        chance; ``posterior`` integrates the aggregate posterior.
     n_bins : int
-        Only for the estimators that have bins.
+        Only for estimators that have bins.
     """
     if estimator == "posterior":
         return _posterior_information(representation)
@@ -88,9 +87,9 @@ def _sort_each(codes: NDArray[np.floating]) -> list[SortedCode | None]:
 
 
 def code_bins(representation: Representation, how: Bins, n_bins: int) -> list[NDArray[np.int64] | None]:
-    """Cut every code into bins numbered from 0; None for a constant code.
+    """Return the bin of each row from 0, for every latent; None for a constant latent.
 
-    ``quantile`` leaves a code of at most ``n_bins`` distinct values as it is.
+    With ``quantile``, a latent of at most ``n_bins`` distinct values has one bin per value.
     """
     return representation.cached_by_codes(_bin_each, how, n_bins)
 

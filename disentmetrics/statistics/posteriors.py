@@ -1,4 +1,4 @@
-"""What sampled codes tell about the rows they are sampled for, with and without one of them."""
+"""Information that codes sampled from posteriors carry about their rows, with and without each latent."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import sorted_subset
 
-_CHUNK = 1 << 20  # log densities of one code held at once; another number would sum in another order
-_FARTHEST = 1e4  # standard deviations beyond which a density is as good as 0
-_NARROWEST = 1e-9  # of a code's span
+_CHUNK = 1 << 20  # log densities of one latent in memory at once; another number would change the order of sums
+_FARTHEST = 1e4  # standard deviations beyond which a density is negligible
+_NARROWEST = 1e-9  # relative to a latent's range
 
 
 @dataclass(frozen=True)
 class PosteriorInformation:
-    """Mutual normalized_mutual_information in nats of sampled codes z ~ q(z | x) and the row x, never below 0.
+    """Mutual information in nats of sampled codes z ~ q(z | x) and the row x, not negative.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class PosteriorInformation:
     with_others : (n_codes,) float
         I(z_j; z without z_j).
     n_rows : int
-        Rows x that there are; none of these exceeds its logarithm.
+        Number of rows x; its logarithm bounds all of these from above.
     """
 
     of_code: NDArray[np.float64]
@@ -43,7 +43,7 @@ class PosteriorInformation:
 
     @property
     def weights(self) -> NDArray[np.float64]:
-        """Share of each code in the sum of I(z_j; x); 0 where all are 0."""
+        """Share of each latent in the sum of I(z_j; x); 0 where all are 0."""
         total = self.of_code.sum()
         return np.asarray(self.of_code / total if total > 0 else np.zeros_like(self.of_code))
 
@@ -51,23 +51,23 @@ class PosteriorInformation:
 def posterior_information(
     representation: Representation, n_samples: int, n_rows: int, seed: Seed
 ) -> PosteriorInformation:
-    """Estimate the normalized_mutual_information by Monte Carlo over the aggregate posterior.
+    """Estimate mutual information by Monte Carlo over the aggregate posterior.
 
     Parameters
     ----------
     representation : Representation
         With posterior variances.
     n_samples : int
-        Codes sampled, each from the posterior of another row as far as there are rows.
+        Number of sampled codes, each from the posterior of a different row while there are rows.
     n_rows : int
-        A random subset of so many rows stands for all if there are more.
+        Largest number of rows in the mixture; a random subset if there are more.
     seed : int or tuple of int
 
     Returns
     -------
     PosteriorInformation
-        The mean over samples of differences of log densities, in which the noise of the samples cancels; the
-        mixture runs over all rows of the subset.
+        Means over samples of differences of log densities, in which the noise of the samples cancels; mixtures
+        are over all rows of the subset.
 
     Raises
     ------
@@ -80,30 +80,30 @@ def posterior_information(
     subset = sorted_subset(np.arange(len(representation)), n_rows, rng)
     drawn = sample_posteriors(representation.codes[subset], representation.log_variance[subset], n_samples, rng)
     own = drawn.log_density
-    marginal, whole, others = _log_mixtures(drawn)
-    own_whole = own.sum(axis=1)
+    marginal, joint, others = _log_mixtures(drawn)
+    own_joint = own.sum(axis=1)
     return PosteriorInformation(
         of_code=np.maximum((own - marginal).mean(axis=0), 0.0),
-        of_all=max(0.0, float((own_whole - whole).mean())),
-        of_others=np.maximum((own_whole[:, None] - own - others).mean(axis=0), 0.0),
-        with_others=np.maximum((whole[:, None] - marginal - others).mean(axis=0), 0.0),
+        of_all=max(0.0, float((own_joint - joint).mean())),
+        of_others=np.maximum((own_joint[:, None] - own - others).mean(axis=0), 0.0),
+        with_others=np.maximum((joint[:, None] - marginal - others).mean(axis=0), 0.0),
         n_rows=len(subset),
     )
 
 
 @dataclass(frozen=True)
 class PosteriorSamples:
-    """Codes sampled from posteriors, both centred at the mean of the posterior means.
+    """Codes sampled from posteriors; samples and posteriors are centred at the mean of the posterior means.
 
     Attributes
     ----------
     samples : (n_samples, n_codes) float
     log_density : (n_samples, n_codes) float
-        log q(z_j | x) of each sample under the posterior it is of, short of -log(2 pi) / 2.
+        log q(z_j | x) of each sample under its own posterior, without the constant -log(2 pi) / 2.
     mean, deviation : (n_rows, n_codes) float
-        All posteriors.
+        Means and standard deviations of all posteriors.
     centre : (n_codes,) float
-        What was subtracted.
+        The mean that was subtracted.
     """
 
     samples: NDArray[np.float64]
@@ -116,7 +116,7 @@ class PosteriorSamples:
 def sample_posteriors(
     codes: NDArray[np.floating], log_variance: NDArray[np.floating], n_samples: int, rng: np.random.Generator
 ) -> PosteriorSamples:
-    """Sample codes, each from the posterior of another row as far as there are rows.
+    """Sample codes, each from the posterior of a different row while there are rows.
 
     Parameters
     ----------
@@ -137,7 +137,8 @@ def sample_posteriors(
     span = np.abs(mean).max(axis=0)
     if not (np.isfinite(deviation).all() and (deviation > _NARROWEST * span).all() and (deviation > 0).all()):
         raise UndefinedScoreError(
-            f"a posterior is narrower than {_NARROWEST:g} of its code's span, or infinitely wide; bound log_variance"
+            f"posterior standard deviations must be finite and above {_NARROWEST:g} of their latent's range; "
+            "bound log_variance"
         )
     order = np.concatenate([rng.permutation(len(mean)) for _ in range(-(-n_samples // len(mean)))])[:n_samples]
     noise = rng.normal(size=(n_samples, mean.shape[1]))
@@ -151,7 +152,7 @@ def sample_posteriors(
 
 
 def pairwise_log_densities(drawn: PosteriorSamples) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-    """Yield, for some samples at a time, log q(z_ij | x_k) by code, sample and row, short of -log(2 pi) / 2."""
+    """Yield blocks of samples with their log q(z_ij | x_k), (n_codes, n_block, n_rows), without -log(2 pi) / 2."""
     samples, mean, deviation = drawn.samples, drawn.mean, drawn.deviation
     n_samples, n_codes = samples.shape
     step = max(1, _CHUNK // len(mean))
@@ -172,21 +173,21 @@ def pairwise_log_densities(drawn: PosteriorSamples) -> Iterator[tuple[slice, NDA
 def _log_mixtures(
     drawn: PosteriorSamples,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Log densities of q(z_j), q(z) and q(z without z_j) at each sample, short of the constants of own densities."""
+    """Log densities of q(z_j), q(z) and q(z without z_j) at each sample, without the constants of ``log_density``."""
     n_samples, n_codes = drawn.samples.shape
     marginal, others = np.empty((n_samples, n_codes)), np.empty((n_samples, n_codes))
-    whole = np.empty(n_samples)
+    joint = np.empty(n_samples)
     for part, densities in pairwise_log_densities(drawn):
         total = densities.sum(axis=0)
-        whole[part] = log_mean(total.copy())
+        joint[part] = log_mean(total.copy())
         for code in range(n_codes):
             others[part, code] = log_mean(total - densities[code])
             marginal[part, code] = log_mean(densities[code])
-    return marginal, whole, others
+    return marginal, joint, others
 
 
 def log_mean(logs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Logarithm of the mean of each row of exponentials; overwrites its argument."""
+    """Logarithm of the mean exponential of each row; overwrites its argument."""
     highest = logs.max(axis=1, keepdims=True)
     logs -= highest
     np.exp(logs, out=logs)

@@ -1,4 +1,4 @@
-"""Factors predicted from codes, always out of fold: targets, folds and probes shared by metrics."""
+"""Factors predicted from codes, always out of fold, and latents assigned to factors."""
 
 import threading
 import warnings
@@ -26,11 +26,11 @@ _PROBES: tuple[Probe, ...] = ("linear", "boosting")
 N_FOLDS = 5
 _BOOSTING_LOCK = threading.Lock()
 BOOSTING: dict[str, Any] = {"max_iter": 50, "learning_rate": 0.2, "early_stopping": False}
-"""As good as scikit-learn's 100 trees with rate 0.1, in half the time."""
+"""As accurate as scikit-learn's default of 100 trees at rate 0.1, in half the time."""
 
 
 def standardised_codes(representation: Representation) -> NDArray[np.float64]:
-    """Return codes with mean 0 and mean square 1, without constant ones."""
+    """Return latents with mean 0 and mean square 1, without constant ones."""
     return standardise(representation.codes[:, ~representation.cached_by_codes(constant)])
 
 
@@ -44,7 +44,7 @@ def held_out_score(
     n_folds: int = N_FOLDS,
     n_rows: int | None = None,
 ) -> float:
-    """Score how well codes predict a factor on rows that the probe has not seen.
+    """Held-out score of a probe that predicts a factor from codes.
 
     Parameters
     ----------
@@ -54,19 +54,19 @@ def held_out_score(
     probe : {"linear", "boosting"}
         Least squares or logistic regression; histogram gradient boosting.
     seed : int or tuple of int
-        Decides folds and the probe's own draws.
+        Random seed of the folds and of the probe.
     codes : tuple of int, optional
-        Only these codes.
+        Positions of the latents that are used; all by default.
     n_folds : int
     n_rows : int, optional
-        At most so many rows take part, drawn by ``seed``.
+        Largest number of rows used, drawn by ``seed``.
 
     Returns
     -------
     float
-        R² about the mean of the training rows, averaged over columns; for categories
-        ``(accuracy - a) / (1 - a)`` with a the share of the most frequent class of the training rows.
-        At most 1, 0 for useless codes and below it for misleading ones; NaN if there is nothing to predict.
+        R² relative to the mean of the training rows, over all columns jointly; for categorical factors
+        ``(accuracy - a) / (1 - a)`` with a the accuracy of the most frequent class of the training rows.
+        At most 1; 0 for uninformative codes, negative for misleading predictions; NaN if there is nothing to predict.
     """
     y = representation.cached(target, position)
     chosen = list(range(representation.n_codes)) if codes is None else list(codes)
@@ -100,7 +100,7 @@ def predict(
     is_class: bool,
     seed: Seed,
 ) -> NDArray[Any]:
-    """Fit a probe on ``codes`` and ``values`` and predict for ``new`` codes."""
+    """Fit a probe to ``codes`` and ``values`` and predict the values of ``new`` codes."""
     if is_class and len(np.unique(values)) < 2:
         return np.full(len(new), values[0])
     state = int(generator(seed, f"probe {probe}").integers(2**31))
@@ -110,12 +110,15 @@ def predict(
 
 @contextmanager
 def one_boosting_at_a_time() -> Iterator[None]:
-    """Keep other threads from boosting while the context lasts.
+    """Prevent other threads from boosting inside the context.
 
-    scikit-learn's binning empties the warning filters for a moment, one list for all threads; a second binning then
-    finds none and warns that it was called wrongly. Boosting gains nothing from threads of ours.
+    scikit-learn's binning briefly clears the warning filters, which all threads share; a concurrent binning then emits
+    spurious warnings. Boosting gains nothing from Python threads.
     """
-    with _BOOSTING_LOCK, single_threaded_blas():  # again, for scikit-learn's threads may have been loaded since
+    with (
+        _BOOSTING_LOCK,
+        single_threaded_blas(),
+    ):  # scikit-learn may just have loaded its thread pool
         yield
 
 
@@ -134,7 +137,7 @@ def _logistic(
     from sklearn.linear_model import LogisticRegression
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # what 1,000 iterations leave is no news to the reader
+        warnings.simplefilter("ignore", ConvergenceWarning)  # after 1,000 iterations the rest is negligible
         return np.asarray(LogisticRegression(max_iter=1000).fit(codes, values).predict(new))
 
 
@@ -166,18 +169,18 @@ _CLASSIFIERS: dict[str, Callable[..., NDArray[Any]]] = {"linear": _logistic, "bo
 
 
 def step_prediction(representation: Representation, n_bins: int = 50) -> NDArray[np.float64]:
-    """Return the share of each factor's variance that a step function of each code predicts, as (n_codes, n_factors).
+    """Share of each factor's variance explained by a step function of each latent, as (n_codes, n_factors).
 
-    The correlation ratio of factor and binned code, corrected for chance: 0 on average for unrelated
-    codes, so that it may fall below 0; 1 where the code decides the factor. No rising or falling warp of a code
-    changes its bins. Of categories it is the share of the Gini impurity, of circular factors the joint share of cosine
-    and sine. 0 for constant codes and where a factor does not vary.
+    The correlation ratio of factor and binned latent, corrected for chance: 0 on average, and possibly negative, for
+    independent latents; 1 where the latent determines the factor. Monotone transformations of a latent do not change
+    its bins. For categorical factors it is the share of the Gini impurity, for circular factors the joint share of
+    cosine and sine. 0 for constant latents and where a factor does not vary.
 
     Parameters
     ----------
     representation : Representation
     n_bins : int
-        Bins of equal frequency; at most one for each 5 rows. A code of fewer values is left as it is.
+        Bins of equal frequency; at most one per 5 rows. A latent of fewer values has one bin per value.
 
     References
     ----------
@@ -213,9 +216,9 @@ def _explained(bins: NDArray[np.int64], n_values: int, y: Target) -> float:
 
 
 def aligned_codes(representation: Representation) -> NDArray[np.int64]:
-    """Return one code of its own for each factor, -1 where codes are too few, as (n_factors,).
+    """Return the latent matched to each factor, one to one, -1 where there are too few, as (n_factors,).
 
-    Pairs are those of largest total mutual information, corrected for chance: the Hungarian method.
+    The matching has the largest total mutual information, corrected for chance (Hungarian method).
     """
     information = representation.cached(information_matrix, "adjusted")
     codes, factors = one_to_one_assignment(np.maximum(information, 0.0))
@@ -233,9 +236,9 @@ def best_held_out_score(
     n_rows: int | None = None,
     enough: float = 0.999,
 ) -> float:
-    """Return the better of the linear and the boosted :func:`held_out_score` over two folds, at least 0.
+    """Return the larger of the linear and the boosted :func:`held_out_score` over two folds, at least 0.
 
-    Boosting, which is slow, is left out where the linear score reaches ``enough``. NaN if there is nothing to predict.
+    Boosting, which is slow, is skipped where the linear score reaches ``enough``. NaN if there is nothing to predict.
     """
     best = 0.0
     for probe in _PROBES:

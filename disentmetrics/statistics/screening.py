@@ -1,4 +1,4 @@
-"""Wide and sparse codes: keep those that may tell something of a factor, without a dense matrix."""
+"""Screening of wide and sparse codes: the latents most correlated with any factor, without a dense matrix."""
 
 from typing import Any
 
@@ -12,33 +12,33 @@ from disentmetrics.statistics.targets import factor_columns
 
 
 def screen(codes: Any, factors: Any, *, n_codes: int = 256, **options: Any) -> Representation:
-    """Build a representation of the codes that relate most to any factor.
+    """Build a representation of the latents that are most correlated with any factor.
 
-    A code is judged by its largest correlation with a column of a factor (numbers as they are, angles as
-    cosine and sine, categories as indicators), once by its values and once by where it is not zero. Each
-    factor has its share of the places, so that a factor that is hard to tell is not crowded out.
+    A latent is ranked by its largest absolute correlation with a column of a factor (numbers unchanged, angles as
+    cosine and sine, categories as indicators), using both its values and the indicator of its non-zero entries. Each
+    factor selects an equal share of the latents, so that a factor with weak correlations is not crowded out.
 
     Parameters
     ----------
     codes : (n_samples, n_all_codes) array or scipy sparse matrix
-        Tens of thousands of columns will do: a sparse matrix is never made dense, but for the columns kept.
+        Tens of thousands of columns are possible: only the selected columns of a sparse matrix become dense.
     factors : as for Representation
     n_codes : int
-        How many codes to keep, at least one for each factor.
+        Number of latents to select, at least one per factor.
     **options
-        Of :class:`disentmetrics.Representation`; ``code_names`` names all codes.
+        Options of :class:`disentmetrics.Representation`; ``code_names`` names all latents.
 
     Returns
     -------
     Representation
-        With the kept codes in their order, named by their position (``z17``), and ``inference`` saying how
-        many there were. Metrics of one code at a time (MIG, LMS, MCC) lose little by it; those that average
-        over codes are then averages over the kept ones.
+        With the selected latents in their original order, named by their position (``z17``); ``inference`` states how
+        many there were. Metrics of single latents (MIG, LMS, MCC) change little; those that average over latents are
+        then averages over the selected ones.
 
     Raises
     ------
     InvalidInputError
-        If shapes disagree, values are not finite, or ``n_codes`` is not enough.
+        If shapes disagree, values are not finite, or ``n_codes`` is less than the number of factors.
 
     Examples
     --------
@@ -46,30 +46,30 @@ def screen(codes: Any, factors: Any, *, n_codes: int = 256, **options: Any) -> R
     >>> concept = rng.integers(2, size=500)
     >>> wide = sparse.random(500, 2_000, density=0.01, format="csc", rng=rng).tolil()
     >>> wide[:, 1234] = 3.0 * concept[:, None]
-    >>> found = screen(wide.tocsr(), {"concept": concept}, n_codes=4)
-    >>> found.n_codes, "z1234" in found.code_names
+    >>> representation = screen(wide.tocsr(), {"concept": concept}, n_codes=4)
+    >>> representation.n_codes, "z1234" in representation.code_names
     (4, True)
     """
     matrix = _checked(codes)
     names = options.pop("code_names", None)
     names = [f"z{j}" for j in range(matrix.shape[1])] if names is None else list(names)
     if len(names) != matrix.shape[1]:
-        raise InvalidInputError(f"code_names must name {matrix.shape[1]} codes; got {len(names)} names")
+        raise InvalidInputError(f"code_names must name {matrix.shape[1]} latents; got {len(names)} names")
     labelled = Representation(np.zeros((matrix.shape[0], 1)), factors, **options)
     if isinstance(n_codes, bool) or not isinstance(n_codes, int) or n_codes < labelled.n_factors:
         raise InvalidInputError(
-            f"n_codes must be a whole number of at least one a factor, {labelled.n_factors}; got {n_codes!r}"
+            f"n_codes must be a whole number of at least one per factor, {labelled.n_factors}; got {n_codes!r}"
         )
     kept = _most_related(matrix, labelled, n_codes)
     dense = np.asarray(matrix[:, kept].toarray(), dtype=np.float64)
-    found = Representation(dense, factors, code_names=[names[j] for j in kept], **options)
+    screened = Representation(dense, factors, code_names=[names[j] for j in kept], **options)
     if len(kept) < matrix.shape[1]:
-        said = (
-            f"{len(kept)} of {matrix.shape[1]:,} codes were kept, those with the largest correlation with any factor; "
-            "metrics that average over codes are averages over these"
+        note = (
+            f"{len(kept)} of {matrix.shape[1]:,} latents were selected, those with the largest correlation with any "
+            "factor; metrics that average over latents are averages over these"
         )
-        object.__setattr__(found, "inference", (said, *found.inference))
-    return found
+        object.__setattr__(screened, "inference", (note, *screened.inference))
+    return screened
 
 
 def _checked(codes: Any) -> sparse.csc_array:
@@ -85,7 +85,7 @@ def _checked(codes: Any) -> sparse.csc_array:
     if not np.isfinite(matrix.data).all():
         raise InvalidInputError(
             f"codes must be finite; got {np.count_nonzero(~np.isfinite(matrix.data))} values that are NaN or infinite; "
-            "mend the encoder or leave these rows out"
+            "fix the encoder or leave these rows out"
         )
     return matrix
 
@@ -98,10 +98,10 @@ def _most_related(matrix: sparse.csc_array, labelled: Representation, n_codes: i
     for position in range(labelled.n_factors):
         columns = factor_columns(labelled, position)
         present = ~np.isnan(columns[:, 0])
-        for seen in (matrix, firing):
-            found = _largest_correlation(seen, np.where(present[:, None], columns, 0.0), present)
-            best[:, position] = np.maximum(best[:, position], found)
-    # Places go round: each factor's best code, then each factor's second, and so on.
+        for values in (matrix, firing):
+            correlation = _largest_correlation(values, np.where(present[:, None], columns, 0.0), present)
+            best[:, position] = np.maximum(best[:, position], correlation)
+    # Factors take turns: each factor's best latent, then each factor's second, and so on.
     order = np.argsort(-best, axis=0, kind="stable").ravel()
     _, first_seen = np.unique(order, return_index=True)
     chosen = order[np.sort(first_seen)[:n_codes]]

@@ -1,4 +1,4 @@
-"""What the codes tell of the factors beyond chance: the matrix behind the adjusted scores."""
+"""Pairs of latent and factor that are dependent beyond chance, and their information: basis of the adjusted scores."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,16 +26,16 @@ _N_SHUFFLES = 40
 
 @dataclass(frozen=True, eq=False)
 class SignificantInformation:
-    """Shares I(z_j; v_k) / H(v_k) of codes and factors that are related to anything, and 0 elsewhere.
+    """Shares I(z_j; v_k) / H(v_k) of latents and factors that have a significant pair, and 0 elsewhere.
 
     Attributes
     ----------
     share : (n_codes, n_factors) float
-        Unbiased, so that an unrelated pair of a related code may come out a little below 0.
+        Unbiased, so that an independent pair of a significant latent may be slightly negative.
     defined : (n_factors,) bool
-        Which factors take two values.
+        Factors that take two values.
     settings : dict of str
-        For the signature.
+        Fields of the signature.
     """
 
     share: NDArray[np.float64]
@@ -44,26 +44,26 @@ class SignificantInformation:
 
     @property
     def related_codes(self) -> NDArray[np.bool_]:
-        """Which codes are related to a factor, as (n_codes,)."""
+        """Latents that depend on a factor significantly, as (n_codes,)."""
         return np.asarray(self.share.any(axis=1))
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What to say where nothing passed the gate."""
+        """A note where no pair is significant."""
         if self.share.any():
             return ()
         rate = f"{FALSE_DISCOVERY_RATE:.0%}"
-        return (f"no code is related to any factor at a false discovery rate of {rate}: the score is 0 by definition",)
+        return (f"no latent depends on any factor at a false discovery rate of {rate}: the score is 0 by definition",)
 
 
 def significant_information(representation: Representation) -> SignificantInformation:
-    """Estimate what each code tells of each factor, where there is anything to tell.
+    """Estimate I(z_j; v_k) / H(v_k) for latents and factors with a significant pair.
 
-    The estimate has no bins (rank spacings) and mean 0 for unrelated pairs. Pairs pass a gate if codes in 10
-    bins of equal frequency and labels are dependent at a false discovery rate of 1 % over all pairs (the null
-    keeps clusters of rows together). Codes and factors without any pair that passes become 0; of the others
-    every pair is kept, because leaving small ones out would bias ratios upwards. Collapsed codes are left out
-    where posterior variances tell them.
+    The estimate has no bins (rank spacings) and mean 0 for independent pairs. A pair is significant if the latent in
+    10 bins of equal frequency and the labels are dependent at a false discovery rate of 1 % over all pairs (the null
+    keeps clusters of rows together). Latents and factors without a significant pair become 0; of the others every
+    pair is retained, because leaving small ones out would bias ratios upwards. Collapsed latents are left out where
+    posterior variances identify them.
     """
     defined = representation.cached(varied_factors)
     entropies = representation.cached(factor_entropies)
@@ -76,9 +76,9 @@ def significant_information(representation: Representation) -> SignificantInform
 
 
 def active_codes(representation: Representation) -> tuple[NDArray[np.bool_], dict[str, str]]:
-    """Return which codes are not collapsed to the prior, and what to say of it in the signature.
+    """Return which latents have not collapsed to the prior, and the field of the signature that records it.
 
-    Without posterior variances all codes count.
+    Without posterior variances all latents are active.
     """
     if representation.log_variance is None:
         return np.ones(representation.n_codes, dtype=bool), {}
@@ -87,15 +87,15 @@ def active_codes(representation: Representation) -> tuple[NDArray[np.bool_], dic
 
 
 def above_chance(share: NDArray[np.float64] | float, n: int) -> NDArray[np.float64]:
-    """Rescale a largest share of ``n`` so that equal shares become 0; a single one stays 1."""
+    """Rescale the largest of ``n`` shares so that equal shares become 0 and a single nonzero share stays 1."""
     return np.asarray((share - 1 / n) / (1 - 1 / n)) if n > 1 else np.ones_like(share)
 
 
 def related_pairs(representation: Representation) -> NDArray[np.bool_]:
-    """Return which pairs of code and factor are dependent at a false discovery rate of 1 %."""
+    """Return which pairs of latent and factor are dependent at a false discovery rate of 1 %."""
     clustered = representation.sequential or representation.shuffles_groups
-    find = _p_values_of_clustered_rows if clustered else _p_values
-    return false_discovery_gate(find(representation), FALSE_DISCOVERY_RATE)
+    p_values = _p_values_of_clustered_rows(representation) if clustered else _p_values(representation)
+    return false_discovery_gate(p_values, FALSE_DISCOVERY_RATE)
 
 
 def _p_values(representation: Representation) -> NDArray[np.float64]:
@@ -103,15 +103,15 @@ def _p_values(representation: Representation) -> NDArray[np.float64]:
 
 
 def _p_values_of_clustered_rows(representation: Representation) -> NDArray[np.float64]:
-    """Take the moments of the statistic from shuffles that keep clusters together."""
-    seen = _of_each_table(representation, chi_squared, 0.0)
+    """P-values from the moments of the statistic under permutations that keep clusters together."""
+    observed = _of_each_table(representation, chi_squared, 0.0)
     shuffles = (representation.shuffled(generator((0, b), "gate")) for b in range(_N_SHUFFLES))
     null = np.stack([_of_each_table(shuffled, chi_squared, 0.0) for shuffled in shuffles])
     mean, variance = null.mean(axis=0), null.var(axis=0, ddof=1)
-    p_values = np.ones(seen.shape)
-    for cell in np.ndindex(seen.shape):
+    p_values = np.ones(observed.shape)
+    for cell in np.ndindex(observed.shape):
         if mean[cell] > 0:
-            p_values[cell] = gamma_p_value(float(seen[cell]), float(mean[cell]), float(variance[cell]))
+            p_values[cell] = gamma_p_value(float(observed[cell]), float(mean[cell]), float(variance[cell]))
     return p_values
 
 

@@ -1,15 +1,15 @@
-"""Codes that are symbols of a language: whole numbers that come again and again."""
+"""Codes that are symbols of a language: integers that recur."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.representation import Representation
 
-_LARGEST = 2**31  # whole numbers up to here are exact in every type of float and fit an index
+_LARGEST = 2**31  # largest absolute value of a symbol: exact as a float and usable as an index
 
 
 def are_symbols(representation: Representation) -> bool:
-    """Tell whether every code holds whole numbers, each coming twice on average or more.
+    """Return whether every latent is integer-valued and takes each value at least twice on average.
 
     Examples
     --------
@@ -28,7 +28,7 @@ def _are_symbols(codes: NDArray[np.floating]) -> bool:
 
 
 def messages(representation: Representation) -> NDArray[np.int64]:
-    """Return codes as symbols numbered from 0 over all positions together, (n_samples, n_codes)."""
+    """Return codes as symbols numbered from 0 over all positions jointly, (n_samples, n_codes)."""
     return representation.cached_by_codes(_numbered)
 
 

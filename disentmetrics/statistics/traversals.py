@@ -1,7 +1,7 @@
-"""Rows of a table that agree in all factors but one, and walks along that one factor.
+"""Rows of a table that agree in all factors but one, and traversals of that one factor.
 
-Metrics that change a single factor are defined with a simulator. A full grid holds the same
-observations; a random sample of a large one does not, and is refused in a sentence.
+Metrics that change a single factor are defined with a simulator. A full grid contains the same
+observations; a random sample of a large grid does not, and the metric is then undefined.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from disentmetrics.statistics.factor_groups import RowGroups
 from disentmetrics.statistics.targets import varied_factors
 
 ENOUGH_LINES = 64
-"""Traversals that tell the mean over all of them to about 0.01 (Michlo)."""
+"""Number of traversals from which the mean over all is known to about 0.01 (Michlo)."""
 _LARGEST_KEY = 2**40
 
 
@@ -29,7 +29,7 @@ class Cells:
     Attributes
     ----------
     rows : (n_rows,) int
-        Without rows that miss a label.
+        Rows that miss a label are left out.
     cell : (n_rows,) int
         Cell of each of ``rows``, from 0.
     run : (n_rows,) int
@@ -37,7 +37,7 @@ class Cells:
     run_cell, run_value : (n_runs,) int
         Cell and value of each run.
     n_values : int
-        How many values the factor takes anywhere in the table.
+        Number of values that the factor takes in the table.
     """
 
     rows: NDArray[np.int64]
@@ -49,18 +49,18 @@ class Cells:
 
     @property
     def runs_in_cell(self) -> NDArray[np.int64]:
-        """How many values of the factor each cell shows, as (n_cells,)."""
+        """Number of values of the factor in each cell, as (n_cells,)."""
         return np.bincount(self.run_cell)
 
     @property
     def share_that_varies(self) -> float:
-        """Share of rows in whose cell the factor takes another value too."""
+        """Share of rows in cells where the factor takes more than one value."""
         if not len(self.rows):
             return 0.0
         return float((self.runs_in_cell > 1)[self.cell].mean())
 
     def groups(self) -> RowGroups:
-        """Return the cells in which the factor takes two values, to draw rows from."""
+        """Return the cells in which the factor takes more than one value, to draw rows from."""
         count = np.bincount(self.cell)
         varies = self.runs_in_cell > 1
         start = np.cumsum(count) - count
@@ -80,28 +80,29 @@ def cells(
     ----------
     representation : Representation
     position : int
-        Of the factor that may vary.
+        Position of the factor that may vary.
     rows : (n,) int, optional
-        Only these rows.
+        Use these rows only.
     n_bins : int
-        Bins of equal frequency that a continuous factor is cut into.
+        Number of bins of equal frequency into which a continuous factor is discretised.
 
     Returns
     -------
     Cells
-        Without rows that miss a label.
+        Rows that miss a label are left out.
     """
     varied = np.flatnonzero(representation.cached(varied_factors))
     columns = [representation.labels(int(k), n_bins) for k in (*varied[varied != position], position)]
     chosen = np.arange(len(representation)) if rows is None else rows
-    known = np.ones(len(chosen), dtype=bool)
+    complete = np.ones(len(chosen), dtype=bool)
     for column in columns:
-        known &= column[chosen] >= 0
-    chosen = chosen[known]
+        complete &= column[chosen] >= 0
+    chosen = chosen[complete]
+    # One number per combination of values, the factor that may vary being the last digit.
     key, n_keys = np.zeros(len(chosen), dtype=np.int64), 1
     for column in columns:
         size = int(column.max()) + 1
-        if n_keys * size > _LARGEST_KEY:
+        if n_keys * size > _LARGEST_KEY:  # renumber the combinations that occur, or keys overflow
             key = np.unique(key, return_inverse=True)[1].ravel()
             n_keys = int(key.max(initial=0)) + 1
         key = key * size + column[chosen]
@@ -125,23 +126,23 @@ def cells(
 def factors_alone(
     representation: Representation, metric: str, *, least: int, n_bins: int = FACTOR_BINS
 ) -> dict[int, Cells]:
-    """Return the cells of each factor that changes alone for at least half of the rows, by position.
+    """Return the cells of each factor that varies alone for at least half of the rows, by position.
 
     Raises
     ------
     UndefinedScoreError
         If there are fewer than ``least`` such factors.
     """
-    found = {
+    cells_of = {
         int(k): representation.cached(cells, int(k), n_bins=n_bins)
         for k in np.flatnonzero(representation.cached(varied_factors))
     }
-    usable = {k: one for k, one in found.items() if one.share_that_varies >= 0.5}
+    usable = {k: table for k, table in cells_of.items() if table.share_that_varies >= 0.5}
     if len(usable) < least:
-        share = max((one.share_that_varies for one in found.values()), default=0.0)
+        share = max((table.share_that_varies for table in cells_of.values()), default=0.0)
         raise UndefinedScoreError(
             f"{metric} needs rows that agree in all factors but one, for {least} or more factors; here at most "
-            f"{share:.0%} of the rows have a partner that differs in one factor alone: give the full grid, or fewer "
+            f"{share:.0%} of the rows have a partner that differs in one factor only: use the full grid, or fewer "
             "and coarser factors"
         )
     return usable
@@ -149,14 +150,14 @@ def factors_alone(
 
 @dataclass(frozen=True)
 class Traversals:
-    """Walks along one factor while all others stay.
+    """Traversals of one factor while all others are fixed.
 
     Attributes
     ----------
     rows : (n_lines, n_values) int
         In the order of the factor's values.
     n_full, n_cells : int
-        How many combinations of the other factors show every value, and how many there are.
+        Number of combinations of the other factors that occur with every value, and of all that occur.
     """
 
     rows: NDArray[np.int64]
@@ -167,10 +168,10 @@ class Traversals:
 def traversals(
     representation: Representation, position: int, n_lines: int, rng: np.random.Generator
 ) -> Traversals | None:
-    """Draw walks along the factor at ``position``; None if the table holds too few whole ones.
+    """Draw traversals of the factor at ``position``; None if the table contains too few complete ones.
 
-    There must be 64 whole ones, or as many as half of the combinations of the other factors.
-    Of rows with the same factors one is drawn.
+    There must be 64 complete ones, or one for half of the combinations of the other factors.
+    Among rows with the same factors one is drawn at random.
     """
     table = representation.cached(cells, position)
     runs = table.runs_in_cell
@@ -187,39 +188,39 @@ def traversals(
 def factor_traversals(
     representation: Representation, metric: str, n_lines: int, rng: np.random.Generator, *, ordered: bool = False
 ) -> dict[int, Traversals]:
-    """Draw walks along every factor that the table holds whole walks of, by position.
+    """Draw traversals of every factor that has enough complete ones in the table, by position.
 
-    With ``ordered``, not along categorical factors.
+    With ``ordered``, categorical factors are left out.
 
     Raises
     ------
     UndefinedScoreError
-        If a factor is continuous, so that no two rows agree in it, or no factor has whole walks.
+        If a factor is continuous, so that no two rows agree in it, or no factor has complete traversals.
     """
     continuous = [factor.name for factor in representation.space if factor.size is None]
     if continuous:
         raise UndefinedScoreError(
-            f"{metric} walks along one factor while the others stay, and no two rows agree in a continuous one: "
+            f"{metric} traverses one factor while the others are fixed, but no two rows agree in a continuous factor: "
             f"{', '.join(continuous)}"
         )
-    found = {
+    traversals_of = {
         int(k): traversals(representation, int(k), n_lines, rng)
         for k in np.flatnonzero(representation.cached(varied_factors))
         if not (ordered and representation.space.factors[k].kind == "categorical")
     }
-    whole = {k: one for k, one in found.items() if one is not None}
-    if not whole:
+    complete = {k: lines for k, lines in traversals_of.items() if lines is not None}
+    if not complete:
         raise UndefinedScoreError(
-            f"{metric} needs rows that show every value of {'an ordered' if ordered else 'a'} factor while all others "
-            "stay, as a full grid does; this table holds too few"
+            f"{metric} needs rows with every value of {'an ordered' if ordered else 'a'} factor while all others are "
+            "fixed, as in a full grid; this table contains too few"
         )
-    return whole
+    return complete
 
 
 def left_out(representation: Representation, used: dict[int, Traversals] | dict[int, Cells]) -> tuple[str, ...]:
-    """Say in a note which factors never change alone, if any."""
+    """Return a note that names the factors that never vary alone, if any."""
     varied = np.flatnonzero(representation.cached(varied_factors))
     names = [representation.space.names[k] for k in varied if int(k) not in used]
     if not names:
         return ()
-    return (f"left out, since the table does not show them change while all other factors stay: {', '.join(names)}",)
+    return (f"left out, since no rows vary them while all other factors are fixed: {', '.join(names)}",)

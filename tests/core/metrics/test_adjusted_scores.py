@@ -89,4 +89,4 @@ def test_nothing_related_says_so() -> None:
     v = factors_of(300)
     score = MODULARITY(np.random.default_rng(6).normal(size=(300, 3)), v)
     assert score.value == 0
-    assert "no code is related to any factor" in score.notes[0]
+    assert "no latent depends on any factor" in score.notes[0]

@@ -178,7 +178,7 @@ def test_what_the_gaps_of_codes_see_and_what_they_miss() -> None:
     assert M.med(packed, factors).value < 0.8
     one = M.mig_sup(factors[:, [0, 0]].astype(float), factors)
     assert one.value > 0.99
-    assert "no code tells a tenth of factor_1 and factor_2" in one.notes[0]
+    assert "no latent carries 10 % of the entropy of factor_1 and factor_2" in one.notes[0]
     rotation = np.linalg.qr(np.random.default_rng(2).normal(size=(3, 3)))[0]
     assert M.dcimig(np.hstack([factors, factors @ rotation]), factors).value > 0.99
 
@@ -314,7 +314,7 @@ def test_a_declared_owner_is_believed_and_a_wrong_one_scores_nothing() -> None:
 @pytest.mark.parametrize("owners", [(0,), (0, 3), (0, 0), (-2, 1), (0.5, 1)])
 def test_owners_that_do_not_exist_are_refused(owners: tuple[int, ...]) -> None:
     factors = np.random.default_rng(0).integers(5, size=(100, 2))
-    with pytest.raises(InvalidInputError, match="owners must name a code"):
+    with pytest.raises(InvalidInputError, match="owners must give a latent"):
         M.dmig(factors.astype(float), factors, owners=owners)
 
 

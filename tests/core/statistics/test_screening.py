@@ -26,7 +26,7 @@ def test_the_codes_that_tell_something_are_kept_under_their_names() -> None:
     kept = dm.screen(codes, factors, n_codes=64, kinds={"angle": "circular"})
     assert kept.n_codes == 64
     assert {f"z{place}" for place in places} <= set(kept.code_names)
-    assert "64 of 5,000 codes were kept" in kept.inference[0]
+    assert "64 of 5,000 latents were selected" in kept.inference[0]
     position = kept.code_names.index("z123")
     assert np.array_equal(kept.codes[:, position], codes[:, [123]].toarray().ravel())
 
@@ -77,7 +77,7 @@ def test_few_codes_are_all_kept_without_a_remark(rng: np.random.Generator) -> No
     [
         (np.array([["a", "b"]] * 9), {}, "real numbers"),
         (np.full((9, 3), np.nan), {}, "must be finite; got 27"),
-        (np.ones((9, 3)), {"n_codes": 0}, "at least one a factor"),
+        (np.ones((9, 3)), {"n_codes": 0}, "at least one per factor"),
         (np.ones((9, 3)), {"code_names": ["a"]}, "must name 3 codes"),
     ],
 )
