@@ -1,7 +1,7 @@
 """Figures of score cards for papers, drawn with matplotlib.
 
-Each kind of figure is a module of this package, found by itself: ``mi_matrix.py`` is the kind ``mi-matrix``, the
-first line of its docstring is its description, and its function ``draw(cards)`` makes the figure.
+Each kind of figure is a module of this package and is discovered automatically: ``mi_matrix.py`` is the kind
+``mi-matrix``, the first line of its docstring is its description, and its function ``draw(cards)`` draws the figure.
 """
 
 import pkgutil
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 __all__ = ["SUFFIXES", "check_suffix", "draw", "kinds", "save_figure"]
 
 SUFFIXES = (".pdf", ".svg", ".png")
-"""Of the files that :func:`save_figure` writes."""
+"""Formats that :func:`save_figure` writes."""
 
 
 def kinds() -> dict[str, str]:
-    """Return the kinds of figures, each with its description.
+    """Return the kinds of figures with their descriptions.
 
     Examples
     --------
     >>> kinds()["mi-matrix"]
-    'What each code tells of each factor, as a share of its entropy.'
+    "Mutual information of each latent with each factor, as a share of the factor's entropy."
     """
     return {name: (import_module(module).__doc__ or "").splitlines()[0] for name, module in _modules().items()}
 
 
 def draw(cards: Mapping[str, ScoreCard], kind: str = "scores") -> "Figure":
-    """Draw a figure of one card, or of several where the kind compares cards.
+    """Return a figure of one card, or of several for kinds that compare cards.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def draw(cards: Mapping[str, ScoreCard], kind: str = "scores") -> "Figure":
 
 
 def save_figure(figure: "Figure", path: Path | str) -> None:
-    """Write a figure, whole or not at all: text stays text in PDF and SVG, and fonts are embedded in PDF.
+    """Write a figure atomically; text stays text in PDF and SVG, and fonts are embedded in PDF.
 
     Parameters
     ----------
@@ -86,21 +86,19 @@ def save_figure(figure: "Figure", path: Path | str) -> None:
     """
     path = Path(path)
     suffix = check_suffix(path)
-    dated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # or equal figures would be different files
+    dated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # so that equal figures give equal files
     with paper_style(), without_remarks_of_fonts(), atomic_path(path) as temporary:
         figure.savefig(temporary, format=suffix[1:], metadata=dated.get(suffix))
 
 
 def check_suffix(path: Path) -> str:
-    """Return how a file's name ends, in lower case, if a figure can be written so."""
+    """Return the lower-case suffix of a path; raise InvalidInputError if figures cannot be written in that format."""
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise InvalidInputError(
-            f"a figure must be written to a file that ends in {', '.join(SUFFIXES)}; got {path.name!r}"
-        )
+        raise InvalidInputError(f"the file name of a figure must end in {', '.join(SUFFIXES)}; got {path.name!r}")
     return suffix
 
 
 def _modules() -> dict[str, str]:
-    names = [found.name for found in pkgutil.iter_modules(__path__) if not found.name.startswith("_")]
+    names = [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
     return {name.replace("_", "-"): f"{__name__}.{name}" for name in sorted(names)}

@@ -1,4 +1,4 @@
-"""What all figures share: style, colours, names, the order of codes, matrices."""
+"""Style, colours, labels and matrices shared by all figures."""
 
 import re
 import textwrap
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
-"""Of Okabe and Ito (2008), told apart by every common kind of colour vision; black and brown come last."""
+"""Okabe and Ito (2008): distinguishable in every common kind of colour vision; black and brown come last."""
 MARKERS = "osD^vPX*"
 GREY = "#767676"
 WIDTH = 6.75
-"""Inches: both columns of a paper."""
+"""Width in inches: both columns of a paper."""
 MAX_SHOWN = 60
-"""Codes of a matrix; more could not be read."""
-_MAX_NUMBERS = 240  # cells of a matrix that numbers can be written into
+"""Largest number of latents in a legible matrix."""
+_MAX_NUMBERS = 240  # largest number of matrix cells with legible numbers
 _MAX_VECTOR_CELLS = 4096
 _MAX_NAME = 22
 _MAX_COLUMN = 14
-_MAX_LABEL = 36  # of a row, which may say more than a name
+_MAX_LABEL = 36  # characters of a row label
 
 _SETTINGS = {
     "font.family": ["DejaVu Sans"],
@@ -65,7 +65,7 @@ _SETTINGS = {
 
 
 def paper_style() -> AbstractContextManager[None]:
-    """Set the style of our figures within the block; the settings of others are as before after it.
+    """Apply the style of these figures within a ``with`` block; global settings are restored after it.
 
     Raises
     ------
@@ -85,32 +85,32 @@ def _settings(mpl: Any) -> Iterator[None]:
 
 @contextmanager
 def without_remarks_of_fonts() -> Iterator[None]:
-    """Let a letter that the font lacks be drawn as a box, as its remark would say."""
+    """Ignore the warning about glyphs that the font lacks; they are drawn as boxes."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+")
         yield
 
 
 def figure(width: float, height: float) -> "Figure":
-    """Return an empty figure of a size in inches that leaves room for all its labels."""
+    """Return an empty figure of a given size in inches, laid out without overlaps."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def only_card(cards: Mapping[str, ScoreCard], kind: str) -> ScoreCard:
-    """Return the card, if there is one only."""
+    """Return the only card; raise InvalidInputError if there are several."""
     if len(cards) > 1:
-        raise InvalidInputError(f"{kind} shows a single score card; got {len(cards)}: draw them one by one")
+        raise InvalidInputError(f"{kind} shows a single score card; got {len(cards)}: plot them one by one")
     return next(iter(cards.values()))
 
 
 def summary_of(cards: Mapping[str, ScoreCard], kind: str, *, factors: bool = True) -> RepresentationSummary:
-    """Return the summary of the only card, with factors if they are needed."""
+    """Return the summary of the only card; raise InvalidInputError if it or required factors are missing."""
     summary = only_card(cards, kind).summary
     if summary is None:
         raise InvalidInputError(
-            f"{kind} needs a card that holds a summary of the representation; this one was written by an older "
+            f"{kind} needs a card with a summary of the representation; this one was written by an older "
             "version: score again"
         )
     if factors and not summary.factors:
@@ -119,7 +119,7 @@ def summary_of(cards: Mapping[str, ScoreCard], kind: str, *, factors: bool = Tru
 
 
 def plain(name: str, most: int = _MAX_NAME) -> str:
-    r"""Return a name on one line, shortened in the middle, such that none of its signs is read as a formula.
+    r"""Return a name on one line, shortened in the middle, with characters escaped that would start a formula.
 
     Examples
     --------
@@ -133,7 +133,7 @@ def plain(name: str, most: int = _MAX_NAME) -> str:
 
 
 def code_order(share: Floats, most: int = MAX_SHOWN) -> NDArray[np.int64]:
-    """Return codes such that a matrix becomes as diagonal as it can: matched codes first, in the order of factors.
+    """Return the order of latents that makes a matrix most diagonal: assigned latents first, in the order of factors.
 
     The others follow, those that tell most first; at most ``most`` in all.
     """
@@ -146,8 +146,8 @@ def code_order(share: Floats, most: int = MAX_SHOWN) -> NDArray[np.int64]:
     return np.array([*first, *(j for j in rest if j not in set(first.tolist()))], dtype=np.int64)[:most]
 
 
-def left_out(n_shown: int, n_all: int, what: str = "codes") -> str:
-    """Return what to add to a title where not all is shown."""
+def left_out(n_shown: int, n_all: int, what: str = "latents") -> str:
+    """Return the addition to a title if not everything is shown."""
     return "" if n_shown == n_all else f" ({n_shown} of {n_all} {what})"
 
 
@@ -160,7 +160,7 @@ def matrix(
     span: tuple[float, float],
     colours: str,
 ) -> Any:
-    """Draw a matrix as cells, with its numbers where they can be read; NaN is grey. Return what a colour bar needs."""
+    """Draw a matrix as cells, with numbers if legible and NaN in grey; return the mappable of the colour bar."""
     import matplotlib as mpl
 
     palette = mpl.colormaps[colours].with_extremes(bad="#d9d9d9")
@@ -210,24 +210,24 @@ def _number(value: float) -> str:
 
 
 def upright(columns: Sequence[str]) -> bool:
-    """Return whether the names of a matrix's columns must stand upright to fit."""
+    """Return whether column labels of a matrix must be vertical to fit."""
     longest = max((len(name) for name in columns), default=0)
     return len(columns) > 12 or longest > 60 / len(columns)
 
 
 def room_below(columns: Sequence[str]) -> float:
-    """Return the inches that the names of a matrix's columns need."""
+    """Return the height in inches that column labels of a matrix need."""
     longest = min(_MAX_COLUMN, max((len(name) for name in columns), default=0))
     return 0.2 + (0.06 * longest if upright(columns) else 0.0)
 
 
 def title(drawn: "Figure", text: str) -> None:
-    """Write a title over all panels, in as many lines as the width takes."""
+    """Set the title above all panels, wrapped to the width of the figure."""
     drawn.suptitle(textwrap.fill(text, max(20, int(drawn.get_figwidth() * 14))))
 
 
 def n_columns(n: int, most: int) -> int:
-    """Return how many columns fill rows of panels most evenly.
+    """Return the number of columns that fills rows of panels most evenly.
 
     Examples
     --------
@@ -239,7 +239,7 @@ def n_columns(n: int, most: int) -> int:
 
 
 def panels(n: int, most: int, height: float, top: float = 0.4) -> tuple["Figure", list["Axes"]]:
-    """Return a figure of ``n`` panels of a height in inches, in even rows of at most ``most``."""
+    """Return a figure with ``n`` panels of a given height in inches, in even rows of at most ``most``."""
     wide = n_columns(n, most)
     n_rows = -(-n // wide)
     drawn = figure(max(WIDTH * wide / max(wide, 3), 2.6), height * n_rows + top)

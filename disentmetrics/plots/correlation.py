@@ -1,4 +1,4 @@
-"""Rank correlation of the codes with each other."""
+"""Rank correlation of the latents with each other."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def draw(cards: Mapping[str, ScoreCard]) -> "Figure":
-    """Draw Spearman's correlation, codes in the order of the factors that they tell; constant codes are grey."""
+    """Draw Spearman's correlation, latents ordered by their best encoded factors; constant latents are grey."""
     summary = summary_of(cards, "correlation", factors=False)
     order = code_order(summary.share)
     names = [summary.code_names[j] for j in order]
@@ -20,6 +20,6 @@ def draw(cards: Mapping[str, ScoreCard]) -> "Figure":
     axes = drawn.subplots()
     cells = matrix(axes, summary.correlation[order][:, order], names, names, span=(-1.0, 1.0), colours="PuOr")
     n_codes = len(summary.code_names) + summary.n_left_out
-    axes.set_title(f"Correlation of codes{left_out(len(order), n_codes)}")
+    axes.set_title(f"Correlation of latents{left_out(len(order), n_codes)}")
     drawn.colorbar(cells, ax=axes, label="Spearman's ρ", fraction=0.045, pad=0.02)
     return drawn

@@ -1,4 +1,4 @@
-"""How important each code is for predicting each factor, as DCI measures it."""
+"""Importance of each latent for predicting each factor, as measured by DCI."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def draw(cards: Mapping[str, ScoreCard]) -> "Figure":
-    """Draw the importance matrix of the card's first score of DCI, each factor's importances summing to 1."""
+    """Draw the importance matrix of the first DCI score of the card, normalised to sum to 1 for each factor."""
     card = only_card(cards, "dci-matrix")
     held = [score for score in card.values() if score.name.partition("@")[0] == "dci" and "importance" in score.details]
     if not held:
         reason = next((f": {s.undefined}" for s in card.values() if s.name.startswith("dci") and s.undefined), "")
-        raise InvalidInputError(f"dci-matrix needs a card that holds dci{reason or '; score with --metrics dci'}")
+        raise InvalidInputError(f"dci-matrix needs a card with a dci score{reason or '; score with --metrics dci'}")
     score = held[0]
     importance = np.atleast_2d(np.asarray(score.details["importance"], dtype=np.float64))
     names = _names(card, *importance.shape)
@@ -30,7 +30,7 @@ def draw(cards: Mapping[str, ScoreCard]) -> "Figure":
     drawn = figure(WIDTH, 0.5 + room_below(codes) + max(1.1, 0.24 * importance.shape[1]))
     axes = drawn.subplots()
     cells = matrix(axes, relative[order].T, names[1], codes, span=(0.0, 1.0), colours="Blues")
-    axes.set_title(f"Importance of codes for factors, {score.name}{left_out(len(order), len(importance))}")
+    axes.set_title(f"Importance of latents for factors, {score.name}{left_out(len(order), len(importance))}")
     drawn.colorbar(cells, ax=axes, label="share of importance", fraction=0.04, pad=0.01)
     return drawn
 

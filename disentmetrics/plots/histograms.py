@@ -1,4 +1,4 @@
-"""Histogram of each code, against the prior where there is one."""
+"""Histogram of each latent, with the prior where a posterior is available."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ _MOST_OF_CURVE = 3.0
 
 
 def draw(cards: Mapping[str, ScoreCard]) -> "Figure":
-    """Draw up to 20 codes, those of largest KL first, or those that tell most.
+    """Draw up to 20 latents, largest KL first, or most informative first without a posterior.
 
     Beside them stands N(0, 1), or the normal distribution of the same mean and spread where there are no posteriors.
     """
@@ -37,7 +37,7 @@ def draw(cards: Mapping[str, ScoreCard]) -> "Figure":
             with np.errstate(under="ignore", over="ignore"):
                 curve = np.exp(-(((along - mean) / spread) ** 2) / 2) / (spread * np.sqrt(2 * np.pi))
             panel.plot(along, curve, color="black", linewidth=0.8, linestyle="-" if by_kl else "--")
-            # Spikes are cut off, or the curve would lie flat on the axis beside them.
+            # Spikes are clipped: otherwise the curve would be flat.
             panel.set_ylim(0, 1.05 * min(max(np.max(counts / scale), curve.max()), _MOST_OF_CURVE * curve.max()))
         note = f" · {summary.kl[j]:.2g} nats" if summary.kl is not None else ""
         name = plain(summary.code_names[j], 9 if note else 14)
@@ -47,5 +47,5 @@ def draw(cards: Mapping[str, ScoreCard]) -> "Figure":
         panel.locator_params(axis="x", nbins=4)
     against = "the prior N(0, 1)" if by_kl else "a normal distribution of the same mean and spread"
     n_codes = len(summary.code_names) + summary.n_left_out
-    title(drawn, f"Histograms of codes, with {against}{left_out(len(order), n_codes)}")
+    title(drawn, f"Histograms of latents, with {against}{left_out(len(order), n_codes)}")
     return drawn

@@ -1,4 +1,4 @@
-"""What each code tells of each factor, as a share of its entropy."""
+"""Mutual information of each latent with each factor, as a share of the factor's entropy."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def draw(cards: Mapping[str, ScoreCard]) -> "Figure":
-    """Draw I(z; v) / H(v) with factors as rows and codes as columns, ordered so that it is as diagonal as it can be."""
+    """Draw I(z; v) / H(v) with factors as rows and latents as columns, ordered to be as diagonal as possible."""
     summary = summary_of(cards, "mi-matrix")
     order = code_order(summary.share)
     codes = [summary.code_names[j] for j in order]
@@ -23,6 +23,6 @@ def draw(cards: Mapping[str, ScoreCard]) -> "Figure":
     ]
     cells = matrix(axes, summary.share[order].T, rows, codes, span=(0.0, 1.0), colours="Blues")
     n_codes = len(summary.code_names) + summary.n_left_out
-    axes.set_title(f"Mutual information of codes and factors{left_out(len(order), n_codes)}")
+    axes.set_title(f"Mutual information of latents and factors{left_out(len(order), n_codes)}")
     drawn.colorbar(cells, ax=axes, label="share of entropy", fraction=0.04, pad=0.01)
     return drawn

@@ -1,4 +1,4 @@
-"""The score of each factor under every metric that has one."""
+"""Scores of single factors, for each metric that has them."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def draw(cards: Mapping[str, ScoreCard]) -> "Figure":
-    """Draw one panel a metric, one bar a factor, and the score itself as a line."""
+    """Draw one panel per metric, one bar per factor, and the score over all factors as a line."""
     card = only_card(cards, "per-factor")
     scores = [score for score in card.values() if score.per_factor and not score.undefined]
     if not scores:
         undefined = ", ".join(score.name for score in card.values() if score.undefined)
         raise InvalidInputError(
-            "per-factor needs a score that has a value for each factor, such as mig, which this card does not hold"
+            "per-factor needs a score with a value for each factor, such as mig; this card has none"
             f"{f' (undefined: {undefined})' if undefined else ''}; score again with one"
         )
     factors = list(dict.fromkeys(name for score in scores for name in score.per_factor))

@@ -1,4 +1,4 @@
-"""All scores with their intervals and nulls, of one card or of several."""
+"""All scores with intervals and nulls, of one or several cards."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_SIDE_BY_SIDE = 8
-"""More cards than there are colours get a panel for each metric, with a line for each card."""
+"""Beyond the number of colours, each metric has a panel of its own with one line per card."""
 _LINE = 0.13  # inches
 
 
 def draw(cards: Mapping[str, ScoreCard]) -> "Figure":
-    """Draw a forest plot: value, 95 % interval, and a bar at the null."""
+    """Draw a forest plot: value, 95 % interval, and a tick at the null."""
     names = list(dict.fromkeys(score.name for card in cards.values() for score in card.every_score()))
     if not names:
         raise InvalidInputError("scores needs a card that holds a score; this one is empty")
@@ -36,12 +36,12 @@ def _find(card: ScoreCard, name: str) -> Score | None:
 
 
 def _numbers(scores: Sequence[Score | None]) -> list[float]:
-    found = []
+    numbers = []
     for score in scores:
         if score and not score.undefined:
-            found += [score.value, *([score.null] if score.null is not None else [])]
-            found += [score.interval.low, score.interval.high] if score.interval else []
-    return [number for number in found if np.isfinite(number)]
+            numbers += [score.value, *([score.null] if score.null is not None else [])]
+            numbers += [score.interval.low, score.interval.high] if score.interval else []
+    return [number for number in numbers if np.isfinite(number)]
 
 
 def _of_unit(scores: Sequence[Score | None]) -> bool:

@@ -1,4 +1,4 @@
-"""Several cards side by side: values, ranks, paired differences and how metrics agree."""
+"""Comparison of score cards in the report: values, ranks, paired differences, agreement of metrics."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -16,14 +16,14 @@ from disentmetrics.results.card import ScoreCard
 from disentmetrics.results.score import Score
 
 ALL_PAIRS = 6
-"""Cards up to which every pair is listed; of more, each card and the one that scores best."""
+"""Largest number of cards for which all pairs are listed; beyond it, each card is compared with the best one."""
 FEWEST_RANKED = 4
-"""Cards below which ranks of values tell nothing of how metrics agree."""
+"""Smallest number of cards for which the agreement of metrics is shown."""
 
 
 @dataclass(frozen=True)
 class ForestLine:
-    """One card under one metric."""
+    """Score of one card under one metric."""
 
     card: str
     score: Score | None
@@ -32,7 +32,7 @@ class ForestLine:
 
 @dataclass(frozen=True)
 class Forest:
-    """One metric over all cards, best first; ``ends`` are those of its axis."""
+    """One metric over all cards, best first; ``ends`` are the limits of its axis."""
 
     metric: str
     explanation: Explanation
@@ -42,32 +42,32 @@ class Forest:
 
 @dataclass(frozen=True)
 class RankLine:
-    """Places of one card, 1 being best and ties sharing their mean, with the colour of each; and their mean."""
+    """Ranks of one card (1 is best, ties share their mean rank) with the colour level of each, and the mean rank."""
 
     card: str
-    places: tuple[tuple[float | None, int], ...]
+    ranks: tuple[tuple[float | None, int], ...]
     mean: float
 
 
 @dataclass(frozen=True)
 class DifferenceLine:
-    """A paired difference between two cards, and where it lies on the axis of its metric in percent."""
+    """A paired difference between two cards, and its position on the axis of the metric, in percent."""
 
-    found: Difference
+    difference: Difference
     low: float | None
     high: float | None
     point: float
     zero: float
 
     @property
-    def is_sure(self) -> bool:
+    def is_significant(self) -> bool:
         """Whether the corrected p-value is below 0.05."""
-        return self.found.p_holm is not None and self.found.p_holm < 0.05
+        return self.difference.p_holm is not None and self.difference.p_holm < 0.05
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Rank correlation over the cards of each pair of metrics; the colour of each cell is from -LEVELS to LEVELS."""
+    """Rank correlation over cards of each pair of metrics; colours range from -LEVELS to LEVELS."""
 
     metrics: tuple[str, ...]
     cells: tuple[tuple[tuple[int, str], ...], ...]
@@ -75,24 +75,24 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class Several:
-    """All that is said of more than one card.
+class CardComparison:
+    """Comparison of two or more score cards, as the report shows it.
 
     Attributes
     ----------
     names : tuple of str
     forests : tuple of Forest
     metrics : tuple of str
-        Of the ranks.
+        Metrics that are ranked.
     ranks : tuple of RankLine
-        The best mean place first.
+        Best mean rank first.
     differences : tuple of DifferenceLine
     all_pairs : bool
-        Whether every pair is listed.
+        Whether all pairs are listed.
     refusal : str
-        Why there are no differences; empty where there are.
-    remarks : tuple of str
-        What could not be compared.
+        Why there are no differences; empty if there are.
+    notes : tuple of str
+        Scores that could not be compared, and why.
     agreement : Agreement or None
         None for fewer than 4 cards.
     """
@@ -104,50 +104,50 @@ class Several:
     differences: tuple[DifferenceLine, ...]
     all_pairs: bool
     refusal: str
-    remarks: tuple[str, ...]
+    notes: tuple[str, ...]
     agreement: Agreement | None
 
 
-_MOST_REMARKS = 30
+_MAX_NOTES = 30
 
 
-def several(cards: Sequence[ScoreCard], names: Sequence[str]) -> Several:
-    """Set cards side by side.
+def compare_cards(cards: Sequence[ScoreCard], names: Sequence[str]) -> CardComparison:
+    """Compare score cards: values, ranks, paired differences, agreement of metrics.
 
     Parameters
     ----------
     cards : sequence of ScoreCard
         At least two.
     names : sequence of str
-        One a card.
+        One name per card.
 
     Returns
     -------
-    Several
-        Cards that cannot be compared in pairs still have values and ranks; ``refusal`` says why.
+    CardComparison
+        Cards that cannot be compared in pairs still have values and ranks; ``refusal`` gives the reason.
     """
     held = [{score.name: score for score in card.every_score()} for card in cards]
     metrics = tuple(dict.fromkeys(name for scores in held for name in scores))
     shared = tuple(name for name in metrics if sum(name in scores for scores in held) > 1)
-    refusal, found = "", Comparison(tuple(names), {}, ())
+    refusal, comparison = "", Comparison(tuple(names), {}, ())
     try:
-        found = compare(*cards, names=list(names))
+        comparison = compare(*cards, names=list(names))
     except InvalidInputError as error:
         refusal = str(error)
-    remarks = list(dict.fromkeys(found.remarks()))
-    if len(remarks) > _MOST_REMARKS:
-        remarks = [*remarks[:_MOST_REMARKS], f"and {len(remarks) - _MOST_REMARKS} more of this kind"]
+    notes = list(dict.fromkeys(comparison.remarks()))
+    if len(notes) > _MAX_NOTES:
+        notes = [*notes[:_MAX_NOTES], f"and {len(notes) - _MAX_NOTES} more"]
     values = np.array([[_value(scores.get(name)) for name in shared] for scores in held])
     upward = np.array([_upward(name) for name in shared])
-    return Several(
+    return CardComparison(
         tuple(names),
         tuple(_forest(name, names, [scores.get(name) for scores in held]) for name in metrics),
         shared,
         _ranks(names, values * upward),
-        tuple(_lines(found, len(cards))),
+        tuple(_lines(comparison, len(cards))),
         len(cards) <= ALL_PAIRS,
         refusal,
-        tuple(remarks),
+        tuple(notes),
         _agreement(shared, values * upward),
     )
 
@@ -156,51 +156,51 @@ def _value(score: Score | None) -> float:
     return math.nan if score is None else score.value
 
 
-def explained(name: str) -> Explanation:
-    """Explain a score by the name it has on a card: ``mig@chen2018``, ``dci.completeness``."""
+def explanation_of(name: str) -> Explanation:
+    """Return the explanation of a score by its name on a card, such as ``mig@chen2018`` or ``dci.completeness``."""
     metric, dot, part = name.partition(".")
     return explain(metric, part if dot else "")
 
 
 def _upward(name: str) -> float:
-    return -1.0 if explained(name).higher_is_better is False else 1.0
+    return -1.0 if explanation_of(name).higher_is_better is False else 1.0
 
 
 def _forest(name: str, names: Sequence[str], scores: Sequence[Score | None]) -> Forest:
-    meant = explained(name)
-    known = [score for score in scores if score is not None and not score.undefined]
-    ends = axis_of(known, meant.bounds)
+    explanation = explanation_of(name)
+    defined = [score for score in scores if score is not None and not score.undefined]
+    ends = axis_of(defined, explanation.bounds)
     sign = _upward(name)
     order = sorted(
         range(len(names)),
-        key=lambda i: (math.isnan(_value(scores[i])), -sign * _value(scores[i]) if known else 0.0, i),
+        key=lambda i: (math.isnan(_value(scores[i])), -sign * _value(scores[i]) if defined else 0.0, i),
     )
     lines = tuple(
         ForestLine(names[i], one, None if one is None or one.undefined else whisker(one, ends))
         for i, one in ((i, scores[i]) for i in order)
     )
-    return Forest(name, meant, ends, lines)
+    return Forest(name, explanation, ends, lines)
 
 
 def _ranks(names: Sequence[str], values: np.ndarray) -> tuple[RankLine, ...]:
-    places = np.full(values.shape, np.nan)
+    ranks = np.full(values.shape, np.nan)
     for column, of_metric in enumerate(values.T):
-        known = ~np.isnan(of_metric)
-        places[known, column] = rankdata(-of_metric[known])
+        defined = ~np.isnan(of_metric)
+        ranks[defined, column] = rankdata(-of_metric[defined])
     lines = []
-    for name, row in zip(names, places, strict=True):
-        known = row[~np.isnan(row)]
+    for name, row in zip(names, ranks, strict=True):
+        defined = row[~np.isnan(row)]
         cells = tuple(
-            (None, 0) if math.isnan(place) else (float(place), round(LEVELS * (len(names) - place) / len(names)))
-            for place in row
+            (None, 0) if math.isnan(rank) else (float(rank), round(LEVELS * (len(names) - rank) / len(names)))
+            for rank in row
         )
-        lines.append(RankLine(name, cells, float(known.mean()) if len(known) else math.nan))
+        lines.append(RankLine(name, cells, float(defined.mean()) if len(defined) else math.nan))
     return tuple(sorted(lines, key=lambda line: (math.isnan(line.mean), line.mean)))
 
 
-def _lines(found: Comparison, n_cards: int) -> Iterator[DifferenceLine]:
+def _lines(comparison: Comparison, n_cards: int) -> Iterator[DifferenceLine]:
     by_metric: dict[str, list[Difference]] = {}
-    for one in found.differences:
+    for one in comparison.differences:
         by_metric.setdefault(one.metric, []).append(one)
     for name, differences in by_metric.items():
         listed = differences
@@ -214,27 +214,27 @@ def _lines(found: Comparison, n_cards: int) -> Iterator[DifferenceLine]:
         for one in listed:
             low, high = (one.interval.low, one.interval.high) if one.interval else (None, None)
             yield DifferenceLine(
-                one, _place(low, reach), _place(high, reach), _place(one.difference, reach) or 0.0, 50.0
+                one, _position(low, reach), _position(high, reach), _position(one.difference, reach) or 0.0, 50.0
             )
 
 
-def _place(value: float | None, reach: float) -> float | None:
+def _position(value: float | None, reach: float) -> float | None:
     return None if value is None else round(50 + 50 * min(max(value / reach, -1.0), 1.0), 2)
 
 
 def _agreement(metrics: tuple[str, ...], values: np.ndarray) -> Agreement | None:
-    """Correlate the values of metrics over cards that have both; lower is better counts upside down."""
+    """Return rank correlations of metrics over the cards that have both; ``values`` are oriented, higher is better."""
     if len(values) < FEWEST_RANKED or len(metrics) < 2:
         return None
-    found = np.full((len(metrics), len(metrics)), np.nan)
-    np.fill_diagonal(found, 1.0)
+    correlations = np.full((len(metrics), len(metrics)), np.nan)
+    np.fill_diagonal(correlations, 1.0)
     for i, j in combinations(range(len(metrics)), 2):
         both = ~np.isnan(values[:, [i, j]]).any(axis=1)
         first, second = values[both, i], values[both, j]
         if both.sum() >= FEWEST_RANKED and np.ptp(first) > 0 and np.ptp(second) > 0:
-            found[i, j] = found[j, i] = np.corrcoef(rankdata(first), rankdata(second))[0, 1]
+            correlations[i, j] = correlations[j, i] = np.corrcoef(rankdata(first), rankdata(second))[0, 1]
     cells = tuple(
         tuple((0, "–") if math.isnan(value) else (round(LEVELS * value), f"{value:z.2f}") for value in row)
-        for row in found
+        for row in correlations
     )
     return Agreement(metrics, cells, len(values))

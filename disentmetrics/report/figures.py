@@ -1,4 +1,4 @@
-"""Geometry of the report's drawings: where bars, points and outlines lie. It measures nothing."""
+"""Geometry of the report's figures: positions of bars, points and outlines."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -13,19 +13,19 @@ from disentmetrics.results.score import Score
 from disentmetrics.results.summary import RepresentationSummary
 
 LEVELS = 20
-"""Steps of a heat map's colour."""
+"""Colour levels of a heat map."""
 MANY_VALUES = 8
-"""Values above which an ordinal factor is drawn as an axis rather than as groups."""
+"""Largest number of values for which an ordinal factor is shown as groups rather than as an axis."""
 MAX_PAIRS = 20
-_MANY_POINTS = 5  # an outline of fewer says nothing
-_WIDTH, _HEIGHT = 480.0, 300.0  # of a pair
-_HIST_HEIGHT = 64.0  # a unit across is a bin
+_MANY_POINTS = 5  # fewer do not define an outline
+_WIDTH, _HEIGHT = 480.0, 300.0  # of a panel
+_HIST_HEIGHT = 64.0  # one horizontal unit is one bin
 _CURVE = 33
 
 
 @dataclass(frozen=True)
 class Whisker:
-    """An interval on an axis: ends and middle in percent of its length; None for what is not known."""
+    """An interval on an axis: point, ends and null in percent of its length; None where not available."""
 
     point: float | None
     low: float | None
@@ -34,7 +34,7 @@ class Whisker:
 
 
 def whisker(score: Score, bounds: tuple[float, float]) -> Whisker:
-    """Place a score, its interval and its null between bounds; values outside end at the edge.
+    """Return the positions of a score, its interval and its null between bounds; values outside are clipped.
 
     Examples
     --------
@@ -54,21 +54,21 @@ def _percent(value: float | None, bounds: tuple[float, float]) -> float | None:
 
 
 def axis_of(scores: Sequence[Score], bounds: tuple[float, float]) -> tuple[float, float]:
-    """Return the bounds of a metric; where they are infinite, those of its values and intervals."""
+    """Return the bounds of a metric; infinite ones are replaced by the extremes of values and intervals."""
     if all(map(math.isfinite, bounds)):
         return bounds
     ends = [s.value for s in scores] + [end for s in scores if s.interval for end in (s.interval.low, s.interval.high)]
     ends += [s.null for s in scores if s.null is not None]
-    known = [end for end in ends if math.isfinite(end)] or [0.0, 1.0]
+    finite = [end for end in ends if math.isfinite(end)] or [0.0, 1.0]
     low, high = (
-        bound if math.isfinite(bound) else end for bound, end in zip(bounds, (min(known), max(known)), strict=True)
+        bound if math.isfinite(bound) else end for bound, end in zip(bounds, (min(finite), max(finite)), strict=True)
     )
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts of one code, and the curve it is compared with."""
+    """Histogram of one latent with a reference density."""
 
     code: str
     note: str
@@ -80,9 +80,9 @@ class Histogram:
 
 
 def histograms(summary: RepresentationSummary, order: Sequence[int]) -> Iterator[Histogram]:
-    """Draw the values of each code, with N(0, 1) where there is a posterior and so a prior.
+    """Yield a histogram of each latent with the prior N(0, 1) where a posterior is available.
 
-    Without one, the curve is the normal distribution of the code's own mean and standard deviation.
+    Otherwise the curve is a normal distribution with the latent's mean and standard deviation.
     """
     for j in order:
         counts, edges = summary.histogram_counts[j], summary.histogram_edges[j]
@@ -107,7 +107,7 @@ def histograms(summary: RepresentationSummary, order: Sequence[int]) -> Iterator
 
 @dataclass(frozen=True)
 class Group:
-    """One value of a factor in a plot of groups: its outline, its points and its median."""
+    """One value of a factor in a grouped plot: violin outline, points and median."""
 
     label: str
     x: float
@@ -118,7 +118,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Pair:
-    """The code that tells most of a factor, drawn against it."""
+    """A factor against its most informative latent."""
 
     factor: str
     code: str
@@ -130,11 +130,11 @@ class Pair:
 
 
 def pairs(summary: RepresentationSummary) -> Iterator[Pair]:
-    """Draw each factor against the code that tells most of it, best told first."""
+    """Yield each factor against its most informative latent, best encoded factors first."""
     share = summary.share
-    known = [(k, int(j)) for k, j in enumerate(summary.best_codes) if j >= 0 and not math.isnan(share[j, k])]
-    known.sort(key=lambda pair: -share[pair[1], pair[0]])
-    for k, j in known[:MAX_PAIRS]:
+    encoded = [(k, int(j)) for k, j in enumerate(summary.best_codes) if j >= 0 and not math.isnan(share[j, k])]
+    encoded.sort(key=lambda pair: -share[pair[1], pair[0]])
+    for k, j in encoded[:MAX_PAIRS]:
         factor = summary.factors[k]
         x, y = summary.sample_factors[:, k], summary.sample_codes[:, j]
         kept = np.isfinite(x) & np.isfinite(y)
@@ -164,7 +164,7 @@ def pairs(summary: RepresentationSummary) -> Iterator[Pair]:
 
 
 def _shares(values: Floats) -> Floats:
-    """Return where values lie between their ends, in [0, 1]."""
+    """Return values scaled to [0, 1]."""
     low, high = values.min(), values.max()
     return np.asarray((values / 2 - low / 2) / ((high / 2 - low / 2) or 1.0))  # halved, or the difference overflows
 
@@ -172,15 +172,15 @@ def _shares(values: Floats) -> Floats:
 def _groups(factor: Factor, x: Floats, high: Floats, values: Floats) -> Iterator[Group]:
     room = _WIDTH / len(values)
     outlines = [_density(high[x == value]) for value in values]
-    widest = max((float(found.max()) for found in outlines if found is not None), default=1.0)
+    widest = max((float(density.max()) for density in outlines if density is not None), default=1.0)
     for position, (value, density) in enumerate(zip(values, outlines, strict=True)):
         middle = room * (position + 0.5)
         own = high[x == value]
-        # The golden ratio spreads points evenly, and the same way each time.
+        # Multiples of the golden ratio spread points evenly and deterministically.
         spread = (np.arange(len(own)) * 0.618034 % 1 - 0.5) * 0.34 * room
         outline = ""
         if density is not None:
-            seen = np.flatnonzero(density > 0.02 * density.max())  # tails of no width are lines of no meaning
+            seen = np.flatnonzero(density > 0.02 * density.max())  # tails without width would be drawn as lines
             grid = np.linspace(0, _HEIGHT, len(density))[seen[0] : seen[-1] + 1]
             half = 0.42 * room * density[seen[0] : seen[-1] + 1] / widest
             right = [f"{middle + w:.0f} {g:.0f}" for w, g in zip(half, grid, strict=True)]
@@ -191,7 +191,7 @@ def _groups(factor: Factor, x: Floats, high: Floats, values: Floats) -> Iterator
 
 
 def _density(values: Floats) -> Floats | None:
-    """Return a smooth density over the height of a plot."""
+    """Return a kernel density estimate over the height of a plot; None for too few values."""
     if len(values) < _MANY_POINTS:
         return None
     width = max(1.06 * float(values.std()) * len(values) ** -0.2, _HEIGHT / 60)
@@ -204,7 +204,7 @@ def _dots(x: NDArray[np.floating], y: NDArray[np.floating]) -> str:
 
 
 def _value(factor: Factor, value: float) -> str:
-    """Say a value of a factor in words where it has any."""
+    """Return a factor value as its name where it has one, otherwise as a number."""
     if factor.size is not None and 0 <= value < len(factor.values) and value == int(value):
         named = factor.values[int(value)]
         return f"{named:.3g}" if isinstance(named, float) else str(named)

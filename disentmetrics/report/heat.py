@@ -1,4 +1,4 @@
-"""Heat maps of the report: matrices of codes and factors as tables, others as small pictures."""
+"""Heat maps of the report: matrices of latents and factors as tables, others as small images."""
 
 import base64
 import io
@@ -15,16 +15,16 @@ from disentmetrics.results.card import ScoreCard
 from disentmetrics.results.summary import RepresentationSummary, TuningMap
 
 MAX_ROWS = 256
-"""Codes of a table; of more, those with the largest cells are shown."""
+"""Largest number of latents in a table; beyond it, those with the largest cells are shown."""
 _NEGATIVE, _POSITIVE = (0, 114, 178), (213, 94, 0)
-"""Blue and vermilion of Okabe and Ito, told apart by every kind of colour vision."""
+"""Blue and vermilion of Okabe and Ito, distinguishable in every kind of colour vision."""
 _STEPS = 100
 _NO_VALUE = (128, 128, 128, 70)
 
 
 @dataclass(frozen=True)
 class HeatRow:
-    """One code: its cells, and its places in other orders of the codes."""
+    """One latent: its cells, and its positions in other orders of the latents."""
 
     code: str
     cells: tuple[tuple[int, str], ...]
@@ -36,9 +36,9 @@ class HeatRow:
 
 @dataclass(frozen=True)
 class HeatTable:
-    """A matrix of codes and factors.
+    """A matrix of latents and factors.
 
-    ``unit`` is what a cell is measured in, ``reference`` what the colour is relative to and ``top`` where it ends.
+    ``unit`` is the unit of a cell, ``reference`` what the colour is relative to, ``top`` the end of the colour scale.
     """
 
     key: str
@@ -54,20 +54,20 @@ class HeatTable:
 
 
 def heat_tables(card: ScoreCard) -> list[HeatTable]:
-    """Return the mutual normalized_mutual_information and the importances of DCI, as far as the card holds them."""
-    found = []
+    """Return the matrices of mutual information and of DCI importance that the card contains."""
+    tables = []
     summary = card.summary
     information = summary.mutual_information if summary else _detail(card, "mutual_information")
     positions = summary.code_positions if summary else None
     if information is not None and information.size:
         entropies = summary.factor_entropies if summary else None
-        found.append(
+        tables.append(
             _table(
                 "information",
                 "Mutual information",
-                "How much each code tells about each factor, in nats. Colour: share of the factor's entropy."
+                "Mutual information of each latent with each factor, in nats. Colour: share of the factor's entropy."
                 if summary
-                else "How much each code tells about each factor, in nats. Colour: share of the largest cell.",
+                else "Mutual information of each latent with each factor, in nats. Colour: share of the largest cell.",
                 "nats",
                 "of its entropy",
                 card,
@@ -79,11 +79,11 @@ def heat_tables(card: ScoreCard) -> list[HeatTable]:
     if importance is not None and importance.size:
         if positions is not None and len(importance) > len(positions) and positions.max() < len(importance):
             importance = importance[positions]
-        found.append(
+        tables.append(
             _table(
                 "importance",
                 "Importance (DCI)",
-                "How much a predictor of each factor relies on each code. Colour: share of the factor's total.",
+                "Importance of each latent for predicting each factor. Colour: share of the factor's total.",
                 "",
                 "of the factor's importance",
                 card,
@@ -91,7 +91,7 @@ def heat_tables(card: ScoreCard) -> list[HeatTable]:
                 wholes=np.nansum(np.abs(importance), axis=0),
             )
         )
-    return found
+    return tables
 
 
 def _detail(card: ScoreCard, name: str) -> Floats | None:
@@ -151,7 +151,7 @@ def _places(values: Floats) -> NDArray[np.int64]:
 
 
 def _places_by_factor(share: Floats) -> NDArray[np.int64]:
-    """Order codes by the factor they tell most of; of one factor, the code that tells most comes first."""
+    """Return positions ordered by the best encoded factor, most informative latent of each factor first."""
     best = share.argmax(axis=1) if share.shape[1] else np.zeros(len(share), dtype=np.int64)
     most = share.max(axis=1, initial=0.0)
     best = np.where(most > 0, best, share.shape[1])
@@ -168,8 +168,8 @@ def _number(value: float) -> str:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A PNG within the page."""
+class PageImage:
+    """A PNG image embedded in the page."""
 
     source: str
     width: int
@@ -180,26 +180,26 @@ class Picture:
 
 @dataclass(frozen=True)
 class Correlation:
-    """Rank correlations of codes, and the strongest in words; the page reads numbers from the picture's opacity."""
+    """Rank correlations of latents, and the strongest ones; the page reads numbers from the image's opacity."""
 
-    picture: Picture
+    image: PageImage
     names: tuple[str, ...]
     strongest: tuple[tuple[str, str, str], ...]
 
 
 def correlation(summary: RepresentationSummary) -> Correlation | None:
-    """Draw the correlation of codes; None for a single code."""
+    """Return the correlation matrix of latents as an image; None for a single latent."""
     matrix = summary.correlation
     if len(matrix) < 2:
         return None
     upper = np.abs(np.nan_to_num(np.triu(matrix, 1)))
     strongest = []
-    for place in np.argsort(-upper, axis=None, kind="stable")[:5]:
-        i, j = divmod(int(place), len(matrix))
+    for position in np.argsort(-upper, axis=None, kind="stable")[:5]:
+        i, j = divmod(int(position), len(matrix))
         if upper[i, j] >= 0.2:
             strongest.append((summary.code_names[i], summary.code_names[j], f"{matrix[i, j]:+.2f}"))
     return Correlation(
-        diverging(matrix, 1.0, "correlation of codes"),
+        diverging(matrix, 1.0, "correlation of latents"),
         summary.code_names,
         tuple(strongest),
     )
@@ -207,18 +207,18 @@ def correlation(summary: RepresentationSummary) -> Correlation | None:
 
 @dataclass(frozen=True)
 class Tuning:
-    """Maps of codes over the plane of two factors, one below the other in how much they tell."""
+    """Maps of latents over the plane of two factors, most informative latents first."""
 
     across: str
     down: str
-    maps: tuple[Picture, ...]
+    maps: tuple[PageImage, ...]
 
 
-def tuning(summary: RepresentationSummary, found: TuningMap) -> Tuning:
-    """Draw each map relative to the mean of its cells: blue below, orange above."""
+def tuning(summary: RepresentationSummary, tuning_map: TuningMap) -> Tuning:
+    """Return an image of each map relative to the mean of its cells: blue below, orange above."""
     names = summary.factor_names
-    pictures = []
-    for j, means in zip(found.codes, found.means, strict=True):
+    maps = []
+    for j, means in zip(tuning_map.codes, tuning_map.means, strict=True):
         values = means.T  # the first factor runs from left to right
         if np.isnan(values).all():
             continue
@@ -226,12 +226,12 @@ def tuning(summary: RepresentationSummary, found: TuningMap) -> Tuning:
         centred = values / unit - np.nanmean(values / unit)
         reach = float(np.nanmax(np.abs(centred)))
         low, high = np.nanmin(values), np.nanmax(values)
-        pictures.append(diverging(centred, reach, summary.code_names[int(j)], f"{low:z.2g} to {high:z.2g}"))
-    return Tuning(names[found.factors[0]], names[found.factors[1]], tuple(pictures))
+        maps.append(diverging(centred, reach, summary.code_names[int(j)], f"{low:z.2g} to {high:z.2g}"))
+    return Tuning(names[tuning_map.factors[0]], names[tuning_map.factors[1]], tuple(maps))
 
 
-def diverging(values: Floats, reach: float, title: str, note: str = "") -> Picture:
-    """Draw a matrix, a pixel a cell: the hue tells the sign and the opacity the size, on light and dark alike."""
+def diverging(values: Floats, reach: float, title: str, note: str = "") -> PageImage:
+    """Return a matrix as an image, one pixel per cell: hue for the sign, opacity for the magnitude."""
     steps = np.rint(_STEPS * np.clip(np.nan_to_num(values) / (reach or 1.0), -1.0, 1.0)).astype(np.int64)
     colours = np.empty((2 * _STEPS + 2, 4), dtype=np.uint8)
     size = np.arange(-_STEPS, _STEPS + 1)
@@ -241,25 +241,25 @@ def diverging(values: Floats, reach: float, title: str, note: str = "") -> Pictu
     return _indexed(np.where(np.isnan(values), len(colours) - 1, steps + _STEPS).astype(np.uint8), colours, title, note)
 
 
-def _indexed(places: NDArray[np.uint8], colours: NDArray[np.uint8], title: str, note: str) -> Picture:
-    """Return a picture of few colours, which takes a quarter of the bytes."""
+def _indexed(places: NDArray[np.uint8], colours: NDArray[np.uint8], title: str, note: str) -> PageImage:
+    """Return an image with a palette, which takes a quarter of the bytes."""
     from PIL import Image
 
     image = Image.fromarray(places, mode="P")
     image.putpalette(colours[:, :3].tobytes())
     buffer = io.BytesIO()
     image.save(buffer, format="png", transparency=colours[:, 3].tobytes())
-    return Picture(_source(buffer), places.shape[1], places.shape[0], title, note)
+    return PageImage(_source(buffer), places.shape[1], places.shape[0], title, note)
 
 
-def png(pixels: NDArray[np.uint8], title: str, note: str = "") -> Picture:
-    """Return (height, width), (…, 1), (…, 3) or (…, 4) uint8 pixels as a picture within the page."""
+def png(pixels: NDArray[np.uint8], title: str, note: str = "") -> PageImage:
+    """Return (height, width), (…, 1), (…, 3) or (…, 4) uint8 pixels as an image embedded in the page."""
     from PIL import Image
 
     flat = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(flat)).save(buffer, format="png", optimize=True)
-    return Picture(_source(buffer), flat.shape[1], flat.shape[0], title, note)
+    return PageImage(_source(buffer), flat.shape[1], flat.shape[0], title, note)
 
 
 def _source(buffer: io.BytesIO) -> str:

@@ -1,4 +1,4 @@
-"""Pictures of the report: sample observations, and what each code of a model with a decoder does."""
+"""Images of the report: sample observations, and latent traversals of models with a decoder."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,24 +12,24 @@ from disentmetrics.datasets.inspection.preview import sheet_rows, title_of
 from disentmetrics.encoders.protocol import Encoder, Posterior
 from disentmetrics.errors import EncoderError, InvalidInputError
 from disentmetrics.estimators.activity import codes_by_kl
-from disentmetrics.report.heat import Picture, png, sheet
+from disentmetrics.report.heat import PageImage, png, sheet
 from disentmetrics.results.card import ScoreCard
 
 N_SAMPLES = 24
 N_VALUES = 9
 REACH = 3.0
-"""Codes run from minus to plus three standard deviations of the prior, as in Burgess et al. (2018)."""
+"""Latents are varied over three standard deviations of the prior in both directions, as in Burgess et al. (2018)."""
 MAX_TRAVERSED = 32
-"""Codes that are shown, those of the highest KL."""
+"""Largest number of latents shown, those with the highest KL."""
 _SMALLEST_SIDE = 64  # pixels on the screen, with room for a label
-_LARGEST_SIDE = 96  # pixels that a picture of a few centimetres can show
+_LARGEST_SIDE = 96  # pixels that a figure of a few centimetres can show
 
 
 @runtime_checkable
 class Decoder(Protocol):
-    """What a report asks of an encoder for latent traversals: a method that turns codes into images.
+    """An encoder with a method that decodes codes to images, as latent traversals need.
 
-    The models of ``reference:RUN_DIR`` have it. Any other encoder may: nothing is imported to find out.
+    Models of ``reference:RUN_DIR`` have one; any other encoder may provide it.
     """
 
     def decode(self, codes: NDArray[np.floating], /) -> NDArray[np.uint8]:
@@ -39,30 +39,30 @@ class Decoder(Protocol):
 
 @dataclass(frozen=True)
 class Strip:
-    """Pictures in a row, and what stands beside and below them."""
+    """Images in a row, with a name, a description and labels below."""
 
     name: str
     about: str
-    picture: Picture
+    image: PageImage
     labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """What the report shows of a data set and of a model.
+class ReportImages:
+    """Sample observations of a data set and latent traversals of a model, for the report.
 
     Attributes
     ----------
     title : str
-        Of the data set.
+        Title of the data set.
     samples : tuple of Strip
-        Random observations, then each factor running through its values alone.
+        Random observations, then each factor varied on its own.
     start : Strip or None
-        The observation that traversals start from, and its posterior mean decoded.
+        The observation that traversals start from, and its reconstruction.
     traversals : tuple of Strip
-        One code a strip.
+        One strip per latent.
     order : str
-        How the codes are ordered, in words.
+        Order of the latents, in words.
     """
 
     title: str
@@ -72,62 +72,62 @@ class Pictures:
     order: str = ""
 
 
-def pictures(
+def report_images(
     data: DataSet, encoder: Encoder | None = None, cards: Sequence[ScoreCard] = (), *, seed: int = 0
-) -> Pictures:
-    """Take pictures of a data set and, where the encoder has a decoder, of latent traversals.
+) -> ReportImages:
+    """Return sample observations of a data set and, for an encoder with a decoder, latent traversals.
 
     Parameters
     ----------
     data : DataSet
-        Of images (height, width, 1 or 3).
+        Data set of images (height, width, 1 or 3).
     encoder : Encoder, optional
-        With a method ``decode`` (:class:`Decoder`).
+        Encoder with a method ``decode`` (:class:`Decoder`).
     cards : sequence of ScoreCard
-        The KL of each code is read from the card of this encoder, told by its fingerprint, to order them.
+        Latents are ordered by the KL on the card of this encoder, which its fingerprint identifies.
     seed : int
-        Decides which observations are drawn.
+        Random seed of the drawn observations.
 
     Returns
     -------
-    Pictures
+    ReportImages
 
     Raises
     ------
     InvalidInputError
-        If observations are no images, or the encoder has no decoder.
+        If observations are not images, or the encoder has no decoder.
     EncoderError
         If the decoder returns anything but images.
     """
     shape = data.observation_shape
     if len(shape) != 3 or shape[2] not in {1, 3}:
         raise InvalidInputError(
-            "a report shows images of shape (height, width, 1 or 3); "
+            "images of a report must have shape (height, width, 1 or 3); "
             f"observations of {data.name} have shape {shape}: leave --data out"
         )
     samples = tuple(_samples(data, np.random.default_rng(seed)))
     if encoder is None:
-        return Pictures(title_of(data), samples)
+        return ReportImages(title_of(data), samples)
     if not isinstance(encoder, Decoder):
         raise InvalidInputError(
-            "latent traversals need a model that can decode codes to images (a method decode), such as "
+            "latent traversals need a model with a method decode (codes to images), such as "
             "reference:RUN_DIR; this encoder has none: leave --model out"
         )
     kl = _kl_of(encoder, cards)
     start, strips = _traversals(encoder, data, kl, np.random.default_rng(seed))
     if kl is None:
-        order = "Codes are in their own order: none of the cards is of this model and holds their KL."
+        order = "Latents are in their original order: no card of this model with KL values was given."
     elif len(kl) > MAX_TRAVERSED:
-        order = f"Ordered by KL; {len(kl) - MAX_TRAVERSED} codes of lower KL are left out."
+        order = f"Ordered by KL; {len(kl) - MAX_TRAVERSED} latents with lower KL are not shown."
     else:
         order = "Ordered by KL, highest first."
-    return Pictures(title_of(data), samples, start, strips, order)
+    return ReportImages(title_of(data), samples, start, strips, order)
 
 
 def _samples(data: DataSet, rng: np.random.Generator) -> Iterator[Strip]:
     for number, row in enumerate(sheet_rows(data, rng, N_SAMPLES)):
-        looks = data.observations(row.draws.factors, row.draws.nuisance)
-        yield _strip(row.name or ("" if number else "samples"), row.about, looks, row.labels)
+        observations = data.observations(row.draws.factors, row.draws.nuisance)
+        yield _strip(row.name or ("" if number else "samples"), row.about, observations, row.labels)
 
 
 def _traversals(
@@ -137,8 +137,8 @@ def _traversals(
     observation = data.observations(draws.factors, draws.nuisance)
     answer = encoder(observation)
     mean = np.asarray(answer.mean if isinstance(answer, Posterior) else answer, dtype=np.float64)
-    known = kl is not None and len(kl) == mean.shape[1]
-    order = (codes_by_kl(kl) if known and kl is not None else np.arange(mean.shape[1]))[:MAX_TRAVERSED]
+    has_kl = kl is not None and len(kl) == mean.shape[1]
+    order = (codes_by_kl(kl) if has_kl and kl is not None else np.arange(mean.shape[1]))[:MAX_TRAVERSED]
     values = np.linspace(-REACH, REACH, N_VALUES)
     codes = np.tile(mean[0], (len(order), N_VALUES, 1))
     codes[np.arange(len(order)), :, order] = values
@@ -147,12 +147,12 @@ def _traversals(
     reconstruction = _decoded(encoder, mean)
     if reconstruction.shape == observation.shape:
         pair = np.concatenate([observation, reconstruction])
-        start = _strip("start", "observed, decoded", pair, ("observed", "decoded"))
+        start = _strip("start", "observation, reconstruction", pair, ("observation", "reconstruction"))
     else:
-        start = _strip("start", "decoded", reconstruction, ("decoded",))
+        start = _strip("start", "reconstruction", reconstruction, ("reconstruction",))
     labels = tuple(f"{value:z.3g}" for value in values)
     strips = tuple(
-        _strip(f"z{code}", f"KL {kl[code]:.2f} nats" if known and kl is not None else "", row, labels)
+        _strip(f"z{code}", f"KL {kl[code]:.2f} nats" if has_kl and kl is not None else "", row, labels)
         for code, row in zip(order, images, strict=True)
     )
     return start, strips
@@ -160,11 +160,11 @@ def _traversals(
 
 def _decoded(encoder: Encoder, codes: NDArray[np.float64]) -> NDArray[np.uint8]:
     if not isinstance(encoder, Decoder):
-        raise InvalidInputError("latent traversals need a model that can decode codes to images")
+        raise InvalidInputError("latent traversals need a model with a method decode (codes to images)")
     images = np.asarray(encoder.decode(codes))
     if images.ndim != 4 or len(images) != len(codes) or images.shape[3] not in {1, 3} or images.dtype != np.uint8:
         raise EncoderError(
-            f"decode must return uint8 images ({len(codes)}, height, width, 1 or 3) of {len(codes)} codes; "
+            f"decode must return uint8 images ({len(codes)}, height, width, 1 or 3) for {len(codes)} codes; "
             f"it returned {images.dtype} of shape {images.shape}"
         )
     return images
@@ -179,11 +179,11 @@ def _kl_of(encoder: Encoder, cards: Sequence[ScoreCard]) -> NDArray[np.float64] 
     return None
 
 
-def _strip(name: str, about: str, looks: NDArray[np.uint8], labels: tuple[str, ...]) -> Strip:
-    # Neighbouring pixels are left out rather than mixed: sharp shapes stay sharp.
-    step = max(1, -(-max(looks.shape[1:3]) // _LARGEST_SIDE))
-    columns = len(looks) if labels else 12
-    picture = png(sheet(looks[:, ::step, ::step], columns), name)
-    enlarged = max(1, _SMALLEST_SIDE // -(-looks.shape[2] // step))
-    shown = replace(picture, width=enlarged * picture.width, height=enlarged * picture.height)
+def _strip(name: str, about: str, observations: NDArray[np.uint8], labels: tuple[str, ...]) -> Strip:
+    # Pixels are skipped rather than averaged, so that sharp shapes stay sharp.
+    step = max(1, -(-max(observations.shape[1:3]) // _LARGEST_SIDE))
+    columns = len(observations) if labels else 12
+    image = png(sheet(observations[:, ::step, ::step], columns), name)
+    enlarged = max(1, _SMALLEST_SIDE // -(-observations.shape[2] // step))
+    shown = replace(image, width=enlarged * image.width, height=enlarged * image.height)
     return Strip(name, about, shown, labels)

@@ -1,4 +1,4 @@
-"""The page itself: templates, styles and scripts in one file that asks nothing of any network."""
+"""The HTML page: templates, styles and scripts in one file that makes no network requests."""
 
 import base64
 import gzip
@@ -18,10 +18,10 @@ from disentmetrics._utils.cache import atomic_path
 from disentmetrics._version import __version__
 from disentmetrics.errors import InvalidInputError, MissingExtraError
 from disentmetrics.estimators.activity import codes_by_kl
-from disentmetrics.report.comparison import Several, several
+from disentmetrics.report.comparison import CardComparison, compare_cards
 from disentmetrics.report.figures import Histogram, Pair, histograms, pairs
 from disentmetrics.report.heat import Correlation, HeatTable, Tuning, correlation, heat_tables, tuning
-from disentmetrics.report.images import Pictures
+from disentmetrics.report.images import ReportImages
 from disentmetrics.report.tables import FactorPanel, Origin, Row, factor_panels, origin, score_rows
 from disentmetrics.results.card import ScoreCard
 from disentmetrics.results.summary import RepresentationSummary
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 MAX_BYTES = 5_000_000
-"""A mail server takes what is smaller."""
+"""Size limit of the page: mail servers accept attachments of this size."""
 MAX_CARDS = 200
 MAX_EXPLORED = 48
-"""Codes that the explorer offers, those of the highest KL or spread."""
+"""Largest number of latents in the explorer, those with the highest KL or standard deviation."""
 FEW_CODES = 24
-"""Codes whose histograms are open from the start, and up to which cells of a heat map show their numbers."""
+"""Number of histograms shown initially, and largest number of latents for which heat-map cells show numbers."""
 SOME_NOTES = 8
-"""Remarks that are open from the start."""
+"""Number of notes shown initially."""
 _DIGITS = 4
-_WHOLE = 2**53  # integers that JSON keeps
+_MAX_INTEGER = 2**53  # larger integers are not exact in JSON
 
 
 @dataclass(frozen=True)
 class CardView:
-    """One card as the templates show it."""
+    """One score card, prepared for the templates."""
 
     number: int
     name: str
@@ -70,43 +70,44 @@ def report(
     names: Sequence[str] | None = None,
     paths: Sequence[str] | None = None,
     title: str | None = None,
-    pictures: Pictures | None = None,
+    images: ReportImages | None = None,
     explorer: bool = True,
 ) -> str:
-    """Make one self-contained HTML page of score cards.
+    """Return one self-contained HTML page with one or more score cards.
 
     Parameters
     ----------
     cards : sequence of ScoreCard
-        One card is shown in full. Of several, values, ranks, paired differences and the agreement of metrics are
-        set side by side, and each card is shown in full when it is chosen.
+        A single card is shown in full. For several, the page compares values, ranks, paired differences and the
+        agreement of metrics, and shows each card in full on demand.
     names : sequence of str, optional
-        What to call the cards, each by a name of its own; their encoders by default.
+        Unique names of the cards; their encoders by default.
     paths : sequence of str, optional
-        Files of the cards, to be named in their provenance.
+        Files of the cards, shown in their provenance.
     title : str, optional
-        Of the page.
-    pictures : Pictures, optional
-        What :func:`disentmetrics.report.images` took.
+        Title of the page.
+    images : ReportImages, optional
+        Result of :func:`disentmetrics.report.report_images`.
     explorer : bool
-        Whether to include plotly (2 MB when compressed), by which any code can be drawn against any other.
+        Whether to include plotly (2 MB compressed), which plots any latent against any other.
 
     Returns
     -------
     str
-        HTML under 5 MB. What did not fit is left out, and the page says what. The same cards give the same page.
+        HTML below 5 MB. Content that does not fit is omitted, and the page lists what was omitted. The same cards
+        give the same page.
 
     Raises
     ------
     InvalidInputError
-        If there is no card, there are more than 200, names are not unique, or the page would be too large.
+        If there is no card or more than 200, names are not unique, or the page would be too large.
     MissingExtraError
         If jinja2 or plotly is not installed.
 
     Notes
     -----
-    The page asks nothing of any network, and its content security policy forbids it to. Text of cards is escaped.
-    Scores, tables and drawings are there without scripts, too: mail programs that run none show them.
+    The page makes no network requests; its content security policy forbids them. Text of cards is escaped.
+    Scores, tables and figures are visible without JavaScript.
 
     Examples
     --------
@@ -116,14 +117,14 @@ def report(
     >>> report([card], explorer=False).startswith("<!doctype html>")
     True
     """
-    called = _names(cards, names)
-    maker = _PageBuilder(_environment(), cards, called, paths or [""] * len(cards), pictures, title)
+    unique_names = _names(cards, names)
+    builder = _PageBuilder(_environment(), cards, unique_names, paths or [""] * len(cards), images, title)
     depths = _DEPTHS if explorer else _DEPTHS[1:]
-    return maker.page(next((depth for depth in depths if maker.fits(depth)), _DEPTHS[-1]))
+    return builder.page(next((depth for depth in depths if builder.fits(depth)), _DEPTHS[-1]))
 
 
 def save_report(html: str, path: Path | str) -> None:
-    """Write a page, whole or not at all; raise StorageError if it cannot be written."""
+    """Write a page atomically; raise StorageError if it cannot be written."""
     with atomic_path(Path(path)) as temporary:
         temporary.write_text(html, encoding="utf-8")
 
@@ -132,27 +133,29 @@ def _names(cards: Sequence[ScoreCard], names: Sequence[str] | None) -> list[str]
     if not cards:
         raise InvalidInputError("a report needs at least one score card; got none")
     if len(cards) > MAX_CARDS:
-        raise InvalidInputError(f"a report holds at most {MAX_CARDS} score cards; got {len(cards)}: make several")
+        raise InvalidInputError(
+            f"a report can contain at most {MAX_CARDS} score cards; got {len(cards)}: create several reports"
+        )
     for card in cards:
         if not isinstance(card, ScoreCard):
-            raise InvalidInputError(f"a report is made of score cards; got {type(card).__name__}")
+            raise InvalidInputError(f"a report is built from score cards; got {type(card).__name__}")
     if names is None:
         plain = [str(card.about.get("encoder") or "card") for card in cards]
         return [f"{name} ({i + 1})" if plain.count(name) > 1 else name for i, name in enumerate(plain)]
     if len(names) != len(cards) or len(set(names)) != len(cards):
-        raise InvalidInputError(f"names must be {len(cards)} different ones, one a card; got {', '.join(names)}")
+        raise InvalidInputError(f"names must be {len(cards)} unique names, one per card; got {', '.join(names)}")
     return list(names)
 
 
 @dataclass(frozen=True)
 class _Depth:
-    """How much is shown of each card."""
+    """Level of detail of each card."""
 
     explorer: bool
-    every_code: bool
+    all_latents: bool
 
 
-_DEPTHS = (_Depth(explorer=True, every_code=True), _Depth(explorer=False, every_code=True), _Depth(False, False))
+_DEPTHS = (_Depth(explorer=True, all_latents=True), _Depth(explorer=False, all_latents=True), _Depth(False, False))
 
 
 def _view(number: int, card: ScoreCard, name: str, path: str, depth: _Depth) -> CardView:
@@ -160,8 +163,8 @@ def _view(number: int, card: ScoreCard, name: str, path: str, depth: _Depth) -> 
     order: Sequence[int] = ()
     if summary is not None:
         order = [int(j) for j in codes_by_kl(summary.kl if summary.kl is not None else summary.std)]
-    shown = order if depth.every_code else order[:FEW_CODES]
-    whole = len(shown) == len(order)
+    shown = order if depth.all_latents else order[:FEW_CODES]
+    is_complete = len(shown) == len(order)
     return CardView(
         number=number,
         name=name,
@@ -171,19 +174,19 @@ def _view(number: int, card: ScoreCard, name: str, path: str, depth: _Depth) -> 
         panels=factor_panels(card),
         heats=heat_tables(card),
         pairs=list(pairs(summary)) if summary else [],
-        tunings=[tuning(summary, found) for found in summary.tuning_maps] if summary else [],
+        tunings=[tuning(summary, map_) for map_ in summary.tuning_maps] if summary else [],
         histograms=list(histograms(summary, shown)) if summary else [],
         n_hidden=len(order) - len(shown),
         has_prior=summary is not None and summary.kl is not None,
         n_dead=int((~summary.active).sum()) if summary else 0,
-        correlation=correlation(summary) if summary and whole else None,
+        correlation=correlation(summary) if summary and is_complete else None,
         origin=origin(card, path),
-        explorer=_explored(card, order) if depth.explorer else "",
+        explorer=_explorer_data(card, order) if depth.explorer else "",
     )
 
 
-def _explored(card: ScoreCard, order: Sequence[int]) -> str:
-    """Return the rows of the sample as JSON."""
+def _explorer_data(card: ScoreCard, order: Sequence[int]) -> str:
+    """Return the sampled rows as JSON."""
     summary = card.summary
     if summary is None or not len(summary.sample_codes):
         return ""
@@ -199,13 +202,13 @@ def _explored(card: ScoreCard, order: Sequence[int]) -> str:
             {"name": name, "kind": kind, "numbers": _short(numbers), "values": list(map(str, values))}
             for name, kind, numbers, values in columns
         ],
-        "start": _told_best(summary, kept),
+        "start": _best_pair(summary, kept),
     }
     return json.dumps(content, separators=(",", ":"), ensure_ascii=False)
 
 
-def _told_best(summary: RepresentationSummary, kept: Sequence[int]) -> list[int]:
-    """Return the columns of the factor that is told best and of the code that tells it."""
+def _best_pair(summary: RepresentationSummary, kept: Sequence[int]) -> list[int]:
+    """Return the columns of the best encoded factor and of its most informative latent."""
     share = np.nan_to_num(summary.share[kept])
     if not share.any():
         return [0, min(1, len(kept) - 1)]
@@ -218,14 +221,14 @@ def _short(numbers: np.ndarray) -> list[float | int | None]:
         None
         if not math.isfinite(value)
         else int(value)
-        if value.is_integer() and abs(value) < _WHOLE
+        if value.is_integer() and abs(value) < _MAX_INTEGER
         else float(f"{value:.{_DIGITS}g}")
         for value in numbers.tolist()
     ]
 
 
 class _PageBuilder:
-    """Makes the page of some cards at a depth that keeps it small."""
+    """Builds the page at a level of detail that keeps it below the size limit."""
 
     def __init__(
         self,
@@ -233,18 +236,18 @@ class _PageBuilder:
         cards: Sequence[ScoreCard],
         names: Sequence[str],
         paths: Sequence[str],
-        pictures: Pictures | None,
+        images: ReportImages | None,
         title: str | None,
     ) -> None:
         self.environment, self.cards, self.names, self.paths = environment, cards, names, paths
-        self.pictures, self.title = pictures, title or _title(cards, names)
-        self.compared: Several | None = several(cards, names) if len(cards) > 1 else None
+        self.images, self.title = images, title or _title(cards, names)
+        self.compared: CardComparison | None = compare_cards(cards, names) if len(cards) > 1 else None
         self.card_template = environment.get_template("card.html.j2")
         self.library = ""
         self.packed_library = ""
 
     def fits(self, depth: _Depth) -> bool:
-        """Whether all cards can be shown in full at this depth, judged by the one of the most codes."""
+        """Whether all cards fit in full at this depth, estimated from the card with the most latents."""
         if depth.explorer and not self.packed_library:
             self.library = _plotly()
             self.packed_library = _packed(self.library)
@@ -254,13 +257,13 @@ class _PageBuilder:
         return base + (len(self.cards) - 1) * (len(_packed(part)) + 100) <= MAX_BYTES
 
     def page(self, depth: _Depth) -> str:
-        """Return the page with as many cards in full as fit."""
+        """Return the page with as many complete cards as fit."""
         first = self.part(0, depth)
         room = MAX_BYTES - len(self.rendered(first, [""], depth).encode())
         if room < 0:
             raise InvalidInputError(
-                f"a report must stay under {MAX_BYTES / 1e6:.0f} MB; these cards need {-room / 1e6:.1f} MB more: "
-                "give fewer cards or score fewer metrics"
+                f"a report must be smaller than {MAX_BYTES / 1e6:.0f} MB; these cards need {-room / 1e6:.1f} MB more: "
+                "use fewer cards or fewer metrics"
             )
         packed = [""]
         for number in range(1, len(self.cards)):
@@ -272,12 +275,12 @@ class _PageBuilder:
         return self.rendered(first, packed, depth)
 
     def part(self, number: int, depth: _Depth) -> str:
-        """Return what is shown of one card in full."""
+        """Return the HTML of one complete card."""
         view = _view(number, self.cards[number], self.names[number], self.paths[number], depth)
         return self.card_template.render(card=view, few=FEW_CODES, some=SOME_NOTES)
 
     def rendered(self, first: str, packed: Sequence[str], depth: _Depth) -> str:
-        """Return the page with the first card as it is and the others compressed."""
+        """Return the page with the first card as plain HTML and the others compressed."""
         from markupsafe import Markup
 
         script = _asset("report.js")
@@ -288,8 +291,8 @@ class _PageBuilder:
             names=self.names,
             about=self.cards[0].about,
             compared=self.compared,
-            pictures=self.pictures,
-            first=Markup(first),  # noqa: S704 # made by a template that escapes
+            images=self.images,
+            first=Markup(first),  # noqa: S704 # rendered by a template that escapes
             packed=packed,
             library=self.packed_library if has_library else "",
             style=Markup(_asset("report.css")),  # noqa: S704 # a file of this package
@@ -340,17 +343,17 @@ def _number(value: float | None, digits: int = 3) -> str:
 
 
 def _minus(text: str) -> str:
-    """Write numbers below 0 with a minus rather than a hyphen; names keep theirs."""
+    """Replace the hyphen of negative numbers by a minus sign; names keep theirs."""
     return re.sub(r"(?<![^\s])-(?=\d)", "−", text)
 
 
 def _data(text: str) -> Any:
-    """Return JSON that cannot end the element it stands in."""
+    """Return JSON that cannot close the element that contains it."""
     from markupsafe import Markup
 
     for character in "<>&'\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)  # noqa: S704 # no character that means anything to HTML is left
+    return Markup(text)  # noqa: S704 # no character with a meaning in HTML is left
 
 
 def _plotly() -> str:

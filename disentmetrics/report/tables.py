@@ -1,4 +1,4 @@
-"""Tables of the report: each score with its explanation, each factor's scores, where the numbers come from."""
+"""Tables of the report: scores with explanations, scores per factor, provenance."""
 
 import inspect
 import math
@@ -20,7 +20,7 @@ _ROLE = re.compile(r":\w+:`~?([^`]*)`")
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a metric measures and where it fails, a sentence each, and where it is from."""
+    """What a metric measures, its known failure, and its source."""
 
     meaning: str
     failure: str
@@ -61,23 +61,23 @@ def _named(key: str) -> tuple[str, str]:
 
 
 def explain(key: str, part: str = "") -> Explanation:
-    """Explain a metric from its declaration; say so where there is none, as of a metric of another package.
+    """Return the explanation of a metric from its declaration, also for metrics that are not installed.
 
     Examples
     --------
     >>> explain("mig").failure
     'Two factors packed without loss into one code score 1.'
     >>> explain("unheard-of").meaning
-    'This metric is not among those installed here, so nothing is known of it but its numbers.'
+    'This metric is not installed, so no description is available.'
     """
     name, protocol = _named(key)
     metric = registered_metrics().get(name)
     if metric is None:
-        unknown = "This metric is not among those installed here, so nothing is known of it but its numbers."
+        unknown = "This metric is not installed, so no description is available."
         return Explanation(unknown, "", "", "", "", None, (-math.inf, math.inf))
     meaning = _first_paragraph(metric)
     if part:
-        meaning = f"{part.capitalize()}, one of the numbers of {name}. {meaning}"
+        meaning = f"{part.capitalize()}, a part of {name}. {meaning}"
     declared = metric.protocols.get(protocol)
     bounds = metric.parts.get(part, metric.bounds) if part else metric.bounds
     return Explanation(
@@ -98,7 +98,7 @@ def _first_paragraph(metric: Metric) -> str:
 
 @dataclass(frozen=True)
 class FactorPanel:
-    """Scores of single factors under one metric; a bar in percent of the metric's range."""
+    """Scores of single factors under one metric, as bars in percent of the metric's range."""
 
     name: str
     bars: tuple[tuple[str, float | None, str], ...]
@@ -106,7 +106,7 @@ class FactorPanel:
 
 
 def factor_panels(card: ScoreCard) -> list[FactorPanel]:
-    """Return the scores of single factors, metric by metric."""
+    """Return the scores of single factors, for each metric that has them."""
     panels = []
     for key, score in card.scores.items():
         if not score.per_factor:
@@ -133,7 +133,7 @@ def _number(value: float) -> str:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the numbers of a card come from, and the signatures that repeat them."""
+    """Provenance of a card, and the signatures that reproduce its scores."""
 
     facts: tuple[tuple[str, str], ...]
     signatures: tuple[str, ...]
@@ -143,21 +143,21 @@ _FACTS = {
     "data": "Data set",
     "encoder": "Encoder",
     "rows": "Rows",
-    "codes": "Codes",
+    "codes": "Latents",
     "factors": "Factors",
     "row_key": "Row key",
     "seed": "Seed",
     "version": "Scored by",
-    "seconds": "Time taken",
+    "seconds": "Duration",
 }
 
 
 def origin(card: ScoreCard, path: str = "") -> Origin:
-    """Return what a card says of itself, in words; fields that are not known here are shown by their names."""
+    """Return the provenance of a card; unknown fields are shown under their own names."""
     facts = [("File", path)] if path else []
     about = card.about
-    known = [key for key in (*_FACTS, *(key for key in about if key not in _FACTS)) if key in about]
-    facts += [(_FACTS.get(key, str(key)), _fact(key, about[key])) for key in known]
+    keys = [key for key in (*_FACTS, *(key for key in about if key not in _FACTS)) if key in about]
+    facts += [(_FACTS.get(key, str(key)), _fact(key, about[key])) for key in keys]
     drawn = dict.fromkeys(fields.get("draw", "") for fields in map(_fields, card.scores.values()))
     rows = ", ".join(filter(None, drawn))
     facts += [("Rows drawn", rows)] if rows else []

@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from preloaded import preloaded
+
 ROOT = Path(__file__).parents[2]
 _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\w*)(?P<rest>[^\n]*)\n(?P<body>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
@@ -120,8 +122,11 @@ def differences(text: str, folder: Path) -> Iterator[Difference]:
     CalledProcessError
         If a command or a block of Python fails.
     """
-    with _interpreter(folder) as answer:
-        for block in blocks(text):
+    steps = blocks(text)
+    commands = any(block.is_run and block.language == "console" for block in steps)
+    server = preloaded(environment(folder)) if commands else contextlib.nullcontext(Path(sys.executable).parent)
+    with _interpreter(folder) as answer, server as programs:
+        for block in steps:
             if block.is_file:
                 path = folder / block.title
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,10 +136,12 @@ def differences(text: str, folder: Path) -> Iterator[Difference]:
                 if block.printed and not matches(block.printed.code, printed):
                     yield Difference(block.printed, block.printed.code, printed, printed)
             elif block.is_run:
-                yield from _console(block, folder)
+                yield from _console(block, folder, programs)
 
 
-def _console(block: Block, folder: Path) -> Iterator[Difference]:
+def _console(block: Block, folder: Path, programs: Path) -> Iterator[Difference]:
+    settings = environment(folder)
+    settings["PATH"] = os.pathsep.join([str(programs), settings["PATH"]])
     steps = [step for step in re.split(r"^(?=\$ )", block.code, flags=re.MULTILINE) if step.strip()]
     status, says, prints = 0, "", ""
     commands = [re.match(r"\$ (.*(?:\\\n.*)*)\n?", step) for step in steps]
@@ -144,7 +151,7 @@ def _console(block: Block, folder: Path) -> Iterator[Difference]:
         command, said = found[1], step[found.end() :]
         done = subprocess.run(
             ["bash", "-c", f"(exit {status}); {command}"],
-            cwd=folder, env=environment(folder), text=True, check=False,
+            cwd=folder, env=settings, text=True, check=False,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         status = done.returncode

@@ -180,17 +180,17 @@
     }
   };
 
-  /* Correlation of codes: a picture, and its numbers in hundredths. */
+  /* Correlation of codes: a image, and its numbers in hundredths. */
   const correlation = () => {
-    const picture = $("#correlation");
-    if (!picture) return;
-    const names = JSON.parse(picture.dataset.names), size = names.length;
+    const image = $("#correlation");
+    if (!image) return;
+    const names = JSON.parse(image.dataset.names), size = names.length;
     let pixels = null;
     const read = () => {
       const canvas = document.createElement("canvas");
       canvas.width = canvas.height = size;
       const context = canvas.getContext("2d");
-      context.drawImage(picture, 0, 0, size, size);
+      context.drawImage(image, 0, 0, size, size);
       pixels = context.getImageData(0, 0, size, size).data;
     };
     const valueAt = (place) => {
@@ -201,22 +201,22 @@
     };
     let row = 0, column = 0;
     const show = () => {
-      const box = picture.getBoundingClientRect();
+      const box = image.getBoundingClientRect();
       const text = `${names[row]} and ${names[column]}: ${valueAt(row * size + column)}`;
-      say($(".reading", picture.parentNode), text);
+      say($(".reading", image.parentNode), text);
       const cell = box.width / size;
       showTip(text, { left: box.left + column * cell, top: box.top + row * cell, bottom: box.top + (row + 1) * cell, width: cell });
     };
     const clip = (value) => Math.min(size - 1, Math.max(0, value));
-    picture.addEventListener("pointermove", (event) => {
-      const box = picture.getBoundingClientRect();
+    image.addEventListener("pointermove", (event) => {
+      const box = image.getBoundingClientRect();
       column = clip(Math.floor((size * (event.clientX - box.left)) / box.width));
       row = clip(Math.floor((size * (event.clientY - box.top)) / box.height));
       show();
     });
-    picture.addEventListener("pointerleave", hideTip);
-    picture.addEventListener("blur", hideTip);
-    picture.addEventListener("keydown", (event) => {
+    image.addEventListener("pointerleave", hideTip);
+    image.addEventListener("blur", hideTip);
+    image.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
       if (!step) return;
       event.preventDefault();
@@ -346,19 +346,19 @@
       panel.hidden = !n;
     }
   });
-  const metric = $("#difference-metric"), sure = $("#difference-sure");
+  const metric = $("#difference-metric"), significant = $("#difference-significant");
   if (metric) {
     const rows = $$(".differences tbody tr");
     const choose = () => {
       let n = 0;
       for (const row of rows) {
-        row.hidden = !((!metric.value || row.dataset.metric === metric.value) && (!sure.checked || row.classList.contains("sure")));
+        row.hidden = !((!metric.value || row.dataset.metric === metric.value) && (!significant.checked || row.classList.contains("significant")));
         n += !row.hidden;
       }
       say($("#difference-shown"), n === rows.length ? "" : `${n} of ${rows.length} differences`);
     };
     metric.addEventListener("change", choose);
-    sure.addEventListener("change", choose);
+    significant.addEventListener("change", choose);
   }
   for (const table of $$("table[data-sortable]")) sorters(table, (head, down) => {
     const body = table.tBodies[0], rows = [...body.rows];

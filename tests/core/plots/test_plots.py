@@ -111,8 +111,8 @@ def test_codes_are_ordered_by_matched_factors_and_then_by_what_they_tell() -> No
 
 
 def test_pairs_maps_and_histograms_name_codes_with_numbers(card: dm.ScoreCard) -> None:
-    assert {"z1 tells 100%", "z2 tells 100%", "z0 tells 100%"} <= set(texts(card.plot("best-pairs")))
-    assert "Mean of codes over x and y" in texts(card.plot("tuning-maps"))
+    assert {"z1: 100% of entropy", "z2: 100% of entropy", "z0: 100% of entropy"} <= set(texts(card.plot("best-pairs")))
+    assert "Mean of latents over x and y" in texts(card.plot("tuning-maps"))
     assert any("N(0, 1)" in text for text in texts(card.plot("histograms")))
     assert card.summary is not None
     without = dm.ScoreCard(card.scores, card.about, (), replace(card.summary, kl=None))
@@ -173,11 +173,11 @@ def test_extreme_numbers_of_codes_and_factors_are_drawn(n_codes: int, n_factors:
 def test_what_a_card_lacks_is_said(card: dm.ScoreCard) -> None:
     old = dm.ScoreCard({"mig": replace(card["mig"], per_factor={})}, card.about)
     for kind in sorted(EXPECTED - {"scores", "dci-matrix", "per-factor"}):
-        with pytest.raises(InvalidInputError, match=f"{kind} needs a card that holds a summary.*score again"):
+        with pytest.raises(InvalidInputError, match=f"{kind} needs a card with a summary.*score again"):
             old.plot(kind)
-    with pytest.raises(InvalidInputError, match="dci-matrix needs a card that holds dci; score with --metrics dci"):
+    with pytest.raises(InvalidInputError, match="dci-matrix needs a card with a dci score; score with --metrics dci"):
         old.plot("dci-matrix")
-    with pytest.raises(InvalidInputError, match="per-factor needs a score that has a value for each factor"):
+    with pytest.raises(InvalidInputError, match="per-factor needs a score with a value for each factor"):
         old.plot("per-factor")
     with pytest.raises(InvalidInputError, match="holds a score; this one is empty"):
         dm.ScoreCard({}).plot()
@@ -192,7 +192,7 @@ def test_what_a_card_lacks_is_said(card: dm.ScoreCard) -> None:
 def test_unknown_kinds_and_suffixes_are_refused_with_the_nearest(card: dm.ScoreCard, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="did you mean 'mi-matrix'"):
         card.plot("mi_matrix")
-    with pytest.raises(InvalidInputError, match="ends in .pdf, .svg, .png; got 'a.jpeg'"):
+    with pytest.raises(InvalidInputError, match="must end in .pdf, .svg, .png; got 'a.jpeg'"):
         save_figure(card.plot(), tmp_path / "a.jpeg")
     with pytest.raises(InvalidInputError, match="got none"):
         draw({})

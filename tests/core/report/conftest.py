@@ -102,7 +102,7 @@ def fifty_page(fifty: list[ScoreCard]) -> str:
 
 
 @pytest.fixture(scope="session")
-def several_cards(card: ScoreCard) -> list[ScoreCard]:
+def four_cards(card: ScoreCard) -> list[ScoreCard]:
     return [card, *(scored(seed) for seed in (1, 2, 3))]
 
 

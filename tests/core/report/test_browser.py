@@ -78,8 +78,8 @@ def one(card: ScoreCard) -> str:
 
 
 @pytest.fixture(scope="module")
-def four(several_cards: list[ScoreCard]) -> str:
-    return report(several_cards, names=["first", "second", "third", "fourth"], explorer=False)
+def four(four_cards: list[ScoreCard]) -> str:
+    return report(four_cards, names=["first", "second", "third", "fourth"], explorer=False)
 
 
 def texts(page: Any, selector: str) -> list[str]:
@@ -268,13 +268,13 @@ def test_without_scripts_scores_and_explanations_are_there(opened: Open, four: s
         assert page.locator("noscript p").count() >= 0
 
 
-def test_cards_are_compared_and_shown_one_at_a_time(opened: Open, four: str, several_cards: list[ScoreCard]) -> None:
+def test_cards_are_compared_and_shown_one_at_a_time(opened: Open, four: str, four_cards: list[ScoreCard]) -> None:
     with opened(four) as found:
         page = found.page
         n_rows = page.locator(".differences tbody tr").count()
         page.select_option("#difference-metric", "mig")
         assert page.locator(".differences tbody tr:visible").count() == 6
-        page.check("#difference-sure")
+        page.check("#difference-significant")
         assert page.locator(".differences tbody tr:visible").count() < n_rows
         page.fill("#forest-filter", "second")
         assert set(texts(page, ".forest tr:visible th")) == {"second"}
@@ -283,7 +283,7 @@ def test_cards_are_compared_and_shown_one_at_a_time(opened: Open, four: str, sev
         page.select_option("#card-select", label="third")
         page.wait_for_selector("#card[data-name=third]")
         value = page.text_content("#score-table tbody td.value >> nth=0")
-        assert value == f"{several_cards[2]['mig'].value:.3f}"
+        assert value == f"{four_cards[2]['mig'].value:.3f}"
         page.click("#score-table button.unfold >> nth=0")
         assert page.locator("tr.about").first.is_visible()
         page.select_option("#card-select", label="first")

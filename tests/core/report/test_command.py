@@ -45,7 +45,7 @@ def test_observations_are_shown_on_demand(card: ScoreCard, tmp_path: Path) -> No
     card.to_json(tmp_path / "card.json")
     out = tmp_path / "report.html"
     run(str(tmp_path / "card.json"), "-o", str(out), "--data", "dsprites", "--no-explorer", "-q")
-    assert 'id="pictures"' in out.read_text(encoding="utf-8")
+    assert 'id="images"' in out.read_text(encoding="utf-8")
 
 
 def test_a_model_needs_data(card: ScoreCard, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from disentmetrics.comparison.compare import compare
-from disentmetrics.report.comparison import ALL_PAIRS, several
+from disentmetrics.report.comparison import ALL_PAIRS, compare_cards
 from disentmetrics.results.card import ScoreCard
 from disentmetrics.results.score import Score
 
@@ -19,44 +19,46 @@ def cards_of(**values: tuple[float, ...]) -> list[ScoreCard]:
 
 def test_a_forest_puts_the_best_first_and_the_undefined_last() -> None:
     cards = cards_of(mig=(0.2, math.nan, 0.9))
-    lines = several(cards, "abc").forests[0].lines
+    lines = compare_cards(cards, "abc").forests[0].lines
     assert [line.card for line in lines] == ["c", "a", "b"]
     assert lines[0].mark is not None
     assert lines[0].mark.point == 90.0
 
 
 def test_places_are_shared_by_ties_and_ordered_by_their_mean() -> None:
-    found = several(cards_of(mig=(0.2, 0.2, 0.9), sap=(0.1, 0.3, 0.2)), "abc")
+    found = compare_cards(cards_of(mig=(0.2, 0.2, 0.9), sap=(0.1, 0.3, 0.2)), "abc")
     by_card = {line.card: line for line in found.ranks}
-    assert [place for place, _ in by_card["a"].places] == [2.5, 3.0]
+    assert [place for place, _ in by_card["a"].ranks] == [2.5, 3.0]
     assert by_card["c"].mean == 1.5
     assert [line.card for line in found.ranks] == ["c", "b", "a"]
 
 
 def test_lower_is_better_where_the_metric_says_so() -> None:
-    found = several(cards_of(gaussian_total_correlation=(3.0, 1.0, 2.0)), "abc")
+    found = compare_cards(cards_of(gaussian_total_correlation=(3.0, 1.0, 2.0)), "abc")
     assert [line.card for line in found.forests[0].lines] == ["b", "c", "a"]
     assert [line.card for line in found.ranks] == ["b", "c", "a"]
 
 
 def test_metrics_that_order_alike_agree_fully_and_those_that_order_inversely_not_at_all() -> None:
-    found = several(cards_of(mig=(0.1, 0.2, 0.3, 0.4), sap=(0.0, 0.5, 0.6, 0.7), mcc=(0.4, 0.3, 0.2, 0.1)), "abcd")
+    found = compare_cards(
+        cards_of(mig=(0.1, 0.2, 0.3, 0.4), sap=(0.0, 0.5, 0.6, 0.7), mcc=(0.4, 0.3, 0.2, 0.1)), "abcd"
+    )
     assert found.agreement is not None
     assert [text for _, text in found.agreement.cells[0]] == ["1.00", "1.00", "-1.00"]
     assert found.agreement.cells[0][2][0] == -20
 
 
 def test_fewer_than_four_cards_tell_nothing_of_how_metrics_agree() -> None:
-    assert several(cards_of(mig=(0.1, 0.2, 0.3), sap=(0.0, 0.5, 0.6)), "abc").agreement is None
+    assert compare_cards(cards_of(mig=(0.1, 0.2, 0.3), sap=(0.0, 0.5, 0.6)), "abc").agreement is None
 
 
-def test_differences_are_those_of_compare(several_cards: list[ScoreCard]) -> None:
+def test_differences_are_those_of_compare(four_cards: list[ScoreCard]) -> None:
     names = ["a", "b", "c", "d"]
-    found = several(several_cards, names)
-    expected = compare(*several_cards, names=names).differences
-    assert {id_of(line.found) for line in found.differences} == {id_of(one) for one in expected}
+    found = compare_cards(four_cards, names)
+    expected = compare(*four_cards, names=names).differences
+    assert {id_of(line.difference) for line in found.differences} == {id_of(one) for one in expected}
     assert found.all_pairs
-    assert any(line.is_sure for line in found.differences)
+    assert any(line.is_significant for line in found.differences)
 
 
 def id_of(one: object) -> tuple[object, ...]:
@@ -65,16 +67,16 @@ def id_of(one: object) -> tuple[object, ...]:
 
 def test_of_many_cards_each_is_listed_beside_the_best(fifty: list[ScoreCard]) -> None:
     names = [str(i) for i in range(len(fifty))]
-    found = several(fifty, names)
+    found = compare_cards(fifty, names)
     assert len(fifty) > ALL_PAIRS
-    mig = [line.found for line in found.differences if line.found.metric == "mig"]
+    mig = [line.difference for line in found.differences if line.difference.metric == "mig"]
     best = max(range(len(fifty)), key=lambda i: fifty[i]["mig"].value)
     assert len(mig) == len(fifty) - 1
     assert all(str(best) in one.names for one in mig)
 
 
-def test_cards_of_other_rows_have_values_but_no_differences(several_cards: list[ScoreCard]) -> None:
-    first, second = several_cards[:2]
+def test_cards_of_other_rows_have_values_but_no_differences(four_cards: list[ScoreCard]) -> None:
+    first, second = four_cards[:2]
     other = ScoreCard(
         {
             name: replace(score, signature=score.signature.replace("rows:600", "rows:601"))
@@ -82,7 +84,7 @@ def test_cards_of_other_rows_have_values_but_no_differences(several_cards: list[
         },
         {**second.about, "row_key": "other", "rows": 601},
     )
-    found = several([first, other], ["a", "b"])
+    found = compare_cards([first, other], ["a", "b"])
     assert not found.differences
     assert "rows" in found.refusal
     assert len(found.forests[0].lines) == 2
@@ -91,7 +93,7 @@ def test_cards_of_other_rows_have_values_but_no_differences(several_cards: list[
 def test_a_score_that_one_card_lacks_is_said_to_be_missing() -> None:
     first, second = cards_of(mig=(0.1, 0.2))
     second = replace(second, scores={**second.scores, "sap": Score("sap", 0.5, "sap|seed:0")})
-    found = several([first, second], "ab")
+    found = compare_cards([first, second], "ab")
     sap = next(forest for forest in found.forests if forest.metric == "sap")
     assert [line.score is None for line in sap.lines] == [False, True]
     assert found.metrics == ("mig",)
@@ -99,5 +101,5 @@ def test_a_score_that_one_card_lacks_is_said_to_be_missing() -> None:
 
 @pytest.mark.parametrize("name", ["mig@chen2018", "dci.completeness"])
 def test_protocols_and_parts_are_explained_by_their_metric(name: str) -> None:
-    found = several(cards_of(**{name: (0.1, 0.2)}), "ab")
+    found = compare_cards(cards_of(**{name: (0.1, 0.2)}), "ab")
     assert found.forests[0].explanation.higher_is_better is True

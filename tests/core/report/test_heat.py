@@ -75,7 +75,7 @@ def test_the_strongest_correlations_are_said_in_words(card: ScoreCard) -> None:
     matrix = card.summary.correlation
     assert found.strongest[0][:2] == ("z0", "z1")
     assert float(found.strongest[0][2]) == round(float(matrix[0, 1]), 2)
-    assert (found.picture.width, found.picture.height) == matrix.shape
+    assert (found.image.width, found.image.height) == matrix.shape
 
 
 def test_a_tuning_map_lies_with_its_first_factor_across(card: ScoreCard) -> None:

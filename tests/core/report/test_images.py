@@ -6,7 +6,7 @@ import pytest
 from disentmetrics.datasets import load_dataset
 from disentmetrics.encoders.protocol import Posterior
 from disentmetrics.errors import EncoderError, InvalidInputError
-from disentmetrics.report.images import N_VALUES, Decoder, pictures
+from disentmetrics.report.images import N_VALUES, Decoder, report_images
 from disentmetrics.results.card import ScoreCard
 
 
@@ -34,18 +34,18 @@ def test_a_method_decode_makes_an_encoder_a_decoder() -> None:
 
 def test_samples_come_first_and_then_a_strip_for_each_factor() -> None:
     data = load_dataset("dsprites")
-    found = pictures(data)
+    found = report_images(data)
     names = [strip.name for strip in found.samples]
     assert names[0] == "samples"
     assert [name for name in names[1:] if name] == list(data.space.names)
-    assert all(strip.picture.source.startswith("data:image/png;base64,") for strip in found.samples)
+    assert all(strip.image.source.startswith("data:image/png;base64,") for strip in found.samples)
     assert not found.traversals
 
 
 def test_traversals_run_one_code_and_are_ordered_by_the_kl_of_the_card_of_this_model(card: ScoreCard) -> None:
     model = Mirror()
     own = replace(card, about={**card.about, "encoder": "mirror-1"})
-    found = pictures(load_dataset("dsprites"), model, [card, own])
+    found = report_images(load_dataset("dsprites"), model, [card, own])
     assert card.summary is not None
     assert card.summary.kl is not None
     order = np.argsort(-card.summary.kl, kind="stable")
@@ -58,21 +58,21 @@ def test_traversals_run_one_code_and_are_ordered_by_the_kl_of_the_card_of_this_m
 
 
 def test_without_a_card_of_this_model_codes_keep_their_order_and_the_page_says_so(card: ScoreCard) -> None:
-    found = pictures(load_dataset("dsprites"), Mirror(), [card])
+    found = report_images(load_dataset("dsprites"), Mirror(), [card])
     assert [strip.name for strip in found.traversals] == ["z0", "z1", "z2", "z3"]
-    assert "own order" in found.order
+    assert "original order" in found.order
 
 
 def test_an_encoder_without_a_decoder_is_refused_in_a_sentence() -> None:
     with pytest.raises(InvalidInputError, match="method decode.*reference:RUN_DIR"):
-        pictures(load_dataset("dsprites"), lambda observations: observations.reshape(len(observations), -1))
+        report_images(load_dataset("dsprites"), lambda observations: observations.reshape(len(observations), -1))
 
 
 def test_a_decoder_that_gives_no_images_has_failed() -> None:
     with pytest.raises(EncoderError, match=r"uint8 images .*shape \(36, 64\)"):
-        pictures(load_dataset("dsprites"), Mirror((64,)))
+        report_images(load_dataset("dsprites"), Mirror((64,)))
 
 
 def test_data_that_are_no_images_are_refused_in_a_sentence() -> None:
     with pytest.raises(InvalidInputError, match="leave --data out"):
-        pictures(load_dataset("linear-gaussian"))
+        report_images(load_dataset("linear-gaussian"))

@@ -109,8 +109,8 @@ def test_scripts_are_those_whose_hashes_the_policy_names(card: ScoreCard) -> Non
     assert re.findall(r"'sha256-[^']*'", policy) == hashes
 
 
-def test_the_same_cards_give_the_same_page(several_cards: list[ScoreCard]) -> None:
-    assert report(several_cards) == report(several_cards)
+def test_the_same_cards_give_the_same_page(four_cards: list[ScoreCard]) -> None:
+    assert report(four_cards) == report(four_cards)
 
 
 def test_the_page_holds_every_score_with_its_explanation_and_signature(card: ScoreCard) -> None:
@@ -150,13 +150,13 @@ def test_fifty_wide_cards_fit_and_all_are_there_in_full(fifty_page: str) -> None
 
 
 def test_names_must_be_as_many_and_different(card: ScoreCard) -> None:
-    with pytest.raises(InvalidInputError, match="2 different ones"):
+    with pytest.raises(InvalidInputError, match="2 unique names"):
         report([card, card], names=["a", "a"])
     with pytest.raises(InvalidInputError, match="at least one score card"):
         report([])
     with pytest.raises(InvalidInputError, match="at most 200"):
         report([card] * 201)
-    with pytest.raises(InvalidInputError, match="made of score cards; got str"):
+    with pytest.raises(InvalidInputError, match="built from score cards; got str"):
         report(["card.json"])  # type: ignore[list-item]
 
 

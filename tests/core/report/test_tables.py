@@ -18,7 +18,7 @@ def test_every_metric_is_explained_with_its_known_failure(name: str) -> None:
 
 
 def test_a_metric_of_another_package_is_not_made_up() -> None:
-    assert "not among those installed" in explain("unheard-of").meaning
+    assert "is not installed" in explain("unheard-of").meaning
     assert explain("unheard-of").higher_is_better is None
 
 
@@ -58,7 +58,7 @@ def test_the_origin_says_what_the_card_says_and_lists_signatures_once() -> None:
         "Data set": "toy-1",
         "Factors": "x, y",
         "Rows": "5,000",
-        "Time taken": "12.3 s",
+        "Duration": "12.3 s",
         "extra": "7",
         "Rows drawn": "uniform/0",
     }
