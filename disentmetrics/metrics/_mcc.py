@@ -115,7 +115,7 @@ def mcc(
     Raises
     ------
     UndefinedScoreError
-        If no factor takes two values, or the labelled rows do not make two folds.
+        If every factor is constant, or the labelled rows cannot be split into two folds.
 
     Notes
     -----

@@ -1,4 +1,4 @@
-"""Modularity, corrected for chance."""
+"""Chance-corrected modularity."""
 
 import numpy as np
 
@@ -11,8 +11,8 @@ from disentmetrics.statistics.significance import above_chance, significant_info
     family="information",
     bounds=(0.0, 1.0),
     higher_is_better=True,
-    paper="disentmetrics; after Ridgeway & Mozer (2018) and Hsu et al. (2023), who neither gate nor weight",
-    known_failure="Codes that tell a single factor and nothing else score 1, though all other factors are missing.",
+    paper="disentmetrics; after Ridgeway & Mozer (2018) and Hsu et al. (2023), who use neither gate nor weights",
+    known_failure="A code that encodes a single factor scores 1, although all other factors are missing.",
     needs=Needs(factors=2, rows=20),
     invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
     detects={"rotated", "packed", "rotated copy"},
@@ -23,22 +23,23 @@ from disentmetrics.statistics.significance import above_chance, significant_info
     },
 )
 def modularity_adj(representation: Representation) -> RawScore:
-    """Tell whether each code follows one factor, without credit for chance.
+    """Chance-corrected modularity: share of the information in each latent that concerns its best factor.
 
-    ``M = (m - 1 / K) / (1 - 1 / K)`` with ``m = sum_j max_k A_jk / sum_jk A_jk`` and A_jk the share I(z_j; v_k) /
-    H(v_k), 0 for latents and factors without any significant association.
+    ``M = (m - 1 / K) / (1 - 1 / K)`` with ``m = sum_j max_k A_jk / sum_jk A_jk``, where
+    ``A_jk = I(z_j; v_k) / H(v_k)``, 0 for latents and factors without any significant association.
 
     Parameters
     ----------
     representation : Representation
-        Two factors or more; any kind (continuous ones in 10 bins of equal frequency), missing labels are allowed.
+        At least two factors of any kind (continuous ones are discretised into 10 equal-frequency bins); missing
+        labels are allowed.
 
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where no code tells anything of a second factor, 0 where each tells equally much of all, and
-        0 where no code tells anything. Details: ``share`` (n_codes, n_factors), ``modularity_of_code``
-        (n_codes,), NaN for a code that tells nothing.
+        In [0, 1]; 1 if no latent is informative about a second factor, 0 if each is equally informative about all,
+        and 0 if no latent is informative. Details: ``share`` (n_codes, n_factors), the matrix A;
+        ``modularity_of_code`` (n_codes,), NaN for an uninformative latent.
 
     Raises
     ------
@@ -47,9 +48,9 @@ def modularity_adj(representation: Representation) -> RawScore:
 
     Notes
     -----
-    Published modularities average over codes, so that dead codes and noise decide the score (.25 to
-    .67 for pure noise); here a code weighs as much as it tells. Read it beside ``compactness_adj``
-    and ``explicitness_adj``: alone it does not see missing factors.
+    Published modularities average over latents, so that dead latents and noise dominate the score (.25 to .67 for
+    pure noise); here latents are weighted by their information. Interpret the score together with ``compactness_adj``
+    and ``explicitness_adj``: by itself it does not detect missing factors.
 
     Examples
     --------
@@ -61,10 +62,11 @@ def modularity_adj(representation: Representation) -> RawScore:
     gated = representation.cached(significant_information)
     share, n_factors = gated.share[:, gated.defined], int(gated.defined.sum())
     related = gated.related_codes
-    told, best = share.sum(axis=1), share.max(axis=1)
+    total, best = share.sum(axis=1), share.max(axis=1)
     of_code = np.full(len(share), np.nan)
-    of_code[related] = above_chance(best[related] / told[related], n_factors)
-    value = float(above_chance(best.sum() / told.sum(), n_factors)) if related.any() else 0.0
+    of_code[related] = above_chance(best[related] / total[related], n_factors)
+    # summed before dividing: each latent is weighted by its information
+    value = float(above_chance(best.sum() / total.sum(), n_factors)) if related.any() else 0.0
     return RawScore(
         value=min(value, 1.0),
         details={"share": gated.share, "modularity_of_code": np.minimum(of_code, 1.0)},

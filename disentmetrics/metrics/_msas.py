@@ -1,4 +1,4 @@
-"""The most similar averaging score."""
+"""Most similar averaging score."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from disentmetrics.statistics.one_vs_rest import one_vs_rest_scores
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Moinfar & Theis (2024), Unsupervised Deep Disentangled Representation of Single-Cell Omics, methods",
-    known_failure="One code that all values of all factors share without loss scores as high as a code for each.",
+    known_failure="A single latent that encodes all factors losslessly scores as high as one latent per factor.",
     needs=Needs(rows=3),
     # A single threshold separates only the extreme values of an ordinal factor, whereas ranks use all of them. Close
     # to the threshold of detection: asc is lowered by 0.095 (rotated), 0.091 (packed) and 0.106 (blurred).
@@ -22,7 +22,7 @@ from disentmetrics.statistics.one_vs_rest import one_vs_rest_scores
     detects={"rotated", "packed", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
-            source="DRVI: scaled mutual information of 10 bins of equal width (MSAS-SMI)",
+            source="DRVI: scaled mutual information with 10 equal-width bins (MSAS-SMI)",
         ),
         "spn": Protocol(
             source="DRVI: share of right neighbours of the same class (MSAS-SPN)",
@@ -46,10 +46,10 @@ from disentmetrics.statistics.one_vs_rest import one_vs_rest_scores
     },
 )
 def msas(representation: Representation, *, score: TargetScore = "smi", n_bins: int = 10) -> RawScore:
-    """Mean over targets of the score of the code that marks the target best.
+    """Most similar averaging score: mean score of the best latent for each one-hot target.
 
-    Every value of every factor is a one-hot target; with S the scores of codes for targets, ``mean over t of max over
-    j of S(j, t)``.
+    ``mean over t of max over j of S(j, t)``, with S(j, t) the score of latent j for target t; every value of every
+    factor is a one-hot target.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def msas(representation: Representation, *, score: TargetScore = "smi", n_bins: 
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where every value of every factor is marked without loss by some code. ``per_factor``: mean over
+        In [0, 1]; 1 if every value of every factor is perfectly separated by some latent. ``per_factor``: mean over
         the factor's values. Details: ``scores`` (n_codes, n_targets), ``target_factor`` and ``target_value``
         (n_targets,).
 
@@ -75,8 +75,8 @@ def msas(representation: Representation, *, score: TargetScore = "smi", n_bins: 
 
     Notes
     -----
-    The same code may serve any number of targets: this is informativeness, not disentanglement. The
-    maximum over many codes is above 0 for codes of noise. Equal codes, values of one row and dead codes
+    A latent may be the best one for any number of targets: the score measures informativeness, not disentanglement.
+    The maximum over many latents is above 0 for noise. Tied values, factor values with a single row and dead latents
     are treated as in :data:`disentmetrics.metrics.lms`.
 
     Examples
@@ -102,5 +102,5 @@ def _sharing_note(
     used = scores.argmax(axis=0)[best > 0.5]
     if len(used) <= len(np.unique(used)):
         return ()
-    shared = f"{len(np.unique(used))} of {representation.n_codes} codes mark {len(used)} values best"
-    return (f"{shared}: this score does not punish values that share a code",)
+    shared = f"{len(used)} factor values share {len(np.unique(used))} of {representation.n_codes} latents"
+    return (f"{shared}: this metric does not penalise values that share a latent",)

@@ -1,4 +1,4 @@
-"""The most similar gap score."""
+"""Most similar gap score."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from disentmetrics.statistics.one_vs_rest import one_vs_rest_scores
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Moinfar & Theis (2024), Unsupervised Deep Disentangled Representation of Single-Cell Omics, methods",
-    known_failure="Two factors packed without loss into one code score as high as a code for each.",
+    known_failure="Two factors packed losslessly into one latent score as high as one latent each.",
     needs=Needs(rows=3),
     # A single threshold separates only the extreme values of an ordinal factor, whereas ranks use all of them. Close
     # to the threshold of detection: asc is lowered by 0.103 (blurred).
@@ -23,7 +23,7 @@ from disentmetrics.statistics.one_vs_rest import one_vs_rest_scores
     detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
-            source="DRVI: scaled mutual information of 10 bins of equal width (MSGS-SMI)",
+            source="DRVI: scaled mutual information with 10 equal-width bins (MSGS-SMI)",
         ),
         "spn": Protocol(
             source="DRVI: share of right neighbours of the same class (MSGS-SPN)",
@@ -47,10 +47,10 @@ from disentmetrics.statistics.one_vs_rest import one_vs_rest_scores
     },
 )
 def msgs(representation: Representation, *, score: TargetScore = "smi", n_bins: int = 10) -> RawScore:
-    """Mean gap between the two codes that mark each target best.
+    """Most similar gap score: gap between the scores of the two best latents for each one-hot target.
 
-    Every value of every factor is a one-hot target; with S the scores of codes for targets, ``mean over t of [S(1st,
-    t) - S(2nd, t)]``, scores sorted over codes.
+    ``mean over t of [S(1st, t) - S(2nd, t)]``, with S(j, t) the score of latent j for target t, sorted over latents;
+    every value of every factor is a one-hot target.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def msgs(representation: Representation, *, score: TargetScore = "smi", n_bins: 
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where every value of every factor is marked without loss by one code and not at all by any other.
+        In [0, 1]; 1 if every value of every factor is perfectly separated by one latent and unrelated to all others.
         ``per_factor``: mean over the factor's values. Details: ``scores`` (n_codes, n_targets), ``target_factor`` and
         ``target_value`` (n_targets,).
 
@@ -76,9 +76,9 @@ def msgs(representation: Representation, *, score: TargetScore = "smi", n_bins: 
 
     Notes
     -----
-    With one code the second score is 0. Equal codes, values of one row and dead codes are treated as
-    in :data:`disentmetrics.metrics.lms`; the authors' code, which breaks ties by row order, finds 0.37
-    instead of 1 with ``spn`` on a perfect code of a full grid.
+    With a single latent the second score is 0. Tied values, factor values with a single row and dead latents are
+    treated as in :data:`disentmetrics.metrics.lms`; the authors' code, which breaks ties by row order, gives 0.37
+    instead of 1 for ``spn`` on a perfect code of a full grid.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def _packing_note(
         served = np.unique(factor[used == code])
         if len(served) > 1:
             notes.append(
-                f"code {representation.code_names[code]} marks values of {' and '.join(names[served])} best: "
-                "this score does not punish packing"
+                f"{representation.code_names[code]} is the best latent for values of {' and '.join(names[served])}: "
+                "this metric does not penalise packing"
             )
     return tuple(notes)

@@ -15,7 +15,7 @@ from disentmetrics.statistics.targets import target
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Mahon, Sha & Lukasiewicz (2024), Correcting Flaws in Common Disentanglement Metrics, section 4",
-    known_failure="Every code twice scores 0, for the copy stands in for the code that is taken away.",
+    known_failure="Duplicating every latent gives 0, because the copy replaces the latent that is removed.",
     needs=Needs(rows=40),
     randomised=True,
     invariant_to=all_except("duplicated code", "relabelled factors", "repeated rows", "rotation", "dependent factors"),
@@ -24,15 +24,15 @@ from disentmetrics.statistics.targets import target
     slow=True,
     protocols={
         "default": Protocol(
-            source="disentmetrics: better of linear and boosted probes, fall of the held-out score",
+            source="disentmetrics: better of linear and boosted probes, decrease of the held-out score",
         ),
     },
 )
 def nk(representation: Representation, *, seed: Seed = 0, n_rows: int = 4_000) -> RawScore:
-    """How much of each factor is lost when one code of its own is taken away.
+    """Neuron knockout: decrease of the held-out score of each factor when its aligned latent is removed.
 
-    ``mean over k of s_k(all codes) - s_k(all but the code aligned with k)``, where s is the better held-out score of
-    linear and boosted probes, R² or chance-corrected accuracy over two folds, at least 0.
+    ``mean over k of s_k(all latents) - s_k(all but the latent aligned with k)``, where s is the better two-fold
+    held-out score of linear and boosted probes: R² or chance-corrected accuracy, clipped at 0.
 
     Parameters
     ----------
@@ -46,9 +46,9 @@ def nk(representation: Representation, *, seed: Seed = 0, n_rows: int = 4_000) -
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where every factor is read perfectly with its code and not at all without it. A factor for which
-        no code is left counts 0. Details: ``aligned_code`` (n_factors,), -1 where there is none, ``with_all_codes``
-        and ``without_its_code`` (n_factors,).
+        In [0, 1]; 1 if every factor is predicted perfectly with its latent and not at all without it. A factor
+        without an aligned latent contributes 0. Details: ``aligned_code`` (n_factors,), -1 if there is none,
+        ``with_all_codes`` and ``without_its_code`` (n_factors,).
 
     Raises
     ------
@@ -57,10 +57,11 @@ def nk(representation: Representation, *, seed: Seed = 0, n_rows: int = 4_000) -
 
     Notes
     -----
-    Pairs maximise the total mutual information, corrected for chance, so that no code is taken away for two factors.
-    The authors train neural networks and report the accuracy without the code, where low is good; this is the fall,
-    so that a factor which no code holds does not look disentangled. Categories are classified, circular factors
-    predicted by cosine and sine together. Dead latents do not change the score.
+    The one-to-one alignment maximises the total chance-corrected mutual information, so that no latent is aligned
+    with two factors. The authors train neural networks and report the accuracy without the latent, lower being
+    better; here the decrease is reported, so that a factor that is not encoded does not appear disentangled.
+    Categorical factors are classified, circular factors predicted via cosine and sine jointly. Dead latents do not
+    change the score.
 
     Examples
     --------
@@ -77,12 +78,12 @@ def nk(representation: Representation, *, seed: Seed = 0, n_rows: int = 4_000) -
         rest = tuple(j for j in every if j != code)
         for scores, codes in ((complete, every), (reduced, rest)):
             scores[position] = best_held_out_score(representation, position, seed, codes=codes, n_rows=n_rows)
-    falls = np.clip(complete - reduced, 0.0, 1.0)
-    falls[aligned < 0] *= 0.0
-    if np.isnan(falls).all():
-        raise UndefinedScoreError("nk needs a factor that takes two values, on rows of two groups or more")
+    decrease = np.clip(complete - reduced, 0.0, 1.0)
+    decrease[aligned < 0] *= 0.0  # keeps the NaN of undefined factors
+    if np.isnan(decrease).all():
+        raise UndefinedScoreError("nk needs a factor that varies and rows from at least two groups")
     return RawScore(
-        value=mean_over_factors(falls),
-        per_factor=falls,
+        value=mean_over_factors(decrease),
+        per_factor=decrease,
         details={"aligned_code": aligned, "with_all_codes": complete, "without_its_code": reduced},
     )

@@ -1,4 +1,4 @@
-"""Identifiability up to an invertible map: R² of factors from codes, and of codes from factors, by boosting."""
+"""Nonlinear R² of factors from codes, and of codes from factors, by gradient boosting."""
 
 import math
 
@@ -18,7 +18,7 @@ from disentmetrics.statistics.targets import varied_factors
     higher_is_better=True,
     paper="von Kügelgen et al. (2021), Self-Supervised Learning with Data Augmentations Provably Isolates Content from "
     "Style, section 5",
-    known_failure="Codes that mix all factors score 1: it measures what is there, not where.",
+    known_failure="An invertible mixture of all factors scores 1: the score ignores axis alignment.",
     needs=Needs(rows=60),
     randomised=True,
     parts={"codes_from_factors": (0.0, 1.0)},
@@ -28,34 +28,35 @@ from disentmetrics.statistics.targets import varied_factors
     slow=True,
     protocols={
         "default": Protocol(
-            source="disentmetrics: histogram gradient boosting on three folds, measured on the rows left out",
+            source="disentmetrics: three-fold cross-fitted histogram gradient boosting",
         ),
     },
 )
 def nonlinear_r2(representation: Representation, *, seed: Seed, n_folds: int = 3, n_rows: int = 5_000) -> RawScore:
-    """Share of the factors' variance that boosted trees predict from all codes on unseen rows.
+    """Nonlinear R²: share of the factors' variance predicted on held-out rows by boosted trees on all latents.
 
-    ``mean over k of max(0, 1 - sum (v_k - f_k(z))² / sum (v_k - mean v_k)²)``, sums over held-out rows,
-    trees and mean from training rows. For categories the share is ``(accuracy - a) / (1 - a)`` with a
-    the share of the most frequent class.
+    ``mean over k of max(0, 1 - sum (v_k - f_k(z))² / sum (v_k - mean v_k)²)``, with sums over held-out rows, and
+    trees and mean from the training rows. For categorical factors R² is replaced by ``(accuracy - a) / (1 - a)`` with
+    a the share of the most frequent class.
 
     Parameters
     ----------
     representation : Representation
-        Rows without a label for a factor are ignored for that factor; rows of one group stay in one fold. A circular
-        factor is its cosine and sine.
+        Rows without a label for a factor are ignored for that factor; rows of one group stay in one fold. Circular
+        factors are represented by cosine and sine.
     seed : int or tuple of int
         Random seed for the assignment of rows to folds.
     n_folds : int
+        Number of cross-validation folds.
     n_rows : int
         Maximum number of rows; a random subset is used if there are more.
 
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where the codes together decide every factor, 0 where the trees do no better than the
-        mean. Part ``codes_from_factors``: mean over codes that vary of the R² of a code
-        from all factors; 1 where codes hold nothing but factors. Details: ``codes_from_factors`` (n_codes,).
+        In [0, 1]; 1 if the latents jointly determine every factor, 0 if the trees do not improve upon the mean. Part
+        ``codes_from_factors``: mean over varying latents of the R² of a latent from all factors; 1 if the codes are
+        functions of the factors. Details: ``codes_from_factors`` (n_codes,).
 
     Raises
     ------
@@ -64,11 +65,11 @@ def nonlinear_r2(representation: Representation, *, seed: Seed, n_folds: int = 3
 
     Notes
     -----
-    Trees that follow noise predict worse than the mean, by a quarter of the variance on a thousand rows: the share is
-    cut off at 0 for each factor and each code. The authors fit kernel ridge regression and measure on rows of their
-    own. What boosting finds beyond :data:`disentmetrics.metrics.linear_r2` is nonlinear; trees need many rows to
-    follow a rotation, so that with few rows this can be the lower of the two. Rows with a missing label are excluded
-    from ``codes_from_factors``. Dead codes are left out; codes that are all dead score 0.
+    Trees that overfit noise predict worse than the mean, by a quarter of the variance on a thousand rows: R² is
+    clipped at 0 for each factor and each latent. The authors use kernel ridge regression and a separate test set. The
+    difference from :data:`disentmetrics.metrics.linear_r2` is due to non-linear relations, except that trees need
+    many rows to approximate a rotation, so that with few rows this score can be the lower one. Rows with a missing
+    label are excluded from ``codes_from_factors``. Dead latents are excluded; if all latents are dead the score is 0.
 
     Examples
     --------

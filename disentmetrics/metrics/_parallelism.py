@@ -1,4 +1,4 @@
-"""Parallelism: whether a factor moves the codes the same way whatever the other factors are."""
+"""Parallelism score of coding directions across contexts."""
 
 import math
 
@@ -18,34 +18,34 @@ from disentmetrics.statistics.conditions import Moments, conditions, moments, wh
     higher_is_better=True,
     paper="Bernardi et al. (2020), The Geometry of Abstraction in the Hippocampus and Prefrontal Cortex, "
     "parallelism score",
-    known_failure="Every invertible linear mixture of perfect codes scores 1: parallel is not axis-aligned.",
+    known_failure="Every invertible linear mixture of a perfect code scores 1: parallel is not axis-aligned.",
     needs=Needs(factors=2, rows=40),
     invariant_to=all_except("monotone warp", "outlier", "repeated rows"),
     detects={"missing factor"},
-    precision=5e-3,  # what the correction leaves
+    precision=5e-3,  # error of the noise correction
     protocols={
         "default": Protocol(
-            source="disentmetrics: cosines of decorrelated codes, weighted by length and corrected for the "
-            "noise of means",
+            source="disentmetrics: cosines in whitened codes, weighted by length and corrected for the noise of means",
             unsettled={"outlier"},
         ),
         "bernardi2020": Protocol(
-            source="Bernardi et al. (2020): mean cosine of coding directions, codes standardised one by one",
+            source="Bernardi et al. (2020): mean cosine of coding directions, each latent standardised",
             options={"corrected": False},
             invariant_to=all_except(
                 "monotone warp", "outlier", "noise code", "duplicated code", "rotation", "dependent factors"
             ),
             detects={"packed", "missing factor"},
-            perfect=math.nan,  # noise in means bends directions
+            perfect=math.nan,  # noise in the means changes directions
             precision=1e-9,
         ),
     },
 )
 def parallelism(representation: Representation, *, corrected: bool = True) -> RawScore:
-    """Mean cosine of the directions in which a factor moves the codes, between values of other factors.
+    """Parallelism score: mean cosine between the coding directions of a factor in different contexts.
 
-    With ``d_c = E[z | v_k = b, v_l = c] - E[z | v_k = a, v_l = c]``, the mean over factors k, other factors l, pairs of
-    values (a, b) of k and pairs of values c != c' of l of ``cos(d_c, d_c')``.
+    ``mean over k, l, (a, b), c != c' of cos(d_c, d_c')`` with the coding direction
+    ``d_c = E[z | v_k = b, v_l = c] - E[z | v_k = a, v_l = c]``, over factors k, other factors l, pairs of values (a,
+    b) of k and pairs of values c, c' of l.
 
     Parameters
     ----------
@@ -53,34 +53,34 @@ def parallelism(representation: Representation, *, corrected: bool = True) -> Ra
         At least two factors. Ordinal, circular and continuous factors with more than 10 values are merged into 10
         classes of neighbouring values with equal frequency.
     corrected : bool
-        Whether ``sum d_c . d_c'`` over all pairs is divided by the sum of ``|d_c|^2``, less what the noise of
-        means adds to it, rather than each product by its own lengths; and whether codes are made
-        uncorrelated with variance 1 rather than each standardised.
+        Whether ``sum d_c . d_c'`` over all pairs is divided by the noise-corrected sum of ``|d_c|^2``, instead of
+        each product by its own lengths, and codes are whitened instead of standardising each latent.
 
     Returns
     -------
     RawScore
-        In [-1, 1]: 1 where directions are parallel, 0 where they are unrelated, or where no direction is told from
-        noise. ``per_factor`` is the mean of each factor when it moves. Details: ``cosine`` (n_factors that
-        move, n_factors as context), NaN on the diagonal and where undefined.
+        In [-1, 1]; 1 if directions are parallel, 0 if they are unrelated or not distinguishable from noise.
+        ``per_factor`` is the mean over the coding directions of the factor. Details: ``cosine``
+        (n_factors encoded, n_factors as context), NaN on the diagonal and where undefined.
 
     Raises
     ------
     UndefinedScoreError
-        If no two factors have two values each in all combinations.
+        If no two factors have two values each that occur in all combinations.
 
     Notes
     -----
-    The mean cosine as published falls with the noise in the means: on 1,200 rows perfect codes of three factors
-    do not reach 1. Corrected, the score is the share of a factor's effect on the codes that does not depend on
-    another factor, as in an analysis of variance, and no linear map of the codes changes it. The authors take the
-    best of all ways to pair conditions; here rows of one context are paired, which a disentangled code must pass.
+    The published mean cosine decreases with the noise in the means: with 1,200 rows, perfect codes of three factors
+    do not reach 1. The corrected score is the share of a factor's effect on the codes that does not depend on another
+    factor, as in an analysis of variance, and is invariant to invertible linear maps of the code. The authors
+    maximise over all pairings of conditions; here conditions of the same context are paired, which is a stricter
+    criterion.
 
     Examples
     --------
     >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0)
     >>> turning = np.stack([factors[:, 0] * (factors[:, 1] - 2.0), factors[:, 1]], axis=1)
-    >>> parallelism(factors.astype(float), factors).value
+    >>> round(parallelism(factors.astype(float), factors).value, 6)
     1.0
     >>> parallelism(turning, factors).per_factor["factor_0"] < 0.1
     True
@@ -89,18 +89,18 @@ def parallelism(representation: Representation, *, corrected: bool = True) -> Ra
     cosine = np.full((n, n), np.nan)
     codes = representation.cached_by_codes(white_codes if corrected else standardise)
     measure = _corrected if corrected else _mean_cosine
-    for moving in range(n):
+    for encoded in range(n):
         for context in range(n):
-            if moving == context:
+            if encoded == context:
                 continue
-            found = representation.cached(conditions, moving, context)
-            if (found.present.sum(axis=0) > 1).sum() > 1 and codes.shape[1]:
-                cells = moments(codes[found.rows], found.first, found.second, found.present.shape)
-                cosine[moving, context] = measure(cells, found.present)
-            elif (found.present.sum(axis=0) > 1).sum() > 1:
-                cosine[moving, context] = 0.0  # no code varies
+            pairing = representation.cached(conditions, encoded, context)
+            if (pairing.present.sum(axis=0) > 1).sum() > 1 and codes.shape[1]:
+                cells = moments(codes[pairing.rows], pairing.first, pairing.second, pairing.present.shape)
+                cosine[encoded, context] = measure(cells, pairing.present)
+            elif (pairing.present.sum(axis=0) > 1).sum() > 1:
+                cosine[encoded, context] = 0.0  # no latent varies
     if np.isnan(cosine).all():
-        raise UndefinedScoreError("parallelism needs two factors with two values each, in all combinations")
+        raise UndefinedScoreError("parallelism needs two factors with two values each that occur in all combinations")
     per_factor = np.array([row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else np.nan for row in cosine])
     return RawScore(value=mean_over_factors(per_factor), per_factor=per_factor, details={"cosine": cosine})
 
@@ -111,7 +111,7 @@ def _pairs(present: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.in
 
 
 def _corrected(cells: Moments, present: NDArray[np.bool_]) -> float:
-    present = present & (cells.count > 1)  # the spread of a single row is unknown
+    present = present & (cells.count > 1)  # a single row has no variance estimate
     low, high, both = _pairs(present)
     shared = both.sum(axis=1) > 1
     low, high, both = low[shared], high[shared], both[shared]
@@ -124,14 +124,14 @@ def _corrected(cells: Moments, present: NDArray[np.bool_]) -> float:
     products = ((total**2).sum(axis=1) - square.sum(axis=1)) / (n_contexts * (n_contexts - 1))
     within = np.trace(cells.square, axis1=2, axis2=3) - (cells.mean**2).sum(axis=2)
     count = np.maximum(cells.count, 2.0)
-    # Cells of few rows borrow the spread of all.
-    spread = (within * count / (count - 1) * present).sum() / present.sum()
-    noise = np.where(both, spread / count[low] + spread / count[high], 0.0)
-    length = (square.sum(axis=1) - noise.sum(axis=1)) / n_contexts
-    least = 3 * math.sqrt(2.0 / (cells.mean.shape[2] * max(int(present.sum()) - 1, 1)))
-    if length.sum() <= least * (noise.sum(axis=1) / n_contexts).sum() or length.sum() <= 1e-12:
-        return 0.0
-    return float(np.clip(products.sum() / length.sum(), -1.0, 1.0))
+    # Pooled variance within conditions, because cells may have few rows.
+    variance = (within * count / (count - 1) * present).sum() / present.sum()
+    noise = np.where(both, variance / count[low] + variance / count[high], 0.0)  # E|d|² of equal means
+    squared_length = (square.sum(axis=1) - noise.sum(axis=1)) / n_contexts
+    threshold = 3 * math.sqrt(2.0 / (cells.mean.shape[2] * max(int(present.sum()) - 1, 1)))
+    if squared_length.sum() <= threshold * (noise.sum(axis=1) / n_contexts).sum() or squared_length.sum() <= 1e-12:
+        return 0.0  # not distinguishable from noise
+    return float(np.clip(products.sum() / squared_length.sum(), -1.0, 1.0))
 
 
 def _mean_cosine(cells: Moments, present: NDArray[np.bool_]) -> float:

@@ -17,9 +17,9 @@ from disentmetrics.statistics.information_scores import mean_by_best_factor, sha
     higher_is_better=True,
     paper="Chaabouni, Kharitonov, Bouchacourt, Dupoux & Baroni (2020), Compositionality and Generalization in "
     "Emergent Languages, section 4",
-    known_failure="Positions that all speak of one factor score 1, though all other factors are missing.",
+    known_failure="Positions that all encode the same factor score 1, although all other factors are missing.",
     needs=Needs(rows=4, symbols=True),
-    # where the change makes codes that are no symbols, they are refused
+    # changes that turn symbols into other numbers are refused
     invariant_to=all_except(
         "scale",
         "shift",
@@ -36,7 +36,7 @@ from disentmetrics.statistics.information_scores import mean_by_best_factor, sha
             source="disentmetrics: corrected for chance",
         ),
         "chaabouni2020": Protocol(
-            source="Chaabouni et al. (2020): plug-in",
+            source="Chaabouni et al. (2020): plug-in estimate",
             options={"correction": "none"},
             invariant_to=all_except(
                 "scale", "shift", "monotone warp", "noise code", "duplicated code", "rotation", "dependent factors"
@@ -45,9 +45,10 @@ from disentmetrics.statistics.information_scores import mean_by_best_factor, sha
     },
 )
 def posdis(representation: Representation, *, correction: Literal["chance", "none"] = "chance") -> RawScore:
-    """Mean gap between the two factors of which the symbol at each position tells most.
+    """Positional disentanglement: gap between the two factors most informative about the symbol at each position.
 
-    ``mean over j of [I(s_j; v_(1)) - I(s_j; v_(2))] / H(s_j)`` over the positions j that vary.
+    ``mean over j of [I(s_j; v_(1)) - I(s_j; v_(2))] / H(s_j)`` over the positions j that vary, with the mutual
+    informations sorted over factors.
 
     Parameters
     ----------
@@ -62,20 +63,21 @@ def posdis(representation: Representation, *, correction: Literal["chance", "non
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where the symbol at each position is decided by one factor and has nothing to do with others.
-        ``per_factor`` is the mean gap of the positions that tell most of this factor, NaN where there is none. Details:
-        ``explained`` (n_codes, n_factors), the shares of the positions' entropies, NaN for constant positions.
+        In [0, 1]; 1 if the symbol at each position is determined by one factor and independent of all others.
+        ``per_factor`` is the mean gap of the positions whose most informative factor it is, NaN where there is none.
+        Details: ``explained`` (n_codes, n_factors), I(s_j; v_k) / H(s_j), NaN for constant positions.
 
     Raises
     ------
     UndefinedScoreError
-        If codes are no symbols, or no position varies.
+        If codes are not symbols, or no position varies.
 
     Notes
     -----
-    The gap of MIG-sup divided by the entropy of the code: a position that adds noise to its factor is marked down,
-    one that tells only part of its factor is not. Plugged in, rare symbols tell of factors by chance. Positions that
-    are constant are left out; positions of noise count 0. With a single factor nothing is subtracted.
+    The gap of MIG-sup, normalised by the entropy of the position instead of the factor: noise within a position is
+    penalised, partial information about a factor is not. With plug-in estimates, rare symbols are informative by
+    chance. Constant positions are excluded; positions of noise count as 0. With a single factor nothing is
+    subtracted.
 
     Examples
     --------

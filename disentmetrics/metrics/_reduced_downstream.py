@@ -1,4 +1,4 @@
-"""What is lost with the codes that matter most for a factor: that factor, and others."""
+"""Downstream accuracy after removing the most important latents of a factor."""
 
 import math
 
@@ -21,7 +21,7 @@ _N_TRAIN = 1_000
     bounds=(-1.0, 1.0),
     higher_is_better=True,
     paper="disentanglement_lib 1.5, reduced_downstream_task; after Locatello et al. (2019)",
-    known_failure="Two copies of every code score 0: what one loses the other keeps.",
+    known_failure="Duplicating every latent gives 0: the information remains in the copy.",
     needs=Needs(codes=2, factors=2, rows=40),
     randomised=True,
     parts={"own": (-1.0, 1.0), "others": (-1.0, 1.0)},
@@ -30,40 +30,40 @@ _N_TRAIN = 1_000
         "monotone warp", "outlier", "duplicated code", "repeated rows", "rotation", "dependent factors"
     ),
     detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
-    perfect=math.nan,  # a factor that is lost is guessed, up to 0.02 above the most frequent class or below it
+    perfect=math.nan,  # 1, up to 0.02: predictions of a removed factor scatter around chance level
     costly=True,
     slow=True,
     protocols={
         "default": Protocol(
-            source="disentmetrics: the code of most information dropped, logistic regression from 1,000 rows",
+            source="disentmetrics: most informative latent removed, logistic regression on 1,000 rows",
         ),
     },
 )
 def reduced_downstream(
     representation: Representation, *, seed: Seed, n_dropped: int = 1, classifier: Classifier = "logistic"
 ) -> RawScore:
-    """Accuracy lost for a factor when its most important codes are dropped, less that lost for other factors.
+    """Reduced downstream accuracy: loss for a factor when its latents are removed minus loss for other factors.
 
-    ``mean over k of (A_k - A_k^(-k)) - mean over j != k of (A_j - A_j^(-k))`` with A_j the held-out accuracy for
-    factor j above chance, and A_j^(-k) that without the codes that are most important for factor k.
+    ``mean over k of (A_k - A_k^(-k)) - mean over j != k of (A_j - A_j^(-k))``, with A_j the chance-corrected held-out
+    accuracy for factor j, and A_j^(-k) that without the most important latents of factor k.
 
     Parameters
     ----------
     representation : Representation
-        Two codes and two factors or more.
+        At least two latents and two factors.
     seed : int or tuple of int
-        Shares folds with ``downstream_accuracy``.
+        Random seed; folds are shared with ``downstream_accuracy``.
     n_dropped : int
-        How many codes are dropped for each factor; fewer if nothing would be left.
+        Number of latents removed per factor; fewer if none would be left.
     classifier : {"logistic", "boosting", "logistic-cv", "gradient-boosting"}
-        As for ``downstream_accuracy``; it learns from 1,000 rows.
+        As for ``downstream_accuracy``; trained on 1,000 rows.
 
     Returns
     -------
     RawScore
-        In [-1, 1]: 1 where dropping the codes of a factor destroys that factor and no other, 0 where nothing or all is
-        lost. Parts: ``own`` and ``others``, the two losses. Details: ``loss`` (n_factors whose codes are
-        dropped, n_factors watched), NaN for factors that do not vary.
+        In [-1, 1]; 1 if removing the latents of a factor destroys the prediction of that factor and of no other, 0 if
+        nothing or everything is lost. Parts: ``own`` and ``others``, the two losses. Details: ``loss``
+        (n_factors whose latents are removed, n_factors predicted), NaN for factors that do not vary.
 
     Raises
     ------
@@ -72,10 +72,10 @@ def reduced_downstream(
 
     Notes
     -----
-    Importance is information by rank spacings, code by code; the authors drop by the importances of gradient boosting,
-    fitted again after each code, and report accuracies as they are. Accuracy is counted above that of the most
-    frequent class, ``(a - b) / (1 - b)``, so that factors of few and of many values weigh alike. A factor that no code
-    tells loses nothing.
+    Importance is the mutual information of single latents, estimated by rank spacings; the authors use the
+    importances of gradient boosting, refitted after each removal, and report raw accuracies. Accuracies are
+    chance-corrected, ``(a - b) / (1 - b)`` with b that of the most frequent class, so that factors with few and with
+    many values are comparable. A factor that is not encoded loses nothing.
 
     Examples
     --------
@@ -85,15 +85,15 @@ def reduced_downstream(
     """
     n = representation.n_factors
     importance = representation.cached(information_matrix, "rank-spacing", 20)
-    before = _above_chance(representation, seed, classifier, None)
+    before = _chance_corrected_accuracy(representation, seed, classifier, None)
     loss = np.full((n, n), np.nan)
     varied = np.flatnonzero(~np.isnan(before))
     if len(varied) < 2:
-        raise UndefinedScoreError("reduced_downstream needs two factors that vary, and rows of two groups or more")
+        raise UndefinedScoreError("reduced_downstream needs two factors that vary and rows from at least two groups")
     for k in varied:
         order = np.argsort(-importance[:, k], kind="stable")
         kept = np.sort(order[min(n_dropped, representation.n_codes - 1) :])
-        loss[k] = before - _above_chance(representation, seed, classifier, tuple(int(j) for j in kept))
+        loss[k] = before - _chance_corrected_accuracy(representation, seed, classifier, tuple(int(j) for j in kept))
     per_factor, own, others = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
     for k in varied:
         own[k], others[k] = loss[k, k], np.delete(loss[k], k)[~np.isnan(np.delete(before, k))].mean()
@@ -110,11 +110,11 @@ def reduced_downstream(
     )
 
 
-def _above_chance(
+def _chance_corrected_accuracy(
     representation: Representation, seed: Seed, classifier: Classifier, codes: tuple[int, ...] | None
 ) -> NDArray[np.float64]:
-    found = [
+    probes = [
         representation.cached(fit_probe, k, _N_TRAIN, classifier, seed, codes=codes)
         for k in range(representation.n_factors)
     ]
-    return np.array([np.nan if one is None else one.above_chance for one in found])
+    return np.array([np.nan if probe is None else probe.above_chance for probe in probes])

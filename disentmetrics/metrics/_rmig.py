@@ -1,4 +1,4 @@
-"""The robust mutual information gap: codes as distributions, in bins with fixed limits."""
+"""Robust mutual information gap: soft assignment of posteriors to bins with fixed limits."""
 
 import numpy as np
 
@@ -17,17 +17,17 @@ from disentmetrics.statistics.targets import varied_factors
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Do & Tran (2020), Theory and Evaluation Metrics for Learning Disentangled Representations, section 3",
-    known_failure="Two factors packed without loss into one code score 1.",
+    known_failure="Two factors packed losslessly into one latent score 1.",
     needs=Needs(codes=2, rows=2, log_variance=True),
     invariant_to=all_except("monotone warp", "outlier", "duplicated code", "rotation", "dependent factors"),
     detects={"rotated", "rotated copy", "missing factor", "blurred"},
     costly=True,
     protocols={
         "default": Protocol(
-            source="disentmetrics: masses in 100 bins within 4 standard deviations of each aggregate posterior",
+            source="disentmetrics: posterior mass in 100 bins within 4 standard deviations of each aggregate posterior",
         ),
         "do2020": Protocol(
-            source="Do & Tran (2020): densities at the centres of 100 bins between -4 and 4",
+            source="Do & Tran (2020): posterior density at the centres of 100 bins from -4 to 4",
             options={"limit": 4.0, "assignment": "centres"},
             # The packed latent of the examples exceeds the range of the bins.
             invariant_to=all_except(
@@ -44,42 +44,42 @@ def rmig(
     limit: float | None = None,
     assignment: Assignment = "mass",
 ) -> RawScore:
-    """Mean gap between the two codes that tell most about each factor, the codes taken as distributions.
+    """Robust mutual information gap: MIG of latents sampled from their posteriors, with bins of fixed limits.
 
-    ``mean over k of [I(z_(1); v_k) - I(z_(2); v_k)] / H(v_k)``, where a row adds q(z_j | x) to the bins of z_j instead
-    of one count.
+    ``mean over k of [I(z_(1); v_k) - I(z_(2); v_k)] / H(v_k)``, with the mutual informations sorted over latents;
+    each row contributes q(z_j | x) to the bins of z_j instead of a single count.
 
     Parameters
     ----------
     representation : Representation
-        At least two codes, with ``log_variance``. Rows without a label for a factor are ignored for that factor;
+        At least two latents, with ``log_variance``. Rows without a label for a factor are ignored for that factor;
         continuous factors are discretised into 10 equal-frequency bins; circular factors keep their discrete values.
     n_bins : int
-        Of equal width.
+        Number of equal-width bins.
     limit : float, optional
-        Bins lie between -limit and limit; by default within 4 standard deviations of the mean of the aggregate
-        posterior, for each code. What lies beyond counts to the outer bins.
+        Bins range from -limit to limit; by default within 4 standard deviations of the mean of the aggregate
+        posterior of each latent. Mass beyond the limits is added to the outer bins.
     assignment : {"mass", "centres"}
-        ``mass`` integrates q(z_j | x) over each bin; ``centres`` takes its density in the middle of each bin, scaled to
-        sum to 1, or the bin of its mean where all these densities are below 1e-5.
+        ``mass`` integrates q(z_j | x) over each bin; ``centres`` uses its density at the centre of each bin,
+        normalised to sum to 1, or the bin of the posterior mean if all these densities are below 1e-5.
 
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where one code tells all of each factor and no other code tells any. Details:
+        In [0, 1]; 1 if each factor is determined by one latent and all other latents are independent of it. Details:
         ``mutual_information`` (n_codes, n_factors) in nats.
 
     Raises
     ------
     UndefinedScoreError
-        If no factor takes two values, or a posterior variance is 0 or infinite.
+        If every factor is constant, or a posterior variance is 0 or infinite.
 
     Notes
     -----
-    Unlike the bins of other MIGs these do not follow the two most extreme rows, and the blur of the posterior counts.
-    Limits of -4 and 4 presume codes on the scale of a standard normal prior; the default's follow the scale.
-    A collapsed code puts the same masses into its bins in every row and tells nothing; it needs no mask.
-    ``mig@chen2018`` is the limit of ever narrower bins.
+    Unlike the bins of other variants of MIG, these do not depend on the two most extreme rows, and posterior noise is
+    taken into account. Limits of -4 and 4 assume latents on the scale of a standard normal prior; the default limits
+    adapt to the scale. A collapsed latent has the same bin masses in every row and hence zero mutual information, so
+    that it needs no mask. ``mig@chen2018`` is the limit of infinitely narrow bins.
 
     Examples
     --------
@@ -89,15 +89,15 @@ def rmig(
     """
     defined = representation.cached(varied_factors)
     if not defined.any():
-        raise UndefinedScoreError("rmig needs a factor that takes two values; every factor is constant")
-    entropies = representation.cached(factor_entropies)
-    nats = np.minimum(representation.cached(soft_information, n_bins, limit, assignment).nats, entropies)
-    best, second = best_and_second(nats)
+        raise UndefinedScoreError("rmig needs a factor with at least two values; every factor is constant")
+    h = representation.cached(factor_entropies)
+    mi = np.minimum(representation.cached(soft_information, n_bins, limit, assignment).nats, h)
+    best, second = best_and_second(mi)
     per_factor = np.full(representation.n_factors, np.nan)
-    per_factor[defined] = ((best - second) / np.where(defined, entropies, 1.0))[defined]
+    per_factor[defined] = ((best - second) / np.where(defined, h, 1.0))[defined]
     return RawScore(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
-        details={"mutual_information": nats},
+        details={"mutual_information": mi},
         settings={"code": "mean+logvar"},
     )

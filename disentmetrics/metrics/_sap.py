@@ -25,14 +25,14 @@ Predictability = Literal["steps", "linear", "svm accuracy", "svm balanced accura
     higher_is_better=True,
     paper="Kumar, Sattigeri & Balakrishnan (2018), Variational Inference of Disentangled Latent Concepts from "
     "Unlabeled Observations, section 3",
-    known_failure="Two factors packed without loss into one code score 1.",
+    known_failure="Two factors packed losslessly into one latent score 1.",
     needs=Needs(rows=20),
     randomised=True,
     invariant_to=all_except("duplicated code", "relabelled factors", "rotation", "dependent factors"),
     detects={"rotated", "rotated copy", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
-            source="disentmetrics: chance-corrected correlation ratio of a step function of one code",
+            source="disentmetrics: chance-corrected correlation ratio of a step function of one latent",
         ),
         "kumar2018": Protocol(
             source="Kumar et al. (2018): squared correlation",
@@ -43,7 +43,7 @@ Predictability = Literal["steps", "linear", "svm accuracy", "svm balanced accura
             detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
         ),
         "kumar2018_classification": Protocol(
-            source="Kumar et al. (2018): linear classifier on one code, balanced accuracy",
+            source="Kumar et al. (2018): linear classifier on one latent, balanced accuracy",
             options={"predictability": "svm balanced accuracy"},
             invariant_to=all_except(
                 "scale", "shift", "monotone warp", "duplicated code", "rotation", "dependent factors"
@@ -73,30 +73,32 @@ def sap(
     n_train: int = 10_000,
     n_test: int = 5_000,
 ) -> RawScore:
-    """Mean gap between the two codes that predict each factor best.
+    """Separated attribute predictability: gap between the two latents that are most predictive of each factor.
 
-    ``mean over k of S_(1)k - S_(2)k``, the predictabilities S_jk of factor k from code j alone sorted over codes.
+    ``mean over k of S_(1)k - S_(2)k``, with S_jk the predictability of factor k from latent j alone, sorted over
+    latents.
 
     Parameters
     ----------
     representation : Representation
         Rows without a label for a factor are ignored for that factor.
     seed : int or tuple of int
-        Decides the rows of the support vector machines; nothing else is drawn.
+        Random seed for the rows of the support vector machines; nothing else is random.
     predictability : {"steps", "linear", "svm accuracy", "svm balanced accuracy"}
-        ``steps``: share of the factor's variance predicted by a step function of the code over ``n_bins`` bins of
-        equal frequency, corrected for chance, at least 0. ``linear``: squared correlation. The others train a
-        linear support vector machine (C = 0.01, balanced class weights) on the code and count held-out rows, or
-        average over classes.
+        ``steps``: share of the factor's variance predicted by a step function of the latent over ``n_bins``
+        equal-frequency bins, corrected for chance and clipped at 0. ``linear``: squared correlation. The others train
+        a linear support vector machine (C = 0.01, balanced class weights) on the latent and use its held-out
+        accuracy, or the mean of the accuracies of classes.
     n_bins : int
-        Only for ``steps``.
+        Number of bins; only for ``steps``.
     n_train, n_test : int
-        Only for the support vector machines; fewer rows are split in this ratio, groups staying whole.
+        Maximum numbers of training and test rows, only for the support vector machines; fewer rows are split in this
+        ratio, without splitting groups.
 
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where one code predicts all of each factor and no other code any. Details:
+        In [0, 1]; 1 if each factor is perfectly predicted by one latent and unpredictable from all others. Details:
         ``predictability`` (n_codes, n_factors).
 
     Raises
@@ -106,13 +108,14 @@ def sap(
 
     Notes
     -----
-    These are different metrics under one name: of perfect codes the squared correlation scores 1, the support
-    vector machine under 0.5, for one cut a class cannot hold a class between two others. The squared correlation
-    falls under a monotone warp; the default does not, sees any function of one code, and is 0 on average for noise.
-    Categories count by the share of their Gini impurity (``steps``) or their multiple correlation (``linear``), where
-    the authors correlate label numbers; circular factors by cosine and sine together; the support vector machines
-    take values, and 10 bins of a continuous factor, for classes. With one code the gap is S itself. Every code
-    twice scores 0, by design. A dead code predicts 0, or what the most frequent prediction gives.
+    These are different metrics under one name: a perfect code scores 1 with squared correlations, but below 0.5 with
+    support vector machines, because a single threshold cannot separate a class between two others. Squared
+    correlation decreases under a monotone warp; the default does not, detects any function of a single latent, and is
+    0 on average for noise. For categorical factors S is the explained share of Gini impurity (``steps``) or the
+    squared multiple correlation (``linear``), whereas the authors correlate label numbers; circular factors are
+    predicted via cosine and sine jointly; the support vector machines classify values, and 10 bins of a continuous
+    factor. With a single latent the gap is S itself. By design, duplicating every latent gives 0. A dead latent has S
+    = 0, or the accuracy of a constant prediction.
 
     Examples
     --------
@@ -122,50 +125,52 @@ def sap(
     """
     varied = representation.cached(varied_factors)
     if not varied.any():
-        raise UndefinedScoreError("sap needs a factor that takes two values; every factor is constant")
+        raise UndefinedScoreError("sap needs a factor with at least two values; every factor is constant")
     if predictability == "steps":
-        matrix = np.clip(representation.cached(step_prediction, n_bins), 0.0, 1.0)
+        s = np.clip(representation.cached(step_prediction, n_bins), 0.0, 1.0)
     elif predictability == "linear":
-        matrix = representation.cached(correlation_matrix, "pearson") ** 2
+        s = representation.cached(correlation_matrix, "pearson") ** 2
     else:
         balanced = predictability == "svm balanced accuracy"
-        matrix = _svm_matrix(representation, n_train, n_test, seed, balanced=balanced)
-    best, second = best_and_second(matrix)
-    gaps = np.where(varied, best - second, np.nan)
-    return RawScore(value=mean_over_factors(gaps), per_factor=gaps, details={"predictability": matrix})
+        s = _svm_accuracies(representation, n_train, n_test, seed, balanced=balanced)
+    best, second = best_and_second(s)
+    gap = np.where(varied, best - second, np.nan)
+    return RawScore(value=mean_over_factors(gap), per_factor=gap, details={"predictability": s})
 
 
-def _svm_matrix(
+def _svm_accuracies(
     representation: Representation, n_train: int, n_test: int, seed: Seed, *, balanced: bool
 ) -> NDArray[np.float64]:
-    found = np.full((representation.n_codes, representation.n_factors), np.nan)
+    accuracy = np.full((representation.n_codes, representation.n_factors), np.nan)
     alive = ~representation.cached_by_codes(constant)
     codes = np.zeros((len(representation), representation.n_codes))
     codes[:, alive] = well_scaled(representation.codes[:, alive])
     for position in range(representation.n_factors):
-        aim = representation.cached(target, position, classes=True)
-        train, test = train_and_test_rows(representation, aim.rows, n_train, n_test, seed)
-        if not aim.varies or not len(train) or not len(test):
+        factor = representation.cached(target, position, classes=True)
+        train, test = train_and_test_rows(representation, factor.rows, n_train, n_test, seed)
+        if not factor.varies or not len(train) or not len(test):
             continue
-        labels = aim.values
-        known, wanted = labels[train], labels[test]
+        labels = factor.values
+        y_train, y_test = labels[train], labels[test]
         for code in range(representation.n_codes):
-            right = _svm_prediction(codes[train, code], known, codes[test, code]) == wanted
+            correct = _svm_prediction(codes[train, code], y_train, codes[test, code]) == y_test
             if balanced:
-                asked = np.bincount(wanted)
-                found[code, position] = (np.bincount(wanted, right)[asked > 0] / asked[asked > 0]).mean()
+                n_rows = np.bincount(y_test)
+                accuracy[code, position] = (np.bincount(y_test, correct)[n_rows > 0] / n_rows[n_rows > 0]).mean()
             else:
-                found[code, position] = right.mean()
-    return found
+                accuracy[code, position] = correct.mean()
+    return accuracy
 
 
-def _svm_prediction(code: NDArray[np.float64], known: NDArray[np.int64], new: NDArray[np.float64]) -> NDArray[np.int64]:
+def _svm_prediction(
+    z_train: NDArray[np.float64], y_train: NDArray[np.int64], z_test: NDArray[np.float64]
+) -> NDArray[np.int64]:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC  # slow to import
 
-    if not np.ptp(known):
-        return np.full(len(new), known[0])
+    if not np.ptp(y_train):
+        return np.full(len(z_test), y_train[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # 1,000 iterations are part of the protocol
-        model = LinearSVC(C=0.01, class_weight="balanced", dual=False).fit(code[:, None], known)
-    return np.asarray(model.predict(new[:, None]))
+        model = LinearSVC(C=0.01, class_weight="balanced", dual=False).fit(z_train[:, None], y_train)
+    return np.asarray(model.predict(z_test[:, None]))

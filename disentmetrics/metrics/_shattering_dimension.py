@@ -1,4 +1,4 @@
-"""Shattering dimension: how many ways of halving the conditions a linear decoder can learn."""
+"""Shattering dimension: linear decodability of balanced dichotomies of conditions."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,8 @@ from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import fold_of_each_row
 from disentmetrics.statistics.conditions import conditions, discriminants, moments, white_codes
 
-_MOST_SQUARES = 100
-_HALVES = np.array([[0, 0, 1, 1], [0, 1, 0, 1], [0, 1, 1, 0]])  # of (a, c), (a, d), (b, c), (b, d); the last is parity
+_MAX_SQUARES = 100
+_HALVES = np.array([[0, 0, 1, 1], [0, 1, 0, 1], [0, 1, 1, 0]])  # sides of (a, c), (a, d), (b, c), (b, d)
 
 
 @metric(
@@ -21,11 +21,11 @@ _HALVES = np.array([[0, 0, 1, 1], [0, 1, 0, 1], [0, 1, 1, 0]])  # of (a, c), (a,
     higher_is_better=True,
     paper="Bernardi et al. (2020), The Geometry of Abstraction in the Hippocampus and Prefrontal Cortex, "
     "shattering dimensionality; Rigotti et al. (2013)",
-    known_failure="Random features of high dimension score 1, perfect codes 5/6: it measures capacity, not structure.",
+    known_failure="High-dimensional random features score 1 and perfect codes 5/6: the score measures capacity.",
     needs=Needs(factors=2, rows=40),
     randomised=True,
     parts={"factors": (0.0, 1.0), "parity": (0.0, 1.0)},
-    # Repeated rows stand on both sides of a split, which lifts noise by .04 here and more on fewer rows.
+    # Repeated rows occur on both sides of a split, which raises the score of noise by .04 here, more on fewer rows.
     invariant_to=all_except("monotone warp"),
     detects={"packed", "missing factor", "blurred"},
     perfect=5 / 6,
@@ -38,10 +38,10 @@ _HALVES = np.array([[0, 0, 1, 1], [0, 1, 0, 1], [0, 1, 1, 0]])  # of (a, c), (a,
     },
 )
 def shattering_dimension(representation: Representation, *, seed: Seed) -> RawScore:
-    """Mean held-out accuracy of linear decoders over all balanced dichotomies of four conditions.
+    """Shattering dimension: mean held-out accuracy of linear decoders of all balanced dichotomies of conditions.
 
-    The conditions are two values of each of two factors; the ways to halve them are by the one factor, by the
-    other, and by parity (whether both or neither take their second value).
+    The four conditions are combinations of two values of each of two factors; their three balanced dichotomies are
+    the first factor, the second factor, and parity (whether both or neither have their second value).
 
     Parameters
     ----------
@@ -49,27 +49,29 @@ def shattering_dimension(representation: Representation, *, seed: Seed) -> RawSc
         At least two factors. Ordinal, circular and continuous factors with more than 10 values are merged into 10
         classes of neighbouring values with equal frequency.
     seed : int or tuple of int
-        Decides which rows are tested, and which 100 sets of four conditions are looked at where two factors have more.
+        Random seed for the split of the rows, and for the choice of 100 sets of four conditions if two factors have
+        more.
 
     Returns
     -------
     RawScore
-        In [0, 1], 0.5 is chance: 1 where every dichotomy can be decoded, 5/6 where the codes are linear in the
-        factors, so that parity cannot. Parts: ``factors`` and ``parity``, the mean over dichotomies of either
-        kind. ``per_factor`` is the mean over sets of conditions that a factor takes part in. Details:
+        In [0, 1], with chance level 0.5; 1 if every dichotomy can be decoded, 5/6 if the codes are linear in the
+        factors, so that parity cannot. Parts: ``factors`` and ``parity``, the means over these two kinds of
+        dichotomies. ``per_factor`` is the mean over the sets of conditions that involve the factor. Details:
         ``accuracy`` (n_factors, n_factors), NaN on the diagonal and where undefined.
 
     Raises
     ------
     UndefinedScoreError
-        If no two factors have two values each in conditions of rows enough, or rows are of one group.
+        If no two factors have two values each with enough rows in all conditions, or all rows belong to one group.
 
     Notes
     -----
-    A high value with a low ``ccgp`` is a code that keeps everything apart and abstracts nothing;
-    disentangled codes have a high ``ccgp`` and a ``parity`` of 0.5. The authors take eight conditions with 35
-    dichotomies, which few tables fill. Conditions count alike, however many rows they have; decoders learn
-    from half of the rows and are tested on the others, then the reverse. No linear map of the codes changes the score.
+    A high value with a low ``ccgp`` indicates a code that separates all conditions without abstraction; disentangled
+    codes have a high ``ccgp`` and a ``parity`` of 0.5. The authors use eight conditions with 35 dichotomies, for
+    which few tables have enough rows. Conditions have equal weight regardless of their number of rows; decoders are
+    trained on each half of the rows and tested on the other. The score is invariant to invertible linear maps of the
+    code.
 
     Examples
     --------
@@ -85,8 +87,8 @@ def shattering_dimension(representation: Representation, *, seed: Seed) -> RawSc
             accuracy[first, second] = accuracy[second, first] = _accuracies(representation, first, second, seed)
     if np.isnan(accuracy).all():
         raise UndefinedScoreError(
-            "shattering_dimension needs two factors with two values each, in conditions of at least 3 rows on either "
-            "side of a split"
+            "shattering_dimension needs two factors with two values each, and at least 3 rows of each combination in "
+            "both halves of the rows"
         )
     mean = accuracy.mean(axis=2)
     per_factor = np.array([row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else np.nan for row in mean])
@@ -101,45 +103,45 @@ def shattering_dimension(representation: Representation, *, seed: Seed) -> RawSc
 
 
 def _accuracies(representation: Representation, first: int, second: int, seed: Seed) -> NDArray[np.float64]:
-    found = representation.cached(conditions, first, second)
-    codes = representation.cached_by_codes(white_codes)[found.rows]
-    half = representation.cached(fold_of_each_row, 2, seed)[found.rows]
-    shape = found.present.shape
+    pairing = representation.cached(conditions, first, second)
+    codes = representation.cached_by_codes(white_codes)[pairing.rows]
+    half = representation.cached(fold_of_each_row, 2, seed)[pairing.rows]
+    shape = pairing.present.shape
     counts = np.zeros((2, *shape))
-    np.add.at(counts, (half, found.first, found.second), 1)
+    np.add.at(counts, (half, pairing.first, pairing.second), 1)
     squares = _squares(counts.min(axis=0) >= 3, generator(seed, f"squares {first} {second}"))
     if not len(squares):
         return np.full(3, np.nan)
     if not codes.shape[1]:
-        return np.full(3, 0.5)  # no code varies
-    hits = np.zeros(3)
-    for tested in (0, 1):
-        learns, asks = half != tested, half == tested
-        cells = moments(codes[learns], found.first[learns], found.second[learns], shape)
+        return np.full(3, 0.5)  # no latent varies
+    accuracy = np.zeros(3)
+    for fold in (0, 1):
+        train, test = half != fold, half == fold
+        cells = moments(codes[train], pairing.first[train], pairing.second[train], shape)
         mean = cells.mean.reshape(-1, codes.shape[1])[squares]
         square = cells.square.reshape(-1, codes.shape[1], codes.shape[1])[squares].mean(axis=1)
-        cell = (found.first * shape[1] + found.second)[asks]
+        cell = (pairing.first * shape[1] + pairing.second)[test]
         for index, side in enumerate(_HALVES):
             weights, thresholds = discriminants(
                 mean[:, side == 0].mean(axis=1), mean[:, side == 1].mean(axis=1), square
             )
-            hits[index] += _mean_hits(codes[asks], cell, squares, side, weights, thresholds) / 2
-    return hits
+            accuracy[index] += _mean_accuracy(codes[test], cell, squares, side, weights, thresholds) / 2
+    return accuracy
 
 
 def _squares(present: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return the cells (a, c), (a, d), (b, c), (b, d) of sets of four conditions, all present, at most 100."""
+    """Return the cells (a, c), (a, d), (b, c), (b, d) of at most 100 sets of four conditions that all occur."""
     a, b = np.triu_indices(present.shape[0], 1)
     c, d = np.triu_indices(present.shape[1], 1)
     rows, columns = (np.stack([np.repeat(x, len(c)) for x in (a, b)]), np.stack([np.tile(x, len(a)) for x in (c, d)]))
     cells = np.stack([rows[i] * present.shape[1] + columns[j] for i in (0, 1) for j in (0, 1)], axis=1)
     cells = cells[present.ravel()[cells].all(axis=1)]
-    if len(cells) > _MOST_SQUARES:
-        cells = cells[np.sort(rng.choice(len(cells), _MOST_SQUARES, replace=False))]
+    if len(cells) > _MAX_SQUARES:
+        cells = cells[np.sort(rng.choice(len(cells), _MAX_SQUARES, replace=False))]
     return np.asarray(cells)
 
 
-def _mean_hits(
+def _mean_accuracy(
     codes: NDArray[np.float64],
     cell: NDArray[np.int64],
     squares: NDArray[np.int64],
@@ -147,11 +149,11 @@ def _mean_hits(
     weights: NDArray[np.float64],
     thresholds: NDArray[np.float64],
 ) -> float:
-    """Return the mean accuracy over sets of conditions, all four counting alike; a tie is half a hit."""
+    """Return the balanced accuracy averaged over sets of conditions; a decision value of 0 counts as half a hit."""
     high = (np.sign(codes @ weights.T - thresholds) + 1) / 2  # (n, sets)
     order = np.argsort(cell, kind="stable")
     present, start = np.unique(cell[order], return_index=True)
     share = np.add.reduceat(high[order], start, axis=0) / np.diff(np.r_[start, len(cell)])[:, None]
     at = np.searchsorted(present, squares)
-    says_high = share[at, np.arange(len(squares))[:, None]]
-    return float(np.where(side == 1, says_high, 1 - says_high).mean())
+    share_high = share[at, np.arange(len(squares))[:, None]]
+    return float(np.where(side == 1, share_high, 1 - share_high).mean())

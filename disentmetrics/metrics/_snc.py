@@ -22,47 +22,48 @@ Steps = Literal["best", "equal frequency"]
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Mahon, Sha & Lukasiewicz (2024), Correcting Flaws in Common Disentanglement Metrics, section 4",
-    known_failure="Perfect codes beside a rotated copy of them score 1: other codes are not looked at.",
+    known_failure="A perfect code with a rotated copy of it appended scores 1: other latents are ignored.",
     needs=Needs(rows=20),
     randomised=True,
     invariant_to=all_except("rotation"),
     detects={"rotated", "packed", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
-            source="disentmetrics: best steps of the aligned code, accuracy out of fold above the most frequent class",
+            source="disentmetrics: best thresholds of the aligned latent, cross-validated chance-corrected accuracy",
         ),
         "mahon2024": Protocol(
-            source="Mahon et al. (2024): bins of equal frequency of the aligned code, accuracy out of fold as it is",
+            source="Mahon et al. (2024): equal-frequency bins of the aligned latent, cross-validated accuracy",
             options={"steps": "equal frequency", "rescaled": False},
-            # Bins of equal frequency miss some rows of a perfect code; noise scores the share of one value.
+            # Equal-frequency bins misclassify some rows of a perfect code; noise scores the share of one value.
             perfect=float("nan"),
             noise=float("nan"),
         ),
     },
 )
 def snc(representation: Representation, *, seed: Seed = 0, steps: Steps = "best", rescaled: bool = True) -> RawScore:
-    """How well each factor is read off one code of its own.
+    """Single-neuron classification: accuracy of classifying each factor by thresholds of its aligned latent.
 
-    ``mean over k of (accuracy_k - a_k) / (1 - a_k)``: each factor is paired with a code of its own, the code is cut
-    into as many steps as the factor has values, and a_k is the share of its most frequent value.
+    ``mean over k of (accuracy_k - a_k) / (1 - a_k)``, with accuracy_k that of a step function of the latent aligned
+    one-to-one with factor k, with as many steps as the factor has values, and a_k the share of the most frequent
+    value.
 
     Parameters
     ----------
     representation : Representation
-        Rows without a label for a factor are ignored for that factor. A continuous factor is cut into 10 bins of
-        equal frequency.
+        Rows without a label for a factor are ignored for that factor. Continuous factors are discretised into 10
+        equal-frequency bins.
     seed : int or tuple of int
-        Decides the folds.
+        Random seed for the folds.
     steps : {"best", "equal frequency"}
-        A classification tree with a leaf a value; or quantile bins, paired with values one to one.
+        A classification tree with as many leaves as values, or equal-frequency bins assigned one-to-one to values.
     rescaled : bool
-        Whether 0 stands for guessing the most frequent value; factors below that then count 0.
+        Whether accuracies are corrected for the most frequent value, and clipped at 0 per factor.
 
     Returns
     -------
     RawScore
-        In [0, 1]. A factor for which no code is left counts as guessed. Details: ``aligned_code`` (n_factors,), -1
-        where there is none, and ``accuracy`` (n_factors,).
+        In [0, 1]. A factor without an aligned latent is predicted as its most frequent value. Details:
+        ``aligned_code`` (n_factors,), -1 if there is none, and ``accuracy`` (n_factors,).
 
     Raises
     ------
@@ -71,10 +72,11 @@ def snc(representation: Representation, *, seed: Seed = 0, steps: Steps = "best"
 
     Notes
     -----
-    Pairs maximise the total mutual information, corrected for chance, so that one code cannot serve two factors. Bins
-    of equal frequency cut wrongly where values are not equally frequent, even in a perfect code; the default
-    fits the steps on the training folds. The authors fit and score on given training and test sets and pair bins
-    with values at once; here every row is scored once, by five folds. Ordinal and circular factors count as classes.
+    The one-to-one alignment maximises the total chance-corrected mutual information, so that no latent is aligned
+    with two factors. Equal-frequency bins misclassify even a perfect code if values are not equally frequent; the
+    default fits the thresholds on the training folds. The authors use fixed training and test sets and assign bins to
+    values on both; here every row is scored once, by five-fold cross-validation. Ordinal and circular factors are
+    treated as classes.
 
     Examples
     --------
@@ -86,13 +88,13 @@ def snc(representation: Representation, *, seed: Seed = 0, steps: Steps = "best"
     accuracy = np.full(representation.n_factors, np.nan)
     chance = np.full(representation.n_factors, np.nan)
     for position, code in enumerate(aligned):
-        aim = representation.cached(target, position, classes=True)
-        parts = folds(representation, aim.rows, N_FOLDS, seed)
-        if aim.varies and len(parts) > 1:
+        factor = representation.cached(target, position, classes=True)
+        splits = folds(representation, factor.rows, N_FOLDS, seed)
+        if factor.varies and len(splits) > 1:
             values = representation.codes[:, code] if code >= 0 else np.zeros(len(representation))
-            accuracy[position], chance[position] = _accuracy(values, aim, parts, steps)
+            accuracy[position], chance[position] = _accuracy(values, factor, splits, steps)
     if np.isnan(accuracy).all():
-        raise UndefinedScoreError("snc needs a factor that takes two values, on rows of two groups or more")
+        raise UndefinedScoreError("snc needs a factor that varies and rows from at least two groups")
     scores = np.clip((accuracy - chance) / np.where(chance < 1, 1 - chance, np.nan), 0.0, 1.0) if rescaled else accuracy
     return RawScore(
         value=mean_over_factors(scores),
@@ -102,36 +104,36 @@ def snc(representation: Representation, *, seed: Seed = 0, steps: Steps = "best"
 
 
 def _accuracy(
-    code: NDArray[np.floating], aim: Target, parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]], steps: Steps
+    code: NDArray[np.floating], factor: Target, splits: list[tuple[NDArray[np.int64], NDArray[np.int64]]], steps: Steps
 ) -> tuple[float, float]:
     """Return the accuracy of the steps and that of the most frequent class, over all held-out rows."""
-    labels = aim.values
-    right = guessed = 0
-    for train, test in parts:
-        known = labels[train]
+    labels = factor.values
+    n_correct = n_frequent = 0
+    for train, test in splits:
+        y_train = labels[train]
         fit = _best_steps if steps == "best" else _equal_frequency
-        right += int((fit(code[train], known, code[test], aim.n_classes) == labels[test]).sum())
-        guessed += int((np.bincount(known).argmax() == labels[test]).sum())
-    return right / len(aim.rows), guessed / len(aim.rows)
+        n_correct += int((fit(code[train], y_train, code[test], factor.n_classes) == labels[test]).sum())
+        n_frequent += int((np.bincount(y_train).argmax() == labels[test]).sum())
+    return n_correct / len(factor.rows), n_frequent / len(factor.rows)
 
 
 def _best_steps(
-    code: NDArray[np.floating], known: NDArray[np.int64], new: NDArray[np.floating], n_classes: int
+    z_train: NDArray[np.floating], y_train: NDArray[np.int64], z_test: NDArray[np.floating], n_classes: int
 ) -> NDArray[np.int64]:
     from sklearn.tree import DecisionTreeClassifier  # slow to import
 
-    # Ranks among the training rows, with values between two of them in proportion: trees compare in single precision.
-    distinct, rank = np.unique(code, return_inverse=True)
-    middle = np.interp(new, distinct, np.arange(len(distinct)))
-    tree = DecisionTreeClassifier(max_leaf_nodes=max(2, n_classes), random_state=0).fit(rank.reshape(-1, 1), known)
-    return np.asarray(tree.predict(middle[:, None]))
+    # Ranks among the training rows, interpolated for test rows, because trees compare in single precision.
+    distinct, rank = np.unique(z_train, return_inverse=True)
+    test_rank = np.interp(z_test, distinct, np.arange(len(distinct)))
+    tree = DecisionTreeClassifier(max_leaf_nodes=max(2, n_classes), random_state=0).fit(rank.reshape(-1, 1), y_train)
+    return np.asarray(tree.predict(test_rank[:, None]))
 
 
 def _equal_frequency(
-    code: NDArray[np.floating], known: NDArray[np.int64], new: NDArray[np.floating], n_classes: int
+    z_train: NDArray[np.floating], y_train: NDArray[np.int64], z_test: NDArray[np.floating], n_classes: int
 ) -> NDArray[np.int64]:
-    edges = np.sort(code)[np.arange(1, n_classes) * len(code) // n_classes]
+    edges = np.sort(z_train)[np.arange(1, n_classes) * len(z_train) // n_classes]
     count = np.zeros((n_classes, n_classes))
-    np.add.at(count, (np.searchsorted(edges, code, side="right"), known), 1)
+    np.add.at(count, (np.searchsorted(edges, z_train, side="right"), y_train), 1)
     bins, values = one_to_one_assignment(count)
-    return np.asarray(values[np.argsort(bins)][np.searchsorted(edges, new, side="right")])
+    return np.asarray(values[np.argsort(bins)][np.searchsorted(edges, z_test, side="right")])

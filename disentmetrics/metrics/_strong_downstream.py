@@ -1,4 +1,4 @@
-"""Accuracy under values of another factor that a classifier has not seen."""
+"""Strong generalisation of classifiers to unseen values of another factor."""
 
 import math
 from typing import Literal
@@ -25,7 +25,7 @@ _N_TRAIN = 1_000
     higher_is_better=True,
     paper="Locatello et al. (2020), A Sober Look at the Unsupervised Learning of Disentangled Representations, strong "
     "generalisation; disentanglement_lib 1.5",
-    known_failure="Rotated codes score as well as perfect ones: the classifier reads all codes together.",
+    known_failure="A rotated code scores as high as a perfect one: the classifier uses all latents jointly.",
     needs=Needs(factors=2, rows=40),
     randomised=True,
     parts={"accuracy": (0.0, 1.0), "usual_accuracy": (0.0, 1.0), "generalisation_gap": (-math.inf, 1.0)},
@@ -35,7 +35,7 @@ _N_TRAIN = 1_000
     costly=True,
     protocols={
         "default": Protocol(
-            source="disentmetrics: half of the values of one factor unseen, logistic regression from 1,000 rows, "
+            source="disentmetrics: half of the values of another factor unseen, logistic regression on 1,000 rows, "
             "accuracy above chance",
         ),
     },
@@ -48,43 +48,43 @@ def strong_downstream(
     all_values: bool = False,
     seen: Literal["half", "one value"] = "half",
 ) -> RawScore:
-    """Accuracy for a factor under values of another factor that were held out when the classifier learnt.
+    """Strong generalisation: chance-corrected accuracy of classifiers under unseen values of another factor.
 
-    ``mean over factors k and other factors c of (a - b) / (1 - b)`` with a the accuracy for factor k on rows
-    whose value of c did not occur among the rows learnt from, and b that of the most frequent class.
+    ``mean over factors k and other factors c of (a - b) / (1 - b)``, with a the accuracy for factor k on rows whose
+    value of c does not occur among the training rows, and b that of the most frequent class.
 
     Parameters
     ----------
     representation : Representation
         At least two factors.
     seed : int or tuple of int
-        Decides which values are held out, folds, and the classifier's own draws.
+        Random seed for the held-out values, the folds and the classifiers.
     classifier : {"logistic", "boosting", "logistic-cv", "gradient-boosting"}
-        As for ``downstream_accuracy``; it learns from at most 1,000 rows.
+        As for ``downstream_accuracy``; trained on at most 1,000 rows.
     all_values : bool
         Whether each value is a class, as for ``downstream_accuracy``.
     seen : {"half", "one value"}
-        Whether classifiers learn under a random half of the other factor's values and then under the
-        other half, or under one value drawn at random.
+        Whether classifiers are trained under each of two random halves of the other factor's values, or under one
+        random value.
 
     Returns
     -------
     RawScore
-        At most 1, 0 for codes that tell nothing, below it where the held-out values mislead. ``per_factor`` is
-        the mean of each factor when it is learnt. Parts: ``accuracy`` as it is; ``usual_accuracy``, on rows whose
-        values of c were seen; ``generalisation_gap``, ``1 - accuracy / usual_accuracy``. Details: ``accuracy``
-        (n_factors learnt, n_factors held out).
+        At most 1; 0 for uninformative codes, negative if predictions under unseen values are worse than the most
+        frequent class. ``per_factor`` is the mean for the classified factor. Parts: ``accuracy``, uncorrected;
+        ``usual_accuracy``, on rows with seen values of c; ``generalisation_gap``, ``1 - accuracy / usual_accuracy``.
+        Details: ``accuracy`` (n_factors classified, n_factors held out).
 
     Raises
     ------
     UndefinedScoreError
-        If fewer than two factors vary, or no row is left to learn from.
+        If fewer than two factors vary, or no training rows are left.
 
     Notes
     -----
-    The authors intervene in the simulator; here rows are chosen. They compare with a classifier that learnt under all
-    values; here with the same classifier on other rows under the values that it knows, so that the gap has no other
-    cause than the values. Rows of one group are never split between the two.
+    The authors intervene in a simulator; here rows are selected. They compare with a classifier trained under all
+    values; here the same classifier is compared on other rows with seen values, so that the gap is due to the values
+    only. Rows of one group are never split between the two.
 
     Examples
     --------
@@ -102,7 +102,7 @@ def strong_downstream(
     defined = ~np.isnan(table).any(axis=2)
     if not defined.any():
         raise UndefinedScoreError(
-            "strong_downstream needs two factors that vary, and rows to learn from under some of their values"
+            "strong_downstream needs two factors that vary, and training rows under some of their values"
         )
     accuracy, baseline, usual = np.moveaxis(table, 2, 0)
     above = np.where(baseline < 1, (accuracy - baseline) / np.where(baseline < 1, 1 - baseline, 1.0), 0.0)
@@ -130,47 +130,47 @@ def _accuracies(
     most: int | None,
     seen: str,
 ) -> NDArray[np.float64]:
-    aim = representation.cached(class_target, position, most)
+    factor = representation.cached(class_target, position, most)
     values = representation.labels(context)
     present = np.unique(values[values >= 0])
-    if not aim.varies or len(present) < 2:
+    if not factor.varies or len(present) < 2:
         return np.full(3, np.nan)
-    truth = aim.values
+    labels = factor.values
     codes = representation.cached(standardised_codes)
     rng = generator(seed, "held out")
     drawn = rng.permutation(present)
-    known = [drawn[:1]] if seen == "one value" else [drawn[: len(drawn) // 2], drawn[len(drawn) // 2 :]]
+    training_values = [drawn[:1]] if seen == "one value" else [drawn[: len(drawn) // 2], drawn[len(drawn) // 2 :]]
     tested = representation.cached(fold_of_each_row, 5, seed) == 0
     inner = inner_fold_of_each_row(representation, 3, seed)
     order = rng.permutation(len(representation))
-    order = order[(truth[order] >= 0) & (values[order] >= 0)]
+    order = order[(labels[order] >= 0) & (values[order] >= 0)]
     sums = np.zeros(3)
-    n_asked = n_usual = 0
-    for part in known:
-        of_known = np.isin(values[order], part)
-        learns = order[of_known & ~tested[order]][:_N_TRAIN]
-        # Rows of a group that was learnt from are not asked, whatever their value.
-        asked = order[~of_known & (tested[order] if representation.groups is not None else True)]
-        usual = order[of_known & tested[order]]
-        if not len(learns) or not len(asked) or not len(usual):
+    n_unseen = n_usual = 0
+    for part in training_values:
+        is_seen = np.isin(values[order], part)
+        train = order[is_seen & ~tested[order]][:_N_TRAIN]
+        # Rows of a training group are not tested, whatever their value.
+        unseen = order[~is_seen & (tested[order] if representation.groups is not None else True)]
+        usual = order[is_seen & tested[order]]
+        if not len(train) or not len(unseen) or not len(usual):
             continue
-        new = np.concatenate([asked, usual])
-        # A code that stands still while learning must have no weight: about another centre it is an intercept.
-        centre = codes[learns].mean(axis=0)
-        found = class_probabilities(
+        test = np.concatenate([unseen, usual])
+        # A latent that is constant among the training rows must have no effect: not centred, it is an intercept.
+        centre = codes[train].mean(axis=0)
+        probability = class_probabilities(
             classifier,
-            codes[learns] - centre,
-            truth[learns],
-            codes[new] - centre,
-            aim.n_classes,
-            inner=inner[learns],
+            codes[train] - centre,
+            labels[train],
+            codes[test] - centre,
+            factor.n_classes,
+            inner=inner[train],
             state=int(generator(seed, "strong downstream").integers(2**31)),
         )
-        hit = found.argmax(axis=1) == truth[new]
-        frequent = np.bincount(truth[learns]).argmax()
-        sums += [hit[: len(asked)].sum(), (truth[asked] == frequent).sum(), 0.0]
-        sums[2] += hit[len(asked) :].sum()
-        n_asked, n_usual = n_asked + len(asked), n_usual + len(usual)
-    if not n_asked:
+        correct = probability.argmax(axis=1) == labels[test]
+        frequent = np.bincount(labels[train]).argmax()
+        sums += [correct[: len(unseen)].sum(), (labels[unseen] == frequent).sum(), 0.0]
+        sums[2] += correct[len(unseen) :].sum()
+        n_unseen, n_usual = n_unseen + len(unseen), n_usual + len(usual)
+    if not n_unseen:
         return np.full(3, np.nan)
-    return np.asarray(sums / [n_asked, n_asked, n_usual])
+    return np.asarray(sums / [n_unseen, n_unseen, n_usual])

@@ -1,4 +1,4 @@
-"""What a probe loses when the codes that it leans on are silenced: it, and the probes of other factors."""
+"""Accuracy of linear probes under targeted ablation of latents."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ _N_TRAIN, _VARIANCE = 4_000, 1e2
     bounds=(-1.0, 1.0),
     higher_is_better=True,
     paper="Marks et al. (2024), Sparse Feature Circuits; SAEBench (2025), targeted probe perturbation",
-    known_failure="Two copies of every code score low: a probe leans on both, and one alone is silenced.",
+    known_failure="Duplicating every latent lowers the score: a probe uses both copies, and only one is ablated.",
     needs=Needs(factors=2, rows=40),
     randomised=True,
     parts={"own": (-1.0, 1.0), "others": (-1.0, 1.0)},
@@ -33,33 +33,32 @@ _N_TRAIN, _VARIANCE = 4_000, 1e2
     costly=True,
     protocols={
         "default": Protocol(
-            source="disentmetrics: one code set to its mean, logistic regression, accuracy above chance",
+            source="disentmetrics: one latent set to its mean, logistic regression, accuracy above chance",
         ),
     },
 )
 def targeted_ablation(representation: Representation, *, seed: Seed, n_ablated: int = 1) -> RawScore:
-    """Accuracy that a factor's probe loses to the silencing of its own codes, less what other probes lose to it.
+    """Targeted ablation: drop in accuracy of a factor's probe when its latents are ablated, minus that of others.
 
-    ``mean over i of T_ii - mean over j != i of T_ij`` with T_ij the drop in the held-out accuracy of the linear
-    probe of factor j, above chance, when the codes that matter most to the probe of factor i are set to their
-    means.
+    ``mean over i of T_ii - mean over j != i of T_ij``, with T_ij the drop in the chance-corrected held-out accuracy
+    of the linear probe of factor j when the most important latents of the probe of factor i are set to their means.
 
     Parameters
     ----------
     representation : Representation
-        Two factors or more; ordinal, circular and continuous factors with more than 10 values are merged into 10
+        At least two factors; ordinal, circular and continuous factors with more than 10 values are merged into 10
         equal-frequency classes.
     seed : int or tuple of int
-        Decides which rows the probes learn from.
+        Random seed for the training rows of the probes.
     n_ablated : int
-        How many codes are silenced for each factor.
+        Number of latents ablated per factor.
 
     Returns
     -------
     RawScore
-        In [-1, 1]: 1 where silencing the codes of a factor blinds its probe and no other. Parts: ``own`` and
-        ``others``, the two drops. Details: ``drop`` (n_factors whose codes are silenced, n_factors whose probe is
-        tested), NaN where undefined.
+        In [-1, 1]; 1 if ablating the latents of a factor reduces its probe to chance level and affects no other.
+        Parts: ``own`` and ``others``, the two drops. Details: ``drop``
+        (n_factors whose latents are ablated, n_factors whose probe is tested), NaN where undefined.
 
     Raises
     ------
@@ -68,10 +67,11 @@ def targeted_ablation(representation: Representation, *, seed: Seed, n_ablated: 
 
     Notes
     -----
-    Probes are not fitted again, unlike in ``reduced_downstream``: this asks what a probe uses, that one what the
-    codes hold. A code matters by the mean over classes of ``|weight| |class mean - mean|``; published probes are
-    binary, and the code with the largest product of weight and mean difference is set to 0 where 0 means silence.
-    Accuracy counts above the most frequent class; a drop is at most all that the probe had above chance.
+    Unlike in ``reduced_downstream``, probes are not refitted: this metric measures which latents a probe uses, that
+    one which information the latents contain. The importance of a latent is the mean over classes of
+    ``|weight| |class mean - mean|``; published probes are binary, and the latents with the largest products of weight
+    and mean difference are set to 0, which means "inactive" there. Accuracies are corrected for the most frequent
+    class; a drop is at most the chance-corrected accuracy of the probe.
 
     Examples
     --------
@@ -85,14 +85,14 @@ def targeted_ablation(representation: Representation, *, seed: Seed, n_ablated: 
     order = training_order(representation, seed)
     probes = {k: probe for k in range(n) if (probe := _probe(representation, codes, k, order, tests)) is not None}
     if len(probes) < 2:
-        raise UndefinedScoreError("targeted_ablation needs two factors that vary, and rows of two groups or more")
+        raise UndefinedScoreError("targeted_ablation needs two factors that vary and rows from at least two groups")
     drop = np.full((n, n), np.nan)
     for j, (_, score) in probes.items():
-        whole = score(codes)
+        intact = score(codes)
         for i, (importance, _) in probes.items():
-            silenced = codes.copy()
-            silenced[:, np.argsort(-importance, kind="stable")[:n_ablated]] = 0.0
-            drop[i, j] = whole - max(score(silenced), 0.0) if whole > 0 else 0.0
+            ablated = codes.copy()
+            ablated[:, np.argsort(-importance, kind="stable")[:n_ablated]] = 0.0  # the mean of standardised codes
+            drop[i, j] = intact - max(score(ablated), 0.0) if intact > 0 else 0.0
     own, others = np.full(n, np.nan), np.full(n, np.nan)
     for i in probes:
         own[i], others[i] = drop[i, i], np.mean([drop[i, j] for j in probes if j != i])
@@ -113,20 +113,20 @@ def _probe(
     order: NDArray[np.int64],
     tests: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float64], _Score] | None:
-    aim = representation.cached(class_target, position)
-    truth = aim.values
-    labelled = order[truth[order] >= 0]
-    learns, asked = labelled[~tests[labelled]][:_N_TRAIN], labelled[tests[labelled]]
-    if not aim.varies or not len(learns) or not len(asked):
+    factor = representation.cached(class_target, position)
+    labels = factor.values
+    labelled = order[labels[order] >= 0]
+    train, test = labelled[~tests[labelled]][:_N_TRAIN], labelled[tests[labelled]]
+    if not factor.varies or not len(train) or not len(test):
         return None
-    model = fit_softmax(codes[learns], truth[learns], aim.n_classes, _VARIANCE)
-    means = np.array([codes[learns][truth[learns] == c].mean(axis=0) for c in np.unique(truth[learns])])
-    moved = np.abs(means - codes[learns].mean(axis=0))
-    weights = np.abs(model.weights[:-1].T[np.unique(truth[learns])])
-    frequent = float((truth[asked] == np.bincount(truth[learns]).argmax()).mean())
+    model = fit_softmax(codes[train], labels[train], factor.n_classes, _VARIANCE)
+    means = np.array([codes[train][labels[train] == c].mean(axis=0) for c in np.unique(labels[train])])
+    mean_difference = np.abs(means - codes[train].mean(axis=0))
+    weights = np.abs(model.weights[:-1].T[np.unique(labels[train])])
+    baseline = float((labels[test] == np.bincount(labels[train]).argmax()).mean())
 
-    def score(changed: NDArray[np.float64]) -> float:
-        accuracy = float((model.probabilities(changed[asked]).argmax(axis=1) == truth[asked]).mean())
-        return (accuracy - frequent) / (1 - frequent) if frequent < 1 else 0.0
+    def score(inputs: NDArray[np.float64]) -> float:
+        accuracy = float((model.probabilities(inputs[test]).argmax(axis=1) == labels[test]).mean())
+        return (accuracy - baseline) / (1 - baseline) if baseline < 1 else 0.0
 
-    return (weights * moved).mean(axis=0), score
+    return (weights * mean_difference).mean(axis=0), score

@@ -1,4 +1,4 @@
-"""T-MEX, tests of whether each code depends on its own factor alone, given the other factors."""
+"""T-MEX: tests of measurement exclusivity by conditional independence."""
 
 import math
 
@@ -19,8 +19,8 @@ from disentmetrics.statistics.probes import Probe, predict
 
 FEW_ROWS = 500
 _MIN_ROWS = 20
-_EXPLAINED = 1e-6
-"""Share of a variance that no probe resolves: what is left of it depends on nothing."""
+_MIN_UNEXPLAINED = 1e-6
+"""Smallest unexplained share of a variance; smaller residuals are numerical noise and count as independent."""
 
 
 @metric(
@@ -29,7 +29,7 @@ _EXPLAINED = 1e-6
     higher_is_better=True,
     paper="Yao, Huang, Cadei, Zhang & Locatello (2025), The Third Pillar of Causal Analysis? A Measurement Perspective "
     "on Causal Representations; Shah & Peters (2020), The Hardness of Conditional Independence Testing, for the test",
-    known_failure="With few rows a code that mixes factors may score 1: what is not found counts as exclusive.",
+    known_failure="With few rows a mixed code can score 1: an undetected dependence counts as exclusive.",
     needs=Needs(rows=_MIN_ROWS),
     randomised=True,
     parts={"found": (0.0, 1.0), "exclusive": (0.0, 1.0)},
@@ -52,10 +52,10 @@ _EXPLAINED = 1e-6
     slow=True,
     protocols={
         "default": Protocol(
-            source="disentmetrics: generalised covariance measure with boosting fitted on other folds, level 0.05",
+            source="disentmetrics: generalised covariance measure with cross-fitted gradient boosting, level 0.05",
         ),
         "linear": Protocol(
-            source="disentmetrics: generalised covariance measure with least squares fitted on other folds",
+            source="disentmetrics: generalised covariance measure with cross-fitted least squares, level 0.05",
             options={"probe": "linear"},
             invariant_to=all_except(
                 "row order",
@@ -81,58 +81,58 @@ def tmex(
     n_folds: int = 3,
     n_rows: int = 5_000,
 ) -> RawScore:
-    """Share of pairs of code and factor whose conditional dependence is as expected.
+    """T-MEX: share of latent-factor pairs whose tested conditional dependence agrees with the expected pattern.
 
-    A code measures factor k exclusively if it depends on v_k given the other factors, and on no other
-    factor given the rest. For each pair the hypothesis ``z_j independent of v_k given the other factors``
-    is tested; with W the rejections at level alpha and M the expected pattern, the score is
-    ``share of cells with W[j, k] = M[j, k]``.
+    ``mean over j and k of [W_jk = M_jk]``, with W_jk whether the hypothesis
+    ``z_j independent of v_k given the other factors`` is rejected at level alpha, and M the expected pattern. A
+    latent measures factor k exclusively if it depends on v_k given the other factors, and on no other factor given
+    the rest.
 
     Parameters
     ----------
     representation : Representation
-        Rows that miss any label are left out.
+        Rows with a missing label are excluded.
     seed : int or tuple of int
         Random seed for the assignment of rows to folds.
     expected : (n_codes, n_factors) of 0 and 1, optional
-        Which code is to depend on which factor. By default each factor is matched with a code of its own, so
-        that the sum of partial correlations is largest; with fewer codes than factors, absent codes that
-        depend on nothing make up the number.
+        The matrix M. By default factors are matched one-to-one with latents so that the sum of partial correlations
+        is maximal; with fewer latents than factors, latents that depend on no factor are added.
     probe : {"boosting", "linear"}
-        Predicts code and factor from the other factors.
+        Predictor of latents and factors from the other factors.
     alpha : float
-        Level of each test; divided by the number of codes for a factor's own code where that is found
-        by matching, as it is the best of so many.
+        Significance level of each test; for matched pairs divided by the number of latents, because each match is a
+        maximum over latents.
     n_folds : int
+        Number of cross-fitting folds.
     n_rows : int
         Maximum number of rows; a random subset is used if there are more.
 
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where all tests decide as expected. Per factor: share of its cells. Part ``found``: share
-        of the expected dependences that the tests find; part ``exclusive``: share of the other pairs that
-        they find independent. Details: ``p_values``, ``partial_correlation`` and ``expected``, each
+        In [0, 1]; 1 if all test decisions are as expected. ``per_factor``: the share for the factor's pairs. Part
+        ``found``: share of the expected dependences that are detected; part ``exclusive``: share of the other pairs
+        that are not rejected. Details: ``p_values``, ``partial_correlation`` and ``expected``, each
         (n_codes, n_factors).
 
     Raises
     ------
     InvalidInputError
-        If ``expected`` has another shape or other entries, or ``alpha`` does not lie between 0 and 1.
+        If ``expected`` has a different shape or entries other than 0 and 1, or ``alpha`` is not between 0 and 1.
     UndefinedScoreError
-        If fewer than 20 rows have all labels, or every factor is decided by the others.
+        If fewer than 20 rows have all labels, or every factor is a function of the others.
 
     Notes
     -----
-    The test: residuals of code and factor after prediction from the other factors on other folds; the sum of
-    their products, squared and divided by its variance, is chi-squared with as many degrees of freedom
-    as the factor has columns. It sees dependence of conditional means only. The authors count wrong cells
-    instead (0 is best), and test with the projected covariance measure, which also sees dependences that
-    cancel in the mean; identifiability-guard counts matched rejections alone. Of unrelated codes most
-    cells agree, as most are expected to be independent: read ``found``. At level 0.05 one in twenty exclusive
-    cells fails by chance (one in nine with boosting on 700 rows of dependent factors, whose fit is then
-    rough), and tests near the level decide otherwise on other folds. The number of rows decides
-    the power: compare at equal numbers only. Rows count as independent draws. Dead codes depend on nothing.
+    The generalised covariance measure uses the cross-fitted residuals of latent and factor given the other factors:
+    the squared sum of their products divided by its variance is chi-squared, with as many degrees of freedom as the
+    factor has columns. It detects dependence of conditional means only. The authors count wrong cells instead (0 is
+    best), and use the projected covariance measure, which also detects dependences that cancel in the mean;
+    identifiability-guard counts matched rejections only. For unrelated codes most cells agree, because most are
+    expected to be independent: see ``found``. At level 0.05 one in twenty exclusive cells is rejected by chance (one
+    in nine with boosting on 700 rows of dependent factors, where the fit is poor), and decisions close to the level
+    depend on the folds. Power depends on the number of rows: compare only at equal numbers. Rows are assumed to be
+    independent. Dead latents depend on no factor.
 
     Examples
     --------
@@ -141,31 +141,31 @@ def tmex(
     1.0
     """
     if not 0 < alpha < 1:
-        raise InvalidInputError(f"alpha must lie between 0 and 1; got {alpha!r}")
+        raise InvalidInputError(f"alpha must be between 0 and 1; got {alpha!r}")
     statistic, degrees, n = representation.cached(_statistics, probe, seed, n_folds, n_rows)
     tested = degrees > 0
     if not tested.any():
         raise UndefinedScoreError(
-            "every factor that takes two values is decided by the other factors; none can be tested"
+            "tmex needs a factor that is not a function of the other factors; no factor can be tested"
         )
     p_values = np.where(tested, chdtrc(np.maximum(degrees, 1), np.maximum(statistic, 0.0)), np.nan)
     strength = np.sqrt(statistic / (statistic + n))
-    wanted = _pattern(expected, strength, tested)
+    m = _pattern(expected, strength, tested)
     level = np.full(p_values.shape, alpha)
     if expected is None:
-        level[wanted[: len(level)]] /= representation.n_codes  # the best of so many codes
-    rejected = np.zeros(wanted.shape, dtype=bool)
-    rejected[: len(p_values)] = np.where(tested, p_values < level, False)
-    agree = rejected == wanted
+        level[m[: len(level)]] /= representation.n_codes  # Bonferroni: each match is a maximum over latents
+    w = np.zeros(m.shape, dtype=bool)
+    w[: len(p_values)] = np.where(tested, p_values < level, False)
+    agree = w == m
     per_factor = np.where(tested, agree.mean(axis=0), np.nan)
-    cells = np.broadcast_to(tested, wanted.shape)
-    shares = [float(agree[some & cells].mean()) if (some & cells).any() else math.nan for some in (wanted, ~wanted)]
+    cells = np.broadcast_to(tested, m.shape)
+    shares = [float(agree[part & cells].mean()) if (part & cells).any() else math.nan for part in (m, ~m)]
     notes = []
     if n < FEW_ROWS:
-        notes.append(f"{n} rows give these tests little power: a dependence that is not found counts as exclusive")
+        notes.append(f"with {n} rows these tests have little power: undetected dependences count as exclusive")
     if not tested.all():
         names = ", ".join(np.array(representation.space.names)[~tested])
-        notes.append(f"factors {names} are constant or decided by the other factors and cannot be tested")
+        notes.append(f"not tested, because constant or functions of the other factors: {names}")
     return RawScore(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
@@ -173,7 +173,7 @@ def tmex(
         details={
             "p_values": p_values,
             "partial_correlation": strength,
-            "expected": wanted[: representation.n_codes].astype(float),
+            "expected": m[: representation.n_codes].astype(float),
         },
         settings={"tested": str(n)},
         notes=tuple(notes),
@@ -185,16 +185,16 @@ def _pattern(expected: ArrayLike | None, strength: NDArray[np.float64], tested: 
         given = np.asarray(expected)
         if given.shape != strength.shape or not np.isin(given, (0, 1)).all():
             raise InvalidInputError(
-                f"expected must hold 0 or 1 for each of {strength.shape[0]} codes and {strength.shape[1]} factors; "
+                f"expected must contain 0 or 1 for {strength.shape[0]} latents and {strength.shape[1]} factors; "
                 f"got shape {given.shape}"
             )
         return given.astype(bool)
     n_absent = max(0, int(tested.sum()) - len(strength))
     padded = np.vstack([strength, np.zeros((n_absent, len(tested)))])
     codes, positions = one_to_one_assignment(padded[:, tested])
-    wanted = np.zeros(padded.shape, dtype=bool)
-    wanted[codes, np.flatnonzero(tested)[positions]] = True
-    return wanted
+    pattern = np.zeros(padded.shape, dtype=bool)
+    pattern[codes, np.flatnonzero(tested)[positions]] = True
+    return pattern
 
 
 def _statistics(
@@ -202,45 +202,45 @@ def _statistics(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], int]:
     """Return chi-squared statistics (n_codes, n_factors), degrees of freedom (n_factors,) and the number of rows.
 
-    Degrees are 0 for factors that cannot be tested.
+    Degrees of freedom are 0 for factors that cannot be tested.
     """
-    known = representation.cached(true_factors)
-    rows = some_rows(known.rows, n_rows, seed)
+    truth = representation.cached(true_factors)
+    rows = some_rows(truth.rows, n_rows, seed)
     splits = folds(representation, rows, n_folds, seed)
     if len(rows) < _MIN_ROWS or len(splits) < 2:
         raise UndefinedScoreError(
-            f"tmex needs {_MIN_ROWS} or more rows with labels of all factors, in two folds; got {len(rows)}"
+            f"tmex needs at least {_MIN_ROWS} rows with labels of all factors, in two folds; got {len(rows)}"
         )
     alive = np.flatnonzero(~constant(representation.codes[rows]))
     codes = np.zeros((len(representation), len(alive)))
     codes[rows] = standardise(representation.codes[rows][:, alive])
     statistic = np.zeros((representation.n_codes, representation.n_factors))
     degrees = np.zeros(representation.n_factors, dtype=np.int64)
-    for position, own in enumerate(known.of_factor):
-        rest = np.setdiff1d(np.arange(known.columns.shape[1]), own)
+    for position, own in enumerate(truth.of_factor):
+        rest = np.setdiff1d(np.arange(truth.columns.shape[1]), own)
         residuals = []
         for train, test in splits:
-            before, after = (np.hstack([known.columns[some][:, list(own)], codes[some]]) for some in (train, test))
+            y_train, y_test = (np.hstack([truth.columns[split][:, list(own)], codes[split]]) for split in (train, test))
             if len(rest):
-                given, new = known.columns[train][:, rest], known.columns[test][:, rest]
-                guess = predict(probe, given, before, new, is_class=False, seed=seed)
+                x_train, x_test = truth.columns[train][:, rest], truth.columns[test][:, rest]
+                y_pred = predict(probe, x_train, y_train, x_test, is_class=False, seed=seed)
             else:
-                guess = before.mean(axis=0)
-            residuals.append(after - guess)
-        left = np.concatenate(residuals)
-        factor, others = left[:, : len(own)], left[:, len(own) :]
-        factor = factor[:, np.mean(factor**2, axis=0) > _EXPLAINED]
-        if not factor.shape[1]:
+                y_pred = y_train.mean(axis=0)
+            residuals.append(y_test - y_pred)
+        residual = np.concatenate(residuals)
+        of_factor, of_codes = residual[:, : len(own)], residual[:, len(own) :]
+        of_factor = of_factor[:, np.mean(of_factor**2, axis=0) > _MIN_UNEXPLAINED]
+        if not of_factor.shape[1]:
             continue
-        degrees[position] = factor.shape[1]
-        for code, residual in zip(alive, others.T, strict=True):
-            if np.mean(residual**2) > _EXPLAINED:
-                statistic[code, position] = _wald(factor * residual[:, None])
+        degrees[position] = of_factor.shape[1]
+        for code, of_code in zip(alive, of_codes.T, strict=True):
+            if np.mean(of_code**2) > _MIN_UNEXPLAINED:
+                statistic[code, position] = _wald(of_factor * of_code[:, None])
     return statistic, degrees, len(rows)
 
 
 def _wald(products: NDArray[np.float64]) -> float:
-    """Return the squared mean of each row's products in units of its variance."""
+    """Return the Wald statistic of the hypothesis that the columns of products have mean 0."""
     mean = products.mean(axis=0)
     variance = np.atleast_2d(np.cov(products, rowvar=False)) / len(products)
     return float(max(0.0, mean @ np.linalg.pinv(variance, hermitian=True) @ mean))

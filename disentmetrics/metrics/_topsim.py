@@ -21,7 +21,7 @@ _DISTANCES = {"hamming": hamming_distances, "edit": edit_distances}
     higher_is_better=True,
     paper="Brighton & Kirby (2006), Understanding Linguistic Evolution by Visualizing the Emergence of Topographic "
     "Mappings",
-    known_failure="A language that says one factor at each position and nothing of the last factor still scores high.",
+    known_failure="A language with one position per factor that omits one factor still scores high.",
     needs=Needs(rows=4, symbols=True),
     randomised=True,
     # Changes after which codes are no longer symbols leave the score undefined. Code order does not matter on the
@@ -46,40 +46,40 @@ def topsim(
     distance: Literal["hamming", "edit"] = "hamming",
     n_rows: int = 1_000,
 ) -> RawScore:
-    """Rank correlation between distances of messages and distances of what they are about.
+    """Topographic similarity: rank correlation between distances of messages and distances of their factors.
 
-    Spearman's correlation over pairs of rows of the number of positions in which messages differ (or the edits
-    that turn one into the other) with the number of factors in which the rows differ.
+    Spearman's correlation, over pairs of rows, of the number of positions in which the messages differ (or their edit
+    distance) with the number of factors in which the rows differ.
 
     Parameters
     ----------
     representation : Representation
         ``codes`` contains the symbols of a message, one column per position: integers, each of which recurs. Rows
-        that miss a label are left out; continuous factors are discretised into 10 equal-frequency bins; circular
+        with a missing label are excluded; continuous factors are discretised into 10 equal-frequency bins; circular
         factors keep their discrete values.
     rng : numpy.random.Generator
-        Draws the rows.
+        Random number generator for the choice of rows.
     distance : {"hamming", "edit"}
-        Between messages.
+        Distance between messages.
     n_rows : int
-        Rows to pair at most, drawn without replacement.
+        Maximum number of rows, drawn without replacement, all pairs of which are used.
 
     Returns
     -------
     RawScore
-        In [-1, 1]: 1 where messages differ the more the more factors differ; 0 on average where messages have nothing
-        to do with factors. ``per_factor`` is the correlation with whether the rows differ in that factor, NaN for a
-        constant factor.
+        In [-1, 1]; 1 if the distance between messages increases monotonically with the number of differing factors, 0
+        on average for messages unrelated to the factors. ``per_factor`` is the correlation with whether the rows
+        differ in that factor, NaN for a constant factor.
 
     Raises
     ------
     UndefinedScoreError
-        If codes are no symbols, all messages or all factors of the rows are alike.
+        If codes are not symbols, or all messages or all factor combinations of the rows are equal.
 
     Notes
     -----
-    Factors count alike, and how far their values lie apart does not matter; with one-hot inputs this orders pairs as
-    the cosine distance of the authors does. Their code takes all rows. Constant positions add nothing to any distance.
+    All factors have equal weight, and distances between their values are ignored; for one-hot inputs this ranks pairs
+    as the authors' cosine distance does. Their code uses all rows. Constant positions do not contribute to distances.
 
     Examples
     --------
@@ -91,11 +91,11 @@ def topsim(
     rows = np.flatnonzero((labels >= 0).all(axis=1))
     rows = sorted_subset(rows, n_rows, rng)
     if len(rows) < 3:
-        raise UndefinedScoreError(f"topsim needs 3 or more rows with all labels; got {len(rows)}")
+        raise UndefinedScoreError(f"topsim needs at least 3 rows with all labels; got {len(rows)}")
     between_messages = _DISTANCES[distance](messages(representation)[rows])
     value = rank_correlation_of_counts(between_messages, hamming_distances(labels[rows]))
     if np.isnan(value):
-        raise UndefinedScoreError("topsim needs messages and factors that differ; all pairs are equally far apart")
+        raise UndefinedScoreError("topsim needs messages and factors that differ; all pairs have equal distances")
     per_factor = np.full(representation.n_factors, np.nan)
     for factor in np.flatnonzero(representation.cached(varied_factors)):
         differs = hamming_distances(labels[rows][:, [factor]])

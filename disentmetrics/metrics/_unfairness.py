@@ -1,4 +1,4 @@
-"""How far predictions of one factor depend on another."""
+"""Unfairness: dependence of predictions of a target factor on sensitive factors."""
 
 import math
 
@@ -20,7 +20,7 @@ from disentmetrics.statistics.targets import MOST_CLASSES, class_target
     higher_is_better=False,
     paper="Locatello, Abbati, Rainforth, Bauer, Schölkopf & Bachem (2019), On the Fairness of Disentangled "
     "Representations, section 4",
-    known_failure="Codes that tell nothing are fair: every prediction is the same.",
+    known_failure="Uninformative codes are perfectly fair, because all predictions are equal.",
     needs=Needs(factors=2, rows=40),
     randomised=True,
     parts={"maximum": (0.0, 1.0), "worst_pair": (0.0, 1.0)},
@@ -31,11 +31,11 @@ from disentmetrics.statistics.targets import MOST_CLASSES, class_target
     costly=True,
     protocols={
         "default": Protocol(
-            source="disentmetrics: logistic regression out of fold, predictions compared at equal values of the "
-            "target, 10 classes a factor",
+            source="disentmetrics: cross-fitted logistic regression, predictions compared at equal values of the "
+            "target, 10 classes per factor",
         ),
         "locatello2019": Protocol(
-            source="Locatello et al. (2019), code of disentanglement_lib: gradient boosting of 100 trees a class, "
+            source="Locatello et al. (2019), code of disentanglement_lib: gradient boosting with 100 trees per class, "
             "every value a class; interventions by conditioning",
             options={"classifier": "gradient-boosting", "all_values": True, "n_tested": 1, "matched": False},
             invariant_to=frozenset(),
@@ -55,10 +55,10 @@ def unfairness(
     n_tested: int = N_FOLDS,
     matched: bool = True,
 ) -> RawScore:
-    """Mean total variation of the predictions of a factor under interventions on another one.
+    """Unfairness: mean total variation of predictions of a factor under interventions on another factor.
 
-    ``mean over targets i and sensitive factors s != i of mean_c TV(p(y_i | do(v_s = c)), p(y_i))`` with
-    y_i the class that a classifier names from all codes, and ``TV(p, q) = sum |p - q| / 2``.
+    ``mean over targets i and sensitive factors s != i of mean_c TV(p(y_i | do(v_s = c)),
+    p(y_i))``, with y_i the class predicted from all latents, and ``TV(p, q) = sum |p - q| / 2``.
 
     Parameters
     ----------
@@ -69,19 +69,19 @@ def unfairness(
     classifier : {"logistic", "boosting", "logistic-cv", "gradient-boosting"}
         As for ``downstream_accuracy``.
     all_values : bool
-        Whether each value is a class; otherwise at most 10 classes a factor, of targets and sensitive factors.
+        Whether each value is a class; otherwise at most 10 classes per factor, for targets and sensitive factors.
     n_tested : int
         Number of the five folds that are tested; fewer if these already contain 3,000 rows.
     matched : bool
-        Whether rows of v_s = c are weighed so that each value of the target is as frequent among them as
-        among all rows, which an intervention would grant; otherwise they count alike.
+        Whether rows with v_s = c are weighted so that each value of the target is as frequent among them as among all
+        rows, as under an intervention; otherwise they have equal weights.
 
     Returns
     -------
     RawScore
-        In [0, 1], lower is better: 0 where no prediction depends on another factor. ``per_factor`` is the mean of each
-        factor as the target. Parts: ``maximum``, with the largest over c in place of the mean, and
-        ``worst_pair``, the mean over c of the worst target and sensitive factor. Details: ``total_variation``
+        In [0, 1]; lower is better, 0 if no prediction depends on another factor. ``per_factor`` is the mean for the
+        factor as the target. Parts: ``maximum``, with the maximum over c in place of the mean, and ``worst_pair``,
+        the mean over c for the worst pair of target and sensitive factor. Details: ``total_variation``
         (n_factors as target, n_factors as sensitive), NaN where undefined.
 
     Raises
@@ -91,11 +91,10 @@ def unfairness(
 
     Notes
     -----
-    The authors change v_s in the simulator and keep all other factors. On a table the rows that have v_s = c
-    stand for that: the same where factors are independent, and where only v_s and the target
-    depend on each other if ``matched``. Few rows vary by chance, which adds up to about
-    ``sqrt(classes / rows with v_s = c) / 3``; compare with the null. Predictions are of rows that the classifier has
-    not learnt from.
+    The authors change v_s in a simulator and keep all other factors. In a table the rows with v_s = c replace this
+    intervention, which is equivalent if factors are independent and, with ``matched``, also if only v_s and the
+    target depend on each other. Chance variation of few rows contributes up to about
+    ``sqrt(classes / rows with v_s = c) / 3``; compare with the null. All predictions are out of fold.
 
     Examples
     --------
@@ -103,17 +102,17 @@ def unfairness(
     >>> unfairness(factors.astype(float), factors).value
     0.0
     """
-    most = None if all_values else MOST_CLASSES
+    max_classes = None if all_values else MOST_CLASSES
     n = representation.n_factors
     mean, largest = np.full((n, n), np.nan), np.full((n, n), np.nan)
     for i in range(n):
-        found = representation.cached(fit_probe, i, MOST_ROWS, classifier, seed, most=most, n_tested=n_tested)
+        probe = representation.cached(fit_probe, i, MOST_ROWS, classifier, seed, most=max_classes, n_tested=n_tested)
         for s in range(n):
-            if found is not None and s != i:
-                mean[i, s], largest[i, s] = _total_variation(representation, found, s, most, matched=matched)
+            if probe is not None and s != i:
+                mean[i, s], largest[i, s] = _total_variation(representation, probe, s, max_classes, matched=matched)
     pairs = ~np.isnan(mean)
     if not pairs.any():
-        raise UndefinedScoreError("unfairness needs two factors that vary, and rows of two groups or more")
+        raise UndefinedScoreError("unfairness needs two factors that vary and rows from at least two groups")
     per_factor = np.array([row[~np.isnan(row)].mean() if (~np.isnan(row)).any() else np.nan for row in mean])
     return RawScore(
         value=mean_over_factors(per_factor),
@@ -125,17 +124,17 @@ def unfairness(
 
 
 def _total_variation(
-    representation: Representation, found: FittedProbe, sensitive: int, most: int | None, *, matched: bool
+    representation: Representation, probe: FittedProbe, sensitive: int, max_classes: int | None, *, matched: bool
 ) -> tuple[float, float]:
-    aim = representation.cached(class_target, sensitive, most)
-    if not aim.varies:
+    """Return the mean and maximum over values of the sensitive factor of the total variation of predictions."""
+    factor = representation.cached(class_target, sensitive, max_classes)
+    if not factor.varies:
         return math.nan, math.nan
-    classes = aim.values
-    c = classes[found.rows]
-    truth, guess, c = found.y_true[c >= 0], found.y_pred[c >= 0], c[c >= 0]
-    n_classes = int(max(found.y_true.max(), found.y_pred.max())) + 1
-    counts = np.zeros((aim.n_classes, n_classes, n_classes))  # sensitive value, true class, class named
-    np.add.at(counts, (c, truth, guess), 1.0)
+    c = factor.values[probe.rows]
+    y_true, y_pred, c = probe.y_true[c >= 0], probe.y_pred[c >= 0], c[c >= 0]
+    n_classes = int(max(probe.y_true.max(), probe.y_pred.max())) + 1
+    counts = np.zeros((factor.n_classes, n_classes, n_classes))  # sensitive value, true class, predicted class
+    np.add.at(counts, (c, y_true, y_pred), 1.0)
     counts = counts[counts.any(axis=(1, 2))]
     if len(counts) < 2:
         return math.nan, math.nan
@@ -146,10 +145,10 @@ def _total_variation(
 
 
 def _matched(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the classes named under each sensitive value, at equal frequencies of the true classes.
+    """Return the distribution of predicted classes under each sensitive value, standardised to the true classes.
 
-    True classes that some sensitive value never comes with cannot be made equally frequent, and take the
-    predictions that they get under the other values.
+    True classes that do not occur with a sensitive value cannot be reweighted; they use the predictions over all
+    sensitive values.
     """
     seen = counts.sum(axis=2, keepdims=True)
     overall = counts.sum(axis=0) / np.maximum(seen.sum(axis=0), 1.0)

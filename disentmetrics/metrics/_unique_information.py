@@ -1,4 +1,4 @@
-"""What one code knows of a factor and all others together do not."""
+"""Unique information of single latents about factors."""
 
 import numpy as np
 
@@ -9,8 +9,8 @@ from disentmetrics.representation import Representation
 from disentmetrics.statistics.probes import best_held_out_score, step_prediction
 from disentmetrics.statistics.targets import target
 
-_NOTHING = 0.02
-"""A code that predicts less of a factor alone is not tried."""
+_MIN_SCORE = 0.02
+"""Latents with a smaller score for a factor by themselves are not candidates."""
 
 
 @metric(
@@ -18,7 +18,7 @@ _NOTHING = 0.02
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Tokui & Sato (2022), Disentanglement Analysis with Partial Information Decomposition, section 4",
-    known_failure="Two factors packed without loss into one code score 1.",
+    known_failure="Two factors packed losslessly into one latent score 1.",
     needs=Needs(rows=40),
     randomised=True,
     parts={"upper_bound": (0.0, 1.0)},
@@ -35,9 +35,9 @@ _NOTHING = 0.02
 def unique_information(
     representation: Representation, *, seed: Seed = 0, n_candidates: int = 5, n_rows: int = 4_000
 ) -> RawScore:
-    """How much of each factor one code knows beyond all other codes together.
+    """Information about each factor unique to a single latent: its held-out score beyond all others jointly.
 
-    ``mean over k of max over j of [s_k(z_j) - s_k(all codes but z_j)]``, a lower bound, at least 0.
+    ``mean over k of max over j of [s_k(z_j) - s_k(z without z_j)]``, clipped at 0: a lower bound.
 
     Parameters
     ----------
@@ -46,15 +46,15 @@ def unique_information(
     seed : int or tuple of int
         Random seed for the choice of rows, the folds and the probes.
     n_candidates : int
-        How many codes a factor are tried: those that predict it best alone.
+        Maximum number of candidate latents per factor: those with the best scores by themselves.
     n_rows : int
         Maximum number of rows; a random subset is used if there are more.
 
     Returns
     -------
     RawScore
-        In [0, 1]. Part ``upper_bound``: the smaller of s_k(z_j) and s_k(all codes) - s_k(all but z_j), of the
-        same code j. Details: ``unique`` (n_codes, n_factors), NaN where a code cannot be the best and was not tried.
+        In [0, 1]. Part ``upper_bound``: the smaller of s_k(z_j) and s_k(z) - s_k(z without z_j), for the same latent
+        j. Details: ``unique`` (n_codes, n_factors), NaN for latents that cannot be the best and were not evaluated.
 
     Raises
     ------
@@ -63,14 +63,14 @@ def unique_information(
 
     Notes
     -----
-    s is the better held-out score of linear and boosted probes (R² or chance-corrected accuracy, at least 0); of one
-    code and a factor that is no category, the chance-corrected correlation ratio, which all others together count for
-    at least as much as any one of them. Codes that alone predict less than 0.02 of a factor are not tried. The
-    authors bound information in nats by discretised codes and the decoder's own posterior; their estimator is
-    another one, this is its form: with I in place of s the value bounds the unique information of partial information
-    decomposition from below, the part from above. Codes are tried by falling prediction alone, and no further than
-    any could win. The one score here that sees perfect codes beside a rotated copy. With dependent factors a
-    perfect code scores under 1, for other codes then know of its factor.
+    s is the better held-out score of linear and boosted probes (R² or chance-corrected accuracy, clipped at 0). For a
+    single latent and a non-categorical factor it is the chance-corrected correlation ratio, and the score of the
+    other latents jointly is at least that of any one of them. Latents with a score below 0.02 are not candidates.
+    With mutual information I in place of s, the value is a lower bound of the unique information in the sense of
+    partial information decomposition, and the part an upper bound. The authors estimate these bounds in nats from
+    discretised latents and the decoder's posterior; the estimator here is a different one. Candidates are evaluated
+    in order of decreasing score, until none can be better. This metric detects a perfect code with a rotated copy of
+    it. With dependent factors a perfect code scores below 1, because other latents are informative about its factor.
 
     Examples
     --------
@@ -86,27 +86,27 @@ def unique_information(
     lower, upper = np.full((2, representation.n_factors), np.nan)
     everything = tuple(range(representation.n_codes))
     for position in range(representation.n_factors):
-        aim = representation.cached(target, position)
-        if not aim.varies or np.isnan(best_held_out_score(representation, position, seed, codes=(), n_rows=n_rows)):
+        factor = representation.cached(target, position)
+        if not factor.varies or np.isnan(best_held_out_score(representation, position, seed, codes=(), n_rows=n_rows)):
             continue
         lower[position] = upper[position] = 0.0
         for code in map(int, np.argsort(-alone[:, position], kind="stable")[:n_candidates]):
-            if alone[code, position] <= max(lower[position], _NOTHING):
+            if alone[code, position] <= max(lower[position], _MIN_SCORE):
                 break
             own = alone[code, position]
-            if aim.is_class:
+            if factor.is_class:
                 own = best_held_out_score(representation, position, seed, codes=(code,), n_rows=n_rows)
             others = tuple(j for j in everything if j != code)
             rest = best_held_out_score(representation, position, seed, codes=others, n_rows=n_rows, enough=own)
-            if not aim.is_class:
+            if not factor.is_class:
                 rest = max(rest, alone[list(others), position].max(initial=0.0))
             unique[code, position] = max(0.0, own - rest)
             if unique[code, position] > lower[position]:
                 lower[position] = unique[code, position]
-                together = best_held_out_score(representation, position, seed, codes=everything, n_rows=n_rows)
-                upper[position] = max(lower[position], min(own, together - rest))
+                joint = best_held_out_score(representation, position, seed, codes=everything, n_rows=n_rows)
+                upper[position] = max(lower[position], min(own, joint - rest))
     if np.isnan(lower).all():
-        raise UndefinedScoreError("unique_information needs a factor of two values, on rows of two groups or more")
+        raise UndefinedScoreError("unique_information needs a factor that varies and rows from at least two groups")
     return RawScore(
         value=mean_over_factors(lower),
         per_factor=lower,

@@ -1,4 +1,4 @@
-"""Wasserstein distance of the codes to independent codes, as if they were Gaussian."""
+"""Gaussian Wasserstein correlation of the codes."""
 
 import math
 
@@ -10,7 +10,7 @@ from disentmetrics.estimators.gaussian_dependence import copula_correlation, gau
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 
-_LARGEST = 1e70  # fourth powers of larger codes overflow
+_MAX_CODE = 1e70  # fourth powers of larger codes overflow
 
 
 @metric(
@@ -19,7 +19,7 @@ _LARGEST = 1e70  # fourth powers of larger codes overflow
     higher_is_better=False,
     paper="Locatello et al. (2019), On the Fairness of Disentangled Representations; disentanglement_lib, "
     "unsupervised_metrics",
-    known_failure="Codes of pure noise score 0, the best value: independent codes need not tell any factor.",
+    known_failure="Pure noise scores 0, the best value: independent latents need not be informative.",
     needs=Needs(factors=0, rows=3),
     parts={"normalised": (0.0, 2.0)},
     invariant_to=all_except("duplicated code", "rotation", "dependent factors"),
@@ -27,7 +27,7 @@ _LARGEST = 1e70  # fourth powers of larger codes overflow
     perfect=0.0,
     protocols={
         "default": Protocol(
-            source="disentmetrics: Gaussian copula by Spearman's correlations, all codes of variance 1",
+            source="disentmetrics: Gaussian copula from Spearman's correlations, unit variances",
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: covariance of the mean codes",
@@ -39,33 +39,33 @@ _LARGEST = 1e70  # fourth powers of larger codes overflow
     },
 )
 def wasserstein_correlation(representation: Representation, *, ranks: bool = True) -> RawScore:
-    """Squared 2-Wasserstein distance from a Gaussian with the codes' covariance to the product of its margins.
+    """Wasserstein correlation: squared 2-Wasserstein distance of a Gaussian to the product of its marginals.
 
-    ``2 tr S - 2 tr (D^1/2 S D^1/2)^1/2``, with S the covariance of the codes and D its diagonal.
+    ``W = 2 tr S - 2 tr (D^1/2 S D^1/2)^1/2``, with S the covariance matrix of the codes and D its diagonal.
 
     Parameters
     ----------
     representation : Representation
         Factors are ignored. Constant latents are excluded.
     ranks : bool
-        Whether S holds the correlations of a Gaussian copula, ``2 sin(pi r / 6)`` of Spearman's r: then neither
-        scale, outliers nor monotone maps of a code count.
+        Whether S is the correlation matrix of a Gaussian copula, ``2 sin(pi r / 6)`` with Spearman's r, which is
+        invariant to scale and monotone maps of a latent, and robust to outliers.
 
     Returns
     -------
     RawScore
-        In squared units of the codes, from 0; lower is better. Part ``normalised``: divided by tr S. Without
-        ranks wide codes weigh more in both.
+        Non-negative, in squared units of the codes; lower is better. Part ``normalised``: W / tr S. Without ranks,
+        wide latents have more weight in both.
 
     Raises
     ------
     UndefinedScoreError
-        If codes are so wide that their variances overflow.
+        If codes are so large that their variances overflow.
 
     Notes
     -----
-    Finite for copies of a code, unlike the total correlation: d copies with variance 1 have 2 d - 2 sqrt(d). If every
-    latent is constant the score is 0.
+    Unlike the total correlation, the score is finite for duplicated latents: d copies with variance 1 have 2 d - 2
+    sqrt(d). If every latent is constant the score is 0.
 
     Examples
     --------
@@ -83,8 +83,8 @@ def wasserstein_correlation(representation: Representation, *, ranks: bool = Tru
         covariance = representation.cached_by_codes(copula_correlation)[np.ix_(alive, alive)]
     else:
         codes = np.asarray(representation.codes[:, alive], dtype=np.float64)
-        if np.abs(codes).max() > _LARGEST:
-            raise UndefinedScoreError(f"this form takes codes up to {_LARGEST:g}; got {np.abs(codes).max():g}")
+        if np.abs(codes).max() > _MAX_CODE:
+            raise UndefinedScoreError(f"codes must not exceed {_MAX_CODE:g}; got {np.abs(codes).max():g}")
         covariance = np.atleast_2d(np.cov(codes, rowvar=False))
     value = gaussian_wasserstein_correlation(covariance)
     trace = float(np.trace(covariance))

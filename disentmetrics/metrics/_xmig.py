@@ -1,4 +1,4 @@
-"""The dependency-blind mutual information gap."""
+"""Dependency-blind mutual information gap."""
 
 from collections.abc import Sequence
 
@@ -16,13 +16,13 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
     higher_is_better=True,
     paper="Watcharasupat (2021), Controllable Music: Supervised Learning of Disentangled Representations for Music "
     "Generation",
-    known_failure="Codes of factors that each also tell of all other factors score 1 if no code is left over.",
+    known_failure="Latents that are entangled with other factors score 1 if every latent is assigned to a factor.",
     needs=Needs(rows=20),
     invariant_to=all_except("duplicated code", "repeated rows", "rotation"),
     detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
-            source="disentmetrics: rank spacings of the mean code, codes matched to factors, limited to [0, 1]",
+            source="disentmetrics: rank spacings of the mean code, latents matched to factors, clipped to [0, 1]",
         ),
     },
 )
@@ -33,10 +33,10 @@ def xmig(
     n_bins: int = 20,
     owners: Sequence[int] | None = None,
 ) -> RawScore:
-    """Mean gap between each factor's own code and the codes that are no factor's.
+    """Dependency-blind mutual information gap: gap between the latent of each factor and unassigned latents.
 
-    ``mean over k of [I(z_k; v_k) - max_r I(z_r; v_k)] / H(v_k)``, where z_k is the code of factor k, and r runs over
-    the codes that belong to no factor.
+    ``mean over k of [I(z_k; v_k) - max_r I(z_r; v_k)] / H(v_k)``, where z_k is the latent of factor k, and r runs
+    over the latents that are not assigned to any factor.
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ def xmig(
     Returns
     -------
     RawScore
-        In [0, 1]: 1 where each factor's code tells all of it, and codes left over tell nothing. 0 for a factor
-        without a code, and where a code left over tells more. Details: ``mutual_information``
+        In [0, 1]; 1 if each factor is determined by its latent and independent of unassigned latents. 0 for a factor
+        without a latent, or if an unassigned latent is more informative. Details: ``mutual_information``
         (n_codes, n_factors) in nats, ``owner`` (n_factors,).
 
     Raises
@@ -65,10 +65,9 @@ def xmig(
 
     Notes
     -----
-    Dependence among factors does not matter to it, nor does entanglement among their codes. Where no code is left
-    over, nothing is subtracted; the authors' code refuses such representations, and takes for an entropy a
-    nearest-neighbour estimate of I(v_k; v_k), which grows with the number of rows. Dead latents have zero mutual
-    information.
+    The score ignores dependence among factors, and entanglement among their latents. If no latent is unassigned,
+    nothing is subtracted; the authors' code refuses such representations, and uses a nearest-neighbour estimate of
+    I(v_k; v_k) as entropy, which grows with the number of rows. Dead latents have zero mutual information.
 
     Examples
     --------
@@ -77,16 +76,17 @@ def xmig(
     >>> round(xmig(factors.astype(float), factors).value, 6), round(xmig(codes, factors).value, 6)
     (1.0, 0.5)
     """
-    known = normalized_mutual_information(representation, estimator, n_bins)
-    owner = assign_codes(known.shares, owners)
+    information = normalized_mutual_information(representation, estimator, n_bins)
+    owner = assign_codes(information.shares, owners)
     owned = owner >= 0
-    left_over = np.ones(representation.n_codes, dtype=bool)
-    left_over[owner[owned]] = False
-    own = np.where(owned, known.shares[owner, np.arange(representation.n_factors)], 0.0)
-    per_factor = known.per_factor(np.clip(own - known.shares[left_over].max(axis=0, initial=0.0), 0.0, 1.0))
+    unassigned = np.ones(representation.n_codes, dtype=bool)
+    unassigned[owner[owned]] = False
+    own = np.where(owned, information.shares[owner, np.arange(representation.n_factors)], 0.0)
+    runner_up = information.shares[unassigned].max(axis=0, initial=0.0)
+    per_factor = information.per_factor(np.clip(own - runner_up, 0.0, 1.0))
     return RawScore(
         value=mean_over_factors(per_factor),
         per_factor=per_factor,
-        details={"mutual_information": known.nats, "owner": owner},
-        settings={**known.settings, "owners": "declared" if owners is not None else "matched"},
+        details={"mutual_information": information.nats, "owner": owner},
+        settings={**information.settings, "owners": "declared" if owners is not None else "matched"},
     )

@@ -1,4 +1,4 @@
-"""The Z-max-variance metric of RF-VAE."""
+"""Z-max-variance, the metric of RF-VAE."""
 
 from typing import Literal
 
@@ -14,8 +14,8 @@ from disentmetrics.statistics.factor_groups import RowGroups
 from disentmetrics.statistics.traversals import cells, factors_alone, left_out
 
 Pruning = Literal["kl", "sd"]
-_FEWEST_CELLS = 2
-_CHUNK = 1 << 20  # code values drawn at once, 8 MB; another number would draw other rows
+_MIN_CELLS = 2
+_CHUNK = 1 << 20  # values drawn at once: 8 MB; changing it changes the random draws
 
 
 @metric(
@@ -23,7 +23,7 @@ _CHUNK = 1 << 20  # code values drawn at once, 8 MB; another number would draw o
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Kim, Wang, Sahu & Pavlovic (2019), Relevance Factor VAE, section 4",
-    known_failure="Every code may move with a factor, as long as the one that moves most is another for each factor.",
+    known_failure="Entangled latents score 1 if a different latent varies most with each factor.",
     needs=Needs(factors=2, rows=40),
     randomised=True,
     least={"n_rows": 2},
@@ -32,11 +32,11 @@ _CHUNK = 1 << 20  # code values drawn at once, 8 MB; another number would draw o
     noise="chance",
     protocols={
         "default": Protocol(
-            source="disentmetrics: constant and collapsed codes left out, votes counted and scored on disjoint rows",
+            source="disentmetrics: constant and collapsed latents excluded, disjoint training and test rows",
         ),
         "carbonneau2022": Protocol(
-            source="Carbonneau et al. (2022): codes with standard deviation below 0.05 left out, 800 votes of 200 "
-            "rows to learn from and as many to score, of the same rows; 0 stands for chance",
+            source="Carbonneau et al. (2022): latents with standard deviation below 0.05 excluded, 800 training "
+            "and 800 test votes of 200 of the same rows; rescaled so that chance level is 0",
             options={"pruning": "sd", "n_train": 800, "n_test": 800, "n_rows": 200, "rescale": True},
             invariant_to=all_except("scale", "monotone warp", "outlier", "noise code", "rotation"),
             noise=0.0,
@@ -54,47 +54,48 @@ def z_max_var(
     n_bins: int = 3,
     rescale: bool = False,
 ) -> RawScore:
-    """Accuracy of telling which factor alone changes, from the code that varies most.
+    """Z-max-variance: accuracy of a majority vote for the only varying factor, by the most varying latent.
 
-    A vote is cast by choosing a factor k, then L rows that agree in all factors but k: the code j with
-    the largest ``Var(z_j in the batch) / Var(z_j over all rows)`` is paired with k. Code j is given the
-    factor it is paired with most often; the score is the share of votes in which that is right.
+    A vote is drawn by choosing a factor k and L rows that agree in all factors but k; it pairs k with the latent
+    ``j = argmax Var(z_j in the batch) / Var(z_j over all rows)``. Each latent predicts the factor with which it is
+    paired most often; the score is the share of votes predicted correctly.
 
     Parameters
     ----------
     representation : Representation
-        Batches are drawn from its rows, so half of them must have a partner that differs in factor k alone, as on a
-        full grid; a factor without such rows is excluded.
+        Batches are drawn from its rows: half of them must have a partner that differs in factor k alone, as on a full
+        grid; a factor without such rows is excluded.
     rng : numpy.random.Generator
         Random number generator.
     pruning : {"kl", "sd"}
-        ``kl`` leaves out codes whose mean KL to N(0, 1) is at most 0.01 nats, where posterior
-        variances are given, and constant codes, and scores votes on other rows than it learns from;
-        ``sd`` leaves out codes with a standard deviation below 0.05, and uses all rows for both.
+        ``kl`` excludes constant latents and, with posterior variances, those whose mean KL to N(0, 1) is at most 0.01
+        nats, and uses disjoint rows for training and test votes; ``sd`` excludes latents with a standard deviation
+        below 0.05, and uses all rows for both.
     n_train, n_test : int
-        Votes to learn from and to score.
+        Numbers of training and test votes.
     n_rows : int
-        L, rows in a batch.
+        L, the number of rows in a batch.
     n_bins : int
-        Bins of equal frequency that continuous factors are cut into; more leave too few rows that agree.
+        Number of equal-frequency bins of continuous factors; with more bins too few rows agree.
     rescale : bool
-        Whether to subtract chance, divide by what is left to 1, and cut off at 0.
+        Whether the accuracy is rescaled so that chance level is 0, and clipped at 0.
 
     Returns
     -------
     RawScore
-        Accuracy in [0, 1]; chance level is 1 / K for K factors; ``per_factor`` is the share of each factor's votes
-        that is right, never rescaled. Details: ``votes`` (n_codes, n_factors).
+        Accuracy in [0, 1]; chance level is 1 / K for K factors; ``per_factor`` is the share of correct votes for each
+        factor, never rescaled. Details: ``votes`` (n_codes, n_factors).
 
     Raises
     ------
     UndefinedScoreError
-        If fewer than two factors change alone for half of the rows.
+        If fewer than two factors change alone in half of the rows.
 
     Notes
     -----
-    The authors draw batches from a simulator. A cell of rows is drawn as often as it has rows, and rows within it
-    with replacement. Rows with missing labels are excluded. If every code is left out the score is 0.
+    The authors draw batches from a simulator. A cell, the rows that agree in all other factors, is drawn with a
+    probability proportional to its number of rows, and rows within it with replacement. Rows with missing labels are
+    excluded. If every latent is excluded the score is 0.
 
     Examples
     --------
@@ -110,9 +111,9 @@ def z_max_var(
     if len(positions) < 2:
         raise UndefinedScoreError("z_max_var needs two factors that change alone in each half of the rows")
     train, test = ([one for k, one in zip(usable, side, strict=True) if k in positions] for side in (train, test))
-    kept, rule = _surviving(representation, pruning)
+    kept, rule = _surviving_latents(representation, pruning)
     if not kept.any():
-        note = f"every code is left out by the rule {rule}: scored 0"
+        note = f"every latent is excluded by the rule {rule}; the score is 0"
         return RawScore(value=0.0, settings={"prune": rule}, notes=(note,), chance=_chance(positions, rescale=rescale))
     codes = well_scaled(np.ascontiguousarray(representation.codes[:, kept]))
     codes = codes / codes.std(axis=0, ddof=1, dtype=np.float64)
@@ -120,15 +121,15 @@ def z_max_var(
     votes = np.zeros((len(positions), codes.shape[1]), dtype=np.int64)
     np.add.at(votes, (chosen, voters), 1)
     voters, chosen = _vote(codes, test, n_test, n_rows, rng)
-    right = votes.argmax(axis=0)[voters] == chosen
+    correct = votes.argmax(axis=0)[voters] == chosen
 
     per_factor = np.full(representation.n_factors, np.nan)
     table = np.zeros((representation.n_codes, representation.n_factors))
     for index, position in enumerate(positions):
-        asked = chosen == index
-        per_factor[position] = right[asked].mean() if asked.any() else np.nan
+        drawn = chosen == index
+        per_factor[position] = correct[drawn].mean() if drawn.any() else np.nan
         table[kept, position] = votes[index]
-    accuracy, chance = float(right.mean()), 1 / len(positions)
+    accuracy, chance = float(correct.mean()), 1 / len(positions)
     return RawScore(
         value=max(0.0, (accuracy - chance) / (1 - chance)) if rescale else accuracy,
         per_factor=per_factor,
@@ -140,14 +141,14 @@ def z_max_var(
 
 
 def _enough(both: list[RowGroups]) -> bool:
-    return all(len(groups.count) >= _FEWEST_CELLS for groups in both)
+    return all(len(groups.count) >= _MIN_CELLS for groups in both)
 
 
 def _chance(positions: list[int], *, rescale: bool) -> float:
     return 0.0 if rescale else 1 / len(positions)
 
 
-def _surviving(representation: Representation, pruning: Pruning) -> tuple[NDArray[np.bool_], str]:
+def _surviving_latents(representation: Representation, pruning: Pruning) -> tuple[NDArray[np.bool_], str]:
     if pruning == "sd":
         return standard_deviation(representation.codes) >= 0.05, "sd<0.05"
     alive = ~representation.cached_by_codes(constant)
