@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from disentmetrics_reference_models.nn.gaussians import kl_to_standard_normal, reparameterise
 from disentmetrics_reference_models.nn.likelihoods import reconstruction_loss
-from disentmetrics_reference_models.training.method import PRECISIONS, Config, find_method
+from disentmetrics_reference_models.training.method import PRECISIONS, Config
+from disentmetrics_reference_models.training.registry import find_method
 from disentmetrics_reference_models.training.trainer import Trainer, TrainingImages, choose_device, with_seeds
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
@@ -43,7 +44,7 @@ def textbook(config: Config, images: Tensor, device: torch.device) -> Iterator[N
 
 
 def ours(configs: list[Config], images: TrainingImages, device: torch.device) -> Iterator[None]:
-    trainer = Trainer(find_method("beta_vae"), configs, images, device)
+    trainer = Trainer(configs, images, device)
     for _ in trainer.run(10**9):
         yield
 

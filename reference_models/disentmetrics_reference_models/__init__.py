@@ -1,1 +1,1 @@
-"""Reference trainers of the field's methods, one file a method."""
+"""Reference implementations of VAE-based methods for disentanglement, one file per method."""

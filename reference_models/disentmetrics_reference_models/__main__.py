@@ -1,16 +1,16 @@
-"""``python -m disentmetrics_reference_models --help``: every method with its paper."""
+"""``python -m disentmetrics_reference_models --help``: all methods with their papers."""
 
 import argparse
 
-from disentmetrics_reference_models.training.method import find_methods
+from disentmetrics_reference_models.training.registry import find_methods
 
 
 def main() -> None:
-    """Print every method with its paper."""
+    """Print all methods with their papers."""
     lines = "\n".join(f"  {m.name:<20}{m.summary}\n{'':<22}{m.paper}" for m in find_methods().values())
     parser = argparse.ArgumentParser(
         prog="python -m disentmetrics_reference_models",
-        description=f"Reference trainers. Train one with: disentmetrics train METHOD --data DATASET\n\n{lines}",
+        description=f"Reference trainers. Train a model with: disentmetrics train METHOD --data DATASET\n\n{lines}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.parse_args()

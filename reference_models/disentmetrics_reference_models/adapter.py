@@ -1,14 +1,13 @@
-"""Scheme ``reference``: a run folder of a reference trainer as an encoder."""
+"""Encoder scheme ``reference``: a trained reference model."""
 
 from disentmetrics.encoders.protocol import Encoder
-from disentmetrics.encoders.registry import Fingerprinted
 from disentmetrics.errors import MissingExtraError
 
 
 def load(target: str) -> Encoder:
-    """Encode by a model trained with ``disentmetrics train``: posterior mean and log-variance.
+    """Posterior mean and log-variance of a model trained with ``disentmetrics train``.
 
-    The target is the run folder, or a small pretrained model of the package: zoo/vae-dsprites,
+    The target is a run folder, or a small pretrained model that ships with the package: zoo/vae-dsprites,
     zoo/beta-vae-dsprites, zoo/beta-tcvae-dsprites or zoo/factor-vae-dsprites.
 
     Example
@@ -20,5 +19,4 @@ def load(target: str) -> Encoder:
         from disentmetrics_reference_models.training.run import load_run
     except ImportError as error:
         raise MissingExtraError("reference models need PyTorch; pip install 'disentmetrics[train]'") from error
-    run = load_run(target)
-    return Fingerprinted(run, run.fingerprint)
+    return load_run(target)

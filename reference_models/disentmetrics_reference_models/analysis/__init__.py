@@ -1,1 +1,1 @@
-"""Analyses of trained models, reproductions of published tables, and toys in closed form."""
+"""Evaluation of trained models, reproduction of published tables, and variational bias in linear models."""

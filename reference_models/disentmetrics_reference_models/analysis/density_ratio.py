@@ -1,4 +1,4 @@
-"""The total correlation that a discriminator sees: it learns codes from permuted codes, and is asked about others."""
+"""Estimation of total correlation by a discriminator on held-out codes (density-ratio trick)."""
 
 import math
 from typing import NamedTuple
@@ -13,20 +13,20 @@ from disentmetrics_reference_models.nn.adversarial import discriminator_loss, lo
 from disentmetrics_reference_models.nn.networks import Discriminator
 from disentmetrics_reference_models.nn.total_correlation import permute_codes
 
-_LEAST_ROWS = 100
+_MIN_ROWS = 100
 
 
 class DensityRatioEstimate(NamedTuple):
-    """What a discriminator says of codes that it has not learned from.
+    """Total correlation and accuracy of a discriminator on held-out codes.
 
     Attributes
     ----------
     total_correlation : float
-        ``E_q(z)[log D(z) / (1 - D(z))]``, in nats; may come out below 0.
+        ``E_q(z)[log D(z) / (1 - D(z))]``, in nats; may be negative.
     standard_error : float
-        Of that mean, from the codes that were kept aside alone.
+        Standard error of this mean over the held-out codes.
     accuracy : float
-        Share of codes and permuted codes that it tells right; 0.5 where it sees no dependence.
+        Fraction of codes and permuted codes classified correctly; 0.5 if no dependence is detected.
     """
 
     total_correlation: float
@@ -44,38 +44,38 @@ def density_ratio(
     n_layers: int = 2,
     seed: int = 0,
 ) -> DensityRatioEstimate:
-    """Estimate the total correlation of codes by the ratio of densities that a discriminator learns.
+    """Estimate the total correlation of codes by the density ratio that a discriminator learns.
 
-    A random half of the rows teaches it to tell codes from codes that are permuted each on their own; the estimate is
-    over the other half.
+    The discriminator is trained on a random half of the rows to distinguish codes from codes whose latents are permuted
+    independently, and evaluated on the other half.
 
     Parameters
     ----------
     codes : (n_rows, n_codes) real
-        Samples of the aggregate posterior, one a row: samples of the posteriors and not their means. At least 100.
+        Samples of the aggregate posterior (of the posteriors, not their means), at least 100 rows.
     n_steps, batch_size, learning_rate : int, int, float
-        Of Adam; the rate falls to 0 along half a cosine.
+        Settings of Adam; the learning rate follows a cosine schedule down to 0.
     width, n_layers : int
-        Of the discriminator. 1000 and 6 are those of FactorVAE, which take minutes without a GPU and remember
-        fewer codes than 100,000 by heart.
+        Size of the discriminator. FactorVAE uses 1000 and 6, which take minutes on a CPU and overfit fewer than
+        100,000 codes.
     seed : int
-        Decides halves, initial weights, batches and permutations.
+        Random seed of the halves, initial weights, batches and permutations.
 
     Returns
     -------
     DensityRatioEstimate
-        Where codes are strongly dependent it is too small, as Kim & Mnih (2018) say of theirs: no codes lie where the
-        ratio is largest. Codes that do not vary are left out.
+        Strong dependence is underestimated, as reported by Kim & Mnih (2018): no codes lie where the density ratio is
+        largest. Constant latents are ignored.
 
     Raises
     ------
     InvalidInputError
-        If codes are no finite matrix of so many rows, or a number is below 1.
+        If codes are not a finite matrix with at least 100 rows, or a setting is not positive.
 
     References
     ----------
-    Kim & Mnih (2018), *Disentangling by Factorising*, ICML, equation 3. Their estimate is that of the discriminator
-    that is trained with the model, on codes it learns from.
+    Kim & Mnih (2018), *Disentangling by Factorising*, ICML, equation 3. They use the discriminator that is trained
+    jointly with the model, on its training codes.
 
     Examples
     --------
@@ -91,35 +91,36 @@ def density_ratio(
     generator = torch.Generator().manual_seed(seed)
     rows = _standardised(codes)
     rows = rows[torch.randperm(len(rows), generator=generator)]
-    taught, asked = rows[: len(rows) // 2], rows[len(rows) // 2 :]
+    training, held_out = rows[: len(rows) // 2], rows[len(rows) // 2 :]
     if rows.shape[1] < 2:
         return DensityRatioEstimate(0.0, 0.0, 0.5)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        judge = Discriminator(rows.shape[1], width, n_layers)
-    optimizer = torch.optim.Adam(judge.parameters(), lr=learning_rate, betas=(0.5, 0.9))
+        discriminator = Discriminator(rows.shape[1], width, n_layers)
+    optimizer = torch.optim.Adam(discriminator.parameters(), lr=learning_rate, betas=(0.5, 0.9))
     for step in range(n_steps):
-        drawn = torch.randint(len(taught), (2, batch_size), generator=generator)
-        other = permute_codes(taught[drawn[1]], torch.rand(batch_size, rows.shape[1], generator=generator))
-        loss, _ = discriminator_loss(judge, taught[drawn[0]], other)
+        drawn = torch.randint(len(training), (2, batch_size), generator=generator)
+        permuted = permute_codes(training[drawn[1]], torch.rand(batch_size, rows.shape[1], generator=generator))
+        loss, _ = discriminator_loss(discriminator, training[drawn[0]], permuted)
         optimizer.param_groups[0]["lr"] = learning_rate * 0.5 * (1 + math.cos(math.pi * step / n_steps))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     with torch.inference_mode():
-        ratios = log_ratio(judge(asked)).double()
-        _, right = discriminator_loss(judge, asked, permute_codes(asked, torch.rand(asked.shape, generator=generator)))
-    return DensityRatioEstimate(float(ratios.mean()), float(ratios.std()) / math.sqrt(len(ratios)), float(right))
+        ratios = log_ratio(discriminator(held_out)).double()
+        permuted = permute_codes(held_out, torch.rand(held_out.shape, generator=generator))
+        _, accuracy = discriminator_loss(discriminator, held_out, permuted)
+    return DensityRatioEstimate(float(ratios.mean()), float(ratios.std()) / math.sqrt(len(ratios)), float(accuracy))
 
 
 def _standardised(codes: ArrayLike) -> Tensor:
-    """Return codes of mean 0 and variance 1, which changes no ratio of densities; constant ones are left out."""
+    """Return codes with mean 0 and variance 1, which leaves density ratios unchanged, without constant latents."""
     rows: NDArray[np.float64] = np.asarray(codes, np.float64)
-    if rows.ndim != 2 or len(rows) < _LEAST_ROWS or not rows.shape[1] or not np.isfinite(rows).all():
+    if rows.ndim != 2 or len(rows) < _MIN_ROWS or not rows.shape[1] or not np.isfinite(rows).all():
         raise InvalidInputError(
-            f"codes must be a matrix of finite numbers with at least {_LEAST_ROWS} rows and one column; "
-            f"got shape {rows.shape}{'' if np.isfinite(rows).all() else ' with numbers that are not finite'}"
+            f"codes must be a matrix of finite numbers with at least {_MIN_ROWS} rows and one column; "
+            f"got shape {rows.shape}{'' if np.isfinite(rows).all() else ' with values that are not finite'}"
         )
-    spread = rows.std(axis=0)
+    deviation = rows.std(axis=0)
     varying = np.ptp(rows, axis=0) > 0
-    return torch.from_numpy(((rows - rows.mean(axis=0))[:, varying] / spread[varying]).astype(np.float32))
+    return torch.from_numpy(((rows - rows.mean(axis=0))[:, varying] / deviation[varying]).astype(np.float32))

@@ -1,4 +1,4 @@
-"""Bounds of a generative model's log-likelihood on given images, by importance weights of particles."""
+"""Lower bounds of the log-likelihood of images under a trained model: ELBO and importance-weighted bound."""
 
 import math
 from collections.abc import Callable
@@ -24,16 +24,16 @@ def standard_normal(z: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class LatentVariableModel:
-    """What bounds need of a model.
+    """Posterior, likelihood and prior of a latent-variable model.
 
     Attributes
     ----------
     encode : callable
-        From images (n, ...) to means and log-variances of the codes' posteriors, (n, n_codes) each.
+        Maps images (n, ...) to means and log-variances of the posterior, (n, n_codes) each.
     log_likelihood : callable
-        From codes (n, n_codes) and images (n, ...) to log p(x | z), (n,), in nats.
+        Maps codes (n, n_codes) and images (n, ...) to log p(x | z), (n,), in nats.
     log_prior : callable
-        From codes to log p(z), (n,).
+        Maps codes to log p(z), (n,).
     """
 
     encode: Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -42,13 +42,13 @@ class LatentVariableModel:
 
 
 def latent_variable_model(run: Run) -> LatentVariableModel:
-    """Return a trained model as one whose likelihood is bounded.
+    """Return posterior, likelihood and prior of a trained model.
 
     Parameters
     ----------
     run : Run
-        With any likelihood, and the prior of its method. The Bernoulli "likelihood" of grey values is no density: only
-        differences mean something.
+        The prior is that of its method. The Bernoulli "likelihood" of grey values is not a normalised density: only
+        differences are meaningful.
     """
     prior = run.prior
     return LatentVariableModel(
@@ -59,16 +59,17 @@ def latent_variable_model(run: Run) -> LatentVariableModel:
 
 
 class EvidenceBounds(NamedTuple):
-    """What particles say of each image, (n,) float64 each, in nats; average over the data set.
+    """Monte Carlo estimates for each image, (n,) float64 each, in nats.
 
     Attributes
     ----------
     importance_weighted : Tensor
-        ``log (1/K) sum_k p(x | z_k) p(z_k) / q(z_k | x)``, a stochastic lower bound of log p(x).
+        Importance-weighted bound ``log (1/K) sum_k p(x | z_k) p(z_k) / q(z_k | x)``, a stochastic lower bound of
+        log p(x).
     elbo : Tensor
-        The evidence lower bound, ``(1/K) sum_k log p(x | z_k) p(z_k) / q(z_k | x)``.
+        Evidence lower bound ``(1/K) sum_k log p(x | z_k) p(z_k) / q(z_k | x)``.
     log_likelihood : Tensor
-        Its part of reconstruction, ``(1/K) sum_k log p(x | z_k)``.
+        Reconstruction term of the ELBO, ``(1/K) sum_k log p(x | z_k)``.
     """
 
     importance_weighted: Tensor
@@ -84,30 +85,30 @@ def evidence_bounds(
     seed: int = 0,
     rows_at_once: int = _ROWS_AT_ONCE,
 ) -> EvidenceBounds:
-    """Bound log p(x) of each image from below: the more particles, the tighter.
+    """Compute lower bounds of log p(x) of each image, which become tighter with more particles.
 
     Parameters
     ----------
     model : LatentVariableModel
     images : (n, ...)
-        On the device of the model.
+        Images on the device of the model.
     n_particles : int
-        K, codes sampled from the posterior of each image: 5000 in Kim & Mnih (2018), 1000 in Mathieu et al. (2019).
-        With one, the importance-weighted bound is the evidence lower bound.
+        Number K of samples from the posterior of each image: 5000 in Kim & Mnih (2018), 1000 in Mathieu et al. (2019).
+        For K = 1 the importance-weighted bound is the evidence lower bound.
     seed : int
-        Decides the particles; how the work is cut into pieces does not.
+        Random seed of the particles, which do not depend on ``rows_at_once``.
     rows_at_once : int
-        Codes decoded in one go, of many images or of one; bounds the memory.
+        Number of codes decoded at once, which limits the memory.
 
     Returns
     -------
     EvidenceBounds
-        Weights are summed in double precision, as logarithms.
+        Importance weights are summed in double precision and log space.
 
     Raises
     ------
     InvalidInputError
-        If ``n_particles`` or ``rows_at_once`` is below 1, or there is no image.
+        If ``n_particles`` or ``rows_at_once`` is below 1, or there are no images.
 
     References
     ----------
@@ -115,7 +116,7 @@ def evidence_bounds(
 
     Examples
     --------
-    A model whose codes say nothing of a standard normal image is bounded exactly.
+    The bound is exact for a model whose codes carry no information about the image.
 
     >>> encode = lambda images: (torch.zeros(len(images), 2), torch.zeros(len(images), 2))
     >>> model = LatentVariableModel(encode, lambda z, images: log_density(images).sum(1))
@@ -127,28 +128,28 @@ def evidence_bounds(
             raise InvalidInputError(f"{name} must be at least 1; got {number}")
     generator = torch.Generator().manual_seed(seed)
     with torch.inference_mode():
-        found = [
-            _of_some_images(model, some, n_particles, generator, rows_at_once)
-            for some in images.split(max(1, rows_at_once // n_particles))
+        chunks = [
+            _chunk_bounds(model, chunk, n_particles, generator, rows_at_once)
+            for chunk in images.split(max(1, rows_at_once // n_particles))
         ]
-    return EvidenceBounds(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+    return EvidenceBounds(*(torch.cat(parts) for parts in zip(*chunks, strict=True)))
 
 
-def _of_some_images(
+def _chunk_bounds(
     model: LatentVariableModel, images: Tensor, n_particles: int, generator: torch.Generator, rows_at_once: int
 ) -> EvidenceBounds:
     mean, log_variance = (part[:, None] for part in model.encode(images))
-    # Drawn image by image: one draw for many would depend on how many are bounded at once.
+    # Noise is drawn per image, so that it does not depend on the number of images in a chunk.
     noise = torch.stack([torch.randn(n_particles, mean.shape[-1], generator=generator) for _ in images])
-    of_weights = mean.new_full((len(images),), -torch.inf, dtype=torch.float64)
-    elbo, reconstruction = torch.zeros_like(of_weights), torch.zeros_like(of_weights)
+    log_sum_weights = mean.new_full((len(images),), -torch.inf, dtype=torch.float64)
+    elbo, reconstruction = torch.zeros_like(log_sum_weights), torch.zeros_like(log_sum_weights)
     for epsilon in noise.to(mean).split(max(1, rows_at_once // len(images)), dim=1):
         z = reparameterise(mean, log_variance, epsilon)
         log_q = log_density(z, mean, log_variance).sum(2)
         rows = z.flatten(0, 1)
         log_likelihood = model.log_likelihood(rows, images.repeat_interleave(z.shape[1], 0)).view_as(log_q).double()
         log_weight = log_likelihood + (model.log_prior(rows).view_as(log_q) - log_q).double()
-        of_weights = torch.logaddexp(of_weights, log_weight.logsumexp(1))
+        log_sum_weights = torch.logaddexp(log_sum_weights, log_weight.logsumexp(1))
         elbo += log_weight.sum(1) / n_particles
         reconstruction += log_likelihood.sum(1) / n_particles
-    return EvidenceBounds(of_weights - math.log(n_particles), elbo, reconstruction)
+    return EvidenceBounds(log_sum_weights - math.log(n_particles), elbo, reconstruction)

@@ -1,4 +1,4 @@
-"""A trained model as a generative model, in one table: its bounds, what its KL is spent on, how dependent codes are."""
+"""Evaluation of a trained model as a generative model: likelihood bounds, KL terms and total correlation."""
 
 import math
 from collections.abc import Iterator
@@ -14,15 +14,19 @@ from disentmetrics.datasets.base import DataSet
 from disentmetrics.errors import InvalidInputError
 from disentmetrics_reference_models.analysis.density_ratio import density_ratio
 from disentmetrics_reference_models.analysis.evidence_bounds import N_PARTICLES, evidence_bounds, latent_variable_model
-from disentmetrics_reference_models.analysis.posterior_report import OwnPrior, PosteriorReport, evaluate_posteriors
-from disentmetrics_reference_models.analysis.posteriors import kl_of_codes, posteriors_of, some_draws
+from disentmetrics_reference_models.analysis.posterior_evaluation import (
+    CustomPrior,
+    PosteriorReport,
+    evaluate_posteriors,
+)
+from disentmetrics_reference_models.analysis.posteriors import encode_draws, kl_per_latent, random_draws
 from disentmetrics_reference_models.nn.gaussians import reparameterise
 from disentmetrics_reference_models.nn.total_correlation import decompose
 from disentmetrics_reference_models.training.run import Run, as_images
 
 N_ROWS, N_IMAGES, N_SAMPLES = 10_000, 64, 2_000
 _BATCH, _N_BATCHES = 256, 20
-_RATIO_ROWS = 20_000  # samples of the aggregate posterior, half of them to learn from
+_RATIO_ROWS = 20_000  # samples of the aggregate posterior, half of them for training
 NAMES = (
     "importance_weighted_bound",
     "evidence_lower_bound",
@@ -38,7 +42,7 @@ NAMES = (
     "wasserstein_correlation",
     "hoyer_sparsity",
 )
-HEADINGS = ("score", "value", "standard error", "how")
+HEADINGS = ("score", "value", "standard error", "estimator")
 
 
 class Estimate(NamedTuple):
@@ -47,11 +51,11 @@ class Estimate(NamedTuple):
     Attributes
     ----------
     value : float
-        In nats, but for the Wasserstein correlation and the Hoyer sparsity.
+        In nats, except for the Wasserstein correlation and the Hoyer sparsity.
     standard_error : float
-        NaN where it is exact for these rows, or has none.
+        NaN if the value is exact for these rows, or no standard error is available.
     how : str
-        Over what it is, and by which estimate.
+        Estimator and number of samples.
     """
 
     value: float
@@ -61,16 +65,16 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True)
 class GenerativeReport:
-    """What is said of a trained model without labels.
+    """Unsupervised scores of a trained model.
 
     Attributes
     ----------
     estimates : dict of str to Estimate
-        By name, in the order of the table.
+        Scores by name, in the order of the table.
     posteriors : PosteriorReport
-        With the KL of each code from the model's own prior, and which codes are active.
+        Scores of the posteriors, with the KL of each latent from the prior of the model.
     prior : str
-        Of which family the prior is.
+        Name of the family of the prior.
     """
 
     estimates: dict[str, Estimate]
@@ -78,18 +82,18 @@ class GenerativeReport:
     prior: str
 
     def __getitem__(self, name: str) -> Estimate:
-        """Return an estimate."""
+        """Return the estimate of this name."""
         return self.estimates[name]
 
     def cells(self) -> list[tuple[str, str, str, str]]:
-        """Return the table as text, under ``HEADINGS``: estimates, then each code by descending KL."""
+        """Return the table as text, with columns ``HEADINGS``: the estimates, then the latents by descending KL."""
         rows = [(n, _number(e.value), _number(e.standard_error), e.how) for n, e in self.estimates.items()]
         kl, active = self.posteriors.kl_of_code, self.posteriors.active
-        remarks = np.where(active, "", "not active")
-        return rows + [(f"kl of code {j}", _number(kl[j]), "", str(remarks[j])) for j in self.posteriors.order]
+        notes = np.where(active, "", "not active")
+        return rows + [(f"kl of latent {j}", _number(kl[j]), "", str(notes[j])) for j in self.posteriors.order]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything as plain values for JSON; None where there is no number."""
+        """Return all results as plain values for JSON, with None for missing numbers."""
         return {
             "prior": self.prior,
             "estimates": {
@@ -119,53 +123,55 @@ def evaluate_run(
     n_samples: int = N_SAMPLES,
     seed: int = 0,
 ) -> GenerativeReport:
-    """Evaluate a trained model as a generative model, under its own prior.
+    """Evaluate a trained model as a generative model under its own prior, without labels.
 
     Parameters
     ----------
     run : Run
-        Of any method that encodes images.
+        A model of any method that encodes images.
     data : DataSet
-        Of images that the model takes.
+        Data set of images with the shape of the training images.
     n_rows : int
-        Random images (all, if there are fewer) whose posteriors stand for the aggregate posterior.
+        Number of random images (all, if there are fewer) whose posteriors represent the aggregate posterior.
     n_images, n_particles : int
-        The first of them, for which the likelihood is bounded, with so many particles each. Kim & Mnih (2018) take
-        5000 particles and every image, which takes a GPU.
+        Number of images whose log-likelihood is bounded, and particles for each. Kim & Mnih (2018) use
+        5000 particles and all images, which requires a GPU.
     n_samples : int
-        Samples of the aggregate posterior for the decomposition of the KL.
+        Number of samples of the aggregate posterior for the decomposition of the KL.
     seed : int
-        Decides images, particles and samples.
+        Random seed of images, particles and samples.
 
     Returns
     -------
     GenerativeReport
-        With these estimates:
+        It contains these estimates:
 
         - ``importance_weighted_bound``, ``evidence_lower_bound``, ``reconstruction``: bounds of log p(x) and the
-          expected log-likelihood, averages over images (see :func:`~.evidence_bounds.evidence_bounds`);
+          expected log-likelihood, averaged over images (see :func:`~.evidence_bounds.evidence_bounds`);
         - ``kl``: mean KL from the prior;
-        - ``mutual_information``, ``total_correlation``, ``dimension_wise_kl``: its parts, by the mixture of the rows;
-        - ``total_correlation_mws``, ``total_correlation_mss``: by batches of 256, as in training; the constant by
-          which minibatch-weighted sampling is off, (n_codes - 1) log N, is taken away;
-        - ``total_correlation_density_ratio``: by a discriminator (see :func:`~.density_ratio.density_ratio`);
-        - ``gaussian_total_correlation``, ``wasserstein_correlation``, ``hoyer_sparsity``: of posterior means.
+        - ``mutual_information``, ``total_correlation``, ``dimension_wise_kl``: its terms, computed with the mixture of
+          the posteriors of all rows;
+        - ``total_correlation_mws``, ``total_correlation_mss``: minibatch estimates from batches of 256, as in training;
+          the constant bias of minibatch-weighted sampling, (n_codes - 1) log N, is subtracted;
+        - ``total_correlation_density_ratio``: estimated by a discriminator (see
+          :func:`~.density_ratio.density_ratio`);
+        - ``gaussian_total_correlation``, ``wasserstein_correlation``, ``hoyer_sparsity``: scores of posterior means.
 
     Raises
     ------
     InvalidInputError
-        If the model takes other images or none, or a number is below 2.
+        If the model cannot encode these images, or a setting is below 2.
 
     Notes
     -----
-    The estimates of the total correlation differ by what they are: the mixture of a part of the images is too large,
-    batches more so, and the density ratio too small where codes are strongly dependent.
+    The estimates of the total correlation have different biases: the mixture of a subset of the images overestimates
+    it, minibatches more so, and the density ratio underestimates strong dependence.
     """
     for name, number in (("n_rows", n_rows), ("n_images", n_images), ("n_samples", n_samples)):
         if number < 2:
             raise InvalidInputError(f"{name} must be at least 2; got {number}")
-    draws = some_draws(data, n_rows, np.random.default_rng(seed))
-    posteriors = posteriors_of(run, data, draws)
+    draws = random_draws(data, n_rows, np.random.default_rng(seed))
+    posteriors = encode_draws(run, data, draws)
     mean, log_variance = np.asarray(posteriors.mean), np.asarray(posteriors.log_variance)
     prior = run.prior
 
@@ -173,52 +179,52 @@ def evaluate_run(
         with torch.inference_mode():
             return np.asarray(prior.log_density(torch.from_numpy(codes)).sum(1).numpy())
 
-    own = OwnPrior(log_density, kl_of_codes(run, posteriors, seed=seed))
-    report = evaluate_posteriors(mean, log_variance, prior=own, n_samples=n_samples, seed=seed)
-    some = draws[:n_images]
-    images = as_images(data.observations(some.factors, some.nuisance), run.shape)
+    model_prior = CustomPrior(log_density, kl_per_latent(run, posteriors, seed=seed))
+    report = evaluate_posteriors(mean, log_variance, prior=model_prior, n_samples=n_samples, seed=seed)
+    first = draws[:n_images]
+    images = as_images(data.observations(first.factors, first.nuisance), run.shape)
     estimates = dict(_bounds(run, images, n_particles, seed))
-    estimates |= _of_posteriors(report, len(mean), n_samples)
-    estimates |= _of_samples(torch.from_numpy(mean), torch.from_numpy(log_variance), seed)
+    estimates |= _posterior_estimates(report, len(mean), n_samples)
+    estimates |= _sample_estimates(torch.from_numpy(mean), torch.from_numpy(log_variance), seed)
     return GenerativeReport({name: estimates[name] for name in NAMES}, report, type(prior).__name__)
 
 
 def _bounds(run: Run, images: Tensor, n_particles: int, seed: int) -> Iterator[tuple[str, Estimate]]:
-    found = evidence_bounds(latent_variable_model(run), images, n_particles=n_particles, seed=seed)
+    bounds = evidence_bounds(latent_variable_model(run), images, n_particles=n_particles, seed=seed)
     how = f"{len(images)} images, {n_particles} particles"
-    for name, values in zip(NAMES[:3], found, strict=True):
+    for name, values in zip(NAMES[:3], bounds, strict=True):
         yield name, Estimate(float(values.mean()), float(values.std()) / math.sqrt(len(values)), how)
 
 
-def _of_posteriors(report: PosteriorReport, n_rows: int, n_samples: int) -> dict[str, Estimate]:
+def _posterior_estimates(report: PosteriorReport, n_rows: int, n_samples: int) -> dict[str, Estimate]:
     parts, rows = report.decomposition, f"{n_rows} rows"
     names = ("mutual_information", "total_correlation", "dimension_wise_kl")
     mixture = f"mixture of {rows}, {n_samples} samples"
-    found = {"kl": Estimate(float(report.kl_of_code.sum()), math.nan, rows)}
+    estimates = {"kl": Estimate(float(report.kl_of_code.sum()), math.nan, rows)}
     for name, error in zip(names, parts.standard_error, strict=True):
-        found[name] = Estimate(getattr(parts, name), error, mixture)
+        estimates[name] = Estimate(getattr(parts, name), error, mixture)
     for name in ("gaussian_total_correlation", "wasserstein_correlation", "hoyer_sparsity"):
-        found[name] = Estimate(getattr(report, name), math.nan, f"means of {rows}")
-    return found
+        estimates[name] = Estimate(getattr(report, name), math.nan, f"means of {rows}")
+    return estimates
 
 
-def _of_samples(mean: Tensor, log_variance: Tensor, seed: int) -> Iterator[tuple[str, Estimate]]:
+def _sample_estimates(mean: Tensor, log_variance: Tensor, seed: int) -> Iterator[tuple[str, Estimate]]:
     generator = torch.Generator().manual_seed(seed)
     n_rows, n_codes = mean.shape
     batch = min(_BATCH, n_rows)
     for estimate in ("mws", "mss"):
         constant = (n_codes - 1) * math.log(n_rows) if estimate == "mws" else 0.0
-        found = []
+        values = []
         for _ in range(_N_BATCHES):
             chosen = torch.randperm(n_rows, generator=generator)[:batch]
             m, v = mean[chosen].double(), log_variance[chosen].double()
             z = reparameterise(m, v, torch.randn(m.shape, generator=generator, dtype=torch.float64))
-            found.append(float(decompose(z, m, v, n_rows, estimate=estimate).total_correlation.mean()) - constant)
-        error = float(np.std(found, ddof=1)) / math.sqrt(_N_BATCHES)
+            values.append(float(decompose(z, m, v, n_rows, estimate=estimate).total_correlation.mean()) - constant)
+        error = float(np.std(values, ddof=1)) / math.sqrt(_N_BATCHES)
         how = f"{_N_BATCHES} batches of {batch}"
-        yield f"total_correlation_{estimate}", Estimate(float(np.mean(found)), error, how)
+        yield f"total_correlation_{estimate}", Estimate(float(np.mean(values)), error, how)
     rows = torch.randint(n_rows, (_RATIO_ROWS,), generator=generator)
     z = reparameterise(mean[rows], log_variance[rows], torch.randn(_RATIO_ROWS, n_codes, generator=generator))
     ratio = density_ratio(z.numpy(), seed=seed)
-    how = f"{_RATIO_ROWS // 2} samples, told right {ratio.accuracy:.1%}"
+    how = f"{_RATIO_ROWS // 2} samples, accuracy {ratio.accuracy:.1%}"
     yield "total_correlation_density_ratio", Estimate(ratio.total_correlation, ratio.standard_error, how)

@@ -1,4 +1,4 @@
-"""Posteriors of a trained model over observations of a data set, and what they cost under the model's own prior."""
+"""Posteriors of a trained model on a data set, and their KL divergence from the prior of the model."""
 
 import numpy as np
 import torch
@@ -10,46 +10,47 @@ from disentmetrics.errors import InvalidInputError
 from disentmetrics_reference_models.nn.gaussians import reparameterise
 from disentmetrics_reference_models.training.run import Run
 
-_AT_ONCE = 256  # images encoded in one go
-_SAMPLES = 8  # of each posterior, where the KL has no closed form
+_BATCH_SIZE = 256
+_N_SAMPLES = 8  # of each posterior, where the KL has no closed form
 
 
-def some_draws(data: DataSet, n: int, rng: np.random.Generator) -> Draws:
+def random_draws(data: DataSet, n: int, rng: np.random.Generator) -> Draws:
     """Return n random observations, or all if there are fewer, in random order."""
     try:
         return data.sample(n, rng)[rng.permutation(n)]
-    except InvalidInputError:  # there are fewer
-        whole = data.full_grid()
-        return whole[rng.permutation(len(whole))]
+    except InvalidInputError:  # fewer than n distinct observations
+        full_grid = data.full_grid()
+        return full_grid[rng.permutation(len(full_grid))]
 
 
-def posteriors_of(run: Run, data: DataSet, draws: Draws) -> Posterior:
-    """Encode observations in pieces."""
+def encode_draws(run: Run, data: DataSet, draws: Draws) -> Posterior:
+    """Return the posteriors of the drawn observations, encoded in batches."""
     parts = []
-    for start in range(0, len(draws), _AT_ONCE):
-        some = draws[start : start + _AT_ONCE]
-        parts.append(run(data.observations(some.factors, some.nuisance)))
+    for start in range(0, len(draws), _BATCH_SIZE):
+        batch = draws[start : start + _BATCH_SIZE]
+        parts.append(run(data.observations(batch.factors, batch.nuisance)))
     mean = np.concatenate([part.mean for part in parts])
     return Posterior(mean, np.concatenate([part.log_variance for part in parts]))
 
 
-def kl_of_codes(run: Run, posteriors: Posterior, *, seed: int = 0) -> NDArray[np.float64]:
-    """Return the mean KL of each code's posterior from the prior of the model's method, (n_codes,), in nats.
+def kl_per_latent(run: Run, posteriors: Posterior, *, seed: int = 0) -> NDArray[np.float64]:
+    """Return the mean KL of the posterior of each latent from the prior of the model, (n_codes,), in nats.
 
     Parameters
     ----------
     run : Run
-        Its prior is N(0, I) unless its method has one of its own, with whatever was learned of it.
+        The prior is that of its method, with its learned parameters.
     posteriors : Posterior
-        Of (n_rows, n_codes).
+        Posteriors of n_rows observations.
     seed : int
-        Decides 8 samples of each posterior, which stand for it where there is no closed form: all priors but Gaussians.
+        Random seed of the 8 samples per posterior from which the KL is estimated if it has no closed form, that is for
+        all priors except Gaussians.
 
     Returns
     -------
     (n_codes,) float
-        They sum to the KL of whole rows. Where the prior's codes are dependent, each has its share and alone is no
-        divergence.
+        The values sum to the KL of the joint posterior. If the latents are dependent under the prior, each value is a
+        share of this sum and not a divergence.
     """
     mean = torch.from_numpy(np.asarray(posteriors.mean, np.float64))
     log_variance = torch.from_numpy(np.asarray(posteriors.log_variance, np.float64))
@@ -57,7 +58,7 @@ def kl_of_codes(run: Run, posteriors: Posterior, *, seed: int = 0) -> NDArray[np
     prior = run.prior
     total = torch.zeros(mean.shape[1], dtype=torch.float64)
     with torch.inference_mode():
-        for _ in range(_SAMPLES):
+        for _ in range(_N_SAMPLES):
             epsilon = torch.randn(mean.shape, generator=generator, dtype=torch.float64)
             total += prior.kl(mean, log_variance, reparameterise(mean, log_variance, epsilon)).mean(0)
-    return np.asarray((total / _SAMPLES).numpy())
+    return np.asarray((total / _N_SAMPLES).numpy())

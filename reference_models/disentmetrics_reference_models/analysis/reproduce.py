@@ -1,4 +1,4 @@
-"""Published tables, made again: what they compare is trained and scored, and stands beside their figures."""
+"""Reproduction of published tables: trains and scores their models, and compares with the published values."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,8 @@ from disentmetrics.errors import InvalidInputError, did_you_mean
 from disentmetrics.metrics import find_metric
 from disentmetrics.results.score import Interval
 from disentmetrics.scoring.uncertainty import t_interval
-from disentmetrics_reference_models.training.method import PRESETS, Config, find_method
+from disentmetrics_reference_models.training.method import PRESETS, Config
+from disentmetrics_reference_models.training.registry import find_method
 from disentmetrics_reference_models.training.run import (
     CONFIG,
     WEIGHTS,
@@ -35,23 +36,23 @@ SOURCE = "Higgins et al. (2017), table 1; dSprites"
 
 @dataclass(frozen=True)
 class Row:
-    """What a line of the published table compares.
+    """A row of the published table.
 
     Attributes
     ----------
     label : str
-    published, published_spread : float
-        Accuracy in percent, and what follows ± there; None for the ground truth.
+    published, published_deviation : float
+        Accuracy in percent, and the value after ± in the paper; None for the ground truth.
     baseline : str
-        Name of an encoder that is not trained here.
+        Spec of an encoder that needs no training.
     settings : mapping
-        Otherwise, changes of the configuration of ``beta_vae``, whose β = 1 is the VAE; the plan decides the β of
-        the β-VAE.
+        For trained models, fields of the configuration of ``beta_vae`` (β = 1 is the VAE); the β of the β-VAE is
+        specified by the plan.
     """
 
     label: str
     published: float
-    published_spread: float | None
+    published_deviation: float | None
     baseline: str = ""
     settings: Mapping[str, float] | None = None
 
@@ -66,23 +67,23 @@ HIGGINS_ROWS = (
     Row("beta-VAE", 99.23, 0.1, settings={}),
 )
 ORDER = ("ground truth", "beta-VAE", "VAE", "untrained VAE")
-"""From the best to the worst, as published."""
+"""Published order from best to worst."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is spent on a table.
+    """Data, models and number of repetitions with which a table is reproduced.
 
     Attributes
     ----------
     data : str
     settings : mapping
-        Changes of the preset ``paper`` of ``beta_vae``, whose β is 4 as published. Small networks keep many codes
-        at that weight and score as the VAE does; 8 is what presses theirs onto few.
+        Fields that differ from the preset ``paper`` of ``beta_vae``, whose β is 4 as published. With that weight, small
+        networks keep many active latents and score like the VAE; they need β = 8.
     n_seeds : int
-        Repetitions of each line: other initial weights, fits, rows and pairs.
+        Repetitions of each row with different seeds, which affect initial weights, fitted baselines, rows and pairs.
     n_rows : int
-        Encoded images from which the metric draws its pairs.
+        Number of encoded images from which the metric samples pairs.
     """
 
     data: str
@@ -103,13 +104,13 @@ PLANS = {
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the table made again.
+    """A row of the reproduced table.
 
     Attributes
     ----------
     row : Row
     values : tuple of float
-        Accuracy of each repetition, in [0, 1].
+        Accuracy for each seed, in [0, 1].
     """
 
     row: Row
@@ -117,31 +118,33 @@ class Line:
 
     @property
     def mean(self) -> float:
-        """Over repetitions."""
+        """Mean accuracy over seeds."""
         return float(np.mean(self.values))
 
     @property
-    def spread(self) -> float:
-        """Standard deviation over repetitions; 0 of a single one."""
+    def standard_deviation(self) -> float:
+        """Standard deviation over seeds; 0 for a single seed."""
         return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else 0.0
 
     @property
     def interval(self) -> Interval | None:
-        """Where the mean of endless repetitions lies, at 95 %; None of a single one."""
+        """95 % confidence interval of the mean over seeds; None for a single seed."""
         n = len(self.values)
-        return t_interval(self.mean, self.spread / n**0.5, n - 1, (0.0, 1.0), "repetitions") if n > 1 else None
+        return (
+            t_interval(self.mean, self.standard_deviation / n**0.5, n - 1, (0.0, 1.0), "repetitions") if n > 1 else None
+        )
 
 
 @dataclass(frozen=True)
 class Table:
-    """A published table, made again.
+    """A reproduced table.
 
     Attributes
     ----------
     preset, data : str
-        By which it was made, and the fingerprint of the data set.
+        Preset, and fingerprint of the data set.
     config : Config
-        Of the models, but for seed, steps and weight.
+        Configuration of the models, except for seed, number of steps and β.
     lines : tuple of Line
     """
 
@@ -152,27 +155,29 @@ class Table:
 
     @property
     def headings(self) -> tuple[str, ...]:
-        """Of the columns."""
-        return ("encoder", f"preset {self.preset}, %", "95 % interval", "spread", "seeds", "published, %")
+        """Column headings."""
+        return ("encoder", f"preset {self.preset}, %", "95 % interval", "sd", "seeds", "published, %")
 
     def cells(self) -> list[tuple[str, ...]]:
-        """Return the lines as text."""
-        found: list[tuple[str, ...]] = []
+        """Return the rows as text."""
+        rows: list[tuple[str, ...]] = []
         for line in self.lines:
             row, interval = line.row, line.interval
             bounds = "" if interval is None else f"{100 * interval.low:.1f} .. {100 * interval.high:.1f}"
-            published = f"{row.published:g}" + ("" if row.published_spread is None else f" ± {row.published_spread:g}")
-            found.append(
+            published = f"{row.published:g}" + (
+                "" if row.published_deviation is None else f" ± {row.published_deviation:g}"
+            )
+            rows.append(
                 (
                     row.label,
                     f"{100 * line.mean:.1f}",
                     bounds,
-                    f"{100 * line.spread:.1f}",
+                    f"{100 * line.standard_deviation:.1f}",
                     str(len(line.values)),
                     published,
                 )
             )
-        return found
+        return rows
 
     @property
     def in_order(self) -> bool:
@@ -181,30 +186,30 @@ class Table:
         ordered = [means[label] for label in ORDER]
         return all(better > worse for better, worse in pairwise(ordered))
 
-    def remarks(self) -> list[str]:
-        """Return what one must know to read the table."""
+    def notes(self) -> list[str]:
+        """Return notes on metric, source, settings and order of the table."""
         config = self.config
-        trained = (
+        models = (
             f"{config.architecture}, {config.n_steps:,} steps of {config.batch_size} images, "
             f"{config.optimizer} {config.learning_rate:g}, beta-VAE with beta {config.weights['beta']:g}"
         )
         return [
             f"{METRIC} in percent; published: {SOURCE}",
-            f"preset {self.preset}: {self.data}, {trained}; spread: standard deviation over seeds",
-            f"the published order {' > '.join(ORDER)} {'holds' if self.in_order else 'does not hold'} here",
+            f"preset {self.preset}: {self.data}, {models}; sd: standard deviation over seeds",
+            f"the published order {' > '.join(ORDER)} is {'' if self.in_order else 'not '}reproduced",
         ]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the table in plain types."""
+        """Return the table as plain values for JSON."""
         lines = [
             {
                 "encoder": line.row.label,
                 "percent": 100 * line.mean,
                 "interval": None if line.interval is None else [100 * line.interval.low, 100 * line.interval.high],
-                "spread": 100 * line.spread,
+                "spread": 100 * line.standard_deviation,
                 "seeds": [100 * value for value in line.values],
                 "published": line.row.published,
-                "published_spread": line.row.published_spread,
+                "published_spread": line.row.published_deviation,
             }
             for line in self.lines
         ]
@@ -220,19 +225,19 @@ class Table:
 
 
 def higgins_table(preset: str, folder: Path | str, *, device: str = "auto", progress: bool = False) -> Table:
-    """Make the table of Higgins et al. (2017) again: accuracy of their metric for seven encoders.
+    """Reproduce table 1 of Higgins et al. (2017): the accuracy of their metric for seven encoders.
 
     Parameters
     ----------
     preset : {"smoke", "small", "paper"}
-        What is spent on it, see :data:`PLANS`. ``smoke`` is about another data set than the published table.
+        Data, networks and number of seeds, see :data:`PLANS`. ``smoke`` uses another data set than the published table.
     folder : path
-        For the trained models, ``beta-vae-seed-0`` and so on. Those that are there are not trained again, and one
-        that was stopped in the middle goes on.
+        Folder of the trained models, ``beta-vae-seed-0`` and so on. Existing models are reused, and interrupted
+        training is resumed.
     device : str
         ``auto``, ``cpu``, ``cuda``, ``mps`` …
     progress : bool
-        Whether to show progress bars.
+        Show progress bars.
 
     Returns
     -------
@@ -241,25 +246,27 @@ def higgins_table(preset: str, folder: Path | str, *, device: str = "auto", prog
     Raises
     ------
     InvalidInputError
-        If there is no such preset, or the folder holds models that were trained otherwise.
+        If there is no such preset, or the folder contains models with other settings.
 
     Notes
     -----
-    Differs from the paper: plain means over all seeds, while the best half of 30 is said to be published for trained
-    models; pairs are drawn from a table of encoded images.
+    Differs from the paper: means are over all seeds, whereas the published values for trained models reportedly use the
+    best half of 30 seeds; pairs are sampled from a table of encoded images.
     """
     if preset not in PLANS:
-        raise InvalidInputError(f"a preset is one of {', '.join(PRESETS)}; got {preset!r}{did_you_mean(preset, PLANS)}")
+        raise InvalidInputError(
+            f"the preset must be one of {', '.join(PRESETS)}; got {preset!r}{did_you_mean(preset, PLANS)}"
+        )
     plan = PLANS[preset]
     data = load_dataset(plan.data)
     config = find_method("beta_vae").preset("paper").changed(plan.settings)
-    wanted = {
+    configs = {
         (row.label, seed): config.changed({**row.settings, "seed": seed})
         for row in HIGGINS_ROWS
         if row.settings is not None
         for seed in range(plan.n_seeds)
     }
-    runs = _runs(wanted, data, Path(folder), device=device, progress=progress)
+    runs = _runs(configs, data, Path(folder), device=device, progress=progress)
     lines = []
     with progress_bar(shown=progress) as bar:
         task = bar.add_task("scoring", total=len(HIGGINS_ROWS) * plan.n_seeds)
@@ -280,48 +287,52 @@ def _accuracy(encoder: Encoder | str, data: DataSet, n_rows: int, seed: int) -> 
 
 
 def _runs(
-    wanted: Mapping[tuple[str, int], Config], data: DataSet, folder: Path, *, device: str, progress: bool
+    configs: Mapping[tuple[str, int], Config], data: DataSet, folder: Path, *, device: str, progress: bool
 ) -> dict[tuple[str, int], Run]:
-    """Return the runs of these configurations: read from the folder, or trained and kept there."""
-    places = {key: folder / f"{key[0].replace(' ', '-').lower()}-seed-{key[1]}" for key in wanted}
-    runs = {key: _kept(places[key], config, data) for key, config in wanted.items() if (places[key] / WEIGHTS).exists()}
-    for stack in _stacks({key: config for key, config in wanted.items() if key not in runs}, device):
+    """Return the runs of these configurations, loaded from the folder or trained and saved there."""
+    paths = {key: folder / f"{key[0].replace(' ', '-').lower()}-seed-{key[1]}" for key in configs}
+    runs = {
+        key: _loaded(paths[key], config, data) for key, config in configs.items() if (paths[key] / WEIGHTS).exists()
+    }
+    for stack in _stacks({key: config for key, config in configs.items() if key not in runs}, device):
         if len(stack) == 1:
-            place, config = places[stack[0]], wanted[stack[0]]
-            begun = (place / CONFIG).exists()
-            runs[stack[0]] = train(config, data, out=place, resume=begun, device=device, progress=progress)
+            path, config = paths[stack[0]], configs[stack[0]]
+            interrupted = (path / CONFIG).exists()
+            runs[stack[0]] = train(config, data, out=path, resume=interrupted, device=device, progress=progress)
             continue
-        for key, run in zip(
-            stack, train_many([wanted[key] for key in stack], data, device=device, progress=progress), strict=True
-        ):
-            save_run(run, places[key])
+        trained = train_many([configs[key] for key in stack], data, device=device, progress=progress)
+        for key, run in zip(stack, trained, strict=True):
+            save_run(run, paths[key])
             runs[key] = run
     return runs
 
 
-def _kept(place: Path, config: Config, data: DataSet) -> Run:
-    run = load_run(place)
+def _loaded(path: Path, config: Config, data: DataSet) -> Run:
+    run = load_run(path)
     if (run.config, run.data) != (config, data.fingerprint):
         raise InvalidInputError(
-            f"a folder holds the models of one table and preset; {place} was trained otherwise; name another by --out"
+            f"a folder can only contain models of one table and preset; {path} was trained with other settings; "
+            "specify another folder with --out"
         )
     return run
 
 
 def _stacks(missing: Mapping[tuple[str, int], Config], device: str) -> list[list[tuple[str, int]]]:
     if choose_device(device).type == "cpu":
-        return [[key] for key in missing]  # stacks only pay where a single model leaves the device idle
-    of_steps: dict[int, list[tuple[str, int]]] = {}
+        return [[key] for key in missing]  # stacks are faster only where a single model does not use the full device
+    by_steps: dict[int, list[tuple[str, int]]] = {}
     for key, config in missing.items():
-        of_steps.setdefault(config.n_steps, []).append(key)
-    return list(of_steps.values())
+        by_steps.setdefault(config.n_steps, []).append(key)
+    return list(by_steps.values())
 
 
 TABLES: dict[str, Callable[..., Table]] = {"higgins-table": higgins_table}
 
 
 def find_table(name: str) -> Callable[..., Table]:
-    """Return what makes the table of this name; raise InvalidInputError, naming the nearest, if there is none."""
+    """Return the function that reproduces the table of this name; raise InvalidInputError if there is none."""
     if name not in TABLES:
-        raise InvalidInputError(f"a table is one of {', '.join(TABLES)}; got {name!r}{did_you_mean(name, TABLES)}")
+        raise InvalidInputError(
+            f"the table must be one of {', '.join(TABLES)}; got {name!r}{did_you_mean(name, TABLES)}"
+        )
     return TABLES[name]

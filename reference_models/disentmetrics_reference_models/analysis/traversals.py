@@ -1,4 +1,4 @@
-"""What each code of a trained model does: latent traversals, and maps of its tuning to position."""
+"""Latent traversals of a trained model, and tuning maps of its latents over two factors."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,33 +8,33 @@ from numpy.typing import NDArray
 
 from disentmetrics._utils.cache import atomic_path
 from disentmetrics.datasets.base import DataSet, Draws
-from disentmetrics.datasets.inspection.preview import PictureRow, check_path, drawn_sheet
+from disentmetrics.datasets.inspection.preview import ImageRow, check_path, draw_sheet
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.estimators.activity import codes_by_kl
-from disentmetrics_reference_models.analysis.posteriors import kl_of_codes, posteriors_of, some_draws
+from disentmetrics_reference_models.analysis.posteriors import encode_draws, kl_per_latent, random_draws
 from disentmetrics_reference_models.training.run import Run
 
 N_OBSERVATIONS = 2000
-"""Observations that the mean KL of a code is over."""
+"""Number of observations over which the KL of a latent is averaged."""
 _OTHER_DRAWS = 8
 
 
 @dataclass(frozen=True)
 class LatentTraversal:
-    """One code at a time runs through its values while the others stay as they are for one observation.
+    """Images decoded while one latent at a time is varied and the others keep their values for one observation.
 
     Attributes
     ----------
     images : (n_codes, n_values, height, width, channels) uint8
-        Decoded; the row of the code with the highest KL comes first.
+        Decoded images, one row per latent in the order of descending KL.
     codes : (n_codes,) int
-        Which code each row is of.
+        Index of the latent of each row.
     kl : (n_codes,) float
-        Mean KL of these codes' posteriors from the model's own prior, in nats; see :func:`~.posteriors.kl_of_codes`.
+        Mean KL of these latents from the prior of the model, in nats; see :func:`~.posteriors.kl_per_latent`.
     values : (n_values,) float
-        Of the code that runs.
+        Values of the latent that is varied.
     observation, reconstruction : (height, width, channels) uint8
-        Where the other codes are taken from, and its posterior mean decoded.
+        The observation that provides the other latents, and its reconstruction.
     """
 
     images: NDArray[np.uint8]
@@ -47,18 +47,19 @@ class LatentTraversal:
 
 @dataclass(frozen=True)
 class TuningMaps:
-    """Posterior mean of each code at each position.
+    """Posterior mean of each latent at each combination of two factors.
 
     Attributes
     ----------
     maps : (n_codes, n_down, n_across) float
-        Averaged over a few draws of whatever else varies, the same at every position; highest KL first.
+        Means over a few draws of all other sources of variation, the same draws at every position; one map per latent
+        in the order of descending KL.
     codes : (n_codes,) int
-        Which code each map is of.
+        Index of the latent of each map.
     kl : (n_codes,) float
-        Mean KL of these codes' posteriors from the model's own prior over the observations of the maps, in nats.
+        Mean KL of these latents from the prior of the model over the observations of the maps, in nats.
     factors : (str, str)
-        The factor across, from left to right, and the one down.
+        The factor on the horizontal axis, from left to right, and the one on the vertical axis, from top to bottom.
     """
 
     maps: NDArray[np.float64]
@@ -70,20 +71,21 @@ class TuningMaps:
 def traversal_images(
     run: Run, data: DataSet, *, n_values: int = 11, reach: float = 3.0, seed: int = 0
 ) -> LatentTraversal:
-    """Decode traversals of every code, in the order of descending mean KL.
+    """Decode traversals of all latents, in the order of descending mean KL.
 
     Parameters
     ----------
     run : Run
     data : DataSet
-        Of images that the model takes: 2000 random ones decide the mean KL, the first of them is where codes start.
+        Data set of images with the shape of the training images. The mean KL is computed on 2000 random ones, and
+        traversals start from the first of them.
     n_values : int
-        Evenly spaced, both ends included.
+        Number of equally spaced values, including both ends.
     reach : float
-        Values run from -reach to reach, whatever the prior: these are standard deviations under N(0, 1). 3 in Burgess
-        et al. (2018), 2 in some others' figures.
+        Latents are varied from -reach to reach for every prior; under N(0, 1) these are standard deviations. Published
+        figures use 3 (Burgess et al., 2018) or 2.
     seed : int
-        Decides the observations.
+        Random seed of the observations.
 
     Returns
     -------
@@ -92,15 +94,15 @@ def traversal_images(
     Raises
     ------
     InvalidInputError
-        If the model takes other images, there are fewer than 2 values, or the reach is not above 0.
+        If the images have another shape, ``n_values`` is below 2, or ``reach`` is not positive.
     """
     if n_values < 2:
         raise InvalidInputError(f"n_values must be at least 2; got {n_values}")
     if not 0 < reach < np.inf:
         raise InvalidInputError(f"reach must be above 0; got {reach}")
-    draws = some_draws(data, N_OBSERVATIONS, np.random.default_rng(seed))
-    posteriors = posteriors_of(run, data, draws)
-    kl = kl_of_codes(run, posteriors)
+    draws = random_draws(data, N_OBSERVATIONS, np.random.default_rng(seed))
+    posteriors = encode_draws(run, data, draws)
+    kl = kl_per_latent(run, posteriors)
     order, values = codes_by_kl(kl), np.linspace(-reach, reach, n_values)
     start = posteriors.mean[0].astype(np.float64)
     codes = np.tile(start, (len(order), n_values, 1))
@@ -117,17 +119,17 @@ def traversal_images(
 
 
 def tuning_maps(run: Run, data: DataSet, across: str = "x", down: str = "y", *, seed: int = 0) -> TuningMaps:
-    """Encode every position of an object, and average the codes over whatever else varies.
+    """Map the posterior means over two factors, averaged over all other sources of variation.
 
     Parameters
     ----------
     run : Run
     data : DataSet
-        Of images that the model takes, with a full grid of factors.
+        Data set of images with the shape of the training images and a full grid of factors.
     across, down : str
-        Two factors of position, horizontal and vertical.
+        The factors on the horizontal and the vertical axis, such as the position of an object.
     seed : int
-        Decides the other factors and the nuisance: 8 draws, or none where nothing else varies.
+        Random seed of 8 draws of the other factors and the nuisance, if there are any.
 
     Returns
     -------
@@ -136,29 +138,29 @@ def tuning_maps(run: Run, data: DataSet, across: str = "x", down: str = "y", *, 
     Raises
     ------
     InvalidInputError
-        If there are no two such factors, they are continuous, or the data are rows of a table.
+        If the data set does not have two such factors, they are continuous, or the data are rows of a table.
 
     Notes
     -----
-    As in figure 2 of Burgess et al. (2018), *Understanding disentangling in β-VAE*, for blobs.
+    As in figure 2 of Burgess et al. (2018), *Understanding disentangling in β-VAE*.
     """
-    factors, nuisance, shape = _everywhere(data, across, down, np.random.default_rng(seed))
-    posteriors = posteriors_of(run, data, Draws(factors, nuisance))
-    kl = kl_of_codes(run, posteriors)
+    factors, nuisance, shape = _position_grid(data, across, down, np.random.default_rng(seed))
+    posteriors = encode_draws(run, data, Draws(factors, nuisance))
+    kl = kl_per_latent(run, posteriors)
     order = codes_by_kl(kl)
     by_position = posteriors.mean.astype(np.float64).reshape(*shape, -1).mean(axis=2)
     return TuningMaps(by_position.transpose(2, 0, 1)[order], order, kl[order], (across, down))
 
 
-def _everywhere(
+def _position_grid(
     data: DataSet, across: str, down: str, rng: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.uint64], tuple[int, int, int]]:
-    """Return observations at (down, across, draw of the rest), flat, and that shape."""
+    """Return flattened factors and nuisances of the grid (down, across, draw of the rest), and its shape."""
     if not data.has_distribution:
-        raise InvalidInputError(f"tuning maps need data with a full grid of factors; {data.name} has none")
+        raise InvalidInputError(f"tuning maps need a data set with a full grid of factors; {data.name} has none")
     if across == down or not {across, down} <= set(data.space.names):
         raise InvalidInputError(
-            f"tuning maps are over two different factors of {data.name} ({', '.join(data.space.names)}); "
+            f"tuning maps need two different factors of {data.name} ({', '.join(data.space.names)}); "
             f"got {across!r} and {down!r}"
         )
     columns = [data.space.names.index(name) for name in (down, across)]
@@ -178,30 +180,31 @@ def _everywhere(
 
 
 def traversal_sheet(traversal: LatentTraversal, tuning: TuningMaps | None = None, *, title: str) -> NDArray[np.uint8]:
-    """Draw traversals, a row each, and below them the tuning maps.
+    """Draw traversals, one row per latent, and tuning maps below them.
 
     Returns
     -------
     (height, width, 3) uint8
-        Maps are blue below 0, white at 0 and red above, all on one scale, which is written below.
+        Maps are blue for negative values, white at 0 and red for positive values, with a common scale that is given in
+        the footer.
     """
     n_columns = len(traversal.values)
     pair = np.stack([traversal.observation, traversal.reconstruction])
-    rows = [PictureRow("start", "", pair, ("observed", "decoded"))]
+    rows = [ImageRow("start", "", pair, ("observed", "decoded"))]
     last = len(traversal.codes) - 1
     labels = tuple(f"{value:z.2g}" for value in traversal.values)
     for number, (code, kl, images) in enumerate(zip(traversal.codes, traversal.kl, traversal.images, strict=True)):
-        rows.append(PictureRow(f"code {code}", _nats(kl), images, labels if number == last else ()))
+        rows.append(ImageRow(f"latent {code}", _nats(kl), images, labels if number == last else ()))
     if tuning is None:
-        return drawn_sheet(title, rows, n_columns=n_columns)
+        return draw_sheet(title, rows, n_columns=n_columns)
     scale = max(float(np.abs(tuning.maps).max()), np.finfo(np.float64).tiny)
     for first in range(0, len(tuning.codes), n_columns):
         part = slice(first, first + n_columns)
         below = tuple(f"{code}: {_nats(kl)}" for code, kl in zip(tuning.codes[part], tuning.kl[part], strict=True))
         about = f"{tuning.factors[0]} across, {tuning.factors[1]} down" if first == 0 else ""
-        rows.append(PictureRow("tuning" if first == 0 else "", about, _coloured(tuning.maps[part] / scale), below))
-    footer = f"tuning: mean of each code, blue -{scale:.2g}, white 0, red {scale:.2g}"
-    return drawn_sheet(title, rows, footer, n_columns=n_columns)
+        rows.append(ImageRow("tuning" if first == 0 else "", about, _coloured(tuning.maps[part] / scale), below))
+    footer = f"tuning: posterior mean of each latent, blue -{scale:.2g}, white 0, red {scale:.2g}"
+    return draw_sheet(title, rows, footer, n_columns=n_columns)
 
 
 def _nats(kl: float) -> str:
@@ -209,7 +212,7 @@ def _nats(kl: float) -> str:
 
 
 def _coloured(shares: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Return values from -1 to 1 as blue, white and red, with a last axis for the channels."""
+    """Map values from -1 to 1 to blue, white and red, with the channels in a new last axis."""
     rest = np.rint(255 * (1 - np.abs(shares)))
     full = np.full_like(rest, 255)
     return np.stack([np.where(shares < 0, rest, full), rest, np.where(shares > 0, rest, full)], -1).astype(np.uint8)
@@ -223,7 +226,7 @@ def save_traversal(sheet: NDArray[np.uint8], path: Path) -> None:
     InvalidInputError
         If the path does not end in .png.
     StorageError
-        If the file cannot be written; nothing half-written is left behind.
+        If the file cannot be written; no partial file is left behind.
     """
     check_path(path)
     from PIL import Image

@@ -1,1 +1,1 @@
-"""Commands of the reference trainers."""
+"""Commands of the reference trainers: ``train``, ``traverse``, ``reproduce`` and ``evaluate``."""

@@ -1,4 +1,4 @@
-"""The command ``evaluate``: a trained reference model as a generative model, in one table."""
+"""The command ``evaluate``: likelihood bounds, KL terms and total correlation of a trained model."""
 
 from typing import Annotated
 
@@ -6,8 +6,8 @@ import typer
 
 from disentmetrics.cli.base import JsonOption, QuietOption, SeedOption, app
 from disentmetrics.cli.console import err, print_json, print_table
-from disentmetrics.datasets import load_dataset
 from disentmetrics.errors import MissingExtraError
+from disentmetrics_reference_models.cli._run_data import data_for, other_data_note
 
 
 @app.command()
@@ -16,16 +16,17 @@ def evaluate(
     data: Annotated[
         str, typer.Option("--data", metavar="DATASET", help="By default the data set that the model was trained on.")
     ] = "",
-    rows: Annotated[int, typer.Option(min=2, help="Images that stand for all.")] = 10_000,
-    images: Annotated[int, typer.Option(min=2, help="Of them, those whose likelihood is bounded.")] = 64,
-    particles: Annotated[int, typer.Option(min=1, help="For the bound of each image.")] = 5_000,
+    rows: Annotated[int, typer.Option(min=2, help="Images that represent the data set.")] = 10_000,
+    images: Annotated[int, typer.Option(min=2, help="Images whose log-likelihood is bounded.")] = 64,
+    particles: Annotated[int, typer.Option(min=1, help="Importance samples per image.")] = 5_000,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Evaluate a trained model as a generative model, under its own prior; no labels are needed.
+    """Evaluate a trained model as a generative model, under its own prior and without labels.
 
-    Bounds of the likelihood, the KL and its parts, total correlation by several estimates, and the KL of each code.
+    Bounds of the log-likelihood, the KL and its decomposition, several estimates of the total correlation, and the KL
+    of each latent.
 
     [bold]Examples[/]
 
@@ -33,25 +34,22 @@ def evaluate(
 
       disentmetrics evaluate run --data blobs --images 500 --json
     """
-    from disentmetrics_reference_models.cli.training import trained_on  # each may be the first to load the other
-
     try:
         from disentmetrics_reference_models.analysis.generative_evaluation import HEADINGS, evaluate_run
         from disentmetrics_reference_models.training.run import load_run
     except ImportError as error:
         raise MissingExtraError("reference models need PyTorch; pip install 'disentmetrics[train]'") from error
     run = load_run(target.removeprefix("reference:"))
-    observed = load_dataset(data) if data else trained_on(run.data)
-    found = evaluate_run(run, observed, n_rows=rows, n_images=images, n_particles=particles, seed=seed)
+    dataset = data_for(run.data, data)
+    report = evaluate_run(run, dataset, n_rows=rows, n_images=images, n_particles=particles, seed=seed)
     if as_json:
-        print_json(found.as_dict())
+        print_json(report.as_dict())
         return
-    print_table(HEADINGS, found.cells())
+    print_table(HEADINGS, report.cells())
     if not quiet:
-        remarks = [
-            f"{run.method.name} on {observed.name}; the prior is {found.prior}; nats but for the last two scores"
+        notes = [
+            f"{run.method.name} on {dataset.name}; prior: {report.prior}; values in nats except the last two scores",
+            other_data_note(run.data, dataset),
         ]
-        if run.data != observed.fingerprint:
-            remarks.append(f"the model was trained on {run.data}, and sees {observed.fingerprint}")
-        for remark in remarks:
-            err.print(remark, highlight=False, markup=False, soft_wrap=True)
+        for note in filter(None, notes):
+            err.print(note, highlight=False, markup=False, soft_wrap=True)

@@ -1,19 +1,20 @@
-"""Commands of the reference trainers: ``train``, ``traverse`` and ``reproduce``."""
+"""The commands ``train``, ``traverse`` and ``reproduce``."""
 
 import logging
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from disentmetrics.cli.base import JsonOption, QuietOption, SeedOption, app, check_output
 from disentmetrics.cli.console import err, out, print_json, print_table
-from disentmetrics.datasets import list_datasets, load_dataset
-from disentmetrics.datasets.base import DataSet
+from disentmetrics.datasets import load_dataset
 from disentmetrics.datasets.inspection.preview import check_path
 from disentmetrics.encoders.encode import encode
 from disentmetrics.errors import InvalidInputError, MissingExtraError
 from disentmetrics.scoring.score import score
+from disentmetrics_reference_models.cli._run_data import data_for, other_data_note
 
 _EXTRA = "disentmetrics[train]"
 _SCORED_ROWS = 10_000
@@ -22,29 +23,29 @@ _SCORED_ROWS = 10_000
 @app.command()
 def train(
     method: Annotated[
-        str | None, typer.Argument(metavar="METHOD", help="Such as beta_vae; without it, all methods are listed.")
+        str | None, typer.Argument(metavar="METHOD", help="Such as beta_vae; omit it to list all methods.")
     ] = None,
-    data: Annotated[str, typer.Option("--data", metavar="DATASET", help="Data set of images.")] = "dsprites",
+    data: Annotated[str, typer.Option("--data", metavar="DATASET", help="Data set of square images.")] = "dsprites",
     preset: Annotated[
         str,
         typer.Option(
-            help="smoke (seconds; minutes on 64 x 64 pixels), small (minutes to hours) or paper (as published)."
+            help="smoke (seconds; minutes for 64 x 64 images), small (minutes to hours) or paper (as published)."
         ),
     ] = "small",
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change a field; may be repeated.")
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Set a hyperparameter; repeatable.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Decides initial weights, batches and noise.")] = 0,
-    out_folder: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder to be written.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write events for TensorBoard too.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of initial weights, batches and noise.")] = 0,
+    out_folder: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder to create.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume from the last checkpoint in the folder.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard event files.")] = False,
     scored: Annotated[
-        bool, typer.Option("--score", help="Score the trained model too: card.json in the run folder.")
+        bool, typer.Option("--score", help="Score the trained model and save card.json in the run folder.")
     ] = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Train a reference model; score it by reference:RUN_DIR.
+    """Train a reference model, which can then be scored as reference:RUN_DIR.
 
     [bold]Examples[/]
 
@@ -59,22 +60,22 @@ def train(
       disentmetrics score reference:zoo/beta-tcvae-dsprites --data dsprites
     """
     try:
-        from disentmetrics_reference_models.training.method import find_method, find_methods
+        from disentmetrics_reference_models.training.registry import find_method, find_methods
         from disentmetrics_reference_models.training.run import train as train_model
     except ImportError as error:
         raise MissingExtraError(f"training needs PyTorch; pip install '{_EXTRA}'") from error
     if method is None:
-        for name, found in find_methods().items():
-            out.print(f"[bold]{name}[/]: {found.summary}", highlight=False)
-            out.print(f"    {found.paper}", highlight=False, markup=False)
+        for name, listed in find_methods().items():
+            out.print(f"[bold]{name}[/]: {escape(listed.summary)}", highlight=False)
+            out.print(f"    {listed.paper}", highlight=False, markup=False)
         return
-    chosen = find_method(method)
-    config = chosen.preset(preset).changed({**_settings(settings), "seed": seed})
+    config = find_method(method).preset(preset).changed({**_settings(settings), "seed": seed})
     if out_folder is None:
-        raise InvalidInputError("a run is kept in a folder; name one by --out")
+        raise InvalidInputError("a run folder is needed; specify it with --out")
+    images = load_dataset(data)
     run = train_model(
         config,
-        load_dataset(data),
+        images,
         out=out_folder,
         resume=resume,
         device=device,
@@ -82,7 +83,7 @@ def train(
         progress=not quiet and err.is_terminal,
     )
     if scored:
-        representation = encode(f"reference:{out_folder}", load_dataset(data), n_samples=_SCORED_ROWS, seed=seed)
+        representation = encode(run, images, n_samples=_SCORED_ROWS, seed=seed)
         card = score(representation, seed=seed, progress=not quiet and err.is_terminal)
         card.to_json(out_folder / "card.json")
         for table in card.tables():
@@ -91,7 +92,7 @@ def train(
         last = dict(zip(run.history.names, run.history.rows[-1], strict=True))
         err.print(
             f"{run.n_steps:,} steps; reconstruction {last['reconstruction']:.2f} and KL {last['kl']:.2f} nats; "
-            f"score it: disentmetrics score reference:{out_folder} --data {data}",
+            f"to score it: disentmetrics score reference:{out_folder} --data {data}",
             highlight=False,
             markup=False,
             soft_wrap=True,
@@ -105,15 +106,13 @@ def traverse(
     data: Annotated[
         str, typer.Option("--data", metavar="DATASET", help="By default the data set that the model was trained on.")
     ] = "",
-    tuning: Annotated[
-        str, typer.Option(metavar="X,Y", help="Also map the codes over these two factors, across and down.")
-    ] = "",
-    values: Annotated[int, typer.Option(min=2, help="Pictures of each code.")] = 11,
-    reach: Annotated[float, typer.Option(help="Codes run from -REACH to REACH.")] = 3.0,
+    tuning: Annotated[str, typer.Option(metavar="X,Y", help="Also plot tuning maps over these two factors.")] = "",
+    values: Annotated[int, typer.Option(min=2, help="Images per latent.")] = 11,
+    reach: Annotated[float, typer.Option(help="Traverse latents from -REACH to REACH.")] = 3.0,
     seed: SeedOption = 0,
     quiet: QuietOption = False,
 ) -> None:
-    """Draw what each code of a trained model does, those with the highest KL first.
+    """Plot latent traversals of a trained model, latents with the highest KL first.
 
     [bold]Examples[/]
 
@@ -125,7 +124,7 @@ def traverse(
     check_output(out_file)
     factors = [name.strip() for name in tuning.split(",")] if tuning else []
     if factors and len(factors) != 2:
-        raise InvalidInputError(f"--tuning takes two factors, such as x,y; got {tuning!r}")
+        raise InvalidInputError(f"--tuning needs two factors, such as x,y; got {tuning!r}")
     try:
         from disentmetrics_reference_models.analysis.traversals import (
             save_traversal,
@@ -137,33 +136,34 @@ def traverse(
     except ImportError as error:
         raise MissingExtraError(f"reference models need PyTorch; pip install '{_EXTRA}'") from error
     run = load_run(target.removeprefix("reference:"))
-    images = load_dataset(data) if data else trained_on(run.data)
-    if run.data != images.fingerprint and not quiet:
-        err.print(f"the model was trained on {run.data}, and sees {images.fingerprint}", highlight=False, markup=False)
-    shown = traversal_images(run, images, n_values=values, reach=reach, seed=seed)
+    images = data_for(run.data, data)
+    note = other_data_note(run.data, images)
+    if note and not quiet:
+        err.print(note, highlight=False, markup=False)
+    traversal = traversal_images(run, images, n_values=values, reach=reach, seed=seed)
     maps = tuning_maps(run, images, *factors, seed=seed) if factors else None
-    save_traversal(traversal_sheet(shown, maps, title=f"{run.method.name} on {images.name}"), out_file)
+    save_traversal(traversal_sheet(traversal, maps, title=f"{run.method.name} on {images.name}"), out_file)
     if not quiet:
         err.print(f"traversals written to {out_file}", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
 def reproduce(
-    what: Annotated[str, typer.Argument(metavar="WHAT", help="higgins-table.")],
+    what: Annotated[str, typer.Argument(metavar="TABLE", help="higgins-table.")],
     preset: Annotated[
-        str, typer.Option(help="smoke (a minute), small (half an hour without a GPU) or paper (needs one).")
+        str, typer.Option(help="smoke (a minute), small (half an hour on a CPU) or paper (needs a GPU).")
     ] = "small",
     out_folder: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Where trained models are kept; those that are there are not trained again."),
+        typer.Option("--out", "-o", help="Folder of the trained models; existing ones are reused."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Train and score what a published table compares, and print our figures beside the published ones.
+    """Reproduce a published table: train and score its models, and print the results next to the published values.
 
-    Without --out, models are kept in the folder WHAT-PRESET.
+    By default, models are stored in the folder TABLE-PRESET.
 
     [bold]Examples[/]
 
@@ -175,36 +175,24 @@ def reproduce(
         from disentmetrics_reference_models.analysis.reproduce import find_table
     except ImportError as error:
         raise MissingExtraError(f"training needs PyTorch; pip install '{_EXTRA}'") from error
-    make = find_table(what)
-    logging.getLogger("disentmetrics").setLevel(logging.WARNING)  # or every encoder tells of its first batch
+    reproduce_table = find_table(what)
+    logging.getLogger("disentmetrics").setLevel(logging.WARNING)  # every encoder would report its first batch
     folder = out_folder or Path(f"{what}-{preset}")
-    found = make(preset, folder, device=device, progress=not quiet and err.is_terminal)
+    table = reproduce_table(preset, folder, device=device, progress=not quiet and err.is_terminal)
     if as_json:
-        print_json(found.as_dict())
+        print_json(table.as_dict())
         return
-    print_table(found.headings, found.cells())
+    print_table(table.headings, table.cells())
     if not quiet:
-        for remark in (*found.remarks(), f"models are in {folder}"):
-            err.print(remark, highlight=False, markup=False, soft_wrap=True)
+        for note in (*table.notes(), f"models are in {folder}"):
+            err.print(note, highlight=False, markup=False, soft_wrap=True)
 
 
-def trained_on(fingerprint: str) -> DataSet:
-    """Return the bundled data set of this fingerprint; raise InvalidInputError if it cannot be found by itself."""
-    for known in list_datasets():
-        if known.offline and fingerprint.startswith(known.name):
-            data = load_dataset(known.name)
-            if data.fingerprint == fingerprint:
-                return data
-    raise InvalidInputError(
-        f"the model was trained on {fingerprint}, which cannot be found by itself; name it by --data"
-    )
-
-
-def _settings(given: list[str] | None) -> dict[str, str]:
-    read = {}
-    for text in given or ():
+def _settings(texts: list[str] | None) -> dict[str, str]:
+    settings = {}
+    for text in texts or ():
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise InvalidInputError(f"--set takes FIELD=VALUE, such as beta=6; got {text!r}")
-        read[name] = value
-    return read
+            raise InvalidInputError(f"--set needs FIELD=VALUE, such as beta=6; got {text!r}")
+        settings[name] = value
+    return settings

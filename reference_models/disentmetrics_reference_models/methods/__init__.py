@@ -1,1 +1,1 @@
-"""Methods, one per file; a file placed here is a method."""
+"""Methods, one per module. Every module in this folder is imported and its methods become available by name."""

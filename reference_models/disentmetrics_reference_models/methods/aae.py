@@ -1,12 +1,12 @@
-"""Adversarial autoencoder with a coefficient: no KL of single images, only of all together."""
+"""Adversarial autoencoder: the aggregate posterior, not each posterior, is matched to the prior."""
 
 from disentmetrics_reference_models.nn.adversarial import (
     ADVERSARY,
     SMOKE,
     AdversarialConfig,
+    adversarial_terms,
     discriminator,
     noise_and_prior,
-    opposed,
 )
 from disentmetrics_reference_models.training.method import (
     AutoEncoder,
@@ -21,7 +21,7 @@ LEAST_LOG_VARIANCE = -10.0
 
 
 class AAEConfig(AdversarialConfig):
-    """As FactorVAE, with γ = 10; 1 is the weight of Makhzani et al. (2015)."""
+    """Settings of FactorVAE with γ = 10; the weight of Makhzani et al. (2015) is 1."""
 
 
 @method(
@@ -33,15 +33,15 @@ class AAEConfig(AdversarialConfig):
     adversaries=(ADVERSARY,),
 )
 def aae(model: AutoEncoder, batch: Batch, weights: Weights, config: AAEConfig) -> Terms:
-    """Match the aggregate posterior to the prior, with no KL of single images.
+    """Adversarial matching of the aggregate posterior to the prior, without a KL per image.
 
-    ``loss = E_q[-log p(x | z)] + γ E_q(z)[log D(z) / (1 - D(z))]`` where D tells codes from samples of the
-    prior. The log-variance is kept above -10: nothing else stops it from falling, and spikes are told
-    apart trivially.
+    ``loss = E_q[-log p(x | z)] + γ E_q(z)[log D(z) / (1 - D(z))]``, where the discriminator D distinguishes codes from
+    samples of the prior. The log-variance is bounded below by -10: nothing else prevents the posteriors from collapsing
+    to points, which D would distinguish from the prior trivially.
 
-    Differs from Makhzani et al.: a ratio of densities in place of the loss of a generator.
+    Differs from Makhzani et al.: a density ratio replaces the generator loss.
     """
     mean, log_variance = model.encoder(batch.images)
     bounded = log_variance.clamp(min=LEAST_LOG_VARIANCE)
     bound = evidence_of(model, batch.images, mean, bounded, batch.noise["z"], config)
-    return opposed(model, bound, bound.reconstruction.mean(), (bound.z, batch.noise["prior"]), weights)
+    return adversarial_terms(model, bound, bound.reconstruction.mean(), (bound.z, batch.noise["prior"]), weights)

@@ -1,4 +1,4 @@
-"""β-TCVAE: only the total correlation of the codes is pressed down."""
+"""β-TCVAE: weights the total correlation separately from the other terms of the KL."""
 
 from dataclasses import dataclass
 
@@ -17,14 +17,15 @@ from disentmetrics_reference_models.training.method import (
 
 @dataclass(frozen=True, kw_only=True)
 class BetaTCVAEConfig(Config):
-    """As published for dSprites: the MLP, Adam 0.001, batches of 2048, 50 epochs.
+    """Published settings for dSprites: the MLP, Adam with learning rate 0.001, batches of 2048, 50 epochs.
 
     Attributes
     ----------
     alpha, beta, gamma : float
         Weights of mutual information, total correlation and dimension-wise KL.
     estimate : {"mws", "mss", "batch"}
-        How the density of the aggregate posterior is estimated from a batch.
+        Estimator of the density of the aggregate posterior: minibatch-weighted sampling, minibatch stratified sampling,
+        or the plain average over the batch.
     """
 
     architecture: str = "higgins-fc"
@@ -51,24 +52,24 @@ class BetaTCVAEConfig(Config):
     },
 )
 def beta_tcvae(model: AutoEncoder, batch: Batch, weights: Weights, config: BetaTCVAEConfig) -> Terms:
-    """Press down the total correlation β times as hard as the rest of the KL.
+    """β-weighted total correlation, estimated from minibatches.
 
-    ``loss = E[-log p(x | z)] + α I(x; z) + β TC(z) + γ sum_j KL(q(z_j) || p(z_j))``, each part estimated
-    from the batch by the weights of :mod:`total_correlation`.
+    ``loss = E[-log p(x | z)] + α I(x; z) + β TC(z) + γ sum_j KL(q(z_j) || p(z_j))``, each term estimated
+    from the batch with the weights of :mod:`total_correlation`.
 
-    Differs from the authors' code in the stratified estimate, whose matrix of weights is wrong there; and the weights
-    are used as they are when β is 1, where theirs returns the plain evidence lower bound.
+    Differs from the authors' code in the stratified estimate, whose weight matrix is incorrect there, and in the case
+    β = 1, where their code returns the plain evidence lower bound whatever α and γ are.
 
-    Known failure: logged parts are off by constants under ``mws`` (the total correlation by
-    (n_codes - 1) log N); compare models by estimates over the full data.
+    Known failure: with ``mws`` the logged terms are off by constants (the total correlation by
+    (n_codes - 1) log N); compare models by estimates over the full data set.
     """
     bound = evidence(model, batch.images, batch.noise["z"], config)
     parts = decompose(bound.z, bound.mean, bound.log_variance, batch.n_rows, estimate=config.estimate)
-    information, correlation, marginal = (part.mean() for part in parts)
-    pressure = weights["alpha"] * information + weights["beta"] * correlation + weights["gamma"] * marginal
+    mi, tc, dimension_wise_kl = (part.mean() for part in parts)
+    weighted_kl = weights["alpha"] * mi + weights["beta"] * tc + weights["gamma"] * dimension_wise_kl
     return bound.terms(
-        bound.reconstruction.mean() + pressure,
-        mutual_information=information,
-        total_correlation=correlation,
-        dimension_wise_kl=marginal,
+        bound.reconstruction.mean() + weighted_kl,
+        mutual_information=mi,
+        total_correlation=tc,
+        dimension_wise_kl=dimension_wise_kl,
     )

@@ -1,4 +1,4 @@
-"""β-VAE: the KL of the evidence lower bound counts β times."""
+"""β-VAE: weights the KL term of the evidence lower bound by β."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,12 @@ from disentmetrics_reference_models.training.method import (
 
 @dataclass(frozen=True, kw_only=True)
 class BetaVAEConfig(Config):
-    """The networks of Burgess et al. (2018) and Adam; β as published for dSprites.
+    """Networks of Burgess et al. (2018), Adam, and the published β for dSprites.
 
     Attributes
     ----------
     beta : float
-        Weight of the KL. Published: 4 for dSprites, 5 for chairs, 20 for faces, 250 for CelebA.
+        Weight of the KL. Published values: 4 for dSprites, 5 for chairs, 20 for faces, 250 for CelebA.
     """
 
     beta: float = 4.0
@@ -31,15 +31,15 @@ class BetaVAEConfig(Config):
     paper="Higgins et al. (2017), beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework",
 )
 def beta_vae(model: AutoEncoder, batch: Batch, weights: Weights, config: BetaVAEConfig) -> Terms:
-    """Press codes towards the prior β times as hard as the VAE.
+    """β-weighted KL to the prior.
 
     ``loss = E_q[-log p(x | z)] + β KL(q(z | x) || N(0, I))``.
 
-    Known failure: the pressure falls on all information alike, so images blur as β grows
-    (reconstruction 18 nats at β = 1 and 36 at β = 4 on dSprites).
+    Known failure: β also penalises the mutual information between images and codes, so reconstructions become blurred
+    as β grows (reconstruction loss on dSprites: 18 nats at β = 1 and 36 nats at β = 4).
 
-    Differs from the paper: its dSprites row is ``architecture=higgins-fc optimizer=adagrad
-    learning_rate=0.01``, which trains slower; these networks are those of Burgess et al. (2018).
+    Differs from the paper: its settings for dSprites are ``architecture=higgins-fc optimizer=adagrad
+    learning_rate=0.01``, which train more slowly; the defaults here are the networks of Burgess et al. (2018).
     """
     bound = evidence(model, batch.images, batch.noise["z"], config)
     return bound.terms((bound.reconstruction + weights["beta"] * bound.kl.sum(1)).mean())

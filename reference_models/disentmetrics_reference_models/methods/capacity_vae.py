@@ -1,4 +1,4 @@
-"""β-VAE with controlled capacity: the KL is held at a target that grows."""
+"""β-VAE with controlled capacity increase."""
 
 from dataclasses import dataclass
 
@@ -15,16 +15,16 @@ from disentmetrics_reference_models.training.method import (
 
 @dataclass(frozen=True, kw_only=True)
 class CapacityVAEConfig(Config):
-    """As published for dSprites.
+    """Published settings for dSprites.
 
     Attributes
     ----------
     gamma : float
-        Weight of the distance from the capacity. It only has to keep the KL within 1 nat of it.
+        Weight of the deviation of the KL from its target. It only needs to keep the KL within 1 nat of it.
     capacity : float
-        Last target of the KL, in nats; 50 for CelebA.
+        Final target of the KL, C_max, in nats; published: 25 for dSprites, 50 for CelebA.
     n_growing : float
-        Steps over which the target grows from 0, linearly.
+        Number of steps T over which the target increases linearly from 0.
     """
 
     gamma: float = 1000.0
@@ -41,15 +41,15 @@ class CapacityVAEConfig(Config):
     },
 )
 def capacity_vae(model: AutoEncoder, batch: Batch, weights: Weights, config: CapacityVAEConfig) -> Terms:
-    """Let information in bit by bit, at a rate that is prescribed.
+    """KL follows a linearly increasing target capacity.
 
-    ``loss = E_q[-log p(x | z)] + γ |KL(q(z | x) || N(0, I)) - C(t)|`` with ``C(t) = min(C, C t / T)``. The
-    absolute value is that of the mean over the batch, not a mean of absolute values.
+    ``loss = E_q[-log p(x | z)] + γ |KL(q(z | x) || N(0, I)) - C(t)|`` with ``C(t) = min(C_max, C_max t / T)``. The
+    absolute value applies to the KL averaged over the batch, not to the KL of each image.
 
-    Known failure: with a large learning rate the target is met by a few codes that tell everything
-    (a public run with γ = 100 and learning rate 0.001 ends at 25 nats in 4 codes, and blurred).
+    Known failure: with a large learning rate, few latents carry all information (a public run with γ = 100 and
+    learning rate 0.001 ends with 25 nats in 4 latents and blurred reconstructions).
     """
     bound = evidence(model, batch.images, batch.noise["z"], config)
     target = weights["capacity"] * (batch.step / weights["n_growing"]).clamp(max=1.0)
-    distance = (bound.kl.sum(1).mean() - target).abs()
-    return bound.terms(bound.reconstruction.mean() + weights["gamma"] * distance, capacity=target)
+    deviation = (bound.kl.sum(1).mean() - target).abs()
+    return bound.terms(bound.reconstruction.mean() + weights["gamma"] * deviation, capacity=target)

@@ -1,4 +1,4 @@
-"""The decomposition objective: overlap of posteriors and match of the aggregate to a prior of one's choice."""
+"""Decomposition objective: posterior overlap, and regularisation of the aggregate posterior towards any prior."""
 
 import math
 from dataclasses import dataclass, replace
@@ -16,8 +16,8 @@ from disentmetrics_reference_models.nn.priors import (
     Gaussian,
     SampledPrior,
     SpikeAndSlab,
-    Spread,
     StudentT,
+    VarianceSpectrum,
 )
 from disentmetrics_reference_models.nn.total_correlation import pairwise_log_density
 from disentmetrics_reference_models.training.method import (
@@ -35,39 +35,39 @@ from disentmetrics_reference_models.training.method import (
 PRIORS = ("isotropic", "anisotropic", "student-t", "sparse", "mixture")
 DIVERGENCES = ("kld_inc", "mmd_dim")
 KERNEL_SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-_IMAGES_OF_SPECTRUM = 10_000
+_SPECTRUM_IMAGES = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecompositionVAEConfig(Config):
-    """As for dSprites in the paper: the networks of Kim & Mnih, Adam with amsgrad 0.0005, 20 epochs.
+    """Published settings for dSprites: networks of Kim & Mnih, Adam (amsgrad) with learning rate 0.0005, 20 epochs.
 
     The sparse experiment (Fashion-MNIST at 32 x 32) is ``prior=sparse alpha=100 divergence=mmd_dim
-    n_codes=50 likelihood=laplace batch_size=500``, with networks of another kind than theirs (no batch
-    normalisation, and the scale of the posterior is exp and not softplus).
+    n_codes=50 likelihood=laplace batch_size=500``, with networks that differ from theirs (no batch
+    normalisation, and the scale of the posterior is an exponential instead of a softplus).
 
     Attributes
     ----------
     beta : float
-        Weight of the KL: how much posteriors overlap.
+        Weight of the KL, which controls the overlap of posteriors.
     alpha : float
         Weight of the divergence of the aggregate posterior from the prior.
     divergence : {"kld_inc", "mmd_dim"}
-        KL(p(z) || q(z)), or the MMD of each code, summed.
+        Inclusive KL divergence KL(p(z) || q(z)), or the maximum mean discrepancy (MMD) summed over latents.
     prior : {"isotropic", "anisotropic", "student-t", "sparse", "mixture"}
-        N(0, I); Gaussians of unequal variances; Student-t of unit scale; a spike at 0 in each code;
-        four Gaussians in the plane.
+        N(0, I); Gaussian with unequal variances; Student-t of unit scale; spike and slab; mixture of four Gaussians in
+        the plane.
     spectrum : str
-        Log-variances of the anisotropic prior up to a constant, separated by commas; ``equal``, or ``pca``
-        for the squared singular values of the pixels of 10,000 images (not centred), largest first.
+        Log-variances of the anisotropic prior up to a constant, separated by commas; ``equal``; or ``pca``
+        for the squared singular values of the pixels of 10,000 images (not centred), in descending order.
     learned : bool
         Whether the spectrum is learned.
     scale : float
         Mean variance of the anisotropic prior.
     degrees : float
-        Of freedom, of the Student-t.
+        Degrees of freedom of the Student-t prior.
     spike : float
-        Weight γ of the spike of standard deviation 0.05, in [0, 1); 0 is N(0, I).
+        Weight γ of the spike, whose standard deviation is 0.05, in [0, 1); with 0 the prior is N(0, I).
     """
 
     architecture: str = "kim"
@@ -85,11 +85,11 @@ class DecompositionVAEConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, known in (("prior", PRIORS), ("divergence", DIVERGENCES)):
+        for name, allowed in (("prior", PRIORS), ("divergence", DIVERGENCES)):
             value = getattr(self, name)
-            if value not in known:
+            if value not in allowed:
                 raise InvalidInputError(
-                    f"{name} must be one of {', '.join(known)}; got {value!r}{did_you_mean(value, known)}"
+                    f"{name} must be one of {', '.join(allowed)}; got {value!r}{did_you_mean(value, allowed)}"
                 )
         for name in ("scale", "degrees"):
             if not getattr(self, name) > 0:
@@ -97,47 +97,47 @@ class DecompositionVAEConfig(Config):
         if not 0 <= self.spike < 1:
             raise InvalidInputError(f"spike must be from 0 to below 1; got {self.spike}")
         if self.prior == "mixture" and self.n_codes != 2:
-            raise InvalidInputError(f"the prior mixture is of the plane: n_codes must be 2; got {self.n_codes}")
+            raise InvalidInputError(f"the mixture prior is two-dimensional: n_codes must be 2; got {self.n_codes}")
         if self.prior != "anisotropic" and (self.learned or self.spectrum != "equal"):
-            raise InvalidInputError(f"only the prior anisotropic has a spectrum; prior is {self.prior}")
+            raise InvalidInputError(f"only the anisotropic prior has a spectrum; got prior {self.prior}")
         if self.spectrum != "pca":
             _ = self.theta
 
     @property
     def theta(self) -> list[float]:
-        """The spectrum as numbers, one a code.
+        """Log-variances of the spectrum up to a constant, one per latent.
 
         Raises
         ------
         InvalidInputError
-            If it is none, or is still to be computed from images.
+            If the text is not a spectrum, or if it is ``pca``, which must first be computed from images.
         """
         if self.spectrum == "equal":
             return [0.0] * self.n_codes
         try:
-            read = [float(word) for word in self.spectrum.split(",")]
+            theta = [float(word) for word in self.spectrum.split(",")]
         except ValueError as error:
             raise InvalidInputError(
                 f"spectrum must be equal, pca or numbers separated by commas; got {self.spectrum!r}"
                 f"{did_you_mean(self.spectrum, ('equal', 'pca'))}"
             ) from error
-        if len(read) != self.n_codes or not all(map(math.isfinite, read)):
+        if len(theta) != self.n_codes or not all(map(math.isfinite, theta)):
             raise InvalidInputError(
-                f"spectrum must have a finite number for each of {self.n_codes} codes; got {self.spectrum!r}"
+                f"spectrum must have a finite number for each of {self.n_codes} latents; got {self.spectrum!r}"
             )
-        return read
+        return theta
 
 
 def log_spectrum(pixels: NDArray[np.floating], n: int) -> NDArray[np.float64]:
-    """Return logs of the n largest squared singular values of rows of pixels, largest first.
+    """Return the logarithms of the n largest squared singular values of a matrix of pixels, in descending order.
 
-    The authors' code takes the first ten of twenty values that SciPy returns in ascending order, which
-    are the smaller half; here they are the largest.
+    The authors' code uses the first ten of twenty values that SciPy returns in ascending order, which
+    are the smaller half; here the largest ones are used.
 
     Raises
     ------
     InvalidInputError
-        If there are fewer values than codes.
+        If there are fewer positive singular values than latents.
 
     Examples
     --------
@@ -147,15 +147,15 @@ def log_spectrum(pixels: NDArray[np.floating], n: int) -> NDArray[np.float64]:
     from scipy.sparse.linalg import svds
 
     matrix = pixels.astype(np.float64)
-    most = min(matrix.shape)
-    if n < most:
-        values = svds(matrix, k=n, v0=np.ones(most), return_singular_vectors=False)
+    rank_bound = min(matrix.shape)
+    if n < rank_bound:
+        values = svds(matrix, k=n, v0=np.ones(rank_bound), return_singular_vectors=False)
     else:
         values = np.linalg.svd(matrix, compute_uv=False)
     if len(values) < n or values.min() <= 0:
         raise InvalidInputError(
-            f"a spectrum of {n} codes needs as many singular values above 0; images have {(values > 0).sum()}; "
-            "take fewer codes, or spectrum=equal"
+            f"a spectrum of {n} latents needs as many positive singular values; the images have "
+            f"{(values > 0).sum()}; use fewer latents, or spectrum=equal"
         )
     return np.asarray(2 * np.log(np.sort(values)[::-1]), np.float64)
 
@@ -163,13 +163,13 @@ def log_spectrum(pixels: NDArray[np.floating], n: int) -> NDArray[np.float64]:
 def _resolve_config(config: DecompositionVAEConfig, data: TrainingData) -> DecompositionVAEConfig:
     if config.spectrum != "pca":
         return config
-    pixels = data.some(_IMAGES_OF_SPECTRUM).flatten(1).numpy() / 255
-    # Rounded, so that every machine settles on the same text.
+    pixels = data.some(_SPECTRUM_IMAGES).flatten(1).numpy() / 255
+    # Rounded so that the configuration is the same on every machine.
     return replace(config, spectrum=",".join(f"{value:.4f}" for value in log_spectrum(pixels, config.n_codes)))
 
 
 def _parts(config: DecompositionVAEConfig, shape: Shape) -> dict[str, nn.Module]:
-    return {"spread": Spread(config.theta, learned=config.learned)} if config.prior == "anisotropic" else {}
+    return {"spread": VarianceSpectrum(config.theta, learned=config.learned)} if config.prior == "anisotropic" else {}
 
 
 def _noise(config: Config) -> dict[str, NoiseShape]:
@@ -182,7 +182,7 @@ def _noise(config: Config) -> dict[str, NoiseShape]:
 
 
 def prior_of(model: AutoEncoder, weights: Weights, config: DecompositionVAEConfig) -> SampledPrior:
-    """Return the prior as it stands."""
+    """Return the prior at the current weights and parameters."""
     if config.prior == "anisotropic":
         return Gaussian(model.parts["spread"](weights["scale"]))
     if config.prior == "student-t":
@@ -195,16 +195,17 @@ def prior_of(model: AutoEncoder, weights: Weights, config: DecompositionVAEConfi
 
 
 def inclusive_kl(prior: SampledPrior, samples: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Return an estimate of KL(p(z) || q(z)) by samples (n, n_codes) of the prior; q is the mixture of the batch."""
-    of_each = pairwise_log_density(samples, mean, log_variance).sum(2)
-    log_q = torch.logsumexp(of_each, dim=1) - math.log(len(mean))
+    """Estimate KL(p(z) || q(z)) from samples (n, n_codes) of the prior; q is the mixture of the batch's posteriors."""
+    log_densities = pairwise_log_density(samples, mean, log_variance).sum(2)
+    log_q = torch.logsumexp(log_densities, dim=1) - math.log(len(mean))
     return (prior.log_density(samples).sum(1) - log_q).mean()
 
 
-def mmd_of_codes(x: Tensor, y: Tensor) -> Tensor:
-    """Return the squared maximum mean discrepancy of each code of two samples (n, n_codes), summed over codes.
+def dimension_wise_mmd(x: Tensor, y: Tensor) -> Tensor:
+    """Estimate the squared maximum mean discrepancy between two samples (n, n_codes), summed over latents.
 
-    Unbiased, with the kernel ``sum_s 2s / (2s + (u - v)²)``, s = 0.1, 0.2, 0.5, 1, 2, 5; it may be negative.
+    The estimate is unbiased and may be negative. The kernel is ``sum_s 2s / (2s + (u - v)²)`` with
+    s = 0.1, 0.2, 0.5, 1, 2, 5.
     """
     n = len(x)
     off_diagonal = 1 - torch.eye(n, dtype=x.dtype, device=x.device)[..., None]
@@ -227,19 +228,19 @@ def _kernel(x: Tensor, y: Tensor) -> Tensor:
     prior=prior_of,
 )
 def decomposition_vae(model: AutoEncoder, batch: Batch, weights: Weights, config: DecompositionVAEConfig) -> Terms:
-    """Weigh overlap of posteriors and match of the aggregate to a prior apart.
+    """Separate weights for posterior overlap and aggregate-posterior regularisation.
 
-    ``loss = E_q[-log p(x | z)] + β KL(q(z | x) || p(z)) + α D(q(z), p(z))``. The KL is in closed form for
-    Gaussian priors and otherwise that of the one sample that is decoded; the logged KL and evidence lower
-    bound are of the prior p.
+    ``loss = E_q[-log p(x | z)] + β KL(q(z | x) || p(z)) + α D(q(z), p(z))``. The KL has a closed form for
+    Gaussian priors and is otherwise estimated from the one sample that is decoded. The logged KL and evidence
+    lower bound refer to the prior p.
 
-    Differs from the authors' code: the spectrum ``pca`` holds the largest values (see
-    :func:`log_spectrum`), and is of 10,000 images where there are more; ``learned`` and ``scale`` concern
-    the Gaussian prior alone.
+    Differs from the authors' code: the spectrum ``pca`` consists of the largest values (see
+    :func:`log_spectrum`) and is computed from at most 10,000 images; ``learned`` and ``scale`` apply only to
+    the Gaussian prior.
 
-    Known failure: with N(0, I) and α = 0 the objective does not change when codes are rotated, so it prefers no
-    axes; what disentangling there is comes from diagonal posteriors. Codes under a Student-t prior are to be
-    mapped to normal ones (u = F_t(μ), Φ^-1(u)) before scores that compare variances.
+    Known failure: with N(0, I) and α = 0 the objective is invariant to rotations of the latents, so it does not prefer
+    any axes; any disentanglement comes from the diagonal posteriors. Codes under a Student-t prior should be mapped to
+    normal variables (Φ^-1(F_t(μ))) before using scores that compare variances.
     """
     prior = prior_of(model, weights, config)
     bound = evidence(model, batch.images, batch.noise["z"], config)
@@ -248,6 +249,6 @@ def decomposition_vae(model: AutoEncoder, batch: Batch, weights: Weights, config
     if config.divergence == "kld_inc":
         divergence = inclusive_kl(prior, samples, bound.mean, bound.log_variance)
     else:
-        divergence = mmd_of_codes(samples, bound.z)
+        divergence = dimension_wise_mmd(samples, bound.z)
     loss = (bound.reconstruction + weights["beta"] * bound.kl.sum(1)).mean() + weights["alpha"] * divergence
     return bound.terms(loss, divergence=divergence)

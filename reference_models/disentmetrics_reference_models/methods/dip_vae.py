@@ -1,4 +1,4 @@
-"""DIP-VAE I and II: the covariance of the codes is driven to the identity."""
+"""DIP-VAE I and II: penalise the deviation of the covariance of the latents from the identity."""
 
 from dataclasses import dataclass
 
@@ -21,12 +21,12 @@ PAPER = "Kumar, Sattigeri, Balakrishnan (2018), Variational Inference of Disenta
 
 @dataclass(frozen=True, kw_only=True)
 class DIPVAEIConfig(Config):
-    """As in the study of Locatello et al. (2019): Adam 0.0001, batches of 64.
+    """Settings of Locatello et al. (2019): Adam with learning rate 0.0001, batches of 64.
 
     Attributes
     ----------
     off_diagonal, diagonal : float
-        Weights of squared covariances, and of squared distances of variances from 1.
+        Weights of squared covariances, and of squared deviations of variances from 1.
     """
 
     architecture: str = "higgins-conv"
@@ -37,44 +37,44 @@ class DIPVAEIConfig(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class DIPVAEIIConfig(DIPVAEIConfig):
-    """As for type I, with equal weights.
+    """Settings of DIP-VAE-I with equal weights.
 
     Attributes
     ----------
     off_diagonal, diagonal : float
-        Weights of squared covariances, and of squared distances of variances from 1.
+        Weights of squared covariances, and of squared deviations of variances from 1.
     """
 
     diagonal: float = 10.0
 
 
 def covariance(codes: Tensor) -> Tensor:
-    """Return the covariance over the batch, divided by the number of rows, (n_codes, n_codes)."""
+    """Return the covariance over the batch (n_codes, n_codes), normalised by the number of rows."""
     centred = codes - codes.mean(0)
     return centred.T @ centred / len(codes)
 
 
 def aggregate_covariance(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Return the covariance of samples of the posteriors: that of the means, plus the mean of the variances."""
+    """Return the covariance of the aggregate posterior: that of the means plus the mean of the variances."""
     return covariance(mean) + torch.diag_embed(log_variance.exp().mean(0))
 
 
 def _regularised(bound: Evidence, matrix: Tensor, weights: Weights) -> Terms:
-    own = torch.diagonal(matrix)
-    off = (matrix**2).sum() - (own**2).sum()
-    penalty = weights["off_diagonal"] * off + weights["diagonal"] * ((own - 1) ** 2).sum()
+    variances = torch.diagonal(matrix)
+    off = (matrix**2).sum() - (variances**2).sum()
+    penalty = weights["off_diagonal"] * off + weights["diagonal"] * ((variances - 1) ** 2).sum()
     loss = (bound.reconstruction + bound.kl.sum(1)).mean() + penalty
     return bound.terms(loss, off_diagonal_covariance=off)
 
 
 @method(config=DIPVAEIConfig, paper=PAPER)
 def dip_vae_i(model: AutoEncoder, batch: Batch, weights: Weights, config: DIPVAEIConfig) -> Terms:
-    """Decorrelate the posterior means.
+    """Penalise deviations of the covariance of posterior means from the identity.
 
     ``loss = -ELBO + λ_od sum_{i != j} C_ij² + λ_d sum_i (C_ii - 1)²`` with C the covariance of the means
-    over the batch; both (i, j) and (j, i) count.
+    over the batch; both (i, j) and (j, i) are counted.
 
-    Known failure: posterior variances may shrink, so that codes are uncorrelated in their means alone.
+    Known failure: only the means are constrained, so posterior variances may shrink.
     """
     bound = evidence(model, batch.images, batch.noise["z"], config)
     return _regularised(bound, covariance(bound.mean), weights)
@@ -82,9 +82,9 @@ def dip_vae_i(model: AutoEncoder, batch: Batch, weights: Weights, config: DIPVAE
 
 @method(config=DIPVAEIIConfig, paper=PAPER)
 def dip_vae_ii(model: AutoEncoder, batch: Batch, weights: Weights, config: DIPVAEIIConfig) -> Terms:
-    """Decorrelate samples of the posterior.
+    """Penalise deviations of the covariance of the aggregate posterior from the identity.
 
-    As type I, with C the covariance of the samples: that of the means plus the mean of the variances.
+    As DIP-VAE-I, with C the covariance of the aggregate posterior: that of the means plus the mean of the variances.
     """
     bound = evidence(model, batch.images, batch.noise["z"], config)
     return _regularised(bound, aggregate_covariance(bound.mean, bound.log_variance), weights)

@@ -1,4 +1,4 @@
-"""A generator from the true factors, which pass a bottleneck that opens bit by bit: no encoder sees images."""
+"""Decoder trained on ground-truth factors that pass through a noisy channel of increasing capacity."""
 
 from dataclasses import dataclass, replace
 
@@ -19,21 +19,21 @@ from disentmetrics_reference_models.training.method import (
     method,
 )
 
-FIRST_SCALE, FIRST_LOG_NOISE = 0.1, -0.1
+INITIAL_SCALE, INITIAL_LOG_NOISE = 0.1, -0.1
 
 
 @dataclass(frozen=True, kw_only=True)
 class FactorBottleneckConfig(Config):
-    """As published for dSprites; batches of 64 and 300,000 steps are not stated there.
+    """Published settings for dSprites; the batch size of 64 and the 300,000 steps are not stated there.
 
     Attributes
     ----------
     n_codes : int
-        One for each factor of the data set, whatever is asked for.
+        Always replaced by the number of factors of the data set.
     gamma : float
-        Weight of the distance from the capacity.
+        Weight of the deviation of the KL from its target.
     first_capacity, capacity : float
-        Target of the KL at the first and at the last step, in nats; it grows linearly.
+        Target of the KL at the first and at the last step, in nats; it increases linearly.
     """
 
     n_codes: int = 5
@@ -43,18 +43,18 @@ class FactorBottleneckConfig(Config):
 
 
 class NoEncoder(nn.Module):
-    """Stands where other methods have an encoder, and refuses images."""
+    """Placeholder for an encoder, which raises an error when it is called."""
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Raise InvalidInputError."""
         raise InvalidInputError(
-            f"factor_bottleneck encodes no images (got {len(images)}): its codes are made of the true factors; "
-            "use it by its decoder, or train another method"
+            f"factor_bottleneck cannot encode images (got {len(images)}): its codes are functions of the ground-truth "
+            "factors; use its decoder, or train another method"
         )
 
 
 class FactorBottleneck(nn.Module):
-    """Noisy channels, one for each factor: ``z_i = s_i f_i + n_i ε_i``, where s_i and n_i > 0 are learned.
+    """A noisy channel for each factor, ``z_i = s_i f_i + n_i ε_i`` with learned s_i and n_i > 0.
 
     Parameters
     ----------
@@ -63,11 +63,11 @@ class FactorBottleneck(nn.Module):
 
     def __init__(self, n_factors: int) -> None:
         super().__init__()
-        self.scale = nn.Parameter(torch.full((n_factors,), FIRST_SCALE))
-        self.log_noise = nn.Parameter(torch.full((n_factors,), FIRST_LOG_NOISE))
+        self.scale = nn.Parameter(torch.full((n_factors,), INITIAL_SCALE))
+        self.log_noise = nn.Parameter(torch.full((n_factors,), INITIAL_LOG_NOISE))
 
     def forward(self, factors: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and log-variance of the codes of standardised factors (batch, n_factors)."""
+        """Return mean and log-variance of the latents, given standardised factors (batch, n_factors)."""
         mean = self.scale * factors
         return mean, (2 * self.log_noise).expand_as(mean)
 
@@ -84,8 +84,8 @@ def _resolve_config(config: FactorBottleneckConfig, data: TrainingData) -> Facto
     n_factors = data.factors.shape[1]
     if not n_factors or np.isnan(data.factors).any():
         raise InvalidInputError(
-            "factor_bottleneck takes data whose factors are all known; "
-            f"got {'some with values missing' if n_factors else 'none'}; train another method"
+            "factor_bottleneck needs data whose factors are all known; "
+            f"got {'factors with missing values' if n_factors else 'none'}; train another method"
         )
     return replace(config, n_codes=n_factors)
 
@@ -102,24 +102,24 @@ def _resolve_config(config: FactorBottleneckConfig, data: TrainingData) -> Facto
     resolve_config=_resolve_config,
 )
 def factor_bottleneck(model: AutoEncoder, batch: Batch, weights: Weights, config: FactorBottleneckConfig) -> Terms:
-    """Tell the decoder the true factors, as many nats as it may have, and see which it takes first.
+    """Ground-truth factors through a noisy channel of limited capacity.
 
     ``loss = E[-log p(x | z)] + γ |sum_i E KL_i - C(t)|`` with ``z_i = s_i f_i + n_i ε_i``,
-    ``KL_i = ½ (s_i² f_i² + n_i² - 1 - 2 log n_i)``, standardised factors f, and C that grows linearly over
-    training. For a ratio s_i² / n_i² of signal to noise the KL is least where s_i² + n_i² = 1, and is then
-    ``-log n_i = ½ log(1 + s_i² / n_i²)`` on average.
+    ``KL_i = ½ (s_i² f_i² + n_i² - 1 - 2 log n_i)``, standardised factors f, and a capacity C that increases linearly
+    during training. There is no encoder. For a given signal-to-noise ratio s_i² / n_i², the KL is minimal where
+    s_i² + n_i² = 1, and its mean is then ``-log n_i = ½ log(1 + s_i² / n_i²)``.
 
-    Differs from the paper: no shift is learned, as with standardised factors it only costs KL.
+    Differs from the paper: no shift is learned, because with standardised factors it only increases the KL.
 
-    Known failure: Adam follows the sign of the heavier term, so that a large γ shares the capacity out evenly for long:
-    at γ = 1000 it takes the published number of steps until a factor that does not show has given its share back
-    (the other presets have γ = 10). Noise that has grown above 1 pays for the capacity too, and tells nothing; it
-    starts a little below. A circular factor is one real number, which jumps where it comes round, and a category is the
-    index of its value, as in the paper.
+    Known failure: the normalised steps of Adam follow the sign of the dominant term, so a large γ distributes the
+    capacity evenly for a long time: at γ = 1000 it takes the published number of steps until a factor that does not
+    affect the image has lost its share (the other presets use γ = 10). Noise above 1 also increases the KL without
+    carrying information, so it is initialised slightly below 1. A circular factor is a single real number with a jump
+    at its period, and a category is represented by its index, as in the paper.
     """
     mean, log_variance = model.parts["bottleneck"](batch.factors)
     bound = evidence_of(model, batch.images, mean, log_variance, batch.noise["z"], config)
-    done = (batch.step / config.n_steps).clamp(max=1.0)
-    target = weights["first_capacity"] + (weights["capacity"] - weights["first_capacity"]) * done
-    distance = (bound.kl.sum(1).mean() - target).abs()
-    return bound.terms(bound.reconstruction.mean() + weights["gamma"] * distance, capacity=target)
+    progress = (batch.step / config.n_steps).clamp(max=1.0)
+    target = weights["first_capacity"] + (weights["capacity"] - weights["first_capacity"]) * progress
+    deviation = (bound.kl.sum(1).mean() - target).abs()
+    return bound.terms(bound.reconstruction.mean() + weights["gamma"] * deviation, capacity=target)

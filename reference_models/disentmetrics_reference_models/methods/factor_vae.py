@@ -1,8 +1,14 @@
-"""FactorVAE: the total correlation that a discriminator sees is pressed down."""
+"""FactorVAE: penalises the total correlation as estimated by a discriminator."""
 
 from dataclasses import dataclass
 
-from disentmetrics_reference_models.nn.adversarial import ADVERSARY, SMOKE, AdversarialConfig, discriminator, opposed
+from disentmetrics_reference_models.nn.adversarial import (
+    ADVERSARY,
+    SMOKE,
+    AdversarialConfig,
+    adversarial_terms,
+    discriminator,
+)
 from disentmetrics_reference_models.nn.gaussians import reparameterise
 from disentmetrics_reference_models.nn.total_correlation import permute_codes
 from disentmetrics_reference_models.training.method import (
@@ -18,12 +24,12 @@ from disentmetrics_reference_models.training.method import (
 
 @dataclass(frozen=True, kw_only=True)
 class FactorVAEConfig(AdversarialConfig):
-    """As published for dSprites.
+    """Published settings for dSprites.
 
     Attributes
     ----------
     gamma : float
-        Weight of the total correlation: 35 for dSprites, 7 for 3D Shapes.
+        Weight of the total correlation. Published values: 35 for dSprites, 7 for 3D Shapes.
     """
 
     gamma: float = 35.0
@@ -48,18 +54,17 @@ def _noise(config: FactorVAEConfig) -> dict[str, NoiseShape]:
     n_batches=2,
 )
 def factor_vae(model: AutoEncoder, batch: Batch, weights: Weights, config: FactorVAEConfig) -> Terms:
-    """Press down the total correlation that a discriminator sees.
+    """Penalise total correlation, estimated by a discriminator (density-ratio trick).
 
-    ``loss = -ELBO + γ E_q(z)[log D(z) / (1 - D(z))]``: the discriminator D tells codes of one batch from
-    codes of another batch permuted over its rows. It learns from detached codes of a second, independent
-    batch (algorithm 2 of the paper), and its gradient is taken apart from the model's.
+    ``loss = -ELBO + γ E_q(z)[log D(z) / (1 - D(z))]``, where the discriminator D distinguishes codes of one batch from
+    codes of a second, independent batch in which each latent is permuted over the rows (algorithm 2 of the paper). D is
+    trained on detached codes, with a separate gradient.
 
-    Known failure: the discriminator underestimates the total correlation, the more the better it is
-    hidden; the term may be negative.
+    Known failure: the discriminator underestimates the total correlation, and the estimate may be negative.
     """
     first, second = batch.images[: config.batch_size], batch.images[config.batch_size :]
     bound = evidence(model, first, batch.noise["z"], config)
     mean, log_variance = model.encoder(second)
     z = reparameterise(mean, log_variance, batch.noise["second_z"])
     loss = (bound.reconstruction + bound.kl.sum(1)).mean()
-    return opposed(model, bound, loss, (bound.z, permute_codes(z, batch.noise["permutation"])), weights)
+    return adversarial_terms(model, bound, loss, (bound.z, permute_codes(z, batch.noise["permutation"])), weights)

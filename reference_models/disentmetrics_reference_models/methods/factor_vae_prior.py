@@ -1,18 +1,18 @@
-"""Modified FactorVAE: the divergence from the prior that a discriminator sees is pressed down."""
+"""FactorVAE variant: penalises the divergence of the aggregate posterior from the prior."""
 
 from disentmetrics_reference_models.nn.adversarial import (
     ADVERSARY,
     SMOKE,
     AdversarialConfig,
+    adversarial_terms,
     discriminator,
     noise_and_prior,
-    opposed,
 )
 from disentmetrics_reference_models.training.method import AutoEncoder, Batch, Terms, Weights, evidence, method
 
 
 class FactorVAEPriorConfig(AdversarialConfig):
-    """As FactorVAE, with γ = 10 (no value is published)."""
+    """Settings of FactorVAE with γ = 10 (no value is published)."""
 
 
 @method(
@@ -24,13 +24,13 @@ class FactorVAEPriorConfig(AdversarialConfig):
     adversaries=(ADVERSARY,),
 )
 def factor_vae_prior(model: AutoEncoder, batch: Batch, weights: Weights, config: FactorVAEPriorConfig) -> Terms:
-    """Press down the divergence of the aggregate posterior from the prior, besides the KL of each image.
+    """Penalise the divergence of the aggregate posterior from the prior, in addition to the KL.
 
-    ``loss = -ELBO + γ E_q(z)[log D(z) / (1 - D(z))]`` where D tells codes from samples of the prior.
+    ``loss = -ELBO + γ E_q(z)[log D(z) / (1 - D(z))]``, where D distinguishes codes from samples of the prior.
 
-    Known failure: somewhat lower scores than FactorVAE in the paper, as the prior is matched in every
-    respect and not in its independence alone.
+    Known failure: scores slightly lower than FactorVAE in the paper, because the aggregate posterior must match the
+    prior in every respect, not only in its independence.
     """
     bound = evidence(model, batch.images, batch.noise["z"], config)
     loss = (bound.reconstruction + bound.kl.sum(1)).mean()
-    return opposed(model, bound, loss, (bound.z, batch.noise["prior"]), weights)
+    return adversarial_terms(model, bound, loss, (bound.z, batch.noise["prior"]), weights)

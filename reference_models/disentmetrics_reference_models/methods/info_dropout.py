@@ -1,4 +1,4 @@
-"""Information Dropout: activations multiplied by log-normal noise, whose strength the image decides."""
+"""Information Dropout: activations with log-normal multiplicative noise whose scale depends on the image."""
 
 from dataclasses import dataclass
 
@@ -19,21 +19,21 @@ from disentmetrics_reference_models.training.method import (
     method,
 )
 
-LEAST_ACTIVATION = 1e-4
-LEAST_NOISE = 1e-3
+MIN_ACTIVATION = 1e-4
+MIN_NOISE = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
 class InfoDropoutConfig(Config):
-    """The networks of Kim & Mnih (2018); the paper has no auto-encoder of images of this kind (settings are ours).
+    """Networks of Kim & Mnih (2018); the paper has no comparable autoencoder of images, so these settings are ours.
 
     Attributes
     ----------
     beta : float
-        Weight of the KL; 1, 4 and 8 are worth a try. The authors' supervised loss divides it by the number
-        of images; here it counts per image, as in every method.
+        Weight of the KL; values to try are 1, 4 and 8. The supervised loss of the authors divides it by the number
+        of images; here it is per image, as in all methods.
     most_noise : float
-        Largest standard deviation of the log of the noise; 0.7 for CIFAR in the paper.
+        Largest standard deviation of the logarithm of the noise; 0.7 for CIFAR in the paper.
     """
 
     architecture: str = "kim"
@@ -48,17 +48,18 @@ class InfoDropoutConfig(Config):
 
 
 class LogNormalEncoder(nn.Module):
-    """Turns the two heads of an encoder into log f and log α² of ``z = f exp(α ε)``.
+    """Maps the two outputs of an encoder to log f and log α² of ``z = f exp(α ε)``.
 
-    ``f = softplus`` of the first head, at least 0.0001, and ``α = 0.001 + most_noise * sigmoid`` of the
-    second. As log z ~ N(log f, α²), these are the mean and log-variance of the codes log z, and whoever
-    encodes needs to know no more.
+    ``f`` is the softplus of the first output, at least 0.0001, and ``α = 0.001 + most_noise * sigmoid`` of the
+    second. As log z ~ N(log f, α²), these are the mean and log-variance of the latents log z, so the module is an
+    ordinary Gaussian encoder.
 
     Parameters
     ----------
     encoder : Module
-        Of the architecture.
+        Encoder of the architecture.
     most_noise : float
+        Largest standard deviation of the logarithm of the noise.
     """
 
     most_noise: Tensor
@@ -66,14 +67,14 @@ class LogNormalEncoder(nn.Module):
     def __init__(self, encoder: nn.Module, most_noise: float) -> None:
         super().__init__()
         self.encoder = encoder
-        # A buffer, as members of a stack may differ in it.
+        # A buffer, because members of a stack may have different values.
         self.register_buffer("most_noise", torch.tensor(most_noise))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return log f and log α²."""
         activation, noise = self.encoder(images)
-        log_f = functional.softplus(activation).clamp(min=LEAST_ACTIVATION).log()
-        return log_f, 2 * (LEAST_NOISE + self.most_noise * noise.sigmoid()).log()
+        log_f = functional.softplus(activation).clamp(min=MIN_ACTIVATION).log()
+        return log_f, 2 * (MIN_NOISE + self.most_noise * noise.sigmoid()).log()
 
 
 def _encoder(encoder: nn.Module, config: InfoDropoutConfig) -> nn.Module:
@@ -85,9 +86,9 @@ def _parts(config: InfoDropoutConfig, shape: Shape) -> dict[str, nn.Module]:
 
 
 def prior_of(model: AutoEncoder, weights: Weights, config: InfoDropoutConfig) -> Gaussian:
-    """Return the prior of log z as it stands."""
-    found: Gaussian = model.parts["prior"]()
-    return found
+    """Return the prior of log z at its current parameters."""
+    prior: Gaussian = model.parts["prior"]()
+    return prior
 
 
 @method(
@@ -99,19 +100,18 @@ def prior_of(model: AutoEncoder, weights: Weights, config: InfoDropoutConfig) ->
     prior=prior_of,
 )
 def info_dropout(model: AutoEncoder, batch: Batch, weights: Weights, config: InfoDropoutConfig) -> Terms:
-    """Multiply activations by noise, and pay for what they tell.
+    """Multiplicative noise on activations with an information penalty.
 
     ``loss = E_q[-log p(x | z)] + β sum_j KL(q(z_j | x) || r(z_j))`` with ``z = f(x) exp(α(x) ε)``, f a
-    softplus, and r log-normal with mean and variance learned for each code. The KL of log-normals is that
-    of the normals of their logs. As r is learned with the rest it stands for the aggregate posterior's
-    marginals, so that the KL is I(x; z) + TC(z). The representation is log f(x).
+    softplus, and r log-normal with learned mean and variance for each latent. The KL of two log-normal distributions
+    equals that of the normal distributions of their logarithms. The learned r approximates the marginals of the
+    aggregate posterior, so that the KL approximates I(x; z) + TC(z). The representation is log f(x).
 
-    Differs from the paper: the decoder's input is log z, which is safer than z; the image takes the label's
-    place, as in its unsupervised part; r is learned for each code, in the authors' code for each layer.
+    Differs from the paper: the input of the decoder is log z, which is numerically safer than z; the image replaces the
+    label, as in the unsupervised part of the paper; r is learned for each latent, in the authors' code for each layer.
 
-    Known failure: the noise has a largest strength, so that a code is silent only when f is constant, not by
-    noise. Kim & Mnih could not reproduce scores with it on
-    dSprites, and none are published.
+    Known failure: the scale of the noise is bounded, so a latent carries no information only if f is constant.
+    Kim & Mnih could not reproduce its scores on dSprites, and none are published.
     """
     bound = evidence(model, batch.images, batch.noise["z"], config)
     prior = prior_of(model, weights, config)

@@ -1,4 +1,4 @@
-"""ISA-TCVAE: the total correlation is pressed down, under a prior of independent subspaces."""
+"""ISA-TCVAE: β-TCVAE under a prior of independent subspaces."""
 
 from dataclasses import dataclass
 
@@ -18,14 +18,15 @@ from disentmetrics_reference_models.training.method import AutoEncoder, Batch, T
 
 @dataclass(frozen=True, kw_only=True)
 class ISATCVAEConfig(ISAVAEConfig):
-    """As ISA-VAE, with β = 4 (ours, out of the paper's range from 1 to 6).
+    """Settings of ISA-VAE with β = 4 (our choice from the range 1 to 6 of the paper).
 
     Attributes
     ----------
     beta : float
         Weight of the total correlation.
     estimate : {"mws", "mss", "batch"}
-        How the density of the aggregate posterior is estimated from a batch.
+        Estimator of the density of the aggregate posterior: minibatch-weighted sampling, minibatch stratified sampling,
+        or the plain average over the batch.
     """
 
     beta: float = 4.0
@@ -44,16 +45,16 @@ class ISATCVAEConfig(ISAVAEConfig):
     config=ISATCVAEConfig, paper=PAPER, presets={"smoke": SMOKE, "small": SMALL}, parts=learned_parts, prior=isa_prior
 )
 def isa_tcvae(model: AutoEncoder, batch: Batch, weights: Weights, config: ISATCVAEConfig) -> Terms:
-    """Press down the total correlation β times as hard as the rest, towards independent subspaces.
+    """β-weighted total correlation under an Lp-nested prior of independent subspaces.
 
     ``loss = E[-log p(x | z)] + (log q(z | x) - log q(z)) + β (log q(z) - sum_j log q(z_j)) +
     (sum_j log q(z_j) - log p(z))`` with the Lp-nested prior p, and q(z) estimated from the batch as in β-TCVAE.
-    At β = 1 it is ISA-VAE at β = 1, sample by sample.
+    For β = 1 the loss equals that of ISA-VAE with β = 1 for every sample.
 
-    Differs from the authors' code as ISA-VAE does.
+    Differs from the authors' code in the same ways as ISA-VAE.
 
-    Known failure: the last part is no sum over codes, as the prior's codes are dependent within a subspace;
-    pressing down the total correlation works against that.
+    Known failure: the last term is not a sum over latents, because under the prior the latents of a subspace are
+    dependent; the penalty on the total correlation conflicts with this dependence.
     """
     bound, prior, logged = isa_evidence(model, batch, weights, config)
     parts = decompose(
@@ -64,11 +65,11 @@ def isa_tcvae(model: AutoEncoder, batch: Batch, weights: Weights, config: ISATCV
         estimate=config.estimate,
         log_prior=prior.log_density(bound.z).sum(1),
     )
-    information, correlation, marginal = (part.mean() for part in parts)
+    mi, tc, dimension_wise_kl = (part.mean() for part in parts)
     return bound.terms(
-        bound.reconstruction.mean() + information + weights["beta"] * correlation + marginal,
-        mutual_information=information,
-        total_correlation=correlation,
-        dimension_wise_kl=marginal,
+        bound.reconstruction.mean() + mi + weights["beta"] * tc + dimension_wise_kl,
+        mutual_information=mi,
+        total_correlation=tc,
+        dimension_wise_kl=dimension_wise_kl,
         **logged,
     )

@@ -1,4 +1,4 @@
-"""VAE: the evidence lower bound and nothing else."""
+"""VAE: the evidence lower bound."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from disentmetrics_reference_models.training.method import (
 
 @dataclass(frozen=True, kw_only=True)
 class VAEConfig(Config):
-    """The networks of Burgess et al. (2018), Adam."""
+    """Networks of Burgess et al. (2018), Adam."""
 
 
 @method(
@@ -23,9 +23,9 @@ class VAEConfig(Config):
     paper="Kingma & Welling (2014), Auto-Encoding Variational Bayes, ICLR",
 )
 def vae(model: AutoEncoder, batch: Batch, weights: Weights, config: VAEConfig) -> Terms:
-    """Maximise the evidence lower bound.
+    """Evidence lower bound with a standard normal prior.
 
-    ``loss = E_q[-log p(x | z)] + KL(q(z | x) || N(0, I))``, per image, averaged over the batch.
+    ``loss = E_q[-log p(x | z)] + KL(q(z | x) || N(0, I))``, averaged over the images of the batch.
     """
     bound = evidence(model, batch.images, batch.noise["z"], config)
     return bound.terms((bound.reconstruction + bound.kl.sum(1)).mean())

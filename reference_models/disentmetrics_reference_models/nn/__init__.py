@@ -1,1 +1,1 @@
-"""Networks, priors, likelihoods and estimators that methods share."""
+"""Networks, priors, likelihoods and estimators shared by the methods."""

@@ -1,4 +1,4 @@
-"""What methods with a discriminator share: its losses, its noise, its settings."""
+"""Configuration, noise and losses shared by methods with a discriminator."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,16 +20,17 @@ from disentmetrics_reference_models.training.method import (
 
 @dataclass(frozen=True, kw_only=True)
 class AdversarialConfig(Config):
-    """As published for dSprites: the networks of Kim & Mnih (2018), Adam 0.0001.
+    """Published settings for dSprites: networks of Kim & Mnih (2018), Adam with learning rate 0.0001.
 
     Attributes
     ----------
     gamma : float
         Weight of the divergence that the discriminator estimates.
     discriminator_width, discriminator_layers : int
-        Of the discriminator.
+        Width and number of hidden layers of the discriminator.
     discriminator_learning_rate : float
-        Of its Adam, with betas (0.5, 0.9); 0.00001 for 3D Shapes, chairs and CelebA.
+        Learning rate of the discriminator's Adam, whose betas are (0.5, 0.9); published: 0.0001 for dSprites, 0.00001
+        for 3D Shapes, chairs and CelebA.
     """
 
     architecture: str = "kim"
@@ -46,65 +47,69 @@ SMOKE: dict[str, Any] = {
     "discriminator_layers": 3,
     "discriminator_learning_rate": 1e-3,
 }
-"""What makes the preset ``smoke`` small."""
+"""Fields that the preset ``smoke`` changes."""
 
 ADVERSARY = Adversary(part="discriminator", learning_rate=lambda config: float(config.discriminator_learning_rate))
 
 
 def discriminator(config: AdversarialConfig, shape: Shape) -> dict[str, nn.Module]:
-    """Return the part that tells codes apart."""
+    """Return the discriminator of the method."""
     return {"discriminator": Discriminator(config.n_codes, config.discriminator_width, config.discriminator_layers)}
 
 
 def noise_and_prior(config: Config) -> dict[str, NoiseShape]:
-    """Return the noise of a method that compares codes with samples of the prior."""
+    """Return the noise of the posterior samples and the samples of the prior."""
     shape = (config.batch_size, config.n_codes)
     return {"z": NoiseShape("normal", shape), "prior": NoiseShape("normal", shape)}
 
 
 def log_ratio(logits: Tensor) -> Tensor:
-    """Return the log of the ratio of densities that a discriminator's two logits stand for, (batch,)."""
+    """Return the log-density ratio (batch,) given by the two logits of a discriminator, log D / (1 - D)."""
     return logits[:, 0] - logits[:, 1]
 
 
-def discriminator_loss(judge: nn.Module, own: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the cross-entropy of telling codes apart, and the share told right; no gradient reaches the codes.
+def discriminator_loss(discriminator: nn.Module, codes: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+    """Return cross-entropy and accuracy of a discriminator; no gradient flows to the codes.
 
     Parameters
     ----------
-    judge : Module
-        The discriminator.
-    own, other : (batch, n_codes)
-        Codes of class 0 (the aggregate posterior) and of class 1.
+    discriminator : Module
+    codes : (batch, n_codes)
+        Codes of class 0, the aggregate posterior.
+    reference : (batch, n_codes)
+        Codes of class 1, such as permuted codes or samples of the prior.
     """
-    of_own, of_other = judge(own.detach()), judge(other.detach())
-    first = functional.softplus(of_own[:, 1] - of_own[:, 0]).mean()
-    second = functional.softplus(of_other[:, 0] - of_other[:, 1]).mean()
-    right = ((log_ratio(of_own) > 0).float().mean() + (log_ratio(of_other) < 0).float().mean()) / 2
-    return 0.5 * (first + second), right
+    logits, reference_logits = discriminator(codes.detach()), discriminator(reference.detach())
+    # The cross-entropy of two logits is the softplus of their difference.
+    of_codes = functional.softplus(logits[:, 1] - logits[:, 0]).mean()
+    of_reference = functional.softplus(reference_logits[:, 0] - reference_logits[:, 1]).mean()
+    accuracy = ((log_ratio(logits) > 0).float().mean() + (log_ratio(reference_logits) < 0).float().mean()) / 2
+    return 0.5 * (of_codes + of_reference), accuracy
 
 
-def opposed(model: AutoEncoder, bound: Evidence, loss: Tensor, other: tuple[Tensor, Tensor], weights: Weights) -> Terms:
-    """Add the estimated divergence to a loss, and the discriminator's own loss to the terms.
+def adversarial_terms(
+    model: AutoEncoder, bound: Evidence, loss: Tensor, training_codes: tuple[Tensor, Tensor], weights: Weights
+) -> Terms:
+    """Add the divergence estimated by the discriminator to a loss, and the loss of the discriminator to the terms.
 
     Parameters
     ----------
     model : AutoEncoder
     bound : Evidence
-        Whose samples are compared.
+        Its samples ``z`` are passed to the discriminator.
     loss : ()
-        What the model minimises besides.
-    other : pair of (batch, n_codes)
-        Codes from which the discriminator learns: of the aggregate posterior, and of what they are compared with.
+        Loss of the model without the divergence.
+    training_codes : pair of (batch, n_codes)
+        Codes that the discriminator is trained on: from the aggregate posterior, and from the reference distribution.
     weights : mapping
         With ``gamma``.
     """
-    judge = model.parts["discriminator"]
-    divergence = log_ratio(judge(bound.z)).mean()
-    adversary, right = discriminator_loss(judge, *other)
+    discriminator = model.parts["discriminator"]
+    divergence = log_ratio(discriminator(bound.z)).mean()
+    cross_entropy, accuracy = discriminator_loss(discriminator, *training_codes)
     return bound.terms(
         loss + weights["gamma"] * divergence,
-        discriminator_loss=adversary,
-        discriminator_accuracy=right,
+        discriminator_loss=cross_entropy,
+        discriminator_accuracy=accuracy,
         divergence=divergence,
     )

@@ -8,12 +8,12 @@ LOG_TWO_PI = math.log(2 * math.pi)
 
 
 def reparameterise(mean: Tensor, log_variance: Tensor, epsilon: Tensor) -> Tensor:
-    """Turn standard normal noise into a sample of N(mean, exp(log_variance)), with gradients to both."""
+    """Transform standard normal noise to a sample of N(mean, exp(log_variance)), differentiable in both parameters."""
     return mean + (0.5 * log_variance).exp() * epsilon
 
 
 def log_density(z: Tensor, mean: Tensor | float = 0.0, log_variance: Tensor | None = None) -> Tensor:
-    """Return the log-density of each coordinate; the standard normal's unless told.
+    """Return the log-density of each coordinate, by default that of the standard normal.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""What a decoder's output says of an image: negative log-likelihood, summed over pixels, in nats.
+"""Negative log-likelihood of images given the output of a decoder, summed over pixels, in nats.
 
-Sums over pixels, never means: every published weight (β, γ, λ, C) assumes them, and a mean over
-64 x 64 pixels would make β = 4 act as β = 16,384.
+All published weights (β, γ, λ, C) assume sums over pixels: with a mean over 64 x 64 pixels, β = 4 would act as
+β = 16,384.
 """
 
 import math
@@ -33,7 +33,7 @@ LIKELIHOODS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "gaussian": _gaussian,
     "laplace": _laplace,
 }
-"""By name: Bernoulli from logits, Gaussian of variance 0.1, Laplace of scale 0.1 around a sigmoid."""
+"""Bernoulli with logits; Gaussian (variance 0.1) and Laplace (scale 0.1) around the sigmoid of the output."""
 
 
 def reconstruction_loss(output: Tensor, images: Tensor, likelihood: str = "bernoulli") -> Tensor:
@@ -42,10 +42,10 @@ def reconstruction_loss(output: Tensor, images: Tensor, likelihood: str = "berno
     Parameters
     ----------
     output : (batch, channels, height, width)
-        Of the decoder, before any squashing.
+        Output of the decoder, before the sigmoid.
     images : (batch, channels, height, width)
-        In [0, 1]. For grey values between, the Bernoulli "likelihood" is a loss whose floor is the
-        entropy of the image, and no density: only differences mean something.
+        In [0, 1]. For grey values in between, the Bernoulli "likelihood" is not a normalised density, and its
+        minimum is the entropy of the image: only differences are meaningful.
     likelihood : {"bernoulli", "gaussian", "laplace"}
 
     Returns
@@ -60,8 +60,8 @@ def reconstruction_loss(output: Tensor, images: Tensor, likelihood: str = "berno
     return LIKELIHOODS[likelihood](output, images).flatten(1).sum(1)
 
 
-def observed(output: Tensor, likelihood: str = "bernoulli") -> Tensor:
-    """Return the mean image in [0, 1] that a decoder's output stands for; the same for all likelihoods."""
+def mean_image(output: Tensor, likelihood: str = "bernoulli") -> Tensor:
+    """Return the mean image in [0, 1] for the output of a decoder; the same for all likelihoods."""
     if likelihood not in LIKELIHOODS:
         raise KeyError(likelihood)
     return torch.sigmoid(output)

@@ -1,8 +1,8 @@
-"""Encoders and decoders of the papers, by name; every method takes any of them.
+"""Encoder and decoder networks of the papers, which can be combined with any method.
 
 Images are (batch, channels, height, width) in [0, 1]. An encoder returns mean and log-variance of
-the posterior, (batch, n_codes) each; a decoder returns logits of the shape of images. Sides are
-powers of two; below 64 the strided stages that would leave nothing are dropped.
+the posterior, (batch, n_codes) each; a decoder returns logits with the shape of the images. Image sides are
+powers of two; for sides below 64, networks have fewer strided layers, so that their smallest feature map is 4 x 4.
 """
 
 import itertools
@@ -17,12 +17,12 @@ Shape = tuple[int, int, int]
 
 
 class GaussianEncoder(nn.Module):
-    """A body followed by a linear head for mean and log-variance.
+    """A network followed by a linear layer for mean and log-variance.
 
     Parameters
     ----------
     body : Module
-        From images to (batch, width).
+        Maps images to features (batch, width).
     width, n_codes : int
     """
 
@@ -38,7 +38,7 @@ class GaussianEncoder(nn.Module):
 
 
 def _strided(channels: tuple[int, ...], side: int) -> tuple[list[nn.Module], int]:
-    """Return convolutions of kernel 4 and stride 2 with ReLU, as many as the side allows, and the side they leave."""
+    """Return convolutions of kernel 4 and stride 2 with ReLU, as many as the side allows, and the remaining side."""
     layers: list[nn.Module] = []
     for before, after in itertools.pairwise(channels):
         if side <= 4:
@@ -55,16 +55,16 @@ def _n_stages(n: int, side: int) -> int:
 def convolutional(
     channels: tuple[int, ...], hidden: tuple[int, ...], *, hidden_is_linear: bool = False
 ) -> tuple[Callable[[Shape, int], nn.Module], Callable[[Shape, int], nn.Module]]:
-    """Return makers of an encoder of strided convolutions and dense layers, and of its mirror.
+    """Return constructors of an encoder of strided convolutions and dense layers, and of the mirrored decoder.
 
     Parameters
     ----------
     channels : tuple of int
-        After each convolution.
+        Output channels of each convolution.
     hidden : tuple of int
-        Widths of the dense layers between convolutions and codes.
+        Widths of the dense layers between convolutions and latents.
     hidden_is_linear : bool
-        Whether the encoder's last dense layer has no ReLU.
+        Whether to omit the ReLU after the last dense layer of the encoder.
     """
 
     def encoder(shape: Shape, n_codes: int) -> nn.Module:
@@ -97,7 +97,7 @@ def convolutional(
 def dense(
     hidden: tuple[int, ...], decoder_hidden: tuple[int, ...], activation: Callable[[], nn.Module] = nn.Tanh
 ) -> tuple[Callable[[Shape, int], nn.Module], Callable[[Shape, int], nn.Module]]:
-    """Return makers of a fully connected encoder with ReLU and of a decoder with another activation."""
+    """Return constructors of a fully connected encoder with ReLU and of a decoder with the given activation."""
 
     def encoder(shape: Shape, n_codes: int) -> nn.Module:
         layers: list[nn.Module] = [nn.Flatten()]
@@ -121,19 +121,19 @@ def dense(
 def patched(
     channels: tuple[int, ...], hidden: int, patch: int = 4
 ) -> tuple[Callable[[Shape, int], nn.Module], Callable[[Shape, int], nn.Module]]:
-    """Return makers of an encoder whose first convolution reads patches side by side, and of its mirror.
+    """Return constructors of an encoder whose first layer embeds non-overlapping patches, and of its mirrored decoder.
 
-    Patches that do not overlap leave a sixteenth of the positions to the layers that follow, which is where
-    networks of the papers spend most of their time.
+    The following layers operate on a sixteenth of the positions, where networks of the papers spend most of their time
+    at high resolution.
 
     Parameters
     ----------
     channels : tuple of int
-        After the patches, and after each strided convolution that follows.
+        Output channels of the patch embedding, and of each strided convolution after it.
     hidden : int
-        Width of the dense layer between convolutions and codes.
+        Width of the dense layer between convolutions and latents.
     patch : int
-        Side of a patch.
+        Side of a patch in pixels.
     """
 
     def sizes(shape: Shape) -> tuple[tuple[int, ...], tuple[int, int]]:
@@ -186,18 +186,18 @@ def _chen_decoder(shape: Shape, n_codes: int) -> nn.Module:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A pair of networks.
+    """A pair of encoder and decoder networks.
 
     Attributes
     ----------
     encoder, decoder : callable
-        From (channels, height, width) and the number of codes to a module.
+        Map (channels, height, width) and the number of latents to a module.
     source : str
-        Who used it.
+        Publication that used it.
     side : int or None
-        The only side of images it takes, None for any power of two from 8.
+        Required side of the images; None for any power of two of at least 8.
     stackable : bool
-        Whether many models of it train as one stack; batch normalisation keeps running sums and cannot.
+        Whether models can be trained as one stack; the running statistics of batch normalisation prevent it.
     """
 
     encoder: Callable[[Shape, int], nn.Module]
@@ -218,7 +218,9 @@ ARCHITECTURES = {
         *convolutional((32, 32, 64, 64), (256,), hidden_is_linear=True), "Kim & Mnih (2018), 3D Shapes; linear FC 256"
     ),
     "chen-conv": Architecture(_ChenEncoder, _chen_decoder, "Chen et al. (2018), 3D Faces", stackable=False),
-    "patch-conv": Architecture(*patched((32, 32, 64), 256), "ours, for processors: a tenth of the work of burgess"),
+    "patch-conv": Architecture(
+        *patched((32, 32, 64), 256), "ours, for training on CPUs: a tenth of the operations of burgess"
+    ),
     "small-conv": Architecture(*convolutional((16, 16, 16), (64,)), "ours, for images of 16 x 16 and smoke tests"),
     "small-fc": Architecture(*dense((64,), (64,), nn.ReLU), "ours, for smoke tests"),
 }
@@ -226,9 +228,9 @@ ARCHITECTURES = {
 
 
 class Discriminator(nn.Module):
-    """Tells codes of the aggregate posterior (logit 0) from codes of another distribution (logit 1).
+    """Classifies codes as samples of the aggregate posterior (logit 0) or of another distribution (logit 1).
 
-    Six layers of 1000 units with leaky ReLU of slope 0.2, as in Kim & Mnih (2018), appendix A.
+    By default six hidden layers of 1000 units with leaky ReLU of slope 0.2, as in Kim & Mnih (2018), appendix A.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Priors of codes: log-densities, samples and divergences, in nats.
+"""Priors of the latents: log-densities, samples and KL divergences, in nats.
 
-A prior holds tensors, so that weights and learned parameters flow through it. Densities are handed out code by
-code: the parts of one row sum to its log-density. Where codes are dependent, each part is a share (see
-:meth:`Prior.log_density`); for independent codes it is that code's own log-density.
+The parameters of a prior are tensors, so that it is differentiable in weights and learned parameters. Log-densities
+are returned per latent and sum to the log-density of a row. For independent latents each term is the log-density of
+that latent; for dependent ones it is a share (see :meth:`Prior.log_density`).
 """
 
 import math
@@ -20,39 +20,39 @@ from disentmetrics_reference_models.nn import gaussians
 SPIKE_DEVIATION = 0.05
 ARM_VARIANCE = 0.03
 ARM_CENTRES = ((0.0, 1.0), (0.0, -1.0), (1.0, 0.0), (-1.0, 0.0))
-LEAST_EXPONENT = 1.8
-_LEAST_COORDINATE = 1e-8  # |z|^p has no gradient at 0 where p < 1
+MIN_EXPONENT = 1.8
+_MIN_COORDINATE = 1e-8  # |z|^p has no gradient at 0 where p < 1
 
 
 class Prior(ABC):
-    """A distribution of codes."""
+    """A prior distribution of the latents."""
 
     @abstractmethod
     def log_density(self, z: Tensor) -> Tensor:
-        """Return parts (..., n_codes) that sum over the last axis to the log-density of each row.
+        """Return terms (..., n_codes) that sum over the last axis to the log-density of each row.
 
-        Where codes are dependent, constants are shared equally and the rest by what each code brings.
+        Where latents are dependent, constants are divided equally and the rest by the contribution of each latent.
         """
 
     def kl(self, mean: Tensor, log_variance: Tensor, z: Tensor) -> Tensor:
-        """Return KL(N(mean, exp(log_variance)) || prior) by code, (..., n_codes).
+        """Return KL(N(mean, exp(log_variance)) || prior) of each latent, (..., n_codes).
 
-        In closed form where there is one; by default estimated from the one sample ``z``.
+        Exact where there is a closed form, and otherwise estimated from the single sample ``z``.
         """
         return gaussians.log_density(z, mean, log_variance) - self.log_density(z)
 
 
 class SampledPrior(Prior):
-    """A prior whose samples are made of noise."""
+    """A prior with a reparameterised sampler."""
 
     @abstractmethod
     def sample(self, normal: Tensor, uniform: Tensor) -> Tensor:
-        """Turn standard normal and uniform [0, 1) noise, (n, n_codes) each, into samples (n, n_codes)."""
+        """Transform standard normal and uniform [0, 1) noise, (n, n_codes) each, to samples (n, n_codes)."""
 
 
 @dataclass(frozen=True)
 class Gaussian(SampledPrior):
-    """Independent Gaussians; N(0, I) if mean and log-variance are 0.
+    """Independent Gaussian latents; N(0, I) if mean and log-variance are 0.
 
     Attributes
     ----------
@@ -70,11 +70,11 @@ class Gaussian(SampledPrior):
     mean: Tensor | float = 0.0
 
     def log_density(self, z: Tensor) -> Tensor:
-        """Return the log-density of each code."""
+        """Return the log-density of each latent."""
         return gaussians.log_density(z, self.mean, self.log_variance)
 
     def kl(self, mean: Tensor, log_variance: Tensor, z: Tensor) -> Tensor:  # noqa: ARG002 - the sample is not needed
-        """Return the divergence in closed form."""
+        """Return the KL divergence in closed form."""
         distance = (mean - self.mean) ** 2 + log_variance.exp()
         return 0.5 * (distance * (-self.log_variance).exp() - 1 + self.log_variance - log_variance)
 
@@ -85,7 +85,7 @@ class Gaussian(SampledPrior):
 
 @dataclass(frozen=True)
 class StudentT(SampledPrior):
-    """Independent Student-t variables of unit scale (not unit variance).
+    """Independent Student-t latents of unit scale (not unit variance).
 
     Attributes
     ----------
@@ -96,13 +96,13 @@ class StudentT(SampledPrior):
     degrees: Tensor
 
     def log_density(self, z: Tensor) -> Tensor:
-        """Return the log-density of each code."""
+        """Return the log-density of each latent."""
         half = (self.degrees + 1) / 2
         constant = torch.lgamma(half) - torch.lgamma(self.degrees / 2) - 0.5 * (self.degrees * math.pi).log()
         return constant - half * (z**2 / self.degrees).log1p()
 
     def sample(self, normal: Tensor, uniform: Tensor) -> Tensor:
-        """Draw exactly, by the polar method of Bailey (1994), which needs no rejection."""
+        """Return exact samples by the polar method of Bailey (1994), which needs no rejection."""
         radius = (self.degrees * torch.expm1(-2 / self.degrees * torch.log1p(-uniform))).sqrt()
         angle: Tensor = 2 * math.pi * torch.special.ndtr(normal)
         return radius * angle.cos()
@@ -110,25 +110,25 @@ class StudentT(SampledPrior):
 
 @dataclass(frozen=True)
 class SpikeAndSlab(SampledPrior):
-    """Independent codes, each near 0 with some probability: ``γ N(0, 0.05²) + (1 - γ) N(0, 1)``.
+    """Independent spike-and-slab latents, ``γ N(0, 0.05²) + (1 - γ) N(0, 1)``.
 
-    Samples carry no gradient to γ.
+    Samples are not differentiable in γ.
 
     Attributes
     ----------
     spike : ()
-        The probability γ, in [0, 1); 0 is N(0, I).
+        Probability γ of the spike, in [0, 1); 0 gives N(0, I).
     """
 
     spike: Tensor
 
     def log_density(self, z: Tensor) -> Tensor:
-        """Return the log-density of each code."""
-        of_spike = gaussians.log_density(z / SPIKE_DEVIATION) - math.log(SPIKE_DEVIATION)
-        return torch.logaddexp(torch.log1p(-self.spike) + gaussians.log_density(z), self.spike.log() + of_spike)
+        """Return the log-density of each latent."""
+        log_spike = gaussians.log_density(z / SPIKE_DEVIATION) - math.log(SPIKE_DEVIATION)
+        return torch.logaddexp(torch.log1p(-self.spike) + gaussians.log_density(z), self.spike.log() + log_spike)
 
     def sample(self, normal: Tensor, uniform: Tensor) -> Tensor:
-        """Shrink a share γ of the noise."""
+        """Scale a random fraction γ of the noise to the spike."""
         return torch.where(uniform < self.spike, SPIKE_DEVIATION * normal, normal)
 
 
@@ -142,40 +142,40 @@ def _arm_centres(like: Tensor) -> Tensor:
 
 
 class FourGaussians(SampledPrior):
-    """Two codes: a mixture of four Gaussians of variance 0.03, at distance 1 from 0 on the axes."""
+    """Mixture of four Gaussians of variance 0.03 in the plane, centred on the axes at distance 1 from the origin."""
 
     def log_density(self, z: Tensor) -> Tensor:
-        """Return the share of each code: its own term, weighted by how likely each Gaussian is at ``z``.
+        """Return the share of each latent: its log-densities, weighted by the responsibilities of the components.
 
-        With r_k that probability, ``log p(z) = sum_k r_k (sum_j log N(z_j; m_kj) - log 4 - log r_k)``.
+        With responsibilities r_k, ``log p(z) = sum_k r_k (sum_j log N(z_j; m_kj) - log 4 - log r_k)``.
         """
         variance = torch.full_like(z[..., :1], math.log(ARM_VARIANCE))[..., None, :]
-        of_each = gaussians.log_density(z[..., None, :], _arm_centres(z), variance)
-        log_r = functional.log_softmax(of_each.sum(-1), dim=-1)
+        log_components = gaussians.log_density(z[..., None, :], _arm_centres(z), variance)
+        log_r = functional.log_softmax(log_components.sum(-1), dim=-1)
         entropy = -(log_r.exp() * log_r).sum(-1)
-        common = (entropy - math.log(len(ARM_CENTRES))) / len(ARM_CENTRES[0])
-        return (log_r.exp()[..., None] * of_each).sum(-2) + common[..., None]
+        shared = (entropy - math.log(len(ARM_CENTRES))) / len(ARM_CENTRES[0])
+        return (log_r.exp()[..., None] * log_components).sum(-2) + shared[..., None]
 
     def sample(self, normal: Tensor, uniform: Tensor) -> Tensor:
-        """Choose a Gaussian by the first column of the uniform noise."""
+        """Return samples of the component that the first column of the uniform noise selects."""
         chosen = (uniform[:, 0] * len(ARM_CENTRES)).long()
         return _arm_centres(normal)[chosen] + math.sqrt(ARM_VARIANCE) * normal
 
 
 @dataclass(frozen=True)
 class LpNested(Prior):
-    """Independent subspaces: codes within one share a radius, codes of two are independent.
+    """Independent subspaces; the latents within a subspace are dependent through their common radius.
 
     With ``v_k = (sum_{i in k} |z_i|^p_k)^(1 / p_k)`` the density is proportional to
-    ``exp(-sum_k v_k^p_0 / s)``, which is Lp-nested with root exponent p_0. It is written here as the
-    product over subspaces that it is; the nested recursion of the authors gives the same numbers.
-    All exponents 2 and s = 2 make it N(0, I). Exponents below 2 have heavier tails than the Gaussian,
-    above 2 lighter ones.
+    ``exp(-sum_k v_k^p_0 / s)``, which is Lp-nested with root exponent p_0. It factorises over subspaces and is
+    computed as this product; the nested recursion of the authors gives the same numbers.
+    With all exponents 2 and s = 2 it is N(0, I). Tails are heavier than Gaussian for exponents below 2 and
+    lighter above 2.
 
     Attributes
     ----------
     sizes : tuple of int
-        Codes of each subspace.
+        Number of latents in each subspace.
     exponents : (n_subspaces,)
         p_k.
     root, scale : ()
@@ -200,9 +200,9 @@ class LpNested(Prior):
     scale: Tensor
 
     def log_density(self, z: Tensor) -> Tensor:
-        """Return the share of each code; ``v^p_0 / s`` of a subspace is shared in proportion to ``|z_i|^p_k``."""
+        """Return the share of each latent; ``v^p_0 / s`` of a subspace is divided in proportion to ``|z_i|^p_k``."""
         shares = []
-        logs = z.abs().clamp(min=_LEAST_COORDINATE).log().split(self.sizes, dim=-1)
+        logs = z.abs().clamp(min=_MIN_COORDINATE).log().split(self.sizes, dim=-1)
         for p, part in zip(self.exponents.unbind(), logs, strict=True):
             energy = (self.root * torch.logsumexp(p * part, dim=-1, keepdim=True) / p).exp() / self.scale
             constant = self._log_normaliser(part.shape[-1], p) / part.shape[-1]
@@ -215,14 +215,14 @@ class LpNested(Prior):
         return radial - log_surface
 
     def variance(self) -> Tensor:
-        """Return the variance of each code, (n_codes,)."""
-        of_subspaces = self.scale ** (2 / self.root) * _variances_at_scale_one(self.sizes, self.exponents, self.root)
-        return torch.cat([v.expand(n) for n, v in zip(self.sizes, of_subspaces.unbind(), strict=True)])
+        """Return the variance of each latent, (n_codes,)."""
+        variances = self.scale ** (2 / self.root) * _variances_at_scale_one(self.sizes, self.exponents, self.root)
+        return torch.cat([v.expand(n) for n, v in zip(self.sizes, variances.unbind(), strict=True)])
 
     def sample(self, n: int, rng: np.random.Generator) -> Tensor:
-        """Draw n rows exactly, (n, n_codes).
+        """Return n exact samples, (n, n_codes).
 
-        Each subspace: a radius whose p_0-th power is Gamma(n_k / p_0, s), times a direction on the unit
+        A sample of a subspace is a radius whose p_0-th power follows Gamma(n_k / p_0, s), times a direction on the unit
         Lp sphere, ``±(w / sum w)^(1 / p_k)`` with w ~ Gamma(1 / p_k, 1).
         """
         root, scale = float(self.root.detach()), float(self.scale.detach())
@@ -237,13 +237,13 @@ class LpNested(Prior):
 
 def _variances_at_scale_one(sizes: Sequence[int], exponents: Tensor, root: Tensor) -> Tensor:
     n = _constant(sizes, exponents)
-    of_radius = torch.lgamma((n + 2) / root) - torch.lgamma(n / root)
-    of_direction = torch.lgamma(n / exponents) - torch.lgamma((n + 2) / exponents)
-    return (of_radius + of_direction + torch.lgamma(3 / exponents) - torch.lgamma(1 / exponents)).exp()
+    log_radius = torch.lgamma((n + 2) / root) - torch.lgamma(n / root)
+    log_direction = torch.lgamma(n / exponents) - torch.lgamma((n + 2) / exponents)
+    return (log_radius + log_direction + torch.lgamma(3 / exponents) - torch.lgamma(1 / exponents)).exp()
 
 
 def unit_scale(sizes: Sequence[int], exponents: Tensor, root: Tensor) -> Tensor:
-    """Return the scale s at which the mean variance of the codes of an Lp-nested prior is 1.
+    """Return the scale s at which the mean variance of the latents of an Lp-nested prior is 1.
 
     Examples
     --------
@@ -255,26 +255,26 @@ def unit_scale(sizes: Sequence[int], exponents: Tensor, root: Tensor) -> Tensor:
     return mean ** (-root / 2)
 
 
-class Spread(nn.Module):
-    """Log-variances whose variances have a fixed mean: ``scale * D * softmax(θ)``.
+class VarianceSpectrum(nn.Module):
+    """Log-variances of the latents whose variances ``scale * D * softmax(θ)`` have a fixed mean.
 
     Parameters
     ----------
     theta : sequence of float
-        Where θ starts, one a code.
+        Initial values of θ, one per latent.
     learned : bool
-        Whether θ is a parameter.
+        Whether θ is learned.
     """
 
     theta: Tensor
 
     def __init__(self, theta: Sequence[float], *, learned: bool) -> None:
         super().__init__()
-        start = torch.tensor(theta)
+        initial = torch.tensor(theta)
         if learned:
-            self.theta = nn.Parameter(start)
+            self.theta = nn.Parameter(initial)
         else:
-            self.register_buffer("theta", start)
+            self.register_buffer("theta", initial)
 
     def forward(self, scale: Tensor) -> Tensor:
         """Return the log-variances, (n_codes,)."""
@@ -282,34 +282,34 @@ class Spread(nn.Module):
 
 
 class LearnedExponents(nn.Module):
-    """Exponents of subspaces above 1.8: ``p_k = 1.8 + exp(η_k)``.
+    """Learned exponents of subspaces, ``p_k = 1.8 + exp(η_k)``.
 
     Parameters
     ----------
     n_subspaces : int
     start : float
-        Where the exponents start, above 1.8.
-    speed : float
-        Their learning rate over that of the networks. Adam's steps do not depend on the size of
-        gradients, so η = η_start + speed * parameter learns at a rate of its own under the one optimiser.
+        Initial value of the exponents, above 1.8.
+    relative_rate : float
+        Learning rate of η relative to that of the networks. The size of Adam's steps does not depend on the size of the
+        gradients, so η = η_start + relative_rate * parameter has this rate under the common optimiser.
     """
 
     start: Tensor
 
-    def __init__(self, n_subspaces: int, start: float, speed: float) -> None:
+    def __init__(self, n_subspaces: int, start: float, relative_rate: float) -> None:
         super().__init__()
-        self.speed = speed
+        self.relative_rate = relative_rate
         self.moved = nn.Parameter(torch.zeros(n_subspaces))
-        # A buffer, as members of a stack may start elsewhere.
-        self.register_buffer("start", torch.tensor(math.log(start - LEAST_EXPONENT)))
+        # A buffer, because members of a stack may have different initial values.
+        self.register_buffer("start", torch.tensor(math.log(start - MIN_EXPONENT)))
 
     def forward(self) -> Tensor:
         """Return the exponents, (n_subspaces,)."""
-        return LEAST_EXPONENT + (self.start + self.speed * self.moved).exp()
+        return MIN_EXPONENT + (self.start + self.relative_rate * self.moved).exp()
 
 
 class LearnedGaussian(nn.Module):
-    """Mean and log-variance of a Gaussian prior of each code, both from 0.
+    """Gaussian prior with learned means and log-variances, initialised to 0.
 
     Parameters
     ----------
@@ -322,5 +322,5 @@ class LearnedGaussian(nn.Module):
         self.log_variance = nn.Parameter(torch.zeros(n_codes))
 
     def forward(self) -> Gaussian:
-        """Return the prior."""
+        """Return the prior at the current parameters."""
         return Gaussian(self.log_variance, self.mean)

@@ -1,7 +1,7 @@
-"""Estimates of the aggregate posterior's density from one batch, and of its total correlation, in nats.
+"""Minibatch estimates of the density of the aggregate posterior and of its total correlation, in nats.
 
 With the matrix ``l[i, k, j] = log q(z_ij | x_k)`` of a batch, the decomposition of Chen et al. (2018)
-``KL(q(z | x) || p(z)) = I(x; z) + TC(z) + sum_j KL(q(z_j) || p(z_j))`` holds sample by sample for
+``KL(q(z | x) || p(z)) = I(x; z) + TC(z) + sum_j KL(q(z_j) || p(z_j))`` holds for every sample and
 any estimate of log q(z) and log q(z_j).
 """
 
@@ -15,16 +15,16 @@ from disentmetrics_reference_models.nn.gaussians import log_density
 
 
 class Decomposition(NamedTuple):
-    """The three parts of the KL of each sample, (batch,) each.
+    """The three terms of the KL of each sample, (batch,) each.
 
     Attributes
     ----------
     mutual_information : Tensor
-        Between the index of the image and the codes.
+        Index-code mutual information.
     total_correlation : Tensor
-        Of the codes.
+        Total correlation of the latents.
     dimension_wise_kl : Tensor
-        Of each code's aggregate from the prior, summed.
+        KL of the marginal of each latent from the prior, summed over latents.
     """
 
     mutual_information: Tensor
@@ -40,8 +40,8 @@ def pairwise_log_density(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tenso
 def minibatch_weights(batch_size: int, n_rows: int, *, like: Tensor) -> Tensor:
     """Return log-weights of minibatch-weighted sampling: 1 / (N B) for each pair.
 
-    Chen et al. (2018), equation 5. The total correlation comes out larger by (D - 1) log N than with
-    plain averages over the batch: gradients are the same, values are not comparable.
+    Chen et al. (2018), equation 5. The total correlation is larger by (D - 1) log N than with
+    plain averages over the batch: gradients are the same, but values are not comparable.
     """
     return like.new_full((batch_size, batch_size), -math.log(n_rows * batch_size))
 
@@ -49,11 +49,11 @@ def minibatch_weights(batch_size: int, n_rows: int, *, like: Tensor) -> Tensor:
 def stratified_weights(batch_size: int, n_rows: int, *, like: Tensor) -> Tensor:
     """Return log-weights of minibatch stratified sampling, an unbiased estimate of q(z).
 
-    Chen et al. (2018), appendix C.2, for a batch of B = M + 1 of N images: the sample's own posterior counts 1 / N, one
-    other (N - M) / (N M), and the remaining M - 1 count 1 / M. Rows sum to 1.
+    Chen et al. (2018), appendix C.2, for a batch of B = M + 1 of N images: the sample's own posterior has weight 1 / N,
+    one other (N - M) / (N M), and the remaining M - 1 have weight 1 / M. Rows sum to 1.
 
-    Differs from the authors' code, whose matrix is filled with a stride of B instead of B + 1: there
-    column 0 has the weight 1 / N in every row, in place of the diagonal.
+    Differs from the authors' code, which fills the matrix with a stride of B instead of B + 1: there
+    column 0 has weight 1 / N in every row, instead of the diagonal.
 
     Examples
     --------
@@ -66,9 +66,9 @@ def stratified_weights(batch_size: int, n_rows: int, *, like: Tensor) -> Tensor:
     rows = torch.arange(batch_size, device=like.device)
     weights = like.new_full((batch_size, batch_size), -math.log(m))
     own = (rows[:, None] == rows[None]).to(like.dtype)
-    another = ((rows[:, None] + 1) % batch_size == rows[None]).to(like.dtype)
-    weights = weights * (1 - own - another) + own * -math.log(n_rows)
-    return weights + another * math.log((n_rows - m) / (n_rows * m))
+    next_column = ((rows[:, None] + 1) % batch_size == rows[None]).to(like.dtype)
+    weights = weights * (1 - own - next_column) + own * -math.log(n_rows)
+    return weights + next_column * math.log((n_rows - m) / (n_rows * m))
 
 
 def batch_weights(batch_size: int, n_rows: int, *, like: Tensor) -> Tensor:
@@ -89,17 +89,18 @@ def decompose(
     estimate: str = "mws",
     log_prior: Tensor | None = None,
 ) -> Decomposition:
-    """Split the KL of each sample into three parts by one batch.
+    """Decompose the KL of each sample into three terms, estimated from one batch.
 
     Parameters
     ----------
     z, mean, log_variance : (batch, n_codes)
-        Samples and the posteriors they are of.
+        Samples, and the parameters of the posteriors they were drawn from.
     n_rows : int
-        Images of the whole data set (not of an epoch).
+        Number of images in the entire data set.
     estimate : {"mws", "mss", "batch"}
+        Estimator of the density of the aggregate posterior, see :data:`ESTIMATES`.
     log_prior : (batch,), optional
-        Log-density of the prior at the samples; the standard normal's by default.
+        Log-density of the prior at the samples, by default of the standard normal.
 
     Returns
     -------
@@ -108,20 +109,21 @@ def decompose(
     """
     log_weights = ESTIMATES[estimate](len(z), n_rows, like=z)
     pairs = pairwise_log_density(z, mean, log_variance)
+    # log q(z), sum_j log q(z_j), log q(z | x) and log p(z): their differences are the three terms.
     log_q = torch.logsumexp(log_weights + pairs.sum(2), dim=1)
     log_marginals = torch.logsumexp(log_weights[:, :, None] + pairs, dim=1).sum(1)
-    log_own = log_density(z, mean, log_variance).sum(1)
+    log_posterior = log_density(z, mean, log_variance).sum(1)
     log_p = log_density(z).sum(1) if log_prior is None else log_prior
-    return Decomposition(log_own - log_q, log_q - log_marginals, log_marginals - log_p)
+    return Decomposition(log_posterior - log_q, log_q - log_marginals, log_marginals - log_p)
 
 
 def permute_codes(z: Tensor, uniform: Tensor) -> Tensor:
-    """Shuffle each code over the batch on its own, which keeps every marginal and removes dependence.
+    """Permute each latent independently over the batch, which keeps the marginals and removes dependence.
 
     Parameters
     ----------
     z : (batch, n_codes)
     uniform : (batch, n_codes)
-        Random numbers whose order in each column is the permutation.
+        Random numbers; the permutation of each column is the order of its values.
     """
     return torch.gather(z, 0, uniform.argsort(0))

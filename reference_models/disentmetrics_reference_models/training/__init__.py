@@ -1,1 +1,1 @@
-"""From a method and a data set to a trained run."""
+"""Training of a method on a data set, and the trained run."""

@@ -1,4 +1,4 @@
-"""All images of a data set in the memory of a device, so that training copies nothing to it."""
+"""Storage of all images of a data set in the memory of a device, which avoids transfers during training."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 _CHUNK = 8192
-_OTHER_DEVICES = 4 << 30  # bytes that may be taken of devices that do not say what is free
+_DEFAULT_LIMIT = 4 << 30  # bytes on devices that do not report their free memory
 
 Images = NDArray[np.uint8]
 
 
 class DeviceStore:
-    """Images on a device: one bit a pixel if all are black and white, one byte otherwise.
+    """Images in the memory of a device, with one bit per pixel if all are binary and one byte otherwise.
 
     Parameters
     ----------
     images : callable
-        From row numbers (n,) to images (n, channels, height, width) uint8.
+        Maps row numbers (n,) to images (n, channels, height, width) uint8.
     n : int
-        How many there are.
+        Number of images.
     device : torch.device
 
     Examples
@@ -44,22 +44,22 @@ class DeviceStore:
         start = 0
         for chunk in chunks():
             flat = chunk.reshape(len(chunk), -1)
-            held = np.packbits(flat > 0, axis=1) if self._packed else flat
-            self._stored[start : start + len(chunk)] = torch.from_numpy(np.ascontiguousarray(held))
+            stored = np.packbits(flat > 0, axis=1) if self._packed else flat
+            self._stored[start : start + len(chunk)] = torch.from_numpy(np.ascontiguousarray(stored))
             start += len(chunk)
 
     @property
     def n_bytes(self) -> int:
-        """Memory taken on the device."""
+        """Memory used on the device, in bytes."""
         return self._stored.numel()
 
     def at(self, rows: Tensor) -> Tensor:
         """Return the images at these rows, (*rows.shape, channels, height, width) uint8."""
-        found = self._stored[rows.to(self._stored.device)]
+        pixels = self._stored[rows.to(self._stored.device)]
         if self._packed:
-            bits = (found.unsqueeze(-1) >> self._shifts) & 1
-            found = (bits * 255).flatten(-2)[..., : int(np.prod(self._shape))]
-        return found.reshape(*rows.shape, *self._shape)
+            bits = (pixels.unsqueeze(-1) >> self._shifts) & 1
+            pixels = (bits * 255).flatten(-2)[..., : int(np.prod(self._shape))]
+        return pixels.reshape(*rows.shape, *self._shape)
 
 
 def _chunks(images: Callable[[NDArray[np.int64]], Images], n: int) -> Iterator[Images]:
@@ -67,8 +67,8 @@ def _chunks(images: Callable[[NDArray[np.int64]], Images], n: int) -> Iterator[I
         yield images(np.arange(start, min(start + _CHUNK, n)))
 
 
-def room_for(n_bytes: int, device: torch.device) -> bool:
-    """Tell whether a device has room for so many bytes beside what training needs: half of what is free."""
+def fits_in_memory(n_bytes: int, device: torch.device) -> bool:
+    """Return whether the bytes fit into half of the free memory of a device, which leaves the rest for training."""
     if device.type == "cuda":
         return n_bytes <= torch.cuda.mem_get_info(device)[0] // 2
-    return n_bytes <= _OTHER_DEVICES
+    return n_bytes <= _DEFAULT_LIMIT

@@ -1,16 +1,13 @@
-"""What a method is: a frozen configuration, a pure objective, and what else it needs; found by themselves.
+"""The parts of a method: a frozen configuration, a pure objective and optional components.
 
-A method is one module of this package that holds a configuration (a frozen dataclass derived
-from :class:`Config`) and an objective under ``@method``. Every float field of its own is a weight:
-models that differ in weights and seeds alone are trained together as one stack.
+A method is one module with a configuration (a frozen dataclass derived from :class:`Config`) and an
+objective decorated with ``@method``. Every float field that the configuration adds is a weight of the
+objective: models that differ only in weights and seeds can be trained together as one stack.
 """
 
 import dataclasses
-import importlib
-import pkgutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -19,7 +16,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from disentmetrics.errors import InvalidInputError, did_you_mean
-from disentmetrics_reference_models import methods
 from disentmetrics_reference_models.nn.gaussians import kl_to_standard_normal, reparameterise
 from disentmetrics_reference_models.nn.likelihoods import LIKELIHOODS, reconstruction_loss
 from disentmetrics_reference_models.nn.networks import ARCHITECTURES, Shape
@@ -32,26 +28,27 @@ Weights = Mapping[str, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """What every method is told.
+    """Hyperparameters shared by all methods.
 
     Attributes
     ----------
     architecture : str
-        Name of the networks, see ``networks.ARCHITECTURES``.
+        Encoder and decoder networks, one of ``networks.ARCHITECTURES``.
     n_codes : int
-        Codes of the model.
+        Number of latent dimensions.
     likelihood : {"bernoulli", "gaussian", "laplace"}
-        Of the decoder.
+        Likelihood of the decoder.
     batch_size, n_steps : int
-        Images in a step, and steps; without steps, networks stay as they are initialised.
+        Images per training step, and number of steps; with 0 steps the networks keep their initial weights.
     optimizer : {"adam", "amsgrad", "adagrad"}
-        Adam with betas (0.9, 0.999); Adagrad starts its sums at 0.1, as TensorFlow does.
+        Adam uses betas (0.9, 0.999); the accumulators of Adagrad start at 0.1, as in TensorFlow.
     learning_rate : float
-        Of the networks.
+        Learning rate of encoder and decoder.
     precision : {"float32", "bfloat16"}
-        What encoder and decoder multiply in while they learn; the rest, and trained models, use float32.
+        Precision of the forward and backward passes of encoder and decoder during training. Parameters, losses and
+        trained models are always float32.
     seed : int
-        Decides initial weights, batches and noise.
+        Random seed of initial weights, batches and noise.
     """
 
     architecture: str = "burgess"
@@ -71,11 +68,11 @@ class Config:
             "optimizer": OPTIMIZERS,
             "precision": PRECISIONS,
         }
-        for name, known in choices.items():
+        for name, allowed in choices.items():
             value = getattr(self, name)
-            if value not in known:
+            if value not in allowed:
                 raise InvalidInputError(
-                    f"{name} must be one of {', '.join(known)}; got {value!r}{did_you_mean(str(value), known)}"
+                    f"{name} must be one of {', '.join(allowed)}; got {value!r}{did_you_mean(str(value), allowed)}"
                 )
         for name, least in (("n_codes", 1), ("batch_size", 1), ("n_steps", 0)):
             if getattr(self, name) < least:
@@ -86,8 +83,25 @@ class Config:
             raise InvalidInputError(f"seed must not be negative; got {self.seed}")
 
     @property
+    def method(self) -> "Method":
+        """The method that this configuration belongs to.
+
+        Raises
+        ------
+        InvalidInputError
+            If no method was declared with this class.
+        """
+        declared = _DECLARED.get(type(self))
+        if declared is None:
+            raise InvalidInputError(
+                f"{type(self).__name__} does not belong to a method; use the configuration of a method, such as "
+                "BetaVAEConfig, or declare one with @method(config=...)"
+            )
+        return declared
+
+    @property
     def weights(self) -> dict[str, float]:
-        """The scalar weights of the method: its own float fields, but for rates of learning."""
+        """Scalar weights of the objective: the float fields that the method adds, except learning rates."""
         common = {f.name for f in dataclasses.fields(Config)}
         own = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in common}
         return {
@@ -97,57 +111,57 @@ class Config:
         }
 
     def changed(self, changes: Mapping[str, Any]) -> "Config":
-        """Return a configuration with some fields changed; text is read as the field's type.
+        """Return a copy with some fields replaced; text is converted to the type of the field.
 
         Raises
         ------
         InvalidInputError
-            If there is no such field (the message names the nearest) or the value is of another type.
+            If there is no such field (the message names the nearest one) or the value cannot be converted.
         """
-        kinds = {f.name: type(getattr(self, f.name)) for f in dataclasses.fields(self)}
-        read = {}
+        types = {f.name: type(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        converted = {}
         for name, value in changes.items():
-            if name not in kinds:
+            if name not in types:
                 raise InvalidInputError(
-                    f"{type(self).__name__} has no field {name!r}{did_you_mean(name, kinds)}; "
-                    f"its fields are {', '.join(kinds)}"
+                    f"{type(self).__name__} has no field {name!r}{did_you_mean(name, types)}; "
+                    f"its fields are {', '.join(types)}"
                 )
-            read[name] = _read(name, value, kinds[name])
-        return dataclasses.replace(self, **read)
+            converted[name] = _converted(name, value, types[name])
+        return dataclasses.replace(self, **converted)
 
 
 PRECISIONS = ("float32", "bfloat16")
 OPTIMIZERS = ("adam", "amsgrad", "adagrad")
 
 
-def _read(name: str, value: Any, kind: type) -> Any:
-    if kind is bool:
+def _converted(name: str, value: Any, target_type: type) -> Any:
+    if target_type is bool:
         flags = {"true": True, "false": False}
         if str(value).lower() not in flags:
             raise InvalidInputError(f"{name} must be true or false; got {value!r}")
         return flags[str(value).lower()]
     try:
-        return kind(value)
+        return target_type(value)
     except (TypeError, ValueError) as error:
-        raise InvalidInputError(f"{name} must be a {kind.__name__}; got {value!r}") from error
+        raise InvalidInputError(f"{name} must be a {target_type.__name__}; got {value!r}") from error
 
 
 class Batch(NamedTuple):
-    """What an objective sees in one step.
+    """Inputs of an objective in one training step.
 
     Attributes
     ----------
     images : (n_batches * batch_size, channels, height, width)
-        In [0, 1]; independent batches stand one after the other.
+        In [0, 1]; independent batches are concatenated.
     noise : mapping of str to Tensor
-        What the method asked for, see ``Method.noise``.
+        Random numbers requested by ``Method.noise``.
     step : ()
-        Steps done before.
+        Number of steps completed so far.
     n_rows : int
-        Number of images in the whole data set.
+        Number of images in the entire data set.
     factors : (n_batches * batch_size, n_factors)
-        Of the images, each with mean 0 and variance 1 over the data set, or 0 if it is constant; no column where
-        none is known.
+        Factors of the images, standardised over the data set to mean 0 and variance 1 (0 for a constant factor); no
+        columns if the data set has no known factors.
     """
 
     images: Tensor
@@ -158,14 +172,14 @@ class Batch(NamedTuple):
 
 
 class AutoEncoder(nn.Module):
-    """The networks of a method.
+    """Encoder, decoder and the further modules of a method.
 
     Attributes
     ----------
     encoder, decoder : Module
-        Of the architecture.
+        Networks of the chosen architecture.
     parts : ModuleDict
-        What the method adds, such as a discriminator or a prior with parameters.
+        Modules added by the method, such as a discriminator or a learned prior.
     """
 
     def __init__(self, config: Config, shape: Shape, parts: Mapping[str, nn.Module]) -> None:
@@ -181,27 +195,28 @@ def _check_shape(name: str, shape: Shape) -> None:
     _, height, width = shape
     if height != width or height < 8 or height & (height - 1):
         raise InvalidInputError(
-            f"networks take square images whose side is a power of two from 8; got {height} x {width}; "
-            "map the data set to such images first"
+            f"networks need square images whose side is a power of two of at least 8; got {height} x {width}; "
+            "resize the images of the data set first"
         )
     side = ARCHITECTURES[name].side
     if side not in {None, height}:
-        raise InvalidInputError(f"architecture {name} takes images of side {side}; got {height}")
+        raise InvalidInputError(f"architecture {name} needs images of side {side}; got {height}")
 
 
 class Evidence(NamedTuple):
-    """One reparameterised pass through the networks: the two sides of the evidence lower bound.
+    """The two terms of the evidence lower bound, from one reparameterised forward pass.
 
     Attributes
     ----------
     reconstruction : (batch,)
         Negative log-likelihood of each image, in nats.
     kl : (batch, n_codes)
-        KL of each code's posterior from the prior, in nats: from N(0, 1) unless the method has a prior of its own.
+        KL divergence of the posterior of each latent from the prior, in nats; the prior is N(0, 1) unless the method
+        defines another one.
     mean, log_variance, z : (batch, n_codes)
-        The posterior and a sample of it.
+        Parameters of the posterior, and one sample from it.
     output : (batch, channels, height, width)
-        Of the decoder.
+        Output of the decoder, before the sigmoid.
     """
 
     reconstruction: Tensor
@@ -212,9 +227,9 @@ class Evidence(NamedTuple):
     output: Tensor
 
     def terms(self, loss: Tensor, **more: Tensor) -> Terms:
-        """Return what is logged for every method, with the loss to be minimised and more terms.
+        """Return the loss to minimise together with the terms that are logged for every method.
 
-        ``elbo`` is the plain evidence lower bound under the method's prior, whatever the method optimises.
+        ``elbo`` is the unmodified evidence lower bound under the prior of the method, whatever its objective is.
         """
         kl = self.kl.mean(0)
         reconstruction = self.reconstruction.mean()
@@ -229,7 +244,7 @@ class Evidence(NamedTuple):
 
 
 def evidence(model: AutoEncoder, images: Tensor, epsilon: Tensor, config: Config) -> Evidence:
-    """Encode, sample with the noise ``epsilon`` (batch, n_codes), and decode."""
+    """Encode the images, sample the posterior with noise ``epsilon`` (batch, n_codes), and decode."""
     mean, log_variance = model.encoder(images)
     return evidence_of(model, images, mean, log_variance, epsilon, config)
 
@@ -237,7 +252,7 @@ def evidence(model: AutoEncoder, images: Tensor, epsilon: Tensor, config: Config
 def evidence_of(
     model: AutoEncoder, images: Tensor, mean: Tensor, log_variance: Tensor, epsilon: Tensor, config: Config
 ) -> Evidence:
-    """Sample a posterior that is in hand, and decode."""
+    """Sample the given posterior and decode."""
     z = reparameterise(mean, log_variance, epsilon)
     output = model.decoder(z)
     reconstruction = reconstruction_loss(output, images, config.likelihood)
@@ -249,16 +264,16 @@ Objective = Callable[[AutoEncoder, Batch, Weights, Any], Terms]
 
 @dataclass(frozen=True)
 class NoiseShape:
-    """Random numbers a method needs in each step.
+    """Distribution and shape of the random numbers that a method needs in each step.
 
     Attributes
     ----------
-    law : {"normal", "uniform"}
+    distribution : {"normal", "uniform"}
         Standard normal, or uniform on [0, 1).
     shape : tuple of int
     """
 
-    law: Literal["normal", "uniform"]
+    distribution: Literal["normal", "uniform"]
     shape: tuple[int, ...]
 
 
@@ -270,19 +285,19 @@ def _no_parts(config: Config, shape: Shape) -> dict[str, nn.Module]:
     return {}
 
 
-def _as_it_is(encoder: nn.Module, config: Config) -> nn.Module:
+def _unchanged_encoder(encoder: nn.Module, config: Config) -> nn.Module:
     return encoder
 
 
 class TrainingData(Protocol):
-    """What a method may read off the data before training."""
+    """Properties of the data that a method may use to complete its configuration before training."""
 
     def some(self, n: int) -> Tensor:
-        """Return n images, or all if there are fewer: (n, channels, height, width) uint8."""
+        """Return n images, or all if there are fewer, (n, channels, height, width) uint8."""
 
     @property
     def factors(self) -> NDArray[np.float32]:
-        """Standardised factors of all images (n, n_factors); NaN for a factor that is missing somewhere."""
+        """Standardised factors of all images (n, n_factors); NaN for a factor with missing values."""
 
 
 def _unchanged_config(config: Config, data: TrainingData) -> Config:
@@ -295,16 +310,16 @@ def _standard_normal(model: AutoEncoder, weights: Weights, config: Config) -> Pr
 
 @dataclass(frozen=True, kw_only=True)
 class Adversary:
-    """A part that is trained against the model, by a loss and an optimiser of its own.
+    """A module that is trained against the model, with a separate loss and optimiser.
 
     Attributes
     ----------
     part : str
-        Its name among the parts; its loss is the term ``{part}_loss``.
+        Its name in ``AutoEncoder.parts``; its loss is the term ``{part}_loss``.
     learning_rate : callable
-        From the configuration.
+        Maps the configuration to the learning rate.
     betas : tuple of float
-        Of its Adam.
+        Betas of its Adam optimiser.
     """
 
     part: str
@@ -314,34 +329,34 @@ class Adversary:
 
 @dataclass(frozen=True, kw_only=True)
 class Method:
-    """A method of the field.
+    """A training objective with its configuration, presets and components.
 
     Attributes
     ----------
     name, summary : str
-        As on the command line, and its first line of documentation.
+        Name on the command line, and the first line of the docstring of the objective.
     config : type of Config
-        Its configuration; the defaults are the preset ``paper``.
+        Configuration class; its defaults are the preset ``paper``.
     objective : callable
-        From networks, batch, weights and configuration to terms; ``loss`` is minimised.
+        Maps networks, batch, weights and configuration to named terms, of which ``loss`` is minimised.
     paper : str
-        The source.
+        Reference of the publication.
     presets : mapping of str to mapping
-        Changes of the configuration that make the presets ``smoke`` and ``small``.
+        Fields of the configuration that the presets ``smoke`` and ``small`` change.
     noise : callable
-        From the configuration to the random numbers of a step, by name.
+        Maps the configuration to the random numbers of a step, by name.
     parts : callable
-        From configuration and shape of images to the modules that the method adds.
+        Maps configuration and image shape to the modules that the method adds.
     encoder : callable
-        From the encoder of the architecture and the configuration to the encoder of the model.
+        Maps the encoder of the architecture and the configuration to the encoder of the model.
     resolve_config : callable
-        From a configuration and the data to a configuration that leaves nothing to be read off the data.
+        Maps configuration and data to a configuration that no longer depends on the data.
     prior : callable
-        From networks, weights and configuration to the prior of the codes; N(0, I) for most methods.
+        Maps networks, weights and configuration to the prior of the latents; N(0, I) for most methods.
     adversaries : tuple of Adversary
-        Parts with losses of their own.
+        Modules that are trained with separate losses.
     n_batches : int
-        Independent batches in a step.
+        Number of independent batches per step.
     """
 
     name: str
@@ -352,7 +367,7 @@ class Method:
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     noise: Callable[[Any], dict[str, NoiseShape]] = _one_sample
     parts: Callable[[Any, Shape], dict[str, nn.Module]] = _no_parts
-    encoder: Callable[[nn.Module, Any], nn.Module] = _as_it_is
+    encoder: Callable[[nn.Module, Any], nn.Module] = _unchanged_encoder
     resolve_config: Callable[[Any, TrainingData], Config] = _unchanged_config
     prior: Callable[[AutoEncoder, Weights, Any], Prior] = _standard_normal
     adversaries: tuple[Adversary, ...] = ()
@@ -362,17 +377,19 @@ class Method:
         """Return the configuration of a preset: smoke, small or paper."""
         if name not in PRESETS:
             raise InvalidInputError(
-                f"a preset is one of {', '.join(PRESETS)}; got {name!r}{did_you_mean(name, PRESETS)}"
+                f"the preset must be one of {', '.join(PRESETS)}; got {name!r}{did_you_mean(name, PRESETS)}"
             )
         changes = {**COMMON_PRESETS.get(name, {}), **self.presets.get(name, {})}
         return self.config().changed(changes) if name != "paper" else self.config()
 
     def build(self, config: Config, shape: Shape) -> AutoEncoder:
-        """Return freshly initialised networks; the caller seeds torch."""
+        """Return newly initialised networks; the caller seeds torch."""
         model = AutoEncoder(config, shape, self.parts(config, shape))
         model.encoder = self.encoder(model.encoder, config)
         return model
 
+
+_DECLARED: dict[type[Config], Method] = {}
 
 COMMON_PRESETS: Mapping[str, Mapping[str, Any]] = {
     "smoke": {"architecture": "small-conv", "n_codes": 6, "n_steps": 1_000, "learning_rate": 1e-3},
@@ -387,16 +404,30 @@ def method(
     presets: Mapping[str, Mapping[str, Any]] | None = None,
     noise: Callable[[Any], dict[str, NoiseShape]] = _one_sample,
     parts: Callable[[Any, Shape], dict[str, nn.Module]] = _no_parts,
-    encoder: Callable[[nn.Module, Any], nn.Module] = _as_it_is,
+    encoder: Callable[[nn.Module, Any], nn.Module] = _unchanged_encoder,
     resolve_config: Callable[[Any, TrainingData], Config] = _unchanged_config,
     prior: Callable[[AutoEncoder, Weights, Any], Prior] = _standard_normal,
     adversaries: tuple[Adversary, ...] = (),
     n_batches: int = 1,
 ) -> Callable[[Objective], Method]:
-    """Declare an objective as a method; its name is the function's, its summary the first line of its docstring."""
+    """Declare an objective as a method.
+
+    The name of the method is that of the function, its summary the first line of the docstring; see :class:`Method`
+    for the parameters. From then on ``config`` knows its method (:attr:`Config.method`).
+
+    Raises
+    ------
+    InvalidInputError
+        If the configuration class already belongs to another method.
+    """
 
     def declare(objective: Objective) -> Method:
-        return Method(
+        if config in _DECLARED:
+            raise InvalidInputError(
+                f"each method needs its own configuration class; {config.__name__} already belongs to "
+                f"{_DECLARED[config].name}; derive a class from it for {objective.__name__}"
+            )
+        declared = Method(
             name=objective.__name__,
             summary=(objective.__doc__ or "").strip().split("\n")[0].rstrip("."),
             config=config,
@@ -411,25 +442,7 @@ def method(
             adversaries=adversaries,
             n_batches=n_batches,
         )
+        _DECLARED[config] = declared
+        return declared
 
     return declare
-
-
-@cache
-def find_methods() -> dict[str, Method]:
-    """Return every method there is, by name; a new module of this package is found by itself."""
-    found: dict[str, Method] = {}
-    for listed in pkgutil.iter_modules(methods.__path__):
-        module = importlib.import_module(f"{methods.__name__}.{listed.name}")
-        found |= {value.name: value for value in vars(module).values() if isinstance(value, Method)}
-    return dict(sorted(found.items()))
-
-
-def find_method(name: str) -> Method:
-    """Return the method of this name; raise InvalidInputError, naming the nearest, if there is none."""
-    known = find_methods()
-    if name not in known:
-        raise InvalidInputError(
-            f"no method is named {name!r}{did_you_mean(name, known)}; there are: {', '.join(known)}"
-        )
-    return known[name]

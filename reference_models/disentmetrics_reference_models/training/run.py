@@ -1,8 +1,8 @@
-"""Train, keep everything in a folder, and go on after whatever stopped it.
+"""Training into a run folder, resuming from its checkpoint, and loading trained runs.
 
-A run folder holds ``config.json`` (resolved, with fingerprint of the data and versions),
-``weights.safetensors``, ``history.parquet``, and ``checkpoint.safetensors`` until the run is done.
-Every file appears whole or not at all.
+A run folder contains ``config.json`` (the resolved configuration, the fingerprint of the data and package versions),
+``weights.safetensors``, ``history.parquet``, and ``checkpoint.safetensors`` until training is complete. Every file is
+written atomically.
 """
 
 import json
@@ -27,15 +27,11 @@ from disentmetrics._utils.progress import progress_bar
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.encoders.protocol import Posterior
 from disentmetrics.errors import CorruptFileError, InvalidInputError, MissingExtraError, did_you_mean
+from disentmetrics_reference_models.nn.likelihoods import mean_image
 from disentmetrics_reference_models.nn.networks import Shape
 from disentmetrics_reference_models.nn.priors import Prior
-from disentmetrics_reference_models.training.method import (
-    AutoEncoder,
-    Config,
-    Method,
-    find_method,
-    find_methods,
-)
+from disentmetrics_reference_models.training.method import AutoEncoder, Config, Method
+from disentmetrics_reference_models.training.registry import find_method
 from disentmetrics_reference_models.training.trainer import (
     History,
     Recorder,
@@ -43,7 +39,7 @@ from disentmetrics_reference_models.training.trainer import (
     TrainingImages,
     as_dict,
     choose_device,
-    steps_ahead,
+    steps_per_chunk,
 )
 
 CHECKPOINT, CONFIG, WEIGHTS, HISTORY = (
@@ -54,33 +50,31 @@ CHECKPOINT, CONFIG, WEIGHTS, HISTORY = (
 )
 _FORMAT = "disentmetrics-run-1"
 _ZOO = Path(__file__).parents[1] / "zoo"
-_RECORDS = 200  # of a run
-_TOLD_EVERY = 30.0  # seconds between remarks where no bar is shown
+_N_RECORDS = 200  # rows of the history
+_LOG_SECONDS = 30.0  # between log messages where no progress bar is shown
 logger = logging.getLogger("disentmetrics")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A trained model and how it came about.
+    """A trained model, which is also an encoder, with its configuration and training history.
 
     Attributes
     ----------
-    method : Method
     config : Config
     model : AutoEncoder
-        In evaluation mode, on the processor.
+        In evaluation mode, on the CPU.
     shape : (channels, height, width)
-        Of the images it takes.
+        Shape of its input images.
     data : str
-        Fingerprint of the data set.
+        Fingerprint of the data set it was trained on.
     n_steps : int
-        Steps done.
+        Number of completed training steps.
     history : History
     fingerprint : str
-        Of the weights.
+        Hash of the weights.
     """
 
-    method: Method
     config: Config
     model: AutoEncoder
     shape: Shape
@@ -90,49 +84,47 @@ class Run:
     fingerprint: str
 
     def __call__(self, observations: NDArray[Any], /) -> Posterior:
-        """Encode observations (n, height, width, channels) uint8: mean and log-variance of each code."""
+        """Return the posterior of observations (n, height, width, channels) uint8."""
         images = as_images(observations, self.shape)
         with torch.inference_mode():
             mean, log_variance = self.model.encoder(images)
         return Posterior(mean.numpy().astype(np.float32), log_variance.numpy().astype(np.float32))
 
     @property
+    def method(self) -> Method:
+        """The method that the model was trained with."""
+        return self.config.method
+
+    @property
     def prior(self) -> Prior:
-        """The prior of the codes, with what was learned of it."""
+        """The prior of the latents, with its learned parameters."""
         device = next(self.model.parameters()).device
         weights = {name: torch.tensor(value, device=device) for name, value in self.config.weights.items()}
         return self.method.prior(self.model, weights, self.config)
 
     def decode(self, codes: NDArray[np.floating]) -> NDArray[np.uint8]:
-        """Return the mean images (n, height, width, channels) uint8 of codes (n, n_codes)."""
+        """Return the mean images (n, height, width, channels) uint8 that codes (n, n_codes) decode to."""
         with torch.inference_mode():
-            output = self.model.decoder(torch.tensor(np.array(codes, np.float32))).sigmoid()
-        return np.asarray((output * 255).round().to(torch.uint8).movedim(1, -1).numpy(), np.uint8)
+            output = self.model.decoder(torch.tensor(np.array(codes, np.float32)))
+            images = mean_image(output, self.config.likelihood)
+        return np.asarray((images * 255).round().to(torch.uint8).movedim(1, -1).numpy(), np.uint8)
 
 
 def as_images(observations: NDArray[Any], shape: Shape) -> torch.Tensor:
-    """Return observations (n, height, width, channels) as a network takes them, in [0, 1].
+    """Convert observations (n, height, width, channels) uint8 to a channels-first tensor in [0, 1].
 
     Raises
     ------
     InvalidInputError
-        If they are of another shape than the model was trained on.
+        If their shape differs from that of the training images.
     """
     channels, height, width = shape
     if observations.shape[1:] != (height, width, channels) or observations.dtype != np.uint8:
         raise InvalidInputError(
-            f"this model takes uint8 images of {height} x {width} x {channels}; got {observations.dtype} of shape "
+            f"this model needs uint8 images of {height} x {width} x {channels}; got {observations.dtype} of shape "
             f"{observations.shape[1:]}"
         )
     return torch.from_numpy(np.ascontiguousarray(observations)).movedim(-1, 1).float() / 255
-
-
-def method_of(config: Config) -> Method:
-    """Return the method whose configuration this is."""
-    for method in find_methods().values():
-        if type(config) is method.config:
-            return method
-    raise InvalidInputError(f"train takes the configuration of a method; got {type(config).__name__}")
 
 
 def train(
@@ -151,21 +143,21 @@ def train(
     Parameters
     ----------
     config : Config
-        Of a method, such as ``BetaVAEConfig(beta=6.0)``.
+        Configuration of a method, such as ``BetaVAEConfig(beta=6.0)``.
     data : DataSet
-        Of square images.
+        Data set of square images.
     out : path, optional
-        Run folder, for files and checkpoints.
+        Run folder for checkpoints and results.
     resume : bool
-        Go on from the folder's checkpoint, to the same weights that an unbroken run would reach.
+        Resume from the last checkpoint in the folder; the result is the same as without the interruption.
     device : str
         ``auto``, ``cpu``, ``cuda``, ``mps`` …
     checkpoint_seconds : float
-        At least so long between two checkpoints.
+        Minimum time between two checkpoints.
     tensorboard : bool
-        Also write events for TensorBoard into the folder.
+        Also write TensorBoard event files into the folder.
     progress : bool
-        Show a bar with the terms of the objective.
+        Show a progress bar with the terms of the objective.
 
     Returns
     -------
@@ -174,42 +166,43 @@ def train(
     Raises
     ------
     InvalidInputError
-        If the folder is in use by another run, or the checkpoint is of another configuration.
+        If the configuration does not belong to a method, the folder contains another run, or the checkpoint was
+        written with another configuration.
     TrainingError
-        If the loss is no number any more.
+        If the loss is not finite.
     StorageError
-        If the disk is full; the last checkpoint is intact.
+        If a file cannot be written; the last checkpoint remains intact.
     """
     folder = None if out is None else Path(out)
     images = TrainingImages(data)
-    trainer = Trainer(method_of(config), [config], images, choose_device(device))
+    trainer = Trainer([config], images, choose_device(device))
     recorder = Recorder(0)
     if folder is not None:
-        recorder = _begun(folder, trainer, resume=resume)
-    events = _events(folder) if tensorboard else None
-    last_kept = last_told = time.monotonic()
-    every = max(1, config.n_steps // _RECORDS)
-    ahead = steps_ahead(trainer.method, config)
+        recorder = _start_or_resume(folder, trainer, resume=resume)
+    events = _summary_writer(folder) if tensorboard else None
+    last_saved = last_logged = time.monotonic()
+    every = max(1, config.n_steps // _N_RECORDS)
+    chunk = steps_per_chunk(config)
     with progress_bar(shown=progress) as bar:
         task = bar.add_task(trainer.method.name, total=config.n_steps, completed=trainer.step)
         for terms in trainer.run(config.n_steps):
             recorder.add(terms)
             if trainer.step % every == 0 or trainer.step == config.n_steps:
                 row = recorder.record(trainer.step)
-                said = _said(trainer.method.name, row)
-                bar.update(task, completed=trainer.step, description=said)
-                if not progress and time.monotonic() - last_told > _TOLD_EVERY:
-                    logger.info("step %s of %s: %s", f"{trainer.step:,}", f"{config.n_steps:,}", said)
-                    last_told = time.monotonic()
+                summary = _summary(trainer.method.name, row)
+                bar.update(task, completed=trainer.step, description=summary)
+                if not progress and time.monotonic() - last_logged > _LOG_SECONDS:
+                    logger.info("step %s of %s: %s", f"{trainer.step:,}", f"{config.n_steps:,}", summary)
+                    last_logged = time.monotonic()
                 if events is not None:
                     for name, value in row.items():
                         events.add_scalar(name, value, trainer.step)
-            if folder is not None and trainer.step % ahead == 0 and time.monotonic() - last_kept > checkpoint_seconds:
-                _keep(folder, trainer, recorder)
-                last_kept = time.monotonic()
+            if folder is not None and trainer.step % chunk == 0 and time.monotonic() - last_saved > checkpoint_seconds:
+                _save_checkpoint(folder, trainer, recorder)
+                last_saved = time.monotonic()
     if events is not None:
         events.close()
-    run = _finished(trainer, 0, recorder.history)
+    run = _trained_run(trainer, 0, recorder.history)
     if folder is not None:
         save_run(run, folder)
         (folder / CHECKPOINT).unlink(missing_ok=True)
@@ -217,10 +210,10 @@ def train(
 
 
 def train_many(configs: Sequence[Config], data: DataSet, *, device: str = "auto", progress: bool = False) -> list[Run]:
-    """Train models of one method and architecture side by side, as one stack.
+    """Train models of one method and architecture in parallel, as one stack.
 
-    Seeds and scalar weights may differ. Each model becomes what :func:`train` would make of it alone,
-    up to the rounding of sums.
+    Seeds and scalar weights may differ. Each model is the same as if it were trained alone by :func:`train`, up to
+    floating-point rounding.
 
     Parameters
     ----------
@@ -235,10 +228,10 @@ def train_many(configs: Sequence[Config], data: DataSet, *, device: str = "auto"
         In the order of the configurations.
     """
     if not configs:
-        raise InvalidInputError("train_many takes at least one configuration; got none")
-    trainer = Trainer(method_of(configs[0]), configs, TrainingImages(data), choose_device(device))
+        raise InvalidInputError("train_many needs at least one configuration; got none")
+    trainer = Trainer(configs, TrainingImages(data), choose_device(device))
     recorders = [Recorder(member) for member in range(trainer.n_members)]
-    every = max(1, trainer.config.n_steps // _RECORDS)
+    every = max(1, trainer.config.n_steps // _N_RECORDS)
     with progress_bar(shown=progress) as bar:
         task = bar.add_task(f"{trainer.n_members} x {trainer.method.name}", total=trainer.config.n_steps)
         for terms in trainer.run(trainer.config.n_steps):
@@ -248,30 +241,30 @@ def train_many(configs: Sequence[Config], data: DataSet, *, device: str = "auto"
                 for recorder in recorders:
                     recorder.record(trainer.step)
                 bar.update(task, completed=trainer.step)
-    return [_finished(trainer, member, recorder.history) for member, recorder in enumerate(recorders)]
+    return [_trained_run(trainer, member, recorder.history) for member, recorder in enumerate(recorders)]
 
 
-def _said(name: str, row: dict[str, float]) -> str:
+def _summary(name: str, row: dict[str, float]) -> str:
     return f"{name}  loss {row['loss']:.1f}  reconstruction {row['reconstruction']:.1f}  KL {row['kl']:.1f}"
 
 
-def _events(folder: Path | None) -> Any:
+def _summary_writer(folder: Path | None) -> Any:
     if folder is None:
-        raise InvalidInputError("events of TensorBoard are written into the run folder; name one by out")
+        raise InvalidInputError("TensorBoard events are written into the run folder; specify one with out")
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise MissingExtraError("events of TensorBoard need a package; pip install tensorboard") from error
+        raise MissingExtraError("TensorBoard events need the package tensorboard; pip install tensorboard") from error
     return SummaryWriter(folder)
 
 
-def _about(trainer: Trainer) -> dict[str, Any]:
+def _description(config: Config, data: str, shape: Shape) -> dict[str, Any]:
     return {
         "format": _FORMAT,
-        "method": trainer.method.name,
-        "config": as_dict(trainer.config),
-        "data": trainer.images.data.fingerprint,
-        "shape": list(trainer.images.shape),
+        "method": config.method.name,
+        "config": as_dict(config),
+        "data": data,
+        "shape": list(shape),
         "versions": {
             "disentmetrics": version("disentmetrics"),
             "torch": torch.__version__,
@@ -281,38 +274,38 @@ def _about(trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def _begun(folder: Path, trainer: Trainer, *, resume: bool) -> Recorder:
-    """Start or go on with a folder, and return the recorder of what was done before."""
+def _start_or_resume(folder: Path, trainer: Trainer, *, resume: bool) -> Recorder:
+    """Create the folder or resume from its checkpoint, and return a recorder with the history so far."""
     checkpoint = folder / CHECKPOINT
-    about = _about(trainer)
+    about = _description(trainer.config, trainer.images.data.fingerprint, trainer.images.shape)
     if not resume:
         if (folder / CONFIG).exists():
             raise InvalidInputError(
-                f"a run folder must be new, or gone on with by resume; {folder} holds a run already"
+                f"{folder} already contains a run; resume it with resume, or specify another folder"
             )
         folder.mkdir(parents=True, exist_ok=True)
         _write_json(folder / CONFIG, about)
         return Recorder(0)
     if not (folder / CONFIG).is_file():
-        raise InvalidInputError(f"there must be a run to resume; {folder} holds no {CONFIG}")
+        raise InvalidInputError(f"there is no run to resume in {folder}: it contains no {CONFIG}")
     before = _read_json(folder / CONFIG)
     differ = [key for key in ("method", "config", "data", "shape") if before.get(key) != about[key]]
     if differ:
         raise InvalidInputError(
-            f"a run goes on with what it began with; {' and '.join(differ)} of {folder} differ: "
-            f"{'; '.join(f'{before.get(key)} there, {about[key]} here' for key in differ)}"
+            f"a run must be resumed with its own settings; {' and '.join(differ)} of {folder} differ: "
+            f"{'; '.join(f'{before.get(key)} in the folder, {about[key]} requested' for key in differ)}"
         )
     if not checkpoint.is_file():
         if (folder / WEIGHTS).is_file():
-            raise InvalidInputError(f"the run in {folder} is done; train into another folder")
-        return Recorder(0)  # stopped before its first checkpoint
+            raise InvalidInputError(f"the run in {folder} is already complete; specify another folder")
+        return Recorder(0)  # interrupted before its first checkpoint
     tensors, names = _read_tensors(checkpoint)
     rows = tensors.pop("history").tolist()
     trainer.restore(tensors)
     return Recorder(0, tuple(names), rows)
 
 
-def _keep(folder: Path, trainer: Trainer, recorder: Recorder) -> None:
+def _save_checkpoint(folder: Path, trainer: Trainer, recorder: Recorder) -> None:
     tensors = trainer.state()
     tensors["history"] = torch.tensor(recorder.rows, dtype=torch.float64)
     _write_tensors(folder / CHECKPOINT, tensors, {"columns": json.dumps(list(recorder.names))})
@@ -331,7 +324,7 @@ def _read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], list[str]]:
             columns = json.loads((file.metadata() or {}).get("columns", "[]"))
     except (SafetensorError, ValueError, OSError) as error:
         raise CorruptFileError(
-            f"{path} must be a whole safetensors file of a run; reading it failed: {error}"
+            f"{path} must be a complete safetensors file of a run; reading it failed: {error}"
         ) from error
     return tensors, columns
 
@@ -347,14 +340,13 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise CorruptFileError(f"{path} must be the JSON of a run; reading it failed: {error}") from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
-        raise CorruptFileError(f"{path} must be the {CONFIG} of a run (format {_FORMAT}); it is something else")
+        raise CorruptFileError(f"{path} must be the {CONFIG} of a run (format {_FORMAT}); it has another format")
     return content
 
 
-def _finished(trainer: Trainer, member: int, history: History) -> Run:
+def _trained_run(trainer: Trainer, member: int, history: History) -> Run:
     model = trainer.models()[member]
     return Run(
-        trainer.method,
         trainer.configs[member],
         model,
         trainer.images.shape,
@@ -376,29 +368,19 @@ def _fingerprint(model: AutoEncoder) -> str:
 
 
 def save_run(run: Run, folder: Path | str) -> None:
-    """Write a run into a folder: configuration, weights, history.
+    """Write configuration, weights and history of a run into a folder.
 
     Raises
     ------
     MissingExtraError
-        If nothing is installed that writes Parquet.
+        If polars is not installed, which writes the history as Parquet.
     StorageError
         If a file cannot be written.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     about = {
-        "format": _FORMAT,
-        "method": run.method.name,
-        "config": as_dict(run.config),
-        "data": run.data,
-        "shape": list(run.shape),
-        "versions": {
-            "disentmetrics": version("disentmetrics"),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
+        **_description(run.config, run.data, run.shape),
         "n_steps": run.n_steps,
         "final": {n: v for n, v in zip(run.history.names, run.history.rows[-1], strict=True) if math.isfinite(v)}
         if len(run.history.rows)
@@ -415,7 +397,7 @@ def _write_history(path: Path, history: History) -> None:
         import polars as pl
     except ImportError as error:
         raise MissingExtraError(
-            "the history of a run is a Parquet file, which needs polars; pip install 'disentmetrics[train]'"
+            "saving the history of a run as Parquet needs polars; pip install 'disentmetrics[train]'"
         ) from error
     frame = pl.DataFrame({name: history[name] for name in history.names})
     with atomic_path(path) as temporary:
@@ -429,7 +411,7 @@ def _read_history(path: Path) -> History:
         import polars as pl
     except ImportError as error:
         raise MissingExtraError(
-            f"{path} is a Parquet file, which needs polars; pip install 'disentmetrics[train]'"
+            f"reading the Parquet file {path} needs polars; pip install 'disentmetrics[train]'"
         ) from error
     try:
         frame = pl.read_parquet(path)
@@ -439,9 +421,9 @@ def _read_history(path: Path) -> History:
 
 
 def find_zoo() -> dict[str, Path]:
-    """Return the folders of the pretrained models that come with the package, by name.
+    """Return the folders of the pretrained models that ship with the package, by name.
 
-    Each holds a run and its model card, ``README.md``: how it was trained, and what it scores.
+    Each contains a run and its model card, ``README.md``, with the training commands and the scores.
 
     Examples
     --------
@@ -451,25 +433,26 @@ def find_zoo() -> dict[str, Path]:
     return {folder.name: folder for folder in sorted(_ZOO.iterdir()) if (folder / WEIGHTS).is_file()}
 
 
-def _found(folder: Path) -> Path:
-    """Return the folder of a run; ``zoo/NAME`` is a model of the package unless there is such a folder here."""
+def _resolved(folder: Path) -> Path:
+    """Return the folder of a run; ``zoo/NAME`` is a model of the package unless such a folder exists."""
     if folder.exists() or folder.parent != Path("zoo"):
         return folder
-    known = find_zoo()
-    if folder.name not in known:
+    pretrained = find_zoo()
+    if folder.name not in pretrained:
         raise InvalidInputError(
-            f"the zoo holds no model {folder.name!r}{did_you_mean(folder.name, known)}; it holds {', '.join(known)}"
+            f"the zoo contains no model {folder.name!r}{did_you_mean(folder.name, pretrained)}; "
+            f"available models: {', '.join(pretrained)}"
         )
-    return known[folder.name]
+    return pretrained[folder.name]
 
 
 def load_run(folder: Path | str) -> Run:
-    """Read a run back.
+    """Load a trained run.
 
     Parameters
     ----------
     folder : path
-        As written by :func:`train` or :func:`save_run`; or ``zoo/NAME``, a small pretrained model of the
+        Folder written by :func:`train` or :func:`save_run`, or ``zoo/NAME`` for a small pretrained model of the
         package, see :func:`find_zoo`.
 
     Returns
@@ -479,15 +462,15 @@ def load_run(folder: Path | str) -> Run:
     Raises
     ------
     InvalidInputError
-        If there is no run, or it has not come to its end.
+        If the folder contains no run, or its training is not complete.
     CorruptFileError
         If a file is damaged, or the weights do not fit the configuration.
     """
-    folder = _found(Path(folder))
+    folder = _resolved(Path(folder))
     if not (folder / CONFIG).is_file():
-        raise InvalidInputError(f"a run is a folder with {CONFIG} and {WEIGHTS}; {folder} has none")
+        raise InvalidInputError(f"a run must be a folder with {CONFIG} and {WEIGHTS}; {folder} is not")
     if not (folder / WEIGHTS).is_file():
-        raise InvalidInputError(f"the run in {folder} has not come to its end; go on with it by resume")
+        raise InvalidInputError(f"training of the run in {folder} is not complete; resume it first")
     about = _read_json(folder / CONFIG)
     try:
         method = find_method(about["method"])
@@ -498,8 +481,8 @@ def load_run(folder: Path | str) -> Run:
         model.load_state_dict(_read_tensors(folder / WEIGHTS)[0])
     except (KeyError, TypeError, RuntimeError) as error:
         raise CorruptFileError(
-            f"{folder} must be a whole run; configuration and weights do not fit: {error}"
+            f"{folder} must be a complete run; its configuration and weights do not match: {error}"
         ) from error
     history = _read_history(folder / HISTORY)
     model = model.eval().requires_grad_(False)
-    return Run(method, config, model, shape, about["data"], about.get("n_steps", 0), history, _fingerprint(model))
+    return Run(config, model, shape, about["data"], about.get("n_steps", 0), history, _fingerprint(model))

@@ -1,8 +1,8 @@
-"""The one training loop: one model, or a stack of models that learn side by side.
+"""The training loop for one model, or for a stack of models that are trained in parallel.
 
-A stack holds models of one method and architecture that differ in seeds and scalar weights. Each
-member draws its own batches and noise from its own generator, in pieces whose size does not depend
-on the stack, so that it learns what it would have learnt alone.
+A stack contains models of one method and architecture that differ only in seeds and scalar weights. Each member draws
+its batches and noise from its own generator, in chunks whose size does not depend on the stack, so that it is trained
+exactly as it would be alone.
 """
 
 import math
@@ -21,48 +21,48 @@ from torch.func import functional_call, stack_module_state
 from disentmetrics.datasets.base import DataSet, Draws
 from disentmetrics.errors import InvalidInputError, TrainingError
 from disentmetrics_reference_models.nn.networks import ARCHITECTURES, Shape
-from disentmetrics_reference_models.training.device_store import DeviceStore, room_for
+from disentmetrics_reference_models.training.device_store import DeviceStore, fits_in_memory
 from disentmetrics_reference_models.training.method import AutoEncoder, Batch, Config, Method, NoiseShape, Terms
 
 Named = dict[str, Tensor]
 
-_NUMBERS_AHEAD = 1 << 20  # random numbers of a member drawn in one go
-_MOST_STEPS_AHEAD = 100
-_IMAGES_AHEAD = 8192
-_DRAWS_OF_A_LAW = 1 << 18  # images that stand for a data set whose combinations are not equally likely
+_NUMBERS_PER_CHUNK = 1 << 20  # random numbers drawn at once for each member
+_MAX_STEPS_PER_CHUNK = 100
+_IMAGES_AT_ONCE = 8192  # rendered together
+_SAMPLE_SIZE = 1 << 18  # images that represent a data set without a uniform full grid
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Return the device of this name; ``auto`` is the first there is of cuda, mps and cpu."""
+    """Return the device of this name; ``auto`` selects the first available one of cuda, mps and cpu."""
     if name != "auto":
         try:
             return torch.empty(0, device=name).device
         except (RuntimeError, AssertionError) as error:
-            raise InvalidInputError(f"the device must be one that this machine has, or auto; got {name!r}") from error
+            raise InvalidInputError(f"device {name!r} is not available; use auto or cpu") from error
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 class TrainingImages:
-    """The images of a data set, as a network takes them.
+    """The images of a data set in the layout of PyTorch.
 
     Parameters
     ----------
     data : DataSet
-        Of square images. Every combination of factors counts once; where they are not equally
-        likely, a fixed sample of 262,144 draws stands for the law.
+        Data set of square images. The full grid of factors is used where all combinations are equally likely, and
+        otherwise a fixed sample of 262,144 images.
 
     Raises
     ------
     InvalidInputError
-        If the observations are no images.
+        If the observations are not images.
     """
 
     def __init__(self, data: DataSet) -> None:
         if len(data.observation_shape) != 3:
             raise InvalidInputError(
-                f"models are trained on images (height, width, channels); those of {data.name} have shape "
+                f"training needs images of shape (height, width, channels); observations of {data.name} have shape "
                 f"{data.observation_shape}"
             )
         height, width, channels = data.observation_shape
@@ -75,11 +75,11 @@ class TrainingImages:
         return len(self._draws)
 
     def at(self, rows: NDArray[np.int64], device: torch.device) -> Tensor:
-        """Return the images at these rows, (*rows.shape, channels, height, width) uint8, on the device.
+        """Return the images at these rows on the device, (*rows.shape, channels, height, width) uint8.
 
-        Devices other than the processor keep all images in their own memory, if there is room.
+        Devices other than the CPU keep all images in their own memory if there is enough of it.
         """
-        if device.type != "cpu" and room_for(len(self) * math.prod(self.shape), device):
+        if device.type != "cpu" and fits_in_memory(len(self) * math.prod(self.shape), device):
             if device not in self._stores:
                 self._stores[device] = DeviceStore(self._observed, len(self), device)
             return self._stores[device].at(torch.from_numpy(rows))
@@ -91,23 +91,23 @@ class TrainingImages:
         return np.ascontiguousarray(np.moveaxis(images, -1, 1))
 
     def some(self, n: int) -> Tensor:
-        """Return n images, or all if there are fewer, always the same: (n, channels, height, width) uint8."""
+        """Return a fixed random sample of n images, or all if there are fewer, (n, channels, height, width) uint8."""
         rows = np.random.default_rng(0).permutation(len(self))[:n]
         return self.at(rows, torch.device("cpu"))
 
     @cached_property
     def factors(self) -> NDArray[np.float32]:
-        """Factors of all images (n, n_factors), each with mean 0 and variance 1, or 0 if it is constant.
+        """Factors of all images (n, n_factors), standardised to mean 0 and variance 1 (0 for a constant factor).
 
-        Discrete factors count by the index of their value. A factor that is missing somewhere is NaN.
+        Discrete factors are represented by the index of their value. A factor with missing values is NaN.
         """
         values = self._draws.factors.astype(np.float64)
         if self.data.space.is_grid:
             values[values < 0] = np.nan
         if not values.size:
             return values.astype(np.float32)
-        spread = np.where(values.max(axis=0) == values.min(axis=0), np.inf, values.std(axis=0))
-        return np.asarray((values - values.mean(axis=0)) / spread, np.float32)
+        deviation = np.where(values.max(axis=0) == values.min(axis=0), np.inf, values.std(axis=0))
+        return np.asarray((values - values.mean(axis=0)) / deviation, np.float32)
 
     def factors_at(self, rows: NDArray[np.int64], device: torch.device) -> Tensor:
         """Return the standardised factors at these rows, (*rows.shape, n_factors), on the device."""
@@ -117,42 +117,42 @@ class TrainingImages:
 def _training_draws(data: DataSet) -> Draws:
     if data.has_full_grid:
         return data.full_grid()
-    return data.sample(_DRAWS_OF_A_LAW, np.random.default_rng(0), replace=True)
+    return data.sample(_SAMPLE_SIZE, np.random.default_rng(0), replace=True)
 
 
 @dataclass(frozen=True)
-class Ahead:
-    """What the members of a stack need for some steps: (n_members, n_steps, ...) each."""
+class StepInputs:
+    """Rows of the data set and noise for a number of steps, (n_members, n_steps, ...) each."""
 
     rows: NDArray[np.int64]
     noise: dict[str, Tensor]
 
 
-def steps_ahead(method: Method, config: Config) -> int:
-    """Return for how many steps random numbers are drawn in one go; the same alone and in a stack."""
-    numbers = sum(math.prod(shape.shape) for shape in method.noise(config).values())
-    numbers += config.batch_size * method.n_batches
-    return max(1, min(_MOST_STEPS_AHEAD, _NUMBERS_AHEAD // numbers))
+def steps_per_chunk(config: Config) -> int:
+    """Return for how many steps random numbers are drawn at once; the same for a single model and in a stack."""
+    numbers = sum(math.prod(shape.shape) for shape in config.method.noise(config).values())
+    numbers += config.batch_size * config.method.n_batches
+    return max(1, min(_MAX_STEPS_PER_CHUNK, _NUMBERS_PER_CHUNK // numbers))
 
 
-def _drawn(generator: torch.Generator, law: str, shape: tuple[int, ...]) -> Tensor:
-    draw: Callable[..., Tensor] = torch.randn if law == "normal" else torch.rand
+def _noise(generator: torch.Generator, distribution: str, shape: tuple[int, ...]) -> Tensor:
+    draw: Callable[..., Tensor] = torch.randn if distribution == "normal" else torch.rand
     return draw(shape, generator=generator)
 
 
 class Trainer:
-    """Models of one method on their way.
+    """Trains one model, or a stack of models of one method.
 
     Parameters
     ----------
-    method : Method
     configs : sequence of Config
-        One for each member; they may differ in seed and weights.
+        One configuration per member of the stack; they may differ in seed and weights.
     images : TrainingImages
-    device : torch.device
-    at_once : bool, optional
-        Whether a stack is computed by one call, or one member after the other, as is faster on processors;
-        by default as the device does it faster.
+    device : torch.device, optional
+        CPU by default.
+    vectorised : bool, optional
+        Whether all members of a stack are computed in one vectorised call rather than one after the other. By default
+        only on devices other than the CPU, where it is faster.
 
     Raises
     ------
@@ -162,24 +162,24 @@ class Trainer:
 
     def __init__(
         self,
-        method: Method,
         configs: Sequence[Config],
         images: TrainingImages,
         device: torch.device | None = None,
         *,
-        at_once: bool | None = None,
+        vectorised: bool | None = None,
     ) -> None:
-        _check_alike(configs)
+        _check_stackable(configs)
+        method = configs[0].method
         configs = [method.resolve_config(config, images) for config in configs]
         self.method, self.configs, self.images = method, tuple(configs), images
         self.config = configs[0]
         self.device = device or torch.device("cpu")
         self.step = 0
-        models = [_fresh(method, config, images.shape).to(self.device) for config in configs]
+        models = [_initialised(config, images.shape).to(self.device) for config in configs]
         self._model = models[0]
-        _lower(self._model, self.config.precision)
-        # On processors grouped convolutions and products are slower than one member after the other.
-        self._at_once = len(models) > 1 and (self.device.type != "cpu" if at_once is None else at_once)
+        _set_precision(self._model, self.config.precision)
+        # On CPUs, grouped convolutions and batched products are slower than one member after the other.
+        self._vectorised = len(models) > 1 and (self.device.type != "cpu" if vectorised is None else vectorised)
         if len(models) == 1:
             own = {n: _channels_last(p.detach().clone()) for n, p in self._model.named_parameters()}
             self.parameters = {n: p.requires_grad_() for n, p in own.items()}
@@ -197,43 +197,43 @@ class Trainer:
 
     @property
     def n_members(self) -> int:
-        """How many models learn side by side."""
+        """Number of models in the stack."""
         return len(self.configs)
 
     def run(self, until: int) -> Iterator[dict[str, Tensor]]:
-        """Train until so many steps are done, and yield the terms of each, (n_members, ...) each.
+        """Train until ``until`` steps are completed, and yield the terms of each step, (n_members, ...) each.
 
-        Stopped in between, it goes on from where it is only if that is a multiple of :func:`steps_ahead`.
+        Training can be resumed without a difference only at multiples of :func:`steps_per_chunk`.
         """
-        ahead = steps_ahead(self.method, self.config)
+        chunk = steps_per_chunk(self.config)
         while self.step < until:
-            drawn = self._draw(ahead)
-            together = max(1, _IMAGES_AHEAD // drawn.rows[:, 0].size)
-            for start in range(0, min(ahead, until - self.step), together):
-                stop = min(start + together, ahead, start + until - self.step)
-                images = self.images.at(drawn.rows[:, start:stop], self.device)
-                factors = self.images.factors_at(drawn.rows[:, start:stop], self.device)
+            inputs = self._draw(chunk)
+            together = max(1, _IMAGES_AT_ONCE // inputs.rows[:, 0].size)
+            for start in range(0, min(chunk, until - self.step), together):
+                stop = min(start + together, chunk, start + until - self.step)
+                images = self.images.at(inputs.rows[:, start:stop], self.device)
+                factors = self.images.factors_at(inputs.rows[:, start:stop], self.device)
                 for number in range(start, stop):
-                    noise = {name: values[:, number].to(self.device) for name, values in drawn.noise.items()}
+                    noise = {name: values[:, number].to(self.device) for name, values in inputs.noise.items()}
                     yield self._advance(images[:, number - start], factors[:, number - start], noise)
 
-    def _draw(self, n_steps: int) -> Ahead:
+    def _draw(self, n_steps: int) -> StepInputs:
         n_images = self.config.batch_size * self.method.n_batches
         shapes: dict[str, NoiseShape] = self.method.noise(self.config)
         rows, noise = [], []
         for generator in self.generators:
             rows.append(torch.randint(len(self.images), (n_steps, n_images), generator=generator))
-            noise.append({n: _drawn(generator, s.law, (n_steps, *s.shape)) for n, s in shapes.items()})
+            noise.append({n: _noise(generator, s.distribution, (n_steps, *s.shape)) for n, s in shapes.items()})
         stacked = {name: torch.stack([member[name] for member in noise]) for name in shapes}
-        return Ahead(torch.stack(rows).numpy(), stacked)
+        return StepInputs(torch.stack(rows).numpy(), stacked)
 
     def _advance(self, images: Tensor, factors: Tensor, noise: dict[str, Tensor]) -> dict[str, Tensor]:
         images = images.float() / 255
-        if self._at_once:
+        if self._vectorised:
             terms = torch.vmap(self._terms)(self.parameters, self.buffers, images, factors, noise, self.weights)
             gradients = self._gradients({name: value.sum() for name, value in terms.items()}, self.parameters)
         else:
-            terms, gradients = self._one_by_one(images, factors, noise)
+            terms, gradients = self._member_by_member(images, factors, noise)
         for names, optimizer in self.parameter_groups.values():
             for name in names:
                 self.parameters[name].grad = _laid_out_as(self.parameters[name], gradients[name])
@@ -241,7 +241,7 @@ class Trainer:
         self.step += 1
         return {name: value.detach() for name, value in terms.items()}
 
-    def _one_by_one(self, images: Tensor, factors: Tensor, noise: dict[str, Tensor]) -> tuple[Terms, Named]:
+    def _member_by_member(self, images: Tensor, factors: Tensor, noise: dict[str, Tensor]) -> tuple[Terms, Named]:
         terms, gradients = [], []
         for member in range(self.n_members):
             own = self.parameters
@@ -250,40 +250,40 @@ class Trainer:
             terms.append(
                 self._terms(
                     own,
-                    self.buffers if self.n_members == 1 else _of(member, self.buffers),
+                    self.buffers if self.n_members == 1 else _member_of(self.buffers, member),
                     _channels_last(images[member]),
                     factors[member],
-                    _of(member, noise),
-                    _of(member, self.weights),
+                    _member_of(noise, member),
+                    _member_of(self.weights, member),
                 )
             )
             gradients.append(self._gradients(terms[-1], own))
         if self.n_members == 1:
             return {name: value[None] for name, value in terms[0].items()}, gradients[0]
-        return _together(terms), _together(gradients)
+        return _stacked(terms), _stacked(gradients)
 
     def _terms(
         self, parameters: Named, buffers: Named, images: Tensor, factors: Tensor, noise: Named, weights: Named
     ) -> Terms:
         step = torch.tensor(float(self.step), device=self.device)
         batch = Batch(images, noise, step, len(self.images), factors)
-        caller = _Called(self._model, self.method.objective, self.config)
+        objective = _ObjectiveModule(self._model, self.method.objective, self.config)
         state = {f"model.{n}": t for n, t in (*parameters.items(), *buffers.items())}
-        terms: Terms = functional_call(caller, state, (batch, weights))
+        terms: Terms = functional_call(objective, state, (batch, weights))
         return terms
 
     def _gradients(self, terms: Terms, parameters: Named) -> Named:
-        """Return the gradient of each group_name's loss by its own parameters."""
+        """Return the gradients of the loss of each parameter group with respect to its own parameters."""
         gradients: Named = {}
         for number, (group_name, (names, _)) in enumerate(self.parameter_groups.items(), start=1):
             loss = terms[f"{group_name}_loss" if group_name else "loss"]
-            wanted = [parameters[name] for name in names]
-            found = torch.autograd.grad(loss, wanted, retain_graph=number < len(self.parameter_groups))
-            gradients |= dict(zip(names, found, strict=True))
+            inputs = [parameters[name] for name in names]
+            of_group = torch.autograd.grad(loss, inputs, retain_graph=number < len(self.parameter_groups))
+            gradients |= dict(zip(names, of_group, strict=True))
         return gradients
 
     def state(self) -> dict[str, Tensor]:
-        """Return all that decides how training goes on, as flat named tensors."""
+        """Return everything needed to resume training, as named tensors on the CPU."""
         tensors = {f"parameter.{n}": p.detach() for n, p in self.parameters.items()}
         tensors |= {f"buffer.{n}": b for n, b in self.buffers.items()}
         for group_name, (names, optimizer) in self.parameter_groups.items():
@@ -295,10 +295,10 @@ class Trainer:
         return {name: value.cpu().contiguous().clone() for name, value in tensors.items()}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Go on from a state; raise InvalidInputError if it is not one of such models."""
-        wanted = set(self.state()) | {n for n in tensors if n.startswith("optimizer.")}
-        if wanted != set(tensors):
-            raise InvalidInputError("the checkpoint must be one of the same method, networks and number of models")
+        """Resume from a state; raise InvalidInputError if it was saved for other models."""
+        expected = set(self.state()) | {n for n in tensors if n.startswith("optimizer.")}
+        if expected != set(tensors):
+            raise InvalidInputError("the checkpoint must be of the same method, networks and number of models")
         with torch.no_grad():
             for name, parameter in self.parameters.items():
                 parameter.copy_(tensors[f"parameter.{name}"])
@@ -312,7 +312,7 @@ class Trainer:
                 for key in (k for k in keys if "." not in k):
                     value = tensors[f"{prefix}{key}{suffix}"].clone()
                     placed = value.to(parameter.device)
-                    if key != "step":  # sums lie in memory as their parameters do
+                    if key != "step":  # accumulators share the memory layout of their parameter
                         placed = torch.empty_like(parameter.detach()).copy_(value)
                     optimizer.state[parameter][key] = placed
         for number, generator in enumerate(self.generators):
@@ -320,27 +320,27 @@ class Trainer:
         self.step = int(tensors["step"])
 
     def models(self) -> list[AutoEncoder]:
-        """Return the networks of each member, in evaluation mode."""
-        found = []
+        """Return the networks of each member, in evaluation mode and on the CPU."""
+        models = []
         for number, config in enumerate(self.configs):
-            model = _fresh(self.method, config, self.images.shape)
+            model = _initialised(config, self.images.shape)
             state = {**self.parameters, **self.buffers}
             single = self.n_members == 1
             model.load_state_dict({n: (v if single else v[number]).detach().cpu() for n, v in state.items()})
-            found.append(model.eval().requires_grad_(False))
-        return found
+            models.append(model.eval().requires_grad_(False))
+        return models
 
 
-def _of(member: int, stacked: Named) -> Named:
+def _member_of(stacked: Named, member: int) -> Named:
     return {name: value[member] for name, value in stacked.items()}
 
 
-def _together(members: list[Named]) -> Named:
+def _stacked(members: list[Named]) -> Named:
     return {name: torch.stack([member[name] for member in members]) for name in members[0]}
 
 
-def _lower(model: AutoEncoder, precision: str) -> None:
-    """Let networks compute in bfloat16 if asked for; their parameters, outputs and all losses stay in float32."""
+def _set_precision(model: AutoEncoder, precision: str) -> None:
+    """Compute encoder and decoder in bfloat16 if requested; parameters, outputs and all losses stay float32."""
     if precision == "bfloat16":
         for network in (model.encoder, model.decoder):
             network.forward = _in_bfloat16(network.forward)
@@ -356,19 +356,19 @@ def _in_bfloat16(forward: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _laid_out_as(parameter: Tensor, gradient: Tensor) -> Tensor:
-    """Return a gradient in the memory layout of its parameter, which fused optimisers take for granted."""
+    """Return the gradient in the memory layout of its parameter, which fused optimisers require."""
     if gradient.stride() == parameter.stride():
         return gradient
     return torch.empty_like(parameter.detach()).copy_(gradient)
 
 
 def _channels_last(tensor: Tensor) -> Tensor:
-    """Lay images and kernels out as convolutions are fastest on; others stay."""
+    """Store images and kernels channels-last, the layout on which convolutions are fastest; others are unchanged."""
     return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
-class _Called(torch.nn.Module):
-    """Hands networks whose parameters are replaced for one call to an objective."""
+class _ObjectiveModule(torch.nn.Module):
+    """Wraps an objective as a module, so that ``functional_call`` can replace the parameters of its networks."""
 
     def __init__(self, model: AutoEncoder, objective: Callable[..., Terms], config: Config) -> None:
         super().__init__()
@@ -378,18 +378,18 @@ class _Called(torch.nn.Module):
         return self.objective(self.model, batch, weights, self.config)
 
 
-def _fresh(method: Method, config: Config, shape: Shape) -> AutoEncoder:
+def _initialised(config: Config, shape: Shape) -> AutoEncoder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return method.build(config, shape)
+        return config.method.build(config, shape)
 
 
 def _seed_of_draws(config: Config) -> int:
-    # Another stream than that of the initial weights.
+    # A stream independent of the one that draws the initial weights.
     return int(np.random.SeedSequence([config.seed, 1]).generate_state(1, np.uint64)[0] >> 1)
 
 
-def _check_alike(configs: Sequence[Config]) -> None:
+def _check_stackable(configs: Sequence[Config]) -> None:
     if not configs:
         raise InvalidInputError("at least one configuration must be given; got none")
     first = configs[0]
@@ -402,12 +402,12 @@ def _check_alike(configs: Sequence[Config]) -> None:
         differ = [f.name for f in fields(first) if getattr(first, f.name) != getattr(config, f.name)]
         if set(differ) - free:
             raise InvalidInputError(
-                f"models of one stack may differ in {', '.join(sorted(free))} alone; "
+                f"models of one stack may differ only in {', '.join(sorted(free))}; "
                 f"these differ in {', '.join(sorted(set(differ) - free))}"
             )
     if len(configs) > 1 and not ARCHITECTURES[first.architecture].stackable:
         raise InvalidInputError(
-            f"networks {first.architecture} normalise over batches and cannot be stacked; train them one by one"
+            f"architecture {first.architecture} has batch normalisation and cannot be stacked; train each model alone"
         )
 
 
@@ -415,12 +415,12 @@ ParameterGroup = tuple[tuple[str, ...], torch.optim.Optimizer]
 
 
 def _parameter_groups(method: Method, config: Config, parameters: dict[str, Tensor]) -> dict[str, ParameterGroup]:
-    """Return who is trained: names of parameters and an optimiser each; the model itself is named by empty text."""
-    of_adversaries = {adversary.part: f"parts.{adversary.part}." for adversary in method.adversaries}
-    own = tuple(name for name in parameters if not name.startswith(tuple(of_adversaries.values()) or ("\0",)))
+    """Return names of parameters and an optimiser for the model (key ``""``) and for each of its adversaries."""
+    prefixes = {adversary.part: f"parts.{adversary.part}." for adversary in method.adversaries}
+    own = tuple(name for name in parameters if not name.startswith(tuple(prefixes.values()) or ("\0",)))
     parameter_groups: dict[str, ParameterGroup] = {"": (own, _optimizer(config, [parameters[n] for n in own]))}
     for adversary in method.adversaries:
-        names = tuple(name for name in parameters if name.startswith(of_adversaries[adversary.part]))
+        names = tuple(name for name in parameters if name.startswith(prefixes[adversary.part]))
         adam = torch.optim.Adam(
             [parameters[n] for n in names], lr=adversary.learning_rate(config), betas=adversary.betas, fused=True
         )
@@ -430,20 +430,20 @@ def _parameter_groups(method: Method, config: Config, parameters: dict[str, Tens
 
 def _optimizer(config: Config, parameters: list[Tensor]) -> torch.optim.Optimizer:
     if config.optimizer == "adagrad":
-        fused = all(parameter.device.type == "cpu" for parameter in parameters)  # there alone
+        fused = all(parameter.device.type == "cpu" for parameter in parameters)  # only implemented for CPUs
         return torch.optim.Adagrad(parameters, lr=config.learning_rate, initial_accumulator_value=0.1, fused=fused)
     return torch.optim.Adam(parameters, lr=config.learning_rate, amsgrad=config.optimizer == "amsgrad", fused=True)
 
 
 @dataclass(frozen=True)
 class History:
-    """Terms of the objective over training, averaged between the steps that are recorded.
+    """Terms of the objective during training, averaged over the steps since the previous record.
 
     Attributes
     ----------
     names : tuple of str
-        Columns: ``step``, ``seconds``, ``steps_per_second``, the terms, ``active_codes`` and one
-        ``kl_of_code_j`` a code.
+        Columns: ``step``, ``seconds``, ``steps_per_second``, the terms, ``active_codes`` and ``kl_of_code_j`` for
+        each latent j.
     rows : (n_rows, n_columns) float64
     """
 
@@ -456,16 +456,20 @@ class History:
 
 
 ACTIVE_NATS = 0.01
-"""A code whose mean KL is smaller has collapsed."""
+"""A latent with a smaller mean KL has collapsed."""
 
 
 class Recorder:
-    """Averages the terms of one member between records, and refuses those that are no numbers.
+    """Averages the terms of one member between records, and stops training when the loss is not finite.
 
     Parameters
     ----------
     member : int
-        Which of a stack.
+        Index of the model in its stack.
+    names : tuple of str, optional
+        Columns of the records so far, when training is resumed.
+    rows : list of list of float, optional
+        Records so far.
     """
 
     def __init__(self, member: int, names: tuple[str, ...] = (), rows: list[list[float]] | None = None) -> None:
@@ -477,12 +481,12 @@ class Recorder:
     def add(self, terms: dict[str, Tensor]) -> None:
         """Add the terms of one step."""
         for name, value in terms.items():
-            mine = value[self.member]
-            self._sums[name] = mine.clone() if name not in self._sums else self._sums[name] + mine
+            of_member = value[self.member]
+            self._sums[name] = of_member.clone() if name not in self._sums else self._sums[name] + of_member
         self._n += 1
 
     def record(self, step: int) -> dict[str, float]:
-        """Close a record and return it; raise TrainingError if the loss is not finite."""
+        """Append the means since the last record and return them; raise TrainingError if the loss is not finite."""
         if not self._n:
             return {}
         means = {name: (value / self._n).cpu() for name, value in self._sums.items()}
@@ -499,7 +503,7 @@ class Recorder:
         if not math.isfinite(row["loss"]):
             raise TrainingError(
                 f"the loss must be finite; it is {row['loss']} at step {step}; "
-                "lower the learning rate, or go on from the last checkpoint with other weights"
+                "lower the learning rate or change the weights of the objective"
             )
         self.names = tuple(row)
         self.rows.append(list(row.values()))
@@ -512,7 +516,7 @@ class Recorder:
 
 
 def with_seeds(config: Config, seeds: Sequence[int]) -> list[Config]:
-    """Return one configuration for each seed.
+    """Return a copy of the configuration for each seed.
 
     Examples
     --------
@@ -522,8 +526,8 @@ def with_seeds(config: Config, seeds: Sequence[int]) -> list[Config]:
     return [replace(config, seed=seed) for seed in seeds]
 
 
-def trained(trainer: Trainer, *, record_every: int = 100, until: int | None = None) -> list[History]:
-    """Train to the end and return the history of each member; for tests and short runs."""
+def train_to_end(trainer: Trainer, *, record_every: int = 100, until: int | None = None) -> list[History]:
+    """Train for all remaining steps and return the history of each member, for tests and short runs."""
     recorders = [Recorder(member) for member in range(trainer.n_members)]
     last = until or trainer.config.n_steps
     for terms in trainer.run(last):
@@ -535,5 +539,5 @@ def trained(trainer: Trainer, *, record_every: int = 100, until: int | None = No
 
 
 def as_dict(config: Config) -> dict[str, Any]:
-    """Return the fields of a configuration."""
+    """Return the fields of a configuration by name."""
     return {f.name: getattr(config, f.name) for f in fields(config)}

@@ -54,7 +54,7 @@ def test_dependence_without_correlation_is_seen() -> None:
     [
         (np.zeros((50, 2)), {}, "at least 100 rows and one column; got shape (50, 2)"),
         (np.zeros(500), {}, "must be a matrix"),
-        (np.full((200, 2), np.nan), {}, "with numbers that are not finite"),
+        (np.full((200, 2), np.nan), {}, "with values that are not finite"),
         (np.zeros((200, 2)), {"n_steps": 0}, "n_steps must be at least 1; got 0"),
         (np.zeros((200, 2)), {"learning_rate": 0.0}, "learning_rate must be above 0"),
     ],

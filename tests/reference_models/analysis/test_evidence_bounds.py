@@ -12,7 +12,7 @@ from disentmetrics_reference_models.analysis.evidence_bounds import (
     standard_normal,
 )
 from disentmetrics_reference_models.nn.gaussians import kl_to_standard_normal, log_density
-from disentmetrics_reference_models.training.method import find_method
+from disentmetrics_reference_models.training.registry import find_method
 from disentmetrics_reference_models.training.run import as_images, train
 
 from disentmetrics.datasets.base import DataSet

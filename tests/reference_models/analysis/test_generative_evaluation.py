@@ -14,11 +14,11 @@ import torch
 from disentmetrics_reference_models.analysis import generative_evaluation
 from disentmetrics_reference_models.analysis.density_ratio import density_ratio
 from disentmetrics_reference_models.analysis.generative_evaluation import NAMES, GenerativeReport, evaluate_run
-from disentmetrics_reference_models.analysis.posterior_report import decompose_kl
-from disentmetrics_reference_models.analysis.posteriors import kl_of_codes, posteriors_of, some_draws
+from disentmetrics_reference_models.analysis.posterior_evaluation import decompose_kl
+from disentmetrics_reference_models.analysis.posteriors import encode_draws, kl_per_latent, random_draws
 from disentmetrics_reference_models.analysis.traversals import traversal_images
-from disentmetrics_reference_models.cli import evaluate
-from disentmetrics_reference_models.training.method import find_method
+from disentmetrics_reference_models.cli import _run_data
+from disentmetrics_reference_models.training.registry import find_method
 from disentmetrics_reference_models.training.run import Run, save_run, train
 from torch import Tensor
 
@@ -60,7 +60,7 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def seen(run: Run, data: DataSet) -> Posterior:
-    return posteriors_of(run, data, data.full_grid())
+    return encode_draws(run, data, data.full_grid())
 
 
 @pytest.mark.parametrize("name", OWN_PRIORS)
@@ -94,17 +94,17 @@ def test_the_kl_from_the_standard_normal_is_the_closed_form(runs: dict[str, Run]
     found = seen(runs["vae"], spots)
     mean, log_variance = np.asarray(found.mean), np.asarray(found.log_variance)
     expected = 0.5 * (mean**2 + np.exp(log_variance) - 1 - log_variance).mean(0)
-    assert kl_of_codes(runs["vae"], found) == pytest.approx(expected, rel=1e-5)
+    assert kl_per_latent(runs["vae"], found) == pytest.approx(expected, rel=1e-5)
     variance = torch.tensor([3.0, 2, 1, 0, -1, -2]).softmax(0).numpy() * 6
     found = seen(runs["decomposition_vae"], spots)
     mean, log_variance = np.asarray(found.mean), np.asarray(found.log_variance)
     expected = 0.5 * ((mean**2 + np.exp(log_variance)) / variance - 1 - log_variance + np.log(variance)).mean(0)
-    assert kl_of_codes(runs["decomposition_vae"], found) == pytest.approx(expected, rel=1e-4)
+    assert kl_per_latent(runs["decomposition_vae"], found) == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_kl_without_a_closed_form_is_that_of_many_samples(runs: dict[str, Run], spots: DataSet) -> None:
     found = seen(runs["isa_vae"], spots)
-    first, second = (kl_of_codes(runs["isa_vae"], found, seed=seed) for seed in (0, 1))
+    first, second = (kl_per_latent(runs["isa_vae"], found, seed=seed) for seed in (0, 1))
     assert not np.array_equal(first, second)
     mean, log_variance = np.asarray(found.mean, np.float64), np.asarray(found.log_variance, np.float64)
     prior = runs["isa_vae"].prior
@@ -120,7 +120,7 @@ def test_the_kl_without_a_closed_form_is_that_of_many_samples(runs: dict[str, Ru
 def test_codes_are_traversed_in_the_order_of_the_kl_from_their_own_prior(runs: dict[str, Run], spots: DataSet) -> None:
     run = runs["decomposition_vae"]
     shown = traversal_images(run, spots, n_values=2)
-    assert shown.kl == pytest.approx(np.sort(kl_of_codes(run, seen(run, spots)))[::-1], rel=1e-4)
+    assert shown.kl == pytest.approx(np.sort(kl_per_latent(run, seen(run, spots)))[::-1], rel=1e-4)
     means = np.asarray(seen(run, spots).mean)
     assert shown.codes.tolist() != np.argsort(-(means**2).mean(0), kind="stable").tolist()
 
@@ -153,8 +153,8 @@ def test_a_model_that_says_nothing_is_bounded_by_what_it_says_of_all(runs: dict[
 
 
 def test_draws_are_all_there_are_or_so_many(spots: DataSet) -> None:
-    assert len(some_draws(spots, 10, np.random.default_rng(0))) == 10
-    all_of_them = some_draws(spots, 100, np.random.default_rng(0))
+    assert len(random_draws(spots, 10, np.random.default_rng(0))) == 10
+    all_of_them = random_draws(spots, 100, np.random.default_rng(0))
     assert len(np.unique(all_of_them.factors, axis=0)) == 36
 
 
@@ -168,7 +168,7 @@ def test_what_cannot_be_is_refused(name: str, runs: dict[str, Run], spots: DataS
 def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spots: DataSet) -> Callable[..., object]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COLUMNS", raising=False)  # or names are folded
-    monkeypatch.setattr(evaluate, "load_dataset", lambda _: spots)
+    monkeypatch.setattr(_run_data, "load_dataset", lambda _: spots)
 
     def ran(*arguments: str) -> object:
         monkeypatch.setattr(sys, "argv", ["disentmetrics", "evaluate", *arguments])
@@ -187,12 +187,12 @@ def test_the_command_prints_the_table_or_json(
     few = ("--data", "spots", "--images", "2", "--particles", "5")
     assert command("run", *few) == 0
     shown = capsys.readouterr()
-    for name in (*NAMES, "kl of code 5"):
+    for name in (*NAMES, "kl of latent 5"):
         assert name in shown.out
-    assert "isa_vae on spots; the prior is LpNested" in shown.err
+    assert "isa_vae on spots; prior: LpNested" in shown.err
     assert command("reference:run", *few, "--json") == 0
     read = json.loads(capsys.readouterr().out)
     assert set(read["estimates"]) == set(NAMES)
     assert len(read["kl_of_code"]) == 6
     assert command("nowhere", *few) == 2
-    assert "a run is a folder" in capsys.readouterr().err
+    assert "a run must be a folder" in capsys.readouterr().err

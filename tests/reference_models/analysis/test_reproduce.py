@@ -43,7 +43,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_published_figures_are_those_of_the_paper() -> None:
-    published = {row.label: (row.published, row.published_spread) for row in HIGGINS_ROWS}
+    published = {row.label: (row.published, row.published_deviation) for row in HIGGINS_ROWS}
     assert published == {
         "ground truth": (100.0, None),
         "raw pixels": (45.75, 0.8),
@@ -60,18 +60,18 @@ def test_a_table_holds_means_intervals_and_which_preset_made_it(trained: list[in
     ours = {line.row.label: line for line in table.lines}
     assert ours["VAE"].values == pytest.approx((0.6, 0.61, 0.62))
     assert ours["beta-VAE"].mean == pytest.approx(0.91)
-    assert ours["VAE"].spread == pytest.approx(0.01)
+    assert ours["VAE"].standard_deviation == pytest.approx(0.01)
     interval = ours["VAE"].interval
     assert interval is not None
     assert interval.high - 0.61 == pytest.approx(4.3027 * 0.01 / 3**0.5, rel=1e-3)  # t of 2 degrees
     assert table.in_order
     assert table.cells()[5] == ("VAE", "61.0", "58.5 .. 63.5", "1.0", "3", "61.58 ± 0.5")
     assert "preset smoke" in " ".join(table.headings)
-    said = " ".join(table.remarks())
-    assert "mini-sprites" in said
-    assert "holds" in said
+    notes = " ".join(table.notes())
+    assert "mini-sprites" in notes
+    assert "is reproduced" in notes
     worse = dataclasses.replace(table, lines=tuple(Line(line.row, (0.5, 0.5)) for line in table.lines))
-    assert "does not hold" in " ".join(worse.remarks())
+    assert "is not reproduced" in " ".join(worse.notes())
     assert json.loads(json.dumps(table.as_dict()))["lines"][6]["published"] == 99.23
 
 
@@ -94,12 +94,12 @@ def test_models_that_were_trained_otherwise_are_refused(
     higgins_table("smoke", tmp_path, device="cpu")
     other = dataclasses.replace(reproduce.PLANS["smoke"], settings={"architecture": "small-fc", "n_steps": 4})
     monkeypatch.setattr(reproduce, "PLANS", {"smoke": other})
-    with pytest.raises(InvalidInputError, match="trained otherwise; name another by --out"):
+    with pytest.raises(InvalidInputError, match="trained with other settings; specify another folder"):
         higgins_table("smoke", tmp_path, device="cpu")
 
 
 def test_devices_that_one_model_leaves_idle_get_stacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    from disentmetrics_reference_models.training.method import find_method
+    from disentmetrics_reference_models.training.registry import find_method
 
     config = find_method("beta_vae").preset("smoke")
     missing = {("VAE", 0): config, ("beta-VAE", 0): config, ("untrained VAE", 0): config.changed({"n_steps": 0})}

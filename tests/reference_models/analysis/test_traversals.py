@@ -15,8 +15,8 @@ from disentmetrics_reference_models.analysis.traversals import (
     traversal_sheet,
     tuning_maps,
 )
-from disentmetrics_reference_models.cli import training as commands
-from disentmetrics_reference_models.training.method import find_method
+from disentmetrics_reference_models.cli import _run_data
+from disentmetrics_reference_models.training.registry import find_method
 from disentmetrics_reference_models.training.run import Run, save_run, train
 from numpy.typing import NDArray
 from PIL import Image
@@ -140,7 +140,7 @@ def test_what_cannot_be_is_refused(known: Run, spots: DataSet) -> None:
     assert traversal_images(known, table).images.shape[0] == 3
     with pytest.raises(InvalidInputError, match="full grid"):
         tuning_maps(known, table, "row", "column")
-    with pytest.raises(InvalidInputError, match="takes uint8 images"):
+    with pytest.raises(InvalidInputError, match="needs uint8 images"):
         traversal_images(known, CustomDataSet(np.zeros((5, 8, 8, 1), np.uint8)))
 
 
@@ -184,7 +184,7 @@ def test_a_sheet_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spots: DataSet) -> Callable[..., object]:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(commands, "load_dataset", lambda _: spots)
+    monkeypatch.setattr(_run_data, "load_dataset", lambda _: spots)
 
     def ran(*arguments: str) -> object:
         monkeypatch.setattr(sys, "argv", ["disentmetrics", "traverse", *arguments])
@@ -206,12 +206,12 @@ def test_the_command_draws_a_run(
     assert np.asarray(Image.open(tmp_path / "again.png")).shape[0] < first.shape[0]
     capsys.readouterr()
     assert command("run", "-o", "sheet.png") == 2
-    assert "trained on spots-1, which cannot be found by itself" in capsys.readouterr().err
+    assert "trained on spots-1, which cannot be loaded automatically" in capsys.readouterr().err
     assert command("run", "--data", "spots", "--tuning", "row", "-o", "sheet.png") == 2
-    assert "--tuning takes two factors" in capsys.readouterr().err
+    assert "--tuning needs two factors" in capsys.readouterr().err
     assert command("nowhere", "--data", "spots", "-o", "sheet.png") == 2
-    assert "a run is a folder" in capsys.readouterr().err
+    assert "a run must be a folder" in capsys.readouterr().err
 
 
 def test_the_data_set_of_a_run_is_found() -> None:
-    assert commands.trained_on("blobs-1").name == "blobs"
+    assert _run_data.data_for("blobs-1").name == "blobs"

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from disentmetrics_reference_models.analysis.posterior_report import KLDecomposition, decompose_kl
-from disentmetrics_reference_models.methods.decomposition_vae import mmd_of_codes
+from disentmetrics_reference_models.analysis.posterior_evaluation import KLDecomposition, decompose_kl
+from disentmetrics_reference_models.methods.decomposition_vae import dimension_wise_mmd
 from disentmetrics_reference_models.nn.gaussians import reparameterise
 from disentmetrics_reference_models.nn.priors import ARM_CENTRES, SampledPrior
-from disentmetrics_reference_models.training.method import find_method, find_methods
+from disentmetrics_reference_models.training.registry import find_method, find_methods
 from disentmetrics_reference_models.training.run import Run, train_many
 from numpy.typing import NDArray
 
@@ -206,7 +206,7 @@ def test_the_second_weight_matches_the_aggregate_to_whatever_prior(changes: dict
         prior = run.prior
         assert isinstance(prior, SampledPrior)
         samples = prior.sample(normal[0], uniform)
-        discrepancies.append(float(mmd_of_codes(samples, reparameterise(mean, log_variance, normal[1]))))
+        discrepancies.append(float(dimension_wise_mmd(samples, reparameterise(mean, log_variance, normal[1]))))
     free, matched = discrepancies
     assert matched < 0.5 * free
     if "spectrum" in changes:

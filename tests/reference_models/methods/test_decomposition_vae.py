@@ -8,14 +8,15 @@ import pytest
 import torch
 from disentmetrics_reference_models.methods.decomposition_vae import (
     DecompositionVAEConfig,
+    dimension_wise_mmd,
     inclusive_kl,
     log_spectrum,
-    mmd_of_codes,
 )
 from disentmetrics_reference_models.nn.priors import Gaussian
-from disentmetrics_reference_models.training.method import AutoEncoder, Batch, Method, Terms, find_method
+from disentmetrics_reference_models.training.method import AutoEncoder, Batch, Method, Terms
+from disentmetrics_reference_models.training.registry import find_method
 from disentmetrics_reference_models.training.run import load_run, train, train_many
-from disentmetrics_reference_models.training.trainer import Trainer, TrainingImages, trained
+from disentmetrics_reference_models.training.trainer import Trainer, TrainingImages, train_to_end
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -46,7 +47,7 @@ def made(config: DecompositionVAEConfig) -> tuple[Method, AutoEncoder, Batch, di
     model = method.build(config, (1, 8, 8))
     images = torch.rand(16, 1, 8, 8)
     draw = {"normal": torch.randn, "uniform": torch.rand}
-    noise = {key: draw[shape.law](shape.shape) for key, shape in method.noise(config).items()}
+    noise = {key: draw[shape.distribution](shape.shape) for key, shape in method.noise(config).items()}
     weights = {k: torch.tensor(v) for k, v in config.weights.items()}
     return method, model, Batch(images, noise, torch.tensor(0.0), 1000), weights
 
@@ -82,9 +83,9 @@ def test_priors_that_are_gaussian_give_the_vae() -> None:
 def test_every_prior_is_trained_alone_as_in_a_stack(prior: str, spots: DataSet) -> None:
     first = config_of(prior)
     configs = [first, first.changed({"seed": 1, "beta": 2.0, "degrees": 4.0, "spike": 0.3, "scale": 2.0})]
-    trainer = Trainer(find_method(NAME), configs, TrainingImages(spots))
-    together = trained(trainer, record_every=10)[1]
-    alone = trained(Trainer(find_method(NAME), configs[1:], TrainingImages(spots)), record_every=10)[0]
+    trainer = Trainer(configs, TrainingImages(spots))
+    together = train_to_end(trainer, record_every=10)[1]
+    alone = train_to_end(Trainer(configs[1:], TrainingImages(spots)), record_every=10)[0]
     for term in ("loss", "kl", "divergence"):
         assert together[term] == pytest.approx(alone[term], rel=2e-3, abs=2e-3)
     if prior == "learned":
@@ -97,14 +98,14 @@ def normal(n: int, d: int, seed: int) -> Tensor:
 
 
 def test_the_discrepancy_is_zero_for_equal_laws_and_positive_for_shifted_ones() -> None:
-    same = [float(mmd_of_codes(normal(100, 3, 2 * i), normal(100, 3, 2 * i + 1))) for i in range(60)]
+    same = [float(dimension_wise_mmd(normal(100, 3, 2 * i), normal(100, 3, 2 * i + 1))) for i in range(60)]
     error = np.std(same) / len(same) ** 0.5
     assert abs(np.mean(same)) < 4 * error
     assert min(same) < 0
-    shifted = mmd_of_codes(normal(100, 3, 0), normal(100, 3, 1) + torch.tensor([1.0, 0.0, 0.0]))
+    shifted = dimension_wise_mmd(normal(100, 3, 0), normal(100, 3, 1) + torch.tensor([1.0, 0.0, 0.0]))
     assert float(shifted) > max(same)
     dependent = normal(400, 1, 0).expand(-1, 2)
-    assert abs(float(mmd_of_codes(dependent, normal(400, 2, 1)))) < 0.05  # code by code: dependence is not seen
+    assert abs(float(dimension_wise_mmd(dependent, normal(400, 2, 1)))) < 0.05  # code by code: dependence is not seen
 
 
 def test_the_discrepancy_is_the_sum_over_pairs() -> None:
@@ -118,7 +119,7 @@ def test_the_discrepancy_is_the_sum_over_pairs() -> None:
         pairs = [(a, b) for a in range(5) for b in range(5)]
         expected += sum(kernel(x[a, j], x[b, j]) + kernel(y[a, j], y[b, j]) for a, b in pairs if a != b) / 20
         expected -= 2 * sum(kernel(x[a, j], y[b, j]) for a, b in pairs) / 25
-    assert float(mmd_of_codes(torch.from_numpy(x), torch.from_numpy(y))) == pytest.approx(expected)
+    assert float(dimension_wise_mmd(torch.from_numpy(x), torch.from_numpy(y))) == pytest.approx(expected)
 
 
 def test_the_inclusive_divergence_is_that_of_gaussians() -> None:
@@ -134,7 +135,7 @@ def test_the_inclusive_divergence_is_that_of_gaussians() -> None:
 def test_a_larger_weight_matches_the_aggregate_to_the_prior(spots: DataSet) -> None:
     first = config_of("isotropic", beta=0.0, n_steps=150, alpha=0.0, batch_size=32, learning_rate=3e-3)
     configs = [first, first.changed({"alpha": 30.0})]
-    free, matched = trained(Trainer(find_method(NAME), configs, TrainingImages(spots)), record_every=50)
+    free, matched = train_to_end(Trainer(configs, TrainingImages(spots)), record_every=50)
     assert matched["divergence"][-1] < 0.5 * free["divergence"][-1]
 
 
@@ -165,7 +166,7 @@ def test_the_spectrum_is_largest_first() -> None:
     values = np.linalg.svd(matrix, compute_uv=False)
     assert log_spectrum(matrix, 10) == pytest.approx(np.log(values[:10] ** 2))
     assert log_spectrum(matrix, 30) == pytest.approx(np.log(values**2))
-    with pytest.raises(InvalidInputError, match="spectrum of 31 codes"):
+    with pytest.raises(InvalidInputError, match="spectrum of 31 latents"):
         log_spectrum(matrix, 31)
 
 
@@ -191,9 +192,9 @@ def test_a_spectrum_of_pixels_is_settled_before_training_and_kept(spots: DataSet
         ({"degrees": 0.0}, "degrees must be above 0"),
         ({"spike": 1.0}, "spike must be from 0 to below 1"),
         ({"prior": "mixture"}, "n_codes must be 2; got 10"),
-        ({"learned": True}, "only the prior anisotropic has a spectrum"),
-        ({"prior": "sparse", "spectrum": "pca"}, "only the prior anisotropic has a spectrum"),
-        ({"prior": "anisotropic", "spectrum": "1,2"}, "for each of 10 codes"),
+        ({"learned": True}, "only the anisotropic prior has a spectrum"),
+        ({"prior": "sparse", "spectrum": "pca"}, "only the anisotropic prior has a spectrum"),
+        ({"prior": "anisotropic", "spectrum": "1,2"}, "for each of 10 latents"),
         ({"prior": "anisotropic", "spectrum": "pcaa"}, "did you mean 'pca'"),
     ],
 )

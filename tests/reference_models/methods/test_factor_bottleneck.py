@@ -9,9 +9,10 @@ import pytest
 import torch
 from disentmetrics_reference_models.methods.factor_bottleneck import FactorBottleneck
 from disentmetrics_reference_models.nn.gaussians import kl_to_standard_normal
-from disentmetrics_reference_models.training.method import Batch, Config, find_method
+from disentmetrics_reference_models.training.method import Batch, Config
+from disentmetrics_reference_models.training.registry import find_method
 from disentmetrics_reference_models.training.run import load_run, train
-from disentmetrics_reference_models.training.trainer import History, Trainer, TrainingImages, trained
+from disentmetrics_reference_models.training.trainer import History, Trainer, TrainingImages, train_to_end
 from numpy.typing import ArrayLike, NDArray
 
 import disentmetrics as dm
@@ -42,7 +43,7 @@ def quick(**changes: Any) -> Config:
 
 
 def history_of(data: DataSet, config: Config) -> History:
-    return trained(Trainer(find_method(NAME), [config], TrainingImages(data)), record_every=100)[0]
+    return train_to_end(Trainer([config], TrainingImages(data)), record_every=100)[0]
 
 
 def test_noise_and_signal_share_one_variance_where_the_kl_is_least() -> None:
@@ -133,7 +134,7 @@ def test_there_is_a_code_for_each_factor_and_none_for_images(spots: DataSet, tmp
     back = load_run(tmp_path / "run")
     assert back.fingerprint == run.fingerprint
     assert back.decode(np.zeros((3, 2))).shape == (3, 16, 16, 1)
-    with pytest.raises(InvalidInputError, match="encodes no images .* use it by its decoder"):
+    with pytest.raises(InvalidInputError, match="cannot encode images .* use its decoder"):
         run(spots.observations(spots.full_grid().factors))
 
 
@@ -157,11 +158,11 @@ class MissingFactors(HiddenSpots):
         return np.asarray(factors)
 
 
-@pytest.mark.parametrize(("data", "what"), [(NoFactors(), "none"), (MissingFactors(), "some with values missing")])
+@pytest.mark.parametrize(("data", "what"), [(NoFactors(), "none"), (MissingFactors(), "factors with missing values")])
 def test_data_whose_factors_are_not_known_is_refused_by_this_method_alone(data: DataSet, what: str) -> None:
     with pytest.raises(InvalidInputError, match=f"factors are all known; got {what}; train another method"):
-        Trainer(find_method(NAME), [quick()], TrainingImages(data))
+        Trainer([quick()], TrainingImages(data))
     other = find_method("vae")
     config = other.preset("smoke").changed({"architecture": "small-fc", "n_steps": 3})
     configs = [config, dataclasses.replace(config, seed=1)]
-    assert all(np.isfinite(h["loss"]).all() for h in trained(Trainer(other, configs, TrainingImages(data))))
+    assert all(np.isfinite(h["loss"]).all() for h in train_to_end(Trainer(configs, TrainingImages(data))))

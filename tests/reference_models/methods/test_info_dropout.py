@@ -8,9 +8,10 @@ import pytest
 import torch
 from disentmetrics_reference_models.methods.info_dropout import InfoDropoutConfig, LogNormalEncoder
 from disentmetrics_reference_models.nn.priors import LearnedGaussian
-from disentmetrics_reference_models.training.method import AutoEncoder, Batch, Config, Method, find_method
+from disentmetrics_reference_models.training.method import AutoEncoder, Batch, Config, Method
+from disentmetrics_reference_models.training.registry import find_method
 from disentmetrics_reference_models.training.run import train, train_many
-from disentmetrics_reference_models.training.trainer import Trainer, TrainingImages, trained
+from disentmetrics_reference_models.training.trainer import Trainer, TrainingImages, train_to_end
 from torch import Tensor
 from torch.distributions import LogNormal
 
@@ -111,8 +112,8 @@ def test_noise_grows_and_information_falls_with_beta(spots: DataSet) -> None:
 
 def test_members_of_a_stack_may_differ_in_noise(spots: DataSet) -> None:
     configs = [tiny(), tiny(seed=1, most_noise=0.2, beta=3.0)]
-    together = trained(Trainer(find_method("info_dropout"), configs, TrainingImages(spots)), record_every=20)
-    alone = trained(Trainer(find_method("info_dropout"), configs[1:], TrainingImages(spots)), record_every=20)[0]
+    together = train_to_end(Trainer(configs, TrainingImages(spots)), record_every=20)
+    alone = train_to_end(Trainer(configs[1:], TrainingImages(spots)), record_every=20)[0]
     assert together[1]["noise"].max() < 0.2
     assert together[0]["noise"].max() > 0.2
     for term in ("loss", "noise", "kl"):

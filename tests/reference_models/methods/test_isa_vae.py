@@ -9,16 +9,10 @@ import torch
 from disentmetrics_reference_models.analysis.evidence_bounds import latent_variable_model
 from disentmetrics_reference_models.methods.isa_vae import ISAVAEConfig, isa_prior, subspace_sizes
 from disentmetrics_reference_models.nn.gaussians import log_density, reparameterise
-from disentmetrics_reference_models.training.method import (
-    AutoEncoder,
-    Batch,
-    Config,
-    Method,
-    Terms,
-    find_method,
-)
+from disentmetrics_reference_models.training.method import AutoEncoder, Batch, Config, Method, Terms
+from disentmetrics_reference_models.training.registry import find_method
 from disentmetrics_reference_models.training.run import train
-from disentmetrics_reference_models.training.trainer import Trainer, TrainingImages, trained
+from disentmetrics_reference_models.training.trainer import Trainer, TrainingImages, train_to_end
 
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.errors import InvalidInputError
@@ -85,10 +79,10 @@ def test_learned_exponents_are_logged_and_learn(spots: DataSet) -> None:
     first = config.changed({"architecture": "small-fc", "batch_size": 16, "n_steps": 40, **learning})
     starts = (2.1, 2.5)
     configs = [first, first.changed({"seed": 1, "exponent": starts[1], "beta": 3.0})]
-    trainer = Trainer(find_method("isa_vae"), configs, TrainingImages(spots))
-    together = trained(trainer, record_every=20)
+    trainer = Trainer(configs, TrainingImages(spots))
+    together = train_to_end(trainer, record_every=20)
     for member, start, history in zip(configs, starts, together, strict=True):
-        alone = trained(Trainer(find_method("isa_vae"), [member], TrainingImages(spots)), record_every=20)[0]
+        alone = train_to_end(Trainer([member], TrainingImages(spots)), record_every=20)[0]
         for term in ("loss", "exponent_0", "exponent_2", "prior_scale"):
             assert history[term] == pytest.approx(alone[term], rel=2e-3)
         assert abs(history["exponent_0"][0] - start) < 0.2
@@ -102,8 +96,8 @@ def test_the_prior_shapes_the_aggregate(spots: DataSet) -> None:
     changes = {**GAUSSIAN, "architecture": "small-fc", "batch_size": 32, "n_steps": 200, "learning_rate": 1e-2}
     config = find_method("isa_vae").preset("smoke").changed({**changes, "beta": 8.0})
     wide = config.changed({"scale": 18.0})
-    trainer = Trainer(find_method("isa_vae"), [config, wide], TrainingImages(spots))
-    trained(trainer)
+    trainer = Trainer([config, wide], TrainingImages(spots))
+    train_to_end(trainer)
     images = torch.from_numpy(spots.observations(spots.full_grid().factors)).movedim(-1, 1).float() / 255
     spread = [(m.var(0) + v.exp().mean(0)).mean() for m, v in (model.encoder(images) for model in trainer.models())]
     assert float(spread[0]) == pytest.approx(1.0, abs=0.5)
@@ -134,12 +128,12 @@ def test_sizes_are_read_and_refused() -> None:
     assert subspace_sizes("4", 20) == (4,) * 5
     assert subspace_sizes("1, 2,3", 6) == (1, 2, 3)
     for text, n, message in (
-        ("4", 10, "they do not fill 10; the nearest n_codes: 8 or 12"),
-        ("4", 2, "the nearest n_codes: 4 or 8"),
+        ("4", 10, "size 4; got 10; nearest n_codes: 8 or 12"),
+        ("4", 2, "nearest n_codes: 4 or 8"),
         ("4,4", 10, "4,4 sum to 8 and n_codes is 10"),
-        ("4,0", 4, "sizes from 1"),
-        ("four", 4, "sizes from 1"),
-        ("", 4, "sizes from 1"),
+        ("4,0", 4, "sizes of at least 1"),
+        ("four", 4, "sizes of at least 1"),
+        ("", 4, "sizes of at least 1"),
     ):
         with pytest.raises(InvalidInputError, match=message):
             subspace_sizes(text, n)

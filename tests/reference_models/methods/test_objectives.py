@@ -7,16 +7,9 @@ from typing import Any
 import pytest
 import torch
 from disentmetrics_reference_models.nn.networks import ARCHITECTURES
-from disentmetrics_reference_models.training.method import (
-    AutoEncoder,
-    Batch,
-    Config,
-    Method,
-    Terms,
-    find_method,
-    find_methods,
-)
-from disentmetrics_reference_models.training.trainer import steps_ahead
+from disentmetrics_reference_models.training.method import AutoEncoder, Batch, Config, Method, Terms
+from disentmetrics_reference_models.training.registry import find_method, find_methods
+from disentmetrics_reference_models.training.trainer import steps_per_chunk
 
 METHODS = sorted(find_methods())
 
@@ -28,7 +21,7 @@ def made(name: str, **changes: Any) -> tuple[Method, Config, AutoEncoder, Batch]
     model = method.build(config, (1, 8, 8))
     images = torch.rand(12 * method.n_batches, 1, 8, 8)
     draw = {"normal": torch.randn, "uniform": torch.rand}
-    noise = {key: draw[shape.law](shape.shape) for key, shape in method.noise(config).items()}
+    noise = {key: draw[shape.distribution](shape.shape) for key, shape in method.noise(config).items()}
     return method, config, model, Batch(images, noise, torch.tensor(100.0), 1000, torch.randn(len(images), 4))
 
 
@@ -51,7 +44,7 @@ def test_every_method_logs_what_makes_objectives_comparable(name: str) -> None:
     for preset in ("smoke", "small", "paper"):
         config = method.preset(preset)
         assert config.architecture in ARCHITECTURES
-        assert steps_ahead(method, config) >= 1
+        assert steps_per_chunk(config) >= 1
 
 
 @pytest.mark.parametrize(

@@ -8,16 +8,10 @@ import numpy as np
 import pytest
 import torch
 from disentmetrics_reference_models.nn.gaussians import kl_to_standard_normal, reparameterise
-from disentmetrics_reference_models.training.method import (
-    AutoEncoder,
-    Batch,
-    Config,
-    Method,
-    Terms,
-    find_method,
-)
+from disentmetrics_reference_models.training.method import _DECLARED, AutoEncoder, Batch, Config, Method, Terms
+from disentmetrics_reference_models.training.registry import find_method
 from disentmetrics_reference_models.training.run import train
-from disentmetrics_reference_models.training.trainer import Trainer, TrainingImages, trained
+from disentmetrics_reference_models.training.trainer import Trainer, TrainingImages, train_to_end
 from torch import Tensor
 from torch.distributions import Bernoulli
 
@@ -53,7 +47,7 @@ def made(name: str, **changes: Any) -> Made:
         model.get_parameter("encoder.head.weight").mul_(20)  # so that images differ in their codes
     images = torch.rand(N * method.n_batches, 1, 8, 8)
     draw = {"normal": torch.randn, "uniform": torch.rand}
-    noise = {key: draw[shape.law](shape.shape) for key, shape in method.noise(config).items()}
+    noise = {key: draw[shape.distribution](shape.shape) for key, shape in method.noise(config).items()}
     return Made(method, config, model, Batch(images, noise, torch.tensor(100.0), 1000))
 
 
@@ -109,17 +103,21 @@ def test_weighted_sampling_counts_the_images_of_the_data_set() -> None:
 
 
 @pytest.mark.parametrize("name", ["beta_tcvae", "isa_tcvae"])
-def test_the_trainer_hands_over_the_size_of_the_data_set(name: str, spots: DataSet) -> None:
+def test_objectives_receive_the_size_of_the_data_set(
+    name: str, spots: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = find_method(name).preset("smoke").changed({"architecture": "small-fc", "batch_size": 8, "n_steps": 1})
-    seen: list[int] = []
+    original = find_method(name)
+    sizes: list[int] = []
 
     def objective(model: AutoEncoder, batch: Batch, weights: Any, config: Any) -> Terms:
-        seen.append(batch.n_rows)
+        sizes.append(batch.n_rows)
         assert 0 <= float(batch.images.min()) < float(batch.images.max()) <= 1
-        return find_method(name).objective(model, batch, weights, config)
+        return original.objective(model, batch, weights, config)
 
-    trained(Trainer(dataclasses.replace(find_method(name), objective=objective), [config], TrainingImages(spots)))
-    assert set(seen) == {36}
+    monkeypatch.setitem(_DECLARED, type(config), dataclasses.replace(original, objective=objective))
+    train_to_end(Trainer([config], TrainingImages(spots)))
+    assert set(sizes) == {36}
 
 
 def test_the_isa_total_correlation_alone_counts_beta_times() -> None:
@@ -155,9 +153,9 @@ def test_the_discriminator_permutes_a_second_batch_and_each_is_whole() -> None:
 def test_neither_player_is_moved_by_the_loss_of_the_other(name: str, spots: DataSet) -> None:
     for still, field in (("parts.discriminator.", "discriminator_learning_rate"), ("coder.", "learning_rate")):
         tiny: dict[str, Any] = {"architecture": "small-fc", "batch_size": 8, "n_steps": 3, field: 1e-12}
-        trainer = Trainer(find_method(name), [find_method(name).preset("smoke").changed(tiny)], TrainingImages(spots))
+        trainer = Trainer([find_method(name).preset("smoke").changed(tiny)], TrainingImages(spots))
         before = {key: value.detach().clone() for key, value in trainer.parameters.items()}
-        trained(trainer)
+        train_to_end(trainer)
         for key, value in trainer.parameters.items():
             moved = float((value.detach() - before[key]).abs().max())
             assert moved < 1e-9 if still in key else moved > 1e-6, key
@@ -167,11 +165,11 @@ def test_optimisers_are_those_of_the_papers(spots: DataSet) -> None:
     tiny: dict[str, Any] = {"architecture": "small-fc", "batch_size": 8}
     images = TrainingImages(spots)
     config = find_method("factor_vae").preset("smoke").changed(tiny)
-    parameter_groups = Trainer(find_method("factor_vae"), [config], images).parameter_groups
+    parameter_groups = Trainer([config], images).parameter_groups
     assert parameter_groups["discriminator"][1].defaults["betas"] == (0.5, 0.9)
     assert parameter_groups[""][1].defaults["betas"] == (0.9, 0.999)
     adagrad = find_method("beta_vae").preset("smoke").changed({**tiny, "optimizer": "adagrad"})
-    found = Trainer(find_method("beta_vae"), [adagrad], images).parameter_groups[""][1]
+    found = Trainer([adagrad], images).parameter_groups[""][1]
     assert found.defaults["initial_accumulator_value"] == 0.1
 
 

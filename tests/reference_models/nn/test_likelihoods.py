@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from disentmetrics_reference_models.nn.likelihoods import LIKELIHOODS, observed, reconstruction_loss
+from disentmetrics_reference_models.nn.likelihoods import LIKELIHOODS, mean_image, reconstruction_loss
 from torch.distributions import Bernoulli, Laplace, Normal
 
 
@@ -37,6 +37,6 @@ def test_a_mean_over_pixels_would_be_seen() -> None:
 
 def test_the_image_seen_is_the_mean() -> None:
     _, output = images_and_output()
-    torch.testing.assert_close(observed(output, "laplace"), output.sigmoid())
+    torch.testing.assert_close(mean_image(output, "laplace"), output.sigmoid())
     with pytest.raises(KeyError):
-        observed(output, "cauchy")
+        mean_image(output, "cauchy")

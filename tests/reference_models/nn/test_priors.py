@@ -15,8 +15,8 @@ from disentmetrics_reference_models.nn.priors import (
     Prior,
     SampledPrior,
     SpikeAndSlab,
-    Spread,
     StudentT,
+    VarianceSpectrum,
     unit_scale,
 )
 from scipy import stats
@@ -121,10 +121,10 @@ def test_the_divergence_of_gaussians_is_the_mean_of_log_ratios(name: str) -> Non
 
 
 def test_the_spread_of_variances_has_a_fixed_mean() -> None:
-    flat = Spread([0.0, 0.0, 0.0], learned=False)
+    flat = VarianceSpectrum([0.0, 0.0, 0.0], learned=False)
     torch.testing.assert_close(flat(torch.tensor(1.0)), torch.zeros(3))
     assert not list(flat.parameters())
-    uneven = Spread([3.0, 1.0, 0.0], learned=True)
+    uneven = VarianceSpectrum([3.0, 1.0, 0.0], learned=True)
     variances = uneven(torch.tensor(2.0)).exp()
     assert float(variances.mean().detach()) == pytest.approx(2.0)
     assert float((variances[0] / variances[1]).detach()) == pytest.approx(math.exp(2))

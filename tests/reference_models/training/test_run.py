@@ -1,4 +1,4 @@
-"""Run folders: complete or absent, resumed to the same bits, refused when they do not fit."""
+"""Run folders: complete or absent, resumed to the same bits, refused when they do not match."""
 
 import dataclasses
 import json
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 from disentmetrics_reference_models.training import run as run_module
-from disentmetrics_reference_models.training.method import Config, find_method
+from disentmetrics_reference_models.training.method import Config
+from disentmetrics_reference_models.training.registry import find_method
 from disentmetrics_reference_models.training.run import Run, load_run, save_run, train, train_many
 
 import disentmetrics as dm
@@ -53,7 +54,7 @@ def test_a_run_is_an_encoder(spots: DataSet, tmp_path: Path) -> None:
     images = run.decode(found.codes)
     assert images.shape == (36, 16, 16, 1)
     assert np.abs(images.astype(float) - spots.observations(found.factors)).mean() < 10
-    with pytest.raises(InvalidInputError, match="takes uint8 images of 16 x 16 x 1"):
+    with pytest.raises(InvalidInputError, match="needs uint8 images of 16 x 16 x 1"):
         run(np.zeros((2, 8, 8, 1), np.uint8))
 
 
@@ -72,7 +73,7 @@ sys.path.insert(0, {tests!r})
 import torch; torch.set_num_threads(1)
 from conftest import Spots
 from disentmetrics_reference_models.training.run import train
-from disentmetrics_reference_models.training.method import find_method
+from disentmetrics_reference_models.training.registry import find_method
 config = find_method("beta_vae").preset("smoke").changed(
     {{"architecture": "small-fc", "batch_size": 16, "n_steps": {n_steps}}})
 print("started", flush=True)
@@ -106,13 +107,13 @@ def test_a_killed_run_goes_on_to_the_same_bits(spots: DataSet, tmp_path: Path) -
 
 def test_a_folder_is_used_by_one_run_and_resumed_with_what_it_began_with(spots: DataSet, tmp_path: Path) -> None:
     train(tiny(), spots, out=tmp_path / "run", device="cpu")
-    with pytest.raises(InvalidInputError, match="holds a run already"):
+    with pytest.raises(InvalidInputError, match="already contains a run"):
         train(tiny(), spots, out=tmp_path / "run", device="cpu")
-    with pytest.raises(InvalidInputError, match="is done"):
+    with pytest.raises(InvalidInputError, match="already complete"):
         train(tiny(), spots, out=tmp_path / "run", resume=True, device="cpu")
     with pytest.raises(InvalidInputError, match="config of .* differ"):
         train(tiny(beta=9.0), spots, out=tmp_path / "run", resume=True, device="cpu")
-    with pytest.raises(InvalidInputError, match="must be a run to resume"):
+    with pytest.raises(InvalidInputError, match="no run to resume"):
         train(tiny(), spots, out=tmp_path / "none", resume=True, device="cpu")
 
 
@@ -145,20 +146,20 @@ def test_damaged_runs_are_refused_with_a_sentence(spots: DataSet, tmp_path: Path
     save_run(train(tiny(), spots, device="cpu"), folder)
     whole = (folder / "weights.safetensors").read_bytes()
     (folder / "weights.safetensors").write_bytes(whole[:-100])
-    with pytest.raises(CorruptFileError, match="whole safetensors file"):
+    with pytest.raises(CorruptFileError, match="complete safetensors file"):
         load_run(folder)
     (folder / "weights.safetensors").write_bytes(whole)
     about = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**about, "config": {**about["config"], "n_codes": 3}}))
-    with pytest.raises(CorruptFileError, match="do not fit"):
+    with pytest.raises(CorruptFileError, match="do not match"):
         load_run(folder)
     (folder / "config.json").write_text("{")
     with pytest.raises(CorruptFileError, match="must be the JSON of a run"):
         load_run(folder)
     (folder / "weights.safetensors").unlink()
-    with pytest.raises(InvalidInputError, match="has not come to its end"):
+    with pytest.raises(InvalidInputError, match="is not complete"):
         load_run(folder)
-    with pytest.raises(InvalidInputError, match="a run is a folder"):
+    with pytest.raises(InvalidInputError, match="a run must be a folder"):
         load_run(tmp_path / "nowhere")
 
 

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 from disentmetrics_reference_models.training.device_store import DeviceStore
-from disentmetrics_reference_models.training.method import Config, evidence, find_method, find_methods
+from disentmetrics_reference_models.training.method import Config, evidence
+from disentmetrics_reference_models.training.registry import find_method, find_methods
 from disentmetrics_reference_models.training.trainer import (
     Recorder,
     Trainer,
     TrainingImages,
     choose_device,
-    steps_ahead,
-    trained,
+    steps_per_chunk,
+    train_to_end,
     with_seeds,
 )
 
@@ -29,15 +30,15 @@ def tiny(name: str, **changes: Any) -> Config:
     return dataclasses.replace(config, architecture="small-fc", batch_size=16, n_steps=40, **changes)
 
 
-def trainer_of(name: str, configs: list[Config], data: DataSet, *, at_once: bool | None = None) -> Trainer:
-    return Trainer(find_method(name), configs, TrainingImages(data), at_once=at_once)
+def trainer_of(configs: list[Config], data: DataSet, *, vectorised: bool | None = None) -> Trainer:
+    return Trainer(configs, TrainingImages(data), vectorised=vectorised)
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(name: str, spots: DataSet) -> None:
     def weights(seed: int) -> torch.Tensor:
-        trainer = trainer_of(name, [tiny(name, seed=seed)], spots)
-        trained(trainer)
+        trainer = trainer_of([tiny(name, seed=seed)], spots)
+        train_to_end(trainer)
         return torch.cat([p.detach().flatten() for p in trainer.parameters.values()])
 
     first = weights(0)
@@ -46,15 +47,15 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(name: str,
     assert not torch.equal(first, weights(1))
 
 
-@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("vectorised", [True, False])
 @pytest.mark.parametrize("name", METHODS)
-def test_a_stack_learns_what_each_member_learns_alone(name: str, at_once: bool, spots: DataSet) -> None:
+def test_a_stack_learns_what_each_member_learns_alone(name: str, vectorised: bool, spots: DataSet) -> None:
     first = tiny(name)
     weights: dict[str, Any] = {key: value * 1.5 for key, value in first.weights.items() if key != "n_growing"}
     configs = [first, dataclasses.replace(first, seed=1), dataclasses.replace(first, seed=2, **weights)]
-    together = trained(trainer_of(name, configs, spots, at_once=at_once), record_every=10)
+    together = train_to_end(trainer_of(configs, spots, vectorised=vectorised), record_every=10)
     for config, history in zip(configs, together, strict=True):
-        alone = trained(trainer_of(name, [config], spots), record_every=10)[0]
+        alone = train_to_end(trainer_of([config], spots), record_every=10)[0]
         assert alone.names == history.names
         for term in set(alone.names) - {"seconds", "steps_per_second"}:
             assert history[term] == pytest.approx(alone[term], rel=2e-3, abs=2e-3), term
@@ -63,22 +64,21 @@ def test_a_stack_learns_what_each_member_learns_alone(name: str, at_once: bool, 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_restored_trainer_goes_on_to_the_same_bits(name: str, spots: DataSet) -> None:
     config = dataclasses.replace(tiny(name), n_steps=250)
-    method = find_method(name)
-    unbroken = trainer_of(name, [config], spots)
-    trained(unbroken, until=120)
-    broken = trainer_of(name, [config], spots)
-    ahead = steps_ahead(method, config)
-    trained(broken, until=ahead)
-    fresh = trainer_of(name, [config], spots)
+    unbroken = trainer_of([config], spots)
+    train_to_end(unbroken, until=120)
+    broken = trainer_of([config], spots)
+    ahead = steps_per_chunk(config)
+    train_to_end(broken, until=ahead)
+    fresh = trainer_of([config], spots)
     fresh.restore(broken.state())
     assert fresh.step == ahead
-    trained(fresh, until=120)
+    train_to_end(fresh, until=120)
     for key, parameter in unbroken.parameters.items():
         assert torch.equal(parameter, fresh.parameters[key]), key
 
 
 def test_the_loss_falls_and_terms_add_up(spots: DataSet) -> None:
-    history = trained(trainer_of("beta_vae", [tiny("beta_vae", beta=3.0)], spots), record_every=1)[0]
+    history = train_to_end(trainer_of([tiny("beta_vae", beta=3.0)], spots), record_every=1)[0]
     assert history["loss"][-5:].mean() < 0.8 * history["loss"][0]
     assert history["loss"] == pytest.approx(history["reconstruction"] + 3 * history["kl"], rel=1e-5)
     assert history["elbo"] == pytest.approx(-history["reconstruction"] - history["kl"], rel=1e-5)
@@ -93,8 +93,8 @@ def test_a_model_learns_what_the_plainest_loop_would_teach_it(
 ) -> None:
     config = tiny("beta_vae", optimizer=optimizer)
     config = dataclasses.replace(config, architecture=architecture, learning_rate=1e-2, n_steps=10)
-    trainer = trainer_of("beta_vae", [config], spots)
-    drawn = trainer_of("beta_vae", [config], spots)._draw(steps_ahead(trainer.method, config))
+    trainer = trainer_of([config], spots)
+    drawn = trainer_of([config], spots)._draw(steps_per_chunk(config))
     torch.manual_seed(config.seed)
     model = trainer.method.build(config, trainer.images.shape)
     plain: torch.optim.Optimizer = torch.optim.Adam(model.parameters(), lr=1e-2, foreach=False, fused=False)
@@ -109,7 +109,7 @@ def test_a_model_learns_what_the_plainest_loop_would_teach_it(
         loss.backward()
         plain.step()
         losses.append(loss.item())
-    assert trained(trainer, record_every=1)[0]["loss"] == pytest.approx(losses, rel=1e-4)
+    assert train_to_end(trainer, record_every=1)[0]["loss"] == pytest.approx(losses, rel=1e-4)
     assert losses[-1] < 0.95 * losses[0]
 
 
@@ -117,7 +117,7 @@ def test_a_model_learns_what_the_plainest_loop_would_teach_it(
 def test_bfloat16_learns_what_float32_learns_within_a_percent(architecture: str, spots: DataSet) -> None:
     def history(precision: str) -> Any:
         config = tiny("beta_vae").changed({"architecture": architecture, "n_steps": 200, "precision": precision})
-        return trained(trainer_of("beta_vae", [config], spots), record_every=20)[0]
+        return train_to_end(trainer_of([config], spots), record_every=20)[0]
 
     fine, coarse = history("float32"), history("bfloat16")
     assert not np.array_equal(fine["loss"], coarse["loss"])
@@ -126,8 +126,8 @@ def test_bfloat16_learns_what_float32_learns_within_a_percent(architecture: str,
 
 
 def test_trained_models_are_of_float32_whatever_they_learned_in(spots: DataSet) -> None:
-    trainer = trainer_of("vae", [tiny("vae").changed({"precision": "bfloat16"})], spots)
-    trained(trainer, until=3)
+    trainer = trainer_of([tiny("vae").changed({"precision": "bfloat16"})], spots)
+    train_to_end(trainer, until=3)
     mean, _ = trainer.models()[0].encoder(trainer.images.some(4).float())
     assert all(parameter.dtype == torch.float32 for parameter in trainer.parameters.values())
     assert not torch.equal(mean, mean.bfloat16().float())
@@ -150,7 +150,7 @@ def test_devices_other_than_the_processor_read_from_their_store(spots: DataSet) 
 
 
 def test_batches_cover_the_data_evenly(spots: DataSet) -> None:
-    trainer = trainer_of("vae", [tiny("vae")], spots)
+    trainer = trainer_of([tiny("vae")], spots)
     rows = np.concatenate([trainer._draw(100).rows.ravel() for _ in range(5)])
     counts = np.bincount(rows, minlength=36)
     assert ((counts - counts.mean()) ** 2 / counts.mean()).sum() < 80  # chi-squared of 35 degrees
@@ -159,25 +159,25 @@ def test_batches_cover_the_data_evenly(spots: DataSet) -> None:
 def test_members_of_a_stack_differ_in_seed_and_weights_alone(spots: DataSet) -> None:
     first = tiny("beta_vae")
     with pytest.raises(InvalidInputError, match="these differ in n_codes"):
-        trainer_of("beta_vae", [first, dataclasses.replace(first, n_codes=3)], spots)
+        trainer_of([first, dataclasses.replace(first, n_codes=3)], spots)
     with pytest.raises(InvalidInputError, match="of one method"):
-        trainer_of("beta_vae", [first, tiny("vae")], spots)
-    with pytest.raises(InvalidInputError, match="normalise over batches"):
-        trainer_of("beta_vae", with_seeds(dataclasses.replace(first, architecture="chen-conv"), range(2)), spots)
+        trainer_of([first, tiny("vae")], spots)
+    with pytest.raises(InvalidInputError, match="batch normalisation"):
+        trainer_of(with_seeds(dataclasses.replace(first, architecture="chen-conv"), range(2)), spots)
     with pytest.raises(InvalidInputError, match="at least one"):
-        trainer_of("beta_vae", [], spots)
+        trainer_of([], spots)
 
 
 def test_a_loss_that_is_no_number_stops_training(spots: DataSet) -> None:
-    trainer = trainer_of("vae", [dataclasses.replace(tiny("vae"), learning_rate=1e9)], spots)
+    trainer = trainer_of([dataclasses.replace(tiny("vae"), learning_rate=1e9)], spots)
     with pytest.raises(TrainingError, match="the loss must be finite"):
-        trained(trainer, record_every=5)
+        train_to_end(trainer, record_every=5)
 
 
 def test_a_checkpoint_of_other_networks_is_refused(spots: DataSet) -> None:
-    state = trainer_of("vae", with_seeds(tiny("vae"), range(2)), spots).state()
+    state = trainer_of(with_seeds(tiny("vae"), range(2)), spots).state()
     with pytest.raises(InvalidInputError, match="of the same method, networks and number"):
-        trainer_of("vae", [tiny("vae")], spots).restore(state)
+        trainer_of([tiny("vae")], spots).restore(state)
 
 
 def test_records_hold_means_of_the_steps_between() -> None:
@@ -193,5 +193,5 @@ def test_records_hold_means_of_the_steps_between() -> None:
 def test_devices_are_named_or_refused() -> None:
     assert choose_device("cpu") == torch.device("cpu")
     assert choose_device().type in {"cpu", "cuda", "mps"}
-    with pytest.raises(InvalidInputError, match="one that this machine has"):
+    with pytest.raises(InvalidInputError, match="is not available"):
         choose_device("abacus")

@@ -49,7 +49,7 @@ def test_a_model_scores_today_what_its_card_says(name: str) -> None:
 
 
 def test_a_name_that_the_zoo_does_not_hold_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="the zoo holds no model 'beta-vae-dsprite'; did you mean"):
+    with pytest.raises(InvalidInputError, match="the zoo contains no model 'beta-vae-dsprite'; did you mean"):
         load_run("zoo/beta-vae-dsprite")
 
 
@@ -59,7 +59,7 @@ def test_a_folder_of_ones_own_goes_before_the_zoo(tmp_path: Path, monkeypatch: p
     assert load_run("zoo/beta-vae-dsprites").method.name == "vae"
     weights = Path("zoo/beta-vae-dsprites/weights.safetensors")
     weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(CorruptFileError, match="whole safetensors file"):
+    with pytest.raises(CorruptFileError, match="complete safetensors file"):
         load_run("zoo/beta-vae-dsprites")
 
 

@@ -1,9 +1,9 @@
 """Variational bias in factor analysis, in closed form: mean-field inference prefers orthogonal loadings.
 
-``z ~ N(0, I)``, ``x | z ~ N(W z, s I)``. The likelihood of rotated codes W R is the same; the evidence lower bound of
-the best factorised posterior is not. After Stühmer, Turner & Nowozin (2020), *Independent Subspace Analysis for
-Unsupervised Learning of Disentangled Representations*, appendix B; W, s and data of their figure are not published, so
-the loadings here are our own.
+``z ~ N(0, I)``, ``x | z ~ N(W z, s I)``. The likelihood is invariant to rotations of the latents, W R; the evidence
+lower bound of the optimal factorised posterior is not. After Stühmer, Turner & Nowozin (2020), *Independent Subspace
+Analysis for Unsupervised Learning of Disentangled Representations*, appendix B. The values of W, s and the data in
+their figure are not published, so the loadings here differ.
 """
 
 import math
@@ -26,19 +26,19 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class FactorAnalysis:
-    """A linear Gaussian model.
+    """A factor analysis model with isotropic noise, ``x = W z + ε``.
 
     Attributes
     ----------
     loadings : (n_observed, n_codes) float
-        W.
+        Loading matrix W.
     noise_variance : float
-        s, of each observed variable given the codes.
+        Variance s of each observed variable given the latents.
 
     Raises
     ------
     InvalidInputError
-        If the loadings are no matrix or the variance is not above 0.
+        If the loadings are not a matrix or the variance is not positive.
     """
 
     loadings: Array
@@ -51,13 +51,13 @@ class FactorAnalysis:
             raise InvalidInputError(f"noise_variance must be above 0; got {self.noise_variance}")
 
     def sample(self, n_rows: int, rng: np.random.Generator) -> Array:
-        """Draw data, (n_rows, n_observed)."""
+        """Sample data, (n_rows, n_observed)."""
         n_observed, n_codes = self.loadings.shape
         noise = math.sqrt(self.noise_variance) * rng.normal(size=(n_rows, n_observed))
         return np.asarray(rng.normal(size=(n_rows, n_codes)) @ self.loadings.T + noise)
 
     def log_likelihood(self, data: Array) -> float:
-        """Return the mean of log p(x) over the rows of data, in nats."""
+        """Return the mean of log p(x) over the rows, in nats."""
         n_observed = len(self.loadings)
         covariance = self.loadings @ self.loadings.T + self.noise_variance * np.eye(n_observed)
         return float(np.mean(multivariate_normal(np.zeros(n_observed), covariance).logpdf(data)))
@@ -70,30 +70,31 @@ class FactorAnalysis:
         )
 
     def mean_field(self, data: Array, beta: float = 1.0) -> tuple[Array, Array]:
-        """Return means (n_rows, n_codes) and variances (n_codes,) of the best factorised posterior under β.
+        """Return means (n_rows, n_codes) and variances (n_codes,) of the optimal factorised posterior for β.
 
-        Its means are those of the exact posterior, its precisions the diagonal of the exact one's.
+        Its means are those of the exact posterior, its precisions the diagonal of the exact precision.
         """
         precision = self.precision(beta)
         means = np.linalg.solve(precision, self.loadings.T @ data.T).T / (beta * self.noise_variance)
         return np.asarray(means), 1 / np.diag(precision)
 
     def free_energy(self, data: Array, beta: float = 1.0) -> float:
-        """Return the mean of E_q log p(x | z) - β KL(q || p) at the best factorised posterior, in nats.
+        """Return the mean of E_q log p(x | z) - β KL(q || p) at the optimal factorised posterior, in nats.
 
         Divided by β, it is the evidence lower bound of the tempered model, whose likelihood is p(x | z)^(1/β).
         """
         means, variances = self.mean_field(data, beta)
-        distance = np.square(data - means @ self.loadings.T).sum(axis=1)
-        spread = (np.square(self.loadings).sum(axis=0) * variances).sum()
+        # E_q |x - W z|² is the squared residual of the mean plus the variance of W z.
+        residual = np.square(data - means @ self.loadings.T).sum(axis=1)
+        variance = (np.square(self.loadings).sum(axis=0) * variances).sum()
         constant = len(self.loadings) / 2 * math.log(2 * math.pi * self.noise_variance)
         kl = 0.5 * (variances + np.square(means) - 1 - np.log(variances)).sum(axis=1)
-        return float(np.mean(-(distance + spread) / (2 * self.noise_variance) - beta * kl) - constant)
+        return float(np.mean(-(residual + variance) / (2 * self.noise_variance) - beta * kl) - constant)
 
     def gap(self, beta: float = 1.0) -> float:
-        """Return how far the bound of the tempered model lies below its log-likelihood, in nats for each row of data.
+        """Return the variational gap of the tempered model, log-likelihood minus bound, in nats per row.
 
-        ``(sum of log L_kk - log det L) / 2`` with the precision L: 0 if and only if the loadings are orthogonal.
+        ``(sum_k log L_kk - log det L) / 2`` with the precision L: 0 if and only if the loadings are orthogonal.
 
         Examples
         --------
@@ -110,7 +111,7 @@ def _check_beta(beta: float) -> None:
 
 
 def rotated(loadings: Array, degrees: float) -> Array:
-    """Return the loadings (n_observed, 2) after a rotation of the codes.
+    """Return the loadings (n_observed, 2) after a rotation of the latents.
 
     Examples
     --------
@@ -124,23 +125,23 @@ def rotated(loadings: Array, degrees: float) -> Array:
 
 
 def overcomplete(share: float) -> Array:
-    """Return three loadings in two dimensions: the second axis is shared by two codes, the last with this share.
+    """Return loadings of three latents in two dimensions, where the last two latents share the second axis.
 
     ``[[3, 0, 0], [0, sqrt(1 - a), sqrt(a)]]``: the likelihood is the same for every share a in [0, 1].
     """
     if not 0 <= share <= 1:
-        raise InvalidInputError(f"the share must lie in [0, 1]; got {share}")
+        raise InvalidInputError(f"share must be in [0, 1]; got {share}")
     return np.array([[3.0, 0.0, 0.0], [0.0, math.sqrt(1 - share), math.sqrt(share)]])
 
 
 @dataclass(frozen=True)
 class Scan:
-    """Log-likelihood and bound over models of a family, in nats for each row of data.
+    """Log-likelihood and variational bound along a family of models, in nats per row.
 
     Attributes
     ----------
     setting : (n,) float
-        Degrees of rotation, or the share.
+        Rotation in degrees, or share of the last latent in the second axis.
     log_likelihood, free_energy, gap : (n,) float
         See :class:`FactorAnalysis`; with β the free energy is ``E log p(x | z) - β KL`` and the gap that of the
         tempered model, ``free_energy / β``.
@@ -155,12 +156,12 @@ class Scan:
 
     @property
     def amplitude(self) -> float:
-        """Greatest minus least ``free_energy / β``: how strongly the tempered model prefers some members."""
+        """Range of ``free_energy / β``, which measures how strongly the tempered model prefers some settings."""
         return float(np.ptp(self.free_energy) / self.beta)
 
 
 def rotation_scan(data: Array, loadings: Array, noise_variance: float, degrees: ArrayLike, beta: float = 1.0) -> Scan:
-    """Rotate the codes of two loadings (n_observed, 2), and look at the data (n_rows, n_observed) with each.
+    """Evaluate the data (n_rows, n_observed) under rotations of a model with two latents.
 
     Examples
     --------
@@ -176,7 +177,7 @@ def rotation_scan(data: Array, loadings: Array, noise_variance: float, degrees: 
 
 
 def overcomplete_scan(data: Array, noise_variance: float, shares: ArrayLike, beta: float = 1.0) -> Scan:
-    """Share the second axis between two codes, see :func:`overcomplete`; data are (n_rows, 2)."""
+    """Evaluate the data (n_rows, 2) while two latents share the second axis, see :func:`overcomplete`."""
     settings = np.asarray(shares, dtype=np.float64)
     models = [FactorAnalysis(overcomplete(float(share)), noise_variance) for share in settings]
     return _scan(models, settings, data, beta)
@@ -193,25 +194,25 @@ def _scan(models: Sequence[FactorAnalysis], setting: Array, data: Array, beta: f
 
 
 def plot_rotation(scans: Sequence[Scan]) -> "Figure":
-    """Draw what the tempered bound loses against its best rotation, a line for each β.
+    """Plot the tempered bound relative to its best rotation, one line per β.
 
     Raises
     ------
     MissingExtraError
         If matplotlib is not installed.
     """
-    return _plot(scans, "rotation of the codes in degrees")
+    return _plot(scans, "rotation of the latents in degrees")
 
 
 def plot_overcomplete(scans: Sequence[Scan]) -> "Figure":
-    """Draw what the tempered bound loses when two codes share an axis, a line for each β.
+    """Plot the tempered bound while two latents share an axis, relative to its maximum, one line per β.
 
     Raises
     ------
     MissingExtraError
         If matplotlib is not installed.
     """
-    return _plot(scans, "share of the last code in the second axis")
+    return _plot(scans, "share of the last latent in the second axis")
 
 
 def _plot(scans: Sequence[Scan], label: str) -> "Figure":
@@ -223,6 +224,6 @@ def _plot(scans: Sequence[Scan], label: str) -> "Figure":
     likelihood = scans[0].log_likelihood
     panel.plot(scans[0].setting, likelihood - likelihood.max(), "k--", label="log-likelihood")
     panel.set_xlabel(label)
-    panel.set_ylabel("nats below the best, each row")
+    panel.set_ylabel("nats per row, relative to the maximum")
     panel.legend()
     return figure

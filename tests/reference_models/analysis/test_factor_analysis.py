@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from disentmetrics_reference_models.analysis.fa_toy import (
+from disentmetrics_reference_models.analysis.factor_analysis import (
     FactorAnalysis,
     overcomplete,
     overcomplete_scan,
@@ -104,5 +104,5 @@ def test_what_cannot_be_is_refused() -> None:
         FactorAnalysis(LOADINGS, 0.0)
     with pytest.raises(InvalidInputError, match="loadings must be"):
         FactorAnalysis(np.ones(3), 1.0)
-    with pytest.raises(InvalidInputError, match="the share must lie"):
+    with pytest.raises(InvalidInputError, match="share must be in"):
         overcomplete(1.5)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from disentmetrics_reference_models.analysis.posterior_report import OwnPrior, decompose_kl, evaluate_posteriors
+from disentmetrics_reference_models.analysis.posterior_evaluation import CustomPrior, decompose_kl, evaluate_posteriors
 from numpy.typing import NDArray
 
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError
@@ -102,15 +102,15 @@ def test_a_report_names_the_codes_in_use_and_agrees_with_closed_forms() -> None:
 def test_a_prior_of_its_own_takes_the_place_of_the_standard_normal() -> None:
     means, log_variance = gaussian_pair(0.5, n_rows=300)
     kl = mean_kl(means / 2, log_variance - 2 * math.log(2))  # from N(0, 4)
-    prior = OwnPrior(lambda z: np.asarray(-0.5 * (z**2 / 4 + math.log(8 * math.pi)).sum(axis=1)), kl)
+    prior = CustomPrior(lambda z: np.asarray(-0.5 * (z**2 / 4 + math.log(8 * math.pi)).sum(axis=1)), kl)
     plain, own = (evaluate_posteriors(means, log_variance, prior=p, n_samples=20_000) for p in (None, prior))
     assert own.kl_of_code.tolist() == kl.tolist()
     assert own.decomposition.kl == pytest.approx(kl.sum(), rel=0.01)
     assert own.decomposition.total_correlation == plain.decomposition.total_correlation
     assert own.decomposition.dimension_wise_kl > plain.decomposition.dimension_wise_kl + 0.3
     assert own.hoyer_sparsity == plain.hoyer_sparsity
-    with pytest.raises(InvalidInputError, match="number for each of 2 codes"):
-        evaluate_posteriors(means, log_variance, prior=OwnPrior(prior.log_density, kl[:1]), n_samples=10)
+    with pytest.raises(InvalidInputError, match="one value for each of 2 latents"):
+        evaluate_posteriors(means, log_variance, prior=CustomPrior(prior.log_density, kl[:1]), n_samples=10)
 
 
 def test_what_cannot_be_is_refused() -> None:

@@ -1,12 +1,12 @@
-"""Variational bias in over-complete independent component analysis with heavy-tailed sources.
+"""Variational bias in overcomplete independent component analysis (ICA) with heavy-tailed sources.
 
-``z_k ~ Student-t``, ``x | z ~ N(W z, s I)`` with more sources than observed variables; each row of data has a
-factorised Gaussian posterior of its own, and the loadings W are learned. After Stühmer, Turner & Nowozin (2020),
+``z_k ~ Student-t``, ``x | z ~ N(W z, s I)`` with more sources than observed variables. Each row has its own factorised
+Gaussian posterior, and the mixing matrix W is learned. After Stühmer, Turner & Nowozin (2020),
 *Independent Subspace Analysis for Unsupervised Learning of Disentangled Representations*, appendix B.
 
-Degrees of freedom, noise, angles, β and number of rows of their figure are not published. Its claim, that plain
-inference (β = 1) keeps three components where larger β prunes one, was not reproduced; that the strongest two end up
-near orthogonal was, for loadings at 0, 60 and 120 degrees.
+Degrees of freedom, noise, angles, β and number of rows in their figure are not published. For mixing vectors at 0, 60
+and 120 degrees, their observation that the two strongest components become nearly orthogonal was reproduced; their
+observation that β = 1 keeps three components while larger β prunes one was not.
 """
 
 import math
@@ -27,26 +27,26 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 _NODES, _NODE_WEIGHTS = (part.astype(np.float64) for part in np.polynomial.hermite_e.hermegauss(24))
 _NODE_WEIGHTS = _NODE_WEIGHTS / _NODE_WEIGHTS.sum()
-_POSTERIOR_STEPS = 5  # of the posteriors, between two of the loadings
+_POSTERIOR_STEPS = 5  # updates of the posteriors per update of the loadings
 
 
 @dataclass(frozen=True)
 class SparseSources:
-    """Independent Student-t sources, mixed, with Gaussian noise.
+    """Linear mixture of independent Student-t sources with Gaussian noise.
 
     Attributes
     ----------
     loadings : (n_observed, n_sources) float
-        W.
+        Mixing matrix W.
     noise_variance : float
-        s, of each observed variable given the sources.
+        Variance s of each observed variable given the sources.
     degrees_of_freedom : float
-        Of every source, whose scale is 1; of 4 and less the kurtosis is infinite.
+        Degrees of freedom of every source, whose scale is 1; for 4 or fewer the kurtosis is infinite.
 
     Raises
     ------
     InvalidInputError
-        If the loadings are no matrix, or a number is not above 0.
+        If the loadings are not a matrix, or a number is not positive.
     """
 
     loadings: Array
@@ -61,7 +61,7 @@ class SparseSources:
                 raise InvalidInputError(f"{name} must be above 0; got {getattr(self, name)}")
 
     def sample(self, n_rows: int, rng: np.random.Generator) -> Array:
-        """Draw data, (n_rows, n_observed)."""
+        """Sample data, (n_rows, n_observed)."""
         n_observed, n_sources = self.loadings.shape
         sources = rng.standard_t(self.degrees_of_freedom, size=(n_rows, n_sources))
         return np.asarray(
@@ -70,7 +70,7 @@ class SparseSources:
 
 
 def directions(*degrees: float) -> Array:
-    """Return loadings of length 1 in the plane, (2, n_sources).
+    """Return loadings of unit length in the plane, (2, n_sources), at the given angles in degrees.
 
     Examples
     --------
@@ -84,19 +84,19 @@ def directions(*degrees: float) -> Array:
 
 @dataclass(frozen=True)
 class Posteriors:
-    """A Gaussian of each row and source, (n_rows, n_sources) each."""
+    """Mean and standard deviation of a Gaussian posterior per row and source, (n_rows, n_sources) each."""
 
     mean: Array
     deviation: Array
 
 
 def expected_log_prior(posteriors: Posteriors, degrees_of_freedom: float) -> Array:
-    """Return E_q log p(z) of each row and source, by Gauss-Hermite quadrature at 24 nodes.
+    """Return E_q log p(z) of each row and source, by Gauss-Hermite quadrature with 24 nodes.
 
     Examples
     --------
-    >>> of_zero = expected_log_prior(Posteriors(np.zeros((1, 1)), np.full((1, 1), 1e-9)), 3.5)
-    >>> of_zero.round(4)
+    >>> at_zero = expected_log_prior(Posteriors(np.zeros((1, 1)), np.full((1, 1), 1e-9)), 3.5)
+    >>> at_zero.round(4)
     array([[-0.9895]])
     """
     nu = degrees_of_freedom
@@ -108,55 +108,56 @@ def expected_log_prior(posteriors: Posteriors, degrees_of_freedom: float) -> Arr
 def free_energy(model: SparseSources, data: Array, posteriors: Posteriors, beta: float = 1.0) -> float:
     """Return the mean of E_q log p(x | z) + β (H[q] + E_q log p(z)) over the rows, in nats.
 
-    A lower bound of log p(x) where β is 1.
+    For β = 1 it is a lower bound of log p(x).
     """
     mean, variance = posteriors.mean, np.square(posteriors.deviation)
-    distance = np.square(data - mean @ model.loadings.T).sum(axis=1)
-    distance = distance + variance @ np.square(model.loadings).sum(axis=0)
+    # E_q |x - W z|² is the squared residual of the mean plus the variance of W z.
+    residual = np.square(data - mean @ model.loadings.T).sum(axis=1)
+    residual = residual + variance @ np.square(model.loadings).sum(axis=0)
     constant = len(model.loadings) / 2 * math.log(2 * math.pi * model.noise_variance)
     entropy = 0.5 * np.log(2 * math.pi * math.e * variance).sum(axis=1)
     prior = expected_log_prior(posteriors, model.degrees_of_freedom).sum(axis=1)
-    return float(np.mean(-distance / (2 * model.noise_variance) + beta * (entropy + prior)) - constant)
+    return float(np.mean(-residual / (2 * model.noise_variance) + beta * (entropy + prior)) - constant)
 
 
-def better_posteriors(model: SparseSources, data: Array, posteriors: Posteriors, beta: float = 1.0) -> Posteriors:
-    """Return posteriors whose free energy is higher, or the same if none is near.
+def update_posteriors(model: SparseSources, data: Array, posteriors: Posteriors, beta: float = 1.0) -> Posteriors:
+    """Return posteriors whose free energy is at least as high, by one step of a minorisation-maximisation algorithm.
 
-    At every node of the quadrature the log-prior is bounded from below by a parabola that touches it there; the
-    best means and then the best deviations under the bound are closed forms, so the free energy cannot fall.
+    At every quadrature node the log-prior is bounded from below by a tangent parabola. The optimal means, and then the
+    optimal standard deviations, have closed forms under this bound, so the free energy cannot decrease.
     """
     nu, noise = model.degrees_of_freedom, model.noise_variance
     mean, deviation = posteriors.mean, posteriors.deviation
     curvature = (nu + 1) / (nu + np.square(mean[..., None] + deviation[..., None] * _NODES))
-    level, slope, spread = (curvature @ (_NODE_WEIGHTS * _NODES**power) for power in range(3))
-    precision = model.loadings.T @ model.loadings / noise + beta * level[:, :, None] * np.eye(level.shape[1])
-    right = data @ model.loadings / noise - beta * slope * deviation
+    order_0, order_1, order_2 = (curvature @ (_NODE_WEIGHTS * _NODES**power) for power in range(3))
+    precision = model.loadings.T @ model.loadings / noise + beta * order_0[:, :, None] * np.eye(order_0.shape[1])
+    right = data @ model.loadings / noise - beta * order_1 * deviation
     mean = np.asarray(np.linalg.solve(precision, right[:, :, None])[:, :, 0], np.float64)
-    square = np.square(model.loadings).sum(axis=0) / noise + beta * spread
-    linear = beta * slope * mean
-    return Posteriors(mean, (np.sqrt(linear**2 + 4 * beta * square) - linear) / (2 * square))
+    quadratic = np.square(model.loadings).sum(axis=0) / noise + beta * order_2
+    linear = beta * order_1 * mean
+    return Posteriors(mean, (np.sqrt(linear**2 + 4 * beta * quadratic) - linear) / (2 * quadratic))
 
 
-def best_loadings(data: Array, posteriors: Posteriors) -> Array:
-    """Return the loadings whose free energy is highest, in closed form."""
+def optimal_loadings(data: Array, posteriors: Posteriors) -> Array:
+    """Return the loadings that maximise the free energy, in closed form."""
     second = posteriors.mean.T @ posteriors.mean + np.diag(np.square(posteriors.deviation).sum(axis=0))
     return np.asarray(np.linalg.solve(second, posteriors.mean.T @ data).T)
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Where learning ended.
+    """A fitted model.
 
     Attributes
     ----------
     model : SparseSources
-        With the learned loadings.
+        Model with the learned loadings.
     posteriors : Posteriors
     beta : float
     free_energy : (n_sweeps + 1,) float
-        At the start and after every sweep, in nats for each row of data.
+        Free energy at the start and after every sweep, in nats per row.
     converged : bool
-        Whether the criterion was met, and not the limit of sweeps.
+        Whether the convergence criterion was met within the maximum number of sweeps.
     """
 
     model: SparseSources
@@ -167,17 +168,17 @@ class Fit:
 
     @property
     def contribution(self) -> Array:
-        """Length of each source's loadings times the deviation of its means over the rows, (n_sources,).
+        """Norm of the loadings of each source times the standard deviation of its posterior means, (n_sources,).
 
-        Near 0 for a pruned source; the length alone says nothing, as scale can move between both.
+        It is near 0 for a pruned source. The norm alone is not identified, because the source can absorb its scale.
         """
         return np.asarray(np.linalg.norm(self.model.loadings, axis=0) * self.posteriors.mean.std(axis=0))
 
     @property
     def separation(self) -> float:
-        """Angle between the loadings of the two sources that contribute most, in degrees from 0 to 90.
+        """Angle between the loadings of the two sources with the largest contribution, in degrees from 0 to 90.
 
-        NaN if one of the two contributes nothing.
+        NaN if one of the two contributions is 0.
         """
         strongest = np.argsort(self.contribution)[-2:]
         if not self.contribution[strongest].all():
@@ -195,31 +196,31 @@ def fit(
     window: int = 10,
     max_sweeps: int = 2000,
 ) -> Fit:
-    """Learn posteriors and loadings from the given model on, such as the true one.
+    """Fit posteriors and loadings by coordinate ascent on the free energy.
 
     Parameters
     ----------
     model : SparseSources
-        Where learning starts; noise and degrees of freedom stay.
+        Initial model, such as the true one; noise variance and degrees of freedom are kept fixed.
     data : (n_rows, n_observed) float
     beta : float
         Weight of entropy and prior.
     tolerance : float
-        Learning ends when the free energy has gained less than this share of itself ...
+        The fit has converged when the relative gain in free energy over ``window`` sweeps is smaller than this.
     window : int
-        ... over so many sweeps.
+        Number of sweeps between the compared free energies.
     max_sweeps : int
-        Or here, and then it has not converged. A sweep is five steps of the posteriors and one of the loadings.
+        Maximum number of sweeps. A sweep consists of five updates of the posteriors and one of the loadings.
 
     Returns
     -------
     Fit
-        Look at ``converged`` first: sources go on shrinking for hundreds of sweeps.
+        Check ``converged``: sources may continue to shrink for hundreds of sweeps.
 
     Raises
     ------
     InvalidInputError
-        If β or the tolerance is not above 0, or there is no sweep.
+        If a setting is not positive.
     """
     for name, number in (("beta", beta), ("tolerance", tolerance), ("window", window), ("max_sweeps", max_sweeps)):
         if not number > 0:
@@ -227,13 +228,13 @@ def fit(
     shape = (len(data), model.loadings.shape[1])
     posteriors = Posteriors(np.zeros(shape), np.ones(shape))
     for _ in range(_POSTERIOR_STEPS):
-        posteriors = better_posteriors(model, data, posteriors, beta)
+        posteriors = update_posteriors(model, data, posteriors, beta)
     values = [free_energy(model, data, posteriors, beta)]
     converged = False
     while len(values) <= max_sweeps and not converged:
         for _ in range(_POSTERIOR_STEPS):
-            posteriors = better_posteriors(model, data, posteriors, beta)
-        loadings = best_loadings(data, posteriors)
+            posteriors = update_posteriors(model, data, posteriors, beta)
+        loadings = optimal_loadings(data, posteriors)
         model = SparseSources(loadings, model.noise_variance, model.degrees_of_freedom)
         values.append(free_energy(model, data, posteriors, beta))
         converged = len(values) > window and values[-1] - values[-1 - window] < tolerance * abs(values[-1])
@@ -241,7 +242,7 @@ def fit(
 
 
 def plot_components(data: Array, fits: Sequence[Fit]) -> "Figure":
-    """Draw two-dimensional data and the loadings of each fit, as long as what they contribute.
+    """Plot two-dimensional data and the loadings of each fit, scaled by the contribution of their sources.
 
     Raises
     ------
@@ -250,14 +251,14 @@ def plot_components(data: Array, fits: Sequence[Fit]) -> "Figure":
     """
     figure = empty_figure(figsize=(3.5 * len(fits), 3.8))
     reach = float(np.quantile(np.abs(data), 0.99))
-    for panel, found in zip(figure.subplots(1, len(fits), squeeze=False)[0], fits, strict=True):
+    for panel, fitted in zip(figure.subplots(1, len(fits), squeeze=False)[0], fits, strict=True):
         panel.plot(*data.T, ".", color="0.75", markersize=2)
-        for end in (found.model.loadings * found.posteriors.mean.std(axis=0)).T:
-            panel.plot([-end[0], end[0]], [-end[1], end[1]], linewidth=2)
+        for vector in (fitted.model.loadings * fitted.posteriors.mean.std(axis=0)).T:
+            panel.plot([-vector[0], vector[0]], [-vector[1], vector[1]], linewidth=2)
         panel.set_xlim(-reach, reach)
         panel.set_ylim(-reach, reach)
         panel.set_aspect("equal")
         panel.set_title(
-            f"β = {found.beta:g}: {found.separation:.0f}°{'' if found.converged else ', not converged'}", fontsize=10
+            f"β = {fitted.beta:g}: {fitted.separation:.0f}°{'' if fitted.converged else ', not converged'}", fontsize=10
         )
     return figure

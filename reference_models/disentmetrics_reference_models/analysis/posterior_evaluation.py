@@ -1,6 +1,6 @@
-"""Evaluation of generative models by their posteriors: what the KL is spent on, which codes are in use.
+"""Evaluation of a generative model from its posteriors: decomposition of the KL, and active latents.
 
-Bounds of the likelihood, which need the decoder, are in the reference models' module ``evidence_bounds``.
+Bounds of the likelihood, which need the decoder, are in the module ``evidence_bounds``.
 """
 
 import math
@@ -21,18 +21,18 @@ LogPrior = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class KLDecomposition:
-    """The mean KL of the posteriors from the prior, in three parts, in nats.
+    """Decomposition of the mean KL of the posteriors from the prior into three terms, in nats.
 
     Attributes
     ----------
     mutual_information : float
-        Between the index of the row and the codes, I(z; n); at most the logarithm of the number of rows.
+        Index-code mutual information I(z; n), at most the logarithm of the number of rows.
     total_correlation : float
-        KL of the aggregate posterior from the product of its margins.
+        KL of the aggregate posterior from the product of its marginals.
     dimension_wise_kl : float
-        KL of each margin from the prior's, summed.
+        KL of the marginals of the aggregate posterior from those of the prior, summed over latents.
     standard_error : tuple of float
-        Of the three, from the samples alone.
+        Monte Carlo standard errors of the three terms.
     """
 
     mutual_information: float
@@ -42,7 +42,7 @@ class KLDecomposition:
 
     @property
     def kl(self) -> float:
-        """The sum of the three parts: the mean KL by the same samples."""
+        """The sum of the three terms, which is an estimate of the mean KL from the same samples."""
         return self.mutual_information + self.total_correlation + self.dimension_wise_kl
 
 
@@ -55,44 +55,44 @@ def decompose_kl(
     log_prior: LogPrior | None = None,
     seed: int = 0,
 ) -> KLDecomposition:
-    """Split the mean KL from the prior into index-code information, total correlation and dimension-wise KL.
+    """Decompose the mean KL from the prior into mutual information, total correlation and dimension-wise KL.
 
     ``E KL(q(z | n) || p(z)) = I(z; n) + KL(q(z) || prod_j q(z_j)) + sum_j KL(q(z_j) || p(z_j))``, where the aggregate
-    posterior q(z) is the mixture of the posteriors of all rows. Sample by sample the three parts telescope.
+    posterior q(z) is the mixture of the posteriors of all rows. For every sample the three terms telescope.
 
     Parameters
     ----------
     codes, log_variance : (n_rows, n_codes) real
         Posterior means and natural logarithms of posterior variances.
     n_samples : int
-        Codes sampled from the aggregate posterior.
+        Number of samples from the aggregate posterior.
     n_components : int, optional
-        A random subset of so many rows stands for all: faster, and the parts are then those of the subset, whose
-        mutual information is smaller and whose total correlation is larger. All rows by default.
+        Use a random subset of this many rows as mixture components, which is faster. The terms then refer to the
+        subset: its mutual information is smaller and its total correlation is larger. All rows by default.
     log_prior : callable, optional
-        From codes (n, n_codes) to the log-density (n,) of the prior; N(0, I) by default.
+        Maps codes (n, n_codes) to the log-density (n,) of the prior; N(0, I) by default.
     seed : int
 
     Returns
     -------
     KLDecomposition
-        The total correlation is an estimate without bias for these rows and may come out below 0.
+        The estimate of the total correlation is unbiased for the mixture of these rows and may be negative.
 
     Raises
     ------
     InvalidInputError
-        If shapes disagree, or a number is below 2.
+        If shapes disagree, or a setting is below 2.
     UndefinedScoreError
         If a posterior is too narrow for double precision.
 
     Notes
     -----
-    Takes n_samples * n_rows * n_codes densities, in bounded memory and double precision.
+    Computes n_samples * n_rows * n_codes densities in bounded memory and double precision.
 
     References
     ----------
-    Chen, Li, Grosse & Duvenaud (2018), *Isolating Sources of Disentanglement in VAEs*, section 3; their training
-    estimates (from a batch) are in the reference models and differ from these by constants.
+    Chen, Li, Grosse & Duvenaud (2018), *Isolating Sources of Disentanglement in VAEs*, section 3. Their
+    minibatch estimates are in the module ``total_correlation`` and differ from these by constants.
 
     Examples
     --------
@@ -109,16 +109,17 @@ def decompose_kl(
         subset = np.sort(rng.choice(len(rows[0]), size=n_components, replace=False))
         rows = (rows[0][subset], rows[1][subset])
     drawn = sample_posteriors(*rows, n_samples, rng)
-    whole, margins = np.empty(n_samples), np.empty(n_samples)
+    log_q, log_marginals = np.empty(n_samples), np.empty(n_samples)  # log q(z) and sum_j log q(z_j)
     for part, densities in pairwise_log_densities(drawn):
-        whole[part] = log_mean(densities.sum(axis=0))
-        margins[part] = sum(log_mean(of_code) for of_code in densities)
+        log_q[part] = log_mean(densities.sum(axis=0))
+        log_marginals[part] = sum(log_mean(of_latent) for of_latent in densities)
+    # The densities above omit the factor (2π)^(-n_codes / 2), so the prior must omit it too.
     constant = 0.5 * _LOG_TWO_PI * drawn.samples.shape[1]
-    prior = (log_prior or _standard_normal)(drawn.samples + drawn.centre) + constant
-    parts = np.array([drawn.log_density.sum(axis=1) - whole, whole - margins, margins - prior])
-    information, correlation, marginal = parts.mean(axis=1).tolist()
-    first, second, third = (parts.std(axis=1) / math.sqrt(n_samples)).tolist()
-    return KLDecomposition(information, correlation, marginal, (first, second, third))
+    log_p = (log_prior or _standard_normal)(drawn.samples + drawn.centre) + constant
+    terms = np.array([drawn.log_density.sum(axis=1) - log_q, log_q - log_marginals, log_marginals - log_p])
+    mi, tc, dimension_wise_kl = terms.mean(axis=1).tolist()
+    mi_error, tc_error, kl_error = (terms.std(axis=1) / math.sqrt(n_samples)).tolist()
+    return KLDecomposition(mi, tc, dimension_wise_kl, (mi_error, tc_error, kl_error))
 
 
 def _standard_normal(codes: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -128,28 +129,28 @@ def _standard_normal(codes: NDArray[np.float64]) -> NDArray[np.float64]:
 def _posteriors(codes: ArrayLike, log_variance: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     table = Representation(codes, None, log_variance=log_variance)
     if table.log_variance is None:
-        raise InvalidInputError("posterior variances (log_variance) are needed; got None")
+        raise InvalidInputError("posterior log-variances (log_variance) are required; got None")
     return table.codes, table.log_variance
 
 
 @dataclass(frozen=True)
 class PosteriorReport:
-    """What the posteriors of a generative model say without labels.
+    """Unsupervised scores of the posteriors of a generative model.
 
     Attributes
     ----------
     kl_of_code : (n_codes,) float
-        Mean KL of each code's posterior from the prior, in nats.
+        Mean KL of the posterior of each latent from the prior, in nats.
     active : (n_codes,) bool
-        Whether that is above 0.01 nats.
+        Whether this KL is above 0.01 nats.
     decomposition : KLDecomposition
-        Of the sum of the KLs.
+        Decomposition of the total KL.
     gaussian_total_correlation : float
-        Of the means, as if they were Gaussian, in nats; NaN where it is infinite.
+        Total correlation of a Gaussian with the covariance of the posterior means, in nats; NaN if infinite.
     wasserstein_correlation : float
-        Squared 2-Wasserstein distance of that Gaussian to the product of its margins.
+        Squared 2-Wasserstein distance of this Gaussian from the product of its marginals.
     hoyer_sparsity : float
-        Of the means, each divided by its standard deviation; NaN where fewer than two vary.
+        Hoyer sparsity of the posterior means, divided by their standard deviations; NaN if fewer than two latents vary.
     """
 
     kl_of_code: NDArray[np.float64]
@@ -161,20 +162,21 @@ class PosteriorReport:
 
     @property
     def order(self) -> NDArray[np.int64]:
-        """Codes by descending KL, as traversals show them."""
+        """Latents by descending KL, as in traversals."""
         return codes_by_kl(self.kl_of_code)
 
 
 @dataclass(frozen=True)
-class OwnPrior:
-    """What is to be known of a prior that is not N(0, I).
+class CustomPrior:
+    """Log-density of a prior that is not N(0, I), and the KL from it.
 
     Attributes
     ----------
     log_density : callable
-        From codes (n, n_codes) to the log-density (n,).
+        Maps codes (n, n_codes) to the log-density (n,).
     kl_of_code : (n_codes,) real
-        Mean KL of each code's posterior from it, in nats; shares of the whole where its codes are dependent.
+        Mean KL of the posterior of each latent from the prior, in nats; shares of the total KL if the latents are
+        dependent under the prior.
     """
 
     log_density: LogPrior
@@ -185,32 +187,32 @@ def evaluate_posteriors(
     codes: ArrayLike,
     log_variance: ArrayLike,
     *,
-    prior: OwnPrior | None = None,
+    prior: CustomPrior | None = None,
     n_samples: int = 10_000,
     seed: int = 0,
 ) -> PosteriorReport:
-    """Evaluate the posteriors of a generative model; no labels are needed.
+    """Evaluate the posteriors of a generative model without labels.
 
     Parameters
     ----------
     codes, log_variance : (n_rows, n_codes) real
         Posterior means and natural logarithms of posterior variances.
-    prior : OwnPrior, optional
+    prior : CustomPrior, optional
         N(0, I) by default.
     n_samples : int
-        For the decomposition of the KL.
+        Number of samples for the decomposition of the KL.
     seed : int
 
     Returns
     -------
     PosteriorReport
-        The scores of the means are those of the metrics of the same names, in the form of Locatello et al. (2019)
-        with the plain covariance; constant codes are left out.
+        The scores of the posterior means are those of the metrics of the same names, with the protocol of Locatello et
+        al. (2019), which uses the sample covariance; constant latents are ignored.
 
     Raises
     ------
     InvalidInputError
-        If shapes disagree, or the prior has another number of codes.
+        If shapes disagree, or the prior has another number of latents.
     UndefinedScoreError
         If a posterior is too narrow for double precision.
 
@@ -223,16 +225,18 @@ def evaluate_posteriors(
     """
     from disentmetrics.metrics import gaussian_total_correlation, hoyer_sparsity, wasserstein_correlation
 
-    means, spread = _posteriors(codes, log_variance)
-    table = Representation(means, None, log_variance=spread)
-    kl = mean_kl(means, spread) if prior is None else np.asarray(prior.kl_of_code, np.float64)
+    means, log_variances = _posteriors(codes, log_variance)
+    table = Representation(means, None, log_variance=log_variances)
+    kl = mean_kl(means, log_variances) if prior is None else np.asarray(prior.kl_of_code, np.float64)
     if kl.shape != means.shape[1:]:
-        raise InvalidInputError(f"kl_of_code must have a number for each of {means.shape[1]} codes; got {kl.shape}")
+        raise InvalidInputError(
+            f"kl_of_code must have one value for each of {means.shape[1]} latents; got shape {kl.shape}"
+        )
     log_prior = None if prior is None else prior.log_density
     return PosteriorReport(
         kl_of_code=kl,
         active=kl > KL_THRESHOLD,
-        decomposition=decompose_kl(means, spread, n_samples=n_samples, log_prior=log_prior, seed=seed),
+        decomposition=decompose_kl(means, log_variances, n_samples=n_samples, log_prior=log_prior, seed=seed),
         gaussian_total_correlation=gaussian_total_correlation.score(table, "locatello2019").value,
         wasserstein_correlation=wasserstein_correlation.score(table, "locatello2019").value,
         hoyer_sparsity=hoyer_sparsity.score(table).value,

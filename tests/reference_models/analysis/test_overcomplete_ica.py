@@ -4,16 +4,16 @@ import math
 
 import numpy as np
 import pytest
-from disentmetrics_reference_models.analysis.ica_toy import (
+from disentmetrics_reference_models.analysis.overcomplete_ica import (
     Posteriors,
     SparseSources,
-    best_loadings,
-    better_posteriors,
     directions,
     expected_log_prior,
     fit,
     free_energy,
+    optimal_loadings,
     plot_components,
+    update_posteriors,
 )
 from scipy import integrate, stats
 
@@ -45,7 +45,7 @@ def test_the_free_energy_bounds_the_likelihood() -> None:
     truth = np.mean([math.log(integrate.quad(density, -20, 20, args=(x,), points=[x / 2])[0]) for x in data.ravel()])
     posteriors = Posteriors(np.zeros((3, 1)), np.ones((3, 1)))
     for _ in range(50):
-        posteriors = better_posteriors(model, data, posteriors)
+        posteriors = update_posteriors(model, data, posteriors)
     assert truth - 0.02 < free_energy(model, data, posteriors) < truth
 
 
@@ -56,11 +56,11 @@ def test_no_step_loses(beta: float) -> None:
     posteriors = Posteriors(rng.normal(size=(200, 3)), rng.uniform(0.1, 2.0, (200, 3)))
     before = free_energy(model, data, posteriors, beta)
     for _ in range(20):
-        posteriors = better_posteriors(model, data, posteriors, beta)
+        posteriors = update_posteriors(model, data, posteriors, beta)
         after = free_energy(model, data, posteriors, beta)
         assert after > before
         before = after
-    learned = SparseSources(best_loadings(data, posteriors), 0.3, 3.5)
+    learned = SparseSources(optimal_loadings(data, posteriors), 0.3, 3.5)
     best = free_energy(learned, data, posteriors, beta)
     assert best > before
     for move in rng.normal(scale=0.01, size=(5, 2, 3)):
