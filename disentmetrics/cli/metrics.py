@@ -1,4 +1,4 @@
-"""``metrics``: what metrics there are, and what each keeps to."""
+"""``metrics``: list, describe and test metrics."""
 
 import importlib
 import inspect
@@ -21,14 +21,14 @@ from disentmetrics.metrics.base import Metric
 from disentmetrics.scoring.presets import PRESETS, expand
 from disentmetrics.testing import CASES, axiom_rows, axiom_table, check_metric
 
-metrics_app = typer.Typer(help="Metrics, their protocols and what is known of them.")
+metrics_app = typer.Typer(help="Metrics, their protocols and their properties.")
 app.add_typer(metrics_app, name="metrics")
 
 MetricArgument = Annotated[str, typer.Argument(metavar="NAME", help="Metric, such as mig or factorvae.")]
 
 
 class TableFormat(StrEnum):
-    """How to print a table."""
+    """Format of a printed table."""
 
     TABLE = "table"
     MARKDOWN = "markdown"
@@ -37,7 +37,7 @@ class TableFormat(StrEnum):
 
 @metrics_app.callback(invoke_without_command=True)
 def _metrics(context: typer.Context) -> None:
-    """List metrics, or describe one."""
+    """List all metrics when no command is given."""
     if context.invoked_subcommand is None:
         metrics_list()
 
@@ -45,7 +45,7 @@ def _metrics(context: typer.Context) -> None:
 @metrics_app.command("list")
 def metrics_list(as_json: JsonOption = False) -> None:
     """List all metrics with their protocols."""
-    found = registered_metrics()
+    metrics = registered_metrics()
     if as_json:
         print_json(
             [
@@ -60,7 +60,7 @@ def metrics_list(as_json: JsonOption = False) -> None:
                     "known_failure": metric.known_failure,
                     "protocols": {name: protocol.source for name, protocol in metric.protocols.items()},
                 }
-                for metric in found.values()
+                for metric in metrics.values()
             ]
         )
         return
@@ -72,81 +72,83 @@ def metrics_list(as_json: JsonOption = False) -> None:
             _needs(metric),
             ", ".join(metric.protocols),
         )
-        for name, metric in sorted(found.items(), key=lambda pair: (pair[1].family, pair[0]))
+        for name, metric in sorted(metrics.items(), key=lambda pair: (pair[1].family, pair[0]))
     ]
     print_table(("name", "family", "paper", "needs", "protocols"), rows)
     out.print("\npresets, for --metrics:")
-    print_table(("name", "what it is", "metrics"), [(n, p.about, ", ".join(p.metrics)) for n, p in PRESETS.items()])
+    print_table(("name", "description", "metrics"), [(n, p.about, ", ".join(p.metrics)) for n, p in PRESETS.items()])
 
 
 def _short(paper: str) -> str:
     """Return authors and year."""
-    found = re.match(r".*?\(\d{4}\)", paper)
-    return found.group() if found else paper.partition(";")[0]
+    authors_and_year = re.match(r".*?\(\d{4}\)", paper)
+    return authors_and_year.group() if authors_and_year else paper.partition(";")[0]
 
 
 def _needs(metric: Metric) -> str:
-    """Say what a representation must have, beyond a code and a factor."""
+    """Describe the requirements beyond one latent and one factor."""
     needs = metric.needs
     counts = ((needs.codes, "codes"), (needs.factors, "factors"))
-    wanted = [f"{least} {what}" for least, what in counts if least > 1]
-    wanted += ["no factors"] if needs.factors == 0 else []
-    wanted += ["log-variance"] if needs.log_variance else []
-    wanted += [
+    requirements = [f"{least} {what}" for least, what in counts if least > 1]
+    requirements += ["no factors"] if needs.factors == 0 else []
+    requirements += ["circular factors"] if needs.circular else []
+    requirements += ["symbols"] if needs.symbols else []
+    requirements += ["log-variance"] if needs.log_variance else []
+    requirements += [
         f"log-variance (@{name})"
         for name, protocol in metric.protocols.items()
         if protocol.needs.log_variance > needs.log_variance
     ]
-    return ", ".join(wanted) or "–"
+    return ", ".join(requirements) or "–"
 
 
 @metrics_app.command("axioms")
 def metrics_axioms(
     metrics: Annotated[
         str | None,
-        typer.Option(help="Presets and names with commas; by default every quick metric's default protocol."),
+        typer.Option(help="Comma-separated presets and names; by default all metrics that are not costly."),
     ] = None,
-    rows: Annotated[int, typer.Option(min=100, help="Rows of each representation.")] = 6_000,
-    seeds: Annotated[int, typer.Option(min=1, help="Representations averaged in each cell.")] = 2,
-    form: Annotated[TableFormat, typer.Option("--format", help="How to print.")] = TableFormat.TABLE,
+    rows: Annotated[int, typer.Option(min=100, help="Number of rows of each representation.")] = 6_000,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of representations averaged per cell.")] = 2,
+    form: Annotated[TableFormat, typer.Option("--format", help="Output format.")] = TableFormat.TABLE,
     quiet: QuietOption = False,
 ) -> None:
-    """Measure what each metric says of 14 representations whose worth is known, and which axioms it keeps."""
+    """Score 14 representations of known quality with each metric, and list the axioms that it satisfies."""
     if metrics is None:
         every = registered_metrics().values()
-        chosen = [(metric, "default") for metric in every if not metric.protocol("default").costly]
+        selected = [(metric, "default") for metric in every if not metric.protocol("default").costly]
     else:
-        chosen = [find_metric(name) for name in expand(metrics, posterior=True)]
-    measured = axiom_rows(chosen, n_rows=rows, n_seeds=seeds)
-    found = list(tracked(measured, len(chosen), "scoring", shown=not quiet and err.is_terminal))
+        selected = [find_metric(name) for name in expand(metrics, posterior=True)]
+    measured = axiom_rows(selected, n_rows=rows, n_seeds=seeds)
+    table = list(tracked(measured, len(selected), "scoring", shown=not quiet and err.is_terminal))
     if form is TableFormat.MARKDOWN:
-        out.print(axiom_table(found), highlight=False, markup=False, soft_wrap=True)
+        out.print(axiom_table(table), highlight=False, markup=False, soft_wrap=True)
     elif form is TableFormat.JSON:
         print_json(
             [
-                {"name": row.name, "values": dict(zip(CASES, row.values, strict=True)), "axioms": row.kept}
-                for row in found
+                {"name": row.name, "values": dict(zip(CASES, row.values, strict=True)), "axioms": row.satisfied}
+                for row in table
             ]
         )
     else:
-        cells = [(row.name, *("–" if v is None else f"{v:z.2f}" for v in row.values)) for row in found]
+        cells = [(row.name, *("–" if v is None else f"{v:z.2f}" for v in row.values)) for row in table]
         print_table(("metric", *CASES), cells)
         out.print()
         print_table(("case", "codes"), [(name, about) for name, (about, _) in CASES.items()])
         out.print()
-        print_table(("metric", "axioms kept"), [(row.name, " ".join(row.kept)) for row in found])
+        print_table(("metric", "axioms satisfied"), [(row.name, " ".join(row.satisfied)) for row in table])
 
 
 @metrics_app.command("check")
 def metrics_check(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Metric, metric@protocol, or package.module:function of your own.")
+        str, typer.Argument(metavar="NAME", help="Metric, metric@protocol, or a user-defined package.module:function.")
     ],
     seed: SeedOption = 0,
 ) -> None:
-    """Put a metric to the test: which invariances hold, which defects it detects, where it breaks.
+    """Test a metric: its invariances, the defects it detects, and its behaviour on degenerate tables.
 
-    A function of your own takes codes (n_samples, n_codes) and factors (n_samples, n_factors) and returns a float.
+    A user-defined function takes codes (n_samples, n_codes) and factors (n_samples, n_factors) and returns a float.
     """
     findings = check_metric(_function(name), seed=seed) if ":" in name else check_metric(*find_metric(name), seed=seed)
     print_table(
@@ -170,7 +172,7 @@ def _function(name: str) -> Callable[..., Any]:
 
 @metrics_app.command("info")
 def metrics_info(name: MetricArgument) -> None:
-    """Explain one metric: formula, range, source, protocols, known failure."""
+    """Describe a metric: formula, range, source, protocols, known failure."""
     metric, _ = find_metric(name)
     out.print(f"[bold]{metric.name}[/]", highlight=False)
     print_text(inspect.getdoc(metric) or "")
@@ -179,4 +181,4 @@ def metrics_info(name: MetricArgument) -> None:
         (key, p.source, ", ".join(sorted(p.invariant_to)), ", ".join(sorted(p.detects)))
         for key, p in metric.protocols.items()
     ]
-    print_table(("protocol", "source", "not changed by", "detects"), rows)
+    print_table(("protocol", "source", "invariant to", "detects"), rows)

@@ -1,4 +1,4 @@
-"""The public property suite: what a metric claims, put to the test."""
+"""The property suite: tests of what a metric claims, for registered metrics and user-defined functions."""
 
 from disentmetrics.testing.axioms import CASES as CASES, axiom_rows as axiom_rows, axiom_table as axiom_table
 from disentmetrics.testing.changes import CHANGES as CHANGES

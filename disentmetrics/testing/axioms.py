@@ -1,7 +1,7 @@
-"""The axiom x metric table: what each metric says of fourteen representations whose worth is known.
+"""The table of axioms and metrics: scores of fourteen representations of known quality.
 
-Four independent uniform factors, one of each code described below. A metric that fails here is not
-wrong; its reader must know.
+All represent four uniform factors, which are independent except in the case ``dependent``. A metric that violates an
+axiom is not wrong, but its users should know.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +33,7 @@ def _warped(v: Array, _: np.random.Generator) -> Array:
     return np.exp(6 * v)
 
 
-def _turned(v: Array, rng: np.random.Generator) -> Array:
+def _rotated(v: Array, rng: np.random.Generator) -> Array:
     standard = (v - v.mean(axis=0)) / v.std(axis=0)
     return np.asarray(standard @ np.linalg.qr(rng.normal(size=(N_FACTORS, N_FACTORS)))[0])
 
@@ -59,7 +59,7 @@ def _dropped(v: Array, rng: np.random.Generator) -> Array:
 
 
 def _with_rotated_copy(v: Array, rng: np.random.Generator) -> Array:
-    return np.hstack([v, _turned(v, rng)])
+    return np.hstack([v, _rotated(v, rng)])
 
 
 def _outliers(v: Array, _: np.random.Generator) -> Array:
@@ -74,26 +74,26 @@ def _synergy(v: Array, rng: np.random.Generator) -> Array:
 
 
 CASES: dict[str, tuple[str, Callable[[Array, np.random.Generator], Array]]] = {
-    "perfect": ("a code a factor", _identity),
-    "scaled": ("codes times -100, 1, 0.01, -3", _scaled),
+    "perfect": ("one latent per factor", _identity),
+    "scaled": ("latents multiplied by -100, 1, 0.01, -3", _scaled),
     "warped": ("exp(6 v)", _warped),
-    "rotated": ("a random rotation of the standardised factors", _turned),
-    "copies": ("each code twice", _duplicated),
-    "+4 noise": ("and 4 codes of noise", _with_noise(4)),
-    "+16 noise": ("and 16 codes of noise", _with_noise(16)),
-    "+4 dead": ("and 4 constant codes", _with_constants),
-    "null": ("codes that know nothing", _null),
-    "3 of 4": ("one factor has no code", _dropped),
-    "+rotated": ("perfect codes and a rotated copy", _with_rotated_copy),
-    "dependent": ("perfect codes of factors that correlate by 0.7", _identity),
-    "outliers": ("0.1 % of the rows times 100", _outliers),
-    "synergy": ("(v + u) mod 1 and u: either alone tells nothing", _synergy),
+    "rotated": ("a random rotation of the standardised factors", _rotated),
+    "copies": ("each latent duplicated", _duplicated),
+    "+4 noise": ("perfect, with 4 latents of noise", _with_noise(4)),
+    "+16 noise": ("perfect, with 16 latents of noise", _with_noise(16)),
+    "+4 dead": ("perfect, with 4 constant latents", _with_constants),
+    "null": ("uninformative latents", _null),
+    "3 of 4": ("one factor is not encoded", _dropped),
+    "+rotated": ("perfect, with a rotated copy", _with_rotated_copy),
+    "dependent": ("perfect, for factors with a correlation of 0.7", _identity),
+    "outliers": ("perfect, with 0.1 % of the rows multiplied by 100", _outliers),
+    "synergy": ("(v + u) mod 1 and u, each uninformative alone", _synergy),
 }
-"""Columns of the table: what each stands for, and the codes it gives to factors."""
+"""Columns of the table: a description, and the function from factors to codes."""
 
 
 def case(name: str, n_rows: int = N_ROWS, seed: int = 0, *, posterior: bool = False) -> Representation:
-    """Return one column's representation.
+    """Return the representation of one column.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def _correlated(n_rows: int, rng: np.random.Generator) -> Array:
 
 @dataclass(frozen=True)
 class AxiomRow:
-    """What one metric says of every case.
+    """Scores of all cases under one metric, one row of the table.
 
     Attributes
     ----------
@@ -125,23 +125,23 @@ class AxiomRow:
         ``metric`` or ``metric@protocol``.
     values : tuple of float or None
         In the order of :data:`CASES`; None where the metric is undefined.
-    kept : tuple of str
-        Axioms A1 to A18 that the metric keeps in full, by its declaration.
+    satisfied : tuple of str
+        Axioms A1 to A18 that the metric satisfies in full, by its declaration.
     """
 
     name: str
     values: tuple[float | None, ...]
-    kept: tuple[str, ...]
+    satisfied: tuple[str, ...]
 
 
 def axiom_rows(metrics: Sequence[tuple[Metric, str]], *, n_rows: int = N_ROWS, n_seeds: int = 2) -> Iterator[AxiomRow]:
-    """Score every case with each metric, averaged over seeds, one row after the other.
+    """Yield the row of each metric: the scores of all cases, averaged over seeds.
 
     Examples
     --------
     >>> from disentmetrics.metrics import find_metric
     >>> row = next(axiom_rows([find_metric("mig")], n_rows=1_000, n_seeds=1))
-    >>> row.name, [value > 0.9 for value in row.values[:4]], "A3" in row.kept
+    >>> row.name, [value > 0.9 for value in row.values[:4]], "A3" in row.satisfied
     ('mig', [True, True, True, False], True)
     """
     for metric, protocol in metrics:
@@ -151,7 +151,7 @@ def axiom_rows(metrics: Sequence[tuple[Metric, str]], *, n_rows: int = N_ROWS, n
             for name in CASES
         )
         name = metric.name if protocol == "default" else f"{metric.name}@{protocol}"
-        yield AxiomRow(name, values, kept_axioms(metric, protocol))
+        yield AxiomRow(name, values, satisfied_axioms(metric, protocol))
 
 
 def _mean_value(metric: Metric, protocol: str, tables: Sequence[Representation]) -> float | None:
@@ -161,34 +161,41 @@ def _mean_value(metric: Metric, protocol: str, tables: Sequence[Representation])
         return None
 
 
-def kept_axioms(metric: Metric, protocol: str = "default") -> tuple[str, ...]:
-    """Return the axioms all of whose properties the metric declares, as the property suite has tested.
+def satisfied_axioms(metric: Metric, protocol: str = "default") -> tuple[str, ...]:
+    """Return the axioms all of whose properties the metric declares; the property suite tests the declaration.
 
-    A6 is kept by metrics that see a rotation and by those that ignore it altogether.
+    A6 is satisfied by metrics that detect a rotation, and by those that are invariant to it.
 
     Examples
     --------
     >>> from disentmetrics.metrics import find_metric
-    >>> kept_axioms(*find_metric("mig@locatello2019"))
+    >>> satisfied_axioms(*find_metric("mig@locatello2019"))
     ('A1', 'A2', 'A4', 'A5', 'A6', 'A7', 'A10', 'A11', 'A12', 'A15', 'A17', 'A18')
     """
     declared = metric.protocol(protocol)
-    held = {*declared.invariant_to, *declared.detects, "bounds", "degenerate tables", "repeatable", "layout and type"}
+    properties: set[str] = {
+        *declared.invariant_to,
+        *declared.detects,
+        "bounds",
+        "degenerate tables",
+        "repeatable",
+        "layout and type",
+    }
     if declared.perfect == metric.bounds[1 if metric.higher_is_better else 0]:
-        held.add("perfect")
+        properties.add("perfect")
     if declared.noise in {0.0, "chance"}:
-        held.add("noise")
-    if "rotation" in held or {"rotated", "rotated copy"} <= held:
-        held |= {"rotation", "rotated", "rotated copy"}
-    return tuple(axiom for axiom, names in AXIOMS.items() if held.issuperset(names))
+        properties.add("noise")
+    if "rotation" in properties or {"rotated", "rotated copy"} <= properties:
+        properties |= {"rotation", "rotated", "rotated copy"}
+    return tuple(axiom for axiom, names in AXIOMS.items() if properties.issuperset(names))
 
 
 def axiom_table(rows: Sequence[AxiomRow]) -> str:
-    """Write rows as a markdown table: values first, then the axioms kept."""
-    heads = ["metric", *CASES, "axioms kept"]
+    """Format rows as a Markdown table: the values, then the axioms satisfied."""
+    heads = ["metric", *CASES, "axioms satisfied"]
     lines = [heads, ["---", *("---:" for _ in CASES), "---"]]
     lines += [
-        [row.name, *("–" if value is None else f"{value:z.2f}" for value in row.values), " ".join(row.kept)]
+        [row.name, *("–" if value is None else f"{value:z.2f}" for value in row.values), " ".join(row.satisfied)]
         for row in rows
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

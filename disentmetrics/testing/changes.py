@@ -1,4 +1,4 @@
-"""Changes of a representation under which a metric may claim to be invariant."""
+"""Changes of a representation to which a metric can claim to be invariant."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,9 +20,11 @@ class _Parts:
     log_variance: Array | None
     space: FactorSpace
 
-    def rows(self, chosen: NDArray[np.int64]) -> "_Parts":
+    def rows(self, selected: NDArray[np.int64]) -> "_Parts":
         spread = self.log_variance
-        return _Parts(self.codes[chosen], self.factors[chosen], None if spread is None else spread[chosen], self.space)
+        return _Parts(
+            self.codes[selected], self.factors[selected], None if spread is None else spread[selected], self.space
+        )
 
     def with_codes(self, codes: Array, log_variance: Array | None) -> "_Parts":
         return _Parts(codes, self.factors, log_variance, self.space)

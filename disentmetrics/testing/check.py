@@ -1,4 +1,4 @@
-"""Put the claims of a metric to the test."""
+"""Test what a metric claims."""
 
 import math
 from collections.abc import Callable, Collection
@@ -25,9 +25,9 @@ from disentmetrics.testing.changes import CHANGES
 from disentmetrics.testing.examples import DEFECTIVE, EXAMPLES, as_symbols, degenerate_tables, synergy
 
 TOLERANCE: dict[Invariance, float] = {"outlier": 0.05, "noise code": 0.03, "monotone warp": 0.01, "scale": 0.01}
-"""How far a claimed score may move by chance, beyond its precision and the spread of its own draws."""
+"""How far a score may move by chance under a claimed invariance, beyond its precision and the spread of its draws."""
 DETECTED = 0.1
-"""How much a defect must lower a score to be detected."""
+"""How much a defect must lower the score of a perfect code to count as detected."""
 _ROWS = 3_000
 _FEW_ROWS = 1_200
 AXIOMS: dict[str, tuple[str, ...]] = {
@@ -50,18 +50,18 @@ AXIOMS: dict[str, tuple[str, ...]] = {
     "A17": ("bounds", "degenerate tables"),
     "A18": ("repeatable", "layout and type"),
 }
-"""The axioms of a good metric, each with the properties that test it."""
+"""The axioms of a good metric, each with the properties by which it is tested."""
 _AXIOM_OF = {name: axiom for axiom, names in AXIOMS.items() for name in names}
 _ONLY_ON: dict[Invariance, tuple[str, ...]] = {"dependent factors": ("perfect",)}
 
 
 class BrokenClaimError(DisentmetricsError, AssertionError):
-    """A metric does not keep what it declares; the message lists each broken claim."""
+    """A metric violates its declaration; the message lists each violated claim."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One property, put to the test.
+    """Result of testing one property.
 
     Attributes
     ----------
@@ -70,10 +70,10 @@ class Finding:
         or ``layout and type``.
     claimed, holds : bool
     largest_move : float
-        The largest change of the score that was seen, or its largest distance from the claim; by how
-        much a defect lowers it.
+        Largest change of the score over the examples, or its largest distance from the claimed value; for a defect,
+        by how much it lowers the score.
     example : str
-        On which example it was seen.
+        Example on which it occurs.
     """
 
     name: str
@@ -84,16 +84,16 @@ class Finding:
 
     @property
     def axiom(self) -> str:
-        """Which axiom (A1 to A18) the property belongs to."""
+        """Axiom (A1 to A18) to which the property belongs."""
         return _AXIOM_OF[self.name]
 
     @property
     def verdict(self) -> str:
-        """Whether the property holds, or the defect is detected, and whether that was claimed."""
+        """Whether the property holds, or the defect is detected, and whether that is claimed."""
         verdict = "holds" if self.holds else "FAILS" if self.claimed else "does not hold (not claimed)"
         if self.name in DEFECTS:
             verdict = (
-                "is detected" if self.holds else "is NOT detected" if self.claimed else "goes unseen (not claimed)"
+                "is detected" if self.holds else "is NOT detected" if self.claimed else "is not detected (not claimed)"
             )
         return verdict
 
@@ -112,45 +112,45 @@ def check_metric(
     noise: float = math.nan,
     seed: int = 0,
 ) -> list[Finding]:
-    """Test every claim of a metric, and every property that it does not claim.
+    """Test every claim of a metric, and report the properties that it does not claim.
 
     Parameters
     ----------
     metric : Metric or callable
-        A registered metric, or any function ``(codes, factors) -> float`` of yours.
+        A registered metric, or a user-defined function ``(codes, factors) -> float``.
     protocol : str
-        Which protocol of a registered metric.
+        Protocol of a registered metric.
     invariant_to : collection of Invariance, optional
-        What a plain function claims; a registered metric has declared it.
+        Invariances claimed by a user-defined function; a registered metric declares them.
     detects : collection of Defect, optional
-        Which defects a plain function claims to see.
+        Defects that a user-defined function claims to detect.
     bounds : pair of float
-        Range of a plain function.
+        Range of a user-defined function.
     perfect, noise : float
-        What a plain function claims to return where each factor has its own noiseless code, and for codes
-        that know nothing; NaN claims nothing.
+        Values that a user-defined function claims where each factor has a noiseless latent of its own, and for
+        uninformative latents; NaN claims nothing.
     seed : int
-        Decides examples and changes.
+        Random seed of examples and changes.
 
     Returns
     -------
     list of Finding
-        One a property, whether claimed or not.
+        One per property, whether claimed or not.
 
     Raises
     ------
     BrokenClaimError
-        If a claimed property does not hold.
+        If a claimed property does not hold; the message lists all of them.
 
     Examples
     --------
     >>> from disentmetrics.estimators.rank_correlation import rank_correlation
     >>> def largest_correlation(codes, factors):
     ...     return np.abs(rank_correlation(codes, factors)).max()
-    >>> found = check_metric(largest_correlation, invariant_to=["row order", "sign", "scale", "shift"])
-    >>> [finding.name for finding in found if finding.claimed and finding.holds]
+    >>> findings = check_metric(largest_correlation, invariant_to=["row order", "sign", "scale", "shift"])
+    >>> [finding.name for finding in findings if finding.claimed and finding.holds]
     ['row order', 'sign', 'scale', 'shift', 'bounds', 'repeatable']
-    >>> print(next(finding for finding in found if finding.axiom == "A13"))
+    >>> print(next(finding for finding in findings if finding.axiom == "A13"))
     A13 dependent factors    holds: moved by 0.0000 on perfect
     """
     registered = isinstance(metric, Metric)
@@ -159,28 +159,26 @@ def check_metric(
     declared = metric.protocol(protocol)
     posterior = metric.protocol(protocol).needs.log_variance
     n_rows = _FEW_ROWS if declared.costly else _ROWS
-    suited = as_symbols if metric.protocol(protocol).needs.symbols else _as_it_is
-    made = {
+    suited = as_symbols if metric.protocol(protocol).needs.symbols else _unchanged
+    examples = {
         name: suited(make(n_rows, np.random.default_rng([seed, i]), posterior=posterior))
         for i, (name, make) in enumerate(EXAMPLES.items())
     }
     before = {
         name: (_value(metric, representation, protocol, seed), _spread(metric, representation, protocol, seed))
-        for name, representation in made.items()
+        for name, representation in examples.items()
     }
-    findings = [_invariance(metric, protocol, made, before, change, seed) for change in INVARIANCES]
+    findings = [_invariance(metric, protocol, examples, before, change, seed) for change in INVARIANCES]
     findings += [_defect(metric, protocol, defect, n_rows, seed) for defect in DEFECTS]
-    findings += _limits(metric, protocol, made, declared, seed)
-    findings += _robustness(metric, protocol, made["noisy"], seed, claimed=registered)
-    broken = [finding for finding in findings if finding.claimed and not finding.holds]
-    if broken:
-        raise BrokenClaimError(
-            f"{metric.name}@{protocol} does not keep what it declares:\n" + "\n".join(map(str, broken))
-        )
+    findings += _limits(metric, protocol, examples, declared, seed)
+    findings += _robustness(metric, protocol, examples["noisy"], seed, claimed=registered)
+    violated = [finding for finding in findings if finding.claimed and not finding.holds]
+    if violated:
+        raise BrokenClaimError(f"{metric.name}@{protocol} violates its claims:\n" + "\n".join(map(str, violated)))
     return findings
 
 
-def _as_it_is(representation: Representation) -> Representation:
+def _unchanged(representation: Representation) -> Representation:
     return representation
 
 
@@ -196,10 +194,10 @@ def _as_metric(
 
     unknown = set(claims) - set(INVARIANCES)
     if unknown:
-        raise ValueError(f"invariant_to must hold names of {', '.join(INVARIANCES)}; got {', '.join(unknown)}")
+        raise ValueError(f"invariant_to must contain names of {', '.join(INVARIANCES)}; got {', '.join(unknown)}")
     unseen = set(detects) - set(DEFECTS)
     if unseen:
-        raise ValueError(f"detects must hold names of {', '.join(DEFECTS)}; got {', '.join(unseen)}")
+        raise ValueError(f"detects must contain names of {', '.join(DEFECTS)}; got {', '.join(unseen)}")
     declared = ResolvedProtocol(
         source="",
         options={},
@@ -243,15 +241,15 @@ def _spread(metric: Metric, representation: Representation, protocol: str, seed:
 def _invariance(
     metric: Metric,
     protocol: str,
-    made: dict[str, Representation],
+    examples: dict[str, Representation],
     before: dict[str, tuple[float, float]],
     change: Invariance,
     seed: int,
 ) -> Finding:
     declared = metric.protocol(protocol)
     worst, example, holds = 0.0, "", True
-    for index, (name, representation) in enumerate(made.items()):
-        if name not in _ONLY_ON.get(change, made):
+    for index, (name, representation) in enumerate(examples.items()):
+        if name not in _ONLY_ON.get(change, examples):
             continue
         changed = CHANGES[change](representation, np.random.default_rng([seed, index]))
         value, spread = before[name]
@@ -264,13 +262,13 @@ def _invariance(
 
 def _defect(metric: Metric, protocol: str, defect: Defect, n_rows: int, seed: int) -> Finding:
     needs = metric.protocol(protocol).needs
-    suited = as_symbols if needs.symbols else _as_it_is
-    whole = synergy if defect == "synergy lost" else EXAMPLES["perfect"]
+    suited = as_symbols if needs.symbols else _unchanged
+    intact = synergy if defect == "synergy lost" else EXAMPLES["perfect"]
     values = [
         _value(metric, suited(table), protocol, seed)
         for table in (
             make(n_rows, np.random.default_rng([seed, 100]), posterior=needs.log_variance)
-            for make in (whole, DEFECTIVE[defect])
+            for make in (intact, DEFECTIVE[defect])
         )
     ]
     drop = (values[0] - values[1]) * (1 if metric.higher_is_better else -1)
@@ -280,15 +278,15 @@ def _defect(metric: Metric, protocol: str, defect: Defect, n_rows: int, seed: in
 
 
 def _limits(
-    metric: Metric, protocol: str, made: dict[str, Representation], declared: ResolvedProtocol, seed: int
+    metric: Metric, protocol: str, examples: dict[str, Representation], declared: ResolvedProtocol, seed: int
 ) -> list[Finding]:
-    values = {name: _value(metric, representation, protocol, seed) for name, representation in made.items()}
+    values = {name: _value(metric, representation, protocol, seed) for name, representation in examples.items()}
     low, high = metric.bounds
     outside = max(max(low - value, value - high) for value in values.values())
     repeated = max(
-        abs(_value(metric, representation, protocol, seed) - values[name]) for name, representation in made.items()
+        abs(_value(metric, representation, protocol, seed) - values[name]) for name, representation in examples.items()
     )
-    chance = 1 / made["noise"].n_factors if declared.noise == "chance" else float(declared.noise)
+    chance = 1 / examples["noise"].n_factors if declared.noise == "chance" else float(declared.noise)
     from_perfect = abs(values["perfect"] - declared.perfect)
     from_noise = abs(values["noise"] - chance)
     findings = [
@@ -304,18 +302,18 @@ def _limits(
 
 def _robustness(metric: Metric, protocol: str, noisy: Representation, seed: int, *, claimed: bool) -> list[Finding]:
     posterior = noisy.log_variance is not None
-    suited = as_symbols if metric.protocol(protocol).needs.symbols else _as_it_is
-    broken = ""
+    suited = as_symbols if metric.protocol(protocol).needs.symbols else _unchanged
+    fault = ""
     for name, table in degenerate_tables(seed, posterior=posterior).items():
         try:
             value = metric.evaluate(suited(table), protocol, seed=seed).value
         except UndefinedScoreError:
             continue
-        except Exception as error:  # noqa: BLE001 # whatever a stranger's function raises is the finding
-            broken = broken or f"{name} ({type(error).__name__})"
+        except Exception as error:  # noqa: BLE001 # whatever a user-defined function raises is the finding
+            fault = fault or f"{name} ({type(error).__name__})"
             continue
         if not math.isfinite(value):
-            broken = broken or f"{name} (not finite)"
+            fault = fault or f"{name} (not finite)"
     codes = np.round(noisy.codes * 64) / 64  # exact in single precision
     layouts: dict[str, NDArray[np.floating]] = {
         "C order": codes,
@@ -337,6 +335,6 @@ def _robustness(metric: Metric, protocol: str, noisy: Representation, seed: int,
     allowed = {"single precision": 0.02}
     same = all(move <= allowed.get(name, 0.0) for name, move in moves.items())
     return [
-        Finding("degenerate tables", claimed, not broken, 1.0 if broken else 0.0, broken or "all"),
+        Finding("degenerate tables", claimed, not fault, 1.0 if fault else 0.0, fault or "all"),
         Finding("layout and type", claimed, same, moves[worst], worst),
     ]
