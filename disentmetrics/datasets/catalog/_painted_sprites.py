@@ -1,4 +1,4 @@
-"""What dSprites in colour, in noise and before a picture have in common: sprites that are painted."""
+"""Base class of the dSprites variants of Locatello et al. (2019): sprites in colour, on noise and on a painting."""
 
 from abc import abstractmethod
 from dataclasses import replace
@@ -10,7 +10,7 @@ from disentmetrics.datasets.base import DataSet, DataSetInfo
 from disentmetrics.datasets.catalog import dsprites
 from disentmetrics.datasets.catalog.dsprites import SIDE, SPACE, SYMMETRIES, DSprites
 
-_AT_ONCE = 128  # images painted in one go: their temporaries stay in the processor's cache
+_BATCH_SIZE = 128  # images painted per batch, so that the temporaries fit into the CPU cache
 _VARIANTS = "the variants are those of Locatello et al. (2019), Challenging Common Assumptions"
 _BIBTEX = """@inproceedings{locatello19,
   author = {Francesco Locatello and Stefan Bauer and Mario Lucic and Gunnar R{\\"a}tsch and Sylvain Gelly
@@ -22,7 +22,7 @@ _BIBTEX = """@inproceedings{locatello19,
 
 
 class DSpritesVariant(DataSet):
-    """Sprites of dSprites, painted in three channels; a variant writes :meth:`paint`."""
+    """The sprites of dSprites, painted in three channels; a variant implements :meth:`paint`."""
 
     space = SPACE
     observation_shape = (SIDE, SIDE, 3)
@@ -40,20 +40,20 @@ class DSpritesVariant(DataSet):
     def make(self, factors: NDArray[np.int64], nuisance: NDArray[np.uint64]) -> NDArray[np.uint8]:
         """Return the images (n, 64, 64, 3) with these factors and this nuisance."""
         images = np.empty((len(factors), *self.observation_shape), np.uint8)
-        for start in range(0, len(factors), _AT_ONCE):
-            part = slice(start, start + _AT_ONCE)
+        for start in range(0, len(factors), _BATCH_SIZE):
+            part = slice(start, start + _BATCH_SIZE)
             white = self._sprites.make(factors[part, : len(SPACE)], nuisance[part])
             sprites = np.repeat(white, self.observation_shape[-1], axis=-1)
             images[part] = self.paint(sprites, factors[part], nuisance[part])
         return images
 
     def prepare(self, *, progress: bool = False) -> None:
-        """Draw all sprites into the cache folder, see ``DSprites.prepare``."""
+        """Render all sprites into the cache folder, see ``DSprites.prepare``."""
         self._sprites.prepare(progress=progress)
 
 
 def variant_info(variant: type[DSpritesVariant], summary: str, *remarks: str) -> DataSetInfo:
-    """Describe a variant: what is said of dSprites, with its own name, summary, nuisances and remarks."""
+    """Describe a variant: the description of dSprites with the variant's name, summary, nuisances and notes."""
     original = dsprites.info()
     return replace(
         original,

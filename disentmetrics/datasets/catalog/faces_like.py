@@ -22,7 +22,7 @@ from disentmetrics.datasets.base import DataSet, DataSetInfo
 from disentmetrics.datasets.nuisance import choice
 from disentmetrics.datasets.published.packed import open_packed, write_packed
 from disentmetrics.datasets.rendering.heads import N_HEADS, head
-from disentmetrics.datasets.rendering.point_clouds import N_BYTES, SIDE, lit, shade, view
+from disentmetrics.datasets.rendering.point_clouds import N_BYTES, SIDE, shaded, shading_table, view
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import Factor, FactorSpace
 
@@ -104,7 +104,7 @@ class FacesLike(DataSet):
         azimuth, elevation, lighting = factors[:, -3:].T
         views = np.ravel_multi_index((identity, azimuth, elevation), _VIEWS)
         self._render(np.unique(views[~self._is_rendered[views]]))
-        return lit(self._views, views, _shading_tables(), lighting)
+        return shaded(self._views, views, _shading_tables(), lighting)
 
     def prepare(self, *, progress: bool = False) -> None:
         """Render all views into the cache folder (142 MB), unless a complete cache exists.
@@ -166,7 +166,7 @@ def _views_of(identity: int) -> NDArray[np.uint8]:
 @cache
 def _shading_tables() -> NDArray[np.uint8]:
     """Return the shading of each surface direction under each light (n_lights, N_DIRECTIONS)."""
-    return np.stack([shade(azimuth, _LIGHT_ELEVATION) for azimuth in LIGHTS])
+    return np.stack([shading_table(azimuth, _LIGHT_ELEVATION) for azimuth in LIGHTS])
 
 
 def info() -> DataSetInfo:

@@ -1,1 +1,1 @@
-"""Renderers shared by bundled data sets."""
+"""Renderers and generators shared by several bundled data sets."""

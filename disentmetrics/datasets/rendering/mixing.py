@@ -1,7 +1,7 @@
-"""Vectors made by mixing known sources: what linear-gaussian, linear-ica and nonlinear-ica share.
+"""Mixtures of independent sources, shared by linear-gaussian, linear-ica and nonlinear-ica.
 
-Sums run in a written order, one source after another, because a library's matrix product adds
-in an order of its own: hence every machine makes the same numbers.
+Sums are accumulated explicitly, one source after another, because the order of summation in a
+matrix product depends on the library; every machine computes the same numbers.
 """
 
 from collections.abc import Callable
@@ -18,14 +18,14 @@ from disentmetrics.datasets.options import no_target, one_of, real_number, whole
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import Factor, FactorSpace
 
-MOST = 512
+MAX_DIMENSION = 512
 CONDITION_NUMBER = 4.0
 SLOPE = 0.2
-_DIGITS = 9  # after the point: mathematics libraries agree on these and many more
+_DECIMALS = 9  # mathematics libraries agree on these and several more
 
-Draw = Callable[[np.random.Generator, tuple[int, int]], NDArray[np.float64]]
+Sampler = Callable[[np.random.Generator, tuple[int, int]], NDArray[np.float64]]
 
-SOURCES: dict[str, Draw] = {
+SOURCES: dict[str, Sampler] = {
     "gaussian": lambda rng, shape: rng.standard_normal(shape),
     "laplace": lambda rng, shape: rng.laplace(scale=np.sqrt(0.5), size=shape),
     "uniform": lambda rng, shape: rng.uniform(-np.sqrt(3), np.sqrt(3), shape),
@@ -35,22 +35,22 @@ SOURCES: dict[str, Draw] = {
 
 @dataclass(frozen=True)
 class Mixture:
-    """What decides a data set of mixed sources.
+    """Parameters of a data set of mixed sources.
 
     Attributes
     ----------
     name : str
-        Of the data set.
+        Name of the data set.
     sources : {"gaussian", "laplace", "uniform"}
         Distribution of each source; all have mean 0 and variance 1.
     n_sources, n_observed : int
-        How many sources there are, and how many values an observation has.
+        Number of sources, and dimension of an observation.
     noise : float
-        Standard deviation of Gaussian noise on each value observed.
+        Standard deviation of the Gaussian noise in each observed dimension.
     n_layers : int
-        How many matrices mix one after another, with a leaky ReLU between them.
+        Number of linear layers, with a leaky ReLU between them.
     seed : int
-        Decides the matrices.
+        Random seed of the matrices.
     """
 
     name: str
@@ -68,12 +68,12 @@ class Mixture:
 
     @property
     def nuisances(self) -> tuple[str, ...]:
-        """What varies besides the sources."""
+        """The variation not due to the sources."""
         return ("noise of the observation",) if self.noise else ()
 
 
 def product(rows: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ``rows @ matrix.T``, added column by column so that no machine differs.
+    """Return ``rows @ matrix.T``, summed column by column, so that every machine computes the same numbers.
 
     Examples
     --------
@@ -87,57 +87,58 @@ def product(rows: NDArray[np.float64], matrix: NDArray[np.float64]) -> NDArray[n
 
 
 def _orthonormal(n_rows: int, n_columns: int, seed: int, stream: int) -> NDArray[np.float64]:
-    """Return a matrix with orthonormal columns, uniformly distributed over all such, by the seed."""
+    """Return a random matrix with orthonormal columns, uniformly (Haar) distributed."""
     entries = normal(np.array([seed], np.uint64), n_rows * n_columns, stream=stream).reshape(n_rows, n_columns)
-    orthonormal, triangle = np.linalg.qr(entries)
-    return np.asarray(orthonormal * np.sign(np.diag(triangle)))
+    q, r = np.linalg.qr(entries)
+    # A positive diagonal of R makes the decomposition unique and Q Haar distributed.
+    return np.asarray(q * np.sign(np.diag(r)))
 
 
 def random_matrix(
     n_rows: int, n_columns: int, *, seed: int, layer: int = 0, condition: float = CONDITION_NUMBER
 ) -> NDArray[np.float64]:
-    """Draw a matrix with a known condition number, decided by the seed on every machine alike.
+    """Draw a matrix with a given condition number, the same on every machine for a seed.
 
-    Its singular vectors are uniformly distributed; its singular values run evenly in logarithm
-    from the root of the condition number down to one over it.
+    Its singular vectors are uniformly distributed; its singular values are geometrically spaced from
+    the square root of the condition number down to its reciprocal.
 
     Parameters
     ----------
     n_rows, n_columns : int
-        Its shape; no more columns than rows.
+        Shape; at most as many columns as rows.
     seed, layer : int
         Matrices of different seeds and layers are independent.
     condition : float
-        Greatest by least singular value; 1 if there is one column.
+        Condition number, the ratio of the largest to the smallest singular value; 1 if there is one column.
 
     Returns
     -------
     (n_rows, n_columns) float64
-        Rounded to 9 digits after the point.
+        Rounded to 9 decimals.
     """
     left = _orthonormal(n_rows, n_columns, seed, 2 * layer)
     right = _orthonormal(n_columns, n_columns, seed, 2 * layer + 1)
     root = np.sqrt(condition) if n_columns > 1 else 1.0
-    return np.round((left * np.geomspace(root, 1 / root, n_columns)) @ right.T, _DIGITS)
+    return np.round((left * np.geomspace(root, 1 / root, n_columns)) @ right.T, _DECIMALS)
 
 
 class MixedSources(DataSet):
-    """Independent sources, mixed by random matrices and observed under Gaussian noise.
+    """Independent sources, mixed by random matrices and observed with Gaussian noise.
 
-    Factors are the values of the sources: continuous, so there is no grid; draw samples. With
-    one layer ``x = A s + noise``; with more, a leaky ReLU of slope 0.2 follows each matrix but
-    the last. The condition numbers of the matrices multiply to 4, so that mixing can be
-    undone well: ``unmix`` does, exactly if there is no noise.
+    The factors are the values of the sources. They are continuous, so the data set has no grid and is
+    sampled. With one layer ``x = A s + noise``; with more, a leaky ReLU of slope 0.2 follows each
+    matrix but the last. The condition numbers of the matrices multiply to 4, so the mixing is well
+    conditioned: ``unmix`` inverts it, exactly if there is no noise.
 
     Parameters
     ----------
     mixture : Mixture
-        What it is made of.
+        Parameters of the data set.
 
     Raises
     ------
     InvalidInputError
-        If there are more sources than values observed.
+        If there are more sources than observed dimensions.
 
     Examples
     --------
@@ -151,7 +152,7 @@ class MixedSources(DataSet):
     def __init__(self, mixture: Mixture) -> None:
         if mixture.n_sources > mixture.n_observed:
             raise InvalidInputError(
-                "n_observed must be at least n_sources, or sources cannot be told from observations; "
+                "n_observed must be at least n_sources, otherwise the observations do not determine the sources; "
                 f"got {mixture.n_observed} and {mixture.n_sources}"
             )
         self.mixture = mixture
@@ -173,31 +174,33 @@ class MixedSources(DataSet):
 
     @property
     def mixing(self) -> NDArray[np.float64]:
-        """The mixing matrix (n_observed, n_sources); there is one if there is one layer."""
+        """The mixing matrix (n_observed, n_sources), if there is a single layer."""
         if len(self.layers) > 1:
-            raise InvalidInputError(f"{self.name} of {len(self.layers)} layers has no one mixing matrix: see layers")
+            raise InvalidInputError(
+                f"{self.name} with {len(self.layers)} layers has no single mixing matrix: use layers"
+            )
         return self.layers[0]
 
     def mix(self, sources: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what sources (n, n_sources) give without noise, (n, n_observed)."""
+        """Return the noise-free observations (n, n_observed) of sources (n, n_sources)."""
         mixed = product(sources, self.layers[0])
         for matrix in self.layers[1:]:
             mixed = product(np.where(mixed < 0, SLOPE * mixed, mixed), matrix)
         return mixed
 
     def unmix(self, observations: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return the sources (n, n_sources) of observations (n, n_observed): exact without noise."""
+        """Return the sources (n, n_sources) of observations (n, n_observed); exact if there is no noise."""
         mixed: NDArray[Any] = np.asarray(observations, np.float64)
         for matrix in self.layers[:0:-1]:
-            inner = np.linalg.solve(matrix, mixed.T).T
-            mixed = np.where(inner < 0, inner / SLOPE, inner)
+            activated = np.linalg.solve(matrix, mixed.T).T
+            mixed = np.where(activated < 0, activated / SLOPE, activated)
         return np.asarray(mixed @ np.linalg.pinv(self.layers[0]).T)
 
     def make(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[np.float64]:
-        """Return the observations (n, n_observed) float64 of these sources under this noise."""
+        """Return the observations (n, n_observed) float64 of these sources, with the noise of the nuisance."""
         observed = self.mix(factors)
         if self.mixture.noise:
-            observed += self.mixture.noise * np.round(normal(nuisance, observed.shape[1]), _DIGITS)
+            observed += self.mixture.noise * np.round(normal(nuisance, observed.shape[1]), _DECIMALS)
         return observed
 
     def sample_factors(self, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -206,7 +209,7 @@ class MixedSources(DataSet):
 
 
 def mixture_info(default: Mixture, summary: str, citation: str, bibtex: str, remarks: tuple[str, ...]) -> DataSetInfo:
-    """Describe a data set of mixed sources as it is without options."""
+    """Describe a data set of mixed sources with its default options."""
     return DataSetInfo(
         name=default.name,
         summary=summary,
@@ -231,7 +234,7 @@ def load_mixture(
     sources: str | None = None,
     n_layers: str | int = 1,
 ) -> MixedSources:
-    """Return the default with these options instead, after checking them.
+    """Return the default mixture with these options replaced, after validating them.
 
     Raises
     ------
@@ -243,8 +246,8 @@ def load_mixture(
         replace(
             default,
             sources=default.sources if sources is None else one_of("sources", sources, tuple(SOURCES)),
-            n_sources=whole_number("n_sources", n_sources, 1, MOST),
-            n_observed=whole_number("n_observed", n_observed, 1, MOST),
+            n_sources=whole_number("n_sources", n_sources, 1, MAX_DIMENSION),
+            n_observed=whole_number("n_observed", n_observed, 1, MAX_DIMENSION),
             noise=real_number("noise", noise, 0, 1e6),
             n_layers=whole_number("n_layers", n_layers, 1, 16),
             seed=whole_number("seed", seed, 0, 2**63 - 1),

@@ -1,12 +1,12 @@
-"""A solid in a room, ray-traced into weights of materials: the geometry without its colours.
+"""Ray tracing of a solid in a room into material weights: geometry and shading, without colours.
 
-The room is a hall with a back wall and two side walls, open to the sky and towards the
-camera; the solid stands in its middle. x points right, y to the back, z up; one unit is the
-side of a cube of scale 1. Solids are given by distances, along which rays are marched (Hart
-1996, *Sphere tracing*, The Visual Computer 12).
+The room has a back wall and two side walls and is open to the sky and towards the camera; the solid
+stands on the floor at its centre. x points right, y to the back, z up; one unit is the side of a cube
+of scale 1. Solids are signed distance functions, rendered by sphere tracing (Hart 1996, *Sphere
+tracing*, The Visual Computer 12).
 
-Only sums, differences, products, quotients and square roots of single numbers go into a
-weight, and these are the same on every machine; sines are rounded first.
+Weights are computed from sums, differences, products, quotients and square roots of scalars only,
+which are the same on every machine; sines and cosines are rounded first.
 """
 
 from collections.abc import Callable
@@ -17,41 +17,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 MATERIALS = ("floor", "wall", "solid", "sky", "light")
-"""What a pixel is made of, in the order of its weights; the last two have colours of their own."""
+"""The materials of a pixel, in the order of its weights; sky and light have fixed colours."""
 
 SKY, LIGHT = (155, 225, 250), (255, 255, 255)
 
 _Numbers = NDArray[np.float64]
 _FLOOR, _WALL, _SOLID, _SKY, _LIGHT = range(len(MATERIALS))
 _SAMPLES = 4  # rays along each side of a pixel
-_WHOLE = 255
-_HALF_WIDTH, _WALL_HEIGHT, _SKIRTING = 3.0, 2.0, 0.14
-_CAMERA_DISTANCE, _LOOKED_AT, _HALF_VIEW = 3.3, 0.8, 0.466  # tangent of half the angle of view, 50 degrees
+_FULL_WEIGHT = 255
+_HALF_WIDTH, _WALL_HEIGHT, _SKIRTING_HEIGHT = 3.0, 2.0, 0.14
+_CAMERA_DISTANCE, _TARGET_HEIGHT = 3.3, 0.8
+_TAN_HALF_FOV = 0.466  # for a field of view of 50 degrees
 _TO_LIGHT = (-4 / 9, -4 / 9, 7 / 9)
-_LAMP = 0.075  # half its side at unit distance
-_SHADOW = 0.42  # how bright the floor is in the shadow
-_BACK_WALL, _LEFT_WALL, _RIGHT_WALL = 0.96, 0.64, 0.8  # how bright
-_NEAR = 1e-4  # a ray that comes so near has hit
-_LEAST_STEP = 4e-3
-_MOST_STEPS = 40
+_LIGHT_HALF_SIDE = 0.075  # of the square area light, at unit distance
+_SHADOW = 0.42  # shading of the floor in the shadow
+_BACK_WALL, _LEFT_WALL, _RIGHT_WALL = 0.96, 0.64, 0.8  # shading
+_EPSILON = 1e-4  # distance from the surface at which a ray counts as a hit
+_MIN_STEP = 4e-3
+_MAX_STEPS = 40
 
 
 @dataclass(frozen=True)
 class Solid:
-    """A body that stands on the floor, at scale 1.
+    """A solid that stands on the floor, at scale 1.
 
     Attributes
     ----------
     name : str
-        What it is called.
+        Name of the shape.
     distance : callable
-        From x, y, z to a number that is at most the distance to the surface, and negative inside.
+        Signed distance bound as a function of x, y and z: at most the distance to the surface, negative inside.
     height : float
-        The middle of the bounding sphere lies at half of it.
+        Height; the centre of the bounding sphere is at half of it.
     radius : float
-        Of the bounding sphere.
+        Radius of the bounding sphere.
     period : float
-        The least turn about the vertical, in degrees, that makes no difference; 0 if none does.
+        The smallest rotation about the vertical, in degrees, that maps the solid onto itself; 0 for a solid of
+        revolution.
     """
 
     name: str
@@ -63,7 +65,7 @@ class Solid:
 
 @dataclass(frozen=True)
 class Camera:
-    """Looks at the middle of the room from ``azimuth`` degrees to the right and from a height."""
+    """A camera that looks at the centre of the room, from an azimuth in degrees to the right and from a height."""
 
     azimuth: float
     height: float = 1.45
@@ -116,35 +118,35 @@ SOLIDS = {
 }
 
 
-def trace(solid: Solid, scale: float, turn: float, camera: Camera, size: int) -> NDArray[np.uint8]:
-    """Return of what each pixel is made.
+def trace(solid: Solid, scale: float, rotation: float, camera: Camera, size: int) -> NDArray[np.uint8]:
+    """Return the material weights of each pixel.
 
     Parameters
     ----------
     solid : Solid
-        Stands in the middle of the room.
+        Solid at the centre of the room.
     scale : float
-        Its size.
-    turn : float
-        How far it is turned about the vertical, counter-clockwise from above, in degrees.
+        Scale of the solid.
+    rotation : float
+        Rotation of the solid about the vertical, counter-clockwise seen from above, in degrees.
     camera : Camera
-        From where it is seen.
+        Position of the camera.
     size : int
-        Side of the image in pixels.
+        Height and width of the image in pixels.
 
     Returns
     -------
     (n_materials, size * size) uint8
-        How much of the full colour of each of the ``MATERIALS`` goes into a pixel; 255 is all, and
+        Weight of the full colour of each of the ``MATERIALS`` in a pixel; 255 is full weight, and
         the weights of a pixel sum to at most 255.
     """
     room = _room(camera, size)
-    placed = _Placed(solid, scale, turn)
+    placed = _PlacedSolid(solid, scale, rotation)
     samples = room.weights.copy()
     _cast_shadow(samples, room, placed)
     _draw_solid(samples, room, placed)
-    whole = (_WHOLE * samples).astype(np.uint16)  # rounded down, for the sum to stay within 255
-    summed = whole.reshape(len(MATERIALS), size, _SAMPLES, size, _SAMPLES).sum(axis=(2, 4), dtype=np.uint16)
+    weights = (_FULL_WEIGHT * samples).astype(np.uint16)  # rounded down, so that the sum is at most 255
+    summed = weights.reshape(len(MATERIALS), size, _SAMPLES, size, _SAMPLES).sum(axis=(2, 4), dtype=np.uint16)
     return np.asarray(summed // _SAMPLES**2, np.uint8).reshape(len(MATERIALS), -1)
 
 
@@ -169,69 +171,75 @@ def _cos_sin(degrees: float) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class _Placed:
-    """A solid of some scale, turned about the vertical."""
+class _PlacedSolid:
+    """A solid with a scale and a rotation about the vertical, in degrees."""
 
     solid: Solid
     scale: float
-    turn: float
+    rotation: float
 
     def normals(self, points: _Numbers) -> _Numbers:
-        x, y, z = self._own(points) / self.scale
-        here = self.solid.distance(x, y, z)
-        slopes = (
-            self.solid.distance(*there) - here for there in ((x + _NEAR, y, z), (x, y + _NEAR, z), (x, y, z + _NEAR))
+        """Return the unit normals at points (3, n) of the surface, by forward differences of the distance."""
+        x, y, z = self._to_object_space(points) / self.scale
+        distance = self.solid.distance(x, y, z)
+        differences = (
+            self.solid.distance(*shifted) - distance
+            for shifted in ((x + _EPSILON, y, z), (x, y + _EPSILON, z), (x, y, z + _EPSILON))
         )
-        along_x, along_y, along_z = slopes
-        cos, sin = _cos_sin(self.turn)
-        return _unit(np.stack([cos * along_x - sin * along_y, sin * along_x + cos * along_y, along_z]))
+        dx, dy, dz = differences
+        cos, sin = _cos_sin(self.rotation)
+        return _unit(np.stack([cos * dx - sin * dy, sin * dx + cos * dy, dz]))
 
     def first_hits(self, origins: _Numbers, directions: _Numbers) -> _Numbers:
-        """Return how far rays (3, n) go until they hit the solid, infinity if they do not."""
+        """Return the distance along rays (3, n) to their first hit on the solid, infinity if they miss it."""
+        # Only rays that pass through the bounding sphere are marched, from its near to its far side.
         radius = self.scale * self.solid.radius
-        from_middle = origins - np.array([0, 0, self.scale * self.solid.height / 2])[:, None]
-        nearest = -_dot(from_middle, directions)
-        half_squared = radius * radius - _dot(from_middle, from_middle) + nearest * nearest
-        half = np.sqrt(np.maximum(half_squared, 0))
-        going = np.flatnonzero((half_squared > 0) & (nearest + half > 0))
-        start = self._own(np.broadcast_to(origins, directions.shape).take(going, 1)) / self.scale
-        direction = self._own(directions.take(going, 1))
-        gone, end = np.maximum(nearest - half, 0)[going] / self.scale, (nearest + half)[going] / self.scale
+        from_centre = origins - np.array([0, 0, self.scale * self.solid.height / 2])[:, None]
+        closest = -_dot(from_centre, directions)
+        squared_half_chord = radius * radius - _dot(from_centre, from_centre) + closest * closest
+        half_chord = np.sqrt(np.maximum(squared_half_chord, 0))
+        active = np.flatnonzero((squared_half_chord > 0) & (closest + half_chord > 0))
+        start = self._to_object_space(np.broadcast_to(origins, directions.shape).take(active, 1)) / self.scale
+        direction = self._to_object_space(directions.take(active, 1))
+        t, end = (
+            np.maximum(closest - half_chord, 0)[active] / self.scale,
+            (closest + half_chord)[active] / self.scale,
+        )
         hits = np.full(directions.shape[1], np.inf)
-        for _ in range(_MOST_STEPS):
-            gap = self.solid.distance(*(start + gone * direction))
-            has_hit = gap < _NEAR
-            hits[going[has_hit]] = self.scale * gone[has_hit]
-            gone = gone + np.maximum(gap, _LEAST_STEP)
-            on = np.flatnonzero(~has_hit & (gone < end))
-            going, gone, end, start, direction = going[on], gone[on], end[on], start.take(on, 1), direction.take(on, 1)
+        for _ in range(_MAX_STEPS):
+            distance = self.solid.distance(*(start + t * direction))
+            is_hit = distance < _EPSILON
+            hits[active[is_hit]] = self.scale * t[is_hit]
+            t = t + np.maximum(distance, _MIN_STEP)
+            on = np.flatnonzero(~is_hit & (t < end))
+            active, t, end, start, direction = active[on], t[on], end[on], start.take(on, 1), direction.take(on, 1)
         return hits
 
-    def _own(self, vectors: _Numbers) -> _Numbers:
-        """Turn vectors of the room into vectors of the solid."""
-        cos, sin = _cos_sin(self.turn)
+    def _to_object_space(self, vectors: _Numbers) -> _Numbers:
+        """Rotate vectors from world space into the coordinates of the solid."""
+        cos, sin = _cos_sin(self.rotation)
         x, y, z = vectors
         return np.stack([cos * x + sin * y, cos * y - sin * x, z])
 
 
 @dataclass(frozen=True)
 class _Room:
-    """The empty room as the rays of an image meet it.
+    """The empty room, intersected with the camera rays of an image.
 
     Attributes
     ----------
     origin : (3, 1) float64
-        The camera.
+        Position of the camera.
     directions : (3, n_rays) float64
-        Of unit length, row by row from the top left.
+        Unit directions of the rays, row by row from the top left.
     weights : (n_materials, n_rays) float64
-        From 0 to 1.
+        Material weights from 0 to 1.
     floor : (n_floor,) int64
-        The rays that end on the floor.
+        Indices of the rays that hit the floor.
     floor_points : (3, n_floor) float64
-        Where they do.
+        Their points on the floor.
     to_light : (3, n_floor) float64
-        From there to the lamp, of unit length.
+        Unit directions from there to the light.
     """
 
     origin: _Numbers
@@ -245,50 +253,51 @@ class _Room:
 def _rays(camera: Camera, size: int) -> tuple[_Numbers, _Numbers]:
     cos, sin = _cos_sin(camera.azimuth)
     origin = np.array([_CAMERA_DISTANCE * sin, -_CAMERA_DISTANCE * cos, camera.height])[:, None]
-    forward = _unit(np.array([0, 0, _LOOKED_AT])[:, None] - origin)
+    forward = _unit(np.array([0, 0, _TARGET_HEIGHT])[:, None] - origin)
     right = np.array([cos, sin, 0])[:, None]
     up = np.stack([right[1] * forward[2], -right[0] * forward[2], right[0] * forward[1] - right[1] * forward[0]])
     n = size * _SAMPLES
-    across = _HALF_VIEW * ((2 * np.arange(n) + 1) / n - 1)
-    x, y = np.tile(across, n), np.repeat(-across, n)
+    image_plane = _TAN_HALF_FOV * ((2 * np.arange(n) + 1) / n - 1)
+    x, y = np.tile(image_plane, n), np.repeat(-image_plane, n)
     return origin, _unit(forward + x * right + y * up)
 
 
-def _corner(distance: _Numbers, reach: float) -> _Numbers:
-    """Return how dark it is at some distance from a wall, from 1/2 in the corner to 0 far away."""
-    return 0.5 - 0.5 * distance / _norm(distance, reach)
+def _corner_occlusion(distance: _Numbers, radius: float) -> _Numbers:
+    """Return the ambient occlusion by a wall at some distance, from 1/2 in the corner to 0 far away."""
+    return 0.5 - 0.5 * distance / _norm(distance, radius)
 
 
-def _floor_brightness(x: _Numbers, y: _Numbers) -> _Numbers:
+def _floor_shading(x: _Numbers, y: _Numbers) -> _Numbers:
     is_light_tile = np.mod(np.floor(x) + np.floor(y), 2) == 0
-    from_walls = np.minimum(_HALF_WIDTH - np.abs(x), _HALF_WIDTH - y)
-    brightness = np.where(is_light_tile, 1.0, 0.93) * (1 - 0.5 * _corner(from_walls, 0.8))
-    return brightness * (1 - 0.012 * (x * x + y * y))
+    wall_distance = np.minimum(_HALF_WIDTH - np.abs(x), _HALF_WIDTH - y)
+    shading = np.where(is_light_tile, 1.0, 0.93) * (1 - 0.5 * _corner_occlusion(wall_distance, 0.8))
+    return shading * (1 - 0.012 * (x * x + y * y))
 
 
-def _wall_brightness(x: _Numbers, y: _Numbers, z: _Numbers, *, is_back: NDArray[np.bool_]) -> _Numbers:
-    painted = np.where(is_back, _BACK_WALL, np.where(x > 0, _RIGHT_WALL, _LEFT_WALL))
-    from_corner = np.where(is_back, _HALF_WIDTH - np.abs(x), _HALF_WIDTH - y)
-    return painted * (1 - 0.3 * _corner(from_corner, 0.8)) * (1 - 0.3 * _corner(np.abs(z), 0.5))
+def _wall_shading(x: _Numbers, y: _Numbers, z: _Numbers, *, is_back: NDArray[np.bool_]) -> _Numbers:
+    shading = np.where(is_back, _BACK_WALL, np.where(x > 0, _RIGHT_WALL, _LEFT_WALL))
+    corner_distance = np.where(is_back, _HALF_WIDTH - np.abs(x), _HALF_WIDTH - y)
+    return shading * (1 - 0.3 * _corner_occlusion(corner_distance, 0.8)) * (1 - 0.3 * _corner_occlusion(np.abs(z), 0.5))
 
 
-@lru_cache(maxsize=1)  # views are traced in the order of cameras
+@lru_cache(maxsize=1)  # consecutive views share a camera
 def _room(camera: Camera, size: int) -> _Room:
     origin, directions = _rays(camera, size)
     dx, dy, dz = directions
     side = np.where(dx > 0, _HALF_WIDTH, -_HALF_WIDTH)
-    to_side = (side - origin[0]) / np.where(dx == 0, -_NEAR, dx)
-    to_back = (_HALF_WIDTH - origin[1]) / np.maximum(dy, _NEAR)
+    # Distances along the rays to the planes; a small denominator puts parallel ones far away.
+    to_side = (side - origin[0]) / np.where(dx == 0, -_EPSILON, dx)
+    to_back = (_HALF_WIDTH - origin[1]) / np.maximum(dy, _EPSILON)
     to_wall = np.minimum(to_side, to_back)
-    to_floor = origin[2] / np.maximum(-dz, _NEAR)
+    to_floor = origin[2] / np.maximum(-dz, _EPSILON)
     x, y, z = origin + np.minimum(to_wall, to_floor) * directions
     on_floor = to_floor < to_wall
     on_wall = ~on_floor & (z < _WALL_HEIGHT)
 
-    wall = _wall_brightness(x, y, z, is_back=to_back < to_side)
-    is_skirting = z < _SKIRTING
+    wall = _wall_shading(x, y, z, is_back=to_back < to_side)
+    is_skirting = z < _SKIRTING_HEIGHT
     weights = np.zeros((len(MATERIALS), len(dx)))
-    weights[_FLOOR] = np.where(on_floor, _floor_brightness(x, y), 0)
+    weights[_FLOOR] = np.where(on_floor, _floor_shading(x, y), 0)
     weights[_WALL] = np.where(on_wall, np.where(is_skirting, 0.3 * wall, wall), 0)
     weights[_LIGHT] = np.where(on_wall & is_skirting, 0.65 * wall, 0)
     weights[_SKY] = ~on_floor & ~on_wall
@@ -298,25 +307,30 @@ def _room(camera: Camera, size: int) -> _Room:
 
 
 def _to_light(rays: NDArray[np.int64], size: int) -> _Numbers:
-    """Aim each ray of a pixel at another point of a square lamp: shadows are soft, and the same everywhere."""
+    """Return the direction of each shadow ray, to a different point of a square area light per ray of a pixel.
+
+    The points are stratified and deterministic: shadows are soft, and the same on every machine.
+    """
     row, column = rays // (size * _SAMPLES) % _SAMPLES, rays % _SAMPLES
-    # One to one, and far from the order of the rays.
-    places = (row + column) % _SAMPLES, (row + 2 * column) % _SAMPLES
-    ahead, aside = (_LAMP / (_SAMPLES - 1) * (2 * place - (_SAMPLES - 1)) for place in places)
+    # A permutation of the rays of a pixel, so that neighbouring rays do not go to neighbouring points.
+    strata = (row + column) % _SAMPLES, (row + 2 * column) % _SAMPLES
+    dx, dy = (_LIGHT_HALF_SIDE / (_SAMPLES - 1) * (2 * stratum - (_SAMPLES - 1)) for stratum in strata)
     x, y, z = _TO_LIGHT
-    return _unit(np.stack([x + ahead, y + aside, np.full(len(rays), z)]))
+    return _unit(np.stack([x + dx, y + dy, np.full(len(rays), z)]))
 
 
-def _cast_shadow(samples: _Numbers, room: _Room, placed: _Placed) -> None:
-    is_dark = np.isfinite(placed.first_hits(room.floor_points, room.to_light))
-    # What a ball of the solid's size hides of the sky.
+def _cast_shadow(samples: _Numbers, room: _Room, placed: _PlacedSolid) -> None:
+    """Darken the floor by the cast shadow and the ambient occlusion of the solid, in place."""
+    in_shadow = np.isfinite(placed.first_hits(room.floor_points, room.to_light))
+    # Ambient occlusion by a sphere of the size of the solid.
     radius = 0.5 * placed.scale
-    to_ball = _norm(room.floor_points[0], room.floor_points[1], radius)
-    hidden = radius * radius * radius / (to_ball * to_ball * to_ball)
-    samples[_FLOOR, room.floor] *= np.where(is_dark, _SHADOW, 1) * (1 - 0.35 * hidden)
+    distance = _norm(room.floor_points[0], room.floor_points[1], radius)
+    occlusion = radius * radius * radius / (distance * distance * distance)
+    samples[_FLOOR, room.floor] *= np.where(in_shadow, _SHADOW, 1) * (1 - 0.35 * occlusion)
 
 
-def _draw_solid(samples: _Numbers, room: _Room, placed: _Placed) -> None:
+def _draw_solid(samples: _Numbers, room: _Room, placed: _PlacedSolid) -> None:
+    """Shade the rays that hit the solid, in place: ambient, diffuse and Blinn-Phong specular reflection."""
     hits = placed.first_hits(room.origin, room.directions)
     rays = np.flatnonzero(np.isfinite(hits))
     directions = room.directions[:, rays]
@@ -325,11 +339,11 @@ def _draw_solid(samples: _Numbers, room: _Room, placed: _Placed) -> None:
     light = np.array(_TO_LIGHT)[:, None]
     diffuse = np.maximum(_dot(normals, light), 0)
     facing = np.maximum(-_dot(normals, directions), 0)
-    brightness = 0.5 + 0.52 * diffuse + 0.1 * normals[2] + 0.08 * facing
-    brightness = brightness * (1 - 0.5 * _corner(np.abs(points[2]), 0.25))
-    shine = np.maximum(_dot(normals, _unit(light - directions)), 0)
-    for _ in range(5):
-        shine = shine * shine
+    shading = 0.5 + 0.52 * diffuse + 0.1 * normals[2] + 0.08 * facing
+    shading = shading * (1 - 0.5 * _corner_occlusion(np.abs(points[2]), 0.25))
+    specular = np.maximum(_dot(normals, _unit(light - directions)), 0)
+    for _ in range(5):  # to the 32nd power
+        specular = specular * specular
     samples[:, rays] = 0
-    samples[_SOLID, rays] = np.clip(brightness, 0, 1) * (1 - 0.35 * shine)
-    samples[_LIGHT, rays] = 0.35 * shine
+    samples[_SOLID, rays] = np.clip(shading, 0, 1) * (1 - 0.35 * specular)
+    samples[_LIGHT, rays] = 0.35 * specular

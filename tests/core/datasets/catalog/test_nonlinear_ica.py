@@ -20,7 +20,7 @@ def test_the_network_is_matrices_with_leaky_relus_between(rng: np.random.Generat
     two = np.maximum(one, 0.2 * one) @ second.T
     expected = np.maximum(two, 0.2 * two) @ third.T
     np.testing.assert_allclose(data.observations(sources), expected, atol=1e-12)
-    with pytest.raises(InvalidInputError, match="3 layers has no one mixing matrix"):
+    with pytest.raises(InvalidInputError, match="3 layers has no single mixing matrix"):
         _ = data.mixing
 
 

@@ -5,30 +5,30 @@ import numpy as np
 from scipy import ndimage
 
 from disentmetrics.datasets.rendering.heads import N_HEADS, head, traits
-from disentmetrics.datasets.rendering.point_clouds import FINE, FLAT, SIDE, view
+from disentmetrics.datasets.rendering.point_clouds import NORMAL_SCALE, POINT_SCALE, SIDE, view
 
 
-def test_traits_are_uniform_and_no_two_heads_are_alike() -> None:
+def test_traits_are_uniform_and_no_two_heads_are_similar() -> None:
     drawn = np.array([astuple(traits(number)) for number in range(N_HEADS)])
     assert drawn.shape == (50, 21)
     assert np.abs(drawn).max() <= 1
     assert np.abs(drawn.mean(axis=0)).max() < 0.3
     assert np.abs(drawn.std(axis=0) - 1 / np.sqrt(3)).max() < 0.15
-    gaps = np.abs(drawn[:, None] - drawn[None]).max(axis=2) + 9 * np.eye(N_HEADS)
-    assert gaps.min() > 0.5
+    distances = np.abs(drawn[:, None] - drawn[None]).max(axis=2) + 9 * np.eye(N_HEADS)
+    assert distances.min() > 0.5
 
 
-def test_points_fit_into_a_key_and_directions_have_length_one() -> None:
+def test_points_fit_into_a_depth_buffer_key_and_normals_have_unit_length() -> None:
     for number in (0, 22, 49):
         cloud = head(number)
         assert cloud.points.shape[1] == cloud.normals.shape[1] == len(cloud.albedo) < 2**18
         points, normals = cloud.points.astype(float), cloud.normals.astype(float)
-        assert np.sqrt((points * points).sum(axis=0)).max() < 2.5 * FINE
+        assert np.sqrt((points * points).sum(axis=0)).max() < 2.5 * POINT_SCALE
         lengths = np.sqrt((normals * normals).sum(axis=0))
-        assert np.abs(lengths / FLAT - 1).max() < 0.02
+        assert np.abs(lengths / NORMAL_SCALE - 1).max() < 0.02
 
 
-def test_a_head_is_the_same_left_and_right() -> None:
+def test_a_head_is_symmetric() -> None:
     for azimuth in (0, 36, 90):
         one = view(head(3), azimuth, 6)[-SIDE * SIDE :].reshape(SIDE, SIDE).astype(int)
         other = view(head(3), -azimuth, 6)[-SIDE * SIDE :].reshape(SIDE, SIDE).astype(int)
@@ -36,18 +36,18 @@ def test_a_head_is_the_same_left_and_right() -> None:
         assert azimuth == 0 or np.abs(one - other).mean() > 10
 
 
-def test_no_background_shows_through_a_head_and_it_stays_off_the_sides() -> None:
+def test_a_head_has_no_holes_and_does_not_touch_the_left_right_and_top_edges() -> None:
     rng = np.random.default_rng(0)
-    sides = zip(rng.integers(50, size=20) // 8, rng.integers(-10, 11, 20) * 9, rng.integers(-5, 6, 20) * 6, strict=True)
+    views = zip(rng.integers(50, size=20) // 8, rng.integers(-10, 11, 20) * 9, rng.integers(-5, 6, 20) * 6, strict=True)
     behind_the_jaw = ((25, 90, 18), (24, -72, 30), (46, -45, 12), (21, -90, 12))
-    for number, azimuth, elevation in (*sides, *behind_the_jaw):
-        bright = view(head(int(number)), float(azimuth), float(elevation))[-SIDE * SIDE :].reshape(SIDE, SIDE)
-        enclosed = ndimage.binary_fill_holes(bright > 0) & (bright == 0)
+    for number, azimuth, elevation in (*views, *behind_the_jaw):
+        albedo = view(head(int(number)), float(azimuth), float(elevation))[-SIDE * SIDE :].reshape(SIDE, SIDE)
+        enclosed = ndimage.binary_fill_holes(albedo > 0) & (albedo == 0)
         assert enclosed.sum() <= 1  # where a lobe of an ear touches the jaw, or the chin a shoulder
-        assert not bright[0].any()
-        assert not bright[:, [0, -1]].any()
-        assert bright[-1].any()  # the neck goes on below
-        assert ndimage.label(bright > 0)[1] == 1
+        assert not albedo[0].any()
+        assert not albedo[:, [0, -1]].any()
+        assert albedo[-1].any()  # the neck extends below the frame
+        assert ndimage.label(albedo > 0)[1] == 1
 
 
 def test_three_heads_are_the_same_on_every_machine() -> None:

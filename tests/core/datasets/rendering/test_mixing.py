@@ -29,7 +29,7 @@ def load(spec: str) -> MixedSources:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("shape", ["n_sources=5&n_observed=10", "n_sources=3&n_observed=3", "n_sources=1&n_observed=2"])
-def test_without_noise_the_sources_come_back(name: str, shape: str, rng: np.random.Generator) -> None:
+def test_without_noise_unmixing_recovers_the_sources(name: str, shape: str, rng: np.random.Generator) -> None:
     data = load(f"{name}?noise=0&{shape}&seed=3")
     sources = data.sample_factors(500, rng)
     np.testing.assert_allclose(data.unmix(data.observations(sources)), sources, atol=1e-10)
@@ -50,7 +50,7 @@ def test_condition_numbers_are_bounded(name: str) -> None:
         assert np.linalg.norm(layers[0], 2) * np.linalg.svd(layers[0])[1][-1] == pytest.approx(1)
 
 
-def test_no_direction_of_mixing_is_preferred() -> None:
+def test_mixing_directions_are_uniform() -> None:
     columns = np.array([random_matrix(3, 2, seed=seed)[:, 0] for seed in range(3000)])
     directions = columns / np.linalg.norm(columns, axis=1, keepdims=True)
     for coordinate in directions.T:  # on a sphere in space, each coordinate is uniform
@@ -75,7 +75,7 @@ def test_sources_are_independent_of_mean_0_and_variance_1(sources: str, distribu
     assert sources in SOURCES
 
 
-def test_noise_is_gaussian_of_the_given_size_and_comes_from_the_nuisance(rng: np.random.Generator) -> None:
+def test_noise_is_gaussian_with_the_given_deviation_and_a_function_of_the_nuisance(rng: np.random.Generator) -> None:
     data = load("linear-gaussian?noise=0.5")
     draws = data.sample(3000, rng)
     noise = (data.observations(draws.factors, draws.nuisance) - data.mix(draws.factors)) / 0.5
@@ -87,7 +87,7 @@ def test_noise_is_gaussian_of_the_given_size_and_comes_from_the_nuisance(rng: np
     assert np.array_equal(quiet.observations(draws.factors[:5], [1] * 5), quiet.observations(draws.factors[:5]))
 
 
-def test_sums_do_not_depend_on_a_library(rng: np.random.Generator) -> None:
+def test_sums_do_not_depend_on_the_library(rng: np.random.Generator) -> None:
     rows, matrix = rng.normal(size=(40, 7)), rng.normal(size=(5, 7))
     by_hand = []
     for row in rows.tolist():
@@ -107,7 +107,7 @@ def test_there_is_no_grid(name: str) -> None:
     assert load_dataset(name).space.names == tuple(f"source{k}" for k in range(1, 6))
 
 
-def test_equal_sources_have_a_nuisance_of_their_own(rng: np.random.Generator) -> None:
+def test_the_default_nuisance_is_a_function_of_the_sources(rng: np.random.Generator) -> None:
     data = load("linear-ica")
     sources = data.sample_factors(1000, rng)
     nuisance = data.default_nuisance(sources)
@@ -131,13 +131,13 @@ def test_observations_are_the_same_on_every_machine(name: str, digest: str) -> N
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_option_is_part_of_the_fingerprint_and_travels(name: str, rng: np.random.Generator) -> None:
+def test_every_option_is_part_of_the_fingerprint_and_survives_pickling(name: str, rng: np.random.Generator) -> None:
     options = ["", "?n_sources=4", "?n_observed=11", "?noise=0.25", "?seed=1"]
     options += [] if name == "linear-gaussian" else ["?sources=gaussian"]
     options += ["?n_layers=2"] if name == "nonlinear-ica" else []
-    found = [load(name + option) for option in options]
-    assert len({data.fingerprint for data in found}) == len(options)
-    for data in found:
+    variants = [load(name + option) for option in options]
+    assert len({data.fingerprint for data in variants}) == len(options)
+    for data in variants:
         sent = pickle.loads(pickle.dumps(data))
         sources = data.sample_factors(3, rng)
         assert (sent.fingerprint, sent.space) == (data.fingerprint, data.space)

@@ -18,7 +18,7 @@ def weights_of(view: int) -> NDArray[np.uint8]:
 
 
 class Traced:
-    """Notes which views were traced."""
+    """A tracer that records which views were traced."""
 
     def __init__(self) -> None:
         self.views: list[int] = []
@@ -53,7 +53,7 @@ def expected(views: NDArray[np.int64], colours: NDArray[np.uint8]) -> NDArray[np
     return np.asarray((np.einsum("nkp,nkc->npc", weights, colours.astype(np.int64)) + 255) // 256)
 
 
-def test_full_weight_gives_the_very_colour_and_none_gives_black() -> None:
+def test_full_weight_gives_exactly_the_colour_and_zero_weight_gives_black() -> None:
     weights = np.array([[[255, 0]]], np.uint8)
     colours = np.arange(256).repeat(3).reshape(256, 1, 3).astype(np.uint8)
     images = blend(weights, np.zeros(256, np.int64), colours)
@@ -74,7 +74,7 @@ def test_materials_that_share_a_pixel_share_its_colour() -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(1, 3000))
-def test_colours_are_blended_in_whole_numbers(seed: int, n_materials: int, n_pixels: int) -> None:
+def test_colours_are_blended_in_exact_integers(seed: int, n_materials: int, n_pixels: int) -> None:
     rng = np.random.default_rng(seed)
     weights = rng.integers(0, 255 // n_materials + 1, (4, n_materials, n_pixels), np.uint8)
     drawn, palette = rng.integers(0, 4, 9), rng.integers(0, 256, (9, n_materials, 3), np.uint8)
@@ -82,7 +82,7 @@ def test_colours_are_blended_in_whole_numbers(seed: int, n_materials: int, n_pix
     assert np.array_equal(blend(weights, drawn, palette), (exact + 255) // 256)
 
 
-def test_more_images_than_are_blended_at_once() -> None:
+def test_requests_larger_than_a_batch() -> None:
     rng = np.random.default_rng(0)
     weights = rng.integers(0, 128, (3, 2, 30_000), np.uint8)
     drawn, palette = rng.integers(0, 3, 11), rng.integers(0, 256, (11, 2, 3), np.uint8)
@@ -91,7 +91,7 @@ def test_more_images_than_are_blended_at_once() -> None:
     assert blend(weights, drawn[:0], palette[:0]).shape == (0, 30_000, 3)
 
 
-def test_only_views_that_are_asked_for_are_traced_and_only_once(
+def test_only_requested_views_are_traced_and_only_once(
     traced: Traced, views: NDArray[np.int64], colours: NDArray[np.uint8], expected: NDArray[np.int64], cache: Path
 ) -> None:
     lazy = tiny(traced)
@@ -101,13 +101,13 @@ def test_only_views_that_are_asked_for_are_traced_and_only_once(
     assert not cache.exists()
 
 
-def test_the_cache_gives_the_views_that_are_traced(
+def test_the_cache_gives_the_traced_views(
     traced: Traced, views: NDArray[np.int64], colours: NDArray[np.uint8], expected: NDArray[np.int64], cache: Path
 ) -> None:
     first = tiny(traced)
     first.images(views, colours)
     first.prepare(progress=False)
-    assert sorted(traced.views) == list(range(N_VIEWS))  # those known were not traced again
+    assert sorted(traced.views) == list(range(N_VIEWS))  # none was traced twice
     assert np.array_equal(first.images(views, colours), expected)
     second, unused = tiny(traced), tiny(traced)
     assert np.array_equal(second.images(views, colours), expected)
@@ -121,13 +121,13 @@ def test_the_caller_owns_the_images(traced: Traced, views: NDArray[np.int64], co
     data = tiny(traced)
     data.prepare(progress=False)
     images = data.images(views, colours)
-    kept = images.copy()
+    original = images.copy()
     images[:] = 0
-    assert np.array_equal(data.images(views, colours), kept)
+    assert np.array_equal(data.images(views, colours), original)
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-1], lambda b: b"\xff" + b[1:], lambda _: b""])
-def test_a_damaged_cache_is_not_used_and_is_filled_anew(
+def test_a_damaged_cache_is_not_used_and_is_filled_again(
     damage: Callable[[bytes], bytes],
     traced: Traced,
     views: NDArray[np.int64],
@@ -137,12 +137,12 @@ def test_a_damaged_cache_is_not_used_and_is_filled_anew(
 ) -> None:
     tiny(traced).prepare(progress=False)
     path = cache / "datasets" / "tiny-1.views"
-    whole = path.read_bytes()
-    path.write_bytes(damage(whole))
+    intact = path.read_bytes()
+    path.write_bytes(damage(intact))
     data = tiny(traced)
     assert np.array_equal(data.images(views, colours), expected)
     data.prepare(progress=False)
-    assert path.read_bytes() == whole
+    assert path.read_bytes() == intact
 
 
 def test_without_a_writable_cache_views_are_traced(
@@ -161,7 +161,7 @@ def test_without_a_writable_cache_views_are_traced(
     assert np.array_equal(data.images(views, colours), expected)
 
 
-def test_a_failure_leaves_nothing_half_written(
+def test_a_failure_leaves_no_partial_file(
     views: NDArray[np.int64], colours: NDArray[np.uint8], expected: NDArray[np.int64], cache: Path
 ) -> None:
     def failing(view: int) -> NDArray[np.uint8]:
