@@ -1,1 +1,1 @@
-"""Inspect a data set: previews, sweeps of one factor, identifiability of factors."""
+"""Inspection of data sets: previews, sweeps of one factor, identifiability of factors."""

@@ -1,7 +1,8 @@
-"""Whether the observations tell the factors: what a data set must hold to be of use for a score.
+"""Identifiability of factors: how much information the observations contain about each factor.
 
-A metric takes it for granted that an encoder could know each factor. It cannot know more than the
-observation tells: a factor that shows in no pixel, or values that look alike, cap every score.
+Metrics presuppose that an encoder can recover every factor. It can recover no more than the
+observation contains: a factor that affects no pixel, or values with identical observations, put an
+upper bound on every score.
 """
 
 from collections import Counter
@@ -17,22 +18,22 @@ from disentmetrics.datasets.base import DataSet, Draws, Symmetry
 from disentmetrics.datasets.inspection.sweep import exact_sweep, values_of
 from disentmetrics.factors import Factor, FactorSpace
 
-_CONTINUOUS_VALUES = 16  # of a continuous factor that are looked at
-_AT_ONCE = 512  # observations held in memory
+_CONTINUOUS_VALUES = 16  # values at which a continuous factor is compared
+_BATCH_SIZE = 512  # observations in memory
 
 
 @dataclass(frozen=True)
 class Coincidence:
-    """Values of a factor that look alike though no symmetry says so.
+    """Values of a factor with identical observations that no declared symmetry explains.
 
     Attributes
     ----------
     values : tuple of int
-        Their indices.
+        Indices of the values.
     n_contexts : int
-        In how many contexts they were seen to look alike.
+        Number of contexts in which their observations are identical.
     example : dict of str to int
-        Indices of the other factors in one of them.
+        Indices of the other factors in one of these contexts.
     """
 
     values: tuple[int, ...]
@@ -42,32 +43,32 @@ class Coincidence:
 
 @dataclass(frozen=True)
 class FactorBits:
-    """What the observation tells of one factor when all others are fixed.
+    """Information that the observation contains about one factor, given all other factors.
 
     Attributes
     ----------
     factor : str
-        Name.
+        Name of the factor.
     n_contexts : int
-        Combinations of the other factors in which it was looked at; 0 if the data hold none in which
-        this factor alone varies, and then nothing below is known (NaN).
+        Number of combinations of the other factors that were evaluated; 0 if the data contain none in which
+        this factor alone varies, in which case the quantities below are unknown (NaN).
     bits : float
-        I(v_k; x | v_-k) in bits: the entropy of the classes of equal observations, where all values that are
-        possible in a context are equally likely; averaged over contexts. From 0 to ``most``.
+        I(v_k; x | v_-k) in bits: the entropy of the classes of equal observations under a uniform distribution
+        over the values possible in a context; averaged over contexts. From 0 to ``most``.
     most : float
-        The binary logarithm of the number of possible values (of 16, if the factor is continuous), averaged
-        likewise. A design may exclude values, everywhere or in some contexts.
+        Upper bound of ``bits``: the binary logarithm of the number of possible values (16 for a continuous
+        factor), averaged over contexts. A design may exclude values, everywhere or in some contexts.
     step : float
-        Mean absolute difference between observations of neighbouring possible values, in the unit of the
-        observation: grey levels of 255 for images.
+        Mean absolute difference between observations of neighbouring possible values, in units of the
+        observation: grey levels from 0 to 255 for images.
     moved : float
-        Share of pixels (dimensions of a vector) that change between neighbouring values, from 0 to 1.
+        Fraction of pixels (dimensions of a vector) that change between neighbouring values, from 0 to 1.
     declared : tuple of Symmetry
-        What the data set says of values that look alike.
+        Symmetries of this factor that the data set declares.
     coincidences : tuple of Coincidence
-        What it does not say, the most frequent first.
+        Identical observations that no declared symmetry explains, the most frequent first.
     broken : tuple of Symmetry
-        What it says though it was seen not to hold.
+        Declared symmetries that the observations contradict.
     """
 
     factor: str
@@ -82,30 +83,31 @@ class FactorBits:
 
     @property
     def is_defect(self) -> bool:
-        """Whether the factor shows nowhere though it varies, or a declared symmetry does not hold."""
+        """Whether the factor varies without affecting the observation, or a declared symmetry is contradicted."""
         return (self.most > 0 and self.bits == 0) or bool(self.broken)
 
 
 def factor_bits(
     data: DataSet, *, n_contexts: int = 64, seed: int = 0, progress: bool = False
 ) -> tuple[FactorBits, ...]:
-    """Measure how much of each factor the observations tell when all others are fixed.
+    """Measure the information that observations contain about each factor, given all other factors.
 
-    In each context, a random combination of the other factors and a random nuisance, the factor runs
-    through all values that are possible with them. With equally likely values the information of the observation on the
-    factor is the entropy of the classes of equal observations: the binary logarithm of the number
-    of values if all differ, 0 if none does. It bounds from above what any code can know.
+    In each context, a random combination of the other factors and a random nuisance, the factor takes
+    all values that are possible with them. With equally likely values, the mutual information between
+    factor and observation is the entropy of the classes of equal observations: the binary logarithm of
+    the number of values if all differ, 0 if none does. It is an upper bound on the information that any
+    code can carry.
 
     Parameters
     ----------
     data : DataSet
         Rendered or stored.
     n_contexts : int
-        How many contexts are drawn for each factor. What happens in few contexts may be missed.
+        Number of contexts drawn for each factor. Effects confined to few contexts may be missed.
     seed : int
-        Decides which.
+        Random seed of the contexts.
     progress : bool
-        Show a bar.
+        Show a progress bar.
 
     Returns
     -------
@@ -122,111 +124,114 @@ def factor_bits(
     rng = np.random.default_rng(seed)
     contexts = data.sample(n_contexts, rng, replace=True)
     columns = range(len(data.space))
-    measured = (_bits_of(data, contexts, position, rng) for position in columns)
-    return tuple(tracked(measured, len(columns), "looking at factors", shown=progress))
+    results = (_bits_of(data, contexts, position, rng) for position in columns)
+    return tuple(tracked(results, len(columns), "comparing observations", shown=progress))
 
 
 def _bits_of(data: DataSet, contexts: Draws, position: int, rng: np.random.Generator) -> FactorBits:
     factor = data.space.factors[position]
     n_values = _CONTINUOUS_VALUES if factor.size is None else None
     declared = tuple(symmetry for symmetry in data.symmetries if symmetry.factor == factor.name)
-    found = _Found(data.space, position, declared)
+    summary = _ContextSummary(data.space, position, declared)
     for start in (contexts[i : i + 1] for i in range(len(contexts))):
         values = values_of(data, position, n_values, rng=rng, start=start)
         draws = exact_sweep(data, start, position, values)
         if draws is not None:
-            found.add(start.factors[0], _Looks(data, draws, factor, values))
-    bits, most, steps, moved = found.means()
-    if not found.n_contexts:
+            summary.add(start.factors[0], _ComparedSweep(data, draws, factor, values))
+    bits, most, step, moved = summary.means()
+    if not summary.n_contexts:
         most = float(np.log2(len(values_of(data, position, n_values, rng=rng))))
     return FactorBits(
         factor.name,
-        found.n_contexts,
+        summary.n_contexts,
         bits,
         most,
-        steps,
+        step,
         moved,
         declared,
-        found.coincidences(),
-        tuple(symmetry for symmetry in declared if symmetry in found.broken),
+        summary.coincidences(),
+        tuple(symmetry for symmetry in declared if symmetry in summary.broken),
     )
 
 
-class _Looks:
-    """Which observations along a factor are equal, and how far neighbours differ."""
+class _ComparedSweep:
+    """Classes of equal observations along a factor, and mean differences between neighbours."""
 
     def __init__(self, data: DataSet, draws: Draws, factor: Factor, values: NDArray[Any]) -> None:
-        looks: dict[bytes, int] = {}
-        classes, differences, moved = [], [], []
+        class_of: dict[bytes, int] = {}
+        classes, differences = [], []
         first = last = None
-        for look in _one_by_one(data, draws):
-            classes.append(looks.setdefault(look.tobytes(), len(looks)))
+        for observation in _one_by_one(data, draws):
+            classes.append(class_of.setdefault(observation.tobytes(), len(class_of)))
             if last is not None:
-                differences.append(_distance(last, look))
-            first, last = look if first is None else first, look
+                differences.append(_difference(last, observation))
+            first, last = observation if first is None else first, observation
+        # The last value of a complete circular factor is a neighbour of the first.
         is_closed = factor.kind == "circular" and len(classes) == factor.size
         if is_closed and len(classes) > 2 and first is not None and last is not None:
-            differences.append(_distance(last, first))
-        moved = [share for _, share in differences]
+            differences.append(_difference(last, first))
         self.values = values
         self.classes = np.array(classes)
         self.step = float(np.mean([step for step, _ in differences])) if differences else 0.0
-        self.moved = float(np.mean(moved)) if moved else 0.0
+        self.moved = float(np.mean([moved for _, moved in differences])) if differences else 0.0
 
     @property
     def bits(self) -> float:
+        """Entropy of the classes under uniformly distributed values."""
         counts = np.bincount(self.classes)
         return float(np.log2(len(self.classes)) - (counts * np.log2(counts)).sum() / len(self.classes))
 
     @property
     def most(self) -> float:
+        """Entropy if all observations were different."""
         return float(np.log2(len(self.classes)))
 
     def differ(self, values: Sequence[int]) -> bool:
-        """Say whether those of these values that were looked at look different."""
+        """Return whether the evaluated ones of these values have different observations."""
         return len(set(self.classes[np.isin(self.values, values)].tolist())) > 1
 
     @property
     def groups(self) -> Iterator[tuple[int, ...]]:
-        """Values that look alike, for each look that more than one has."""
+        """The values of each class with more than one member."""
         for number in np.flatnonzero(np.bincount(self.classes) > 1):
             yield tuple(self.values[self.classes == number].tolist())
 
 
 def _one_by_one(data: DataSet, draws: Draws) -> Iterator[NDArray[Any]]:
-    for first in range(0, len(draws), _AT_ONCE):
-        part = draws[first : first + _AT_ONCE]
+    for first in range(0, len(draws), _BATCH_SIZE):
+        part = draws[first : first + _BATCH_SIZE]
         yield from data.observations(part.factors, part.nuisance)
 
 
-def _distance(one: NDArray[Any], other: NDArray[Any]) -> tuple[float, float]:
+def _difference(one: NDArray[Any], other: NDArray[Any]) -> tuple[float, float]:
+    """Return the mean absolute difference and the fraction of pixels that differ."""
     difference = np.abs(one.astype(np.float64) - other)
     changed = (difference > 0).any(axis=-1) if difference.ndim == 3 else difference > 0
     return float(difference.mean()), float(changed.mean())
 
 
-class _Found:
-    """What is gathered over contexts."""
+class _ContextSummary:
+    """Accumulates the sweeps of one factor over contexts."""
 
     def __init__(self, space: FactorSpace, position: int, declared: Sequence[Symmetry]) -> None:
         self.space, self.position, self.declared = space, position, declared
         self.broken: list[Symmetry] = []
-        self._measured: list[tuple[float, float, float, float]] = []
+        self._measurements: list[tuple[float, float, float, float]] = []
         self._counts: Counter[tuple[int, ...]] = Counter()
         self._examples: dict[tuple[int, ...], dict[str, int]] = {}
 
     @property
     def n_contexts(self) -> int:
-        return len(self._measured)
+        return len(self._measurements)
 
-    def add(self, context: NDArray[Any], looks: _Looks) -> None:
-        self._measured.append((looks.bits, looks.most, looks.step, looks.moved))
+    def add(self, context: NDArray[Any], compared: _ComparedSweep) -> None:
+        self._measurements.append((compared.bits, compared.most, compared.step, compared.moved))
         if self.space.factors[self.position].size is None:
             return
-        holding = [s for s in self.declared if all(context[self.space.position(f)] in v for f, v in s.given.items())]
-        self.broken += [s for s in holding if looks.differ(s.same)]
-        explained = _components(holding)
-        for group in looks.groups:
+        applicable = [s for s in self.declared if all(context[self.space.position(f)] in v for f, v in s.given.items())]
+        self.broken += [s for s in applicable if compared.differ(s.same)]
+        explained = _components(applicable)
+        for group in compared.groups:
             if len({explained.get(value, value) for value in group}) > 1:
                 self._counts[group] += 1
                 others = dict(zip(self.space.names, context.tolist(), strict=True))
@@ -234,9 +239,9 @@ class _Found:
                 self._examples.setdefault(group, others)
 
     def means(self) -> tuple[float, float, float, float]:
-        if not self._measured:
+        if not self._measurements:
             return np.nan, np.nan, np.nan, np.nan
-        bits, most, step, moved = np.mean(self._measured, axis=0).tolist()
+        bits, most, step, moved = np.mean(self._measurements, axis=0).tolist()
         return bits, most, step, moved
 
     def coincidences(self) -> tuple[Coincidence, ...]:
@@ -244,7 +249,7 @@ class _Found:
 
 
 def _components(symmetries: Sequence[Symmetry]) -> dict[int, int]:
-    """Return for each value that looks like another the least value it looks like, by way of others if need be."""
+    """Return the smallest member of each value's class under the transitive closure of the symmetries."""
     least: dict[int, int] = {}
     for symmetry in symmetries:
         joined = {least.get(value, value) for value in symmetry.same}

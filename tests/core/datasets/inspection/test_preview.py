@@ -21,7 +21,7 @@ PAGE = 236
 
 
 class Patches(DataSet):
-    """Each image is of one colour, which tells red and green as factors and blue as nuisance."""
+    """Each image has a single colour, with red and green as factors and blue as nuisance."""
 
     name = "patches"
     fingerprint = "patches-1"
@@ -38,7 +38,7 @@ class Patches(DataSet):
 
 
 def tiles(sheet: NDArray[np.uint8]) -> list[list[tuple[NDArray[np.uint8], int, int]]]:
-    """Find the patches: for each row their colour, left edge and width."""
+    """Return the patches of a sheet by row, with their colour, left edge and width."""
     is_tile = (sheet.astype(int) < 210).any(axis=2) & (np.ptp(sheet.astype(int), axis=2) > 0)
     tall = np.diff(np.flatnonzero(np.diff(np.r_[0, is_tile.sum(axis=1) > 50, 0])).reshape(-1, 2))[:, 0]
     tops = np.flatnonzero(np.diff(np.r_[0, is_tile.sum(axis=1) > 50]) == 1)
@@ -69,11 +69,11 @@ def test_each_row_varies_one_factor_and_the_spacing_is_even() -> None:
 
 
 @pytest.mark.parametrize(("side", "shown"), [(1, 96), (28, 112), (64, 128), (96, 96), (192, 192), (256, 128)])
-def test_images_are_enlarged_and_reduced_by_whole_factors(side: int, shown: int) -> None:
+def test_images_are_enlarged_and_reduced_by_integer_factors(side: int, shown: int) -> None:
     assert tiles(contact_sheet(Patches(side), n_samples=1))[0][0][2] == shown
 
 
-def test_pixels_are_repeated_and_nothing_is_smoothed() -> None:
+def test_images_are_enlarged_without_interpolation() -> None:
     data = dm.load_dataset("dsprites")
     sheet = contact_sheet(data, n_samples=1, seed=3)
     assert {0, 255, PAGE} <= set(np.unique(sheet).tolist())
@@ -85,18 +85,18 @@ def test_pixels_are_repeated_and_nothing_is_smoothed() -> None:
     assert np.array_equal(sheet[top : top + 128, left : left + 128], tile.repeat(3, axis=2))
 
 
-def test_the_seed_decides_and_the_sheet_stays_the_same() -> None:
+def test_the_seed_determines_the_sheet() -> None:
     assert np.array_equal(contact_sheet(Patches(), seed=1), contact_sheet(Patches(), seed=1))
     assert not np.array_equal(contact_sheet(Patches(), seed=1), contact_sheet(Patches(), seed=2))
 
 
-def test_small_data_are_shown_whole() -> None:
+def test_small_data_sets_are_shown_completely() -> None:
     grid = np.indices((2, 3)).reshape(2, -1).T
     data = CustomDataSet(np.zeros((6, 4, 4, 1), np.uint8), grid, factor_names=["a", "b"])
     assert len(sheet_rows(data, np.random.default_rng(0), 100)[0].draws) == 6
 
 
-def test_of_photographs_the_nearest_rows_are_shown_and_many_factors_are_counted(rng: np.random.Generator) -> None:
+def test_the_nearest_photographs_are_shown_and_further_factors_are_listed(rng: np.random.Generator) -> None:
     labels = rng.integers(2, size=(80, 15))
     images = np.broadcast_to(100 * labels[:, :1, None, None], (80, 16, 16, 3)).astype(np.uint8)
     data = CustomDataSet(images, labels, factor_names=[f"attribute {i}" for i in range(15)])
@@ -107,10 +107,10 @@ def test_of_photographs_the_nearest_rows_are_shown_and_many_factors_are_counted(
     assert data.observations(rows[1].draws.factors, rows[1].draws.nuisance)[:, 0, 0, 0].tolist() == [0] * 6 + [100] * 6
     few = CustomDataSet(images, labels[:, :12], factor_names=[f"attribute {i}" for i in range(12)])
     longer = contact_sheet(data).shape[0] - contact_sheet(few).shape[0]
-    assert 10 < longer < 60  # the line that names three more factors
+    assert 10 < longer < 60  # the line that lists three more factors
 
 
-def test_data_without_factors_have_samples_alone() -> None:
+def test_data_without_factors_show_only_samples() -> None:
     data = CustomDataSet(np.zeros((30, 4, 4, 1), np.uint8))
     assert [row.name for row in sheet_rows(data, np.random.default_rng(0), 20)] == ["samples", ""]
     assert contact_sheet(data).dtype == np.uint8
@@ -126,11 +126,11 @@ def test_data_without_factors_have_samples_alone() -> None:
         (Factor("a", None, "continuous"), -0.123456, "-0.123"),
     ],
 )
-def test_values_are_called_by_their_names(factor: Factor, value: float, label: str) -> None:
+def test_values_are_labelled_by_name_value_or_index(factor: Factor, value: float, label: str) -> None:
     assert label_of(factor, value) == label
 
 
-def test_names_that_are_long_or_foreign_leave_the_sheet_in_order() -> None:
+def test_long_and_non_ascii_names_do_not_break_the_layout() -> None:
     values = ("größe " * 30, "大きい", "")
     space = FactorSpace([Factor("ein sehr langer Name " * 5, 3, "categorical", values)])
 
@@ -148,7 +148,7 @@ def test_names_that_are_long_or_foreign_leave_the_sheet_in_order() -> None:
     assert sheet.shape[1] < 1600
 
 
-def test_the_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_is_written_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "new" / "größe.png"
     save_preview(Patches(), path, seed=4, n_samples=5)
     with Image.open(path) as read:
@@ -166,7 +166,7 @@ def test_the_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monk
     assert [p.name for p in path.parent.iterdir()] == ["größe.png"]
 
 
-def test_what_cannot_be_shown_is_refused(tmp_path: Path) -> None:
+def test_unsupported_files_and_observations_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="such as sheet.png; got .*sheet.jpg"):
         save_preview(Patches(), tmp_path / "sheet.jpg")
     with pytest.raises(InvalidInputError, match=r"observations of patches have shape \(8, 8, 2\)"):
@@ -191,7 +191,7 @@ class Vectors(Patches):
         return np.column_stack([rng.integers(3, size=n), rng.integers(24, size=n), rng.normal(size=n)])
 
 
-def test_vectors_are_plotted_with_a_row_for_each_factor() -> None:
+def test_vectors_are_plotted_with_one_row_per_factor() -> None:
     pytest.importorskip("matplotlib")
     one, two = (contact_sheet(Vectors(n), n_samples=2) for n in (1, 2))
     assert one.shape == two.shape
@@ -205,13 +205,13 @@ def test_a_table_of_vectors_without_labels_is_plotted(rng: np.random.Generator) 
     assert contact_sheet(CustomDataSet(rng.normal(size=(40, 2)))).ndim == 3
 
 
-def test_without_matplotlib_the_way_to_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingExtraError, match=r'pip install "disentmetrics\[plots\]"'):
         contact_sheet(Vectors(2))
 
 
-def test_a_design_with_a_hidden_factor_is_shown_without_what_it_excludes() -> None:
+def test_values_excluded_by_a_design_are_not_shown() -> None:
     rng = np.random.default_rng(0)
     hidden = sheet_rows(dm.load_dataset("mini-sprites?only=x:0-2,y:0-2&nuisance=x"), rng, 4)
     assert {row.name: len(row.labels) for row in hidden}["y"] == 3
@@ -219,7 +219,7 @@ def test_a_design_with_a_hidden_factor_is_shown_without_what_it_excludes() -> No
     assert {row.name: row.labels for row in without}["shape"] == ("square", "ellipse")
 
 
-def test_the_title_tells_what_the_name_does_not() -> None:
+def test_the_title_includes_options_and_transforms() -> None:
     assert title_of(dm.load_dataset("mini-sprites")) == "mini-sprites"
     assert title_of(dm.load_dataset("mini-sprites?size=32")) == "mini-sprites-1-32"
     own = CustomDataSet(np.zeros((6, 4, 4, 1), np.uint8), [[0], [1]] * 3, factor_names=["a"], fingerprint="own-7b")
