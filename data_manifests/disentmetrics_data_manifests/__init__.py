@@ -1,1 +1,1 @@
-"""One TOML file for each data set: files, checksums, factors, layout, licence, citation."""
+"""One TOML file per data set: files, checksums, factors, layout, licence, citation."""

@@ -179,7 +179,7 @@ def test_archives_of_another_layout_are_refused(tmp_path: Path) -> None:
         dm.load_dataset(f"celeba:{tmp_path}?verify=false")
     write(tmp_path, images=JPEGS | {"img_align_celeba/000002.jpg": jpeg(1)[:-300]})
     data = dm.load_dataset(f"celeba:{tmp_path}?verify=false")
-    with pytest.raises(CorruptFileError, match="img_align_celeba/000002.jpg must be a whole image"):
+    with pytest.raises(CorruptFileError, match="img_align_celeba/000002.jpg must be a complete image"):
         data.observations(data.full_grid().factors[1:2])
     archive = tmp_path / "img_align_celeba.zip"
     archive.write_bytes(archive.read_bytes()[:-40])
@@ -188,5 +188,5 @@ def test_archives_of_another_layout_are_refused(tmp_path: Path) -> None:
 
 
 def test_it_must_be_downloaded_by_hand() -> None:
-    with pytest.raises(InvalidInputError, match="celeba cannot be fetched.*Fetch img_align_celeba.zip"):
+    with pytest.raises(InvalidInputError, match="celeba cannot be downloaded.*Download img_align_celeba.zip"):
         dm.load_dataset("celeba")

@@ -100,7 +100,7 @@ def replaced(column: str, value: object) -> Any:
         (replaced("X6", 6), "column 'X6'"),
         (replaced("X8", 4), "exactly where they have a layout"),
         (replaced("Y1", np.nan), "column 'Y1' .* must have a number in every row"),
-        (replaced("Y2", "much"), "column 'Y2' .* must hold numbers"),
+        (replaced("Y2", "much"), "column 'Y2' .* must contain numbers"),
     ],
 )
 def test_other_tables_are_refused(write: Callable[[Any], Path], frame: Any, message: str) -> None:
@@ -116,7 +116,7 @@ def test_a_truncated_file_is_refused(write: Callable[[Any], Path]) -> None:
 
 
 def test_a_missing_published_checksum_is_reported(write: Callable[[Any], Path]) -> None:
-    with pytest.raises(CorruptFileError, match=r"no published checksum of it is known.*add \?verify=false"):
+    with pytest.raises(CorruptFileError, match=r"no checksum of it is published.*add \?verify=false"):
         dm.load_dataset(f"energy-efficiency:{write(TABLE)}")
-    with pytest.raises(InvalidInputError, match="Fetch ENB2012_data.xlsx from the homepage"):
+    with pytest.raises(InvalidInputError, match="Download ENB2012_data.xlsx from the homepage"):
         dm.load_dataset("energy-efficiency")
