@@ -109,8 +109,7 @@ class TextTable:
 
     def to_rich(self) -> RenderableType:
         """Return a table for terminals; marked cells are bold and end in a star."""
-        marks = any(cell.best for _, row in self._sections() for cells in row for cell in cells)
-        sections = [(title, [self._terminal_row(row, marks=marks) for row in rows]) for title, rows in self._sections()]
+        sections = [(title, [self._terminal_row(row) for row in rows]) for title, rows in self._sections()]
         if all(title is None for title, _ in sections):
             return self._terminal_table([row for _, rows in sections for row in rows])
         # A cell of rich cannot span columns, so that each section is a table; equal widths align them.
@@ -207,13 +206,11 @@ class TextTable:
     def _terminal_headings(self) -> list[Text]:
         return [Text(one_line(heading)) for heading in self.headings]
 
-    def _terminal_row(self, row: list[Cell], *, marks: bool) -> list[Text]:
-        texts = []
-        for position, cell in enumerate(row):
-            mark = ("*" if cell.best else " ") if marks and position else ""
-            text = "  " * cell.indent + one_line(cell.text) + mark
-            texts.append(Text(text, style="bold" if cell.best else ""))
-        return texts
+    def _terminal_row(self, row: list[Cell]) -> list[Text]:
+        return [
+            Text("  " * cell.indent + one_line(cell.text) + "*" * cell.best, style="bold" if cell.best else "")
+            for cell in row
+        ]
 
     def _terminal_table(
         self, rows: Sequence[Sequence[Text]], *, widths: Sequence[int] | None = None, header: bool = True

@@ -57,7 +57,7 @@ def parts_of(source: Path | str) -> dict[str, Any]:
     """
     text, origin = _text_and_origin(source)
     try:
-        content = json.loads(text)
+        content = json.loads(text, parse_constant=_refuse_constant)
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise CorruptFileError(_other_format(origin, content))
         summary = content.get("summary")  # older cards have none
@@ -74,6 +74,10 @@ def parts_of(source: Path | str) -> dict[str, Any]:
             f"{origin} must be a complete score card in JSON; it could not be read "
             f"({type(error).__name__}: {error}); score again"
         ) from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"every number must be finite; got {name}")
 
 
 def _text_and_origin(source: Path | str) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 import json
 import math
+import re
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -9,8 +10,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 import disentmetrics as dm
-from disentmetrics.comparison.compare import _holm
+from disentmetrics._utils.tables import plain_text
+from disentmetrics.comparison.compare import Comparison, _holm
 from disentmetrics.errors import InvalidInputError
+from disentmetrics.scoring.declarations import declared
 
 
 def card(blur: float, *, rows: int = 800, seed: int = 0, noise_seed: int = 1) -> dm.ScoreCard:
@@ -81,15 +84,16 @@ def test_two_ways_of_resampling_are_not_mixed() -> None:
 
 def made(name: str = "mig", value: float = 0.5, *, draws: int = 0, **fields: Any) -> dm.Score:
     """Make a score with twenty replicates of a jackknife."""
-    told = {"rows": "500", "data": "squares-1", "draw": "uniform/0", "seed": "0", "v": "1", **fields}
+    fields = {"rows": "500", "data": "squares-1", "draw": "uniform/0", "seed": "0", "v": "1", **fields}
     noise = 0.01 * np.random.default_rng(draws).normal(size=20)
     return dm.Score(
         name,
         value,
-        str(dm.Signature(name, told)),
+        str(dm.Signature(name, fields)),
         interval=dm.Interval(value - 0.1, value + 0.1, 0.95, "jackknife"),
         replicates=tuple(value + noise - noise.mean()),
         adjusted=(value - 0.2) / 0.8,
+        **declared(name),
     )
 
 
@@ -169,7 +173,9 @@ def test_a_setting_that_differs_leaves_out_one_metric_and_not_the_others() -> No
     comparison = dm.compare(*cards)
     assert [d.metric for d in comparison.differences] == ["dci"]
     assert comparison.skipped == ("mig: card 1 and card 2 differ in protocol (- and x)",)
-    with pytest.raises(InvalidInputError, match=r"no metric .* made in one way: .* protocol \(- and x\)"):
+    with pytest.raises(
+        InvalidInputError, match=r"no metric was scored the same way on both cards: .* protocol \(- and x\)"
+    ):
         dm.compare(of(made()), of(made(protocol="x")))
 
 
@@ -193,7 +199,49 @@ def test_the_best_value_is_marked_by_the_direction_of_the_metric(name: str, best
     assert f"**{value} " in comparison.to_markdown()
     assert f"**{other} " not in comparison.to_markdown()
     assert rf"\textbf{{{value} " in comparison.to_latex()
-    assert str(comparison).count("*") == 1
+    assert plain_text(*comparison.tables()).count("*") == 1
+
+
+def cells(comparison: Comparison) -> list[str]:
+    """Return the marked values of the first metric."""
+    return re.findall(r"\*\*(0\.\d+)", comparison.to_markdown().splitlines()[2])
+
+
+def test_values_not_significantly_worse_than_the_best_are_marked() -> None:
+    cards = [of(made(value=0.5)), of(made(value=0.499, draws=1)), of(made(value=0.2, draws=2))]
+    comparison = dm.compare(*cards, names=["a", "b", "c"])
+    p_holm = {d.names: d.p_holm or 0.0 for d in comparison.differences}
+    assert p_holm["a", "b"] >= 0.05 > p_holm["a", "c"]
+    assert cells(comparison) == ["0.500", "0.499"]
+
+
+def test_without_a_test_the_best_value_alone_is_marked() -> None:
+    first, second = (replace(made(value=value), interval=None, replicates=()) for value in (0.5, 0.499))
+    assert cells(dm.compare(of(first), of(second))) == ["0.500"]
+
+
+def test_a_metric_of_unknown_direction_has_no_mark_and_no_legend() -> None:
+    cards = [of(made("house_metric", value), made("mig")) for value in (0.2, 0.4)]
+    comparison = dm.compare(*(dm.ScoreCard({"house_metric": c["house_metric"]}, c.about) for c in cards))
+    assert cells(comparison) == []
+    assert not any("significantly" in line for line in comparison.legend())
+
+
+def test_every_format_has_the_legend() -> None:
+    comparison = dm.compare(of(made(value=0.2)), of(made(value=0.4)))
+    mark, effect = "not significantly worse than the best", "effect: difference of the adjusted scores"
+    for text in (str(comparison), comparison.to_markdown(), comparison.to_latex(), comparison._repr_html_()):
+        flat = " ".join(text.split())
+        assert mark in flat
+        assert effect in flat
+    bare = [replace(made(value=value), adjusted=None) for value in (0.2, 0.4)]
+    assert effect not in str(dm.compare(*map(of, bare)))
+
+
+def test_names_are_escaped_in_html() -> None:
+    html = dm.compare(of(made(value=0.2)), of(made(value=0.4)), names=["<script>", "b"])._repr_html_()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
 
 
 @pytest.mark.parametrize(

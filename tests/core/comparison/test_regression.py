@@ -8,13 +8,20 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 import disentmetrics as dm
-from disentmetrics.comparison.baseline import Baseline
-from disentmetrics.comparison.regression import CheckResult, CheckStatus, Tolerance, check
-from disentmetrics.errors import InvalidInputError
+from disentmetrics.comparison.regression import (
+    CheckResult,
+    CheckStatus,
+    Tolerance,
+    check,
+    read_baseline,
+    write_baseline,
+)
+from disentmetrics.errors import CorruptFileError, InvalidInputError, StorageError
 from disentmetrics.metrics import find_metric
+from disentmetrics.scoring.declarations import declared
 from disentmetrics.scoring.uncertainty import standard_error, t_interval
 
 LOWER_IS_BETTER = "gaussian_total_correlation"
@@ -28,7 +35,9 @@ def score(name: str, value: float, *, spread: float = 0.01, seed: int = 0, **cha
     noise = np.random.default_rng(seed).normal(size=20)
     replicates = tuple(value + spread * (noise - noise.mean()))
     interval = t_interval(value, standard_error(replicates, "jackknife"), 19, (-math.inf, math.inf), "jackknife")
-    made = dm.Score(name, value, str(dm.Signature(name, fields)), interval=interval, replicates=replicates)
+    made = dm.Score(
+        name, value, str(dm.Signature(name, fields)), interval=interval, replicates=replicates, **declared(name)
+    )
     return replace(made, **changes)
 
 
@@ -189,11 +198,12 @@ def test_counts_of_codes_may_differ_and_rules_may_not() -> None:
     assert outcome(active("7"), active("kl>0.01")) is CheckStatus.NOT_COMPARABLE
 
 
-def test_a_score_that_nobody_knows_is_not_judged_unless_the_baseline_knows_its_direction() -> None:
+def test_a_score_of_unknown_direction_is_not_judged_unless_either_card_declares_it() -> None:
     was, now = score("house_metric", 0.5), score("house_metric", 0.4)
     assert outcome(now, was) is CheckStatus.NOT_COMPARABLE
-    known = replace(Baseline.of(card(was)), directions={"house_metric": False})
-    assert check(card(now), known).checks[0].outcome is CheckStatus.IMPROVED
+    assert outcome(now, replace(was, higher_is_better=False)) is CheckStatus.IMPROVED
+    assert outcome(replace(now, higher_is_better=False), was) is CheckStatus.IMPROVED
+    assert outcome(replace(now, higher_is_better=True), was) is CheckStatus.REGRESSED
 
 
 def test_missing_fails_and_new_does_not() -> None:
@@ -262,7 +272,7 @@ def test_the_text_holds_value_baseline_interval_tolerance_and_changed_fields() -
     for expected in ("0.300", "0.500", "-0.200", "[-0.200, -0.200]", "encoder was some, is mine|<b>& (mig)"):
         assert expected in text
     assert "mig regressed: 0.3 is 0.2 below the baseline's 0.5" in text
-    assert "dci not comparable: the baseline was made differently: seed (0 and 1)" in text
+    assert "dci not comparable: the baseline was scored differently: seed (0 and 1)" in text
     assert text.endswith("failed: 1 improved, 1 new, 1 regressed, 1 missing, 1 not comparable (tolerance interval)")
 
 
@@ -338,3 +348,115 @@ def test_real_cards_are_checked_from_files(tmp_path: Path, rng: np.random.Genera
         dm.score(dm.Representation(codes, factors), ["mig"], null=False).to_json(tmp_path / f"{name}.json")
     assert dm.check(tmp_path / "good.json", tmp_path / "bad.json").passed
     assert {c.outcome for c in dm.check(tmp_path / "bad.json", tmp_path / "good.json").checks} == {"regressed"}
+
+
+# files of baselines
+
+
+def some_card(value: float = 0.5) -> dm.ScoreCard:
+    with_matrix = replace(
+        score(UNIT, value), details={"matrix": np.ones((50, 50))}, replicates=(value, math.nan, value + 0.01)
+    )
+    undefined = dm.Score("dci", math.nan, "dci|seed:0", undefined="no ‘reason’")
+    return dm.ScoreCard({UNIT: with_matrix, "dci": undefined}, {"row_key": "k", "rows": 5, "data": "d"})
+
+
+def test_a_baseline_is_a_score_card_without_matrices(tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "model.json"
+    write_baseline(path, some_card())
+    read = read_baseline(path)
+    assert read.about == some_card().about
+    assert read[UNIT].interval == some_card()[UNIT].interval
+    assert read[UNIT].higher_is_better
+    assert read["dci"].undefined == "no ‘reason’"
+    assert read.summary is None
+    assert str(dm.ScoreCard.from_json(path)) == str(some_card())
+    assert "matrix" not in path.read_text(encoding="utf-8")
+    assert check(some_card(), path).passed
+
+
+def test_a_baseline_has_a_line_for_each_number_and_changes_with_them_alone(tmp_path: Path) -> None:
+    path = tmp_path / "b.json"
+    write_baseline(path, some_card())
+    before = path.read_text(encoding="utf-8").splitlines()
+    assert '   "value": 0.5,' in before
+    write_baseline(path, some_card())
+    assert path.read_text(encoding="utf-8").splitlines() == before
+    write_baseline(path, some_card(0.6))
+    changed = [line for line in path.read_text(encoding="utf-8").splitlines() if line not in before]
+    assert {line.strip().partition(":")[0] for line in changed if '": ' in line} == {'"value"', '"low"', '"high"'}
+
+
+def test_a_score_card_is_a_baseline(tmp_path: Path) -> None:
+    some_card().to_json(tmp_path / "card.json")
+    assert str(read_baseline(tmp_path / "card.json")) == str(some_card())
+
+
+def test_a_baseline_that_cannot_be_written_stays_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "b.json"
+    write_baseline(path, some_card())
+    before = path.read_bytes()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(StorageError, match="No space left"):
+        write_baseline(path, some_card(0.9))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_missing_baseline_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="no such file; --update writes it"):
+        read_baseline(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize("content", ['{"format": "disentmetrics-baseline-1"}', "", "notes", "[1]", '{"format": "disen'])
+def test_a_file_that_is_no_score_card_is_refused_and_never_replaced(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "b.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(CorruptFileError, match=r"b\.json must be a .*; to replace the baseline, delete .*b\.json and"):
+        read_baseline(path)
+    with pytest.raises(CorruptFileError, match="write it again with --update"):
+        write_baseline(path, some_card())
+    assert path.read_text(encoding="utf-8") == content
+
+
+@given(st.integers(0, 10_000))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+def test_a_truncated_baseline_is_refused_and_unchanged(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "b.json"
+    path.unlink(missing_ok=True)
+    write_baseline(path, some_card())
+    text = path.read_text(encoding="utf-8").rstrip()
+    part = text[: length % len(text)]
+    path.write_text(part, encoding="utf-8")
+    with pytest.raises(CorruptFileError, match="score again"):
+        write_baseline(path, some_card())
+    assert path.read_text(encoding="utf-8") == part
+
+
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(numbers, st.lists(numbers, max_size=3), st.text(max_size=9), st.text(max_size=9))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_number_and_name_of_a_baseline_is_restored_exactly(
+    tmp_path: Path, value: float, replicates: list[float], name: str, encoder: str
+) -> None:
+    some = replace(some_card(0.5)[UNIT], value=value, name=name, interval=None, replicates=tuple(replicates))
+    path = tmp_path / "b.json"
+    path.unlink(missing_ok=True)
+    write_baseline(path, dm.ScoreCard({name: some}, {"encoder": encoder}))
+    read = read_baseline(path)
+    assert (read[name].value, read[name].replicates) == (value, tuple(replicates))
+    assert read.about["encoder"] == encoder
+
+
+def test_numbers_that_json_does_not_have_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "b.json"
+    write_baseline(path, some_card())
+    path.write_text(path.read_text(encoding="utf-8").replace('"value": 0.5,', '"value": NaN,', 1), encoding="utf-8")
+    with pytest.raises(CorruptFileError, match="every number must be finite; got NaN"):
+        read_baseline(path)

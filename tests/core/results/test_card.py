@@ -1,5 +1,6 @@
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,32 @@ def test_tables_show_values_intervals_reasons_and_dead_codes(card: dm.ScoreCard)
     shown = str(card)
     assert f"{card['mig'].value:.3f}" in shown
     assert "undefined: mig@chen2018 needs posterior variances" in shown
-    assert "1 of 3 codes are constant: z2" in shown
+    assert "1 of 3 latents are constant: z2" in shown
 
 
 def test_html_escapes_what_users_named(rng: np.random.Generator) -> None:
     factors = {"<script>alert(1)</script>": rng.integers(3, size=200), "b": rng.integers(3, size=200)}
     html = dm.score(dm.Representation(rng.normal(size=(200, 2)), factors), ["mig"])._repr_html_()
     assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_html_shows_signatures_scores_and_remarks_by_question(card: dm.ScoreCard) -> None:
+    html = card._repr_html_()
+    assert f'title="{card["mig"].signature}"' in html.replace("&quot;", '"').replace("&#x27;", "'")
+    assert f"{card['mig'].value:.3f}" in html
+    assert "undefined: mig@chen2018 needs posterior variances" in html
+    assert "400 rows · 3 codes" in html
+    assert html.index("Is each factor in one latent?") < html.index("Do published summaries agree?")
+    colours = set(re.findall(r"(?<![a-z-])(?:color|background):([^;]+)", html))
+    assert colours == {"inherit", "none"}
+
+
+def test_nothing_that_users_named_becomes_markup(card: dm.ScoreCard) -> None:
+    evil = '"><script>alert(1)</script>'
+    html = dm.ScoreCard(card.scores, {**card.about, "data": evil, "encoder": evil}, (evil,))._repr_html_()
+    assert "<script" not in html
+    assert '""' not in html
     assert "&lt;script&gt;" in html
 
 

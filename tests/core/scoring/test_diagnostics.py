@@ -9,7 +9,7 @@ from disentmetrics.metrics import find_metric
 from disentmetrics.scoring.diagnostics import diagnose
 
 
-def remarks(representation: dm.Representation, *names: str) -> str:
+def diagnostics(representation: dm.Representation, *names: str) -> str:
     return "\n".join(diagnose(representation, representation, [find_metric(name) for name in names or ("mig",)]))
 
 
@@ -18,81 +18,82 @@ def factors(rng: np.random.Generator) -> np.ndarray:
     return rng.integers(5, size=(3_000, 3))
 
 
-def test_a_good_representation_needs_no_remark(factors: np.ndarray) -> None:
-    assert not remarks(dm.Representation(factors.astype(float), factors))
+def test_a_good_representation_needs_no_sentence(factors: np.ndarray) -> None:
+    assert not diagnostics(dm.Representation(factors.astype(float), factors))
 
 
 def test_copies_are_named_with_their_consequence(factors: np.ndarray) -> None:
     codes = np.hstack([factors, -3.0 * factors[:, :1]])
-    assert "z0 and z3" in remarks(dm.Representation(codes, factors))
+    assert "z0 and z3" in diagnostics(dm.Representation(codes, factors))
 
 
-def test_a_factor_that_nobody_tells_is_named(factors: np.ndarray, rng: np.random.Generator) -> None:
+def test_a_factor_that_is_not_encoded_is_named(factors: np.ndarray, rng: np.random.Generator) -> None:
     codes = np.hstack([factors[:, :2], rng.normal(size=(3_000, 1))])
-    assert "factor factor_2 is told by no code" in remarks(dm.Representation(codes, factors))
+    assert "no latent is informative about factor_2" in diagnostics(dm.Representation(codes, factors))
     trace = np.hstack([factors[:, :2], factors[:, 2:] + 8 * rng.normal(size=(3_000, 1))])
-    assert "factor factor_2 is hardly told by any code: z2 tells most" in remarks(dm.Representation(trace, factors))
+    sentence = "factor_2 is barely encoded: z2 carries the most information ("
+    assert sentence in diagnostics(dm.Representation(trace, factors))
 
 
-def test_a_code_that_packs_two_factors_is_named_with_shares(factors: np.ndarray) -> None:
+def test_a_latent_that_encodes_two_factors_is_named_with_shares(factors: np.ndarray) -> None:
     codes = np.stack([factors[:, 0] * 5.0 + factors[:, 1], factors[:, 2]], axis=1)
-    assert "z0 (factor_0 100%, factor_1 100%)" in remarks(dm.Representation(codes, factors))
+    assert "z0 (factor_0 100 %, factor_1 100 %)" in diagnostics(dm.Representation(codes, factors))
 
 
-def test_dependent_factors_are_measured_and_metrics_they_spare_are_named(rng: np.random.Generator) -> None:
+def test_dependent_factors_are_measured_and_unaffected_metrics_are_named(rng: np.random.Generator) -> None:
     first = rng.integers(4, size=4_000)
     second = np.where(rng.random(4_000) < 0.7, first, rng.integers(4, size=4_000))
     factors = np.stack([first, second], axis=1)
-    said = remarks(dm.Representation(factors.astype(float), factors), "mig", "mcc", "explicitness_adj")
-    share = int(said.split("factor_0 and factor_1 (")[1].split("%")[0])
+    sentences = diagnostics(dm.Representation(factors.astype(float), factors), "mig", "mcc", "explicitness_adj")
+    share = int(sentences.split("factor_0 and factor_1 (")[1].split(" %")[0])
     assert 30 < share < 60
-    assert "not affected here: mcc, explicitness_adj" in said
+    assert "not affected here: mcc, explicitness_adj" in sentences
 
 
 def test_independent_factors_are_not_called_dependent_however_few_the_rows(rng: np.random.Generator) -> None:
     for n in (30, 300):
         factors = rng.integers(8, size=(n, 4))
-        assert "dependent factors" not in remarks(dm.Representation(factors.astype(float), factors))
+        assert "dependent factors" not in diagnostics(dm.Representation(factors.astype(float), factors))
 
 
 def test_rare_values_are_counted_and_the_rarest_named(rng: np.random.Generator) -> None:
     kind = np.where(np.arange(2_000) < 4, "rare", np.where(np.arange(2_000) < 11, "scarce", "common"))
     codes = rng.normal(size=(2_000, 2))
-    said = remarks(dm.Representation(codes, {"type": kind, "other": rng.integers(2, size=2_000)}))
-    assert "factor type: 2 of 3 values have fewer than 10 rows (rarest: rare, 4)" in said
+    sentences = diagnostics(dm.Representation(codes, {"type": kind, "other": rng.integers(2, size=2_000)}))
+    assert "factor type: 2 of 3 values have fewer than 10 rows (rarest: rare, 4)" in sentences
 
 
 def test_bins_of_real_values_are_not_called_values(rng: np.random.Generator) -> None:
     codes = rng.normal(size=(40, 2))
     circle = FactorSpace((Factor("angle", 360, "circular"),))
-    real = remarks(dm.Representation(codes, {"z": rng.normal(size=40)}))
-    fine = remarks(dm.Representation(codes, np.arange(0, 360, 9), space=circle))
-    few = remarks(dm.Representation(codes[:20], {"z": rng.normal(size=20)}))
+    real = diagnostics(dm.Representation(codes, {"z": rng.normal(size=40)}))
+    fine = diagnostics(dm.Representation(codes, np.arange(0, 360, 9), space=circle))
+    few = diagnostics(dm.Representation(codes[:20], {"z": rng.normal(size=20)}))
     expected = (
         "factor z has few rows: 10 of 10 bins of its values have fewer than 10 (fewest: {}); metrics that fix a "
-        "factor leave them out and probes can hardly learn them: add rows"
+        "factor leave them out and probes can barely learn them: add rows"
     )
     assert expected.format(4) in real
     assert expected.format(2) in few
     assert "merge them" not in real
     assert expected.replace("factor z", "factor angle").format(4) in fine
-    assert "factor z has few rows" not in remarks(
+    assert "factor z has few rows" not in diagnostics(
         dm.Representation(rng.normal(size=(100, 2)), {"z": rng.normal(size=100)})
     )
 
 
 def test_too_many_codes_for_probes_are_counted_when_a_probe_was_asked_for(rng: np.random.Generator) -> None:
     representation = dm.Representation(rng.normal(size=(200, 30)), rng.integers(3, size=(200, 2)))
-    assert "30 codes for 200 rows" in remarks(representation, "linear_r2")
-    assert "30 codes for 200 rows" not in remarks(representation, "mig")
+    assert "30 latents for 200 rows" in diagnostics(representation, "linear_r2")
+    assert "30 latents for 200 rows" not in diagnostics(representation, "mig")
 
 
 def test_too_few_rows_for_bins_are_counted_when_bins_were_asked_for(rng: np.random.Generator) -> None:
     representation = dm.Representation(rng.normal(size=(300, 2)), rng.integers(10, size=(300, 2)))
-    assert "300 rows are fewer than 5 for each cell of bins and values (1000 would do)" in remarks(
+    assert "300 rows are fewer than 5 per cell of bins and values (1000 would suffice)" in diagnostics(
         representation, "mig@locatello2019"
     )
-    assert "for each cell of bins" not in remarks(representation, "mig")
+    assert "per cell of bins" not in diagnostics(representation, "mig")
 
 
 def test_clusters_do_not_make_the_gate_see_relations_that_are_not_there() -> None:
@@ -108,24 +109,24 @@ def test_clusters_do_not_make_the_gate_see_relations_that_are_not_there() -> Non
     assert found <= 4
 
 
-def test_two_codes_that_carry_one_factor_are_named_with_shares(factors: np.ndarray, rng: np.random.Generator) -> None:
+def test_two_latents_that_carry_one_factor_are_named_with_shares(factors: np.ndarray, rng: np.random.Generator) -> None:
     noise = 0.3 * rng.normal(size=(3_000, 1))
     twice = np.hstack([factors, factors[:, :1] + noise])
-    said = remarks(dm.Representation(twice, factors))
-    assert "z0 (100%) and z3 (" in said
-    assert "both carry factor_0, with the share of its entropy that each tells" in said
+    sentences = diagnostics(dm.Representation(twice, factors))
+    assert "z0 (100 %) and z3 (" in sentences
+    assert "factor_0 is encoded in 2 latents, with the share of its entropy that each carries: " in sentences
     thrice = np.hstack([twice, factors[:, :1] - noise])
-    assert "all carry factor_0" in remarks(dm.Representation(thrice, factors))
+    assert "factor_0 is encoded in 3 latents" in diagnostics(dm.Representation(thrice, factors))
     faint = np.hstack([factors, factors[:, :1] + 5 * rng.normal(size=(3_000, 1))])
-    assert "carry" not in remarks(dm.Representation(faint, factors))
+    assert "is encoded in" not in diagnostics(dm.Representation(faint, factors))
 
 
-def test_two_codes_of_a_circle_are_not_blamed(rng: np.random.Generator) -> None:
+def test_two_latents_of_a_circular_factor_are_explained(rng: np.random.Generator) -> None:
     angle = rng.integers(24, size=3_000)
     codes = np.stack([np.cos(angle * np.pi / 12), np.sin(angle * np.pi / 12)], axis=1)
-    said = remarks(dm.Representation(codes, angle, space=FactorSpace((Factor("angle", 24, "circular"),))))
-    assert "both carry angle" in said
-    assert "as a circle takes two codes" in said
+    sentences = diagnostics(dm.Representation(codes, angle, space=FactorSpace((Factor("angle", 24, "circular"),))))
+    assert "angle is encoded in 2 latents" in sentences
+    assert "a circular factor needs two latents" in sentences
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,8 @@ def test_a_good_score_of_codes_that_miss_a_factor_is_put_right(
     codes = np.hstack([factors[:, :2], rng.normal(size=(3_000, 1))])
     card = dm.score(dm.Representation(codes, factors), metrics, interval=None)
     expected = (
-        f"higgins is 1.00 although factor_2 is missing from the codes, which does not lower this score: see {seeing}"
+        "higgins is 1.00 although factor_2 is missing from the codes: this metric does not penalise missing factors; "
+        f"see {seeing}"
     )
     assert expected in card.notes
 

@@ -63,7 +63,7 @@ def test_a_card_is_made_saved_and_compared(what: str, tmp_path: Path) -> None:
     assert "mean_pairwise_mi" in str(dm.compare(card, again))
     if what.startswith("no factors"):
         assert repr(loaded).endswith("factors: none)")
-        assert "no factor is known: metrics that compare codes with factors have no value here" in str(card)
+        assert "no factor is known: metrics that compare codes with factors are undefined" in card.notes
 
 
 def test_models_are_ranked_without_factors() -> None:
