@@ -1,4 +1,4 @@
-"""What files and data frames of each kind offer: columns and arrays by name, read when asked for."""
+"""Columns and arrays of files and data frames, by name and read on demand."""
 
 import contextlib
 import csv
@@ -31,7 +31,7 @@ from disentmetrics.errors import (
 from disentmetrics.io.labels import CategoricalColumn
 
 MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL")
-"""Text that means no value, in files whose format has no way of its own to say so."""
+"""Text that marks a missing value, in files whose format has no missing values."""
 
 _SEPARATORS = (",", ";", "\t")
 _ROWS_AT_ONCE = 20_000
@@ -52,7 +52,7 @@ _NAMES = {"codes": "code_names", "factors": "factor_names"}
 
 
 class Lazy(Mapping[str, Any]):
-    """Columns or arrays by name, each read once, when asked for."""
+    """Columns or arrays by name, each read once on first access."""
 
     def __init__(self, names: Iterable[str], load: Callable[[str], Any]) -> None:
         self._read: dict[str, Any] = dict.fromkeys(names)
@@ -75,22 +75,22 @@ class Lazy(Mapping[str, Any]):
 
 @dataclass(frozen=True)
 class Source:
-    """What a file or object offers.
+    """The columns and arrays of a file or object.
 
     Attributes
     ----------
     name : str
-        For people.
+        As printed in messages.
     columns : mapping of (n_rows,) columns
-        One value a row.
+        One value per row.
     arrays : mapping of (n_rows, n_columns) arrays
-        Several values a row.
+        Several values per row.
     roles : mapping of role to key
-        Arrays that play a role unless asked otherwise, such as ``codes``.
+        Arrays with a default role, such as ``codes``.
     names : mapping of role to sequence of str
-        What the source calls the columns of the array in this role.
+        Names of the columns of the array in this role.
     notes : tuple of str
-        Sentences for users on what was left out.
+        Notes for users on what was left out.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Source:
 
 
 def some_of(names: Collection[str]) -> str:
-    """Return the first names, and how many more there are."""
+    """Return the first names and the number of further ones, as text."""
     more = len(names) - _SHOWN
     return ", ".join([*islice(names, _SHOWN), *([f"and {more:,} more"] if more > 0 else [])])
 
@@ -113,11 +113,11 @@ def split_array(values: Any, key: str, role: str, named: Mapping[str, Sequence[s
     Parameters
     ----------
     values : array, sparse matrix, data frame or mapping of columns
-        With one row an observation.
+        One row per observation.
     key, role : str
-        Its name in the source, and what it is wanted for.
+        Its name in the source, and the role it is to have.
     named : mapping of role to sequence of str
-        Names that the source gives to columns; numbered ones are made otherwise.
+        Names of the columns in the source; numbered names are the default.
     """
     if isinstance(values, Mapping):
         return values
@@ -136,56 +136,55 @@ def split_array(values: Any, key: str, role: str, named: Mapping[str, Sequence[s
         names = [f"{prefix}{j}" for j in range(width)]
     if len({*names}) != width or len(names) != width:
         raise InvalidInputError(
-            f"each of the {width} columns of {key!r} must have a name of its own; "
-            f"got {len(names)} names: {some_of(names)}"
+            f"each of the {width} columns of {key!r} must have a unique name; got {len(names)} names: {some_of(names)}"
         )
     return {name: matrix[:, j] for j, name in enumerate(names)}
 
 
 def open_file(path: Path, options: Mapping[str, Any]) -> Source:
-    """Open a file by its extension; each kind of file takes the options that it understands."""
+    """Open a file by its extension; each format uses those options that apply to it."""
     suffix = path.suffix.lower()
     if suffix not in _READERS:
         raise InvalidInputError(
-            f"a table must be a file of one of these kinds: {', '.join(_READERS)}; "
+            f"a table must be a file of one of these formats: {', '.join(_READERS)}; "
             f"got {path.name!r}{did_you_mean(suffix, _READERS)}"
         )
     if not path.is_file():
-        raise InvalidInputError(f"a table must be a file; there is none at {path}")
-    reader, understood = _READERS[suffix]
+        raise InvalidInputError(f"a table must be a file; there is no file at {path}")
+    reader, applicable = _READERS[suffix]
     try:
         with path.open("rb") as file:
             if not file.read(1):
-                raise CorruptFileError(f"{path} must hold a table; the file is empty")
-        return reader(path, **{name: options[name] for name in understood})
+                raise CorruptFileError(f"{path} must contain a table; the file is empty")
+        return reader(path, **{name: options[name] for name in applicable})
     except PermissionError as error:
         raise InvalidInputError(f"{path} must be readable; {error.strerror}") from error
 
 
 @contextlib.contextmanager
-def _whole(path: Path, *damage: type[Exception]) -> Iterator[None]:
-    """Turn what a reader raises about a damaged file into one sentence."""
+def _undamaged(path: Path, *damage: type[Exception]) -> Iterator[None]:
+    """Convert the errors of a reader about a damaged file to CorruptFileError."""
     try:
         yield
     except DisentmetricsError:
         raise
     except damage as error:
-        said = str(error).strip().partition("\n")[0] or type(error).__name__
+        message = str(error).strip().partition("\n")[0] or type(error).__name__
         raise CorruptFileError(
-            f"{path} must be a whole {path.suffix.lower()} file; it is truncated, altered or of another "
-            f"format ({said}); write it again"
+            f"{path} must be a complete {path.suffix.lower()} file; it is truncated, altered or of another "
+            f"format ({message}); write it again"
         ) from error
 
 
 def _check_names(source: str, names: Sequence[Any]) -> None:
-    if odd := [name for name in names if not isinstance(name, str)]:
-        raise InvalidInputError(f"column names must be text; {source} has a column named {odd[0]!r}; rename it")
-    if double := [name for name, n in Counter(names).items() if n > 1]:
-        raise InvalidInputError(f"column names must be unique; {source} has {some_of(double)} more than once")
+    if not_text := [name for name in names if not isinstance(name, str)]:
+        raise InvalidInputError(f"column names must be text; {source} has a column named {not_text[0]!r}; rename it")
+    if duplicates := [name for name, n in Counter(names).items() if n > 1]:
+        raise InvalidInputError(f"column names must be unique; {source} has {some_of(duplicates)} more than once")
 
 
 def frame_columns(source: str, frame: Any) -> Mapping[str, Any]:
-    """Return the columns of a pandas, polars or pyarrow data frame as they are."""
+    """Return the columns of a pandas, polars or pyarrow data frame unchanged."""
     names = getattr(frame, "column_names", frame.columns)  # pyarrow's columns are the data
     _check_names(source, list(names))
     wrapped = nw.from_native(frame, eager_only=True)
@@ -210,9 +209,9 @@ def open_object(table: Any) -> Source:
 
 def _read_npz(path: Path, missing: frozenset[str]) -> Source:
     def load(key: str) -> Any:
-        with _whole(path, *_DAMAGED_ZIP), zipfile.ZipFile(path) as archive:
+        with _undamaged(path, *_DAMAGED_ZIP), zipfile.ZipFile(path) as archive:
             with archive.open(members[key]) as member:
-                while member.read(1 << 20):  # at the end the checksum is compared, before a byte is believed
+                while member.read(1 << 20):  # the checksum is verified at the end, before any value is used
                     pass
             with archive.open(members[key]) as member:
                 array = _read_array(path, key, member)
@@ -220,12 +219,12 @@ def _read_npz(path: Path, missing: frozenset[str]) -> Source:
             return {name: _without_tokens(array[name], missing) for name in array.dtype.names}
         return array if key in _NAMES.values() else _without_tokens(array, missing)
 
-    with _whole(path, *_DAMAGED_ZIP), zipfile.ZipFile(path) as archive:
+    with _undamaged(path, *_DAMAGED_ZIP), zipfile.ZipFile(path) as archive:
         members = {name.removesuffix(".npy"): name for name in archive.namelist()}
     arrays = Lazy(members, load)
     roles = {role: role for role in ("codes", "factors", "log_variance", "groups", "weights") if role in arrays}
     names = {role: tuple(map(str, _text(arrays[key]).ravel())) for role, key in _NAMES.items() if key in arrays}
-    # a factor may be asked for by its own name
+    # a factor may also be selected by its name
     factors = split_array(arrays["factors"], "factors", "factors", names) if "factors" in arrays else {}
     return Source(path.name, factors, arrays, roles, names)
 
@@ -237,8 +236,8 @@ def _read_array(path: Path, key: str, member: Any) -> NDArray[Any]:
         if "allow_pickle" not in str(error):
             raise
         raise UntrustedFileError(
-            f"arrays in {path} must be numbers or text; {key!r} holds pickled Python objects, which could "
-            "run code when read and are refused; save it with a dtype of numbers or text"
+            f"arrays in {path} must be numbers or text; {key!r} contains pickled Python objects, which could "
+            "execute code when read and are refused; save it with a dtype of numbers or text"
         ) from error
     return array
 
@@ -277,12 +276,12 @@ def _read_csv(path: Path, missing: frozenset[str], separator: str | None) -> Sou
 @contextlib.contextmanager
 def _csv_records(path: Path, separator: str) -> Iterator[Iterator[list[str]]]:
     try:
-        with _whole(path, csv.Error), path.open(encoding="utf-8-sig", newline="") as file:
+        with _undamaged(path, csv.Error), path.open(encoding="utf-8-sig", newline="") as file:
             records = csv.reader(file, delimiter=separator, skipinitialspace=True, strict=True)
             yield (record for record in records if record)
     except UnicodeDecodeError as error:
         raise InvalidInputError(
-            f"{path} must be text in UTF-8; it holds the byte {error.object[error.start]:#x}, which is not; "
+            f"{path} must be text in UTF-8; it contains the invalid byte {error.object[error.start]:#x}; "
             "save it as CSV UTF-8"
         ) from error
 
@@ -292,7 +291,7 @@ def _separator_of(path: Path) -> str:
     for separator in _SEPARATORS:
         with contextlib.suppress(CorruptFileError), _csv_records(path, separator) as records:
             widths[separator] = [len(record) for record in islice(records, 20)]
-    # a separator cuts every line into as many cells: more cells are the likelier cut
+    # the separator splits every line into equally many cells; of several, the one with more cells is likelier
     rank = {s: (len({*w}) == 1, w[0]) for s, w in widths.items() if w and w[0] > 1}
     best = [s for s in rank if rank[s] == max(rank.values())]
     if len(best) > 1:
@@ -305,7 +304,7 @@ def _separator_of(path: Path) -> str:
 def _parse_csv(
     path: Path, separator: str, missing: frozenset[str], text: Collection[int]
 ) -> tuple[list[str], list[Any]]:
-    """Return the header and the columns; None for one that turns from numbers to text half-way."""
+    """Return the header and the columns; None for a column whose later blocks turn from numbers to text."""
     with _csv_records(path, separator) as records:
         header = [name.strip() for name in next(records, [])]
         if header and as_floats(header) is not None:
@@ -313,7 +312,7 @@ def _parse_csv(
         columns = [_TextColumn(missing, is_text=j in text) for j in range(len(header))]
         n_rows = 0
         while rows := list(islice(records, _ROWS_AT_ONCE)):
-            for n_rows, record in enumerate(rows, n_rows + 1):  # noqa: B020 # it counts on
+            for n_rows, record in enumerate(rows, n_rows + 1):  # noqa: B020 # the count continues over blocks
                 if len(record) != len(header):
                     raise CorruptFileError(
                         f"every row of {path} must have {len(header)} cells separated by {separator!r}; row "
@@ -325,7 +324,7 @@ def _parse_csv(
 
 
 class _TextColumn:
-    """Cells of text, which are numbers if all of them are and labels otherwise."""
+    """A column of text, read as numbers if all cells are numbers and as labels otherwise."""
 
     def __init__(self, missing: frozenset[str], *, is_text: bool = False) -> None:
         self._missing = missing | {""}
@@ -335,7 +334,7 @@ class _TextColumn:
         self._indices: list[NDArray[np.int64]] = []
 
     def append(self, cells: Sequence[str]) -> None:
-        """Add some cells, as numbers if they can be."""
+        """Append a block of cells, as numbers if possible."""
         numbers = as_floats(["nan" if cell in self._missing else cell for cell in cells])
         if numbers is not None and (np.isnan(numbers).all() or not self._is_text):
             self._numbers.append(numbers)
@@ -346,7 +345,7 @@ class _TextColumn:
         self._indices.append(np.fromiter(labels, dtype=np.int64))
 
     def finish(self) -> NDArray[np.float64] | CategoricalColumn | None:
-        """Return numbers or categories; None where some cells were read as either."""
+        """Return numbers or categories; None if some blocks were read as numbers and others as labels."""
         if not self._seen:
             return np.concatenate([np.empty(0), *self._numbers])
         if all(np.isnan(numbers).all() for numbers in self._numbers):
@@ -355,9 +354,9 @@ class _TextColumn:
 
 
 def as_floats(cells: Sequence[str]) -> NDArray[np.float64] | None:
-    """Return cells as numbers; None if one is a label, such as 309_1 or an identifier of 20 digits."""
+    """Return cells as numbers; None if any is a label, such as 309_1 or an identifier of 20 digits."""
     text = "".join(cells)
-    if "_" in text or not text.isascii():  # both of which Python would take for part of a number
+    if "_" in text or not text.isascii():  # Python would accept both as parts of a number
         return None
     try:
         numbers = np.array(cells, dtype=np.float64)
@@ -369,14 +368,14 @@ def as_floats(cells: Sequence[str]) -> NDArray[np.float64] | None:
 
 def _read_parquet(path: Path) -> Source:
     polars = _extra("polars", path)
-    with _whole(path, polars.exceptions.PolarsError, OSError), path.open("rb") as file:
+    with _undamaged(path, polars.exceptions.PolarsError, OSError), path.open("rb") as file:
         frame = polars.read_parquet(file)
     return Source(path.name, frame_columns(path.name, frame))
 
 
 def _read_xlsx(path: Path, missing: frozenset[str], sheet: str | None) -> Source:
     fastexcel, polars = _extra("fastexcel", path), _extra("polars", path)
-    with _whole(path, fastexcel.FastExcelError, polars.exceptions.PolarsError):
+    with _undamaged(path, fastexcel.FastExcelError, polars.exceptions.PolarsError):
         book = fastexcel.read_excel(str(path))
         sheets = book.sheet_names
         if sheet is not None and sheet not in sheets:
@@ -385,13 +384,13 @@ def _read_xlsx(path: Path, missing: frozenset[str], sheet: str | None) -> Source
                 f"its sheets: {some_of(sheets)}"
             )
         chosen = sheets.index(sheet) if sheet is not None else 0
-        # the header is read apart, since fastexcel would rename what is there twice
+        # the header is read separately, since fastexcel would rename duplicates
         titles = book.load_sheet(chosen, header_row=None, n_rows=1, dtypes="string").to_polars()
         header = [(title or "").strip() for title in (titles.row(0) if len(titles) else ())]
         _check_names(path.name, [title for title in header if title])
         named = {j: title for j, title in enumerate(header) if title}
         if not named:
-            raise InvalidInputError(f"a sheet must name its columns in the first row; {path.name} names none")
+            raise InvalidInputError(f"the first row of a sheet must name its columns; {path.name} has no names there")
         body = book.load_sheet(chosen, use_columns=[*named]).to_polars()
     body = body.filter(~polars.all_horizontal(polars.all().is_null()))
     columns = {title: _typed(body[:, k], missing) for k, title in enumerate(named.values())}
@@ -401,7 +400,7 @@ def _read_xlsx(path: Path, missing: frozenset[str], sheet: str | None) -> Source
 
 
 def _typed(series: Any, missing: frozenset[str]) -> Any:
-    """Read a column of Excel text as that of a text file: numbers lie among labels like NA."""
+    """Read a text column of Excel like one of a text file, since numbers may be mixed with NA."""
     if not isinstance(nw.from_native(series, series_only=True).dtype, nw.String):
         return series
     column = _TextColumn(missing)
@@ -411,12 +410,12 @@ def _typed(series: Any, missing: frozenset[str]) -> Any:
 
 def _read_h5ad(path: Path) -> Source:
     def load(group: str, name: str) -> Any:
-        with _whole(path, *_DAMAGED_HDF5), h5py.File(path) as file:
+        with _undamaged(path, *_DAMAGED_HDF5), h5py.File(path) as file:
             return _h5_column(path, file, file[group][name])
 
-    with _whole(path, *_DAMAGED_HDF5), h5py.File(path) as file:
+    with _undamaged(path, *_DAMAGED_HDF5), h5py.File(path) as file:
         if not isinstance(file["obs"], h5py.Group):
-            raise InvalidInputError(f"{path} must be written by anndata 0.7 or later; read and write it anew")
+            raise InvalidInputError(f"{path} must be written by anndata 0.7 or later; read it and write it again")
         names = [str(name) for name in file["obs"].attrs["column-order"]]
         keys = [*file["obsm"]] if "obsm" in file else []
     roles = {"codes": keys[0]} if len(keys) == 1 else {}
@@ -424,7 +423,7 @@ def _read_h5ad(path: Path) -> Source:
 
 
 def _h5_column(path: Path, file: h5py.File, stored: Any) -> Any:
-    """Return an element as anndata encodes it: array, text, data frame, categories, values with a mask."""
+    """Return an element in any encoding of anndata: array, text, data frame, categories or masked values."""
     if isinstance(stored, h5py.Dataset):
         if "categories" in stored.attrs:  # anndata before 0.8
             categories = file[stored.attrs["categories"]]

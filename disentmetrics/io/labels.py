@@ -1,4 +1,4 @@
-"""Raw label columns become factors: kind, values and indices, with the reason that users read."""
+"""Conversion of raw label columns to factors: kind, values and indices, with the reason for the kind."""
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ MAX_ORDINAL_VALUES = 100
 """Numbers with more distinct values than this are continuous."""
 
 MIN_ROWS_PER_WHOLE_NUMBER = 2
-"""Mean rows per distinct value from which whole numbers count as recurring (a small grid has few)."""
+"""Mean rows per distinct value from which integers count as recurring (a small grid has few)."""
 
 MIN_ROWS_PER_NUMBER = 5
-"""Mean rows per distinct value from which other numbers do: rounded measurements recur by chance."""
+"""The same for other numbers: rounded measurements recur by chance."""
 
 
 @dataclass(frozen=True, eq=False)
 class CategoricalColumn:
-    """A column of labels, each distinct label kept once.
+    """A column of labels, with each distinct label stored once.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class CategoricalColumn:
     categories : tuple of str, bool, int or float
         The distinct labels.
     ordered : bool
-        Whether their order was declared, so that it is kept.
+        Whether the order of the categories is meaningful.
     """
 
     indices: NDArray[np.integer]
@@ -51,7 +51,7 @@ class CategoricalColumn:
 
     @property
     def family(self) -> str:
-        """Of what type the labels are: text, booleans or numbers."""
+        """Type of the labels: text, booleans or numbers."""
         return _family_of(self.categories[0]) if self.categories else "text"
 
 
@@ -66,19 +66,19 @@ class _NumberColumn:
 
 @dataclass(frozen=True, eq=False)
 class EncodedFactor:
-    """A label column as metrics read it.
+    """A factor and the index of its value in each row.
 
     Attributes
     ----------
     factor : Factor
-        Its ``values`` say what each index stands for: names, sorted or in their declared
+        Its ``values`` are the meaning of each index: names, sorted or in their declared
         order, or numbers in ascending order.
     indices : (n_rows,) int64 or float64
         Discrete: 0 .. size - 1, -1 where missing. Continuous: the numbers, NaN where missing.
     reason : str
-        One sentence: which kind, and why.
+        Which kind was chosen and why, in one sentence.
     n_missing : int
-        Rows without a label.
+        Number of rows without a label.
     """
 
     factor: Factor
@@ -88,26 +88,26 @@ class EncodedFactor:
 
 
 def encode_factor(name: str, values: Any, *, kind: Kind | None = None) -> EncodedFactor:
-    """Turn one column of raw labels into a factor and its indices.
+    """Convert one column of raw labels to a factor and its indices.
 
     Text, booleans and categories are categorical. Numbers are ordinal if they have at most
     100 distinct values and recur: on average twice for whole numbers, five times for others.
-    All other numbers are continuous. Circular factors look like ordinal ones, so that they
-    have to be declared by ``kind``.
+    All other numbers are continuous. Circular factors cannot be distinguished from ordinal ones and must be
+    declared by ``kind``.
 
     Parameters
     ----------
     name : str
-        Of the factor.
+        Name of the factor.
     values : (n_rows,) sequence, array, masked array or series of any data frame
         Missing labels are None, NaN, null or masked.
     kind : {"categorical", "ordinal", "circular", "continuous"}, optional
-        Overrides what would be inferred.
+        Overrides the inferred kind.
 
     Returns
     -------
     EncodedFactor
-        Factor, indices, reason and how many labels are missing.
+        Factor, indices, reason and number of missing labels.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def encode_factor(name: str, values: Any, *, kind: Kind | None = None) -> Encode
     >>> encoded.reason
     'shape is categorical because its values are names (2 distinct); 1 of 4 rows without a label'
     >>> encode_factor("angle", [0, 90, 0, 90], kind="circular").reason
-    'angle is circular as asked (2 distinct values)'
+    'angle is circular as specified (2 distinct values)'
     """
     if kind is not None and kind not in KINDS:
         raise InvalidInputError(
@@ -145,7 +145,7 @@ def encode_factor(name: str, values: Any, *, kind: Kind | None = None) -> Encode
         else _encode_numbers(name, column, kind)
     )
     if kind is not None:
-        why = "as asked" if factor.size is None else f"as asked ({_count(factor.size, 'distinct value')})"
+        why = "as specified" if factor.size is None else f"as specified ({_count(factor.size, 'distinct value')})"
     reason = f"{name} is {factor.kind} {why}"
     if n_missing:
         reason += f"; {n_missing:,} of {_count(len(column), 'row')} without a label"
@@ -158,15 +158,15 @@ def _encode_numbers(
     present = column.values[~column.missing]
     _refuse_infinity(name, present)
     distinct = np.unique(present)
-    whole = bool((distinct == np.floor(distinct)).all())
-    what = "whole numbers" if whole else "numbers"
-    needed = MIN_ROWS_PER_WHOLE_NUMBER if whole else MIN_ROWS_PER_NUMBER
+    integers = bool((distinct == np.floor(distinct)).all())
+    what = "whole numbers" if integers else "numbers"
+    needed = MIN_ROWS_PER_WHOLE_NUMBER if integers else MIN_ROWS_PER_NUMBER
     counts = f"{len(distinct):,} distinct in {_count(len(present), 'row')}"
     inferred: Kind = "continuous"
     if len(distinct) > MAX_ORDINAL_VALUES:
         why = f"because its values are {what}, more than {MAX_ORDINAL_VALUES} distinct ({counts})"
     elif len(present) < needed * len(distinct):
-        why = f"because its values are {what} that hardly recur ({counts}, fewer than {needed} rows a value)"
+        why = f"because its values are {what} that rarely recur ({counts}, fewer than {needed} rows per value)"
     else:
         inferred, why = "ordinal", f"because its values are {what} that recur ({counts})"
     kind = kind or inferred
@@ -176,7 +176,7 @@ def _encode_numbers(
         return Factor(name, None, kind), reals, why
     indices = np.full(len(column), -1, dtype=np.int64)
     indices[~column.missing] = np.searchsorted(distinct, present)
-    values = tuple(int(value) if whole else float(value) for value in distinct)
+    values = tuple(int(value) if integers else float(value) for value in distinct)
     return Factor(name, len(values), kind, values), indices, why
 
 
@@ -187,7 +187,7 @@ def _encode_categories(
     unordered = family == "text" and not column.ordered
     if kind == "continuous" or (kind in {"ordinal", "circular"} and unordered):
         raise InvalidInputError(
-            f"factor {name!r} must hold numbers{'' if kind == 'continuous' else ' or ordered categories'} "
+            f"factor {name!r} must contain numbers{'' if kind == 'continuous' else ' or ordered categories'} "
             f"to be {kind}; got {family} such as {column.categories[0]!r}; write it as numbers"
         )
     occurring = np.flatnonzero(np.bincount(column.indices[~column.missing])).tolist()
@@ -196,7 +196,7 @@ def _encode_categories(
     values = tuple(map(_number, labels)) if family == "numbers" else tuple(map(str, labels))
     if family == "numbers":
         _refuse_infinity(name, np.array(values, dtype=np.float64))
-    position = np.full(len(column.categories) + 1, -1, dtype=np.int64)  # the last is for index -1
+    position = np.full(len(column.categories) + 1, -1, dtype=np.int64)  # the last entry is for index -1
     position[order] = np.arange(len(labels))
     if family == "booleans":
         why = "because its values are true or false"
@@ -243,7 +243,7 @@ def _read(name: str, values: Any) -> CategoricalColumn | _NumberColumn:
         return _numbers(array.data, np.ma.getmaskarray(array))
     if array.dtype.kind not in "bOTU":
         raise _unusable(name, f"dtype {array.dtype}", array.tolist())
-    # numpy turns ["a", nan] and ["a", 1] into text without a word, so that sequences are read as they came
+    # numpy silently converts ["a", nan] and ["a", 1] to text, so sequences are read without it
     return _read_objects(name, array.tolist() if isinstance(values, np.ndarray) else list(values))
 
 
@@ -272,7 +272,7 @@ def _read_objects(name: str, labels: Sequence[Any]) -> CategoricalColumn | _Numb
 
 
 def factorise(labels: Iterable[Hashable]) -> CategoricalColumn:
-    """Keep each distinct label once, in order of appearance; None, NaN and pandas' NA are missing.
+    """Store each distinct label once, in order of appearance; None, NaN and pandas' NA are missing.
 
     Examples
     --------
@@ -299,8 +299,10 @@ def _checked(name: str, column: CategoricalColumn) -> CategoricalColumn:
         if family not in {"text", "booleans", "numbers"}:
             raise _unusable(name, family, [label])
     if len(example) > 1:
-        found = " and ".join(f"{family} such as {label!r}" for family, label in example.items())
-        raise InvalidInputError(f"factor {name!r} must hold labels of one type; got {found}; write them one way")
+        types = " and ".join(f"{family} such as {label!r}" for family, label in example.items())
+        raise InvalidInputError(
+            f"factor {name!r} must contain labels of one type; got {types}; convert them to one type"
+        )
     return column
 
 
@@ -315,17 +317,17 @@ def _family_of(label: Any) -> str:
 def _unusable(name: str, what: str, labels: Sequence[Any]) -> InvalidInputError:
     such_as = f" such as {labels[0]!r}" if labels else ""
     return InvalidInputError(
-        f"factor {name!r} must hold text, booleans or real numbers; got {what}{such_as}; "
-        "turn it into numbers or names first"
+        f"factor {name!r} must contain text, booleans or real numbers; got {what}{such_as}; "
+        "convert it to numbers or names first"
     )
 
 
 def _as_numbers(name: str, column: CategoricalColumn) -> _NumberColumn:
-    whole = all(isinstance(label, Integral) for label in column.categories)
-    try:  # the last is for index -1
-        distinct = np.array([*column.categories, 0], dtype=np.int64 if whole else np.float64)
+    integers = all(isinstance(label, Integral) for label in column.categories)
+    try:  # the last entry is for index -1
+        distinct = np.array([*column.categories, 0], dtype=np.int64 if integers else np.float64)
     except OverflowError as error:
-        raise InvalidInputError(f"factor {name!r} must hold whole numbers of 64 bits; {error}") from error
+        raise InvalidInputError(f"factor {name!r} must contain 64-bit integers; {error}") from error
     return _numbers(distinct[column.indices], column.indices < 0)
 
 

@@ -1,4 +1,4 @@
-"""Columns of published tables, found by name and checked."""
+"""Columns of published tables, selected by name and validated."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,16 +34,16 @@ def numbers(path: Path, source: Source, name: str) -> NDArray[np.float64]:
     Raises
     ------
     CorruptFileError
-        If it holds something else.
+        If it contains anything else.
     """
     column = source.columns[name]
     if isinstance(column, CategoricalColumn):
-        raise CorruptFileError(f"column {name!r} of {path} must hold numbers; it holds {column.categories[0]!r}")
+        raise CorruptFileError(f"column {name!r} of {path} must contain numbers; it contains {column.categories[0]!r}")
     series = nw.from_native(column, series_only=True, pass_through=True)
     if not isinstance(series, nw.Series):
         return np.asarray(column, np.float64)
     if not series.dtype.is_numeric():
-        raise CorruptFileError(f"column {name!r} of {path} must hold numbers; it holds {series.dtype}")
+        raise CorruptFileError(f"column {name!r} of {path} must contain numbers; it contains {series.dtype}")
     return np.asarray(series.cast(nw.Float64).to_numpy(), np.float64)
 
 
@@ -53,24 +53,26 @@ def texts(path: Path, source: Source, name: str) -> list[str]:
     Raises
     ------
     CorruptFileError
-        If a row holds none.
+        If a row has none.
     """
     column: Any = source.columns[name]
     if not isinstance(column, CategoricalColumn) or column.missing.any():
-        raise CorruptFileError(f"column {name!r} of {path} must hold a name in every row")
+        raise CorruptFileError(f"column {name!r} of {path} must contain a name in every row")
     return [str(column.categories[index]) for index in column.indices.tolist()]
 
 
-def positions(path: Path, name: str, found: Sequence[Any], known: Sequence[Any]) -> NDArray[np.int64]:
-    """Return where each value stands among the known ones.
+def positions(path: Path, name: str, values: Sequence[Any], known: Sequence[Any]) -> NDArray[np.int64]:
+    """Return the position of each value among the known ones.
 
     Raises
     ------
     CorruptFileError
-        If one is not among them.
+        If a value is not among them.
     """
-    place = {value: index for index, value in enumerate(known)}
-    other = next((value for value in found if value not in place), None)
-    if other is not None:
-        raise CorruptFileError(f"column {name!r} of {path} must hold {some_of([*map(str, known)])}; it holds {other!r}")
-    return np.array([place[value] for value in found], np.int64)
+    position = {value: index for index, value in enumerate(known)}
+    unknown = next((value for value in values if value not in position), None)
+    if unknown is not None:
+        raise CorruptFileError(
+            f"column {name!r} of {path} must contain only {some_of([*map(str, known)])}; it contains {unknown!r}"
+        )
+    return np.array([position[value] for value in values], np.int64)

@@ -1,4 +1,4 @@
-"""Tables that hold codes beside labels: which columns play which role."""
+"""Tables of codes and labels: which columns have which role."""
 
 import os
 import re
@@ -23,28 +23,28 @@ _DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+")
 
 @dataclass(frozen=True, eq=False)
 class RawTable:
-    """Codes beside raw labels, before kinds are inferred.
+    """Codes and raw labels, before kinds are inferred.
 
     Attributes
     ----------
     codes : (n_rows, n_codes) float32 or float64
         Finite.
     code_names : tuple of str
-        Names of the codes, as in the source.
+        Names of the latents, as in the source.
     factors : dict of (n_rows,) columns
-        Label columns by name, to be handed to :func:`~disentmetrics.io.labels.encode_factor`.
+        Label columns by name, as input of :func:`~disentmetrics.io.labels.encode_factor`.
     log_variance : (n_rows, n_codes) float32 or float64, or None
         Natural logarithm of the posterior variances.
     groups : (n_rows,) int64, or None
         Number of the cluster that each row belongs to.
     weights : (n_rows,) float64, or None
-        How much each row counts.
+        Weight of each row.
     source : str
-        What was read, for people.
+        Name of the source, as printed in messages.
     fingerprint : str
         First 16 digits of the file's SHA-256; ``memory`` for objects.
     notes : tuple of str
-        Sentences on what was chosen where nothing was asked for; to be shown to users.
+        Notes for users on what was chosen by default.
     """
 
     codes: NDArray[np.floating]
@@ -78,9 +78,9 @@ def read_table(
         ``.npz``, ``.csv``, ``.tsv``, ``.parquet``, ``.xlsx`` or ``.h5ad``; or an eager
         data frame of pandas, polars or pyarrow; or an object with ``obsm`` and ``obs``.
     codes : str or sequence of str, optional
-        Names or patterns (``PC*``) of code columns, or the key of an array: by default
-        ``codes`` in ``.npz`` and the only key of ``obsm``. Columns may go unnamed if exactly one
-        family is numbered like z0, z_0, code_0, latent_0 or PC1.
+        Names or patterns (``PC*``) of the columns of codes, or the key of an array: by default
+        ``codes`` in ``.npz`` and the only key of ``obsm``. It may be omitted if exactly one
+        family of columns is numbered like z0, z_0, code_0, latent_0 or PC1.
     factors : str or sequence of str, optional
         Names or patterns of label columns, or the key of an array: by default ``factors`` in
         ``.npz`` (with ``factor_names``) and all remaining columns elsewhere.
@@ -89,11 +89,11 @@ def read_table(
     groups, weights : str, optional
         Column or key; by default ``groups`` and ``weights`` in ``.npz``.
     missing : collection of str
-        Text that means no value, in ``.csv``, ``.tsv``, ``.xlsx`` and ``.npz``.
+        Text that marks a missing value, in ``.csv``, ``.tsv``, ``.xlsx`` and ``.npz``.
     separator : str, optional
-        Between cells of ``.csv`` and ``.tsv``; a comma, semicolon or tab is found by itself.
+        Between cells of ``.csv`` and ``.tsv``; a comma, semicolon or tab is detected automatically.
     sheet : str, optional
-        Of ``.xlsx``; the first by default.
+        Name of a sheet of ``.xlsx``; the first by default.
 
     Returns
     -------
@@ -103,12 +103,12 @@ def read_table(
     Raises
     ------
     InvalidInputError
-        If the file is not there, or columns are unknown, ambiguous, not numeric, incomplete
+        If the file does not exist, or columns are unknown, ambiguous, not numeric, incomplete
         (codes) or of different length.
     CorruptFileError
         If the file is truncated, altered or not of its format.
     UntrustedFileError
-        If an array holds pickled objects.
+        If an array contains pickled objects.
     MissingExtraError
         If the reader of this format is not installed.
 
@@ -131,14 +131,14 @@ def read_table(
         fingerprint = sha256_of(path)[:16]
     else:
         opened, fingerprint = open_object(source), "memory"
-    asked = {
+    requested = {
         "codes": codes,
         "factors": factors,
         "log_variance": log_variance,
         "groups": groups,
         "weights": weights,
     }
-    return _choose(opened, fingerprint, {role: _listed(opened, role, names) for role, names in asked.items()})
+    return _choose(opened, fingerprint, {role: _listed(opened, role, names) for role, names in requested.items()})
 
 
 def _listed(source: Source, role: str, names: str | Sequence[str] | None) -> list[str]:
@@ -147,25 +147,25 @@ def _listed(source: Source, role: str, names: str | Sequence[str] | None) -> lis
     return [names] if isinstance(names, str) else list(names)
 
 
-def _choose(source: Source, fingerprint: str, asked: Mapping[str, list[str]]) -> RawTable:
+def _choose(source: Source, fingerprint: str, requested: Mapping[str, list[str]]) -> RawTable:
     notes = list(source.notes)
-    codes = _resolve(source, "codes", asked["codes"] or _numbered_family(source, notes))
-    chosen = {role: _resolve(source, role, asked[role]) for role in ("log_variance", "groups", "weights")}
+    codes = _resolve(source, "codes", requested["codes"] or _numbered_family(source, notes))
+    chosen = {role: _resolve(source, role, requested[role]) for role in ("log_variance", "groups", "weights")}
     for role in ("groups", "weights"):
         if len(chosen[role]) > 1:
             raise InvalidInputError(f"{role} must be one column; got {some_of(chosen[role])}")
-    labels = asked["factors"]
+    labels = requested["factors"]
     if not labels:
-        taken = {*codes, *(name for columns in chosen.values() for name in columns)}
-        labels = [name for name in source.columns if name not in taken]
+        used = {*codes, *(name for columns in chosen.values() for name in columns)}
+        labels = [name for name in source.columns if name not in used]
         notes.append(f"factors: {some_of(labels)} (all other columns)")
     if not labels:
-        raise InvalidInputError(f"{source.name} must hold labels beside codes; {_offered(source)}")
+        raise InvalidInputError(f"{source.name} must contain labels in addition to codes; {_contents(source)}")
     factors = _resolve(source, "factors", labels)
     for role, columns in {"factors": factors, "log_variance": chosen["log_variance"]}.items():
         if both := [name for name, column in columns.items() if column is codes.get(name)]:
             raise InvalidInputError(
-                f"a column must be either one of codes or one of {role}; both were asked of {some_of(both)}"
+                f"a column must belong to either codes or {role}; both were specified for {some_of(both)}"
             )
     for name, column in {**factors, **chosen["groups"]}.items():
         _refuse_decimal_commas(name, column)
@@ -173,7 +173,7 @@ def _choose(source: Source, fingerprint: str, asked: Mapping[str, list[str]]) ->
         codes=_real("codes", source, codes),
         code_names=tuple(codes),
         factors=factors,
-        log_variance=_real("log_variance", source, spread) if (spread := chosen["log_variance"]) else None,
+        log_variance=_real("log_variance", source, variance) if (variance := chosen["log_variance"]) else None,
         groups=_groups(chosen["groups"]),
         weights=_real("weights", source, w)[:, 0].astype(np.float64) if (w := chosen["weights"]) else None,
         source=source.name,
@@ -193,36 +193,36 @@ def _numbered_family(source: Source, notes: list[str]) -> list[str]:
     if len(ordered) != 1 or source.roles:
         several = f" ({' or '.join(map(some_of, ordered))})" if len(ordered) > 1 else ""
         raise InvalidInputError(
-            f"it must be said what in {source.name} are codes{several}; give codes= (--code-columns), "
-            f'such as "z_*"; {_offered(source)}'
+            f"specify which columns of {source.name} are codes{several} by codes= (--code-columns), "
+            f'such as "z_*"; {_contents(source)}'
         )
     notes.append(f"codes: {some_of(ordered[0])} (the only numbered family of columns)")
     return ordered[0]
 
 
-def _resolve(source: Source, role: str, asked: Sequence[str]) -> dict[str, Any]:
-    """Return the columns that names, patterns and keys of arrays stand for, in this order."""
-    known = dict.fromkeys([*source.arrays, *source.columns])
-    found: dict[str, Any] = {}
-    for pattern in asked:
-        names = [pattern] if pattern in known else [name for name in known if fnmatchcase(name, pattern)]
+def _resolve(source: Source, role: str, requested: Sequence[str]) -> dict[str, Any]:
+    """Return the columns that names, patterns and keys of arrays select, in this order."""
+    available = dict.fromkeys([*source.arrays, *source.columns])
+    columns: dict[str, Any] = {}
+    for pattern in requested:
+        names = [pattern] if pattern in available else [name for name in available if fnmatchcase(name, pattern)]
         if not names:
             raise InvalidInputError(
-                f"{role} must name what is in {source.name}; there is no {pattern!r}"
-                f"{did_you_mean(pattern, known)}; {_offered(source)}"
+                f"{role} must name a column of {source.name}; there is no {pattern!r}"
+                f"{did_you_mean(pattern, available)}; {_contents(source)}"
             )
         for name in names:
             if name in source.arrays:
-                found |= split_array(source.arrays[name], name, role, source.names)
+                columns |= split_array(source.arrays[name], name, role, source.names)
             else:
-                found[name] = source.columns[name]
-    return found
+                columns[name] = source.columns[name]
+    return columns
 
 
-def _offered(source: Source) -> str:
+def _contents(source: Source) -> str:
     arrays = f"its arrays: {some_of(source.arrays)}" if source.arrays else ""
     columns = f"its columns: {some_of(source.columns)}" if source.columns else ""
-    return "; ".join(filter(None, [arrays, columns])) or "it holds no column"
+    return "; ".join(filter(None, [arrays, columns])) or "it contains no column"
 
 
 def _real(role: str, source: Source, columns: Mapping[str, Any]) -> NDArray[np.floating]:
@@ -232,7 +232,7 @@ def _real(role: str, source: Source, columns: Mapping[str, Any]) -> NDArray[np.f
     arrays = {name: _numbers(role, name, column) for name, column in columns.items()}
     if len({len(array) for array in arrays.values()}) > 1:
         lengths = some_of([f"{name} has {len(array):,}" for name, array in arrays.items()])
-        raise InvalidInputError(f"the columns of {role} must have as many rows each; {lengths}")
+        raise InvalidInputError(f"the columns of {role} must have equally many rows; {lengths}")
     single = all(array.dtype in (np.float16, np.float32) for array in arrays.values())
     matrix: NDArray[np.floating] = np.stack([*arrays.values()], axis=1)
     matrix = matrix.astype(np.float32 if single else np.float64, copy=False)
@@ -243,7 +243,7 @@ def _real(role: str, source: Source, columns: Mapping[str, Any]) -> NDArray[np.f
             others = np.count_nonzero(counts) - 1
             more = f", and so {'does' if others == 1 else 'do'} {others:,} more" if others else ""
             raise InvalidInputError(
-                f"{role} must be finite in every row; {[*arrays][worst]!r} holds {what} in {counts[worst]:,} "
+                f"{role} must be finite in every row; {[*arrays][worst]!r} has {what} in {counts[worst]:,} "
                 f"of {len(matrix):,} rows{more}; fill in these values or leave the rows out"
             )
     return matrix
@@ -263,16 +263,16 @@ def _numbers(role: str, name: str, column: Any) -> NDArray[Any]:
         if array.dtype.kind in "iufb":
             return array if array.dtype.kind == "f" else array.astype(np.float64)
         sample = array[:1].tolist()
-    held = f"{type(sample[0]).__name__} such as {sample[0]!r}" if sample else "no value"
+    content = f"{type(sample[0]).__name__} such as {sample[0]!r}" if sample else "no value"
     commas = "; write decimal points" if sample and _DECIMAL_COMMA.fullmatch(str(sample[0])) else ""
-    raise InvalidInputError(f"{role} must be real numbers; {name!r} holds {held}{commas}")
+    raise InvalidInputError(f"{role} must be real numbers; {name!r} contains {content}{commas}")
 
 
 def _refuse_decimal_commas(name: str, column: Any) -> None:
     texts = [*map(str, column.categories)] if isinstance(column, CategoricalColumn) else []
     commas = [text for text in texts if _DECIMAL_COMMA.fullmatch(text)]
     if commas and all(_DECIMAL_COMMA.fullmatch(text) or text.lstrip("+-").isdecimal() for text in texts):
-        raise InvalidInputError(f"numbers must be written with decimal points; {name!r} holds {commas[0]!r}")
+        raise InvalidInputError(f"numbers must be written with decimal points; {name!r} contains {commas[0]!r}")
 
 
 def _groups(columns: Mapping[str, Any]) -> NDArray[np.int64] | None:
@@ -281,20 +281,20 @@ def _groups(columns: Mapping[str, Any]) -> NDArray[np.int64] | None:
         if encoded.n_missing:
             raise InvalidInputError(
                 f"every row must belong to a group; {name!r} has no value in {encoded.n_missing:,} "
-                f"of {len(labels):,} rows; leave these out"
+                f"of {len(labels):,} rows; leave these rows out"
             )
         return encoded.indices.astype(np.int64, copy=False)
     return None
 
 
 def _check_lengths(table: RawTable) -> None:
-    spread = table.log_variance
-    if spread is not None and spread.shape != table.codes.shape:
-        raise InvalidInputError(f"log_variance must have the shape of codes, {table.codes.shape}; got {spread.shape}")
+    variance = table.log_variance
+    if variance is not None and variance.shape != table.codes.shape:
+        raise InvalidInputError(f"log_variance must have the shape of codes, {table.codes.shape}; got {variance.shape}")
     columns = {**table.factors, "groups": table.groups, "weights": table.weights}
     for name, column in columns.items():
         if column is not None and len(column) != len(table.codes):
             raise InvalidInputError(
-                f"codes and labels must have as many rows; {table.source} has "
+                f"codes and labels must have equally many rows; {table.source} has "
                 f"{len(table.codes):,} rows of codes and {len(column):,} of {name!r}"
             )

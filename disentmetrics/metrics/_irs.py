@@ -140,7 +140,7 @@ def irs(
     if not defined.any():
         raise UndefinedScoreError(
             f"irs needs a factor with two values of at least {MIN_ROWS} rows each"
-            f"{f', or a continuous factor with more than {near} rows' if near else ''}"
+            f"{f', or a continuous factor with at least {near} rows' if near else ''}"
         )
     best = robustness[:, defined].max(axis=1)
     weights = reach if deviation == "maximum" else np.ones(len(reach))

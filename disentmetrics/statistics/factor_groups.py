@@ -196,7 +196,7 @@ def fixable_factors(
     if len(positions) < 2:
         raise UndefinedScoreError(
             f"two factors must have a value that at least {MIN_ROWS} rows share"
-            f"{f', or {near} rows where continuous' if near else ''}"
+            f"{f', or be continuous with at least {near} rows' if near else ''}"
             f"{' in each half of the rows' if disjoint else ''}; got {len(positions)}"
         )
     how = how_conditioned(representation, positions, near)

@@ -46,7 +46,7 @@ def test_columns_and_kinds_are_chosen(run: Run, csv: Path) -> None:
         "--metrics", "mig", *FAST,
     )  # fmt: skip
     assert ran.code == 0
-    assert "size is circular as asked" in ran.err
+    assert "size is circular as specified" in ran.err
     assert re.search(r"by factor +size +shape", ran.out)
 
 

@@ -224,18 +224,18 @@ def test_a_column_of_names_that_all_differ_is_called_an_identifier() -> None:
         (
             [0, 1, 2, 2, 3],
             "continuous",
-            "that hardly recur (4 distinct in 5 rows, fewer than 2 rows a value)",
+            "that rarely recur (4 distinct in 5 rows, fewer than 2 rows per value)",
         ),
         (np.repeat([0.5, 1.0], 5), "ordinal", "numbers that recur (2 distinct in 10 rows)"),
         (
             np.repeat([0.5, 1.0], 4),
             "continuous",
-            "hardly recur (2 distinct in 8 rows, fewer than 5 rows a value)",
+            "rarely recur (2 distinct in 8 rows, fewer than 5 rows per value)",
         ),
         (np.repeat(np.arange(100), 2), "ordinal", "whole numbers that recur (100 distinct in 200 rows)"),
         (np.repeat(np.arange(101), 9), "continuous", "more than 100 distinct (101 distinct in 909 rows)"),
         ([3, 3, 3], "ordinal", "whole numbers that recur (1 distinct in 3 rows)"),
-        (np.linspace(0, 1, 9), "continuous", "hardly recur"),
+        (np.linspace(0, 1, 9), "continuous", "rarely recur"),
     ],
 )
 def test_the_kind_of_numbers_follows_a_rule_that_is_said(column: Any, kind: str, why: str) -> None:
@@ -257,7 +257,7 @@ def test_continuous_factors_are_double_precision(dtype: Any) -> None:
     encoded = encode_factor("v", np.arange(9).astype(dtype), kind="continuous")
     assert encoded.indices.dtype == np.float64
     assert encoded.factor.size is None
-    assert encoded.reason == "v is continuous as asked"
+    assert encoded.reason == "v is continuous as specified"
 
 
 def test_circular_is_never_guessed_but_can_be_asked_for() -> None:
@@ -265,7 +265,7 @@ def test_circular_is_never_guessed_but_can_be_asked_for() -> None:
     assert encode_factor("angle", degrees).factor.kind == "ordinal"
     asked = encode_factor("angle", degrees, kind="circular")
     assert (asked.factor.kind, asked.factor.size) == ("circular", 36)
-    assert asked.reason == "angle is circular as asked (36 distinct values)"
+    assert asked.reason == "angle is circular as specified (36 distinct values)"
 
 
 # What is refused, in one sentence.
@@ -287,10 +287,10 @@ def test_circular_is_never_guessed_but_can_be_asked_for() -> None:
         ([[1], [2, 3]], None, "must be one column of labels"),
         (np.zeros((2, 2)), None, r"must be one column of shape \(n_rows,\); got shape \(2, 2\)"),
         ([{"a": 1}], None, "got objects such as {'a': 1}"),
-        (["a"], "continuous", "must hold numbers to be continuous; got text such as 'a'"),
-        (["a"], "ordinal", "must hold numbers or ordered categories to be ordinal; got text"),
-        (["a"], "circular", "must hold numbers or ordered categories to be circular; got text"),
-        ([True, False], "continuous", "must hold numbers to be continuous; got booleans"),
+        (["a"], "continuous", "must contain numbers to be continuous; got text such as 'a'"),
+        (["a"], "ordinal", "must contain numbers or ordered categories to be ordinal; got text"),
+        (["a"], "circular", "must contain numbers or ordered categories to be circular; got text"),
+        ([True, False], "continuous", "must contain numbers to be continuous; got booleans"),
         ([2**70, None], None, "whole numbers of 64 bits"),
         (["a"], "ordinals", "kind must be one of .* got 'ordinals'; did you mean 'ordinal'"),
     ],

@@ -173,7 +173,7 @@ def test_an_altered_file_is_refused_or_read_without_a_crash(suffix: str, tmp_pat
 def test_an_empty_file_is_refused(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"empty{suffix}"
     path.touch()
-    refused(CorruptFileError, "must hold a table; the file is empty", path)
+    refused(CorruptFileError, "must contain a table; the file is empty", path)
 
 
 def test_a_missing_file_and_an_unknown_kind_of_file_are_refused(tmp_path: Path) -> None:
@@ -272,9 +272,9 @@ def test_a_group_may_be_a_factor_too() -> None:
         ({"log_variance": "size"}, r"must have the shape of codes, \(3, 2\); got \(3, 1\)"),
         ({"groups": "z*"}, "groups must be one column; got z0, z1"),
         ({"groups": "shape"}, "must belong to a group; 'shape' has no value in 1 of 3 rows"),
-        ({"codes": ["z0", "shape"]}, "codes must be real numbers; 'shape' holds str such as 'square'"),
+        ({"codes": ["z0", "shape"]}, "codes must be real numbers; 'shape' contains str such as 'square'"),
         ({"weights": "shape"}, "weights must be real numbers"),
-        ({"codes": "*"}, "must hold labels beside codes"),
+        ({"codes": "*"}, "must contain labels in addition to codes"),
     ],
 )
 def test_a_choice_that_cannot_be_met_is_refused(options: dict[str, Any], said: str) -> None:
@@ -283,9 +283,9 @@ def test_a_choice_that_cannot_be_met_is_refused(options: dict[str, Any], said: s
 
 def test_codes_with_gaps_are_refused_and_never_dropped() -> None:
     gaps = polars_frame(z0=[1.0, None, float("nan")], z1=[1.0, None, 2.0], a=[1, 2, 3])
-    refused(InvalidInputError, "'z0' holds no value in 2 of 3 rows, and so does 1 more", gaps)
+    refused(InvalidInputError, "'z0' has no value in 2 of 3 rows, and so does 1 more", gaps)
     infinite = polars_frame(z0=[1.0, float("inf")], a=[1, 2])
-    refused(InvalidInputError, "'z0' holds infinity in 1 of 2 rows;", infinite)
+    refused(InvalidInputError, "'z0' has infinity in 1 of 2 rows;", infinite)
 
 
 @pytest.mark.parametrize("frame", [polars_frame, pandas_frame])
@@ -318,7 +318,7 @@ def test_nullable_pandas_columns_are_numbers() -> None:
     frame = pandas_frame(z0=[1, 2, 3], a=[1, 2, 3]).astype("Int64")
     assert read_table(frame).codes.tolist() == [[1], [2], [3]]
     frame.loc[1, "z0"] = None
-    refused(InvalidInputError, "'z0' holds no value in 1 of 3 rows", frame)
+    refused(InvalidInputError, "'z0' has no value in 1 of 3 rows", frame)
 
 
 # Text files.
@@ -357,7 +357,7 @@ def test_the_usual_tokens_are_missing_labels(token: str, tmp_path: Path) -> None
     table = read_table(write_csv(tmp_path / "a.csv", f"z0,a,b\n1,x,1\n2,{token},{token}\n3,y,3\n"))
     assert labels(table) == {"a": ["x", None, "y"], "b": [1, None, 3]}
     path = write_csv(tmp_path / "b.csv", f"z0,a\n1,x\n{token},x\n")
-    refused(InvalidInputError, "'z0' holds no value in 1 of 2 rows", path)
+    refused(InvalidInputError, "'z0' has no value in 1 of 2 rows", path)
 
 
 def test_tokens_can_be_chosen(tmp_path: Path) -> None:
@@ -398,9 +398,9 @@ def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
         ('z0,a\n1,"x\n', CorruptFileError, "truncated, altered"),
         ("z0,a,a\n1,2,3\n", InvalidInputError, "unique; a.csv has a more than once"),
         ("1,2\n3,4\n", InvalidInputError, "first line of .* must name the columns; got 1, 2"),
-        ("z0;a\n1,5;x\n2,5;y\n", InvalidInputError, "'z0' holds str such as '1,5'; write decimal points"),
+        ("z0;a\n1,5;x\n2,5;y\n", InvalidInputError, "'z0' contains str such as '1,5'; write decimal points"),
         ("z0;a\n1;0,5\n2;1\n", InvalidInputError, "must be written with decimal points; 'a' holds '0,5'"),
-        ("z0,a\n1,x\nabc,y\n", InvalidInputError, "'z0' holds str such as 'abc'"),
+        ("z0,a\n1,x\nabc,y\n", InvalidInputError, "'z0' contains str such as 'abc'"),
         ("\n\n", InvalidInputError, "it holds no column"),
     ],
 )
@@ -411,9 +411,9 @@ def test_a_text_file_that_is_no_table_is_refused(text: str, error: type[Exceptio
 def test_text_of_another_encoding_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes("z0,größe\n1,x\n".encode("latin-1"))
-    refused(InvalidInputError, "must be text in UTF-8; it holds the byte 0xf6", path)
+    refused(InvalidInputError, "must be text in UTF-8; it contains the invalid byte 0xf6", path)
     path.write_bytes("z0,a\n1,x\n".encode("utf-16"))
-    refused(InvalidInputError, "must be text in UTF-8; it holds the byte 0xff", path)
+    refused(InvalidInputError, "must be text in UTF-8; it contains the invalid byte 0xff", path)
 
 
 def test_a_separator_is_one_character(tmp_path: Path) -> None:
@@ -485,7 +485,7 @@ def test_other_keys_of_an_npz_can_be_asked_for(tmp_path: Path) -> None:
     assert table.code_names == ("mu_0", "mu_1")
     assert list(table.factors) == ["y", "styles_0", "styles_1"]
     refused(InvalidInputError, r"give codes= \(--code-columns\).*its arrays: mu, images, y, styles", path)
-    refused(InvalidInputError, "must hold labels beside codes; its arrays: mu", path, codes="mu")
+    refused(InvalidInputError, "must contain labels in addition to codes; its arrays: mu", path, codes="mu")
     refused(
         InvalidInputError,
         r"'images' must have shape \(n_rows, n_columns\); got \(3, 4, 4\)",
@@ -523,7 +523,7 @@ def test_single_precision_codes_stay_single(tmp_path: Path) -> None:
         ({"codes": CODES[:0], "factors": []}, "codes must have at least one row"),
         (
             {"codes": np.array([["a"]]), "factors": [1]},
-            "codes must be real numbers; 'z0' holds str such as 'a'",
+            "codes must be real numbers; 'z0' contains str such as 'a'",
         ),
         ({"codes": np.zeros((2, 1), complex), "factors": [1, 2]}, "'z0' holds complex"),
     ],
@@ -547,7 +547,7 @@ def test_a_pickle_in_an_npz_never_runs(key: str, tmp_path: Path) -> None:
     executed = tmp_path / "executed"
     malice = np.array([Malice(executed)] * 3, dtype=object)
     path = write_npz(tmp_path / "a.npz", **{"codes": CODES, "factors": [1, 2, 3], key: malice})
-    refused(UntrustedFileError, f"'{key}' holds pickled Python objects", path)
+    refused(UntrustedFileError, f"'{key}' contains pickled Python objects", path)
     assert not executed.exists()
     with np.load(path, allow_pickle=True) as archive:
         assert archive[key] is not None
@@ -558,7 +558,7 @@ def test_a_pickle_by_the_name_of_npz_never_runs(tmp_path: Path) -> None:
     executed = tmp_path / "executed"
     path = tmp_path / "a.npz"
     path.write_bytes(pickle.dumps(Malice(executed)))
-    refused(CorruptFileError, "must be a whole .npz file", path)
+    refused(CorruptFileError, "must be a complete .npz file", path)
     assert not executed.exists()
 
 

@@ -95,8 +95,8 @@ def changed(column: str, value: object) -> Any:
         (table().drop(columns="p5_N"), "77 protein columns, whose names end in _N; got 76"),
         (changed("Genotype", "Ts65Dn"), "row 3 below the header has 'c-CS-m' for Ts65Dn, Memantine, C/S"),
         (changed("Behavior", "fear"), "must agree with Genotype"),
-        (changed("MouseID", None), "column 'MouseID' .* must hold a name in every row"),
-        (changed("p4_N", "high"), "must hold numbers"),
+        (changed("MouseID", None), "column 'MouseID' .* must contain a name in every row"),
+        (changed("p4_N", "high"), "must contain numbers"),
     ],
 )
 def test_other_tables_are_refused(write: Callable[[Any], Path], frame: Any, message: str) -> None:
@@ -112,5 +112,5 @@ def test_a_truncated_file_is_refused(write: Callable[[Any], Path]) -> None:
 
 
 def test_a_missing_published_checksum_is_reported(write: Callable[[Any], Path]) -> None:
-    with pytest.raises(CorruptFileError, match="no published checksum of it is known"):
+    with pytest.raises(CorruptFileError, match="no checksum of it is published"):
         dm.load_dataset(f"mice-protein:{write(table())}")
