@@ -1,4 +1,4 @@
-"""A page for each data set, from what it says of itself; images that are rendered here are shown."""
+"""Documentation pages of the data sets, generated from their descriptions, with previews of rendered ones."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from disentmetrics.datasets.inspection.preview import label_of, save_preview
 from disentmetrics.datasets.published.manifest import Manifest, manifests
 from disentmetrics.factors import Factor
 
-_MOST_VALUES = 8
-_OF_THE_USER = {"folder"}
+_MAX_VALUES = 8
+_USER_PROVIDED = {"folder"}
 
 
 def pages() -> dict[str, str]:
@@ -20,35 +20,35 @@ def pages() -> dict[str, str]:
     return {path_of(info.name): _page(info, published.get(info.name)) for info in list_datasets()}
 
 
-def pictures() -> dict[str, bytes]:
-    """Return a sheet of each data set that needs no download, by the path of the picture."""
-    return {picture_of(info.name): _sheet(info.name) for info in list_datasets() if _has_picture(info)}
+def previews() -> dict[str, bytes]:
+    """Return the preview of each data set of images that needs no download, as PNG, by its path."""
+    return {preview_path(info.name): _preview(info.name) for info in list_datasets() if _has_preview(info)}
 
 
 def navigation() -> list[dict[str, list[dict[str, str]]]]:
-    """Return the part of the navigation that leads to the pages."""
-    found = list_datasets()
+    """Return the section of the navigation that links to the pages."""
+    infos = list_datasets()
     return [
-        {"Rendered here": [{info.name: path_of(info.name)} for info in found if info.offline]},
-        {"Published": [{info.name: path_of(info.name)} for info in found if not info.offline]},
+        {"Rendered here": [{info.name: path_of(info.name)} for info in infos if info.offline]},
+        {"Published": [{info.name: path_of(info.name)} for info in infos if not info.offline]},
     ]
 
 
 def path_of(name: str) -> str:
-    """Return where the page of a data set lies."""
+    """Return the path of the page of a data set."""
     return f"datasets/{name}.md"
 
 
-def picture_of(name: str) -> str:
-    """Return where the picture of a data set lies."""
+def preview_path(name: str) -> str:
+    """Return the path of the preview of a data set."""
     return f"datasets/{name}.png"
 
 
-def _has_picture(info: DataSetInfo) -> bool:
-    return info.offline and info.name not in _OF_THE_USER and len(load_dataset(info.name).observation_shape) == 3
+def _has_preview(info: DataSetInfo) -> bool:
+    return info.offline and info.name not in _USER_PROVIDED and len(load_dataset(info.name).observation_shape) == 3
 
 
-def _sheet(name: str) -> bytes:
+def _preview(name: str) -> bytes:
     def draw(path: Path) -> None:
         save_preview(load_dataset(name), path, n_samples=24)
 
@@ -57,8 +57,8 @@ def _sheet(name: str) -> bytes:
 
 def _page(info: DataSetInfo, published: Manifest | None) -> str:
     parts = [f"# {info.name}", f"{info.summary[0].upper()}{info.summary[1:]}."]
-    if _has_picture(info):
-        parts.append(f"![Samples of {info.name}, then a row for each factor](../{picture_of(info.name)}){{ .sheet }}")
+    if _has_preview(info):
+        parts.append(f"![Samples of {info.name}, then one row per factor](../{preview_path(info.name)}){{ .sheet }}")
     if len(info.space):
         rows = [f"| {f.name} | {f.size or 'real'} | {f.kind} | {_values(f)} |" for f in info.space]
         parts.append("\n".join(["## Factors", "", "| factor | size | kind | values |", "|---|---|---|---|", *rows]))
@@ -74,8 +74,8 @@ def _page(info: DataSetInfo, published: Manifest | None) -> str:
 def _facts(info: DataSetInfo) -> str:
     rows = [
         ("observations", "any number" if info.size is None else f"{info.size:,}"),
-        ("download", "none: rendered or drawn here, the same bytes on every machine" if info.offline else "needed"),
-        ("varies besides", ", ".join(info.nuisances)),
+        ("download", _download(info)),
+        ("nuisances", ", ".join(info.nuisances)),
         ("licence", info.licence),
         ("source", info.citation),
         ("homepage", f"<{info.homepage}>" if info.homepage else ""),
@@ -84,16 +84,22 @@ def _facts(info: DataSetInfo) -> str:
     return "\n".join(["|  |  |", "|---|---|", *lines])
 
 
+def _download(info: DataSetInfo) -> str:
+    if info.name in _USER_PROVIDED:
+        return "none: your files"
+    return "none: generated locally, identical on every machine" if info.offline else "required"
+
+
 def _values(factor: Factor) -> str:
     labels = [label_of(factor, index) for index in range(len(factor.values))]
-    shown = ", ".join(labels[:_MOST_VALUES])
-    return f"{shown} and {len(labels) - _MOST_VALUES} more" if len(labels) > _MOST_VALUES else shown
+    shown = ", ".join(labels[:_MAX_VALUES])
+    return f"{shown} and {len(labels) - _MAX_VALUES} more" if len(labels) > _MAX_VALUES else shown
 
 
 def _files(published: Manifest) -> str:
     rows = ["## Files", "", "| file | bytes | checksum |", "|---|---|---|"]
     for file in published.files:
-        size = "not known" if file.n_bytes is None else f"{file.n_bytes:,}"
+        size = "unknown" if file.n_bytes is None else f"{file.n_bytes:,}"
         sums = "<br>".join(f"{algorithm} <code>{value}</code>" for algorithm, value in file.checksums.items())
-        rows.append(f"| {file.name} | {size} | {sums or 'none is published'} |")
+        rows.append(f"| {file.name} | {size} | {sums or 'none published'} |")
     return "\n".join(rows)

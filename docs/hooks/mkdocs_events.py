@@ -58,7 +58,7 @@ def on_files(files: Files, config: Any) -> Files:
         **model_pages.pages(),
         **adapter_pages.pages(),
         **dataset_pages.pages(),
-        **dataset_pages.pictures(),
+        **dataset_pages.previews(),
         **notebooks.pages(),
         **{page: _example(ROOT / "examples" / name) for name, page in _examples().items()},
         "commands.md": command_pages.page(),
