@@ -1,6 +1,6 @@
-# make demo   set up and score five encoders        make test    set up and run every test
-# make check  formatter, linter, types              make bench   measure speed
-# make docs   build this project's site into site/
+# make demo   set up and score five encoders        make test    set up and run the tests
+# make check  formatter, linter, types, words       make bench   measure speed
+# make docs   build the documentation into site/
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -27,6 +27,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python docs/hooks/words.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

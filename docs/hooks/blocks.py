@@ -1,12 +1,12 @@
-r"""The blocks of code of a page, run in order in one folder, and compared with what the page says they print.
+r"""The blocks of code of a page, run in order in one folder and compared with the output on the page.
 
-- ``python`` blocks share one interpreter; a ``text`` block right below holds what the block prints;
-- ``console`` blocks hold commands after ``$`` and what each prints (any output where nothing stands); a
-  command must succeed unless the next one is ``echo $?``;
-- a block with ``title="FILE.EXT"`` is written to that file; with ``title="not run: REASON"`` it is left alone;
-- ``...`` stands for anything.
+- ``python`` blocks share one interpreter; a ``text`` block directly below contains the output;
+- ``console`` blocks contain commands after ``$`` and their output (any output if none is given); a command must
+  succeed unless the next one is ``echo $?``;
+- a block with ``title="FILE.EXT"`` is written to that file, one below ``<!-- not run: REASON -->`` is skipped;
+- ``...`` matches anything.
 
-Run as a program it writes into pages what their blocks print: ``python docs/hooks/blocks.py docs/tutorial.md``.
+As a program it updates the output in pages: ``python docs/hooks/blocks.py docs/tutorial.md``.
 """
 
 import contextlib
@@ -29,15 +29,16 @@ _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\w*)(?P<rest>[^\n]*)\n(?P<body>.*?)^(?P=indent)```$", re.MULTILINE | re.DOTALL
 )
 _TITLE = re.compile(r'title="([^"]+)"')
+_NOT_RUN = re.compile(r"<!-- not run: (.+?) -->\s*\Z")
 _DECIMAL = r"(?<![\w.])\d+\.\d+(?![\w.])"
 _INTERPRETER = """
 import contextlib, io, json, sys
 answers, space = sys.stdout, {"__name__": "__main__"}
 for line in sys.stdin:
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
         exec(compile(json.loads(line), "<block>", "exec"), space)
-    print(json.dumps(said.getvalue()), file=answers, flush=True)
+    print(json.dumps(output.getvalue()), file=answers, flush=True)
 """
 
 
@@ -49,9 +50,11 @@ class Block:
     ----------
     language, title, code : str
     start, end, indent : int
-        Where the code stands in the page, and how far it is indented.
+        Position of the code in the page, and its indentation.
     printed : Block or None
-        The block right below that holds what this one prints.
+        The block directly below with the output of this one.
+    reason : str
+        Why the block is not run; empty if it is.
     """
 
     language: str
@@ -61,11 +64,12 @@ class Block:
     end: int
     indent: int
     printed: "Block | None" = None
+    reason: str = ""
 
     @property
     def is_skipped(self) -> bool:
-        """Whether the page says that, and why, it is not run."""
-        return self.title.startswith("not run: ")
+        """Whether the page gives a reason not to run it."""
+        return bool(self.reason)
 
     @property
     def is_file(self) -> bool:
@@ -80,16 +84,16 @@ class Block:
 
 @dataclass
 class Difference:
-    """What a page says that a block prints, and what it prints."""
+    """Expected and actual output of a block."""
 
     block: Block
-    said: str
+    expected: str
     printed: str
     new_code: str = field(default="", repr=False)
 
 
 def blocks(text: str) -> list[Block]:
-    r"""Return the blocks of a page, those that hold output at the block that prints it.
+    r"""Return the blocks of a page; expected output is attached to the block that prints it.
 
     Examples
     --------
@@ -97,25 +101,30 @@ def blocks(text: str) -> list[Block]:
     >>> first.code, first.printed.code, second.is_run
     ('print(1)\n', '1\n', False)
     """
-    found: list[Block] = []
+    listed: list[Block] = []
     last_end = 0
     for match in _FENCE.finditer(text):
         title = _TITLE.search(match["rest"])
         block = Block(
             match["language"], title[1] if title else "", textwrap.dedent(match["body"]), *match.span("body"),
-            len(match["indent"]),
+            len(match["indent"]), reason=_reason(text[last_end : match.start()]),
         )  # fmt: skip
-        follows = found and found[-1].language == "python" and not text[last_end : match.start()].strip()
-        if follows and block.language in {"", "text"} and not found[-1].is_file:
-            found[-1] = replace(found[-1], printed=block)
+        follows = listed and listed[-1].language == "python" and not text[last_end : match.start()].strip()
+        if follows and block.language in {"", "text"} and not listed[-1].is_file:
+            listed[-1] = replace(listed[-1], printed=block)
         else:
-            found.append(block)
+            listed.append(block)
         last_end = match.end()
-    return found
+    return listed
+
+
+def _reason(above: str) -> str:
+    comment = _NOT_RUN.search(above)
+    return comment[1] if comment else ""
 
 
 def differences(text: str, folder: Path) -> Iterator[Difference]:
-    """Run the blocks of a page in a folder; yield where it prints something else than the page says.
+    """Run the blocks of a page in a folder; yield every block whose output differs from the page.
 
     Raises
     ------
@@ -143,12 +152,12 @@ def _console(block: Block, folder: Path, programs: Path) -> Iterator[Difference]
     settings = environment(folder)
     settings["PATH"] = os.pathsep.join([str(programs), settings["PATH"]])
     steps = [step for step in re.split(r"^(?=\$ )", block.code, flags=re.MULTILINE) if step.strip()]
-    status, says, prints = 0, "", ""
+    status, page, actual = 0, "", ""
     commands = [re.match(r"\$ (.*(?:\\\n.*)*)\n?", step) for step in steps]
-    for position, (step, found) in enumerate(zip(steps, commands, strict=True)):
-        if found is None:
+    for position, (step, match) in enumerate(zip(steps, commands, strict=True)):
+        if match is None:
             raise ValueError(f"a console block must begin with '$ '; got {step!r}")
-        command, said = found[1], step[found.end() :]
+        command, expected = match[1], step[match.end() :]
         done = subprocess.run(
             ["bash", "-c", f"(exit {status}); {command}"],
             cwd=folder, env=settings, text=True, check=False,
@@ -158,26 +167,26 @@ def _console(block: Block, folder: Path, programs: Path) -> Iterator[Difference]
         looked_at = position + 1 < len(steps) and "$ echo $?" in steps[position + 1]
         if status and not looked_at:
             raise subprocess.CalledProcessError(status, command, done.stdout)
-        fits = not said.strip() or matches(said, done.stdout)
-        space = "\n" if said.endswith("\n\n") else ""
-        says += f"$ {command}\n{said}"
-        prints += f"$ {command}\n{said if fits else _lines(done.stdout) + space}"
-    if says != prints:
-        yield Difference(block, says, prints, prints)
+        fits = not expected.strip() or matches(expected, done.stdout)
+        space = "\n" if expected.endswith("\n\n") else ""
+        page += f"$ {command}\n{expected}"
+        actual += f"$ {command}\n{expected if fits else _lines(done.stdout) + space}"
+    if page != actual:
+        yield Difference(block, page, actual, actual)
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Return the environment of a page's commands: files of the page can be imported, and the machine does not show."""
+    """Return the environment of a page's commands: files of the page are importable, the machine is invisible."""
     hidden = {"GITHUB_ACTIONS", "CI", "PYTHONWARNINGS", "COLUMNS", "FORCE_COLOR"}
     kept = {name: value for name, value in os.environ.items() if name not in hidden}
     search = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     return {**kept, "PATH": search, "PYTHONPATH": str(folder), "PYTHONWARNINGS": "error", "NO_COLOR": "1"}
 
 
-def matches(said: str, printed: str) -> bool:
-    r"""Tell whether a page says what is printed.
+def matches(expected: str, printed: str) -> bool:
+    r"""Return whether printed output matches the page.
 
-    ``...`` stands for anything, the last digit of a decimal may differ by two (processors round differently), and
+    ``...`` matches anything, the last digit of a decimal may differ by two (processors round differently), and
     columns may be wider.
 
     Examples
@@ -185,11 +194,11 @@ def matches(said: str, printed: str) -> bool:
     >>> matches("a ... c\n...\n", "a b c\nd\ne\n"), matches("mig  0.47", "mig   0.48"), matches("0.47", "0.50")
     (True, True, False)
     """
-    said, printed = _lines(said), _lines(printed)
-    pieces = re.split(rf"({_DECIMAL}|\.\.\.|\s+)", said)
-    found = re.fullmatch("".join(_pattern(piece) for piece in pieces), printed, re.DOTALL)
+    expected, printed = _lines(expected), _lines(printed)
+    pieces = re.split(rf"({_DECIMAL}|\.\.\.|\s+)", expected)
+    match = re.fullmatch("".join(_pattern(piece) for piece in pieces), printed, re.DOTALL)
     decimals = [piece for piece in pieces if re.fullmatch(_DECIMAL, piece)]
-    return found is not None and all(map(_close, decimals, found.groups()))
+    return match is not None and all(map(_close, decimals, match.groups()))
 
 
 def _pattern(piece: str) -> str:
@@ -200,9 +209,9 @@ def _pattern(piece: str) -> str:
     return r"\s+" if piece.isspace() else re.escape(piece)
 
 
-def _close(said: str, printed: str) -> bool:
-    digits = len(said.partition(".")[2])
-    return len(printed.partition(".")[2]) == digits and abs(float(said) - float(printed)) < 2.5 * 10**-digits
+def _close(expected: str, printed: str) -> bool:
+    digits = len(expected.partition(".")[2])
+    return len(printed.partition(".")[2]) == digits and abs(float(expected) - float(printed)) < 2.5 * 10**-digits
 
 
 def _lines(text: str) -> str:
@@ -240,28 +249,28 @@ def _interpreter(folder: Path) -> Iterator[Callable[[str], str]]:
 
 @contextlib.contextmanager
 def page_folder() -> Iterator[Path]:
-    """Yield a folder for the blocks of one page; the examples of the repository lie in it."""
+    """Yield a folder for the blocks of one page, with the examples of the repository."""
     with tempfile.TemporaryDirectory() as name:
         shutil.copytree(ROOT / "examples", Path(name) / "examples")
         yield Path(name)
 
 
 def update(page: Path) -> int:
-    """Write into a page what its blocks print; return how many blocks changed."""
+    """Update the output of the blocks of a page; return how many changed."""
     text = page.read_text(encoding="utf-8")
     with page_folder() as folder:
-        found = list(differences(text, folder))
-    for difference in reversed(found):
+        changed = list(differences(text, folder))
+    for difference in reversed(changed):
         block = difference.block
         code = textwrap.indent(_lines(difference.new_code), " " * block.indent)
         text = text[: block.start] + code + text[block.end :]
     page.write_text(text, encoding="utf-8")
-    return len(found)
+    return len(changed)
 
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
         try:
-            print(f"{name}: {update(Path(name))} blocks written anew")
+            print(f"{name}: {update(Path(name))} blocks updated")
         except subprocess.CalledProcessError as error:
             sys.exit(f"{name}: {error.cmd}\n{error.stdout or ''}{error.stderr or ''}")

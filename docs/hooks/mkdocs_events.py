@@ -11,6 +11,8 @@ import figures
 import metric_pages
 import model_pages
 import notebooks
+import rooms
+import uncertainty_figure
 from checked import faults
 from kept import ROOT
 from mkdocs.exceptions import PluginError
@@ -19,6 +21,8 @@ from mkdocs.structure.pages import Page
 
 _GENERATED = {
     "<!-- leaderboard -->": figures.leaderboard,
+    "<!-- rooms -->": rooms.figure,
+    "<!-- uncertainty -->": uncertainty_figure.figure,
     "<!-- claims -->": metric_pages.claims_table,
     "<!-- schemes -->": adapter_pages.table,
     "<!-- methods -->": model_pages.table,

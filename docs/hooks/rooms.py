@@ -148,3 +148,12 @@ def _box(name: str, x: float, y: float) -> str:
         'fill="var(--md-default-bg-color, white)" stroke="currentColor"/>'
         f'<text x="{x:.0f}" y="{y + 5:.0f}" text-anchor="middle" fill="currentColor">{escape(name)}</text>'
     )
+
+
+def figure() -> str:
+    """Return the drawing with a caption, for the site."""
+    caption = (
+        "Packages of the core. An arrow is an import; all point downwards. <code>errors</code>, <code>factors</code> "
+        "and <code>_utils</code>, which every package may import, are not shown."
+    )
+    return f'<figure class="panels single">{picture()}<figcaption>{caption}</figcaption></figure>'
