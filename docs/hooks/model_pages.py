@@ -1,4 +1,4 @@
-"""A page for each method that can be trained, from its docstring and its configuration."""
+"""A page for each method, generated from its docstring and its configuration."""
 
 import dataclasses
 import inspect
@@ -9,36 +9,36 @@ from docstrings import body, summary
 
 
 def pages() -> dict[str, str]:
-    """Return the Markdown of each method's page, by the path of the page."""
+    """Return the Markdown of the page of each method, by path."""
     return {path_of(method): _page(method) for method in find_methods().values()}
 
 
 def navigation() -> list[dict[str, str]]:
-    """Return the part of the navigation that leads to the pages."""
+    """Return the navigation entries of the pages."""
     return [{method.name: path_of(method)} for method in find_methods().values()]
 
 
 def path_of(method: Method) -> str:
-    """Return where the page of a method lies."""
+    """Return the path of the page of a method."""
     return f"models/{method.name}.md"
 
 
 def table() -> str:
-    """Return all methods with their papers as a table in Markdown."""
+    """Return a Markdown table of all methods with their papers."""
     rows = [f"| [{m.name}]({path_of(m)}) | {m.summary} | {m.paper} |" for m in find_methods().values()]
-    return "\n".join(["| method | what it does | source |", "|---|---|---|", *rows])
+    return "\n".join(["| method | objective | source |", "|---|---|---|", *rows])
 
 
 def _page(method: Method) -> str:
     docstring = inspect.getdoc(method.objective) or ""
-    said, _, failure = body(docstring).partition("Known failure: ")
-    parts = [f"# {method.name}", summary(docstring), f"**Source.** {method.paper}.", said.strip()]
+    description, _, failure = body(docstring).partition("Known failure: ")
+    parts = [f"# {method.name}", summary(docstring), f"**Source.** {method.paper}.", description.strip()]
     if failure:
         parts.append(f'!!! failure "Known failure"\n\n    {" ".join(failure.split())}')
-    parts += ["## Train it", _command(method), "## Settings", _about(method.config), _settings(method)]
+    parts += ["## Training", _command(method), "## Hyperparameters", _about(method.config), _settings(method)]
     parts.append(
-        f"The file is `reference_models/{method.objective.__module__.replace('.', '/')}.py`; "
-        "networks, priors and the training loop are shared."
+        f"The source file is `reference_models/{method.objective.__module__.replace('.', '/')}.py`; "
+        "networks, priors and the training loop are shared by all methods."
     )
     return "\n\n".join(parts)
 
@@ -58,19 +58,19 @@ def _about(config: type[Config]) -> str:
 
 def _settings(method: Method) -> str:
     presets = {name: method.preset(name) for name in reversed(PRESETS)}
-    rows = [f"| field | {' | '.join(presets)} | meaning |", f"|---|{'---|' * len(presets)}---|"]
-    meanings = {**_meanings(Config), **_meanings(method.config)}
+    rows = [f"| hyperparameter | {' | '.join(presets)} | meaning |", f"|---|{'---|' * len(presets)}---|"]
+    descriptions = {**_meanings(Config), **_meanings(method.config)}
     own = {field.name for field in dataclasses.fields(method.config)} - {f.name for f in dataclasses.fields(Config)}
     ordered = sorted(dataclasses.fields(method.config), key=lambda field: field.name not in own)
     for field in ordered:
         values = " | ".join(f"{getattr(preset, field.name)}" for preset in presets.values())
-        rows.append(f"| `{field.name}` | {values} | {meanings.get(field.name, '')} |")
+        rows.append(f"| `{field.name}` | {values} | {descriptions.get(field.name, '')} |")
     return "\n".join(rows)
 
 
 def _meanings(config: type[Config]) -> dict[str, str]:
-    """Return what a docstring says of each attribute."""
-    found: dict[str, str] = {}
+    """Return the description of each attribute in a docstring."""
+    meanings: dict[str, str] = {}
     _, _, listed = (inspect.getdoc(config) or "").partition("Attributes\n----------\n")
     names: list[str] = []
     for line in listed.partition("\n\n")[0].splitlines():
@@ -78,5 +78,5 @@ def _meanings(config: type[Config]) -> dict[str, str]:
             names = [name.strip() for name in line.partition(" : ")[0].split(",")]
         else:
             for name in names:
-                found[name] = f"{found.get(name, '')} {line.strip()}".strip().replace("|", "&#124;")
-    return found
+                meanings[name] = f"{meanings.get(name, '')} {line.strip()}".strip().replace("|", "&#124;")
+    return meanings

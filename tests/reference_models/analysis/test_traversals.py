@@ -1,7 +1,5 @@
 """Traversals and tuning maps of models whose codes are known, and the command that draws them."""
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +13,11 @@ from disentmetrics_reference_models.analysis.traversals import (
     traversal_sheet,
     tuning_maps,
 )
-from disentmetrics_reference_models.cli import _run_data
 from disentmetrics_reference_models.training.registry import find_method
-from disentmetrics_reference_models.training.run import Run, save_run, train
+from disentmetrics_reference_models.training.run import Run, train
 from numpy.typing import NDArray
 from PIL import Image
 
-from disentmetrics import cli
 from disentmetrics.datasets.arrays.custom import CustomDataSet
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.errors import InvalidInputError, StorageError
@@ -179,39 +175,3 @@ def test_a_sheet_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(StorageError):
         save_traversal(sheet, tmp_path / "other.png")
     assert [path.name for path in tmp_path.iterdir()] == ["sheet.png"]
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spots: DataSet) -> Callable[..., object]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(_run_data, "load_dataset", lambda _: spots)
-
-    def ran(*arguments: str) -> object:
-        monkeypatch.setattr(sys, "argv", ["disentmetrics", "traverse", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        return stopped.value.code
-
-    return ran
-
-
-def test_the_command_draws_a_run(
-    spots: DataSet, tmp_path: Path, command: Callable[..., object], capsys: pytest.CaptureFixture[str]
-) -> None:
-    config = find_method("vae").preset("smoke").changed({"architecture": "small-fc", "batch_size": 4, "n_steps": 2})
-    save_run(train(config, spots, device="cpu"), tmp_path / "run")
-    assert command("run", "--data", "spots", "--tuning", "column, row", "-o", "sheet.png") == 0
-    first = np.asarray(Image.open(tmp_path / "sheet.png"))
-    assert command("reference:run", "--data", "spots", "-o", "again.png", "--values", "5", "--quiet") == 0
-    assert np.asarray(Image.open(tmp_path / "again.png")).shape[0] < first.shape[0]
-    capsys.readouterr()
-    assert command("run", "-o", "sheet.png") == 2
-    assert "trained on spots-1, which cannot be loaded automatically" in capsys.readouterr().err
-    assert command("run", "--data", "spots", "--tuning", "row", "-o", "sheet.png") == 2
-    assert "--tuning needs two factors" in capsys.readouterr().err
-    assert command("nowhere", "--data", "spots", "-o", "sheet.png") == 2
-    assert "a run must be a folder" in capsys.readouterr().err
-
-
-def test_the_data_set_of_a_run_is_found() -> None:
-    assert _run_data.data_for("blobs-1").name == "blobs"
