@@ -1,6 +1,7 @@
-"""A page for each metric, and the table of what every metric claims: from the declarations and docstrings."""
+"""A page for each metric and the table of all claims, generated from declarations and docstrings."""
 
 import inspect
+import math
 from collections.abc import Iterator
 
 from docstrings import body, summary
@@ -18,8 +19,9 @@ FAMILIES = {
     "unsupervised": "Without labels",
 }
 _YES, _NO = "●", "·"
-_LEGEND = """The property suite tests every ● and keeps a counterexample to every ·.
-[What the words mean](../metrics.md#what-every-metric-claims)."""
+_LINE = 80
+_LEGEND = """The property suite tests every ● and has a counterexample to every ·.
+[Definition of these properties](../metrics.md#what-every-metric-claims)."""
 
 
 def pages() -> dict[str, str]:
@@ -28,7 +30,7 @@ def pages() -> dict[str, str]:
 
 
 def navigation() -> list[dict[str, list[dict[str, str]]]]:
-    """Return the part of the navigation that leads to the pages, by family."""
+    """Return the entries of the pages in the navigation, by family."""
     return [
         {title: [{metric.name: path_of(metric)} for metric in registered_metrics().values() if metric.family == family]}
         for family, title in FAMILIES.items()
@@ -41,12 +43,12 @@ def pages_by_name() -> dict[str, str]:
 
 
 def path_of(metric: Metric) -> str:
-    """Return where the page of a metric lies."""
+    """Return the path of the page of a metric."""
     return f"metrics/{metric.name}.md"
 
 
 def claims_table() -> str:
-    """Return what the recommended form of each metric claims, as a table in Markdown."""
+    """Return the claims of each metric under its default protocol, as a Markdown table."""
     lines = _claims_head()
     for metric in registered_metrics().values():
         protocol = metric.protocol("default")
@@ -62,8 +64,14 @@ def _claims_head() -> list[str]:
 def _marks(protocol: ResolvedProtocol) -> Iterator[str]:
     yield from (_YES if name in protocol.invariant_to else _NO for name in INVARIANCES)
     yield from (_YES if name in protocol.detects else _NO for name in DEFECTS)
-    yield f"{protocol.perfect:g}"
-    yield "1 / K" if protocol.noise == "chance" else f"{protocol.noise:g}"
+    yield _value(protocol.perfect)
+    yield _value(protocol.noise)
+
+
+def _value(claimed: float | str) -> str:
+    if claimed == "chance":
+        return "1 / K"
+    return "–" if math.isnan(float(claimed)) else f"{claimed:g}"
 
 
 def _page(metric: Metric) -> str:
@@ -72,17 +80,28 @@ def _page(metric: Metric) -> str:
         [
             f"# {metric.name}",
             summary(docstring),
+            f"```python\n{_call(metric)}\n```",
             _facts(metric),
             f'!!! failure "Known failure"\n\n    {metric.known_failure}',
             body(docstring),
             "## Protocols",
-            "The bare name is the form that we recommend. Others are those of a paper or of its code.",
+            "The bare name refers to the recommended settings; the others are those of a paper or of its code.",
             *(_protocol(metric, name) for name in metric.protocols),
-            "## What it claims",
+            "## Claims",
             _LEGEND,
             _claims(metric),
         ]
     )
+
+
+def _call(metric: Metric) -> str:
+    """Return the signature of a metric's call without annotations, broken after each parameter if it is long."""
+    signature = inspect.signature(metric)
+    plain = [parameter.replace(annotation=parameter.empty) for parameter in signature.parameters.values()]
+    call = f"dm.metrics.{metric.name}{signature.replace(parameters=plain, return_annotation=signature.empty)}"
+    if len(call) <= _LINE:
+        return call
+    return call.replace("(", "(\n    ", 1).replace(", ", ",\n    ")[:-1] + ",\n)"
 
 
 def _facts(metric: Metric) -> str:
@@ -93,7 +112,7 @@ def _facts(metric: Metric) -> str:
         ("range", f"{low} to {high}, {'higher' if metric.higher_is_better else 'lower'} is better"),
         ("needs", ", ".join(_needs(metric))),
         ("further parts", ", ".join(f"`{metric.name}.{part}`" for part in metric.parts)),
-        ("draws at random", "yes: its spread over five seeds is printed with it" if metric.randomised else "no"),
+        ("randomised", "yes: reported with its standard deviation over five seeds" if metric.randomised else "no"),
     ]
     return "\n".join([_row("", ""), _row("---", "---"), *(_row(f"**{name}**", text) for name, text in rows if text)])
 
@@ -104,7 +123,7 @@ def _needs(metric: Metric) -> Iterator[str]:
         yield "codes alone"
     for least, what in ((needs.codes, "codes"), (needs.factors, "factors"), (needs.rows, "rows")):
         if least > 1:
-            yield f"{least} {what} or more"
+            yield f"at least {least} {what}"
     if needs.log_variance:
         yield "posterior variances"
     if needs.symbols:
@@ -120,26 +139,27 @@ def _protocol(metric: Metric, name: str) -> str:
     protocol = metric.protocols[name]
     full = metric.name if name == "default" else f"{metric.name}@{name}"
     options = ", ".join(f"`{key}={value!r}`" for key, value in protocol.options.items())
-    noise = "1 / K (K factors)" if protocol.noise == "chance" else f"{protocol.noise:g}"
-    said = [f"`{full}`", f":   {protocol.source}."]
-    said += [f"    Options: {options}."] if options else []
-    said.append(f"    A perfect code scores {protocol.perfect:g}, one that knows nothing {noise}.")
-    return "\n".join(said)
+    lines = [f"`{full}`", f":   {protocol.source}."]
+    lines += [f"    Options: {options}."] if options else []
+    values = {"perfect codes": _value(protocol.perfect), "uninformative ones": _value(protocol.noise)}
+    expected = ", ".join(f"{codes} score {value}" for codes, value in values.items() if value != "–")
+    lines += [f"    {expected[0].upper()}{expected[1:]}."] if expected else []
+    return "\n".join(lines)
 
 
 def _claims(metric: Metric) -> str:
     names = list(metric.protocols)
-    rows = [_row("left as it is by", *names), _row("---", *[":-:"] * len(names))]
+    rows = [_row("invariant to", *names), _row("---", *[":-:"] * len(names))]
     rows += [
         _row(change, *(_YES if change in metric.protocols[name].invariant_to else _NO for name in names))
         for change in INVARIANCES
     ]
-    seen = [_row("lowered by", *names), _row("---", *[":-:"] * len(names))]
-    seen += [
+    detected = [_row("detects", *names), _row("---", *[":-:"] * len(names))]
+    detected += [
         _row(defect, *(_YES if defect in metric.protocols[name].detects else _NO for name in names))
         for defect in DEFECTS
     ]
-    return "\n".join([*rows, "", *seen])
+    return "\n".join([*rows, "", *detected])
 
 
 def _row(*cells: str) -> str:
