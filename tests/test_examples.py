@@ -1,6 +1,5 @@
 """The example projects work as they stand, in runs of their own."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+import disentmetrics as dm
 
 ROOT = Path(__file__).parents[1]
 PROJECT = ROOT / "examples" / "ci"
@@ -85,9 +86,9 @@ def test_a_worse_encoder_fails_readably_until_it_is_accepted(project: Path) -> N
     # The floor of the other test stands, whatever is accepted.
     accepted = run(project, "python -m pytest --disentmetrics-update -k behind && python -m pytest -k behind")
     assert accepted.returncode == 0, accepted.stdout + accepted.stderr
-    history = json.loads((project / "baselines" / "encoder.json").read_text())["history"]
-    first, second = (entry["scores"]["mig"]["value"] for entry in history)
-    assert second < first
+    folders = (PROJECT, project)
+    first, second = (dm.ScoreCard.from_json(folder / "baselines" / "encoder.json")["mig"] for folder in folders)
+    assert second.value < first.value
 
 
 def test_the_page_of_the_example_names_the_files_and_commands_there_are() -> None:

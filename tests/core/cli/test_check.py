@@ -1,6 +1,5 @@
 """``check``."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,7 +44,7 @@ def test_a_baseline_is_made_kept_and_replaced(run: Run, cards: tuple[Path, Path]
     good, bad = cards
     ran = run("check", good, "--baseline", "baselines/model.json", "--update")
     assert (ran.code, ran.out) == (0, "")
-    assert "baseline written to baselines/model.json; it guards mig" in ran.err
+    assert "baseline written to baselines/model.json: mig" in ran.err
     before = Path("baselines/model.json").read_text(encoding="utf-8")
     assert run("check", good, "--baseline", "baselines/model.json").code == 0
     assert run("check", bad, "--baseline", "baselines/model.json").code == 1
@@ -54,7 +53,8 @@ def test_a_baseline_is_made_kept_and_replaced(run: Run, cards: tuple[Path, Path]
     assert ran.code == 0
     assert "mig regressed" in ran.out
     assert run("check", bad, "--baseline", "baselines/model.json").code == 0
-    assert len(json.loads(Path("baselines/model.json").read_text(encoding="utf-8"))["history"]) == 2
+    accepted, card = (dm.ScoreCard.from_json(path) for path in ("baselines/model.json", bad))
+    assert accepted["mig"].value == card["mig"].value
 
 
 def test_junit_is_written_whether_it_passes_or_not(run: Run, cards: tuple[Path, Path]) -> None:
@@ -78,17 +78,19 @@ def test_failures_are_annotated_in_workflows_alone(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--baseline", "none.json"), "there is no such file; --update makes one"),
-        (("--baseline", "broken.json"), "must be a whole baseline or score card"),
-        (("--baseline", "broken.json", "--update"), "must be a whole baseline or score card"),
+        (("--baseline", "none.json"), "there is no such file; --update writes it"),
+        (("--baseline", "broken.json"), "must be a complete score card"),
+        (("--baseline", "broken.json", "--update"), "must be a complete score card"),
         (("--baseline", "good.json", "--tolerance", "much"), "a tolerance must be interval, a number"),
         (("--baseline", "good.json", "--junit", "."), "--junit must name a file"),
-        (("--baseline", "good.json", "--update"), "is a score card, which would be lost"),
+        (("--baseline", "old.json"), "its format is 'disentmetrics-baseline-1'; score again; to replace the baseline"),
+        (("--baseline", "old.json", "--update"), "delete old.json and write it again with --update"),
         ((), "Missing option '--baseline'"),
     ],
 )
 def test_wrong_input_ends_with_2(run: Run, cards: tuple[Path, Path], options: tuple[str, ...], message: str) -> None:
     Path("broken.json").write_text(cards[0].read_text(encoding="utf-8")[:-40], encoding="utf-8")
+    Path("old.json").write_text('{"format": "disentmetrics-baseline-1"}', encoding="utf-8")
     before = {path: path.read_bytes() for path in Path().glob("*.json")}
     ran = run("check", cards[0], *options)
     assert ran.code == 2

@@ -30,6 +30,7 @@ def test_two_cards_are_compared(run: Run, cards: tuple[Path, Path]) -> None:
     assert re.search(r"metric +first one +second\n", ran.out)
     assert re.search(r"mig ↑ +0.\d{3} \[0.\d{3}, \d.\d{3}\]\*", ran.out)
     assert re.search(r"metric +second − first +difference +95 % interval +effect +p +p \(Holm\)", ran.out)
+    assert "*: not significantly worse than the best" in ran.out
     plain = json.loads(run("compare", *cards, "--format", "json").out)
     assert plain["names"] == ["first one", "second"]
     assert plain["differences"][0]["difference"] < 0
@@ -42,6 +43,7 @@ def test_comparisons_are_printed_for_papers_and_pages(run: Run, cards: tuple[Pat
         assert (ran.code, ran.err) == (0, "")
         assert best in ran.out
         assert "first one (2)" in ran.out
+        assert "bold: not significantly worse than the best" in ran.out
 
 
 def test_cards_of_other_rows_and_damaged_cards_are_refused(
@@ -52,7 +54,7 @@ def test_cards_of_other_rows_and_damaged_cards_are_refused(
     (tmp_path / "damaged.json").write_text(cards[0].read_text()[:-50])
     for other, message in (
         ("other.json", "first one and other differ in rows (300 and 200)"),
-        ("damaged.json", "whole score card"),
+        ("damaged.json", "complete score card"),
     ):
         ran = run("compare", cards[0], tmp_path / other)
         assert ran.code == 2

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
-from rich.table import Table
+from rich.console import Console, RenderableType
 
 import disentmetrics as dm
 from disentmetrics import cli
@@ -37,7 +36,7 @@ def entries(scored: tuple[Path, list[Entry]]) -> list[Entry]:
     return [replace(entry, card=replace(entry.card, scores=scores)) for entry, scores in cards]
 
 
-def printed(table: Table) -> list[str]:
+def printed(table: RenderableType) -> list[str]:
     buffer = StringIO()
     Console(file=buffer, width=80).print(table)
     return buffer.getvalue().splitlines()

@@ -53,7 +53,7 @@ def test_a_table_repeats_with_the_columns_of_the_card(run: Run, csv: Path) -> No
     Path(moved).write_text("\n".join(text[:-1]), encoding="utf-8")
     ran = run("verify", "card.json", "--codes", moved)
     assert ran.code == 1
-    assert "these are not the rows of the card" in ran.out
+    assert "these are not the rows of the card; nothing was scored" in ran.out
 
 
 def test_codes_that_were_kept_repeat(run: Run) -> None:

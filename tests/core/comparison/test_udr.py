@@ -170,9 +170,9 @@ def test_a_model_without_informative_codes_scores_0_and_says_why(variant: Varian
     codes = orthogonal_codes(3)
     result = udr([codes, np.zeros((64, 2)), codes], variant=variant)
     assert result.scores[1] == 0
-    assert result.reasons[1] == "0 by definition: no informative code"
-    assert result.reasons[0] == "pairs with 1 of 2 partners are 0: no informative code there"
-    assert "no informative code" in str(result)
+    assert result.reasons[1] == "0 by definition: no informative latent"
+    assert result.reasons[0] == "pairs with 1 of 2 partners are 0: no informative latent there"
+    assert "no informative latent" in str(result)
     assert not np.isnan(result.scores).any()
 
 

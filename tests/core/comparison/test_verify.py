@@ -1,4 +1,4 @@
-"""Cards that are scored again."""
+"""Cards that are recomputed."""
 
 import importlib
 import math
@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -37,19 +38,55 @@ def card(shapes: DataSet) -> dm.ScoreCard:
     return dm.score(dm.encode(brightness, shapes, n_samples=FEW, seed=3, cache=False), ["mig", "modularity"], seed=3)
 
 
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("current", [True, False])
 @pytest.mark.parametrize("way", ["jackknife", "half-sampling", None])
 def test_a_card_repeats_exactly_after_it_was_kept_as_json(
-    shapes: DataSet, way: IntervalMethod | None, *, told: bool
+    shapes: DataSet, way: IntervalMethod | None, *, current: bool
 ) -> None:
     codes = dm.encode("baseline:factors", shapes, n_samples=120, seed=3)
     kept = dm.ScoreCard.from_json(dm.score(codes, ["jemmig", "factorvae"], seed=5, interval=way, null=False).to_json())
-    if not told:  # as in cards of older versions
+    if not current:  # as in cards of older versions
         kept = replace(kept, about={k: v for k, v in kept.about.items() if k not in {"interval", "null"}})
     found = verify(kept, "baseline:factors", data=shapes)
     assert {r.repeats for r in found.repetitions} == {Repeats.EXACTLY}
     assert [r.name for r in found.repetitions] == ["jemmig", "factorvae"]
     assert (found.passed, found.remarks(), found.verdict()) == (True, [], "2 of 2 scores repeat exactly")
+
+
+@pytest.mark.parametrize(
+    ("spec", "options"), [("blobs", {}), ("dsprites?select=x:0-7", {}), ("dsprites", {"select": "x:0-7"})]
+)
+def test_a_card_of_a_data_set_that_was_loaded_by_name_repeats_without_naming_it(
+    spec: str, options: dict[str, Any]
+) -> None:
+    codes = dm.encode("baseline:factors", dm.load_dataset(spec, **options), n_samples=FEW)
+    kept = dm.ScoreCard.from_json(dm.score(codes, ["mig"], null=False).to_json())
+    assert kept.about["data_spec"] == (spec if not options else f"{spec}?select=x:0-7")
+    assert verify(kept, "baseline:factors").passed
+
+
+def test_codes_that_were_stored_name_their_data_set(tmp_path: Path) -> None:
+    codes = dm.encode("baseline:factors", dm.load_dataset("blobs"), n_samples=FEW)
+    codes.save(tmp_path / "codes.h5")
+    loaded = dm.Representation.load(tmp_path / "codes.h5")
+    assert loaded.provenance.data_spec == "blobs"
+    assert verify(dm.score(loaded, ["mig"], null=False), "baseline:factors").passed
+
+
+def test_cached_codes_name_the_data_set_as_it_was_loaded(shapes: DataSet) -> None:
+    same = dm.load_dataset("dsprites", source="rendered")
+    first, second = (dm.encode("baseline:factors", data, n_samples=FEW) for data in (shapes, same))
+    assert first.provenance == second.provenance
+    assert (first.provenance.data_spec, second.provenance.data_spec) == (shapes.spec, same.spec)
+
+
+def test_a_card_of_a_table_contains_how_its_columns_were_chosen(rng: np.random.Generator, tmp_path: Path) -> None:
+    factors = rng.integers((3, 4), size=(100, 2))
+    np.savez(tmp_path / "t.npz", z=factors + 0.1 * rng.normal(size=factors.shape), y=factors)
+    table = dm.Representation.from_table(tmp_path / "t.npz", codes="z", factors="y", sequential=False)
+    about = dm.score(table, ["mig"], null=False, interval=None).about
+    assert about["columns"] == {"codes": "z", "factors": "y"}
+    assert "data_spec" not in about
 
 
 def test_the_whole_of_a_small_set_repeats() -> None:
@@ -144,7 +181,7 @@ def test_tables_repeat_by_their_codes(rng: np.random.Generator) -> None:
     kept = dm.score(table, ["mig"], null=False)
     assert verify(kept, table).passed
     assert not verify(kept, dm.Representation(table.codes * [1, 0], factors)).passed
-    with pytest.raises(InvalidInputError, match="give it with --codes"):
+    with pytest.raises(InvalidInputError, match="give the table with --codes"):
         verify(kept, "baseline:pca")
 
 
@@ -161,18 +198,18 @@ def test_other_rows_are_not_scored(card: dm.ScoreCard, shapes: DataSet, monkeypa
     ):
         assert not found.passed
         assert any(line.startswith(field) for line in found.remarks())
-        assert found.remarks()[-1] == "these are not the rows of the card, and nothing was scored"
+        assert found.remarks()[-1] == "these are not the rows of the card; nothing was scored"
 
 
 @pytest.mark.parametrize(
     ("about", "signature", "message"),
     [
-        ({}, "mig|draw:uniform/0", "must say its seed"),
-        ({"seed": 0, "rows": 9}, "mig|draw:uniform/0", "does not name its data set by a name"),
+        ({}, "mig|draw:uniform/0", "must specify its seed"),
+        ({"seed": 0, "rows": 9}, "mig|draw:uniform/0", "does not name a data set that can be loaded"),
         ({"seed": 0, "data_spec": "dsprites", "data": "dsprites-1"}, "mig|draw:uniform/0", "how many rows"),
-        ({"seed": 0}, "mig|draw:rows/abc", "chosen one by one"),
-        ({"seed": 0}, "mig|draw:table", "give it with --codes"),
-        ({"seed": 0}, "mig|seed:0", "chosen one by one (unknown)"),
+        ({"seed": 0}, "mig|draw:rows/abc", "chosen individually"),
+        ({"seed": 0}, "mig|draw:table", "give the table with --codes"),
+        ({"seed": 0}, "mig|seed:0", "chosen individually (unknown)"),
     ],
 )
 def test_a_card_that_does_not_say_enough_is_refused(about: dict[str, Any], signature: str, message: str) -> None:

@@ -126,7 +126,7 @@ def test_randomised_metrics_report_their_own_spread_apart() -> None:
 def test_weights_thin_the_rows_and_the_card_says_so() -> None:
     weights = np.where(np.arange(600) % 3, 1.0, 0.5)
     card = dm.score(blurred(weights=weights), ["mig"], interval=None, null=False)
-    assert any("rows were kept" in note for note in card.notes)
+    assert any("rows were used" in note for note in card.notes)
     rows = int(dm.Signature.parse(card["mig"].signature).fields["rows"])
     assert 450 < rows < 550
 
@@ -221,7 +221,7 @@ def test_one_group_has_no_interval_and_few_groups_a_remark() -> None:
     assert one["mig"].interval is None
     assert "no interval: all rows are of one group" in one["mig"].notes
     two = dm.score(blurred(groups=np.arange(600) % 2), ["mig"])
-    assert any("rows were shuffled one by one" in note for note in two.notes)
+    assert any("the null permutes single rows" in note for note in two.notes)
     assert two["mig"].p_value == 0.01
 
 

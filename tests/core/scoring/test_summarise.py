@@ -154,7 +154,7 @@ def test_a_damaged_summary_is_refused(grid: np.ndarray, part: str, value: object
     card = dm.ScoreCard({}, summary=summarise(dm.Representation(grid.astype(float), grid)))
     content = json.loads(card.to_json())
     content["summary"][part] = value
-    with pytest.raises(CorruptFileError, match="must be a whole score card"):
+    with pytest.raises(CorruptFileError, match="must be a complete score card"):
         dm.ScoreCard.from_json(json.dumps(content))
 
 
