@@ -21,18 +21,18 @@ class Factor:
     Parameters
     ----------
     name : str
-        As printed in tables; unique within a space.
+        Name as printed in tables; unique within a space.
     size : int or None
-        Number of values, None exactly when the factor is continuous.
+        Number of values; None if and only if the factor is continuous.
     kind : {"categorical", "ordinal", "circular", "continuous"}
         Circular factors are ordinal with the last value next to the first.
     values : tuple of str or float, optional
-        What index i stands for: a category's name, or the physical value.
+        Meaning of each index: the name of a category, or the physical value.
 
     Raises
     ------
     InvalidInputError
-        If kind and size contradict each other, or values are not as many as size.
+        If kind and size contradict each other, or the number of values differs from size.
 
     Examples
     --------
@@ -50,14 +50,14 @@ class Factor:
             raise InvalidInputError(f"factor {self.name!r}: kind must be one of {', '.join(KINDS)}; got {self.kind!r}")
         if (self.size is None) != (self.kind == "continuous"):
             raise InvalidInputError(
-                f"factor {self.name!r}: size must be None exactly when the kind is continuous; "
+                f"factor {self.name!r}: size must be None if and only if the kind is continuous; "
                 f"got size {self.size} and kind {self.kind!r}"
             )
         if self.size is not None and self.size < 1:
             raise InvalidInputError(f"factor {self.name!r}: size must be at least 1; got {self.size}")
         if self.values and len(self.values) != self.size:
             raise InvalidInputError(
-                f"factor {self.name!r}: as many values as size must be given; "
+                f"factor {self.name!r}: the number of values must equal size; "
                 f"got {len(self.values)} values for size {self.size}"
             )
 
@@ -69,12 +69,12 @@ class FactorSpace:
     Parameters
     ----------
     factors : sequence of Factor
-        The last factor varies fastest. There may be none: of such data nothing is known but the observations.
+        The last factor varies fastest. There may be none, for data without known factors.
 
     Raises
     ------
     InvalidInputError
-        If two factors have one name.
+        If two factors have the same name.
 
     Examples
     --------
@@ -97,7 +97,7 @@ class FactorSpace:
         return iter(self.factors)
 
     def __getitem__(self, name: str) -> Factor:
-        """Return the factor of this name."""
+        """Return the factor with this name."""
         return self.factors[self.position(name)]
 
     @property
@@ -107,12 +107,12 @@ class FactorSpace:
 
     @property
     def is_grid(self) -> bool:
-        """Whether every factor has finitely many values, so that combinations can be listed."""
+        """Whether every factor has finitely many values, so that combinations can be enumerated."""
         return all(factor.size is not None for factor in self.factors)
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Number of values of each factor; only a grid has them."""
+        """Number of values of each factor; defined for a grid only."""
         if not self.is_grid:
             continuous = ", ".join(factor.name for factor in self.factors if factor.size is None)
             raise InvalidInputError(f"only a grid of discrete factors has sizes; these are continuous: {continuous}")
@@ -124,13 +124,13 @@ class FactorSpace:
         return math.prod(self.sizes)
 
     def position(self, name: str) -> int:
-        """Return the column of the factor of this name."""
+        """Return the column of the factor with this name."""
         if name not in self.names:
             raise InvalidInputError(f"no factor is named {name!r}; the factors are {', '.join(self.names)}")
         return self.names.index(name)
 
     def rows_of(self, indices: ArrayLike) -> NDArray[np.int64]:
-        """Return the row of the full grid at which each combination stands.
+        """Return the row of each combination in the full grid.
 
         Parameters
         ----------
@@ -148,7 +148,7 @@ class FactorSpace:
         return np.asarray(np.ravel_multi_index(tuple(checked.T), self.sizes), dtype=np.int64)
 
     def indices_of(self, rows: ArrayLike) -> NDArray[np.int64]:
-        """Return the combination that stands at each row of the full grid.
+        """Return the combination in each row of the full grid.
 
         Parameters
         ----------
@@ -173,7 +173,7 @@ class FactorSpace:
         return np.stack(np.unravel_index(checked, self.sizes), axis=1).astype(np.int64)
 
     def check_indices(self, indices: ArrayLike) -> NDArray[np.int64]:
-        """Return factor indices as int64 after checking shape, type and range."""
+        """Validate the shape, type and range of factor indices; return them as int64."""
         checked = as_table(indices)
         if checked.ndim != 2 or checked.shape[1] != len(self):
             raise InvalidInputError(
@@ -192,7 +192,7 @@ class FactorSpace:
         return checked.astype(np.int64, copy=False)
 
     def check_values(self, values: ArrayLike) -> NDArray[np.float64]:
-        """Return factors as float64: finite values of continuous factors, valid indices of the others."""
+        """Validate factors, finite values or indices; return them as float64."""
         checked = as_table(values)
         if checked.ndim != 2 or checked.shape[1] != len(self) or checked.dtype.kind not in "iuf":
             raise InvalidInputError(
@@ -203,8 +203,8 @@ class FactorSpace:
             raise InvalidInputError("factors must be finite; got NaN or infinity")
         for factor, column in zip(self.factors, checked.T, strict=True):
             if factor.size is not None and len(column):
-                whole = np.array_equal(column, np.rint(column))
-                if not whole or column.min() < 0 or column.max() >= factor.size:
+                integers = np.array_equal(column, np.rint(column))
+                if not integers or column.min() < 0 or column.max() >= factor.size:
                     raise InvalidInputError(
                         f"indices of factor {factor.name!r} must be whole and lie in 0 .. {factor.size - 1}; "
                         f"got {column.min()} .. {column.max()}"
@@ -217,11 +217,11 @@ class FactorSpace:
         Parameters
         ----------
         n : int
-            How many.
+            Number of combinations.
         rng : numpy.random.Generator
             Source of randomness.
         replace : bool
-            Whether one combination may be drawn twice.
+            Whether a combination may be drawn more than once.
 
         Returns
         -------
@@ -231,7 +231,7 @@ class FactorSpace:
         Raises
         ------
         InvalidInputError
-            If ``n`` is no whole number from 0, or more distinct combinations are asked for than there are.
+            If ``n`` is not an integer of at least 0, or exceeds the number of distinct combinations.
         """
         check_count(n)
         if replace:
@@ -239,14 +239,14 @@ class FactorSpace:
         if n > self.n_combinations:
             raise InvalidInputError(
                 f"at most {self.n_combinations} distinct combinations can be drawn; got n = {n}; "
-                "ask for the full grid instead"
+                "use the full grid instead"
             )
         rows = rng.choice(self.n_combinations, size=n, replace=False, shuffle=False)
         return self.indices_of(rows)
 
 
 def as_table(values: ArrayLike) -> NDArray[Any]:
-    """Return values as an array; refuse rows that differ in length."""
+    """Return values as an array; rows must have equal length."""
     try:
         return np.asarray(values)
     except ValueError:
@@ -256,6 +256,6 @@ def as_table(values: ArrayLike) -> NDArray[Any]:
 
 
 def check_count(n: int) -> None:
-    """Refuse a number of draws that is no whole number from 0."""
+    """Raise InvalidInputError unless a number of draws is an integer of at least 0."""
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0:
         raise InvalidInputError(f"the number of draws must be a whole number from 0; got {n!r}")

@@ -1,4 +1,4 @@
-"""One thread for each matrix product, and no warnings of scikit-learn, while metrics run."""
+"""Contexts in which metrics run: single-threaded matrix products, no warnings from scikit-learn."""
 
 import warnings
 from collections.abc import Iterator
@@ -8,20 +8,20 @@ from threadpoolctl import threadpool_limits
 
 
 def single_threaded_blas() -> AbstractContextManager[object]:
-    """Keep products of matrices from being split among threads while the context lasts."""
-    # Split sums round differently; and threads that share few processors wait for each other more than they work.
+    """Limit matrix products to one thread inside the context."""
+    # Sums split over threads round differently, and threads on few processors mostly wait for each other.
     limits: AbstractContextManager[object] = threadpool_limits(1)
     return limits
 
 
 @contextmanager
 def suppress_sklearn_warnings() -> Iterator[None]:
-    """Silence what scikit-learn says of probes while the context lasts.
+    """Ignore scikit-learn's warnings about rare classes and convergence inside the context.
 
-    That many values are rare the score card says itself, and protocols stop solvers early on purpose. For
-    work in threads it must be entered before they start: Python keeps one list of filters for all.
+    Rare classes are noted in the score card, and protocols stop solvers early on purpose. Python's warning filters
+    are shared by all threads, so enter the context before starting threads.
     """
     with warnings.catch_warnings():
-        for remark in ("The number of unique classes is greater than 50%", ".*(failed to|did not) converge"):
-            warnings.filterwarnings("ignore", remark, UserWarning)
+        for message in ("The number of unique classes is greater than 50%", ".*(failed to|did not) converge"):
+            warnings.filterwarnings("ignore", message, UserWarning)
         yield

@@ -1,1 +1,1 @@
-"""Shared numerics of the metrics; they take arrays and know nothing of metrics."""
+"""Numerical estimators on plain arrays, shared by statistics and metrics."""

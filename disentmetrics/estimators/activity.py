@@ -1,4 +1,4 @@
-"""Which codes say anything at all."""
+"""Which latents are in use: not constant, and not collapsed to the prior."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,18 +20,18 @@ def mean_kl(mean: NDArray[np.floating], log_variance: NDArray[np.floating]) -> N
     for start in range(0, len(mean), 65536):
         m = mean[start : start + 65536].astype(np.float64)
         v = log_variance[start : start + 65536].astype(np.float64)
-        with np.errstate(over="ignore"):  # an infinite divergence is no collapsed code
+        with np.errstate(over="ignore"):  # an infinite divergence means an active latent
             total += (m**2 + np.exp(v) - 1 - v).sum(axis=0)
     return total / (2 * len(mean))
 
 
 def constant(codes: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """Return which codes vary by no more than rounding, whatever their scale, as (n_codes,)."""
-    # Numpy is slow over short rows, so many are laid side by side.
+    """Return which latents vary by no more than rounding, whatever their scale, as (n_codes,)."""
+    # numpy reduces short rows slowly, so many rows are laid next to each other
     n_rows, n_codes = codes.shape
     width = max(1, min(n_rows, 1024 // max(1, n_codes)))
-    whole = n_rows // width * width
-    wide, rest = codes[:whole].reshape(n_rows // width, width * n_codes), codes[whole:]
+    n_wide = n_rows // width * width
+    wide, rest = codes[:n_wide].reshape(n_rows // width, width * n_codes), codes[n_wide:]
     low, high = (
         extreme.reduce(np.concatenate([extreme.reduce(wide).reshape(width, n_codes), rest]))
         for extreme in (np.minimum, np.maximum)
@@ -41,7 +41,7 @@ def constant(codes: NDArray[np.floating]) -> NDArray[np.bool_]:
 
 
 def standard_deviation(codes: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the standard deviation of each code in double precision, however large or small, as (n_codes,).
+    """Return the standard deviation of each latent in double precision, however large or small, as (n_codes,).
 
     Examples
     --------
@@ -56,9 +56,9 @@ def standard_deviation(codes: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def well_scaled(codes: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return the codes such that squares neither overflow nor vanish; most come back as they are.
+    """Return the codes scaled so that squares neither overflow nor underflow; most are returned unchanged.
 
-    Codes of extreme range are centred and divided by a power of two, in double precision.
+    Latents of extreme range are centred and divided by a power of two, in double precision.
     """
     low, high = codes.min(axis=0).astype(np.float64), codes.max(axis=0).astype(np.float64)
     reach = high / 2 - low / 2

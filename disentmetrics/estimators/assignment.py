@@ -5,9 +5,9 @@ from numpy.typing import NDArray
 
 
 def one_to_one_assignment(matrix: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pair codes with factors one to one so that the sum is largest; return codes and factors of the pairs.
+    """Match latents and factors one to one with the largest sum; return latents and factors of the pairs.
 
-    The Hungarian method; with fewer codes than factors some factors stay unpaired.
+    The Hungarian method; with fewer latents than factors some factors stay unmatched.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Random forests of scikit-learn's trees, grown in the calling thread alone."""
+"""Random forests of scikit-learn's trees, grown in the calling thread."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,11 +11,11 @@ from disentmetrics._utils.typing import Floats
 
 @dataclass(frozen=True, eq=False)
 class Forest:
-    """Trees, each grown on rows drawn with replacement; make it with :meth:`fit`.
+    """Trees, each grown on a bootstrap sample of the rows by :meth:`fit`.
 
-    The numbers are those of ``RandomForestRegressor`` and ``RandomForestClassifier``, which hand every tree to
-    joblib. That takes time; and it sets Python's warning filters, one list for all threads, anew for each tree, so
-    that forests in two threads disturb each other.
+    Equal to ``RandomForestRegressor`` and ``RandomForestClassifier`` bit for bit, without joblib: its overhead per
+    tree is considerable, and it resets Python's warning filters, which all threads share, so that forests in two
+    threads interfere.
     """
 
     trees: tuple[Any, ...]
@@ -42,7 +42,7 @@ class Forest:
         n_trees, state : int
             Number of trees, and seed.
         max_features : float or "sqrt"
-            Share of inputs that each split looks at.
+            Share of inputs considered at each split.
         **settings
             Further settings of scikit-learn's trees.
 
@@ -74,7 +74,7 @@ class Forest:
     def predict(self, inputs: NDArray[np.floating]) -> Floats:
         """Return the mean prediction as (n, width): of numbers, or of the probability of each class, up to the last.
 
-        Classes that the forest has not seen have probability 0.
+        Classes absent from the training rows have probability 0.
         """
         narrow = inputs.astype(np.float32)
         classes = getattr(self.trees[0], "classes_", None)
@@ -87,7 +87,7 @@ class Forest:
 
     @property
     def importance(self) -> Floats:
-        """Mean fall of the impurity at splits on each input, as (n_inputs,); it sums to 1, or is 0 without a split."""
+        """Mean decrease in impurity at splits on each input, as (n_inputs,); sums to 1, or is 0 without a split."""
         each = np.stack(
             [tree.feature_importances_ for tree in self.trees if tree.tree_.node_count > 1] or [np.zeros(1)]
         )

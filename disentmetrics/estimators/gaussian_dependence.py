@@ -1,4 +1,4 @@
-"""How far a covariance is from that of independent variables, in closed form."""
+"""Dependence of Gaussian variables from their covariance, in closed form."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,11 +7,11 @@ from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.rank_correlation import standardised_ranks
 
 SMALLEST_EIGENVALUE = 1e-10
-"""Of a correlation matrix; below it, one variable is a linear function of the others but for rounding."""
+"""Eigenvalue of a correlation matrix below which one variable is a linear function of the others up to rounding."""
 
 
 def copula_correlation(codes: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the correlations of the Gaussian variables that the codes are monotone functions of, if they are.
+    """Return the correlation matrix of the Gaussian variables of which the latents are monotone functions.
 
     ``2 sin(pi r / 6)`` of Spearman's correlation r, which an outlier hardly moves; the matrix may have small negative
     eigenvalues. 0 for a constant code.
@@ -38,17 +38,17 @@ def gaussian_total_correlation(covariance: NDArray[np.float64]) -> float:
     Parameters
     ----------
     covariance : (n, n) float
-        Of variables none of which is constant.
+        Covariance of variables none of which is constant.
 
     Raises
     ------
     UndefinedScoreError
-        If a variable is a linear function of the others, so that it is infinite.
+        If a variable is a linear function of the others, since the total correlation is then infinite.
 
     Examples
     --------
-    >>> told = gaussian_total_correlation(np.array([[4.0, 1.2], [1.2, 1.0]]))
-    >>> bool(np.isclose(told, -np.log(1 - 0.6**2) / 2))
+    >>> tc = gaussian_total_correlation(np.array([[4.0, 1.2], [1.2, 1.0]]))
+    >>> bool(np.isclose(tc, -np.log(1 - 0.6**2) / 2))
     True
     """
     scale = np.sqrt(np.diag(covariance))

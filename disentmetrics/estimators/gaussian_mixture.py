@@ -1,15 +1,15 @@
 """Entropies of aggregate posteriors: one-dimensional Gaussian mixtures of any size, without sampling.
 
 Components whose standard deviations lie within a factor of two share a level, a grid whose spacing
-is a third to a sixth of them. Each component becomes four with together its mean and its variance,
+is a third to a sixth of them. Each component is split into four that jointly have its mean and variance,
 on two neighbouring points and two neighbouring nodes of variance, so that any number of rows becomes
 one table of masses, and one matrix product turns masses into densities. A level has tiles only where
 its components are, and the densities of wide components are interpolated to the tiles of narrow ones.
 So neither an outlier nor widths that differ by orders of magnitude cost resolution or memory, there
 is no period to wrap around, and all masses are positive.
 
-The largest error that a search over mixtures of a few very unequal components has found is 3.1e-4
-nats, for an entropy as for a mutual information; many components have errors near 1e-5.
+The largest error found in a search over mixtures of a few very unequal components is 3.1e-4 nats, for
+entropies and for mutual information; mixtures of many components have errors near 1e-5.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,24 +28,24 @@ from disentmetrics.errors import InvalidInputError
 SPACINGS = 3.0  # the narrowest standard deviation of a level, in spacings of its grid
 NODES = np.geomspace(SPACINGS**2 - 0.25, 4 * SPACINGS**2, 17)  # variances; splitting takes up to 0.25
 TILE = 40  # spacings: 6.7 standard deviations of the widest component of a level
-GHOST = 5  # points that a tile knows beyond either end, for interpolation
+GHOST = 5  # points of a tile beyond either end, for interpolation
 WIDTH = TILE + 2 * GHOST + 1
 CELLS = len(NODES) * (TILE + 1)
-LARGEST_SPAN = 2.0**40  # narrowest standard deviations that a code may span
+LARGEST_SPAN = 2.0**40  # largest range of a latent, in units of its narrowest standard deviation
 MIDPOINT = np.array([3, -25, 150, 150, -25, 3]) / 256
 QUADRATURE = np.array([-1, 12, 25, *[24] * (TILE // 2 - 3), 25, 12, -1]) / 24  # trapezia with end correction
-FEW_ROWS = 15  # rows a tile below which a sparse table is faster
-BATCH = 2**14  # tiles in memory at a time, about 200 MB; more where a group alone has more
+FEW_ROWS = 15  # rows per tile below which a sparse table is faster
+BATCH = 2**14  # tiles in memory at a time, about 200 MB; more if a single group has more
 
 
 @dataclass(frozen=True)
 class MixtureInformation:
-    """What the codes of a Gaussian posterior tell about the factors, in nats.
+    """Mutual information of factors and latents with Gaussian posteriors, and its entropies, in nats.
 
     Attributes
     ----------
     mutual_information : (n_codes, n_factors) float
-        I(z_j; v_k) over the rows where factor k is known; never below 0, NaN where no row is known.
+        I(z_j; v_k) over the rows with a label of factor k; not negative, NaN where there are none.
     code_entropy : (n_codes,) float
         Differential entropy of q(z_j) over all rows.
     conditional_entropy : (n_codes, n_factors) float
@@ -65,9 +65,9 @@ def mixture_information(
     *,
     weights: ArrayLike | None = None,
 ) -> MixtureInformation:
-    """Mutual information between each sampled code and each factor, with no sample drawn.
+    """Mutual information between each latent, a sample from its posterior, and each factor, without sampling.
 
-    The code z_j of row n is distributed as N(mean_nj, exp(log_variance_nj)), and q(z_j) and
+    The latent z_j of row n is distributed as N(mean_nj, exp(log_variance_nj)), and q(z_j) and
     q(z_j | v_k) are mixtures of all rows, and of the rows with that value. The error is below
     1e-3 nats.
 
@@ -78,12 +78,12 @@ def mixture_information(
     log_variance : (n_samples, n_codes) float
         Natural logarithms of the posterior variances.
     factors : (n_samples, n_factors) integer
-        Values in 0 .. n_values[k] - 1, or -1 where factor k is not known: such a row is left out
+        Values in 0 .. n_values[k] - 1, or -1 where the label of factor k is missing: such a row is left out
         of both entropies that make the mutual information with that factor.
     n_values : sequence of int
         Number of values of each factor.
     weights : (n_samples,) float, optional
-        How much each row counts; not negative.
+        Weight of each row; not negative.
 
     Returns
     -------
@@ -124,9 +124,9 @@ def mixture_information(
                 conditional[code, k] = _mean_entropy(masses, labels, size)
                 known_entropy[code, k] = code_entropy[code]
             else:
-                known = masses.take(rows)
-                conditional[code, k] = _mean_entropy(known, labels, size)
-                known_entropy[code, k] = _mean_entropy(known, one_group[rows], 1)
+                labelled = masses.take(rows)
+                conditional[code, k] = _mean_entropy(labelled, labels, size)
+                known_entropy[code, k] = _mean_entropy(labelled, one_group[rows], 1)
     return MixtureInformation(np.maximum(known_entropy - conditional, 0.0), code_entropy, conditional)
 
 
@@ -155,7 +155,7 @@ def _checked(
         lowest, highest = factors[:, k].min(), factors[:, k].max()
         if lowest < -1 or highest >= size:
             raise InvalidInputError(
-                f"factor {k} must lie in 0 .. {size - 1}, or be -1 where not known; got {lowest} .. {highest}"
+                f"factor {k} must lie in 0 .. {size - 1}, or be -1 where missing; got {lowest} .. {highest}"
             )
     if weights is not None:
         weights = np.asarray(weights, dtype=np.float64)
@@ -168,12 +168,12 @@ def _checked(
 
 @dataclass(frozen=True)
 class _Masses:
-    """The components of one code, each split over four cells of a tile."""
+    """The components of one latent, each split over four cells of a tile."""
 
     spacing: float  # of level 0, the finest
-    level: Integers  # (n_tiles,) of every tile that holds mass
-    number: Integers  # (n_tiles,) its place, counted in tiles of its level
-    tile: NDArray[np.int32]  # (n_samples,) which of them holds the row
+    level: Integers  # (n_tiles,) of every tile that has mass
+    number: Integers  # (n_tiles,) its position, in tiles of its level
+    tile: NDArray[np.int32]  # (n_samples,) tile of the row
     cell: NDArray[np.int32]  # (n_samples,) lower node and left point
     parts: Floats  # (2, 2, n_samples) masses by node and point; their sum is the row's weight
 
@@ -208,7 +208,7 @@ def _split(
 
     point = np.floor(position)
     right = position - point
-    variance -= right * (1 - right)  # which splitting over two points adds
+    variance -= right * (1 - right)  # the variance that splitting over two points adds
     node = (np.log(variance / NODES[0]) / np.log(NODES[1] / NODES[0])).astype(np.int32)
     node = np.minimum(node, len(NODES) - 2)
     upper = (variance - NODES[node]) / np.diff(NODES)[node]
@@ -227,7 +227,7 @@ def _split(
 
 
 def _ranks(keys: Integers, n_keys: int) -> tuple[Integers, NDArray[np.int32]]:
-    """Return the distinct keys in order, and the place of each key among them."""
+    """Return the sorted distinct keys, and the position of each key among them."""
     if n_keys > 4 * len(keys) + 2**20:
         distinct, ranks = np.unique(keys, return_inverse=True)
         return distinct, ranks.astype(np.int32)
@@ -292,8 +292,8 @@ def _integrate(group: Integers, level: Integers, number: Integers, densities: Fl
     """Integrate density times logarithm of density over the line of each group, in level-0 spacings.
 
     From the widest level to the narrowest, each tile takes its density from the wider levels and adds
-    what masses of its own level in it and beside it contribute. Half a tile that no tile of the next
-    level refines is integrated.
+    the contributions of masses of its own level in itself and its neighbours. Only those halves of a tile are
+    integrated that no tile of the next level refines.
     """
     n_levels = int(level.max()) + 1
     bits = int(((number + 2) << level).max()).bit_length()
@@ -330,23 +330,23 @@ def _integrate(group: Integers, level: Integers, number: Integers, densities: Fl
 
 
 def _number_shifted(keys: Integers, bits: int, shift: int) -> Integers:
-    """Halve (shift -1) or double (1) the number of a tile, which the lower bits of its key hold."""
+    """Halve (shift -1) or double (1) the number of a tile, which is in the lower bits of its key."""
     number = keys & (1 << bits) - 1
     shifted: Integers = keys - number + (number >> 1 if shift < 0 else number << 1)
     return shifted
 
 
-def _find(keys: Integers, wanted: Integers) -> tuple[Integers, NDArray[np.bool_]]:
-    """Return where in the sorted keys each wanted one would stand, and whether it does."""
+def _find(keys: Integers, targets: Integers) -> tuple[Integers, NDArray[np.bool_]]:
+    """Return the position of each target in the sorted keys, and whether it is among them."""
     if not len(keys):
-        return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=bool)
-    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return place, keys[place] == wanted
+        return np.zeros(len(targets), dtype=np.int64), np.zeros(len(targets), dtype=bool)
+    place = np.minimum(np.searchsorted(keys, targets), len(keys) - 1)
+    return place, keys[place] == targets
 
 
 @cache
 def _kernels() -> Floats:
-    """Densities, (CELLS, 3 * WIDTH), that a mass in a cell makes in the tile before, its own and the next."""
+    """Densities, (CELLS, 3 * WIDTH), due to a unit mass in a cell: in the tile before, its own and the next."""
     points = np.arange(TILE + 1)
     targets = np.concatenate([np.arange(-GHOST, TILE + GHOST + 1) + step for step in (-TILE, 0, TILE)])
     distance = (targets - points[:, None])[None]
@@ -363,9 +363,9 @@ def _refinements() -> Floats:
     weights = np.zeros((2, WIDTH, WIDTH))
     for half in (0, 1):
         for target in range(WIDTH):
-            whole, odd = divmod(half * TILE + target - GHOST, 2)
+            point, odd = divmod(half * TILE + target - GHOST, 2)
             if odd:
-                weights[half, whole + GHOST - 2 : whole + GHOST + 4, target] = MIDPOINT
+                weights[half, point + GHOST - 2 : point + GHOST + 4, target] = MIDPOINT
             else:
-                weights[half, whole + GHOST, target] = 1.0
+                weights[half, point + GHOST, target] = 1.0
     return weights

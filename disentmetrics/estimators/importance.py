@@ -1,4 +1,4 @@
-"""How concentrated a matrix of importances is: by rows, disentanglement; by columns, completeness.
+"""Concentration of an importance matrix: over its rows, disentanglement; over its columns, completeness.
 
 Eastwood & Williams (2018), *A Framework for the Quantitative Evaluation of Disentangled
 Representations*, section 2. The matrix may hold the importances of any predictor, mutual
@@ -11,23 +11,23 @@ from disentmetrics._utils.typing import Floats
 
 
 def disentanglement(matrix: Floats) -> tuple[Floats, Floats]:
-    """Return how far each code is devoted to one factor, and how much the code matters.
+    """Return the disentanglement of each latent and its weight.
 
     ``D_j = 1 - H_K(R_j. / sum_k R_jk)``, the entropy H_K to base K, the number of factors; the weight of
-    code j is its share of all importance.
+    latent j is its share of all importance.
 
     Parameters
     ----------
     matrix : (n_codes, n_factors) float
-        Importance R_jk of code j for factor k; not negative.
+        Importance R_jk of latent j for factor k; not negative.
 
     Returns
     -------
     values : (n_codes,) float
-        In [0, 1]: 1 if the code matters for one factor only, 0 if for all alike or for none.
-        With one factor, 1 for every code that matters.
+        In [0, 1]: 1 if the latent is important for one factor only, 0 if equally for all or for none.
+        With one factor, 1 for every latent of non-zero importance.
     weights : (n_codes,) float
-        Sum to 1, or are all 0 if nothing matters; ``values @ weights`` is the score of the matrix.
+        Sum to 1, or are all 0 if every importance is 0; ``values @ weights`` is the score of the matrix.
 
     Examples
     --------
@@ -36,7 +36,7 @@ def disentanglement(matrix: Floats) -> tuple[Floats, Floats]:
     (array([1., 0., 0.]), array([0.6, 0.4, 0. ]))
     """
     peak = matrix.max(initial=0.0)
-    scaled = matrix / peak if peak > 0 else matrix  # sums of extreme importances neither overflow nor vanish
+    scaled = matrix / peak if peak > 0 else matrix  # sums of extreme importances neither overflow nor underflow
     mass = scaled.sum(axis=1)
     matters = mass > 0
     values = np.zeros(len(matrix))
@@ -50,22 +50,22 @@ def disentanglement(matrix: Floats) -> tuple[Floats, Floats]:
 
 
 def completeness(matrix: Floats) -> tuple[Floats, Floats]:
-    """Return how far each factor is captured by one code, and the factor's share of all importance.
+    """Return the completeness of each factor and its weight, the factor's share of all importance.
 
     ``C_k = 1 - H_D(R_.k / sum_j R_jk)``, the entropy to base D, the number of codes.
 
     Parameters
     ----------
     matrix : (n_codes, n_factors) float
-        Importance R_jk of code j for factor k; not negative.
+        Importance R_jk of latent j for factor k; not negative.
 
     Returns
     -------
     values : (n_factors,) float
-        In [0, 1]: 1 if one code alone matters for the factor, 0 if all do alike or none does.
-        With one code, 1 for every factor for which it matters.
+        In [0, 1]: 1 if a single latent is important for the factor, 0 if all are equally or none is.
+        With one latent, 1 for every factor for which it is important.
     weights : (n_factors,) float
-        Sum to 1, or are all 0 if nothing matters.
+        Sum to 1, or are all 0 if every importance is 0.
 
     Examples
     --------

@@ -6,7 +6,7 @@ from scipy.special import gammaincc
 
 
 def independence_p_value(counts: NDArray[np.integer]) -> float:
-    """Return how probable so large a chi-squared statistic is when rows are paired at random.
+    """P-value of the chi-squared statistic under random pairing of rows.
 
     Pearson's statistic has a known mean and variance over all tables with the same margins, also
     where most cells are empty; a gamma distribution with these two moments gives the probability. With less
@@ -15,7 +15,7 @@ def independence_p_value(counts: NDArray[np.integer]) -> float:
     Parameters
     ----------
     counts : (n_first, n_second) integer
-        Contingency table; empty rows and columns do not count.
+        Contingency table; empty rows and columns are ignored.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def independence_p_value(counts: NDArray[np.integer]) -> float:
 
 
 def chi_squared(counts: NDArray[np.integer]) -> float:
-    """Return Pearson's statistic of a contingency table; empty rows and columns add nothing."""
+    """Return Pearson's statistic of a contingency table; empty rows and columns are ignored."""
     rows, columns = counts.sum(axis=1), counts.sum(axis=0)
     table = counts[np.ix_(rows > 0, columns > 0)]
     expected = np.outer(rows[rows > 0].astype(np.float64), columns[columns > 0])
@@ -56,7 +56,7 @@ def chi_squared(counts: NDArray[np.integer]) -> float:
 
 def gamma_p_value(statistic: float, mean: float, variance: float) -> float:
     """Return the upper tail of the gamma distribution with this mean and variance; 1 where it is a point."""
-    if variance <= 1e-12 * mean**2:  # every row a value of its own: all tables are alike
+    if variance <= 1e-12 * mean**2:  # every row has a distinct value: all tables are alike
         return 1.0
     return float(gammaincc(mean**2 / variance, statistic * mean / variance))
 

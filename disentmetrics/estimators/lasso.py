@@ -1,4 +1,4 @@
-"""Lasso regression of many targets on few inputs, from their correlations alone."""
+"""Lasso regression of many targets on few inputs, from their covariances."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ def lasso_coefficients(gram: Floats, covariance: Floats, alpha: float) -> Floats
     Returns
     -------
     (n_inputs, n_targets) float
-        Coefficients. Of equal inputs, the first has the whole coefficient.
+        Coefficients. Of equal inputs, the first has the entire coefficient.
 
     Raises
     ------
@@ -64,18 +64,18 @@ def lasso_coefficients(gram: Floats, covariance: Floats, alpha: float) -> Floats
 
 
 def _sweep(gram: Floats, covariance: Floats, solution: Floats, targets: NDArray[np.int64], alpha: float) -> None:
-    """Minimise over one coordinate after another, in place, for these targets together."""
-    current, wanted = solution[:, targets], covariance[:, targets]
+    """Minimise over one coordinate after another, in place, for these targets jointly."""
+    current, products = solution[:, targets], covariance[:, targets]
     inputs = np.flatnonzero(gram.diagonal() > 0)
     for _ in range(SWEEPS):
         for a in inputs:
-            rest = wanted[a] - gram[a] @ current + gram[a, a] * current[a]
+            rest = products[a] - gram[a] @ current + gram[a, a] * current[a]
             current[a] = np.sign(rest) * np.maximum(np.abs(rest) - alpha, 0.0) / gram[a, a]
     solution[:, targets] = current
 
 
 def _violation(gram: Floats, covariance: Floats, solution: Floats, alpha: float) -> Floats:
-    """How far each column is from the optimum: the largest distance to a zero subgradient."""
+    """Violation of optimality of each column: the largest distance of a subgradient to zero."""
     gradient = covariance - gram @ solution
     missed = np.where(solution != 0, np.abs(gradient - alpha * np.sign(solution)), np.abs(gradient) - alpha)
     return np.asarray(missed.max(axis=0, initial=0.0))
@@ -91,8 +91,8 @@ def _active_set(gram: Floats, covariance: Floats, solution: Floats, alpha: float
     for _ in range(MAX_STEPS):
         active = np.flatnonzero(sign)
         optimum = np.zeros_like(solution)
-        wanted = covariance[active] - alpha * sign[active]
-        optimum[active] = np.linalg.lstsq(gram[np.ix_(active, active)], wanted, rcond=None)[0]
+        right_side = covariance[active] - alpha * sign[active]
+        optimum[active] = np.linalg.lstsq(gram[np.ix_(active, active)], right_side, rcond=None)[0]
         crossing = active[np.sign(optimum[active]) != sign[active]]
         if len(crossing):
             reach = solution[crossing] / (solution[crossing] - optimum[crossing])
@@ -109,5 +109,5 @@ def _active_set(gram: Floats, covariance: Floats, solution: Floats, alpha: float
         sign[largest] = np.sign(gradient[largest])
     raise DisentmetricsError(
         f"the Lasso must converge to {TOLERANCE} within {MAX_ROUNDS * SWEEPS} sweeps and {MAX_STEPS} exact "
-        "steps, and did not; leave out codes that nearly repeat others"
+        "steps, and did not; leave out latents that nearly duplicate others"
     )

@@ -1,4 +1,4 @@
-"""The Lasso with its penalty chosen by cross-validation, from products of columns alone."""
+"""The Lasso with its penalty chosen by cross-validation, from products of columns."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ PENALTIES = np.geomspace(1.0, 1e-4, 9)
 
 
 def cross_validated_lasso(inputs: Floats, targets: Floats, fold: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """Fit each target on the inputs, with a penalty that predicts left-out folds as well as any.
+    """Fit each target by the Lasso, with the largest penalty that predicts held-out folds about as well as the best.
 
     It is the largest whose error is within one standard error, over folds, of the least: the penalty of least error
     jumps from draw to draw, for the curve is flat.
@@ -28,9 +28,9 @@ def cross_validated_lasso(inputs: Floats, targets: Floats, fold: NDArray[np.int6
     Returns
     -------
     coefficients : (n_inputs, n_targets) float
-        Of the fit to all rows. Of equal inputs, the first has the whole coefficient.
+        Coefficients of the fit to all rows. Of equal inputs, the first has the entire coefficient.
     penalties : (n_targets,) float
-        Those chosen.
+        Chosen penalties.
 
     References
     ----------
@@ -53,9 +53,9 @@ def cross_validated_lasso(inputs: Floats, targets: Floats, fold: NDArray[np.int6
         if not rest:
             continue
         for index, penalty in enumerate(PENALTIES):
-            found = lasso_coefficients((gram - its_gram) / rest, (covariance - its_covariance) / rest, float(penalty))
-            missed = its_squares - (found * (2 * its_covariance - its_gram @ found)).sum(axis=0)
-            error[f, index] = missed / len(part)
+            weights = lasso_coefficients((gram - its_gram) / rest, (covariance - its_covariance) / rest, float(penalty))
+            residual = its_squares - (weights * (2 * its_covariance - its_gram @ weights)).sum(axis=0)
+            error[f, index] = residual / len(part)
     mean, spread = error.mean(axis=0), error.std(axis=0, ddof=1 if len(parts) > 1 else 0) / np.sqrt(len(parts))
     least = mean.argmin(axis=0)[None]
     allowed = np.take_along_axis(mean, least, 0) + np.take_along_axis(spread, least, 0)

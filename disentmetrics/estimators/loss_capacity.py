@@ -17,7 +17,7 @@ _PENALTIES = np.geomspace(1e-6, 1.0, 7)  # a row, in units of standardised featu
 def explicitness_above_minimum(
     capacity: ArrayLike, loss: ArrayLike, *, widest: float | None = None, baseline: float = 1.0
 ) -> float:
-    """Return the published explicitness of one loss-capacity curve.
+    """Explicitness of a loss-capacity curve, as published.
 
     ``1 - 2 * area / (baseline * (widest - first capacity))`` with the area between the running minimum of the
     loss and its end.
@@ -29,7 +29,7 @@ def explicitness_above_minimum(
     widest : float, optional
         The largest capacity of all curves that are compared; this one is extended flat to it.
     baseline : float
-        Loss of a constant guess.
+        Loss of a constant prediction.
 
     Returns
     -------
@@ -52,12 +52,12 @@ def explicitness_above_minimum(
 
 
 def share_of_best_score(capacity: ArrayLike, score: ArrayLike) -> float:
-    """Return the mean over log capacity of the best score so far, as a share of the best score of all.
+    """Mean over log capacity of the best score up to that capacity, relative to the best score of all.
 
     Parameters
     ----------
     capacity, score : (n,) float
-        Capacities ascending, above 0; scores at most 1, 0 for a constant guess.
+        Capacities ascending, above 0; scores at most 1, 0 for a constant prediction.
 
     Returns
     -------
@@ -87,22 +87,22 @@ def _area(where: Floats, height: Floats) -> float:
 def random_feature_predictions(
     inputs: Floats, target: Floats, new_inputs: Floats, widths: Sequence[int], rng: np.random.Generator
 ) -> list[Floats]:
-    """Predict by ridge regression on the inputs and the first 0, 16, ... of many random cosines of them.
+    """Ridge regression on the inputs and on the first ``width`` of many random cosine features, for each width.
 
     Parameters
     ----------
     inputs, new_inputs : (n, n_inputs) and (n_new, n_inputs) float
-        On one scale; to learn from, and held out.
+        Training and held-out rows, on one scale.
     target : (n, width) float
     widths : sequence of int
-        How many cosines, ascending.
+        Numbers of cosines, ascending.
     rng : numpy.random.Generator
         Source of randomness.
 
     Returns
     -------
     list of (n_new, width) float
-        Predictions, one a width. The penalty is chosen on the rows learned from.
+        Predictions, one per width. The penalty is chosen on the training rows.
 
     References
     ----------
@@ -112,23 +112,23 @@ def random_feature_predictions(
     n_inputs = inputs.shape[1]
     directions = rng.normal(size=(n_inputs, max(widths))) / np.sqrt(max(1, n_inputs))
     phases = rng.uniform(0, 2 * np.pi, size=max(widths))
-    known = np.hstack([inputs, np.cos(inputs @ directions + phases)])
+    features = np.hstack([inputs, np.cos(inputs @ directions + phases)])
     new = np.hstack([new_inputs, np.cos(new_inputs @ directions + phases)])
-    centre, spread = known.mean(axis=0), known.std(axis=0)
-    known, new = ((x - centre) / np.where(spread > 0, spread, 1.0) for x in (known, new))
+    centre, spread = features.mean(axis=0), features.std(axis=0)
+    features, new = ((x - centre) / np.where(spread > 0, spread, 1.0) for x in (features, new))
     mean = target.mean(axis=0)
-    gram, covariance = known.T @ known, known.T @ (target - mean)
+    gram, covariance = features.T @ features, features.T @ (target - mean)
     squares = float(((target - mean) ** 2).sum())
-    found = []
+    predictions = []
     for width in widths:
         p = n_inputs + width
         weights = _ridge(gram[:p, :p], covariance[:p], squares, len(inputs))
-        found.append(new[:, :p] @ weights + mean)
-    return found
+        predictions.append(new[:, :p] @ weights + mean)
+    return predictions
 
 
 def _ridge(gram: Floats, covariance: Floats, squares: float, n: int) -> Floats:
-    """Coefficients under the penalty of least generalised cross-validation error."""
+    """Coefficients at the penalty with the smallest generalised cross-validation error."""
     values, vectors = np.linalg.eigh(gram)
     values = np.maximum(values, 0.0)
     rotated = vectors.T @ covariance

@@ -31,7 +31,7 @@ def entropy(counts: NDArray[np.integer]) -> float:
 
 
 def plug_in_information(counts: NDArray[np.integer]) -> float:
-    """Return the mutual information in nats of a contingency table, never below 0.
+    """Return the plug-in mutual information in nats of a contingency table, not negative.
 
     Examples
     --------
@@ -136,7 +136,7 @@ def adjusted_information(counts: NDArray[np.integer]) -> float:
     """Return the chance-corrected mutual information in nats of a (codes, factor) table.
 
     ``H (I - E) / (H - E)`` with H the entropy of the columns and E the mean of I under
-    random pairing: 0 on average where there is no relation, H where the rows tell all.
+    random pairing: 0 on average for independent variables, H where the rows determine the columns.
 
     Examples
     --------
@@ -154,9 +154,9 @@ def adjusted_information(counts: NDArray[np.integer]) -> float:
 
 
 def equal_width_bins(values: NDArray[np.floating], n_bins: int) -> NDArray[np.int64]:
-    """Cut values into bins of equal width between their minimum and maximum.
+    """Return the bin of each value, for bins of equal width between the minimum and the maximum.
 
-    Bins that hold no value keep their number, so that 0 .. n_bins - 1 are possible.
+    Empty bins keep their number, so that 0 .. n_bins - 1 are possible.
 
     Examples
     --------
@@ -168,7 +168,7 @@ def equal_width_bins(values: NDArray[np.floating], n_bins: int) -> NDArray[np.in
 
 
 def quantile_bins(values: NDArray[np.floating], n_bins: int) -> NDArray[np.int64]:
-    """Cut values into bins of equal frequency; equal values share a bin.
+    """Return the bin of each value, for bins of equal frequency; equal values share a bin.
 
     Examples
     --------
@@ -178,5 +178,5 @@ def quantile_bins(values: NDArray[np.floating], n_bins: int) -> NDArray[np.int64
     if not len(values):
         return np.empty(0, dtype=np.int64)
     edges = np.unique(np.quantile(values, np.arange(1, n_bins) / n_bins))
-    found: NDArray[np.int64] = np.searchsorted(edges, values, side="left").astype(np.int64)
-    return found
+    bins: NDArray[np.int64] = np.searchsorted(edges, values, side="left").astype(np.int64)
+    return bins

@@ -22,7 +22,7 @@ def neighbour_information(code: NDArray[np.float64], labels: NDArray[np.integer]
     """Estimate the mutual information in nats of a continuous code and a discrete factor.
 
     For each row the distance to its k-th nearest neighbour among the rows of the same factor value is
-    found, and the number m of all rows, itself included, that are strictly nearer:
+    computed, and the number m of all rows, itself included, that are strictly nearer:
     ``I = psi(N) + <psi(k)> - <psi(N_v)> - <psi(m)>``. Rows that are alone with their value are left out, and
     k is N_v - 1 where a value has fewer rows.
 
@@ -73,10 +73,10 @@ def neighbour_information(code: NDArray[np.float64], labels: NDArray[np.integer]
     if not paired.any():
         return 0.0
     points, reach = ordered[paired], radius[paired]
-    reach = reach - 4 * np.finfo(np.float64).eps * (np.abs(points) + reach)  # or rounding lets the k-th neighbour in
+    reach = reach - 4 * np.finfo(np.float64).eps * (np.abs(points) + reach)  # or rounding includes the k-th one
     everywhere = np.sort(points)
     near = np.searchsorted(everywhere, points + reach, "right") - np.searchsorted(everywhere, points - reach, "left")
-    near = np.maximum(near, k[paired])  # and not lose a nearer one
+    near = np.maximum(near, k[paired])  # and must not exclude a nearer one
     nats = digamma(len(points)) + np.mean(digamma(k[paired]) - digamma(n_v[paired]) - digamma(near))
     return max(0.0, float(nats))
 
@@ -85,7 +85,7 @@ def _distance_to_neighbour(ordered: NDArray[np.float64], k: int) -> NDArray[np.f
     """Return the distance of each of these sorted points to its k-th nearest neighbour among them."""
     n = len(ordered)
     padded = np.concatenate([np.full(k, -np.inf), ordered, np.full(k, np.inf)])
-    # The k nearest and the point itself stand side by side; the window that reaches least far is theirs.
+    # A point and its k nearest are adjacent in sorted order: the window with the smallest reach.
     nearest = np.full(n, np.inf)
     for shift in range(k + 1):
         low, high = padded[shift : shift + n], padded[shift + k : shift + k + n]

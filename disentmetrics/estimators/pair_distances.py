@@ -9,7 +9,7 @@ from disentmetrics._utils.typing import Integers
 
 
 def hamming_distances(messages: Integers) -> Integers:
-    """Return at how many positions each pair of rows differs, as (n (n - 1) / 2,).
+    """Return the Hamming distance of each pair of rows, as (n (n - 1) / 2,).
 
     Examples
     --------
@@ -50,7 +50,7 @@ def edit_distances(messages: Integers) -> Integers:
 
 
 def rank_correlation_of_counts(first: Integers, second: Integers) -> float:
-    """Return Spearman's correlation of small whole numbers, ties sharing their mean rank; NaN if one is constant.
+    """Return Spearman's correlation of small integers, ties sharing their mean rank; NaN if one is constant.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How much worse a random forest predicts held-out rows when one input is permuted."""
+"""Permutation importance: the rise of a random forest's held-out error when one input is permuted."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,16 +10,16 @@ from disentmetrics._utils.typing import Floats
 from disentmetrics.estimators.forest import Forest
 
 STANDARD_ERRORS = 3.0
-"""By how many standard errors a loss must differ from 0 to show that there is anything at all."""
+"""Standard errors by which a difference in loss must exceed 0 to be significant."""
 FEWER_STANDARD_ERRORS = 1.5
-"""The same, to be kept as the estimate of what may well be there: about Akaike's bound, the root of 2."""
+"""Standard errors above which an importance is not set to 0: about Akaike's bound, the square root of 2."""
 _ENOUGH_PERMUTED_ROWS = 2_000
 _MOST_REPEATS = 5
 
 
 @dataclass(frozen=True)
 class ForestImportance:
-    """What a forest found.
+    """Importance of the inputs of a forest, and its held-out score.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class ForestImportance:
     clear : (n_inputs,) bool
         Whether the rise is more than three of its standard errors.
     score : float
-        R² on held-out rows about the mean of the training rows; of classes, ``(accuracy - a) / (1 - a)``
+        R² on held-out rows relative to the mean of the training rows; for classes, ``(accuracy - a) / (1 - a)``
         with a the accuracy of the most frequent class.
     beats_null : bool
         Whether the forest's held-out error is below that of the mean by three standard errors.
@@ -51,16 +51,16 @@ def forest_importance(
     n_trees: int = 20,
     clusters: NDArray[np.int64] | None = None,
 ) -> ForestImportance:
-    """Fit a random forest and permute its inputs on rows that it has not seen.
+    """Fit a random forest and permute its inputs on held-out rows.
 
-    Each split looks at all inputs, so that noise does not get a share; leaves hold 5 rows or more. Of equal
-    inputs the splits take one or the other at random, so that they share the importance. Few held-out rows are
+    Each split considers all inputs, so that noise inputs are not chosen for want of others; leaves have 5 rows or
+    more. Splits choose among equal inputs at random, so that these share the importance. A small held-out set is
     permuted up to five times.
 
     Parameters
     ----------
     inputs, new_inputs : (n, n_inputs) and (n_new, n_inputs) float
-        To learn from, and held out.
+        Training and held-out rows.
     target, new_target : (n,) int or (n, width) float
         Classes from 0, or columns of numbers.
     rng : numpy.random.Generator
@@ -77,8 +77,8 @@ def forest_importance(
     --------
     >>> rng = np.random.default_rng(0)
     >>> inputs, new = rng.random((2, 500, 2))
-    >>> found = forest_importance(inputs, inputs[:, :1], new, new[:, :1], rng=rng)
-    >>> found.beats_null, found.importance.round(), round(found.score, 2)
+    >>> forest = forest_importance(inputs, inputs[:, :1], new, new[:, :1], rng=rng)
+    >>> forest.beats_null, forest.importance.round(), round(forest.score, 2)
     (True, array([2., 0.]), 1.0)
     """
     is_class = target.ndim == 1
@@ -88,16 +88,16 @@ def forest_importance(
     stacked = np.tile(new_inputs.astype(np.float32), (1 + n_inputs * repeats, 1, 1))
     for copy in range(n_inputs * repeats):
         stacked[1 + copy, :, copy % n_inputs] = rng.permutation(new_inputs[:, copy % n_inputs])
-    guess = forest.predict(stacked.reshape(-1, n_inputs))
+    y_pred = forest.predict(stacked.reshape(-1, n_inputs))
     if is_class:
         n_classes = int(max(target.max(), new_target.max())) + 1
-        wanted = np.eye(n_classes)[new_target]
-        guess = np.pad(guess, ((0, 0), (0, n_classes - guess.shape[1])))
+        y_true = np.eye(n_classes)[new_target]
+        y_pred = np.pad(y_pred, ((0, 0), (0, n_classes - y_pred.shape[1])))
         mean = np.bincount(target, minlength=n_classes) / len(target)
     else:
-        wanted, mean = new_target, target.mean(axis=0)
-    loss = ((guess.reshape(1 + n_inputs * repeats, n_new, -1) - wanted) ** 2).sum(axis=2)
-    baseline = ((mean - wanted) ** 2).sum(axis=1)
+        y_true, mean = new_target, target.mean(axis=0)
+    loss = ((y_pred.reshape(1 + n_inputs * repeats, n_new, -1) - y_true) ** 2).sum(axis=2)
+    baseline = ((mean - y_true) ** 2).sum(axis=1)
     total = float(baseline.mean())
     if total <= 0:
         return ForestImportance(np.zeros(n_inputs), np.zeros(n_inputs, dtype=bool), 0.0, beats_null=False)
@@ -107,7 +107,7 @@ def forest_importance(
     importance = np.where(kept, rise.mean(axis=1) / total, 0.0)
     score = 1 - float(loss[0].mean()) / total
     if is_class:
-        right = (guess[:n_new].argmax(axis=1) == new_target).mean()
+        right = (y_pred[:n_new].argmax(axis=1) == new_target).mean()
         chance = (mean.argmax() == new_target).mean()
         score = float((right - chance) / (1 - chance)) if chance < 1 else 0.0
     beats_null = bool(exceeds_its_noise(gain[None], clusters)[0])
@@ -117,11 +117,11 @@ def forest_importance(
 def exceeds_its_noise(
     values: Floats, clusters: NDArray[np.int64] | None, standard_errors: float = STANDARD_ERRORS
 ) -> NDArray[np.bool_]:
-    """Return whether the mean of each row is above 0 by some of its standard errors; clusters count as one."""
+    """Return whether each row's mean exceeds 0 by some of its standard errors; a cluster is one observation."""
     if clusters is not None:
         member = np.unique(clusters, return_inverse=True)[1].ravel()
         values = np.stack([np.bincount(member, row) for row in values])
-    if values.shape[1] < 2:  # no spread to be seen
+    if values.shape[1] < 2:  # no standard error
         return np.zeros(len(values), dtype=bool)
     error = values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
     return np.asarray(values.mean(axis=1) > standard_errors * error)

@@ -1,4 +1,4 @@
-"""Spearman correlation between many codes, each ranked once."""
+"""Spearman correlation between many latents, each ranked once."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,11 +18,11 @@ def standardise(values: NDArray[np.floating]) -> NDArray[np.float64]:
     array([[-1.,  0.],
            [ 1.,  0.]])
     """
-    values = np.ascontiguousarray(values)  # or sums, and their last digits, would depend on the memory layout
+    values = np.ascontiguousarray(values)  # otherwise the rounding of sums would depend on the memory layout
     flat = constant(values)
     centred = np.asarray(values - values.mean(axis=0, dtype=np.float64), dtype=np.float64)
     centred[:, flat] = 0.0
-    centred /= np.where(flat, 1.0, np.abs(centred).max(axis=0))  # or squares of extreme scales overflow
+    centred /= np.where(flat, 1.0, np.abs(centred).max(axis=0))  # otherwise squares of extreme scales overflow
     centred /= np.where(flat, 1.0, np.sqrt(np.mean(np.square(centred), axis=0)))
     return centred
 
@@ -38,7 +38,7 @@ def standardised_ranks(codes: NDArray[np.floating]) -> NDArray[np.float64]:
     Returns
     -------
     (n_samples, n_codes) float
-        0 in the columns of constant codes.
+        0 in the columns of constant latents.
     """
     from scipy.stats import rankdata  # slow to import
 
@@ -48,7 +48,7 @@ def standardised_ranks(codes: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def rank_correlation(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
-    """Absolute Spearman correlation of every code of one set with every code of another.
+    """Absolute Spearman correlation of every latent of one set with every latent of another.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def rank_correlation(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]
     Returns
     -------
     (n_codes of first, n_codes of second) float
-        In [0, 1]; 0 for a code that is constant up to rounding.
+        In [0, 1]; 0 for a latent that is constant up to rounding.
 
     References
     ----------

@@ -1,22 +1,22 @@
-"""Mutual information between a continuous code and a discrete factor, from ranks alone.
+"""Mutual information between a continuous latent and a discrete factor, from ranks.
 
-The rows are sorted by the code. Around each row a window reaches to the second neighbour of
+The rows are sorted by the latent. Around each row a window reaches to the second neighbour of
 the same factor value on either side, or as far as there are any; it spans ``m`` neighbours of
-that value and ``s`` ranks. If code and factor are independent, the mean of digamma(s) is
+that value and ``s`` ranks. If latent and factor are independent, the mean of digamma(s) is
 exactly ``digamma(n + 1) - digamma(n_v + 1) + digamma(m)``, whatever the distribution of the
-code: s ranks among n uniform ones span a beta variable with mean logarithm
-``digamma(s) - digamma(n + 1)``, and m among n_v likewise. What is missing from this mean is
+latent: s ranks among n uniform ones span a beta variable with mean logarithm
+``digamma(s) - digamma(n + 1)``, and m among n_v likewise. The shortfall from this mean is the
 information:
 
     I = sum_v n_v / n mean[digamma(n + 1) - digamma(n_v + 1) + digamma(m) - digamma(s)]
 
-So the estimate has mean 0 for an independent code, is not changed by a strictly monotone
-warp, is moved by an outlier no more than by any other row, and reaches its maximum exactly
+So the estimate has mean 0 for an independent latent, is invariant to strictly monotone
+transformations, depends on an outlier no more than on any other row, and reaches its maximum exactly
 when the rows of each factor value are neighbours. It has no bins. It is the spacing estimator
 of entropy (Vasicek 1976) applied to ranks, which makes its bias known.
 
-Values that more than three rows share are atoms: which atom a row takes is a discrete variable,
-whose information is the chance-corrected one, and the chain rule adds both parts.
+Values that more than three rows share are atoms: the atom of a row is a discrete variable,
+whose information is corrected for chance, and the chain rule adds both parts.
 """
 
 from dataclasses import dataclass
@@ -30,18 +30,18 @@ from scipy.special import digamma
 from disentmetrics.estimators.mutual_information import adjusted_information, contingency, entropy
 
 REACH = 2
-"""Neighbours on each side of a window: more are less noisy and blur more."""
+"""Neighbours on each side of a window: more reduce the variance and increase the bias."""
 MOST_TIED = 3
 """Values that more rows share are atoms."""
 
 
 @dataclass(frozen=True)
 class SortedCode:
-    """One code, sorted once and shared by all factors.
+    """One latent, sorted once and shared by all factors.
 
-    ``order`` lists the rows that take no atom, by code; ``tie_start`` and ``tie_size``
+    ``order`` lists the rows without an atom, by value; ``tie_start`` and ``tie_size``
     describe the few equal values among them, or are None; ``atom`` numbers each row's atom
-    from 1, 0 standing for the continuous part, or is None when there is no atom.
+    from 1, with 0 for the continuous part, or is None when there is no atom.
     """
 
     order: NDArray[np.integer]
@@ -52,7 +52,7 @@ class SortedCode:
 
 
 def sort_code(code: NDArray[np.floating]) -> SortedCode:
-    """Sort one code (n,) and find its atoms."""
+    """Sort one latent (n,) and identify its atoms."""
     order = sorted_rows(code)
     ordered = code[order]
     first_of_run = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
@@ -75,9 +75,9 @@ def sort_code(code: NDArray[np.floating]) -> SortedCode:
 
 
 def sorted_rows(code: NDArray[np.floating]) -> NDArray[np.integer]:
-    """Return the rows (n,) from the lowest code to the highest.
+    """Return the rows (n,) in ascending order of their values.
 
-    A radix sort, 16 bits at a time: numpy sorts integers of 16 bits several times as fast as floats.
+    A radix sort, 16 bits at a time: numpy sorts integers of 16 bits several times faster than floats.
     """
     values = code + 0.0  # -0 becomes 0
     n_bits = 8 * values.itemsize
@@ -91,7 +91,7 @@ def sorted_rows(code: NDArray[np.floating]) -> NDArray[np.integer]:
 
 
 def rank_spacing_information(code: SortedCode, labels: NDArray[np.integer], n_values: int) -> float:
-    """Estimate the mutual information in nats between a sorted code and a factor.
+    """Estimate the mutual information in nats between a sorted latent and a factor.
 
     Parameters
     ----------
@@ -157,29 +157,29 @@ def _continuous_part(code: SortedCode, labels: NDArray[np.integer], n_values: in
     log_gap = _digamma(gap, digamma_of)
     log_ratio = digamma(2 * REACH) - log_gap
     log_ratio[row] = digamma_of[high - low] - log_gap[row]
-    log_ratio[row[high == low]] = 0.0  # a value of one row has no neighbour, and is not counted
+    log_ratio[row[high == low]] = 0.0  # the only row of a value has no neighbour and does not contribute
     totals = np.add.reduceat(log_ratio, start)
     most = digamma(n + 1) - digamma(counts[seen] + 1)
     scale = float(counts[seen] @ most)
     if scale <= 0:
         return 0.0
-    found = float(counts[seen] @ most + totals[seen].sum())
-    return entropy(counts) * found / scale
+    nats = float(counts[seen] @ most + totals[seen].sum())
+    return entropy(counts) * nats / scale
 
 
 def _digamma(gap: NDArray[Any], digamma_of: NDArray[np.float64]) -> NDArray[np.float64]:
-    whole = gap.astype(np.int64, copy=False)
-    result = digamma_of[whole]
-    if whole is gap:
+    rounded = gap.astype(np.int64, copy=False)
+    result = digamma_of[rounded]
+    if rounded is gap:
         return result
-    between = np.flatnonzero(gap != whole)
+    between = np.flatnonzero(gap != rounded)
     result[between] = digamma(gap[between])
     return result
 
 
 @lru_cache(maxsize=4)
 def _digamma_of_integers(n: int) -> NDArray[np.float64]:
-    return np.concatenate(([0.0], digamma(np.arange(1, n + 1))))  # the first is never asked for
+    return np.concatenate(([0.0], digamma(np.arange(1, n + 1))))  # the entry at 0 is never used
 
 
 def _expected_positions(
@@ -188,7 +188,7 @@ def _expected_positions(
     tie_start: NDArray[np.integer],
     tie_size: NDArray[np.uint8],
 ) -> NDArray[np.float64]:
-    """Place each row where it stands on average when ties are broken at random."""
+    """Return the mean rank of each row when ties are broken at random."""
     position = by_value.astype(np.float64)
     tied = np.flatnonzero(tie_size[by_value] > 1)
     rows = by_value[tied]

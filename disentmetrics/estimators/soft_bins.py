@@ -1,4 +1,4 @@
-"""Histograms of codes that are distributions: each row is spread over bins as its posterior is."""
+"""Histograms of latents that are distributions: each row is spread over bins according to its posterior."""
 
 from typing import Literal
 
@@ -26,11 +26,11 @@ def soft_contingency(
     Parameters
     ----------
     mean, deviation : (n,) float
-        Of the posterior of one code in each row.
+        Mean and standard deviation of the posterior of one latent in each row.
     edges : (n_bins + 1,) float
-        Increasing. What lies beyond them counts to the outer bins.
+        Increasing. Mass beyond them is added to the outermost bins.
     labels : (n, n_factors) integer
-        Factor values numbered over all factors together, 0 .. n_values - 1; -1 where missing.
+        Factor values numbered over all factors jointly, 0 .. n_values - 1; -1 where missing.
     n_values : int
     assignment : {"mass", "centres"}
         ``mass`` is the integral over each bin; ``centres`` the density at its middle, scaled to sum to 1 in
@@ -39,7 +39,7 @@ def soft_contingency(
     Returns
     -------
     (n_bins, n_values) float
-        Each row adds 1 in total for each of its known labels.
+        Each row adds a total mass of 1 for each label it has.
 
     Examples
     --------

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LARGEST_HESSIAN = 700
-"""Above so many weights Newton's steps cost more than they save."""
+"""Number of weights above which Newton steps cost more than they save."""
 _MAX_STEPS = 100
 _TOLERANCE = 1e-6  # nats that another Newton step would gain, over all rows
 
@@ -18,7 +18,7 @@ class SoftmaxRegression:
     Attributes
     ----------
     weights : (n_codes + 1, n_classes) float
-        The last row holds the intercepts.
+        The last row contains the intercepts.
     """
 
     weights: NDArray[np.float64]
@@ -42,22 +42,22 @@ def fit_softmax(
     Parameters
     ----------
     codes : (n, n_codes) float
-        Of a scale near 1.
+        Inputs of a scale near 1.
     labels : (n,) integer
         0 .. n_classes - 1.
     n_classes : int
-        A class that does not occur gets small probabilities, not 0.
+        A class that does not occur has small probabilities, not 0.
     variance : float
-        Of the normal prior on weights; ``C`` of scikit-learn's LogisticRegression.
+        Variance of the Gaussian prior on the weights; ``C`` of scikit-learn's LogisticRegression.
     intercept_variance : float, optional
-        That of intercepts, the same by default.
+        Variance of the prior on the intercepts; ``variance`` by default.
     start : SoftmaxRegression, optional
-        Where to begin: the model for another variance, say.
+        Initial weights, such as the model for another variance.
 
     Returns
     -------
     SoftmaxRegression
-        The one minimum, whatever the start and the order of the rows.
+        The unique minimum, whatever the initial weights and the order of the rows.
 
     Notes
     -----
@@ -151,5 +151,5 @@ def _l_bfgs(
         gradient = features.T @ (_softmax(logits) - truth) + precision * trial
         return _loss(logits, labels, trial, precision), gradient.ravel()
 
-    found = minimize(objective, weights.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-9})
-    return np.asarray(found.x).reshape(shape)
+    result = minimize(objective, weights.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-9})
+    return np.asarray(result.x).reshape(shape)

@@ -1,8 +1,8 @@
-"""How well a code marks the rows of one class, for every class of a factor at once.
+"""How well a latent indicates the rows of one class, for every class of a factor at once.
 
 A target is one class against all others (a one-hot column). Each estimator takes codes (n, d) and
-classes (n,) numbered from 0, and returns a score for each pair of code and class; a class without
-rows, or with all of them, has NaN. A code is sorted once and serves all classes: time grows with
+classes (n,) numbered from 0, and returns a score for each pair of latent and class; a class without
+rows, or with all of them, has NaN. A latent is sorted once for all classes: time grows with
 the number of rows, not with rows times classes.
 """
 
@@ -22,7 +22,7 @@ TargetScore = Literal["smi", "spn", "bmmi", "asc"]
 def target_scores(
     codes: NDArray[np.floating], classes: NDArray[np.int64], n_classes: int, score: TargetScore, *, n_bins: int = 10
 ) -> NDArray[np.float64]:
-    """Score every code against every class.
+    """Score every latent against every class.
 
     Parameters
     ----------
@@ -31,18 +31,18 @@ def target_scores(
         From 0 to ``n_classes - 1``.
     n_classes : int
     score : {"smi", "spn", "bmmi", "asc"}
-        ``smi``: mutual information of the code in ``n_bins`` bins of equal width with the target, divided
+        ``smi``: mutual information of the latent in ``n_bins`` bins of equal width with the target, divided
         by the target's entropy. ``spn``: share of the class's rows whose right neighbour, when sorted by
-        the code, is of the class too, less the share expected at random and rescaled so that 1 stays 1.
+        the latent, is of the same class, minus the share expected at random, rescaled so that 1 stays 1.
         ``bmmi``: mutual information of the best single threshold, divided by the entropy. ``asc``:
-        absolute Spearman correlation of code and target.
+        absolute Spearman correlation of latent and target.
     n_bins : int
         Only for ``smi``.
 
     Returns
     -------
     (d, n_classes) float
-        In [0, 1]; 0 for constant codes.
+        In [0, 1]; 0 for constant latents.
 
     Examples
     --------
@@ -52,29 +52,29 @@ def target_scores(
     >>> target_scores(codes, classes, 3, "spn")
     array([[1., 1., 1.]])
     """
-    found = np.zeros((codes.shape[1], n_classes))
+    scores = np.zeros((codes.shape[1], n_classes))
     sizes = np.bincount(classes, minlength=n_classes)
     alive = np.flatnonzero(~constant(codes)) if len(codes) else np.array([], dtype=np.int64)
     if score == "asc":
-        found[alive] = _rank_correlations(codes[:, alive], classes, sizes)
+        scores[alive] = _rank_correlations(codes[:, alive], classes, sizes)
     else:
         for code in alive:
             values = np.ascontiguousarray(codes[:, code])
             if score == "smi":
-                found[code] = _binned_information(values, classes, sizes, n_bins)
+                scores[code] = _binned_information(values, classes, sizes, n_bins)
             else:
                 cells = _cells(values, classes, n_classes)
-                found[code] = (_neighbours if score == "spn" else _best_threshold)(cells, sizes)
-    found[:, (sizes == 0) | (sizes == len(classes))] = np.nan
+                scores[code] = (_neighbours if score == "spn" else _best_threshold)(cells, sizes)
+    scores[:, (sizes == 0) | (sizes == len(classes))] = np.nan
     if score == "spn":
-        found[:, sizes == 1] = np.nan  # a single row has no neighbour of its class to find
-    return found
+        scores[:, sizes == 1] = np.nan  # a single row has no neighbour of its class
+    return scores
 
 
 def _rank_correlations(
     codes: NDArray[np.floating], classes: NDArray[np.int64], sizes: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Correlation of ranks with an indicator: how far the class's mean rank lies from the middle."""
+    """Correlation of ranks with an indicator: distance of the class's mean rank from the centre."""
     from scipy.sparse import csr_array  # slow to import
 
     n = len(classes)
@@ -96,7 +96,7 @@ def _binned_information(
 
 @dataclass(frozen=True)
 class _Cells:
-    """Rows sorted by a code, counted by block of equal values and class, in that order."""
+    """Rows sorted by a latent, counted by block of equal values and class, in that order."""
 
     block: NDArray[np.int64]
     label: NDArray[np.int64]
@@ -118,7 +118,7 @@ def _cells(code: NDArray[np.floating], classes: NDArray[np.int64], n_classes: in
 
 
 def _neighbours(cells: _Cells, sizes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Count right neighbours of the same class, averaged over all orders of equal values."""
+    """Share of right neighbours of the same class above chance, averaged over all orders of equal values."""
     size = cells.block_size[cells.block]
     within = cells.count * (cells.count - 1) / size
     # The next cell of the same class follows in the next block, or no row of the class is a neighbour.
@@ -130,14 +130,14 @@ def _neighbours(cells: _Cells, sizes: NDArray[np.int64]) -> NDArray[np.float64]:
     pairs = np.bincount(cells.label, within, minlength=len(sizes))
     pairs += np.bincount(label[1:], across, minlength=len(sizes))
     prevalence = sizes / sizes.sum()
-    found = pairs / np.maximum(sizes - 1, 1) - prevalence
-    return np.asarray(np.clip(found, 0.0, None) / np.where(prevalence < 1, 1 - prevalence, 1.0))
+    excess = pairs / np.maximum(sizes - 1, 1) - prevalence
+    return np.asarray(np.clip(excess, 0.0, None) / np.where(prevalence < 1, 1 - prevalence, 1.0))
 
 
 def _best_threshold(cells: _Cells, sizes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Information of the best cut: it lies just before or just after rows of the class.
+    """Information of the best threshold, which is just before or just after rows of the class.
 
-    Moved among rows of other classes alone, a cut is best at an end (Fayyad & Irani 1992).
+    Between rows of other classes only, a threshold is best at an end (Fayyad & Irani 1992).
     """
     by_class = np.argsort(cells.label, kind="stable")
     label, count = cells.label[by_class], cells.count[by_class]
@@ -164,7 +164,7 @@ def _split_entropy(
 
 
 def _explained(conditional: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """1 - H(target | code) / H(target), from n H(target | code)."""
+    """1 - H(target | latent) / H(target), from n H(target | latent)."""
     n = sizes.sum()
     entropy = _x_log_x(n) - _x_log_x(sizes) - _x_log_x(n - sizes)
     return np.asarray(np.clip(1 - conditional / np.where(entropy > 0, entropy, 1.0), 0.0, 1.0))

@@ -1,4 +1,4 @@
-"""The table that every metric reads: codes and factors of the same observations."""
+"""Codes and factors of the same observations: the input of every metric."""
 
 from disentmetrics.representation._representation import FACTOR_BINS, Representation, is_binned
 from disentmetrics.representation.provenance import Provenance

@@ -1,4 +1,4 @@
-"""Checks of the arrays that a representation is built from."""
+"""Validation of the arrays that a representation is built from."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,7 +41,7 @@ def check_real(name: str, values: ArrayLike) -> NDArray[np.floating]:
         columns = ", ".join(str(j) for j in np.flatnonzero(bad.any(axis=0))[:10])
         raise InvalidInputError(
             f"{name} must be finite; got NaN or infinity in {int(bad.any(axis=1).sum())} of {len(array)} "
-            f"rows, in columns {columns}; mend the encoder or leave these rows out"
+            f"rows, in columns {columns}; fix the encoder or leave these rows out"
         )
     return array
 
@@ -65,13 +65,13 @@ def check_factors(factors: ArrayLike, space: FactorSpace, n_samples: int) -> NDA
             if np.isinf(values).any():
                 raise InvalidInputError(f"factor {factor.name!r} must be finite or NaN; got infinity")
             continue
-        whole = values[~np.isnan(values)] if values.dtype.kind == "f" else values
-        if whole.size and (
-            whole.min() < -1 or whole.max() >= factor.size or (whole.dtype.kind == "f" and (whole % 1).any())
+        present = values[~np.isnan(values)] if values.dtype.kind == "f" else values
+        if present.size and (
+            present.min() < -1 or present.max() >= factor.size or (present.dtype.kind == "f" and (present % 1).any())
         ):
             raise InvalidInputError(
-                f"factor {factor.name!r} must hold whole indices 0 .. {factor.size - 1}, or -1 where "
-                f"missing; got values from {whole.min()} to {whole.max()}"
+                f"factor {factor.name!r} must contain integer indices 0 .. {factor.size - 1}, or -1 where "
+                f"missing; got values from {present.min()} to {present.max()}"
             )
     if space.is_grid:
         return np.asarray(np.nan_to_num(array, nan=-1), dtype=np.int64)
@@ -83,7 +83,7 @@ def infer_factors(
 ) -> tuple[FactorSpace, NDArray[Any], tuple[str, ...]]:
     columns = _columns_of(factors, names)
     if not columns:
-        raise InvalidInputError("factors must have at least one column; give None where no factor is known")
+        raise InvalidInputError("factors must have at least one column; pass None if no factor is known")
     unknown = set(kinds or ()) - set(columns)
     if unknown:
         raise InvalidInputError(
@@ -106,7 +106,7 @@ def infer_factors(
 
 def no_factors(space: FactorSpace | None, names: Sequence[str] | None, kinds: Mapping[str, Kind] | None) -> FactorSpace:
     if space or names or kinds:
-        raise InvalidInputError("factors must hold the labels of the factors that are named; got None")
+        raise InvalidInputError("factors must contain labels of the named factors; got None")
     return FactorSpace(())
 
 
@@ -124,7 +124,7 @@ def _columns_of(factors: Any, names: Sequence[str] | None) -> dict[str, Any]:
         named = [(name, factors[name]) for name in factors.dtype.names]
     if named is not None:
         if names is not None:
-            raise InvalidInputError("these factors have names of their own; leave factor_names out")
+            raise InvalidInputError("these factors already have names; omit factor_names")
         return _unique([str(name) for name, _ in named], [values for _, values in named])
     _refuse_masked("factors", factors)
     array = np.asarray(factors)
@@ -148,7 +148,7 @@ def _unique(names: list[str], columns: list[Any]) -> dict[str, Any]:
 
 def _refuse_masked(name: str, values: Any) -> None:
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
-        raise InvalidInputError(f"{name} must not hide values under a mask; fill them, or leave these rows out")
+        raise InvalidInputError(f"{name} must not have masked values; fill them, or leave these rows out")
 
 
 def check_length(name: str, length: int, n_samples: int) -> None:
@@ -183,7 +183,7 @@ def check_weights(weights: ArrayLike | None, n_samples: int) -> NDArray[np.float
     check_length("weights", len(array), n_samples)
     if not np.isfinite(array).all() or array.min() < 0 or array.max() <= 0:
         raise InvalidInputError(
-            f"weights must be finite, none below 0 and some above; got values from {array.min()} to {array.max()}"
+            f"weights must be finite, not negative and not all 0; got values from {array.min()} to {array.max()}"
         )
     return array
 
@@ -194,7 +194,7 @@ def check_categorical(flags: ArrayLike | None, n_codes: int) -> NDArray[np.bool_
     array = np.asarray(flags)
     if array.shape != (n_codes,) or array.dtype != bool:
         raise InvalidInputError(
-            f"categorical_codes must be {n_codes} booleans, one for each code; "
+            f"categorical_codes must be {n_codes} booleans, one per latent; "
             f"got shape {array.shape}, dtype {array.dtype}"
         )
     return array

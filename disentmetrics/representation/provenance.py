@@ -1,4 +1,4 @@
-"""Where the rows of a representation come from."""
+"""Origin of the rows of a representation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the rows come from.
+    """Origin of the rows of a representation.
 
     Attributes
     ----------
@@ -16,11 +16,11 @@ class Provenance:
     encoder : str
         Fingerprint of the encoder, or ``unknown``.
     rows : str
-        Names the rows: ``grid`` for the full grid and ``all`` for all rows of a data set, ``uniform/SEED``,
+        Identifier of the rows: ``grid`` for the full grid and ``all`` for all rows of a data set, ``uniform/SEED``,
         ``weighted/SEED`` or ``own/SEED`` for a random sample (see ``DataSet.sampling``), ``rows/HASH`` for chosen
         combinations of factors, ``table`` for given arrays.
     population : bool
-        Whether the rows are all there are, so that no row sampling is left to be uncertain of.
+        Whether the rows are the entire population, so that there is no uncertainty from sampling rows.
     data_spec : str or None
         Name by which :func:`disentmetrics.load_dataset` loads the data set again; None if it was not loaded by name.
     columns : mapping of str or None

@@ -42,10 +42,10 @@ def test_sampling_with_replacement_is_uniform(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize(
     ("name", "size", "kind", "values", "message"),
     [
-        ("x", None, "ordinal", (), "size must be None exactly when"),
-        ("x", 3, "continuous", (), "size must be None exactly when"),
+        ("x", None, "ordinal", (), "size must be None if and only if"),
+        ("x", 3, "continuous", (), "size must be None if and only if"),
         ("x", 0, "ordinal", (), "size must be at least 1"),
-        ("x", 2, "ordinal", (1.0,), "as many values as size"),
+        ("x", 2, "ordinal", (1.0,), "number of values must equal size"),
         ("x", 2, "nominal", (), "kind must be one of"),
     ],
 )

@@ -49,9 +49,9 @@ def test_bad_arrays_are_refused_with_one_sentence(codes, factors, options, messa
 
 def test_indices_of_a_given_space_must_fit_it() -> None:
     space = dm.FactorSpace([dm.Factor("x", 2, "ordinal")])
-    with pytest.raises(InvalidInputError, match="whole indices 0 .. 1"):
+    with pytest.raises(InvalidInputError, match="integer indices 0 .. 1"):
         dm.Representation([[1.0], [2.0]], [[0], [2]], space=space)
-    with pytest.raises(InvalidInputError, match="whole indices 0 .. 1"):
+    with pytest.raises(InvalidInputError, match="integer indices 0 .. 1"):
         dm.Representation([[1.0], [2.0]], [[0], [0.5]], space=space)
     assert dm.Representation([[1.0], [2.0]], [[0], [np.nan]], space=space).factors.tolist() == [[0], [-1]]
 

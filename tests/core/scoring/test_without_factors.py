@@ -90,7 +90,7 @@ def test_an_encoder_that_reads_factors_is_refused() -> None:
 
 
 def test_factors_that_are_named_must_be_given() -> None:
-    with pytest.raises(InvalidInputError, match="must hold the labels of the factors that are named; got None"):
+    with pytest.raises(InvalidInputError, match="must contain labels of the named factors; got None"):
         dm.Representation(CODES, None, space=CONSTANT)
     with pytest.raises(InvalidInputError, match="must have at least one column; give None"):
         dm.Representation(CODES, {})
