@@ -1,4 +1,4 @@
-"""``datasets``: what data sets there are, what they look like, whether they tell their factors."""
+"""``datasets``: list, describe, download, preview and check data sets."""
 
 import inspect
 import math
@@ -29,14 +29,14 @@ app.add_typer(datasets_app, name="datasets")
 
 DataSetArgument = Annotated[str, typer.Argument(metavar="NAME", help="Data set, such as dsprites.")]
 
-_MOST_LISTED = 6  # values, symmetries: more are counted
-_OWN = "yours"  # citation of data that come from the user
-_MOST_FACTORS = 3  # in the list
+_MAX_LISTED = 6  # values and symmetries; further ones are counted
+_USER_CITATION = "yours"  # citation of data provided by the user
+_MAX_FACTORS = 3  # in the list
 
 
 @datasets_app.callback(invoke_without_command=True)
 def _datasets(context: typer.Context) -> None:
-    """List data sets, describe one, fetch its files, look at it or check it."""
+    """List, describe, download, preview and check data sets."""
     if context.invoked_subcommand is None:
         datasets_list()
 
@@ -44,28 +44,28 @@ def _datasets(context: typer.Context) -> None:
 @datasets_app.command("list")
 def datasets_list(as_json: JsonOption = False) -> None:
     """List all data sets."""
-    found = list_datasets()
+    infos = list_datasets()
     if as_json:
-        print_json([_plain(info) for info in found])
+        print_json([_plain(info) for info in infos])
         return
     rows = [
         (
             info.name,
             "any" if info.size is None else f"{info.size:,}",
-            _first([f"{factor.name} {factor.size or 'real'}" for factor in info.space], _MOST_FACTORS) or "–",
+            _first([f"{factor.name} {factor.size or 'real'}" for factor in info.space], _MAX_FACTORS) or "–",
             "yes" if info.offline else "no",
             info.licence,
         )
-        for info in found
+        for info in infos
     ]
     print_table(("name", "observations", "factors", "offline", "licence"), rows)
 
 
 @datasets_app.command("info")
 def datasets_info(name: DataSetArgument, as_json: JsonOption = False) -> None:
-    """Describe one data set: factors, what varies besides, options, licence, citation, remarks, files.
+    """Describe one data set: factors, nuisances, options, licence, citation, notes and files.
 
-    With a path or options it is loaded, unless that would download it, and described as it is then.
+    With a path or options, the data set is loaded (unless that would require a download) and described as loaded.
 
     [bold]Example[/]
 
@@ -93,23 +93,23 @@ def datasets_info(name: DataSetArgument, as_json: JsonOption = False) -> None:
     out.print(f"options of every data set: {', '.join(TRANSFORM_OPTIONS)}", highlight=False, markup=False)
     if published:
         _show_files(published)
-    out.print(f"kept in: {cache_folder() / 'datasets'}", highlight=False, markup=False, soft_wrap=True)
+    out.print(f"cache folder: {cache_folder() / 'datasets'}", highlight=False, markup=False, soft_wrap=True)
 
 
 @datasets_app.command("cite")
 def datasets_cite(name: DataSetArgument) -> None:
-    """Print citation, BibTeX entry and licence of a data set, ready to paste.
+    """Print citation, BibTeX entry and licence of a data set.
 
     [bold]Example[/]
 
       disentmetrics datasets cite dsprites
     """
     info, _ = _described(name)
-    if info.citation == _OWN:
-        out.print(f"{info.name}: the data are yours, so there is nothing to cite", highlight=False)
+    if info.citation == _USER_CITATION:
+        out.print(f"{info.name}: your own data, nothing to cite", highlight=False)
         return
-    texts = (info.citation, info.bibtex.strip(), f"Licence: {info.licence}")
-    out.print("\n\n".join(filter(None, texts)), highlight=False, markup=False, soft_wrap=True)
+    paragraphs = (info.citation, info.bibtex.strip(), f"Licence: {info.licence}")
+    out.print("\n\n".join(filter(None, paragraphs)), highlight=False, markup=False, soft_wrap=True)
 
 
 @datasets_app.command("fetch")
@@ -124,12 +124,12 @@ def datasets_fetch(name: DataSetArgument, quiet: QuietOption = False) -> None:
 @datasets_app.command("preview")
 def datasets_preview(
     name: DataSetArgument,
-    out_file: Annotated[Path, typer.Option("--out", "-o", help="Image to write, .png.")],
-    samples: Annotated[int, typer.Option(min=1, help="Random observations at the top.")] = 24,
+    out_file: Annotated[Path, typer.Option("--out", "-o", help="PNG file to write.")],
+    samples: Annotated[int, typer.Option(min=1, help="Number of random samples at the top.")] = 24,
     seed: SeedOption = 0,
     quiet: QuietOption = False,
 ) -> None:
-    """Draw a sheet: random samples, then a row for each factor in which it alone varies.
+    """Draw random samples, then one row per factor in which that factor alone varies.
 
     [bold]Example[/]
 
@@ -146,31 +146,33 @@ def datasets_preview(
 @datasets_app.command("check")
 def datasets_check(
     name: DataSetArgument,
-    contexts: Annotated[int, typer.Option(min=1, help="Combinations of the other factors to look at.")] = 64,
+    contexts: Annotated[int, typer.Option(min=1, help="Number of combinations of the other factors.")] = 64,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Measure how much of each factor the observations tell, in bits; exit 1 if a factor shows nowhere.
+    """Measure how much information (in bits) the observations contain about each factor.
+
+    The exit status is 1 if a factor does not affect the observations, or if a declared symmetry does not hold.
 
     [bold]Example[/]
 
       disentmetrics datasets check dsprites
     """
     data = _loaded(name, quiet=quiet)
-    found = factor_bits(data, n_contexts=contexts, seed=seed, progress=not quiet and err.is_terminal)
+    results = factor_bits(data, n_contexts=contexts, seed=seed, progress=not quiet and err.is_terminal)
     if as_json:
-        print_json([_finite(asdict(factor)) | {"is_defect": factor.is_defect} for factor in found])
+        print_json([_finite(asdict(result)) | {"is_defect": result.is_defect} for result in results])
     else:
-        print_table(("factor", "bits", "of", "step", "moved"), [_measured(factor) for factor in found])
-        for sentence in _findings(found, data.space):
+        print_table(("factor", "bits", "max", "mean step", "changed"), [_table_row(result) for result in results])
+        for sentence in _findings(results, data.space):
             out.print(f"• {sentence}", highlight=False, markup=False)
-    if any(factor.is_defect for factor in found):
+    if any(result.is_defect for result in results):
         raise typer.Exit(CHECK_FAILED)
 
 
 def _described(spec: str) -> tuple[DataSetInfo, tuple[str, ...]]:
-    """Return what is known of a data set and how kinds were inferred; loaded, if the spec says more than a name."""
+    """Return the description of a data set and how kinds were inferred; loads it if the spec is more than a name."""
     parsed = DataSetSpec.parse(spec)
     info = find_dataset(parsed.name).info()
     if not (parsed.target or parsed.options or parsed.steps):
@@ -193,7 +195,7 @@ def _described(spec: str) -> tuple[DataSetInfo, tuple[str, ...]]:
 
 
 def _options(name: str) -> dict[str, str]:
-    """Return the options of a data set with what they are by default; empty where that depends."""
+    """Return the options of a data set with their defaults; an empty text where there is no fixed default."""
     settable = settable_options(find_dataset(name).load)
     defaults = {option: parameter.default for option, parameter in settable.items() if option != "progress"}
     return {option: _default(default) for option, default in defaults.items()}
@@ -206,9 +208,9 @@ def _default(value: object) -> str:
 
 
 def _loaded(spec: str, *, quiet: bool) -> DataSet:
-    """Load a data set, with a progress bar if loading can take long."""
-    shows = "progress" in settable_options(find_dataset(DataSetSpec.parse(spec).name).load)
-    return load_dataset(spec, progress=not quiet and err.is_terminal) if shows else load_dataset(spec)
+    """Load a data set, with a progress bar if its loader has one."""
+    has_progress = "progress" in settable_options(find_dataset(DataSetSpec.parse(spec).name).load)
+    return load_dataset(spec, progress=not quiet and err.is_terminal) if has_progress else load_dataset(spec)
 
 
 def _plain(info: DataSetInfo) -> dict[str, Any]:
@@ -222,19 +224,19 @@ def _facts(info: DataSetInfo, published: Manifest | None) -> Iterator[tuple[str,
     yield "observations", "any number" if info.size is None else f"{info.size:,}"
     yield "download", "none" if info.offline else "needed"
     for nuisance in info.nuisances:
-        yield "varies besides", nuisance
-    for symmetry in info.symmetries[:_MOST_LISTED]:
-        yield "look alike", _alike(symmetry, info.space)
-    if len(info.symmetries) > _MOST_LISTED:
-        yield "look alike", f"{len(info.symmetries) - _MOST_LISTED} more, see --json"
+        yield "nuisance", nuisance
+    for symmetry in info.symmetries[:_MAX_LISTED]:
+        yield "symmetry", _symmetry_text(symmetry, info.space)
+    if len(info.symmetries) > _MAX_LISTED:
+        yield "symmetry", f"{len(info.symmetries) - _MAX_LISTED} more, see --json"
     yield "licence", info.licence
     yield "cite", info.citation
     if info.homepage:
         yield "homepage", info.homepage
-    by_hand = published.manual if published else ()
+    manual = published.manual if published else ()
     unknown = {gap for file in published.files for gap in file.gaps} if published else set()
     for remark in info.remarks:
-        yield "by hand" if remark in by_hand else "unknown" if remark in unknown else "note", remark
+        yield "by hand" if remark in manual else "unknown" if remark in unknown else "note", remark
 
 
 def _show_files(published: Manifest) -> None:
@@ -246,62 +248,65 @@ def _show_files(published: Manifest) -> None:
         out.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 
 
-def _alike(symmetry: Symmetry, space: FactorSpace) -> str:
+def _symmetry_text(symmetry: Symmetry, space: FactorSpace) -> str:
+    """Return the values with identical observations, such as ``orientation 0, 39``, and the condition."""
     given = [f"{name} is {_named(space[name], indices, ' or ')}" for name, indices in symmetry.given.items()]
     where = f" where {' and '.join(given)}" if given else ""
     return f"{symmetry.factor} {_named(space[symmetry.factor], symmetry.same, ', ')}{where}"
 
 
-def _named(factor: Factor, indices: tuple[int, ...], between: str) -> str:
-    """Return values as categories are called; numbers stay indices, which are exact."""
+def _named(factor: Factor, indices: tuple[int, ...], separator: str) -> str:
+    """Return the names of categories, or the indices of numerical values, which are exact."""
     names = [str(factor.values[i]) if factor.kind == "categorical" and factor.values else str(i) for i in indices]
-    return between.join(names)
+    return separator.join(names)
 
 
 def _values(factor: Factor) -> list[str]:
     return [label_of(factor, index) for index in range(len(factor.values))]
 
 
-def _first(texts: list[str], most: int = _MOST_LISTED) -> str:
-    rest = len(texts) - most
-    return f"{', '.join(texts[:most])} and {rest} more" if rest > 0 else ", ".join(texts)
+def _first(texts: list[str], n: int = _MAX_LISTED) -> str:
+    """Return the first ``n`` texts, and how many more there are."""
+    rest = len(texts) - n
+    return f"{', '.join(texts[:n])} and {rest} more" if rest > 0 else ", ".join(texts)
 
 
-def _measured(factor: FactorBits) -> tuple[str, str, str, str, str]:
-    if not factor.n_contexts:
-        return factor.factor, "–", f"{factor.most:.3f}", "–", "–"
-    return factor.factor, f"{factor.bits:.3f}", f"{factor.most:.3f}", f"{factor.step:.3g}", f"{factor.moved:.2%}"
+def _table_row(result: FactorBits) -> tuple[str, str, str, str, str]:
+    if not result.n_contexts:
+        return result.factor, "–", f"{result.most:.3f}", "–", "–"
+    return result.factor, f"{result.bits:.3f}", f"{result.most:.3f}", f"{result.step:.3g}", f"{result.moved:.2%}"
 
 
-def _findings(found: Sequence[FactorBits], space: FactorSpace) -> Iterator[str]:
-    for factor in found:
-        yield from _findings_of(factor, space) if factor.n_contexts else ()
-    unknown = [factor.factor for factor in found if not factor.n_contexts]
+def _findings(results: Sequence[FactorBits], space: FactorSpace) -> Iterator[str]:
+    for result in results:
+        yield from _findings_of(result, space) if result.n_contexts else ()
+    unknown = [result.factor for result in results if not result.n_contexts]
     if unknown:
-        yield f"unknown: {_first(unknown)}, as no two observations are equal in all else"
+        yield f"unknown: {_first(unknown)}, because no two observations differ in that factor alone"
 
 
-def _findings_of(factor: FactorBits, space: FactorSpace) -> Iterator[str]:
-    if factor.most > 0 and factor.bits == 0:
-        yield f"{factor.factor}: no observation tells it"
+def _findings_of(result: FactorBits, space: FactorSpace) -> Iterator[str]:
+    if result.most > 0 and result.bits == 0:
+        yield f"{result.factor}: does not affect any observation"
         return
-    for symmetry in factor.broken:
-        yield f"{factor.factor}: declared to look alike, but does not: {_alike(symmetry, space)}"
-    for symmetry in [s for s in factor.declared if s not in factor.broken][:_MOST_LISTED]:
-        yield f"look alike, as declared: {_alike(symmetry, space)}"
-    for same in factor.coincidences[:_MOST_LISTED]:
-        alike = f"{factor.factor} {_named(space[factor.factor], same.values, ', ')}"
-        example = ", ".join(f"{name} {_at(space[name], value)}" for name, value in same.example.items())
-        where = f"in {same.n_contexts} of {factor.n_contexts} contexts"
-        yield f"look alike, undeclared: {alike} {where}" + (f", such as {example}" if example else "")
-    if len(factor.coincidences) > _MOST_LISTED:
-        yield f"{factor.factor}: {len(factor.coincidences) - _MOST_LISTED} more values look alike, see --json"
+    for symmetry in result.broken:
+        yield f"{result.factor}: declared symmetry does not hold: {_symmetry_text(symmetry, space)}"
+    for symmetry in [s for s in result.declared if s not in result.broken][:_MAX_LISTED]:
+        yield f"identical observations, as declared: {_symmetry_text(symmetry, space)}"
+    for same in result.coincidences[:_MAX_LISTED]:
+        values = f"{result.factor} {_named(space[result.factor], same.values, ', ')}"
+        example = ", ".join(f"{name} {_value_text(space[name], value)}" for name, value in same.example.items())
+        where = f"in {same.n_contexts} of {result.n_contexts} contexts"
+        yield f"identical observations, undeclared: {values} {where}" + (f", such as {example}" if example else "")
+    if len(result.coincidences) > _MAX_LISTED:
+        n_more = len(result.coincidences) - _MAX_LISTED
+        yield f"{result.factor}: {n_more} more groups of values with identical observations, see --json"
 
 
-def _at(factor: Factor, value: float) -> str:
+def _value_text(factor: Factor, value: float) -> str:
     return f"{value:.3g}" if factor.size is None else _named(factor, (int(value),), "")
 
 
 def _finite(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values with None where they are not known, as JSON has no NaN."""
+    """Return values with None instead of NaN, which JSON does not support."""
     return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in values.items()}

@@ -1,4 +1,4 @@
-"""``datasets``."""
+"""The command ``datasets``."""
 
 import json
 import re
@@ -21,7 +21,7 @@ from disentmetrics.factors import Factor, FactorSpace
 Run = Callable[..., Any]
 INFO = DataSetInfo(
     "made",
-    "made for a test",
+    "synthetic data of a test",
     FactorSpace([Factor("shape", 2, "categorical", ("cup", "[b]ball")), Factor("turn", 4, "circular")]),
     offline=True,
     licence="CC-BY-4.0",
@@ -33,24 +33,24 @@ INFO = DataSetInfo(
 )
 
 
-class Made(DataSet):
-    """A turn that shows modulo 2, and a shape that shows or not."""
+class Synthetic(DataSet):
+    """A turn that is visible modulo 2, and a shape that is visible or not."""
 
     name, space, nuisances, symmetries = INFO.name, INFO.space, INFO.nuisances, INFO.symmetries
     fingerprint = "made-1"
     observation_shape = (4, 4, 1)
-    shows = True
+    is_visible = True
 
     def make(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[np.uint8]:
         images = np.zeros((len(factors), 4, 4, 1), np.uint8)
         images[:, 0, 0, 0] = 100 * (factors[:, -1] % 2)
-        images[:, 1, 1, 0] = 100 * factors[:, 0] * self.shows
+        images[:, 1, 1, 0] = 100 * factors[:, 0] * self.is_visible
         return images
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> Made:
-    data = Made()
+def made(monkeypatch: pytest.MonkeyPatch) -> Synthetic:
+    data = Synthetic()
     entry = Entry(lambda: INFO, lambda _: data)
     monkeypatch.setattr(datasets, "list_datasets", lambda: [INFO])
     monkeypatch.setattr(datasets, "find_dataset", lambda _: entry)
@@ -58,12 +58,12 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Made:
     return data
 
 
-def test_one_data_set_is_explained(run: Run) -> None:
+def test_info_describes_one_data_set(run: Run) -> None:
     about = run("datasets", "info", "dsprites").out
     assert re.search(r"orientation +40 +circular", about)
     assert "square, ellipse, heart" in about
     assert "observations: 737,280" in about
-    assert "look alike: orientation 0, 39" in about
+    assert "symmetry: orientation 0, 39" in about
     assert "licence: Apache-2.0" in about
     assert re.search(
         r"\.hdf5 \(hdf5, 28,024,106 bytes\)\n  sha256 729fa22e[0-9a-f]{56}\n  md5 b331c[0-9a-f]{27}\n", about
@@ -75,20 +75,20 @@ def test_one_data_set_is_explained(run: Run) -> None:
     assert plain["files"][1]["n_bytes"] == 28_024_106
 
 
-def test_it_says_where_files_are_kept(run: Run, own_cache: Path) -> None:
-    assert f"kept in: {own_cache / 'datasets'}" in run("datasets", "info", "dsprites").out
+def test_info_prints_the_cache_folder(run: Run, own_cache: Path) -> None:
+    assert f"cache folder: {own_cache / 'datasets'}" in run("datasets", "info", "dsprites").out
 
 
 @pytest.mark.usefixtures("made")
-def test_nuisances_and_symmetries_are_named_and_brackets_stay(run: Run) -> None:
+def test_nuisances_and_symmetries_are_listed_and_brackets_are_not_markup(run: Run) -> None:
     about = run("datasets", "info", "made").out
-    assert "varies besides: the light\nvaries besides: the camera" in about
-    assert "look alike: turn 0, 2 where shape is cup or [b]ball" in about
+    assert "nuisance: the light\nnuisance: the camera" in about
+    assert "symmetry: turn 0, 2 where shape is cup or [b]ball" in about
     assert re.search(r"shape +2 +categorical +cup, \[b\]ball", about)
     assert "note: there is a remark" in about
 
 
-def test_all_are_listed_with_what_they_hold(run: Run) -> None:
+def test_all_data_sets_are_listed_with_size_and_factors(run: Run) -> None:
     listed = run("datasets").out
     assert re.search(
         r"^dsprites +737,280 +shape 3, scale 6, orientation 40 and 2 more +yes +Apache", listed, re.MULTILINE
@@ -100,7 +100,7 @@ def test_all_are_listed_with_what_they_hold(run: Run) -> None:
     assert plain["folder"]["size"] is None
 
 
-def test_many_factors_are_counted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_further_factors_are_counted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     space = FactorSpace([Factor(f"f{i}", 2, "categorical") for i in range(40)])
     info = DataSetInfo("faces", "many", space, False, "none", "none", n_observations=202_599)
     monkeypatch.setattr(datasets, "list_datasets", lambda: [info])
@@ -108,12 +108,12 @@ def test_many_factors_are_counted(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.usefixtures("made")
-def test_a_citation_stands_ready_to_paste(run: Run) -> None:
+def test_a_citation_is_printed(run: Run) -> None:
     expected = "Someone (2020), Something\n\n@misc{someone,\n  title = {Something},\n}\n\nLicence: CC-BY-4.0\n"
     assert run("datasets", "cite", "made") == (0, expected, "")
 
 
-def test_a_data_set_is_fetched(run: Run) -> None:
+def test_a_data_set_is_prepared(run: Run) -> None:
     ran = run("datasets", "fetch", "mini-sprites")
     assert (ran.code, ran.out) == (0, "")
     assert re.fullmatch(r"mini-sprites \(mini-sprites-\S+\) is ready\n", ran.err)
@@ -147,7 +147,7 @@ def test_the_preview_is_written(run: Run) -> None:
     ],
     ids=" ".join,
 )
-def test_wrong_input_ends_with_2_and_a_sentence(run: Run, arguments: tuple[str, ...], message: str) -> None:
+def test_wrong_input_exits_with_2_and_one_sentence(run: Run, arguments: tuple[str, ...], message: str) -> None:
     Path("file").touch()
     ran = run("datasets", *arguments)
     assert ran.code == 2
@@ -155,40 +155,40 @@ def test_wrong_input_ends_with_2_and_a_sentence(run: Run, arguments: tuple[str, 
     assert not Path("sheet.png").exists()
 
 
-def test_a_check_says_what_the_pixels_tell(run: Run) -> None:
+def test_a_check_reports_bits_and_identical_observations(run: Run) -> None:
     ran = run("datasets", "check", "dsprites", "--contexts", 20)
     assert (ran.code, ran.err) == (0, "")
     assert re.search(r"^x +5\.000 +5\.000 +\d\.\d+ +0\.\d\d%", ran.out, re.MULTILINE)
-    assert "• look alike, as declared: orientation 0, 39\n" in ran.out
+    assert "• identical observations, as declared: orientation 0, 39\n" in ran.out
     undeclared = re.findall(
-        r"• look alike, undeclared: orientation [\d, ]+ in \d+ of 20 contexts, such as (.*)", ran.out
+        r"• identical observations, undeclared: orientation [\d, ]+ in \d+ of 20 contexts, such as (.*)", ran.out
     )
     assert undeclared
     assert all(re.fullmatch(r"shape (square|ellipse), scale \d, x \d+, y \d+", example) for example in undeclared)
 
 
-def test_a_factor_that_shows_nowhere_fails_the_check(run: Run, made: Made) -> None:
+def test_an_invisible_factor_fails_the_check(run: Run, made: Synthetic) -> None:
     fine = run("datasets", "check", "made")
     assert fine.code == 0
-    assert "• look alike, undeclared: turn 1, 3 in 64 of 64 contexts" in fine.out
-    made.shows = False
+    assert "• identical observations, undeclared: turn 1, 3 in 64 of 64 contexts" in fine.out
+    made.is_visible = False
     ran = run("datasets", "check", "made")
     assert (ran.code, ran.err) == (1, "")
     assert re.search(r"^shape +0\.000 +1\.000 +0 +0\.00%", ran.out, re.MULTILINE)
-    assert "• shape: no observation tells it" in ran.out
+    assert "• shape: does not affect any observation" in ran.out
     plain = run("datasets", "check", "made", "--json")
     assert plain.code == 1
     assert [factor["is_defect"] for factor in json.loads(plain.out)] == [True, False]
 
 
-def test_a_declaration_that_does_not_hold_fails_the_check(run: Run, made: Made) -> None:
+def test_a_contradicted_symmetry_fails_the_check(run: Run, made: Synthetic) -> None:
     made.symmetries = (Symmetry("turn", (0, 1)),)
     ran = run("datasets", "check", "made")
     assert ran.code == 1
-    assert "• turn: declared to look alike, but does not: turn 0, 1" in ran.out
+    assert "• turn: declared symmetry does not hold: turn 0, 1" in ran.out
 
 
-def a_folder() -> None:
+def write_folder() -> None:
     rng = np.random.default_rng(0)
     for label in ("cup", "ball"):
         folder = Path("images") / label
@@ -197,20 +197,20 @@ def a_folder() -> None:
             Image.fromarray(rng.integers(256, size=(16, 16, 3), dtype=np.uint8)).save(folder / f"{number}.png")
 
 
-def test_images_of_ones_own_are_previewed_and_nothing_is_claimed_of_them(run: Run) -> None:
-    a_folder()
+def test_a_folder_is_previewed_and_its_bits_are_unknown(run: Run) -> None:
+    write_folder()
     assert run("datasets", "preview", "folder:images", "-o", "own.png").code == 0
     assert Path("own.png").exists()
     ran = run("datasets", "check", "folder:images")
     assert ran.code == 0
-    assert "• unknown: label, as no two observations are equal in all else" in ran.out
+    assert "• unknown: label, because no two observations differ in that factor alone" in ran.out
     (plain,) = json.loads(run("datasets", "check", "folder:images", "--json").out)
     assert plain["bits"] is None
 
 
-def test_a_lone_factor_is_checked_without_an_example(run: Run, made: Made) -> None:
+def test_a_lone_factor_is_checked_without_an_example(run: Run, made: Synthetic) -> None:
     made.space, made.symmetries = FactorSpace([Factor("turn", 4, "circular")]), ()
-    made.shows = False
+    made.is_visible = False
     assert "turn 1, 3 in 64 of 64 contexts\n" in run("datasets", "check", "made").out
 
 
@@ -223,8 +223,8 @@ def test_options_are_listed(run: Run) -> None:
     assert json.loads(run("datasets", "info", "rooms", "--json").out)["options"] == {"size": "64"}
 
 
-def test_what_is_loaded_is_described(run: Run) -> None:
-    a_folder()
+def test_info_describes_the_loaded_data_set(run: Run) -> None:
+    write_folder()
     about = run("datasets", "info", "folder:images").out
     assert re.search(r"^label +2 +categorical +ball, cup$", about, re.MULTILINE)
     assert "inferred: label is categorical because its values are names" in about
@@ -236,17 +236,17 @@ def test_what_is_loaded_is_described(run: Run) -> None:
     assert [factor["name"] for factor in plain["space"]] == ["scale", "orientation", "x", "y"]
     assert plain["size"] == 3 * 12 * 2 * 7
     assert "observations: any number" in run("datasets", "info", "pinwheel?n_arms=5").out
-    assert run("datasets", "info", "shapes3d?select=shape:0").code == 0  # it is not downloaded for that
+    assert run("datasets", "info", "shapes3d?select=shape:0").code == 0  # without a download
 
 
-def test_what_to_do_by_hand_and_what_is_unknown_are_told_apart(run: Run) -> None:
+def test_manual_steps_and_unknown_properties_are_marked(run: Run) -> None:
     about = run("datasets", "info", "celeba").out
     assert "by hand: " in about
     assert "unknown: no published size of dsprites" in run("datasets", "info", "dsprites").out
 
 
-def test_ones_own_data_need_no_citation(run: Run) -> None:
-    assert run("datasets", "cite", "folder").out == "folder: the data are yours, so there is nothing to cite\n"
+def test_user_data_need_no_citation(run: Run) -> None:
+    assert run("datasets", "cite", "folder").out == "folder: your own data, nothing to cite\n"
 
 
 def test_a_design_with_a_hidden_factor_is_previewed_and_checked(run: Run) -> None:
@@ -255,13 +255,13 @@ def test_a_design_with_a_hidden_factor_is_previewed_and_checked(run: Run) -> Non
     assert re.search(r"^y +1.585 +1.585 ", run("datasets", "check", spec, "--contexts", 8).out, re.MULTILINE)
 
 
-def test_nothing_is_claimed_of_selected_photographs_either(run: Run) -> None:
-    a_folder()
+def test_the_bits_of_selected_photographs_are_unknown_too(run: Run) -> None:
+    write_folder()
     spec = "folder:images?select=label:0-1"
     assert "• unknown: label" in run("datasets", "check", spec).out
 
 
-def test_where_to_get_what_cannot_be_fetched(run: Run) -> None:
+def test_the_homepage_of_a_manual_download_is_printed(run: Run) -> None:
     sentence = run("datasets", "fetch", "celeba").sentence
     assert "Homepage: https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html" in sentence
     assert "homepage: https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html" in run("datasets", "info", "celeba").out
