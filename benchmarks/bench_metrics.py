@@ -1,6 +1,6 @@
 """What the metrics cost, beside the straightforward way: ``python benchmarks/bench_metrics.py``.
 
-The references stand in ``references.py`` and are measured in the same run. Where one would take too
+The references are in ``references.py`` and are measured in the same run. Where one would take too
 long, a part of it is run and multiplied, and the notes below the table say which part. Every job
 starts from arrays, in a process of its own.
 """
@@ -406,11 +406,11 @@ def images_per_second(sizes: Sizes, rng: np.random.Generator) -> float | None:
 
 def encoding_note(rate: float | None) -> str:
     if rate is None:
-        return "What encoding anew would cost was not measured, as torch is not installed."
-    anew = "; ".join(f"{name} {n:,} images, {n / rate:,.0f} s" for name, n in IMAGES.items())
+        return "The cost of encoding again was not measured, as torch is not installed."
+    again = "; ".join(f"{name} {n:,} images, {n / rate:,.0f} s" for name, n in IMAGES.items())
     return (
         f"With a network in place of the table: an encoder of the size of Burgess et al. runs at {rate:,.0f} images/s "
-        f"here (torch, batches of 256). By that rate, extrapolated: encoding anew for {anew}; encoding the full grid "
+        f"here (torch, batches of 256). By that rate, extrapolated: encoding again for {again}; encoding the full grid "
         f"once for all metrics, {SPACE.n_combinations:,} images, {SPACE.n_combinations / rate:,.0f} s."
     )
 

@@ -51,13 +51,13 @@ def ours(configs: list[Config], images: TrainingImages, device: torch.device) ->
 
 def steps_per_second(steps: Iterator[None], device: torch.device, seconds: float) -> float:
     """Return the rate after a warm-up of a third of the time."""
-    for wanted in (seconds / 3, seconds):
+    for duration in (seconds / 3, seconds):
         start, n = time.perf_counter(), 0
         for _ in steps:
             n += 1
             if device.type == "cuda":
                 torch.cuda.synchronize()
-            if time.perf_counter() - start > wanted:
+            if time.perf_counter() - start > duration:
                 break
     return n / (time.perf_counter() - start)
 

@@ -143,7 +143,7 @@ def dci_by_boosting(codes: Floats, factors: Integers, n_trees: int) -> Floats:
 
 
 def sap_by_support_vectors(codes: Floats, factors: Integers) -> float:
-    """Gap between the two codes from each of which a linear support vector machine tells a factor best."""
+    """Gap between the two latents from which a linear support vector machine predicts a factor best."""
     train, test = _halves(len(codes))
     accuracy = np.zeros((codes.shape[1], factors.shape[1]))
     for j, k in np.ndindex(accuracy.shape):

@@ -1,4 +1,4 @@
-"""Score an encoder on data of one's own: a folder of images, or arrays.
+"""Score an encoder on your own data: a folder of images, or arrays.
 
 python examples/custom_dataset.py
 """

@@ -1,4 +1,4 @@
-"""Draw the images of examples/my_images: what a folder of one's own looks like.
+"""Draw the images of examples/my_images, an example of a user-defined folder of images.
 
 python examples/make_my_images.py [FOLDER]
 """

@@ -1,4 +1,4 @@
-"""What the pages tell a reader to do."""
+"""The commands and code of the documentation."""
 
 import os
 import re
@@ -38,7 +38,7 @@ def install(folder: Path, **entry_points: str) -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if any(block.is_run for block in blocks_of(page))])
-def test_the_blocks_of_a_page_run_in_order_and_print_what_stands_below_them(page: str) -> None:
+def test_the_blocks_of_a_page_run_in_order_and_print_the_output_below_them(page: str) -> None:
     for framework in ("torch", "torchmetrics", "onnx"):
         if framework in "".join(python_blocks(f"docs/{page}")):
             pytest.importorskip(framework, reason="an extra that the page uses")

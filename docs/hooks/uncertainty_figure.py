@@ -27,10 +27,9 @@ def figure() -> str:
         return round(_LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT), 1)
 
     parts = [f'<line class="grid" x1="{x(0)}" x2="{x(0)}" y1="16" y2="{_HEIGHT - 32}"/>']
-    for tick in np.arange(0, high, 0.05):
-        parts.append(f'<text class="tick" x="{x(tick)}" y="{_HEIGHT - 14}">{tick:.2f}</text>')
-    for name, y in _LINES.items():
-        parts.append(f'<text class="label" x="{_LEFT - 12}" y="{y + 4}">{_LABELS[name]}</text>')
+    ticks = np.arange(0, high, 0.05)
+    parts += [f'<text class="tick" x="{x(tick)}" y="{_HEIGHT - 14}">{tick:.2f}</text>' for tick in ticks]
+    parts += [f'<text class="label" x="{_LEFT - 12}" y="{y + 4}">{_LABELS[name]}</text>' for name, y in _LINES.items()]
     parts += [_dot("null", x(value), _LINES["null"]) for value in numbers["permuted"]]
     parts += [_dot("value", x(value), _LINES["replicates"], opacity=0.45) for value in numbers["replicates"]]
     y = _LINES["interval"]
@@ -58,7 +57,7 @@ def _measure(path: Path) -> None:
     representation = dm.Representation(codes, factors)
     score = dm.score(representation, ["mig"])["mig"]
     permuted = [dm.metrics.mig(representation.shuffled(rng)).value for _ in range(_N_PERMUTED)]
-    assert score.interval is not None  # noqa: S101 # for the type checker: the default has an interval
+    assert score.interval is not None  # for the type checker: the default has an interval
     numbers = {
         "value": score.value,
         "low": score.interval.low,

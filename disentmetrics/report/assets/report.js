@@ -83,16 +83,16 @@
     if (!table) return;
     const bodies = $$("tbody", table);
     const filter = $("#filter"), family = $("#family"), order = $("#sort"), all = $("#unfold"), shown = $("#shown");
-    const open = (body, wanted) => {
-      body.classList.toggle("open", wanted);
-      $(".unfold", body).setAttribute("aria-expanded", String(wanted));
+    const open = (body, isOpen) => {
+      body.classList.toggle("open", isOpen);
+      $(".unfold", body).setAttribute("aria-expanded", String(isOpen));
     };
     const choose = () => {
-      const wanted = filter.value.trim().toLowerCase();
+      const query = filter.value.trim().toLowerCase();
       let n = 0;
       for (const body of bodies) {
         const text = `${body.dataset.name} ${body.dataset.protocol} ${body.dataset.family}`.toLowerCase();
-        body.hidden = !(text.includes(wanted) && (!family.value || body.dataset.family === family.value));
+        body.hidden = !(text.includes(query) && (!family.value || body.dataset.family === family.value));
         n += !body.hidden;
       }
       say(shown, n === bodies.length ? "" : `${n} of ${bodies.length} scores`);
@@ -113,9 +113,9 @@
       sort(order.value, down);
     });
     all.addEventListener("click", () => {
-      const wanted = all.getAttribute("aria-pressed") !== "true";
-      all.setAttribute("aria-pressed", String(wanted));
-      for (const body of bodies) open(body, wanted);
+      const isOpen = all.getAttribute("aria-pressed") !== "true";
+      all.setAttribute("aria-pressed", String(isOpen));
+      for (const body of bodies) open(body, isOpen);
     });
     for (const head of $$("thead th:not([data-key])", table)) head.dataset.plain = "";
     for (const head of $$("thead th[data-key]", table)) {
@@ -316,20 +316,20 @@
     const state = $("#card-state");
     select.value = "0";
     select.addEventListener("change", async () => {
-      const wanted = select.value;
+      const chosen = select.value;
       try {
-        if (!made.has(wanted)) {
+        if (!made.has(chosen)) {
           say(state, "loading …");
-          made.set(wanted, await unpack(`#card-${wanted}`));
+          made.set(chosen, await unpack(`#card-${chosen}`));
         }
       } catch (error) {
         say(state, `This browser cannot show it (${error.message}).`);
         return;
       }
       say(state, "");
-      if (select.value !== wanted) return;
-      holder.innerHTML = made.get(wanted);
-      holder.dataset.number = wanted;
+      if (select.value !== chosen) return;
+      holder.innerHTML = made.get(chosen);
+      holder.dataset.number = chosen;
       holder.dataset.name = select.selectedOptions[0].textContent;
       card();
     });
@@ -338,11 +338,11 @@
   /* Comparisons. */
   const forest = $("#forest-filter");
   if (forest) forest.addEventListener("input", () => {
-    const wanted = forest.value.trim().toLowerCase();
+    const query = forest.value.trim().toLowerCase();
     for (const panel of $$(".forest")) {
-      const whole = panel.dataset.name.toLowerCase().includes(wanted);
+      const whole = panel.dataset.name.toLowerCase().includes(query);
       let n = 0;
-      for (const row of $$("tr", panel)) { row.hidden = !(whole || row.dataset.name.toLowerCase().includes(wanted)); n += !row.hidden; }
+      for (const row of $$("tr", panel)) { row.hidden = !(whole || row.dataset.name.toLowerCase().includes(query)); n += !row.hidden; }
       panel.hidden = !n;
     }
   });

@@ -103,7 +103,7 @@ def test_perfect_codes_make_a_diagonal(card: dm.ScoreCard) -> None:
     assert shown.get_yticklabels()[0].get_text() == "shape (1.10 nats)"
 
 
-def test_codes_are_ordered_by_matched_factors_and_then_by_what_they_tell() -> None:
+def test_latents_are_ordered_by_assigned_factors_and_then_by_informativeness() -> None:
     share = np.array([[0.1, 0.0], [0.0, 0.9], [0.8, 0.7], [0.2, 0.3]])
     assert code_order(share).tolist() == [2, 1, 3, 0]
     assert code_order(np.zeros((3, 0))).tolist() == [0, 1, 2]
@@ -130,7 +130,7 @@ def test_scores_show_values_intervals_nulls_and_what_is_undefined(card: dm.Score
 
 
 @pytest.mark.parametrize("n_cards", [2, 8, 9, 50])
-def test_several_cards_are_told_by_name(card: dm.ScoreCard, tmp_path: Path, n_cards: int) -> None:
+def test_several_cards_are_identified_by_name(card: dm.ScoreCard, tmp_path: Path, n_cards: int) -> None:
     figure = draw({f"model {i}": card for i in range(n_cards)})
     assert {f"model {i}" for i in range(n_cards)} <= set(texts(figure))
     save_figure(figure, tmp_path / "a.svg")

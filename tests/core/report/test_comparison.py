@@ -48,7 +48,7 @@ def test_metrics_that_order_alike_agree_fully_and_those_that_order_inversely_not
     assert found.agreement.cells[0][2][0] == -20
 
 
-def test_fewer_than_four_cards_tell_nothing_of_how_metrics_agree() -> None:
+def test_agreement_of_metrics_is_not_shown_for_fewer_than_four_cards() -> None:
     assert compare_cards(cards_of(mig=(0.1, 0.2, 0.3), sap=(0.0, 0.5, 0.6)), "abc").agreement is None
 
 

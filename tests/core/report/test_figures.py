@@ -48,7 +48,7 @@ def test_a_histogram_of_extreme_values_holds_finite_numbers(card: ScoreCard) -> 
     assert all("nan" not in one.bars + one.curve for one in histograms(extreme, range(4)))
 
 
-def test_each_factor_is_drawn_against_the_code_that_tells_most_best_told_first(card: ScoreCard) -> None:
+def test_each_factor_is_drawn_against_its_most_informative_latent_best_encoded_first(card: ScoreCard) -> None:
     assert card.summary is not None
     drawn = list(pairs(card.summary))
     assert (drawn[0].factor, drawn[0].code) == ("x", "z0")
@@ -59,8 +59,8 @@ def test_each_factor_is_drawn_against_the_code_that_tells_most_best_told_first(c
 def test_groups_are_drawn_for_few_values_with_their_names_and_medians(card: ScoreCard) -> None:
     summary = card.summary
     assert summary is not None
-    told = replace(summary, best_codes=np.array([0, 0, 1]))
-    shape = next(pair for pair in pairs(told) if pair.factor == "shape")
+    changed = replace(summary, best_codes=np.array([0, 0, 1]))
+    shape = next(pair for pair in pairs(changed) if pair.factor == "shape")
     assert [group.label for group in shape.groups] == ["square", "ellipse", "heart"]
     assert all(group.median is not None and group.points.startswith("M") for group in shape.groups)
     n_points = sum(group.points.count("M") for group in shape.groups)

@@ -29,7 +29,7 @@ def test_colour_is_the_share_of_the_entropy(card: ScoreCard) -> None:
     assert information.rows[0].cells[1][0] == round(20 * card.summary.share[0, 1])
 
 
-def test_codes_are_ordered_by_kl_and_by_the_factor_they_tell_most_of(card: ScoreCard) -> None:
+def test_latents_are_ordered_by_kl_and_by_their_best_encoded_factor(card: ScoreCard) -> None:
     assert card.summary is not None
     assert card.summary.kl is not None
     (table,) = heat_tables(card)
@@ -61,7 +61,7 @@ def test_a_card_without_matrices_has_no_tables() -> None:
     assert heat_tables(ScoreCard({"a": Score("a", 0.5, "a")}, {"factors": ["x"]})) == []
 
 
-def test_opacity_tells_the_size_and_the_hue_the_sign() -> None:
+def test_opacity_shows_the_magnitude_and_hue_the_sign() -> None:
     pixels = opened(diverging(np.array([[1.0, -0.5], [0.0, np.nan]]), 1.0, "title").source)
     assert pixels[..., 3].tolist() == [[255, 128], [0, 70]]
     assert pixels[0, 0, 0] > pixels[0, 0, 2]

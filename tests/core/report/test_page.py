@@ -160,7 +160,7 @@ def test_names_must_be_as_many_and_different(card: ScoreCard) -> None:
         report(["card.json"])  # type: ignore[list-item]
 
 
-def test_cards_of_one_encoder_are_told_apart_by_their_numbers(card: ScoreCard) -> None:
+def test_cards_of_one_encoder_are_distinguished_by_numbers(card: ScoreCard) -> None:
     html = report([card, card], explorer=False)
     assert f">{card.about['encoder']} (1)</option>" in html
     assert f">{card.about['encoder']} (2)</option>" in html
