@@ -1,7 +1,7 @@
-"""Make the pretrained models of the package: ``python reference_models/make_zoo.py``.
+"""Train the pretrained models of the package: ``python reference_models/make_zoo.py``.
 
-Trains what is not there yet by the commands that stand in the model cards, scores it, and writes the
-folders of ``disentmetrics_reference_models/zoo``. An hour on two processors without a GPU.
+Trains missing models with the commands that are listed in their model cards, scores them, and writes the
+folders of ``disentmetrics_reference_models/zoo``. Takes an hour on two CPU cores.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from disentmetrics_reference_models.training.run import CONFIG, WEIGHTS, load_ru
 from disentmetrics.results.card import ScoreCard
 
 ZOO = Path(__file__).parent / "disentmetrics_reference_models" / "zoo"
-MOST_BYTES = 3_000_000
+MAX_BYTES = 3_000_000
 DATA = "dsprites"
 COMMON = {
     "architecture": "patch-conv",
@@ -43,25 +43,25 @@ MODELS = {
 
 CARD = """# {name}
 
-{summary}. Trained on `{data}` for {n_steps:,} steps of {batch_size} images, on a CPU; a small model for first
-looks and for regression tests, not the best that the method can do.
+{summary}. Trained on `{data}` for {n_steps:,} steps of {batch_size} images, on a CPU. A small model for demonstrations
+and regression tests, which does not show the best performance of the method.
 
 {paper}
 
-## Made by
+## Training commands
 
 ```
 {commands}
 ```
 
-## Use
+## Usage
 
 ```
 disentmetrics score reference:zoo/{name} --data {dataset} --samples 20000
 disentmetrics traverse reference:zoo/{name} -o traversal.png
 ```
 
-## Training
+## Training details
 
 | | |
 |---|---|
@@ -77,13 +77,13 @@ disentmetrics traverse reference:zoo/{name} -o traversal.png
 
 ## Limits
 
-It knows {n_pixels} pixel images of these shapes alone. Hearts and squares of one size are hard to tell
-apart for it, and orientation is not one code. Licence: that of the package.
+The model only encodes {n_pixels} pixel images of these shapes. It hardly distinguishes hearts from squares of the
+same size, and orientation is not encoded in a single latent. Licence: that of the package.
 """
 
 
 def commands_of(name: str, folder: str) -> list[str]:
-    """Return the two commands that make a model."""
+    """Return the two commands that train and score a model."""
     method, settings = MODELS[name]
     fields = " ".join(f"--set {key}={value}" for key, value in {**COMMON, **settings}.items())
     return [
@@ -93,7 +93,7 @@ def commands_of(name: str, folder: str) -> list[str]:
 
 
 def model_card(name: str, folder: Path) -> str:
-    """Return the text of the model card of a run that is trained and scored."""
+    """Return the model card of a trained and scored run."""
     run, card = load_run(folder), ScoreCard.from_json(folder / "card.json")
     about = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     final = about["final"]
@@ -103,7 +103,7 @@ def model_card(name: str, folder: Path) -> str:
         "data": f"`{run.data}`",
         "weights": f"{(folder / WEIGHTS).stat().st_size:,} bytes, fingerprint `{run.fingerprint}`",
         "versions": ", ".join(f"{key} {value}" for key, value in about["versions"].items()),
-        "reconstruction, KL, active codes": f"{final['reconstruction']:.1f} nats, {final['kl']:.1f} nats, "
+        "reconstruction, KL, active latents": f"{final['reconstruction']:.1f} nats, {final['kl']:.1f} nats, "
         f"{final['active_codes']:.0f}",
     }
     scores = [
@@ -130,9 +130,11 @@ def model_card(name: str, folder: Path) -> str:
 
 
 def main() -> None:
-    """Train, score and publish."""
+    """Train, score and publish the models."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=Path, default=Path("zoo-runs"), help="where runs are kept; done ones are used")
+    parser.add_argument(
+        "--runs", type=Path, default=Path("zoo-runs"), help="folder of the runs; completed ones are reused"
+    )
     runs: Path = parser.parse_args().runs
     for name in MODELS:
         folder = runs / name
@@ -147,8 +149,8 @@ def main() -> None:
             shutil.copyfile(folder / file, published / file)
         (published / "README.md").write_text(model_card(name, folder), encoding="utf-8")
         size = (published / WEIGHTS).stat().st_size
-        if size > MOST_BYTES:
-            sys.exit(f"weights of {name} must take at most {MOST_BYTES:,} bytes; they take {size:,}")
+        if size > MAX_BYTES:
+            sys.exit(f"the weights of {name} must not exceed {MAX_BYTES:,} bytes; got {size:,}")
 
 
 def _run(command: list[str]) -> None:
