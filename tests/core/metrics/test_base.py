@@ -4,7 +4,7 @@ import inspect
 import math
 import pydoc
 from collections.abc import Iterator
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 from unittest.mock import patch
 
 import numpy as np
@@ -275,7 +275,7 @@ def test_a_part_may_be_better_the_lower_it_is() -> None:
         ({"rng": 0}, "spread has no option 'rng'; its options: power"),
     ],
 )
-def test_unfit_options_are_refused(options: dict[str, float], reason: str) -> None:
+def test_unfit_options_are_refused(options: dict[str, Any], reason: str) -> None:
     with pytest.raises(InvalidInputError) as refused:
         declare()(CODES, **options)
     assert str(refused.value) == reason

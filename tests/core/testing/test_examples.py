@@ -11,7 +11,7 @@ from disentmetrics.testing.examples import DEFECTIVE, EXAMPLES, as_symbols, dege
 
 def correlations(table: dm.Representation) -> np.ndarray:
     n_codes = table.n_codes
-    return np.abs(np.corrcoef(table.codes, table.factors, rowvar=False)[:n_codes, n_codes:])
+    return np.asarray(np.abs(np.corrcoef(table.codes, table.factors, rowvar=False)[:n_codes, n_codes:]))
 
 
 def test_there_is_an_example_of_every_defect() -> None:
