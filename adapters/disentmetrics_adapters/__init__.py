@@ -1,4 +1,5 @@
-"""Encoders from every framework: one module a scheme, its framework imported only when used.
+"""Encoders of other frameworks, and the metrics and data sets of disentmetrics inside them.
 
-Packages among the modules are other doors to a framework, such as data of PyTorch: no schemes.
+``encoders`` contains one module per encoder scheme, ``integrations`` the plugin of pytest, metrics of torchmetrics,
+scorers of scikit-learn and data sets of PyTorch. A framework is imported only when it is used.
 """

@@ -1,4 +1,4 @@
-"""Optional packages: imported where they are used, and asked for by the exact command."""
+"""Imports of optional packages, with the exact install command where one is missing."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ from disentmetrics.errors import MissingExtraError
 
 @contextlib.contextmanager
 def optional(package: str, *, extra: str) -> Iterator[None]:
-    """Around the import of an optional package: if just that package is absent, say how to get it.
+    """Context of an import of an optional package, which names the install command if the package is missing.
 
     Raises
     ------
     MissingExtraError
-        If ``package`` is not installed. A package that is there but broken raises its own error.
+        If ``package`` is not installed. A package that is installed but broken raises its own error.
     """
     try:
         yield

@@ -8,15 +8,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import disentmetrics_adapters
 import numpy as np
 import pytest
+from disentmetrics_adapters import encoders, integrations
 
 from disentmetrics.encoders.registry import load_encoder
 from disentmetrics.errors import MissingExtraError
 
 FRAMEWORKS = ("torch", "onnxruntime", "onnx", "skops", "safetensors", "polars")
-MODULES = [m.name for m in pkgutil.walk_packages(disentmetrics_adapters.__path__, "disentmetrics_adapters.")]
+MODULES = [
+    f"{package.__name__}.{module.name}"
+    for package in (encoders, integrations)
+    for module in pkgutil.iter_modules(package.__path__)
+]
 
 
 def _frameworks_imported_by(*modules: str) -> str:

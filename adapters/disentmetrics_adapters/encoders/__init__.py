@@ -1,1 +1,1 @@
-"""Encoder schemes, one per file; a file placed here is a scheme."""
+"""Encoder schemes, one per module: ``onnx.py`` with a function ``load`` is the scheme ``onnx:``."""

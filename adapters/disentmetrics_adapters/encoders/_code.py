@@ -1,4 +1,4 @@
-"""Python code that a spec names: ``file.py:name`` or ``package.module:name``."""
+"""Python objects specified as ``file.py:name`` or ``package.module:name``."""
 
 import contextlib
 import functools
@@ -19,7 +19,7 @@ from disentmetrics_adapters.encoders._options import existing_file, log
 
 @dataclass(frozen=True)
 class NamedObject:
-    """What a target names, and the module that holds it."""
+    """The object that a target names, and the module that defines it."""
 
     value: Any
     module: ModuleType
@@ -27,22 +27,22 @@ class NamedObject:
 
 @contextlib.contextmanager
 def named_object(target: str) -> Iterator[NamedObject]:
-    """Import the module of ``target`` and yield the object; build from it inside the block.
+    """Import the module of ``target`` and yield the object, which must be called inside the block if it is a factory.
 
-    A module file may import its neighbours. What it imported from its folder is forgotten
-    after the block, so that two models, each with a neighbour ``networks.py``, get their own.
+    A module file may import modules from its own folder. They are removed from ``sys.modules`` after the block, so that
+    two models, each with a module ``networks.py`` next to it, import their own.
 
     Raises
     ------
     InvalidInputError
-        If the target is not of the form, or module or name do not exist.
+        If the target is not of this form, or the module or the name does not exist.
     EncoderError
         If the module raises while it is imported.
     """
     place, _, name = target.rpartition(":")
     if len(place) < 2 or not name.replace(".", "").isidentifier():  # one letter is a Windows drive
         raise InvalidInputError(
-            f"name the object as file.py:name or package.module:name; got {target!r}, which has no ':name'"
+            f"the object must be named as file.py:name or package.module:name; got {target!r}, which has no ':name'"
         )
     if place.endswith(".py"):
         file = existing_file(place, "the module file")
@@ -76,7 +76,7 @@ def _execute(file: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise InvalidInputError(f"{file} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up while they are defined
+    sys.modules[name] = module  # dataclasses look up their module while they are defined
     with _as_encoder_error(str(file)):
         spec.loader.exec_module(module)
     return module
@@ -96,7 +96,7 @@ def _import(name: str) -> ModuleType:
             raise
         raise InvalidInputError(
             f"no module is named {name!r}, neither installed nor in the current folder {Path.cwd()}; "
-            "a file is named with its ending, as in my_model.py:build"
+            "name a file with its suffix, as in my_model.py:build"
         ) from error
 
 
@@ -114,7 +114,7 @@ def _attribute(module: ModuleType, name: str) -> Any:
     value: Any = module
     for step in name.split("."):
         if not hasattr(value, step):
-            public = [known for known in dir(value) if not known.startswith("_")]
+            public = [attribute for attribute in dir(value) if not attribute.startswith("_")]
             raise InvalidInputError(
                 f"{getattr(module, '__file__', module.__name__)} has no {name!r}{did_you_mean(step, public)}"
             )
@@ -123,10 +123,10 @@ def _attribute(module: ModuleType, name: str) -> Any:
 
 
 def source_hashes(module: ModuleType) -> list[str]:
-    """Return the SHA-256 of the module's source and of all user code it reaches.
+    """Return the SHA-256 of the source of a module and of the user code that it depends on.
 
-    Followed are the names that its global variables hold, into modules that belong to the
-    same package or are not installed. An import inside a function is not seen.
+    Dependencies are the modules in which the values of its global variables are defined, recursively, as far as they
+    belong to the same package or are not installed. Imports inside functions are not followed.
     """
     seen: dict[str, str] = {}
     pending = [module]
@@ -135,7 +135,7 @@ def source_hashes(module: ModuleType) -> list[str]:
         file = getattr(current, "__file__", None)
         if file is None or current.__name__ in seen or not Path(file).is_file():
             continue
-        if not _is_of_the_user(current, module):
+        if not _is_user_code(current, module):
             continue
         seen[current.__name__] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
         for value in list(vars(current).values()):
@@ -151,7 +151,7 @@ def _home(value: Any) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _is_of_the_user(module: ModuleType, root: ModuleType) -> bool:
+def _is_user_code(module: ModuleType, root: ModuleType) -> bool:
     package = module.__name__.partition(".")[0]
     if package == root.__name__.partition(".")[0]:
         return True

@@ -1,17 +1,16 @@
-"""How encoders in the wild take observations and return codes; knows no framework.
+"""Input and output conventions of encoders, independent of any framework.
 
-Inputs differ in layout (NCHW, NHWC, flat) and range (0..1, -1..1, 0..255, standardised).
-Outputs are one array, a tuple, a dict, distributions, nested; mean and log-variance come
-apart, as halves of one array, interleaved, or the log-variance first. What is
-unambiguous is inferred and said aloud; between equal shapes nothing is ever guessed.
+Inputs differ in layout (NCHW, NHWC, flat) and range (0..1, -1..1, 0..255, standardised). Outputs are arrays, tuples,
+dicts or distributions, possibly nested; mean and log-variance are separate arrays, halves of one array, interleaved, or
+in reverse order. Whatever is unambiguous is inferred and logged; the roles of arrays of equal shape are never inferred.
 
-The grammar of ``select``, the one word by which a user names the codes in an output::
+Grammar of ``select``, by which the user names the codes in an output::
 
     select = codes | codes "," spread      a second term makes a posterior
-    codes  = path ("+" path)*              several blocks, side by side
+    codes  = path ("+" path)*              several blocks, concatenated
     path   = step ("." step)*              index, key or attribute; "*" is every element
-             the last step may say how one array is to be read: whole, halves (mean, then
-             log-variance), interleaved (in turn), log_variance_first (halves, swapped)
+             the last step may be the arrangement of one array: whole, halves (mean, then
+             log-variance), interleaved (alternating), log_variance_first (halves, swapped)
 
 ==============================================  ==========================================
 the encoder returns                             select
@@ -56,16 +55,16 @@ LOG_VARIANCE_NAMES = ("log_variance", "logvar", "log_var", "z_log_variance", "z_
 
 @dataclass(frozen=True)
 class InputConvention:
-    """How an encoder takes observations.
+    """Layout and range of the observations that an encoder expects.
 
     Parameters
     ----------
     layout : {"auto", "NCHW", "NHWC", "flat"}
-        Order of axes of images; ``auto`` tries them and takes the only one that runs.
+        Order of axes of images; ``auto`` tries all and uses the only one that runs.
     range : str
-        ``0..1``, ``-1..1`` or ``0..255``; ``raw`` hands values on as they are;
+        ``0..1``, ``-1..1`` or ``0..255``; ``raw`` leaves values unchanged;
         ``MEAN,STD`` standardises values in [0, 1] (for several channels: all means, then
-        all standard deviations). ``auto`` is ``0..1`` for uint8 images and ``raw`` for the rest.
+        all standard deviations). ``auto`` is ``0..1`` for uint8 images and ``raw`` otherwise.
 
     Examples
     --------
@@ -86,26 +85,26 @@ class InputConvention:
         return arrange(scale(observations, self.range), layout or self.layout)
 
     def layouts(self, observations: Array) -> tuple[str, ...]:
-        """Return the layouts that are possible for these observations."""
+        """Return the candidate layouts of these observations."""
         if self.layout != "auto":
             return (self.layout,)
         return LAYOUTS if observations.ndim == 4 else ("auto",)
 
 
 def arrange(observations: Array, layout: str) -> Array:
-    """Bring (n, height, width, channels) to a layout, contiguous; ``auto`` leaves the axes alone."""
+    """Convert (n, height, width, channels) to a layout, as a contiguous array; ``auto`` keeps the axes."""
     if layout == "flat":
         return np.ascontiguousarray(observations).reshape(len(observations), -1)
     if layout in {"NCHW", "NHWC"} and observations.ndim != 4:
         raise InvalidInputError(
             f"layout={layout} is for images (n, height, width, channels); the observations have shape "
-            f"{observations.shape}: give layout=flat, or leave it out"
+            f"{observations.shape}: use layout=flat, or omit it"
         )
     return np.ascontiguousarray(observations.transpose(0, 3, 1, 2) if layout == "NCHW" else observations)
 
 
 def scale(observations: Array, range_: str) -> Array:
-    """Bring observations to a range; the channels are the last axis."""
+    """Scale observations to a range; the last axis contains the channels."""
     if range_ == "auto":
         range_ = "0..1" if observations.dtype in {np.dtype(np.uint8), np.dtype(bool)} else "raw"
     if range_ == "raw":
@@ -122,7 +121,7 @@ def scale(observations: Array, range_: str) -> Array:
     if len(mean) not in {1, unit.shape[-1]}:
         raise InvalidInputError(
             f"range={range_} names {len(mean)} means and {len(mean)} standard deviations; the observations, "
-            f"of shape {observations.shape}, have {unit.shape[-1]} channels: give one pair or as many"
+            f"of shape {observations.shape}, have {unit.shape[-1]} channels: give one pair, or one per channel"
         )
     return (unit - mean) / std
 
@@ -136,7 +135,7 @@ def _unit(observations: Array, range_: str) -> Array:
     if not (np.issubdtype(observations.dtype, np.floating) and low >= 0 and high <= 1):
         raise InvalidInputError(
             f"range={range_} is for uint8 images or floating-point values within 0..1; got "
-            f"{observations.dtype} values {low:.4g} .. {high:.4g}: scale them first, or give range=raw"
+            f"{observations.dtype} values from {low:.4g} to {high:.4g}: scale them first, or use range=raw"
         )
     return observations
 
@@ -157,16 +156,16 @@ def _mean_and_std(range_: str) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class OutputConvention:
-    """Where the codes are in what an encoder returns.
+    """Location of the codes in the output of an encoder.
 
     Parameters
     ----------
     select : str, optional
-        See the grammar in this module; without it, inferred where unambiguous.
+        See the grammar in the docstring of this module; inferred by default where unambiguous.
     spread : {"log_variance", "log_std", "std", "variance"}
-        What the second term of ``select``, or the second half, is.
+        Meaning of the second term of ``select``, or of the second half.
     flatten : bool
-        Whether each place of a map (n, channels, height, width) is a code of its own.
+        Whether each position of a feature map (n, channels, height, width) is a separate latent.
 
     Examples
     --------
@@ -196,16 +195,16 @@ class OutputConvention:
         Parameters
         ----------
         output : any
-            What the encoder returned; whatever has a shape and a dtype is an array.
+            Output of the encoder; any object with a shape and a dtype is an array.
         n : int
-            How many observations went in.
+            Number of observations.
         to_array : callable
-            Turns the framework's arrays into numpy's.
+            Converts arrays of the framework to numpy.
         channel_axis : int
-            Along which an array is halved.
+            Axis along which an array is split into halves.
         """
         if self.select is None:
-            return self.settled(output, n).read(output, n, to_array=to_array, channel_axis=channel_axis)
+            return self.resolved(output, n).read(output, n, to_array=to_array, channel_axis=channel_axis)
         terms = [
             [
                 part
@@ -219,10 +218,10 @@ class OutputConvention:
             mean, spread = ([part[side] for part in terms[0]] for side in (0, 1))
             return self._posterior(mean, spread)
         columns = [[part[0] for part in term] for term in terms]
-        return self._posterior(*columns) if len(columns) == 2 else self._side_by_side(columns[0])
+        return self._posterior(*columns) if len(columns) == 2 else self._concatenated(columns[0])
 
-    def settled(self, output: Any, n: int) -> "OutputConvention":
-        """Return the convention that reads this output, inferred if ``select`` was not given."""
+    def resolved(self, output: Any, n: int) -> "OutputConvention":
+        """Return the convention of this output, inferred if ``select`` was not given."""
         if self.select is not None:
             return self
         select, spread, reason = _infer(output, n, self.spread)
@@ -230,21 +229,21 @@ class OutputConvention:
         return dataclasses.replace(self, select=select, spread=spread)
 
     def _posterior(self, mean: list[Array], spread: list[Array]) -> Posterior:
-        means, spreads = self._side_by_side(mean), self._side_by_side(spread)
+        means, spreads = self._concatenated(mean), self._concatenated(spread)
         if means.shape != spreads.shape:
             raise InvalidInputError(
-                f"mean and {self.spread} must have one shape; select={self.select} gives {means.shape} and "
+                f"mean and {self.spread} must have the same shape; select={self.select} gives {means.shape} and "
                 f"{spreads.shape}"
             )
         if self.spread in {"std", "variance"} and not (spreads > 0).all():
             raise EncoderError(
                 f"a {self.spread} must be positive; the encoder returned {spreads.min():.4g}. "
-                f"If it is a logarithm, give spread=log_{self.spread}"
+                f"If it is a logarithm, use spread=log_{self.spread}"
             )
         factor = 2 if self.spread in {"log_std", "std"} else 1
         return Posterior(means, factor * (np.log(spreads) if self.spread in {"std", "variance"} else spreads))
 
-    def _side_by_side(self, arrays: list[Array]) -> NDArray[np.floating]:
+    def _concatenated(self, arrays: list[Array]) -> NDArray[np.floating]:
         columns = [self._columns(array) for array in arrays]
         joined = columns[0] if len(columns) == 1 else np.concatenate(columns, axis=1)
         return joined if np.issubdtype(joined.dtype, np.floating) else joined.astype(np.float64)
@@ -253,12 +252,12 @@ class OutputConvention:
         if array.ndim > 2 and not self.flatten and max(array.shape[2:]) > 1:
             raise InvalidInputError(
                 f"codes must have shape (n, n_codes); the encoder returned maps of shape {array.shape}: "
-                "give flatten=yes to make each place a code of its own, or name another output by select="
+                "use flatten=yes to make each position a separate latent, or name another output by select="
             )
         return array.reshape(len(array), -1)
 
 
-_Block = tuple[str, str]  # a path, and how its array is read
+_Block = tuple[str, str]  # a path, and the arrangement of its array
 
 
 def _parse(select: str) -> list[list[_Block]]:
@@ -297,9 +296,9 @@ def _children(node: Any) -> dict[str, Any]:
 def _resolve(node: Any, path: str, select: str, output: Any) -> list[Any]:
     if not path:
         leaves = [leaf for _, leaf in _walk(node)]
-        return leaves if len(leaves) == 1 else [node]  # a lone array in a tuple or dict is meant itself
+        return leaves if len(leaves) == 1 else [node]  # a tuple or dict with a single array denotes that array
     children = {} if _is_array(node) else _children(node)
-    # Output names may hold dots, so the longest key that fits is the step.
+    # Output names may contain dots, so the longest matching key is the step.
     for key in sorted(children, key=len, reverse=True):
         if path == key or path.startswith(f"{key}."):
             return _resolve(children[key], path[len(key) + 1 :], select, output)
@@ -310,19 +309,19 @@ def _resolve(node: Any, path: str, select: str, output: Any) -> list[Any]:
         return _resolve(node[int(step)], rest, select, output)
     if not children and not _is_array(node) and not step.startswith("_") and hasattr(node, step):
         return _resolve(getattr(node, step), rest, select, output)
-    raise InvalidInputError(f"select={select} finds no {step!r} in what the encoder returned: {describe(output)}")
+    raise InvalidInputError(f"select={select}: there is no {step!r} in the output of the encoder: {describe(output)}")
 
 
 def _array(leaf: Any, n: int, path: str, output: Any, to_array: Callable[[Any], Array]) -> Array:
     if not _is_array(leaf):
         raise InvalidInputError(
-            f"select={path or 'whole'} must lead to an array; it leads to {describe(leaf)} "
-            f"in what the encoder returned: {describe(output)}"
+            f"select={path or 'whole'} must name an array; it names {describe(leaf)} "
+            f"in the output of the encoder: {describe(output)}"
         )
     array = to_array(leaf)
     if array.ndim == 0 or len(array) != n:
         raise EncoderError(
-            f"an encoder must return one row for each observation; for {n} it returned shape {array.shape}"
+            f"an encoder must return one row per observation; for {n} observations it returned shape {array.shape}"
         )
     return array[:, None] if array.ndim == 1 else array
 
@@ -332,7 +331,7 @@ def _split(array: Array, split: str, axis: int) -> tuple[Array, ...]:
         return (array,)
     if array.shape[axis] % 2:
         raise InvalidInputError(
-            f"select={split} needs an even number of columns; the encoder returned shape {array.shape}"
+            f"select={split} requires an even number of columns; the encoder returned shape {array.shape}"
         )
     if split == "interleaved":
         columns = np.moveaxis(array, axis, 1)
@@ -350,7 +349,7 @@ def _walk(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def describe(output: Any) -> str:
-    """Say in one line what an encoder returned, with shapes.
+    """Return a one-line description of the output of an encoder, with shapes.
 
     Examples
     --------
@@ -366,13 +365,13 @@ def describe(output: Any) -> str:
 
 
 def _is_normal(node: Any) -> bool:
-    # A diagonal Gaussian and nothing else: by name, since no framework is imported here.
+    # Only a diagonal Gaussian; recognised by name, since no framework is imported here.
     base = getattr(node, "base_dist", node) if type(node).__name__ == "Independent" else node
     return type(base).__name__ == "Normal" and hasattr(base, "variance")
 
 
 def _infer(output: Any, n: int, spread: str) -> tuple[str, str, str]:
-    """Return select, spread and the reason, or raise if two readings are possible."""
+    """Return select, spread and the reason; raise if the output is ambiguous."""
     leaves = list(_walk(output))
     arrays = [(path, tuple(leaf.shape)) for path, leaf in leaves if _is_array(leaf)]
     normals = [path for path, leaf in leaves if _is_normal(leaf)]
@@ -388,8 +387,8 @@ def _infer(output: Any, n: int, spread: str) -> tuple[str, str, str]:
         path, shape = arrays[0]
         if len(shape) == 2 and shape[1] % 2 == 0:
             log.warning(
-                "the encoder returned one array of shape %s, taken as %d codes; give select=whole to say "
-                "so, or, if it holds mean and log-variance, select=halves, interleaved or log_variance_first",
+                "the encoder returned one array of shape %s, which is used as %d latents; confirm by select=whole, "
+                "or, if it contains mean and log-variance, use select=halves, interleaved or log_variance_first",
                 shape, shape[1],
             )  # fmt: skip
         return path or "whole", spread, f"it returned one array of shape {shape}"
@@ -405,11 +404,11 @@ def _infer(output: Any, n: int, spread: str) -> tuple[str, str, str]:
     if len(rows) == 1 and not pairs and not normals:
         return rows[0], spread, f"the only array of shape (n, n_codes) in {what}"
     ways = [f"select={rows[0]} for codes"] if rows else []
-    alike = [path for path in rows if dict(arrays)[path] == dict(arrays)[rows[0]]]
-    ways += [f"select={alike[0]},{alike[1]} for mean and log-variance"] if len(alike) > 1 else []
+    same_shape = [path for path in rows if dict(arrays)[path] == dict(arrays)[rows[0]]]
+    ways += [f"select={same_shape[0]},{same_shape[1]} for mean and log-variance"] if len(same_shape) > 1 else []
     ways += ["select=*.mean,*.variance&spread=variance for distributions"] if normals else []
     raise InvalidInputError(
-        f"the encoder returned {what}; say which are the codes by select=, such as {', or '.join(ways or ['select=0'])}"
+        f"the encoder returned {what}; specify the codes by select=, such as {', or '.join(ways or ['select=0'])}"
     )
 
 
@@ -420,18 +419,18 @@ def _are_named_mean_and_log_variance(mean: str, variance: str) -> bool:
 
 @dataclass
 class Pipeline:
-    """Observations in, codes out, around a framework's forward pass.
+    """Encoding of observations with the forward pass of a framework.
 
     Parameters
     ----------
     run : callable
-        The forward pass: a contiguous array in, whatever the framework returns out.
+        The forward pass, from a contiguous array to the output of the framework.
     inputs, outputs : InputConvention, OutputConvention
-        What is left open in them is settled at the first batch, said aloud, and then kept.
+        Whatever they leave open is inferred from the first batch, logged, and used for all batches.
     to_array : callable
-        Turns the framework's arrays into numpy's.
+        Converts arrays of the framework to numpy.
     batch_size : int, optional
-        The only batch size that the encoder takes: batches are padded and trimmed.
+        Fixed batch size of the encoder: batches are padded and trimmed.
     """
 
     run: Callable[[Array], Any]
@@ -447,47 +446,47 @@ class Pipeline:
         if observations.ndim < 2 or len(observations) == 0:
             raise InvalidInputError(f"observations must have shape (n, ...) with n >= 1; got {observations.shape}")
         if not self._layout:
-            self._resolve_config(observations[: min(2, self.batch_size or 2)])
+            self._infer_conventions(observations[: min(2, self.batch_size or 2)])
         size = self.batch_size or len(observations)
         parts = [self._encode(observations[i : i + size], self._layout) for i in range(0, len(observations), size)]
         return parts[0] if len(parts) == 1 else _stack(parts)
 
-    def _resolve_config(self, observations: Array) -> None:
+    def _infer_conventions(self, observations: Array) -> None:
         layouts = self.inputs.layouts(observations)
-        ran: dict[str, Any] = {}
+        results: dict[str, Any] = {}
         failures: dict[str, str] = {}
         for layout in layouts:
             try:
-                ran[layout] = self._forward(observations, layout)
+                results[layout] = self._forward(observations, layout)
             except EncoderError as error:
                 if len(layouts) == 1:
                     raise
                 failures[layout] = str(error.__cause__ or error).partition("\n")[0]
-        if not ran:
+        if not results:
             raise EncoderError(
-                f"the encoder takes observations of shape {observations.shape} in no layout; "
+                f"the encoder accepts observations of shape {observations.shape} in none of the layouts; "
                 + "; ".join(f"{layout}: {failure}" for layout, failure in failures.items())
             )
-        layout, *others = ran
+        layout, *others = results
         rows = self.batch_size or len(observations)
-        outputs = self.outputs.settled(ran[layout], rows)
+        outputs = self.outputs.resolved(results[layout], rows)
         if others:
-            self._check_same(ran, outputs, rows)
+            self._check_same(results, outputs, rows)
         elif failures:
             log.info("layout=%s inferred: the encoder runs with no other", layout)
         batch = self.inputs(observations, layout)
         log.info(
-            "the encoder gets batches of shape (n, %s), first values %.4g .. %.4g (see range= and layout=)",
+            "batches have shape (n, %s); pixel range of the first batch: %.4g to %.4g (see layout= and range=)",
             ", ".join(map(str, batch.shape[1:])), batch.min(), batch.max(),
         )  # fmt: skip
         self._layout, self.outputs = layout, outputs
 
-    def _check_same(self, ran: dict[str, Any], outputs: OutputConvention, rows: int) -> None:
-        first, *others = (self._read(output, rows, layout, outputs) for layout, output in ran.items())
+    def _check_same(self, results: dict[str, Any], outputs: OutputConvention, rows: int) -> None:
+        first, *others = (self._read(output, rows, layout, outputs) for layout, output in results.items())
         if not all(_equal(first, other) for other in others):
             raise InvalidInputError(
-                f"the encoder runs with the layouts {', '.join(ran)} and gives different codes; "
-                f"say which one it was trained with: layout={next(iter(ran))}"
+                f"the encoder runs with the layouts {', '.join(results)} and gives different codes; "
+                f"specify the one that it was trained with, such as layout={next(iter(results))}"
             )
 
     def _encode(self, observations: Array, layout: str) -> Codes:
@@ -498,7 +497,7 @@ class Pipeline:
     def _forward(self, observations: Array, layout: str) -> Any:
         batch = self.inputs(observations, layout)
         if self.batch_size and len(batch) < self.batch_size:
-            # The last row again, since a row of zeros may lie outside what the encoder accepts.
+            # Repeat the last row: a row of zeros might not be a valid input of the encoder.
             batch = np.concatenate([batch, np.repeat(batch[-1:], self.batch_size - len(batch), axis=0)])
         try:
             return self.run(batch)

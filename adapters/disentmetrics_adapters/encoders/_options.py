@@ -1,4 +1,4 @@
-"""Options arrive as text from the command line; here they are checked and converted."""
+"""Checks and conversion of options, which arrive as text from the command line."""
 
 import hashlib
 import json
@@ -47,7 +47,7 @@ def positive_number(name: str, value: str) -> float:
 
 
 def existing_file(path: str, what: str) -> Path:
-    """Return the path of a file that is there."""
+    """Return the path of an existing file."""
     file = Path(path).expanduser()
     if not file.is_file():
         kind = "is a folder" if file.is_dir() else "does not exist"
@@ -56,7 +56,7 @@ def existing_file(path: str, what: str) -> Path:
 
 
 def fingerprint_of(scheme: str, *parts: object) -> str:
-    """Name an encoder by all that decides its codes: hashes of files, and options.
+    """Return a fingerprint of everything that determines the codes: hashes of files, and options.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Scheme ``baseline``: encoders that need no training, to compare others with."""
+"""Scheme ``baseline``: reference encoders that need no training."""
 
 import hashlib
 import warnings
@@ -23,20 +23,20 @@ FIT_BATCH = 1000
 
 @dataclass(frozen=True)
 class FactorsEncoder:
-    """The ground truth itself: discrete factors standardised over their values, continuous ones as they are."""
+    """The ground truth: discrete factors standardised over their values, continuous factors unchanged."""
 
     space: FactorSpace
     reads_factors = True
 
     def __call__(self, factors: NDArray[np.generic], /) -> NDArray[np.floating]:
-        """Return the codes of factors (n, n_factors): indices, and real values of continuous ones."""
+        """Return the codes of factors (n, n_factors): indices of discrete factors, values of continuous ones."""
         checked = self.space.check_indices(factors) if self.space.is_grid else self.space.check_values(factors)
         return np.stack([_codes(f, column) for f, column in zip(self.space, checked.T, strict=True)], axis=1)
 
 
 def _codes(factor: Factor, column: NDArray[np.generic]) -> NDArray[np.floating]:
     if factor.size is None:
-        return column.astype(np.float64)  # it has no values to be standardised over
+        return column.astype(np.float64)  # no finite set of values to standardise over
     return _standardised(factor)[column.astype(np.int64)]
 
 
@@ -48,7 +48,7 @@ def _standardised(factor: Factor) -> NDArray[np.floating]:
 
 
 class PixelsEncoder:
-    """The observation itself, flat, in 0..1."""
+    """Flattened observations, scaled to 0..1."""
 
     def __call__(self, observations: NDArray[np.generic], /) -> NDArray[np.floating]:
         """Return the pixels of observations (n, ...)."""
@@ -57,7 +57,7 @@ class PixelsEncoder:
 
 @dataclass(frozen=True, eq=False)
 class LinearEncoder:
-    """Pixels, centred, times a matrix."""
+    """A linear projection of centred pixels."""
 
     mean: NDArray[np.floating]
     weights: NDArray[np.floating]
@@ -70,9 +70,9 @@ class LinearEncoder:
 
 @dataclass(frozen=True)
 class RandomEncoder:
-    """Standard normal noise, a fixed function of each observation's bytes and the seed.
+    """Standard normal noise, a deterministic function of the bytes of each observation and the seed.
 
-    Equal observations get equal codes, as from any encoder, and codes carry no other trace of them.
+    Equal observations have equal codes, as with any encoder; otherwise the codes are uninformative.
     """
 
     n_codes: int
@@ -85,7 +85,7 @@ class RandomEncoder:
         key = int(self.seed).to_bytes(16, "little", signed=True)
         rows = np.ascontiguousarray(observations, observations.dtype.newbyteorder("<"))
         digests = b"".join(hashlib.shake_256(key + row.tobytes()).digest(8 * self.n_codes) for row in rows)
-        # 52 bits and a half: never 0 or 1, where the quantile is infinite.
+        # 52 bits plus a half: never exactly 0 or 1, where the normal quantile is infinite.
         bits = np.frombuffer(digests, "<u8").reshape(len(rows), self.n_codes) >> np.uint64(12)
         return np.asarray(ndtri((bits + 0.5) / 2.0**52), np.float64)
 
@@ -108,7 +108,7 @@ def _fitting_images(data: DataSet, n_fit: int, seed: int) -> NDArray[np.floating
     draws = data.sample(n_fit, np.random.default_rng(seed), replace=not _is_table(data))
     batches = [draws[i : i + FIT_BATCH] for i in range(0, n_fit, FIT_BATCH)]
     first = _pixels(data.observations(batches[0].factors, batches[0].nuisance))
-    images = np.empty((n_fit, first.shape[1]), first.dtype)  # one copy of them all, and a batch
+    images = np.empty((n_fit, first.shape[1]), first.dtype)  # filled in place: one copy of all images and one batch
     images[: len(first)] = first
     for number, batch in enumerate(batches[1:], start=1):
         images[number * FIT_BATCH : number * FIT_BATCH + len(batch)] = _pixels(
@@ -121,15 +121,15 @@ def fit_pca(images: NDArray[np.floating], n_codes: int, seed: int) -> LinearEnco
     """Fit principal components to images (n, n_pixels), which are centred in place."""
     from sklearn.utils.extmath import randomized_svd
 
-    most = min(images.shape)
-    if n_codes > most:
+    n_components = min(images.shape)
+    if n_codes > n_components:
         raise InvalidInputError(
-            f"n_codes must be at most {most}, the smaller of n_fit = {images.shape[0]} images and "
+            f"n_codes must be at most {n_components}, the smaller of n_fit = {images.shape[0]} images and "
             f"{images.shape[1]} pixels; got {n_codes}"
         )
     mean = images.mean(axis=0)
     images -= mean
-    # What sklearn's PCA(svd_solver="randomized") does, without its second copy of the images.
+    # Same computation as sklearn's PCA(svd_solver="randomized"), without a second copy of the images.
     components = randomized_svd(images, n_codes, random_state=seed)[2]
     return LinearEncoder(mean, components.T.copy())
 
@@ -153,7 +153,7 @@ def fit_ica(images: NDArray[np.floating], n_codes: int, seed: int) -> LinearEnco
         warnings.simplefilter("always", ConvergenceWarning)
         ica.fit(projected / spread)
     if any(issubclass(warning.category, ConvergenceWarning) for warning in caught):
-        log.warning("FastICA has not converged in %d iterations; its last components are used", ica.max_iter)
+        log.warning("FastICA did not converge in %d iterations; its last components are used", ica.max_iter)
     return LinearEncoder(pca.mean, (pca.weights / spread) @ ica.components_.T)
 
 
@@ -168,19 +168,19 @@ def load(
     data: DataSet | None = None,
     seed: int = 0,
 ) -> Encoder:
-    """Encode without training: factors, pixels, pca, ica or random.
+    """Load an encoder that needs no training: factors, pixels, pca, ica or random.
 
-    ``baseline:factors`` is the standardised ground truth, the best there is;
-    ``baseline:random`` is noise, a fixed function of each observation, the worst.
-    ``pixels`` hands the pixels through; ``pca`` and ``ica`` are fitted to random
-    images of the data set, drawn by the seed.
+    ``baseline:factors`` gives the standardised ground truth, an upper bound;
+    ``baseline:random`` gives noise, a deterministic function of each observation, a
+    lower bound. ``pixels`` gives the pixels unchanged; ``pca`` and ``ica`` are fitted
+    to images of the data set that are drawn at random by the seed.
 
     Options
     -------
-    n_codes : whole number, default 10
-        How many codes pca, ica and random give.
-    n_fit : whole number, default 10000
-        To how many images pca and ica are fitted; no row of a table twice.
+    n_codes : integer, default 10
+        Number of latents of pca, ica and random.
+    n_fit : integer, default 10000
+        Number of images to which pca and ica are fitted, at most the rows of a table.
 
     Example
     -------
@@ -191,7 +191,7 @@ def load(
         raise InvalidInputError(f"a baseline is one of {', '.join(names)}; got {target!r}{did_you_mean(target, names)}")
     if (n_codes and target in {"factors", "pixels"}) or (n_fit and target not in FITS):
         raise InvalidInputError(
-            f"baseline:{target} takes no {'n_fit' if n_fit else 'n_codes'}: n_codes is for pca, ica and "
+            f"baseline:{target} has no option {'n_fit' if n_fit else 'n_codes'}: n_codes is for pca, ica and "
             "random, n_fit for pca and ica"
         )
     width = positive_integer("n_codes", n_codes) if n_codes else N_CODES
@@ -200,12 +200,14 @@ def load(
     if target == "random":
         return Fingerprinted(RandomEncoder(width, seed), f"baseline-random-{width}-seed-{seed}")
     if data is None:
-        raise InvalidInputError(f"baseline:{target} is made from a data set; name one by --data, or data= in Python")
+        raise InvalidInputError(
+            f"baseline:{target} depends on the data set; specify it by --data, or by data= in Python"
+        )
     if target == "factors":
         return Fingerprinted(FactorsEncoder(data.space), f"baseline-factors-{data.fingerprint}")
     n_images = _n_fitted(data, positive_integer("n_fit", n_fit) if n_fit else N_FIT)
     log.info("fitting baseline:%s to %d images", target, n_images)
     images = _fitting_images(data, n_images, seed)
-    with single_threaded_blas():  # the codes must not depend on the number of processors
+    with single_threaded_blas():  # codes must not depend on the number of CPUs
         encoder = FITS[target](images, width, seed)
     return Fingerprinted(encoder, f"baseline-{target}-{width}-of-{n_images}-seed-{seed}-{data.fingerprint}")

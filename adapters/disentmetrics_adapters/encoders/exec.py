@@ -1,15 +1,14 @@
-"""Scheme ``exec``: a program in any language; one .npy in on stdin, one .npy out on stdout.
+"""Scheme ``exec``: a program in any language that reads .npy from stdin and writes .npy to stdout.
 
-The protocol. For each batch the program gets one .npy blob on its standard input, the observations
-as the data set gives them (uint8, (n, height, width, channels), C order), and writes one .npy
-blob to its standard output: codes (n, n_codes), or mean and log-variance (n, 2, n_codes).
-Standard error is its own.
+For each batch the program receives one .npy blob on its standard input, the observations of the data set (uint8,
+(n, height, width, channels), C order), and writes one .npy blob to its standard output: codes (n, n_codes), or mean and
+log-variance (n, 2, n_codes). Its standard error is free for messages.
 
-A program that answers each blob as it comes, and ends at the end of its input, is started once
-and kept. One that reads its input to the end before it answers, or ends after its first
-answer, is started anew for each batch. Which of the two it is shows by itself: the first batch
-is followed by the end of input, to which both kinds answer; at the second batch the end of input is
-held back for about twice as long as the first took. A wrong guess costs time and nothing else.
+A program that answers each blob immediately and exits at the end of its input is started once and kept running. A
+program that reads its input to the end before it answers, or exits after its first answer, is started again for each
+batch. The kind is detected: the first batch is followed by the end of input, to which both kinds answer; at the second
+batch the end of input is delayed by about twice the duration of the first. A wrong detection costs time but does not
+affect the codes.
 """
 
 import ast
@@ -36,31 +35,31 @@ from disentmetrics.errors import EncoderError, InvalidInputError
 from disentmetrics_adapters.encoders._options import choice, log, positive_number
 
 MAGIC = b"\x93NUMPY"
-ONLY_BLOBS = "must write one .npy blob for each batch to its standard output, and nothing else"
+ONLY_BLOBS = "must write one .npy blob per batch to its standard output, and nothing else"
 MAX_HEADER_BYTES = 1 << 16
 STDERR_BYTES = 4096
 STDERR_LINES = 8
-GRACE_SECONDS = 5.0  # for a program to end once its input has ended
+GRACE_SECONDS = 5.0  # for a program to exit after the end of its input
 
 
 class ExecEncoder:
-    """A program as an encoder; as a context manager it ends the program.
+    """A program as an encoder; as a context manager it terminates the program at the end.
 
     Parameters
     ----------
     arguments : list of str
-        The program and its arguments; no shell reads them.
+        The program and its arguments, which no shell interprets.
     timeout : float
-        Seconds that one batch may take, the start of the program included.
+        Maximum number of seconds per batch, including the start of the program.
     loop : {"auto", "yes", "no"}
-        Whether the program answers one blob after another; ``auto`` finds out.
+        Whether the program answers several blobs in turn; ``auto`` detects it.
 
     Raises
     ------
     InvalidInputError
-        If there is no such program.
+        If the program does not exist.
     EncoderError
-        When called: if the program crashes, times out, or answers something else than codes.
+        When called: if the program crashes, times out, or writes anything but codes.
 
     Examples
     --------
@@ -74,7 +73,7 @@ class ExecEncoder:
         self._arguments = [_program(arguments[0]), *arguments[1:]]
         self._timeout = timeout
         self._loop = choice("loop", loop, ("auto", "yes", "no"))
-        self._first_took: float | None = None
+        self._first_seconds: float | None = None
         self._process: _Process | None = None
         self._lock = threading.Lock()
 
@@ -85,7 +84,7 @@ class ExecEncoder:
         self.close()
 
     def close(self) -> None:
-        """End the program, if it runs."""
+        """Terminate the program if it is running."""
         process, self._process = self._process, None
         if process:
             process.end()
@@ -95,7 +94,7 @@ class ExecEncoder:
         with self._lock:
             try:
                 return self._encode(np.asarray(observations))
-            except BaseException:  # Ctrl-C too must leave no process behind
+            except BaseException:  # including Ctrl-C, which must leave no process behind
                 process, self._process = self._process, None
                 if process:
                     process.kill()
@@ -110,23 +109,23 @@ class ExecEncoder:
         if answer is None:
             self._process = _Process(self._arguments)
             answer = self._ask(self._process, blob, len(observations), started)
-            assert answer is not None  # noqa: S101 - only a process that has answered may end without one
-        self._first_took = self._first_took or time.monotonic() - started
+            assert answer is not None  # noqa: S101 - only a process that has answered before can return None
+        self._first_seconds = self._first_seconds or time.monotonic() - started
         codes = answer.astype(answer.dtype.newbyteorder("=") if answer.dtype.kind == "f" else np.float64)
         return Posterior(codes[:, 0], codes[:, 1]) if codes.ndim == 3 else codes
 
     def _ask(self, process: "_Process", blob: bytes, n: int, started: float) -> NDArray[Any] | None:
-        """Return the answer, or None from a kept program that has ended well after its last one."""
+        """Return the answer; None if a kept program has exited without error after its last answer."""
         process.deadline = started + self._timeout
         process.send(blob)
-        if self._loop == "auto" and self._first_took is not None:
-            self._loop = "yes" if process.answers_within(2 * self._first_took + 1) else "no"
-            kept = "kept running" if self._loop == "yes" else "started anew for each batch"
+        if self._loop == "auto" and self._first_seconds is not None:
+            self._loop = "yes" if process.answers_within(2 * self._first_seconds + 1) else "no"
+            kept = "kept running" if self._loop == "yes" else "started again for each batch"
             log.info("the program %s is %s", process.name, kept)
         if self._loop != "yes":
             process.end_input()
         if process.has_answered and process.has_ended_well():
-            log.info("the program %s ends after an answer: it is started anew for each batch", process.name)
+            log.info("the program %s exits after an answer: it is started again for each batch", process.name)
             self._loop, self._process = "no", None
             process.kill()
             return None
@@ -138,7 +137,7 @@ class ExecEncoder:
 
 
 class _Process:
-    """A running program; its three pipes are served by threads, so that none can block."""
+    """A running program. Threads serve its three pipes, so that none can block."""
 
     def __init__(self, arguments: list[str]) -> None:
         self.name = arguments[0]
@@ -151,11 +150,11 @@ class _Process:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 bufsize=0,
-                start_new_session=os.name == "posix",  # so that its children end with it
+                start_new_session=os.name == "posix",  # so that its children are killed with it
             )
         except OSError as error:
             raise InvalidInputError(f"{arguments[0]} cannot be run: {error.strerror or error}") from error
-        # An encoder that is simply forgotten must not leave its program running.
+        # An encoder that is garbage-collected must not leave its program running.
         self._finalizer = weakref.finalize(self, _kill, self._popen)
         self._input: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._output: queue.Queue[bytes] = queue.Queue(maxsize=64)
@@ -168,7 +167,7 @@ class _Process:
         ]
 
     def send(self, blob: bytes) -> None:
-        """Hand a blob over; raise if more than the last answer was written before."""
+        """Send a blob; raise if the program has written more than its last answer."""
         if self.has_answered:
             with contextlib.suppress(queue.Empty):
                 self._keep(self._output.get_nowait())
@@ -179,7 +178,7 @@ class _Process:
         self._input.put(None)
 
     def answers_within(self, seconds: float) -> bool:
-        """Wait for the first bytes of an answer."""
+        """Wait for the first bytes of an answer; return whether they came in time."""
         try:
             chunk = self._output.get(timeout=max(0.0, min(seconds, self.deadline - time.monotonic())))
         except queue.Empty:
@@ -188,11 +187,11 @@ class _Process:
         return bool(chunk)
 
     def has_ended_well(self) -> bool:
-        """Wait for output or the end; return whether the program ended, without error or output."""
+        """Wait for output or exit; return whether the program exited without error or output."""
         try:
             chunk = b"" if self._buffer else self._output.get(timeout=max(0.0, self.deadline - time.monotonic()))
         except queue.Empty:
-            return False  # receive() will say so
+            return False  # receive() raises the error
         if self._buffer or chunk:
             self._keep(chunk)
             return False
@@ -201,16 +200,16 @@ class _Process:
 
     def receive(self, n: int) -> NDArray[Any]:
         """Read one .npy blob with ``n`` rows."""
-        for n_bytes in range(1, len(MAGIC) + 1):  # one by one, not to wait for more of what is wrong
+        for n_bytes in range(1, len(MAGIC) + 1):  # byte by byte, so as not to wait for more of an invalid answer
             if self._read(n_bytes, keep=True) != MAGIC[:n_bytes]:
                 raise self.failure(f"{ONLY_BLOBS}; it wrote {bytes(self._buffer[:50])!r}")
         start = self._read(8)
         length = int.from_bytes(self._read(2 if start[6] == 1 else 4), "little")
         if length > MAX_HEADER_BYTES:
-            raise self.failure(f"wrote a .npy header of {length} bytes; at most {MAX_HEADER_BYTES} are read")
+            raise self.failure(f"wrote a .npy header of {length} bytes; the maximum is {MAX_HEADER_BYTES}")
         shape, dtype, by_columns = self._parsed(self._read(length))
         if dtype.kind not in "fiu":
-            raise self.failure(f"must answer with real numbers; its .npy holds {dtype}")
+            raise self.failure(f"must answer with real numbers; its .npy contains {dtype}")
         if not (len(shape) == 2 or (len(shape) == 3 and shape[1] == 2)) or shape[0] != n or min(shape) < 1:
             raise self.failure(
                 f"must answer a batch of {n} with codes ({n}, n_codes), or mean and log-variance "
@@ -234,32 +233,32 @@ class _Process:
                 chunk = self._output.get(timeout=max(0.0, self.deadline - time.monotonic()))
             except queue.Empty:
                 raise self.failure(
-                    f"did not answer in time ({len(self._buffer)} of {n} bytes had come); "
-                    "more seconds are given by timeout="
+                    f"did not answer in time ({len(self._buffer)} of {n} bytes received); "
+                    "increase the limit by timeout="
                 ) from None
             self._keep(chunk)
             if not chunk:
                 raise self._ended_early(n)
-        taken = bytes(self._buffer[:n])
+        content = bytes(self._buffer[:n])
         if not keep:
             del self._buffer[:n]
-        return taken
+        return content
 
     def _keep(self, chunk: bytes) -> None:
         if chunk:
             self._buffer += chunk
         else:
-            self._output.put(chunk)  # the end stays the end
+            self._output.put(chunk)  # for the next reader
 
     def _ended_early(self, n: int) -> EncoderError:
         code = self._exit_code()
         if code:
-            return self.failure(f"crashed before it had answered ({_exit(code)})")
-        came = f"{len(self._buffer)} bytes where {n} were due" if self._buffer else "nothing"
-        return self.failure(f"ended, or closed its standard output, before it had answered: {came} came")
+            return self.failure(f"crashed before it answered ({_exit(code)})")
+        received = f"{len(self._buffer)} of {n} bytes" if self._buffer else "nothing"
+        return self.failure(f"exited, or closed its standard output, before it answered: {received} received")
 
     def expect_end(self) -> None:
-        """After its last answer the program must be silent and end with exit code 0."""
+        """Check that the program writes nothing after its last answer and exits with code 0."""
         self.deadline = time.monotonic() + GRACE_SECONDS
         if self.answers_within(GRACE_SECONDS):
             self._check_nothing_left()
@@ -268,7 +267,7 @@ class _Process:
         if code:
             raise self.failure(f"answered, but then failed ({_exit(code)})")
         if code is None:
-            log.warning("the program %s did not end at the end of its input and was killed", self.name)
+            log.warning("the program %s did not exit at the end of its input and was killed", self.name)
         self.kill()
 
     def _check_nothing_left(self) -> None:
@@ -282,14 +281,14 @@ class _Process:
             return None
 
     def failure(self, what: str) -> EncoderError:
-        """End the program and return the error, with the last lines of its standard error."""
+        """Kill the program and return the error, with the last lines of its standard error."""
         self.kill()
         lines = self._errors.decode(errors="replace").strip().splitlines()[-STDERR_LINES:]
-        said = ". Its standard error ends with:\n" + "\n".join(lines) if lines else "; its standard error is empty"
-        return EncoderError(f"the program {self.name} {what}{said}")
+        tail = ". Its standard error ends with:\n" + "\n".join(lines) if lines else "; its standard error is empty"
+        return EncoderError(f"the program {self.name} {what}{tail}")
 
     def end(self) -> None:
-        """End the input, wait a moment, kill what is left."""
+        """Close the input, wait for the program to exit, and kill what is left."""
         self.end_input()
         self._exit_code(GRACE_SECONDS)
         self.kill()
@@ -299,7 +298,7 @@ class _Process:
         self._finalizer()
         self.end_input()
         with contextlib.suppress(queue.Empty):
-            while True:  # the reader may wait for room
+            while True:  # the reader may be waiting for room in the queue
                 self._output.get_nowait()
         for thread in self._threads:
             thread.join(1.0)
@@ -312,7 +311,7 @@ def _start(serve: Any, pipe: IO[bytes] | None, store: Any) -> threading.Thread:
 
 
 def _write_blobs(pipe: IO[bytes], blobs: "queue.SimpleQueue[bytes | None]") -> None:
-    with contextlib.suppress(OSError), pipe:  # a program that has ended is noticed by its reader
+    with contextlib.suppress(OSError), pipe:  # the reader detects a program that has exited
         while (blob := blobs.get()) is not None:
             view = memoryview(blob)
             while view:
@@ -334,7 +333,7 @@ def _keep_tail(pipe: IO[bytes], tail: bytearray) -> None:
 
 
 def _kill(popen: "subprocess.Popen[bytes]") -> None:
-    with contextlib.suppress(OSError):  # it may have ended already
+    with contextlib.suppress(OSError):  # it may have exited already
         if os.name == "posix":
             os.killpg(popen.pid, signal.SIGKILL)
         else:
@@ -358,31 +357,29 @@ def _exit(code: int) -> str:
 def _program(name: str) -> str:
     if name == "python" and sys.executable and not {"VIRTUAL_ENV", "CONDA_PREFIX"} & set(os.environ):
         return sys.executable  # disentmetrics may run from an environment that is not activated
-    found = shutil.which(name)
-    if found is None:
-        reason = "is not executable (chmod +x)" if os.path.isfile(name) else "is not found"  # noqa: PTH113 - as given
-        raise InvalidInputError(
-            f"the program {name!r} {reason}; name one on the PATH, or by its path, such as ./my-encoder"
-        )
-    return found
+    path = shutil.which(name)
+    if path is None:
+        reason = "is not executable (chmod +x)" if os.path.isfile(name) else "does not exist"  # noqa: PTH113 - "./x" is not "x"
+        raise InvalidInputError(f"the program {name!r} {reason}; give one on the PATH, or a path such as ./my-encoder")
+    return path
 
 
 def load(target: str, *, timeout: str = "120", loop: str = "auto") -> Encoder:
-    """Run a program in any language: one .npy in on stdin, one .npy out on stdout.
+    """Run a program in any language: .npy from stdin, .npy to stdout.
 
-    The target is the program and its arguments, split as a shell would, but run
+    The target is the program and its arguments, split as in a shell but run
     without one; ``python`` is the Python of the activated environment, or else the
-    one that runs disentmetrics. For each batch the program gets one .npy blob,
+    one that runs disentmetrics. For each batch the program receives one .npy blob,
     uint8 (n, height, width, channels), and writes one .npy blob: codes (n,
-    n_codes), or mean and log-variance (n, 2, n_codes). It may answer blob after
-    blob until its input ends (then it is started once), or just one.
+    n_codes), or mean and log-variance (n, 2, n_codes). It may answer one blob after
+    another until its input ends (it is then started once), or only one.
 
     Options
     -------
     timeout : seconds, default 120
-        How long one batch may take, the start of the program included.
+        Maximum duration of one batch, including the start of the program.
     loop : auto, yes or no; default auto
-        Whether the program answers one blob after another; auto finds out at the
+        Whether the program answers several blobs in turn; auto detects it at the
         second batch.
 
     Example
@@ -394,5 +391,5 @@ def load(target: str, *, timeout: str = "120", loop: str = "auto") -> Encoder:
     except ValueError as error:
         raise InvalidInputError(f"the program and its arguments cannot be split: {error} in {target!r}") from error
     if not arguments:
-        raise InvalidInputError("exec: needs a program, such as exec:./my-encoder; got nothing after the colon")
+        raise InvalidInputError("exec: requires a program, such as exec:./my-encoder; got nothing after the colon")
     return ExecEncoder(arguments, timeout=positive_number("timeout", timeout), loop=loop)

@@ -1,4 +1,4 @@
-"""Scheme ``onnx``: a model file run by onnxruntime; and the door for a live session."""
+"""Scheme ``onnx``: a model file run by onnxruntime; ``OnnxEncoder`` wraps a live session."""
 
 import math
 from pathlib import Path
@@ -28,29 +28,29 @@ DTYPES = {
 class OnnxEncoder:
     """A live ``onnxruntime.InferenceSession`` as an encoder.
 
-    A batch size that the model fixes is met by padding and trimming; number type and, where
-    the declared shape leaves one reading, layout are read from the model.
+    Batches are padded and trimmed if the model has a fixed batch size. The data type, and the layout where the declared
+    input shape determines it, are read from the model.
 
     Parameters
     ----------
     session : onnxruntime.InferenceSession
-        With one input, unless the others have defaults in the model.
+        With a single input without a default.
     layout : {"auto", "NCHW", "NHWC", "flat"}
-        Order of axes in which the model takes images.
+        Order of axes of the images that the model expects.
     range : str
         ``auto``, ``0..1``, ``-1..1``, ``0..255``, ``raw`` or ``MEAN,STD``; ``auto`` is ``raw`` for a
-        model that takes integers.
+        model with integer input.
     select : str, optional
-        Name of the output that holds the codes, or of mean and log-variance: ``mu,logvar``.
+        Name of the output with the codes, or names of mean and log-variance: ``mu,logvar``.
     spread : {"log_variance", "log_std", "std", "variance"}
-        What the model returns beside the mean.
+        Which measure of spread the model returns with the mean.
     flatten : bool
-        Whether each place of a map is a code of its own.
+        Whether each position of a feature map is a separate latent.
 
     Raises
     ------
     InvalidInputError
-        If more than one reading is possible; the message says which option to give.
+        If input or output is ambiguous; the message names the option that resolves it.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class OnnxEncoder:
         inputs = session.get_inputs()
         if len(inputs) != 1:
             raise InvalidInputError(
-                "an encoder must have one input, the observations; the model has "
+                "a model must have one input, the observations; this one has "
                 + ", ".join(f"{i.name} {i.shape}" for i in inputs)
             )
         self._session, self._input = session, inputs[0]
@@ -87,21 +87,21 @@ class OnnxEncoder:
             first = self._input.shape[0] if self._input.shape else None
             size = first if isinstance(first, int) and first > 0 else None
             if size:
-                log.info("the model takes batches of %d only; batches are padded and trimmed", size)
+                log.info("the model has a fixed batch size of %d; batches are padded and trimmed", size)
             inputs = InputConvention(layout, self._inputs.range)
             self._pipeline = Pipeline(self._run, inputs, self._outputs, batch_size=size)
         return self._pipeline(observations)
 
-    def _range(self, wanted: str) -> str:
+    def _range(self, requested: str) -> str:
         if np.issubdtype(self._dtype, np.floating):
-            return wanted
-        choice(f"range (the model takes {self._dtype})", wanted, ("auto", "raw"))
+            return requested
+        choice(f"range (the model expects {self._dtype})", requested, ("auto", "raw"))
         return "raw"
 
     def _layout(self, shape: tuple[int, ...]) -> str:
         declared = self._input.shape[1:]
         if not self._input.shape:
-            return "auto"  # the model declares nothing
+            return "auto"  # the model declares no shape
         possible = {"auto": shape}
         if len(shape) == 3:
             height, width, channels = shape
@@ -109,11 +109,11 @@ class OnnxEncoder:
         fitting = [layout for layout, dims in possible.items() if _fits(dims, declared)]
         if not fitting:
             raise InvalidInputError(
-                f"the model takes {self._input.name} of shape {self._input.shape}; batches of observations "
-                f"of shape {shape} fit it in no layout"
+                f"the model expects {self._input.name} of shape {self._input.shape}; observations of shape {shape} "
+                "do not fit it in any layout"
             )
         if len(fitting) > 1 or len(shape) != 3:
-            return "auto"  # the first batch tells, or the user
+            return "auto"  # the first batch decides, or the user must
         log.info("layout=%s inferred from the model's input %s", fitting[0], self._input.shape)
         return fitting[0]
 
@@ -125,7 +125,7 @@ class OnnxEncoder:
 
 def _fits(dims: tuple[int, ...], declared: list[Any]) -> bool:
     return len(declared) == len(dims) and all(
-        have == want or not isinstance(want, int) or want <= 0 for have, want in zip(dims, declared, strict=True)
+        size == fixed or not isinstance(fixed, int) or fixed <= 0 for size, fixed in zip(dims, declared, strict=True)
     )
 
 
@@ -140,24 +140,24 @@ def load(
 ) -> Encoder:
     """Run an ONNX model by onnxruntime, on the CPU.
 
-    The target is an ``.onnx`` file; weights beside it in files of their own are
-    found by onnxruntime.
+    The target is an ``.onnx`` file; onnxruntime loads external weights from files
+    next to it.
 
     Options
     -------
     layout : auto, NCHW, NHWC or flat; default auto
-        How images are handed over; auto reads it from the model's declared input.
+        Order of axes of images; auto reads it from the model's declared input.
     range : auto, 0..1, -1..1, 0..255, raw or MEAN,STD; default auto
-        Range of pixels; auto is 0..1 for uint8 images and a model that takes
-        floating-point numbers.
+        Pixel range; auto is 0..1 for uint8 images and a model with floating-point
+        input.
     select : text, default inferred where unambiguous
-        Name of the output that holds the codes, ``z``; or of mean and log-variance,
-        ``mu,logvar``; or how the one output holds both: ``halves``,
+        Name of the output with the codes, ``z``; names of mean and log-variance,
+        ``mu,logvar``; or the arrangement of both in a single output: ``halves``,
         ``interleaved``, ``log_variance_first``.
     spread : log_variance, log_std, std or variance; default log_variance
-        What stands beside the mean.
+        Measure of spread that is returned with the mean.
     flatten : yes or no, default no
-        Make each place of a map a code of its own.
+        Make each position of a feature map a separate latent.
 
     Example
     -------
@@ -174,22 +174,22 @@ def load(
     }
     file = existing_file(target, "the ONNX model")
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors alone: warnings about the graph are not the user's
+    options.log_severity_level = 3  # errors only: users cannot act on warnings about the graph
     try:
         session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its exceptions have no common base below Exception
+    except Exception as error:  # exceptions of onnxruntime have no common base class
         reason = str(error).partition("\n")[0]
-        raise CorruptFileError(f"{file} is damaged, or no ONNX model: {reason}") from error
+        raise CorruptFileError(f"{file} is damaged, or not an ONNX model: {reason}") from error
     encoder = OnnxEncoder(session, **settings)
     return Fingerprinted(encoder, fingerprint_of("onnx", _content_hashes(file), settings))
 
 
 def _content_hashes(file: Path) -> list[str]:
-    # Weights may lie in files beside the model, whose names the model holds as plain text.
+    # External weights are files next to the model, whose names it contains as plain text.
     model = file.read_bytes()
-    beside = [
+    external = [
         other
         for other in sorted(file.parent.iterdir())
         if other != file and other.is_file() and other.name.encode() in model
     ]
-    return [sha256_of(path) for path in (file, *beside)]
+    return [sha256_of(path) for path in (file, *external)]

@@ -14,35 +14,35 @@ def load(target: str, *, call: str = "no") -> Encoder:
     """Import any Python callable from observations to codes.
 
     The target is ``package.module:name``, importable from the current folder or
-    installed, or ``file.py:name``. It is called with a batch (n, height, width,
-    channels) uint8, as the data set gives it, and returns codes (n, n_codes) or a
+    installed, or ``file.py:name``. The callable receives a batch (n, height, width,
+    channels) of uint8 from the data set and returns codes (n, n_codes) or a
     ``disentmetrics.Posterior``.
 
     Options
     -------
     call : yes or no, default no
-        Call the named function or class without arguments, and use what it returns.
+        Call the named function or class without arguments and use the result.
 
     Example
     -------
     python:my_package.encoders:mean_brightness
     python:my_encoder.py:MyEncoder?call=yes&fingerprint=mine-v2
 
-    The content of a Python object cannot be known, so its codes are cached only
-    under a ``fingerprint`` of yours.
+    The state of a Python object cannot be determined, so its codes are cached only
+    if you specify a ``fingerprint``.
     """
     calls = yes_no("call", call)
-    with named_object(target) as found:
-        value = found.value
+    with named_object(target) as named:
+        value = named.value
         if calls:
-            value = _called(value, target)
+            value = _result_of(value, target)
     _check_is_encoder(value, target, was_called=calls)
     return cast(Encoder, value)
 
 
-def _called(factory: Any, target: str) -> Any:
+def _result_of(factory: Any, target: str) -> Any:
     if not callable(factory):
-        raise InvalidInputError(f"call=yes needs a function or class; {target} is a {type(factory).__name__}")
+        raise InvalidInputError(f"call=yes requires a function or class; {target} is a {type(factory).__name__}")
     try:
         return factory()
     except Exception as error:
@@ -53,20 +53,19 @@ def _check_is_encoder(value: Any, target: str, *, was_called: bool) -> None:
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, torch.nn.Module):
         raise InvalidInputError(
-            f"{target} is a torch module, which takes tensors: name it as torch:{target}?weights=..."
+            f"{target} is a torch module, which expects tensors: specify it as torch:{target}?weights=..."
         )
     if not callable(value):
         raise InvalidInputError(
-            f"an encoder is called with observations; {target} is a {type(value).__name__}, which cannot be "
-            "called"
+            f"an encoder must be callable; {target} is a {type(value).__name__}"
             + ("; wrap it in disentmetrics_adapters.encoders.sklearn.SklearnEncoder" * hasattr(value, "transform"))
         )
-    if not was_called and (inspect.isclass(value) or not _takes_observations(value)):
+    if not was_called and (inspect.isclass(value) or not _accepts_observations(value)):
         kind = "a class" if inspect.isclass(value) else "a function without arguments"
-        raise InvalidInputError(f"{target} is {kind}, not an encoder; if calling it makes the encoder, give call=yes")
+        raise InvalidInputError(f"{target} is {kind}, not an encoder; if calling it returns the encoder, add call=yes")
 
 
-def _takes_observations(value: Any) -> bool:
+def _accepts_observations(value: Any) -> bool:
     try:
         inspect.signature(value).bind(None)
     except TypeError:

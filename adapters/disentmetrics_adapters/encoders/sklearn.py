@@ -1,8 +1,4 @@
-"""Scheme ``sklearn``: a fitted transformer saved by skops; and the doors for live ones.
-
-``SklearnEncoder`` makes an encoder of a fitted transformer; ``scorer`` and ``scorers`` make metrics the
-``scoring`` of a search over transformers.
-"""
+"""Scheme ``sklearn``: a fitted transformer saved by skops; ``SklearnEncoder`` wraps one in memory."""
 
 from pathlib import Path
 from typing import Any
@@ -17,9 +13,6 @@ from disentmetrics.errors import CorruptFileError, InvalidInputError, UntrustedF
 from disentmetrics_adapters._extras import optional
 from disentmetrics_adapters.encoders._conventions import InputConvention, OutputConvention, Pipeline
 from disentmetrics_adapters.encoders._options import existing_file, fingerprint_of
-from disentmetrics_adapters.integrations.sklearn_scorers import Scorer, scorer, scorers
-
-__all__ = ["Scorer", "SklearnEncoder", "load", "scorer", "scorers"]
 
 PICKLES = (".pkl", ".pickle", ".joblib")
 
@@ -27,12 +20,12 @@ PICKLES = (".pkl", ".pickle", ".joblib")
 class SklearnEncoder:
     """A fitted scikit-learn transformer or pipeline as an encoder.
 
-    Observations are handed over flat, as (n, n_features).
+    Observations are passed to it flattened, as (n, n_features).
 
     Parameters
     ----------
     transformer : object
-        Fitted, with the method named below.
+        Fitted, with the method specified below.
     method : str
         Such as ``transform`` or ``predict_proba``.
     range : str
@@ -52,12 +45,12 @@ class SklearnEncoder:
     """
 
     def __init__(self, transformer: Any, *, method: str = "transform", range: str = "auto") -> None:  # noqa: A002 - the name of the option in a spec
-        door = getattr(transformer, method, None)
-        if not callable(door):
+        encode = getattr(transformer, method, None)
+        if not callable(encode):
             raise InvalidInputError(
-                f"a transformer with the method {method!r} is needed; {type(transformer).__name__} has none"
+                f"the transformer must have the method {method!r}; {type(transformer).__name__} has none"
             )
-        self._door = door
+        self._encode = encode
         self._pipeline = Pipeline(
             self._run, InputConvention("flat", range), OutputConvention("whole"), to_array=np.asarray
         )
@@ -67,7 +60,7 @@ class SklearnEncoder:
         return self._pipeline(observations)
 
     def _run(self, batch: NDArray[Any]) -> NDArray[Any]:
-        codes = self._door(batch)
+        codes = self._encode(batch)
         return np.asarray(codes.toarray() if hasattr(codes, "toarray") else codes)
 
 
@@ -81,18 +74,18 @@ def load(
 ) -> Encoder:
     """Load a fitted scikit-learn transformer (.skops; pickles with --trust-pickle).
 
-    The target is a file made by ``skops.io.dump(transformer, path)``. A pickle
-    (.pkl, .joblib) runs whatever code it holds; it is read only if you say by
-    ``--trust-pickle`` that you trust its maker.
+    The target is a file written by ``skops.io.dump(transformer, path)``. A pickle
+    (.pkl, .joblib) can execute arbitrary code; it is loaded only with
+    ``--trust-pickle``, which is for files you trust.
 
     Options
     -------
     method : text, default transform
-        Method of the transformer that gives the codes, such as predict_proba.
+        Method of the transformer that returns the codes, such as predict_proba.
     range : auto, 0..1, -1..1, 0..255, raw or MEAN,STD; default auto
         Range of pixels; auto is 0..1 for uint8 images, and raw for anything else.
-    trust : types joined by commas, default empty
-        Types beyond those that skops trusts by itself, such as my_package.MyScaler.
+    trust : types separated by commas, default none
+        Types to trust in addition to those of skops, such as my_package.MyScaler.
 
     Example
     -------
@@ -116,18 +109,18 @@ def _read_skops(file: Path, trusted: list[str]) -> Any:
             return io.load(file, trusted=trusted)
     except Exception as error:  # zip, JSON and schema errors of many kinds
         reason = str(error).partition("\n")[0]
-        raise CorruptFileError(f"{file} is damaged, or no skops file: {reason}") from error
+        raise CorruptFileError(f"{file} is damaged, or not a skops file: {reason}") from error
     raise UntrustedFileError(
-        f"{file} holds types that are not trusted by default: {', '.join(unknown)}; "
-        f"if you trust its maker, give trust={','.join(unknown)}"
+        f"{file} contains types that are not trusted by default: {', '.join(unknown)}; "
+        f"if you trust the file, add trust={','.join(unknown)}"
     )
 
 
 def _read_pickle(file: Path, *, trust_pickle: bool) -> Any:
     if not trust_pickle:
         raise UntrustedFileError(
-            f"{file} is a pickle, which can run any code when read, and was not read; save the transformer "
-            "by skops.io.dump, or give --trust-pickle if you trust its maker"
+            f"{file} is a pickle, which can execute arbitrary code, and was not loaded; save the transformer "
+            "with skops.io.dump, or add --trust-pickle if you trust the file"
         )
     import joblib
 

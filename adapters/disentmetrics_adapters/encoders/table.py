@@ -1,4 +1,4 @@
-"""Scheme ``table``: codes computed elsewhere, one row for each point of the data set's grid."""
+"""Scheme ``table``: precomputed codes, one row per point of the data set's grid."""
 
 import warnings
 import zipfile
@@ -17,12 +17,12 @@ from disentmetrics_adapters.encoders._options import existing_file, fingerprint_
 
 
 class TableEncoder:
-    """Codes by look-up: row ``space.rows_of(indices)`` of a table.
+    """Encoder that looks up codes in a table, at row ``space.rows_of(indices)``.
 
     Parameters
     ----------
     codes : Posterior or (n_combinations, n_codes) array
-        In the order of the full grid, the last factor varying fastest.
+        In the order of the full grid, with the last factor varying fastest.
     space : FactorSpace
         The grid.
 
@@ -40,12 +40,12 @@ class TableEncoder:
         table = codes.mean if isinstance(codes, Posterior) else codes
         if table.ndim != 2 or len(table) != space.n_combinations:
             raise InvalidInputError(
-                f"codes must have shape ({space.n_combinations}, n_codes), one row for each point of the "
+                f"codes must have shape ({space.n_combinations}, n_codes), one row per point of the "
                 f"data set's full grid; got {table.shape}"
             )
         if isinstance(codes, Posterior) and codes.log_variance.shape != table.shape:
             raise InvalidInputError(
-                f"codes and log_variance must have one shape; got {table.shape} and {codes.log_variance.shape}"
+                f"codes and log_variance must have the same shape; got {table.shape} and {codes.log_variance.shape}"
             )
         self._codes, self._space = codes, space
 
@@ -58,12 +58,12 @@ class TableEncoder:
 
 
 def load(target: str, *, data: DataSet | None = None) -> Encoder:
-    """Look codes up in a table for the data set's full grid (.npz, .npy, .csv).
+    """Look up precomputed codes for the data set's full grid (.npz, .npy, .csv).
 
-    The target holds one row for each point of the grid, the last factor varying
-    fastest: as an array ``codes`` (n, n_codes), and ``log_variance`` if you like,
-    in .npz; as the array itself in .npy; as numbers with an optional header line in
-    .csv. (Codes with their own factors, without a data set, are scored by
+    The target contains one row per point of the grid, with the last factor varying
+    fastest: an array ``codes`` (n, n_codes), and optionally ``log_variance``, in
+    .npz; a single array in .npy; numbers with an optional header line in .csv.
+    (Codes with factors of their own, without a data set, are scored with
     ``--codes`` instead.)
 
     Example
@@ -72,7 +72,7 @@ def load(target: str, *, data: DataSet | None = None) -> Encoder:
     """
     file = existing_file(target, "the table of codes")
     if data is None:
-        raise InvalidInputError("table: looks codes up by a data set's factors; name one by --data")
+        raise InvalidInputError("table: looks up codes by the factors of a data set; specify it by --data")
     return Fingerprinted(TableEncoder(_read(file), data.space), fingerprint_of("table", sha256_of(file)))
 
 
@@ -86,7 +86,9 @@ def _read(file: Path) -> Posterior | NDArray[np.floating]:
         if isinstance(error, InvalidInputError):
             raise
         if "pickle" in str(error):
-            raise UntrustedFileError(f"{file} holds Python objects, which are not read; save numbers") from error
+            raise UntrustedFileError(
+                f"{file} contains Python objects, which are not loaded; save an array of numbers"
+            ) from error
         raise CorruptFileError(f"{file} is damaged, or not a table of numbers: {error}") from error
 
 
@@ -96,7 +98,9 @@ def _read_numpy(file: Path) -> Posterior | NDArray[np.floating]:
         if isinstance(loaded, np.ndarray):
             return _numbers(loaded, file)
         if "codes" not in loaded:
-            raise InvalidInputError(f"{file} must hold an array 'codes'; it holds {', '.join(loaded) or 'nothing'}")
+            raise InvalidInputError(
+                f"{file} must contain an array 'codes'; it contains {', '.join(loaded) or 'nothing'}"
+            )
         codes = _numbers(loaded["codes"], file)
         if "log_variance" not in loaded:
             return codes
@@ -112,7 +116,7 @@ def _read_csv(file: Path) -> NDArray[np.floating]:
     except ValueError:
         header = 1
     with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)  # of no rows at all
+        warnings.simplefilter("error", UserWarning)  # numpy warns about a file without rows
         return np.loadtxt(file, delimiter=",", skiprows=header, ndmin=2, encoding="utf-8-sig")
 
 
@@ -121,4 +125,4 @@ def _numbers(array: NDArray[np.generic], file: Path) -> NDArray[np.floating]:
         return array  # type: ignore[return-value]  # checked in the line above
     if np.issubdtype(array.dtype, np.integer):
         return array.astype(np.float64)
-    raise InvalidInputError(f"codes must be numbers; {file} holds {array.dtype}")
+    raise InvalidInputError(f"codes must be numbers; {file} contains {array.dtype}")

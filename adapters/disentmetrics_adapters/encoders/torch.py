@@ -1,4 +1,4 @@
-"""Scheme ``torch``: a module file and weights; and the door for a live ``torch.nn.Module``."""
+"""Scheme ``torch``: a module file and weights; ``TorchEncoder`` wraps a live ``torch.nn.Module``."""
 
 import contextlib
 import pickle
@@ -31,30 +31,30 @@ class TorchEncoder:
     Parameters
     ----------
     module : torch.nn.Module
-        Stays where it is, unless ``device`` says otherwise.
+        Stays on its device unless ``device`` is given.
     method : str, optional
         ``forward``, or the name of a method or submodule such as ``encode`` or ``encoder``.
         By default whichever of these two the module has, or else ``forward``.
     layout : {"auto", "NCHW", "NHWC", "flat"}
-        Order of axes in which the module takes images.
+        Order of axes of the images that the module expects.
     range : str
         ``auto``, ``0..1``, ``-1..1``, ``0..255``, ``raw`` or ``MEAN,STD``.
     select : str, optional
-        Where the codes are in what the module returns, such as ``0``, ``0,1`` (mean and
+        Location of the codes in the output of the module, such as ``0``, ``0,1`` (mean and
         log-variance), ``mu,logvar``, ``halves`` or ``interleaved``.
     spread : {"log_variance", "log_std", "std", "variance"}
-        What the module returns beside the mean.
+        Measure of spread that the module returns with the mean.
     flatten : bool
-        Whether each place of a map is a code of its own.
+        Whether each position of a feature map is a separate latent.
     batch_size : int, optional
-        The only batch size that the module takes, if it is so.
+        Fixed batch size of the module, if it has one.
     device : str, optional
         Such as ``cuda:1``; by default that of the module's weights.
 
     Raises
     ------
     InvalidInputError
-        If more than one reading is possible; the message says which option to give.
+        If input or output is ambiguous; the message names the option that resolves it.
 
     Examples
     --------
@@ -80,9 +80,9 @@ class TorchEncoder:
         with optional("torch", extra="torch"):
             import torch
         if not isinstance(module, torch.nn.Module):
-            raise InvalidInputError(f"a torch.nn.Module is needed; got a {type(module).__name__}")
+            raise InvalidInputError(f"the module must be a torch.nn.Module; got a {type(module).__name__}")
         self._module = module if device is None else _moved(module, device)
-        self._call = _door(module, method)
+        self._call = _encode_method(module, method)
         self._pipeline = Pipeline(
             self._run,
             InputConvention(layout, range),
@@ -99,7 +99,7 @@ class TorchEncoder:
         import torch
 
         weight = next((p for p in self._module.parameters() if p.is_floating_point()), torch.empty(0))
-        with _evaluating(self._module), torch.no_grad():  # inference mode would taint caches of a live module
+        with _evaluating(self._module), torch.no_grad():  # inference mode would affect caches of a live module
             return self._call(torch.tensor(batch, dtype=weight.dtype, device=weight.device))
 
 
@@ -119,47 +119,48 @@ def load(
     batch_size: str = "",
     device: str = "",
 ) -> Encoder:
-    """Build a PyTorch module and fill in its weights (.pt, .ckpt, .safetensors).
+    """Build a PyTorch module and load its weights (.pt, .ckpt, .safetensors).
 
     The target is ``file.py:build`` or ``package.module:build``, where ``build`` is
-    a class or function that, called without arguments, gives the
-    ``torch.nn.Module``.
+    a class or function that returns the ``torch.nn.Module`` when called without
+    arguments.
 
     Options
     -------
     weights : file, or none
         A state dict (``torch.save(model.state_dict(), ...)``), a checkpoint that
-        holds one, or safetensors. Pickles that need code are refused. ``none``:
-        ``build`` fills the weights in by itself.
-    key : text, default found if there is only one
-        Entry of a checkpoint that holds the state dict, such as ``state_dict``.
+        contains one, or safetensors. Pickles that execute code are refused. With
+        ``none``, ``build`` loads the weights itself.
+    key : text, default inferred if there is only one
+        Entry of a checkpoint with the state dict, such as ``state_dict``.
     prefix : text, default empty
-        Take the weights whose names begin so, without this beginning, such as
+        Use the tensors whose names start with this prefix, and remove it, such as
         ``vae.``.
-    ignore : texts joined by commas, default empty
-        Leave out the weights whose names, after the prefix, begin so, such as
-        ``decoder.``.
+    ignore : texts separated by commas, default empty
+        Ignore the tensors whose names, after the prefix, start with one of these,
+        such as ``decoder.``.
     method : text, default ``encode`` or ``encoder`` if the module has one of them, else ``forward``
-        What is called.
+        Method or submodule that is called.
     layout : auto, NCHW, NHWC or flat; default auto
-        How images are handed over; auto takes the only layout with which the module
+        Order of axes of images; auto uses the only layout with which the module
         runs.
     range : auto, 0..1, -1..1, 0..255, raw or MEAN,STD; default auto
-        Range of pixels; auto is 0..1 for uint8 images, and raw for anything else.
+        Pixel range; auto is 0..1 for uint8 images and raw otherwise.
     select : text, default inferred where unambiguous
-        Where the codes are in what the module returns: ``0`` (first of a tuple),
-        ``0,1`` (mean and log-variance), ``mu,logvar`` (of a dict), ``halves``,
-        ``interleaved``, ``log_variance_first`` (one array that holds both),
+        Location of the codes in the output of the module: ``0`` (first of a
+        tuple), ``0,1`` (mean and log-variance), ``mu,logvar`` (of a dict),
+        ``halves``, ``interleaved``, ``log_variance_first`` (one array with both),
         ``whole`` (one array of codes), ``*.mean`` (of every element), ``a.0+b.0``
-        (side by side).
+        (concatenated).
     spread : log_variance, log_std, std or variance; default log_variance
-        What stands beside the mean.
+        Measure of spread that is returned with the mean.
     flatten : yes or no, default no
-        Make each place of a map (n, channels, height, width) a code of its own.
-    batch_size : whole number, default any
-        The only batch size that the module takes; batches are padded and trimmed.
-    device : text, default cuda, mps or cpu, whichever is there first
-        Where the module runs.
+        Make each position of a feature map (n, channels, height, width) a separate
+        latent.
+    batch_size : integer, default any
+        Fixed batch size of the module; batches are padded and trimmed.
+    device : text, default the first available of cuda, mps and cpu
+        Device on which the module runs.
 
     Example
     -------
@@ -169,13 +170,13 @@ def load(
         import torch
     settings = network_settings(method, layout, range, select, spread, flatten, batch_size)
     file = None if weights == "none" else existing_file(weights, "weights")
-    with named_object(target) as built:
-        module = _built(built.value, target)
-        sources = source_hashes(built.module)
+    with named_object(target) as named:
+        module = _built(named.value, target)
+        sources = source_hashes(named.module)
     if file:
         _load_state(module, _state_of(read_weights(file), file, key), file, prefix=prefix, ignore=ignore)
     encoder = TorchEncoder(module, **settings, device=device or best_device(torch))
-    if not file:  # where the weights come from is then unknown
+    if not file:  # the origin of the weights is then unknown, so there is no fingerprint
         return encoder
     parts = (target.rpartition(":")[2], sources, sha256_of(file), key, prefix, ignore, settings)
     return Fingerprinted(encoder, fingerprint_of("torch", *parts))
@@ -190,7 +191,7 @@ def network_settings(
     flatten: str,
     batch_size: str,
 ) -> dict[str, Any]:
-    """Convert the options that every torch scheme has to arguments of TorchEncoder."""
+    """Convert the options that all torch schemes share to arguments of TorchEncoder."""
     return {
         "method": method or None,
         "layout": layout,
@@ -209,11 +210,11 @@ def _built(build: Any, target: str) -> Any:
         module = build() if callable(build) and not isinstance(build, torch.nn.Module) else build
     except Exception as error:
         raise EncoderError(
-            f"{target} failed when called without arguments: {type(error).__name__}: {error}; write a "
-            "function that calls it with the right ones"
+            f"{target} failed when called without arguments: {type(error).__name__}: {error}; name a "
+            "function that calls it with the right arguments"
         ) from error
     if not isinstance(module, torch.nn.Module):
-        raise InvalidInputError(f"{target} must give a torch.nn.Module; it gave a {type(module).__name__}")
+        raise InvalidInputError(f"{target} must return a torch.nn.Module; it returned a {type(module).__name__}")
     return module
 
 
@@ -222,37 +223,39 @@ def _moved(module: Any, device: str) -> Any:
         return module.to(device)
     except (RuntimeError, AssertionError) as error:  # torch built without CUDA asserts
         reason = str(error).partition("\n")[0]
-        raise InvalidInputError(f"device={device} is not to be had here: {reason}") from error
+        raise InvalidInputError(f"device {device} is not available: {reason}") from error
 
 
 def best_device(torch: Any) -> str:
-    """Return cuda, mps or cpu: the first that is there."""
+    """Return the first available of cuda, mps and cpu."""
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def _door(module: Any, method: str | None) -> Callable[[Any], Any]:
+def _encode_method(module: Any, method: str | None) -> Callable[[Any], Any]:
     if method is None:
-        found = [name for name in ("encode", "encoder") if callable(getattr(module, name, None))]
-        if len(found) == 2:
+        candidates = [name for name in ("encode", "encoder") if callable(getattr(module, name, None))]
+        if len(candidates) == 2:
             raise InvalidInputError(
-                f"{type(module).__name__} has both encode and encoder; say which returns the codes: "
+                f"{type(module).__name__} has both encode and encoder; specify the one that returns the codes: "
                 "method=encode or method=encoder (or method=forward)"
             )
-        method = found[0] if found else "forward"
-        log.info("method=%s inferred: %s", method, f"the module has {found}" if found else "there is no encode")
+        method = candidates[0] if candidates else "forward"
+        log.info(
+            "method=%s inferred: the module has %s", method, f"{method!r}" if candidates else "no encode or encoder"
+        )
     if method == "forward":
-        return cast("Callable[[Any], Any]", module)  # called itself, so that hooks run
-    door = module
+        return cast("Callable[[Any], Any]", module)  # not its method forward, so that hooks run
+    encode = module
     for step in method.split("."):
-        door = getattr(door, step, None)
-    if not callable(door):
+        encode = getattr(encode, step, None)
+    if not callable(encode):
         submodules = ", ".join(name for name, _ in module.named_children())
         raise InvalidInputError(
             f"{type(module).__name__} has no method {method!r}; it has forward and the submodules {submodules}"
         )
-    return cast("Callable[[Any], Any]", door)
+    return cast("Callable[[Any], Any]", encode)
 
 
 @contextlib.contextmanager
@@ -277,14 +280,14 @@ def _to_array(tensor: Any) -> NDArray[Any]:
 
 
 def read_weights(file: Path) -> Any:
-    """Read a file of weights without executing anything that it holds.
+    """Read a file of weights without executing any code in it.
 
     Raises
     ------
     UntrustedFileError
-        If it is a pickle that would run code.
+        If it is a pickle that would execute code.
     CorruptFileError
-        If it is truncated or no file of weights at all.
+        If it is truncated or not a file of weights.
     """
     import torch
 
@@ -295,27 +298,27 @@ def read_weights(file: Path) -> Any:
         try:
             return load_file(file)
         except SafetensorError as error:
-            raise CorruptFileError(f"{file} is truncated or no safetensors file: {error}") from error
+            raise CorruptFileError(f"{file} is truncated or not a safetensors file: {error}") from error
     if _is_torchscript(file):
-        raise InvalidInputError(f"{file} is a TorchScript archive, not a state dict: name it torchscript:{file}")
+        raise InvalidInputError(f"{file} is a TorchScript archive, not a state dict: specify it as torchscript:{file}")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # on the pickle protocol
+            warnings.simplefilter("ignore", UserWarning)  # about the pickle protocol
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        wanted = re.search(r"(?:GLOBAL|class|function) ([\w.]+\.\w+)", str(error))
+        global_name = re.search(r"(?:GLOBAL|class|function) ([\w.]+\.\w+)", str(error))
         with file.open("rb") as content:
             is_pickle = content.read(1) == b"\x80"
-        if not wanted and not is_pickle:
-            raise CorruptFileError(f"{file} is damaged, or no PyTorch file of weights") from error
-        what = f"asks to run {wanted[1]}" if wanted else "may run code"
+        if not global_name and not is_pickle:
+            raise CorruptFileError(f"{file} is damaged, or not a PyTorch file of weights") from error
+        reason = f"would execute {global_name[1]}" if global_name else "could execute code"
         raise UntrustedFileError(
-            f"{file} is a pickle that {what}, and was not read; save the weights alone, by "
+            f"{file} is a pickle that {reason}, and was not loaded; save only the weights, with "
             "torch.save(model.state_dict(), path) or as safetensors"
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
         reason = str(error).partition("\n")[0]
-        raise CorruptFileError(f"{file} is damaged, or no PyTorch file of weights: {reason}") from error
+        raise CorruptFileError(f"{file} is damaged, or not a PyTorch file of weights: {reason}") from error
 
 
 def _is_torchscript(file: Path) -> bool:
@@ -343,13 +346,13 @@ def _state_of(read: Any, file: Path, key: str) -> Mapping[str, Any]:
     states = {str(k): v for k, v in read.items() if _is_state(v)} if isinstance(read, Mapping) else {}
     if key in states or (len(states) == 1 and not key):
         name = key or next(iter(states))
-        log.info("key=%s: the state dict in %s", name, file)
+        log.info("using the state dict %s of %s", name, file)
         return states[name]  # type: ignore[no-any-return]  # a state dict
     if key:
         raise InvalidInputError(f"{file} has no state dict key={key}; it has {', '.join(states) or 'none'}")
     raise InvalidInputError(
-        f"{file} must hold one state dict (names to tensors); "
-        + (f"it has several, say which by key=: {', '.join(states)}" if states else "it holds none")
+        f"{file} must contain one state dict (names to tensors); "
+        + (f"it has several, select one by key=: {', '.join(states)}" if states else "it contains none")
     )
 
 
@@ -357,14 +360,14 @@ def _load_state(module: Any, state: Mapping[str, Any], file: Path, *, prefix: st
     ignored = tuple(ignore.split(",")) if ignore else ()
     named = {name.removeprefix(prefix): w for name, w in state.items() if name.startswith(prefix)}
     chosen = {name: weight for name, weight in named.items() if not (ignored and name.startswith(ignored))}
-    log.info("%s: %d of %d weights are taken", file, len(chosen), len(state))
+    log.info("%s: using %d of %d tensors", file, len(chosen), len(state))
     expected = set(module.state_dict())
     missing, unexpected = sorted(expected - set(chosen)), sorted(set(chosen) - expected)
     if missing or unexpected:
         raise InvalidInputError(
             f"the weights in {file} do not fit the module: "
             + _listed("missing", missing)
-            + _listed("not expected", unexpected)
+            + _listed("unexpected", unexpected)
             + _hint(expected, state, unexpected if not missing else [])
         )
     try:
@@ -381,11 +384,11 @@ def _listed(what: str, names: list[str]) -> str:
 
 def _hint(expected: set[str], state: Mapping[str, Any], superfluous: list[str]) -> str:
     if superfluous:
-        beginnings = sorted({name.partition(".")[0] + "." for name in superfluous})
-        return f"if they do not matter, give ignore={','.join(beginnings)}"
+        prefixes = sorted({name.partition(".")[0] + "." for name in superfluous})
+        return f"if they are not needed, add ignore={','.join(prefixes)}"
     one = min(expected, default="")
     for name in state:
         prefix = name.removesuffix(one)
         if name.endswith(one) and prefix and all(prefix + other in state for other in expected):
-            return f"with prefix={prefix} all that the module needs is there"
-    return "the module and the weights must be of one architecture"
+            return f"with prefix={prefix} the file contains all weights of the module"
+    return "the module and the weights must have the same architecture"

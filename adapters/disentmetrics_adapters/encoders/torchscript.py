@@ -25,7 +25,7 @@ def load(
 ) -> Encoder:
     """Load a TorchScript archive (.pt), which needs no module file.
 
-    The target is a file made by ``torch.jit.save``.
+    The target is a file written by ``torch.jit.save``.
 
     Options
     -------
@@ -42,10 +42,12 @@ def load(
     file = existing_file(target, "the TorchScript archive")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # archives made earlier stay readable
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # of TorchScript itself; existing archives are still supported
             module = torch.jit.load(str(file), map_location="cpu")
     except (RuntimeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
-        raise CorruptFileError(f"{file} is damaged, or no TorchScript archive: {reason}") from error
+        raise CorruptFileError(f"{file} is damaged, or not a TorchScript archive: {reason}") from error
     encoder = TorchEncoder(module, **settings, device=device or best_device(torch))
     return Fingerprinted(encoder, fingerprint_of("torchscript", sha256_of(file), settings))

@@ -1,4 +1,4 @@
-"""One number of one metric by its name, such as ``mig@chen2018`` or ``dci.completeness``."""
+"""Scores by name, such as ``mig@chen2018`` or ``dci.completeness``."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -27,9 +27,9 @@ class NamedScore:
 
     @classmethod
     def parse(cls, name: str) -> "NamedScore":
-        """Read ``metric[@protocol][.part]``; raise InvalidInputError with the nearest if there is none."""
-        whole, dot, part = name.partition(".")
-        metric, protocol = find_metric(whole)
+        """Parse ``metric[@protocol][.part]``; raise InvalidInputError with the nearest name if it does not exist."""
+        metric_name, dot, part = name.partition(".")
+        metric, protocol = find_metric(metric_name)
         if dot and part not in metric.parts:
             raise InvalidInputError(
                 f"{metric.name} has no part {part!r}{did_you_mean(part, metric.parts)}; "
@@ -39,21 +39,21 @@ class NamedScore:
 
     @property
     def full_name(self) -> str:
-        """Name of the metric with its protocol, as a score card holds it."""
+        """Name of the metric with its protocol, as in a score card."""
         return self.metric.name if self.protocol == "default" else f"{self.metric.name}@{self.protocol}"
 
     @property
     def name(self) -> str:
-        """The name as it is read."""
+        """Name of the score, as :meth:`parse` reads it."""
         return f"{self.full_name}.{self.part}" if self.part else self.full_name
 
     @property
     def higher_is_better(self) -> bool:
-        """Direction of the metric or part."""
+        """Whether higher values of the metric or part are better."""
         return self.metric.higher_is_better_for(self.part or "")
 
     def of(self, representation: Representation, *, seed: int, **options: Any) -> Score:
-        """Score a representation, without interval and null."""
+        """Score a representation, without interval or null."""
         score = self.metric.score(representation, self.protocol, seed=seed, **options)
         if self.part is None or score.undefined:
             return score

@@ -1,4 +1,4 @@
-"""Metrics as scorers of scikit-learn, for transformers that are searched or cross-validated."""
+"""Metrics as scorers of scikit-learn, for searches over transformers and cross-validation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,14 +16,14 @@ from disentmetrics_adapters.integrations._named_scores import NamedScore
 
 @dataclass(frozen=True)
 class Scorer:
-    """A metric as ``scoring`` of scikit-learn; made by :func:`scorer`.
+    """A metric as ``scoring`` of scikit-learn; returned by :func:`scorer`.
 
     Attributes
     ----------
     name : str
         Such as ``mig@chen2018`` or ``dci.completeness``.
     greater_is_better : bool
-        Whether the metric is returned as it is; negated if not.
+        Whether the metric is returned unchanged; it is negated if not.
     """
 
     name: str
@@ -35,56 +35,58 @@ class Scorer:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, estimator: Any, X: Any, y: Any = None, sample_weight: Any = None) -> float:  # noqa: N803 - scikit-learn's name
-        """Score what a fitted transformer makes of ``X`` against the factors ``y``, higher being better.
+        """Score the codes that a fitted transformer computes from ``X`` against the factors ``y``; higher is better.
 
         Parameters
         ----------
         estimator : fitted transformer or pipeline
         X : (n_samples, n_features)
-            Whatever the estimator takes.
+            Input of the estimator.
         y : (n_samples, n_factors) array or data frame
-            None for a metric that looks at codes alone.
+            None for a metric that does not use factors.
         sample_weight : (n_samples,), optional
-            How much each row counts.
+            Weight of each row.
 
         Raises
         ------
         UndefinedScoreError
-            If the metric has no value on these rows; scikit-learn then does what ``error_score`` says.
+            If the metric is undefined on these rows; scikit-learn then applies ``error_score``.
         InvalidInputError
-            If the estimator has no such method, or rows do not agree.
+            If the estimator has no such method, or the numbers of rows differ.
         """
-        door = getattr(estimator, self.method, None)
-        if not callable(door):
+        encode = getattr(estimator, self.method, None)
+        if not callable(encode):
             raise InvalidInputError(
-                f"a transformer with the method {self.method!r} is needed; {type(estimator).__name__} has none"
+                f"the transformer must have the method {self.method!r}; {type(estimator).__name__} has none"
             )
         observed, factors, weights = self._rows(X, y, sample_weight)
-        codes = door(observed)
+        codes = encode(observed)
         codes = np.asarray(codes.toarray() if hasattr(codes, "toarray") else codes)
         representation = Representation(codes, factors, weights=weights, **self.table)
         score = NamedScore.parse(self.name).of(representation, seed=self.seed, **self.options)
         if score.undefined:
-            raise UndefinedScoreError(f"{score.name} has no value: {score.undefined}")
+            raise UndefinedScoreError(f"{score.name} is undefined: {score.undefined}")
         return score.value if self.greater_is_better else -score.value
 
     def __repr__(self) -> str:
         settings = {"n_rows": self.n_rows, "seed": self.seed, "method": self.method, **self.table, **self.options}
-        usual = {"n_rows": None, "seed": 0, "method": "transform"}
-        told = [f", {name}={value!r}" for name, value in settings.items() if name not in usual or value != usual[name]]
+        defaults = {"n_rows": None, "seed": 0, "method": "transform"}
+        shown = [
+            f", {name}={value!r}" for name, value in settings.items() if name not in defaults or value != defaults[name]
+        ]
         sign = "" if self.greater_is_better else ", greater_is_better=False"
-        return f"scorer({self.name!r}{''.join(told)}{sign})"
+        return f"scorer({self.name!r}{''.join(shown)}{sign})"
 
     def _rows(self, *arrays: Any) -> list[Any]:
-        """Return a sample of the rows, or all of them if they are not more."""
+        """Return a sample of ``n_rows`` rows, or all rows if there are no more."""
         if self.n_rows is None or _n_rows(arrays[0]) <= self.n_rows:
             return list(arrays)
         from sklearn.utils import resample
 
         given = [array for array in arrays if array is not None]
-        taken = resample(*given, replace=False, n_samples=self.n_rows, random_state=self.seed)
-        left = iter(taken if len(given) > 1 else [taken])
-        return [None if array is None else next(left) for array in arrays]
+        sampled = resample(*given, replace=False, n_samples=self.n_rows, random_state=self.seed)
+        remaining = iter(sampled if len(given) > 1 else [sampled])
+        return [None if array is None else next(remaining) for array in arrays]
 
 
 def scorer(
@@ -99,24 +101,24 @@ def scorer(
     space: FactorSpace | None = None,
     **options: Any,
 ) -> Scorer:
-    """Make a scorer of a metric, for ``GridSearchCV``, ``cross_val_score`` and whatever else takes ``scoring``.
+    """Return a metric as a scorer for ``GridSearchCV``, ``cross_val_score`` and other functions with ``scoring``.
 
     Parameters
     ----------
     metric : str
         ``mig``, ``mig@chen2018``, or a part: ``dci.completeness``.
     n_rows : int, optional
-        Score a random sample of so many rows of a fold, the same for every candidate. All by default.
+        Number of rows of a fold to sample at random for scoring, the same rows for every candidate. All by default.
     seed : int
-        Decides the sample and the metric's own draws.
+        Random seed of the sample and of the metric.
     method : str
-        Of the transformer that gives the codes, such as ``predict_proba``.
+        Method of the transformer that returns the codes, such as ``predict_proba``.
     greater_is_better : bool, optional
-        By default what the metric declares: a score whose lower values are better is negated, as scikit-learn
-        wants it.
+        By default as declared by the metric: a score whose lower values are better is negated, which is the
+        convention of scikit-learn.
     kinds, factor_names, space
-        What is known of the factors, the columns of ``y``; see :class:`disentmetrics.Representation`. Kinds are
-        inferred from the values of each fold otherwise.
+        Description of the factors, the columns of ``y``; see :class:`disentmetrics.Representation`. By default kinds
+        are inferred from the values of each fold.
     **options
         Options of the metric that override the protocol's.
 
@@ -128,24 +130,25 @@ def scorer(
     Raises
     ------
     InvalidInputError
-        If there is no such metric, protocol, part or option, or nobody says which values are better.
+        If the metric, protocol, part or option does not exist, or the direction of the score is not declared.
 
     Notes
     -----
-    ``y`` holds the factors, one column each. A transformer that learns without labels never sees them, but a
-    supervised step would: leave it out of the pipeline unless that is meant.
+    ``y`` contains the factors, one per column. An unsupervised transformer ignores them, but a supervised step of a
+    pipeline is fitted to them: remove such a step unless this is intended.
 
-    Scores of held-out folds say how the codes serve rows that the transformer was not fitted to; on the rows it
-    was fitted to, one that overfits looks better than it is. Metrics that train probes split the held-out rows
-    once more. Three things follow. Folds must be large, thousands of rows where there are some: on few rows
-    information metrics and probes are biased, alike for candidates on equal folds and so harmless to their
-    order, but not to the value. Candidates with more codes have more chances on few rows; metrics that are corrected
-    for chance (the preset ``robust``) punish that. And the best score of a search is too good, for it was
-    chosen: score the winner by :func:`disentmetrics.score` on rows that took no part, which gives an
-    interval too; the spread over folds is none, because folds share their training rows.
+    Scores on held-out folds measure how the codes generalise to rows to which the transformer was not fitted; on its
+    training rows, a transformer that overfits is overrated. Metrics that train probes split the held-out rows again.
+    This has three consequences. First, folds should be large, with thousands of rows if possible: on few rows,
+    information metrics and probes are biased. On folds of equal size the bias is alike for all candidates and hardly
+    affects their order, but it affects the values. Second, candidates with more latents reach higher scores by chance
+    on few rows; metrics corrected for chance (the preset ``robust``) account for that. Third, the best score of a
+    search is optimistic because it was selected: score the winner with :func:`disentmetrics.score` on rows that were
+    not used in the search, which gives an interval too. The spread over folds is no substitute, because folds share
+    training rows.
 
-    A metric that is undefined for a candidate, such as MIG of a single code, raises; scikit-learn then
-    takes ``error_score`` (NaN by default, with a warning) and ranks the candidate last.
+    A metric that is undefined for a candidate, such as MIG of a single latent, raises an error; scikit-learn then
+    uses ``error_score`` (NaN by default, with a warning) and ranks the candidate last.
 
     Examples
     --------
@@ -168,30 +171,31 @@ def scorer(
     if n_rows is not None and (isinstance(n_rows, bool) or not isinstance(n_rows, int) or n_rows < 1):
         raise InvalidInputError(f"n_rows must be a whole number of at least 1; got {n_rows!r}")
     better = named.higher_is_better if greater_is_better is None else greater_is_better
-    known = {"kinds": kinds, "factor_names": factor_names, "space": space}
-    table = {name: value for name, value in known.items() if value is not None}
+    about_factors = {"kinds": kinds, "factor_names": factor_names, "space": space}
+    table = {name: value for name, value in about_factors.items() if value is not None}
     return Scorer(named.name, better, n_rows, seed, method, table, options)
 
 
 def scorers(metrics: str | Sequence[str] = "default", **settings: Any) -> dict[str, Scorer]:
-    """Make scorers of several metrics, for ``cross_validate`` or ``GridSearchCV(..., refit="mig")``.
+    """Return scorers of several metrics, for ``cross_validate`` or ``GridSearchCV(..., refit="mig")``.
 
     Parameters
     ----------
     metrics : str or sequence of str
         Presets and names, as for :func:`disentmetrics.score`.
     **settings
-        Of every one, as for :func:`scorer`.
+        Settings of all scorers, as for :func:`scorer`.
 
     Returns
     -------
     dict of str to Scorer
-        By name; ``neg_NAME`` where lower values are better and the score is negated. Each transforms the rows anew.
+        By name; ``neg_NAME`` where lower values are better and the score is negated. Each scorer transforms the rows
+        again.
 
     Raises
     ------
     InvalidInputError
-        If one is neither a preset nor a metric.
+        If a name is neither a preset nor a metric.
 
     Examples
     --------

@@ -183,15 +183,15 @@ def test_a_select_that_says_nothing_is_refused(select: str) -> None:
 @pytest.mark.parametrize(
     ("output", "select", "words"),
     [
-        ((MEAN, LOGVAR), "2", "finds no '2'"),
-        ({"mu": MEAN}, "mean", "finds no 'mean'.*mu: array"),
-        ({"mu": MEAN}, "mu.mean", "finds no 'mean'"),
-        ((MEAN, 0.5), "1", "must lead to an array; it leads to float"),
-        ((MEAN, LOGVAR), "whole", "must lead to an array"),
-        ((MEAN, LOGVAR[:, :2]), "0,1", "one shape"),
+        ((MEAN, LOGVAR), "2", "there is no '2'"),
+        ({"mu": MEAN}, "mean", "there is no 'mean'.*mu: array"),
+        ({"mu": MEAN}, "mu.mean", "there is no 'mean'"),
+        ((MEAN, 0.5), "1", "must name an array; it names float"),
+        ((MEAN, LOGVAR), "whole", "must name an array"),
+        ((MEAN, LOGVAR[:, :2]), "0,1", "the same shape"),
         (MEAN, "halves", "even number"),
-        (NORMAL, "__class__", "finds no '__class__'"),
-        (np.zeros((N, 2, 4, 4)), "whole", r"maps of shape \(4, 2, 4, 4\): give flatten=yes"),
+        (NORMAL, "__class__", "there is no '__class__'"),
+        (np.zeros((N, 2, 4, 4)), "whole", r"maps of shape \(4, 2, 4, 4\): use flatten=yes"),
     ],
 )
 def test_a_select_that_does_not_fit_says_what_came(output: Any, select: str, words: str) -> None:
@@ -201,7 +201,7 @@ def test_a_select_that_does_not_fit_says_what_came(output: Any, select: str, wor
 
 @pytest.mark.parametrize("output", [np.zeros(()), np.zeros((3, 2)), np.zeros((N + 1, 2))])
 def test_a_wrong_number_of_rows_is_the_encoder_s_fault(output: Any) -> None:
-    with pytest.raises(EncoderError, match="one row for each observation"):
+    with pytest.raises(EncoderError, match="one row per observation"):
         read(output, "whole")
 
 
@@ -334,7 +334,7 @@ def test_grey_images_are_the_same_in_every_layout(images: Images) -> None:
 
 
 def test_an_encoder_that_takes_no_layout_says_why_for_each(images: Images) -> None:
-    with pytest.raises(EncoderError, match=r"in no layout; NCHW: want \(7,\); NHWC: want \(7,\); flat: want"):
+    with pytest.raises(EncoderError, match=r"in none of the layouts; NCHW: want \(7,\); NHWC: want \(7,\); flat: want"):
         pipeline(only((7,)))(images)
 
 
@@ -342,7 +342,7 @@ def test_what_was_inferred_is_kept(images: Images) -> None:
     outputs = iter([MEAN[:2], np.zeros((5, 6)), (MEAN[:1], MEAN[:1])])
     encoder = pipeline(lambda _: next(outputs), "flat", select=None)
     assert encoder(images).shape == (5, 6)  # type: ignore[union-attr]  # codes, no posterior
-    with pytest.raises(InvalidInputError, match="select=whole must lead to an array"):
+    with pytest.raises(InvalidInputError, match="select=whole must name an array"):
         encoder(images[:1])
 
 

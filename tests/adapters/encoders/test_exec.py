@@ -246,24 +246,24 @@ def test_a_program_that_never_reads_may_answer_all_the_same(program: Program) ->
     [
         ("print('hello', flush=True); stdin.read()", r"nothing else; it wrote b'hello"),
         ("sys.stderr.write('hm'); print('hi', flush=True); time.sleep(60)", r"nothing else; it wrote b'hi"),
-        ("stdin.read()", "before it had answered: nothing came"),
+        ("stdin.read()", "before it answered: nothing received"),
         ("os.close(1); stdin.read(); time.sleep(60)", "closed its standard output"),
-        ("read(); stdout.write(blob([1.0] * 3, (3, 1))[:-5])", "19 bytes where 24 were due"),
-        ("read(); stdout.write(blob([1.0] * 3, (3, 1))[:30])", "20 bytes where"),
+        ("read(); stdout.write(blob([1.0] * 3, (3, 1))[:-5])", "19 of 24 bytes received"),
+        ("read(); stdout.write(blob([1.0] * 3, (3, 1))[:30])", "20 of "),
         ("read(); write([1.0] * 2, (2, 1))", r"batch of 3 with codes \(3, n_codes\).*has shape \(2, 1\)"),
         ("read(); write([1.0] * 3, (3,))", r"has shape \(3,\)"),
         ("read(); write([1.0] * 9, (3, 3, 1))", r"has shape \(3, 3, 1\)"),
         ("read(); write([], (3, 0))", r"has shape \(3, 0\)"),
         ("read(); write([1.0] * 3, (3, -1))", r"has shape \(3, -1\)"),
-        ("read(); write([1.0] * 3, (3, 10**15)); stdout.flush()", "bytes where"),
-        ("read(); write([1] * 3, (3, 1), descr='|b1', code='B')", "real numbers; its .npy holds bool"),
-        ("read(); write([1.0] * 3, (3, 1), descr='|O')", "real numbers; its .npy holds object"),
+        ("read(); write([1.0] * 3, (3, 10**15)); stdout.flush()", "bytes received"),
+        ("read(); write([1] * 3, (3, 1), descr='|b1', code='B')", "real numbers; its .npy contains bool"),
+        ("read(); write([1.0] * 3, (3, 1), descr='|O')", "real numbers; its .npy contains object"),
         ("read(); write([1.0] * 3, (3, 1), descr='nonsense')", "header that cannot be read"),
         ("stdout.write(b'\\x93NUMPY\\x01\\x00\\x05\\x00{{{{{')", r"header that cannot be read: b'\{\{"),
         ("stdout.write(b'\\x93NUMPY\\x02\\x00\\xff\\xff\\xff\\xff')", "header of 4294967295 bytes"),
         ("read(); write([1.0] * 3, (3, 1)); print('done')", r"after its answer it wrote b'done"),
         ("read(); write([1.0] * 3, (3, 1)); sys.exit(4)", r"answered, but then failed \(exit code 4\)"),
-        ("sys.exit(3)", r"crashed before it had answered \(exit code 3\)"),
+        ("sys.exit(3)", r"crashed before it answered \(exit code 3\)"),
         ("os.kill(os.getpid(), 9)", r"killed by signal 9, Killed"),
         ("stdin.read(); 1 / 0", r"exit code 1\)(.|\n)*ends with:(.|\n)*ZeroDivisionError: division by zero"),
     ],
@@ -348,7 +348,7 @@ def test_a_program_that_does_not_end_is_killed_and_named(
     with caplog.at_level(logging.WARNING, "disentmetrics"):
         codes: Any = ExecEncoder(program(ONE_ANSWER + "time.sleep(600)"))(IMAGES)
     assert codes.tolist() == expected(IMAGES)
-    assert "did not end at the end of its input" in caplog.text
+    assert "did not exit at the end of its input" in caplog.text
     assert all(is_gone(pid) for pid in started())
 
 
@@ -432,10 +432,10 @@ def test_arguments_are_split_as_by_a_shell_but_no_shell_runs(folder: Path) -> No
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ("exec:no-such-program-x", "'no-such-program-x' is not found"),
+        ("exec:no-such-program-x", "'no-such-program-x' does not exist"),
         ("exec:./plain.txt", r"is not executable \(chmod \+x\)"),
         ("exec:cat 'unbalanced", "No closing quotation"),
-        ("exec: ", "needs a program"),
+        ("exec: ", "requires a program"),
         ("exec:cat?timeout=0", "timeout must be a number greater than 0"),
         ("exec:cat?timeout=nan", "timeout must be a number"),
         ("exec:cat?loop=maybe", "loop must be one of auto, yes, no"),

@@ -68,11 +68,11 @@ def test_what_can_be_called_with_observations_is_an_encoder(place: str, name: st
     [
         ("Encoder", InvalidInputError, "is a class, not an encoder; .*call=yes"),
         ("factory", InvalidInputError, "is a function without arguments.*call=yes"),
-        ("number", InvalidInputError, "a int, which cannot be called$"),
-        ("number?call=yes", InvalidInputError, "call=yes needs a function or class"),
-        ("transformer", InvalidInputError, "cannot be called; wrap it in .*SklearnEncoder"),
+        ("number", InvalidInputError, "must be callable; .* is a int$"),
+        ("number?call=yes", InvalidInputError, "call=yes requires a function or class"),
+        ("transformer", InvalidInputError, "must be callable; .*; wrap it in .*SklearnEncoder"),
         ("failing?call=yes", EncoderError, "failed when called: KeyError: 'weights'"),
-        ("Wide?call=yes", InvalidInputError, "is a Wide, which cannot be called"),
+        ("Wide?call=yes", InvalidInputError, "must be callable; .* is a Wide"),
         ("encod", InvalidInputError, "has no 'encod'; did you mean 'encode'"),
         ("encode?call=maybe", InvalidInputError, "call must be one of yes, no"),
     ],
@@ -85,7 +85,7 @@ def test_what_is_no_encoder_is_refused_with_what_to_do(name: str, error: type[Ex
 def test_a_torch_module_is_sent_to_its_scheme(folder: Path) -> None:
     pytest.importorskip("torch")
     (folder / "net.py").write_text("import torch\nmodel = torch.nn.Linear(3, 2)\n")
-    with pytest.raises(InvalidInputError, match=r"name it as torch:net\.py:model"):
+    with pytest.raises(InvalidInputError, match=r"specify it as torch:net\.py:model"):
         load_encoder("python:net.py:model")
 
 

@@ -49,7 +49,7 @@ def test_sparse_codes_and_other_methods() -> None:
     mixture = GaussianMixture(3, random_state=0).fit(table)
     probabilities = codes_of(SklearnEncoder(mixture, method="predict_proba"), table)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
-    with pytest.raises(InvalidInputError, match="method 'transform' is needed; GaussianMixture has none"):
+    with pytest.raises(InvalidInputError, match="must have the method 'transform'; GaussianMixture has none"):
         SklearnEncoder(mixture)
 
 
@@ -71,7 +71,7 @@ def test_a_skops_file_gives_the_codes_of_its_transformer(tmp_path: Path, images:
 def test_untrusted_types_in_a_skops_file_are_named(tmp_path: Path) -> None:
     skops = pytest.importorskip("skops.io")
     skops.dump(FunctionTransformer(os.path.getsize), tmp_path / "f.skops")
-    with pytest.raises(UntrustedFileError, match=r"not trusted by default: (\S+getsize); .*give trust=\1$"):
+    with pytest.raises(UntrustedFileError, match=r"not trusted by default: (\S+getsize); .*add trust=\1$"):
         load_encoder(f"sklearn:{tmp_path}/f.skops")
     trusted: Any = load_encoder(f"sklearn:{tmp_path}/f.skops?trust=genericpath.getsize")
     assert callable(trusted)
@@ -83,7 +83,7 @@ def test_a_damaged_skops_file_is_named(tmp_path: Path, pca: Any, content: bytes 
     file = tmp_path / "x.skops"
     skops.dump(pca, file)
     file.write_bytes(file.read_bytes()[:300] if content is None else content)
-    with pytest.raises(CorruptFileError, match="is damaged, or no skops file"):
+    with pytest.raises(CorruptFileError, match="is damaged, or not a skops file"):
         load_encoder(f"sklearn:{file}")
 
 

@@ -49,7 +49,7 @@ def test_log_variances_beside_the_codes_make_a_posterior(tmp_path: Path, squares
     assert isinstance(posterior, Posterior)
     assert (posterior.log_variance == -codes[5]).all()
     np.savez(tmp_path / "c.npz", codes=codes, log_variance=codes[:, :1])
-    with pytest.raises(InvalidInputError, match="codes and log_variance must have one shape"):
+    with pytest.raises(InvalidInputError, match="codes and log_variance must have the same shape"):
         load_encoder(f"table:{tmp_path}/c.npz", data=squares)
 
 
@@ -63,18 +63,18 @@ def test_the_fingerprint_is_the_content(tmp_path: Path, squares: DataSet, codes:
 
 def test_without_a_data_set_there_is_nothing_to_look_up(tmp_path: Path, codes: Codes) -> None:
     np.save(tmp_path / "c.npy", codes)
-    with pytest.raises(InvalidInputError, match="name one by --data"):
+    with pytest.raises(InvalidInputError, match="specify it by --data"):
         load_encoder(f"table:{tmp_path}/c.npy")
 
 
 @pytest.mark.parametrize(
     ("arrays", "error", "words"),
     [
-        ({"z": np.ones((108, 2))}, InvalidInputError, "must hold an array 'codes'; it holds z"),
+        ({"z": np.ones((108, 2))}, InvalidInputError, "must contain an array 'codes'; it contains z"),
         ({"codes": np.ones((107, 2))}, InvalidInputError, r"shape \(108, n_codes\).*got \(107, 2\)"),
         ({"codes": np.ones(108)}, InvalidInputError, r"got \(108,\)"),
         ({"codes": np.full((108, 2), "a")}, InvalidInputError, "codes must be numbers"),
-        ({"codes": np.full((108, 2), None)}, UntrustedFileError, "holds Python objects"),
+        ({"codes": np.full((108, 2), None)}, UntrustedFileError, "contains Python objects"),
     ],
 )
 def test_tables_that_do_not_fit_say_what_must_hold(

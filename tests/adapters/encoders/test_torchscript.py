@@ -63,5 +63,5 @@ def test_other_methods_and_conventions_are_chosen_as_for_torch(archive: Path) ->
 @pytest.mark.parametrize("n_bytes", [0, 1000])
 def test_a_damaged_archive_is_named(archive: Path, n_bytes: int) -> None:
     archive.write_bytes(archive.read_bytes()[:n_bytes])
-    with pytest.raises(CorruptFileError, match="is damaged, or no TorchScript archive"):
+    with pytest.raises(CorruptFileError, match="is damaged, or not a TorchScript archive"):
         load_encoder(f"torchscript:{archive}")

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from disentmetrics_adapters.encoders.sklearn import Scorer, scorer, scorers
+from disentmetrics_adapters.integrations.sklearn_scorers import Scorer, scorer, scorers
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import clone
@@ -96,7 +96,7 @@ def test_several_metrics_at_once_have_their_signs_in_their_names(table: Table) -
 
 def test_what_is_undefined_is_an_error_score(table: Table) -> None:
     search = GridSearchCV(PCA(), {"n_components": [1, 2]}, scoring=scorer("mig"), cv=2, error_score="raise")
-    with pytest.raises(UndefinedScoreError, match="mig has no value: mig needs 2 or more codes; got 1"):
+    with pytest.raises(UndefinedScoreError, match="mig is undefined: mig needs 2 or more codes; got 1"):
         search.fit(*table)
     lenient = clone(search).set_params(error_score=-1.0)
     with pytest.warns(UserWarning, match="mig needs 2 or more codes"):
@@ -166,7 +166,7 @@ def test_codes_may_come_from_another_method(table: Table) -> None:
             return rows
 
     assert scorer("mig", method="predict_proba")(Guess(), *table) == dm.metrics.mig(*table).value
-    with pytest.raises(InvalidInputError, match="the method 'transform' is needed; LinearRegression has none"):
+    with pytest.raises(InvalidInputError, match="must have the method 'transform'; LinearRegression has none"):
         scorer("mig")(LinearRegression(), *table)
 
 

@@ -66,7 +66,7 @@ def test_images_of_every_kind_become_the_same_bytes(images: Any) -> None:
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (CHANNELS_FIRST.float() / 127.5 - 1, r"item 0 is float32 from .*; leave out transforms such as Normalize"),
+        (CHANNELS_FIRST.float() / 127.5 - 1, r"item 0 is float32 from .*; remove transforms such as Normalize"),
         (CHANNELS_FIRST.float(), "k/255"),
         (torch.rand(9, 3, 6, 7), "k/255"),
         (CHANNELS_FIRST.int(), "item 0 is int32"),
@@ -99,7 +99,7 @@ def test_random_transforms_are_refused() -> None:
             image, label = super().__getitem__(row)
             return image.flip(self.n_asked % 2), label
 
-    with pytest.raises(InvalidInputError, match="item 0 is not: leave out random transforms"):
+    with pytest.raises(InvalidInputError, match="item 0 is not: remove random transforms"):
         from_torch(Flipped(CHANNELS_FIRST, SHAPES))
 
 
@@ -140,7 +140,7 @@ class Stream(IterableDataset[Any]):
 
 @pytest.mark.parametrize("given", [Stream(), [], iter([1])])
 def test_what_has_no_items_by_number_is_refused(given: Any) -> None:
-    with pytest.raises(InvalidInputError, match="dataset must have a length above 0 and items by number"):
+    with pytest.raises(InvalidInputError, match="dataset must have a length above 0 and items by index"):
         from_torch(given)
 
 
@@ -259,7 +259,7 @@ def test_where_there_is_no_end_each_batch_is_drawn_anew(data: DataSet) -> None:
     view = as_torch(data)
     assert view.rows is None
     for ask in (lambda: len(view), lambda: view.observations(torch.tensor([0]))):
-        with pytest.raises(InvalidInputError, match="there is no end to the observations of coloured"):
+        with pytest.raises(InvalidInputError, match="coloured has infinitely many observations"):
             ask()
     batches = [images for images, _ in view.batches(50, seed=0, n_batches=3)]
     again = [images for images, _ in view.batches(50, seed=0, n_batches=3)]
@@ -270,7 +270,9 @@ def test_where_there_is_no_end_each_batch_is_drawn_anew(data: DataSet) -> None:
 
 @pytest.mark.parametrize("batch_size", [0, 41])
 def test_a_batch_must_fit_into_an_epoch(batch_size: int) -> None:
-    with pytest.raises(InvalidInputError, match="batch_size must be from 1 to 40, the observations there are"):
+    with pytest.raises(
+        InvalidInputError, match="batch_size must be at least 1 and at most 40, the number of observations"
+    ):
         next(as_torch(grey()).batches(batch_size))
 
 

@@ -1,6 +1,6 @@
-"""Scores as tests: a plugin of pytest that guards a model in CI.
+"""Plugin of pytest that tests the scores of a model in CI.
 
-It is there as soon as disentmetrics is installed, and imports nothing but pytest until a test asks for a score::
+It is active once disentmetrics is installed, and imports nothing but pytest until a test requests a score::
 
     from disentmetrics_adapters.integrations.pytest_plugin import assert_no_regression, assert_score
 
@@ -31,25 +31,25 @@ if TYPE_CHECKING:
 
 UPDATE = "--disentmetrics-update"
 N_SAMPLES = 5_000
-"""Rows that are drawn of a data set that has more, if nobody says how many."""
+"""Default number of rows to draw from a data set that has more."""
 
-_running: list[pytest.Config] = []  # a run of pytest may start another in its own process; the innermost is last
+_running: list[pytest.Config] = []  # a run of pytest may start another in the same process; the innermost is last
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that writes baselines."""
+    """Add the option that updates baselines."""
     parser.getgroup("disentmetrics").addoption(
-        UPDATE, action="store_true", help="write the scores that assert_no_regression gets as its baselines"
+        UPDATE, action="store_true", help="write the scores passed to assert_no_regression as its new baselines"
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Remember the settings of this run, which assertions are told by."""
+    """Store the settings of this run for the assertions."""
     _running.append(config)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Forget them."""
+    """Remove the settings of this run."""
     if config in _running:
         _running.remove(config)
 
@@ -58,8 +58,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def disentmetrics_score() -> "Callable[..., ScoreCard]":
     """Score an encoder or codes with intervals and nulls: ``disentmetrics_score(what, metrics, data=...)``.
 
-    See :func:`disentmetrics_adapters.integrations.pytest_plugin.score_card`. Session-scoped, so that a fixture
-    that keeps a card for many tests can depend on it.
+    See :func:`disentmetrics_adapters.integrations.pytest_plugin.score_card`. Session-scoped, so that fixtures
+    that share a card between many tests can depend on it.
     """
     return score_card
 
@@ -76,7 +76,7 @@ def score_card(
     null: bool = True,
     **about_codes: Any,
 ) -> "ScoreCard":
-    """Score an encoder, codes or a representation; a card is returned as it is.
+    """Score an encoder, codes or a representation; a score card is returned unchanged.
 
     Parameters
     ----------
@@ -86,15 +86,15 @@ def score_card(
     metrics : str or sequence of str
         As for :func:`disentmetrics.score`.
     factors : (n_samples, n_factors), optional
-        Beside codes.
+        Required with codes.
     data : DataSet or str, optional
-        What the encoder is to encode, such as ``dsprites``.
+        Data set to encode, such as ``dsprites``; required with an encoder.
     n_samples : int, optional
-        Rows to draw. By default 5,000, or the whole data set if it has no more.
+        Number of rows to draw. By default 5,000, or the full data set if it has no more.
     seed : int
-        Decides rows and all random draws.
+        Random seed of the rows and all further draws.
     interval, null : bool
-        Whether to compute them.
+        Whether to compute intervals and nulls.
     **about_codes
         Further arguments of :class:`disentmetrics.Representation`, such as ``log_variance`` and ``kinds``.
 
@@ -105,7 +105,7 @@ def score_card(
     Raises
     ------
     InvalidInputError
-        If codes come without factors, an encoder without data, or either with what it does not take.
+        If codes are given without factors, an encoder without data, or either with arguments that do not apply to it.
     EncoderError
         If the encoder fails.
     """
@@ -116,7 +116,7 @@ def score_card(
         what = ScoreCard.from_json(what)
     given = {"factors": factors, "data": data, "n_samples": n_samples, **about_codes}
     if isinstance(what, ScoreCard):
-        _refuse(given, "a score card is scored already")
+        _refuse(given, "a score card is already scored")
         return what
     return score(
         _representation(what, given, seed), metrics, seed=seed, interval="jackknife" if interval else None, null=null
@@ -141,14 +141,14 @@ def assert_score(
     Parameters
     ----------
     what : str, callable, array, Representation, ScoreCard or Path
-        As for :func:`score_card`, as are the arguments that are not named here.
+        As for :func:`score_card`, as are the arguments that are not listed here.
     metric : str
         ``mig``, ``mig@chen2018``, or a part: ``dci.completeness``.
     at_least, at_most : float
-        One of them or both.
+        One or both of the limits.
     certain : bool
-        Whether the whole 95 % interval must lie within the limits. Otherwise the value alone must, and the
-        interval is only computed for the message of a failure.
+        Require the entire 95 % interval to lie within the limits. By default only the value must, and the
+        interval is computed only for the message of a failure.
 
     Returns
     -------
@@ -157,7 +157,7 @@ def assert_score(
     Raises
     ------
     AssertionError
-        With the value, the table with interval and null, remarks, and the signature.
+        With the value, the table with interval and null, notes, and the signature.
     InvalidInputError
         If no limit is given, or the metric does not exist.
     """
@@ -167,23 +167,24 @@ def assert_score(
     from disentmetrics_adapters.integrations._named_scores import NamedScore
 
     if at_least is None and at_most is None:
-        raise InvalidInputError("assert_score needs a limit; give at_least, at_most or both")
+        raise InvalidInputError("assert_score requires a limit; give at_least, at_most or both")
     given = {"factors": factors, "data": data, "n_samples": n_samples, **about_codes}
-    whole = metric.partition(".")[0]
+    full_name = metric.partition(".")[0]
     if isinstance(what, ScoreCard | Path):
         card = score_card(what, **given)
     else:
         NamedScore.parse(metric)  # before the encoder runs
         what = _representation(what, given, seed)
-        card = score_card(what, [whole], seed=seed, interval=certain, null=certain)
+        card = score_card(what, [full_name], seed=seed, interval=certain, null=certain)
     score = card[metric]
-    trouble = _trouble(score, at_least, at_most, certain=certain)
-    if trouble is None:
+    violation = _violation(score, at_least, at_most, certain=certain)
+    if violation is None:
         return score
     if not isinstance(what, ScoreCard | Path) and not certain:
-        card = score_card(what, [whole], seed=seed)
-    shown = ScoreCard({whole: card[whole]} if whole in card else {metric: card[metric]}, card.about, card.notes)
-    raise AssertionError(f"{trouble}\n\n{shown}\n\nsignature: {score.signature}")
+        card = score_card(what, [full_name], seed=seed)
+    name = full_name if full_name in card else metric
+    shown = ScoreCard({name: card[name]}, card.about, card.notes)
+    raise AssertionError(f"{violation}\n\n{shown}\n\nsignature: {score.signature}")
 
 
 def assert_no_regression(
@@ -195,19 +196,19 @@ def assert_no_regression(
     seed: int = 0,
     **given: Any,
 ) -> "CheckResult":
-    """Fail the test if a score fell behind its baseline, cannot be compared with it, or is gone.
+    """Fail the test if a score is worse than its baseline, cannot be compared with it, or is missing.
 
     Parameters
     ----------
     what : ScoreCard, path of one, str, callable, array or Representation
         As for :func:`score_card`.
     baseline : path
-        Relative to the root folder of the tests, where pytest's settings stand. ``pytest --disentmetrics-update``
-        writes it; commit it.
+        Relative to the root folder of the tests, which contains the settings of pytest. Written by
+        ``pytest --disentmetrics-update``, and to be committed.
     tolerance : "interval", float or text
         As for :func:`disentmetrics.comparison.regression.check`.
     metrics : str or sequence of str, optional
-        What to score. By default what the baseline holds, and where there is none yet, the preset ``default``.
+        Metrics to score. By default those of the baseline, or the preset ``default`` where there is none yet.
     seed, **given
         As for :func:`score_card`.
 
@@ -218,7 +219,7 @@ def assert_no_regression(
     Raises
     ------
     AssertionError
-        With what regressed, the table of all scores with intervals, and the signatures.
+        With the regressed scores, the table of all scores with intervals, and the signatures.
     InvalidInputError, CorruptFileError
         If the baseline cannot be read.
     """
@@ -238,7 +239,7 @@ def assert_no_regression(
         _write(path, card)
     if not path.is_file():
         raise AssertionError(
-            f"there is no baseline {baseline} yet; {_how_to_update('these scores are right')}\n\n{card}"
+            f"there is no baseline {baseline} yet; {_how_to_update('these scores are correct')}\n\n{card}"
         )
     result = check(card, path, tolerance)
     if result.passed:
@@ -247,7 +248,7 @@ def assert_no_regression(
     more = f" (and {len(others)} more)" if others else ""
     signatures = "\n".join(f"signature: {one.signature}" for one in result.failures)
     raise AssertionError(
-        f"{baseline}: {first}{more}\n\n{result}\n\n{signatures}\n\n{_how_to_update('the change is meant')}"
+        f"{baseline}: {first}{more}\n\n{result}\n\n{signatures}\n\n{_how_to_update('the change is intended')}"
     )
 
 
@@ -257,16 +258,16 @@ def _representation(what: Any, given: dict[str, Any], seed: int) -> "Representat
 
     given = dict(given)
     if isinstance(what, Representation):
-        _refuse(given, "a representation has its rows and factors")
+        _refuse(given, "a representation contains its rows and factors")
         return what
     if isinstance(what, str) or callable(what):
         data, n_samples = given.pop("data"), given.pop("n_samples")
         if data is None:
-            raise InvalidInputError(f"the encoder {what!r} needs data to encode; give data, such as data='dsprites'")
-        _refuse(given, "an encoder makes codes of data, whose factors are known")
+            raise InvalidInputError(f"the encoder {what!r} requires data to encode; give data, such as data='dsprites'")
+        _refuse(given, "an encoder encodes a data set, whose factors are known")
         return _encoded(what, data, n_samples, seed)
     factors = given.pop("factors")
-    _refuse({name: given.pop(name) for name in ("data", "n_samples")}, "codes are there already")
+    _refuse({name: given.pop(name) for name in ("data", "n_samples")}, "codes are already computed")
     return Representation(what, factors, **given)
 
 
@@ -285,18 +286,18 @@ def _refuse(given: dict[str, Any], reason: str) -> None:
 
     surplus = [name for name, value in given.items() if value is not None]
     if surplus:
-        raise InvalidInputError(f"{reason}; leave out {', '.join(surplus)}")
+        raise InvalidInputError(f"{reason}; omit {', '.join(surplus)}")
 
 
-def _trouble(score: "Score", at_least: float | None, at_most: float | None, *, certain: bool) -> str | None:
-    """Say why a score is not within its limits; None if it is."""
+def _violation(score: "Score", at_least: float | None, at_most: float | None, *, certain: bool) -> str | None:
+    """Return why a score is not within its limits; None if it is."""
     if score.undefined:
         return f"{score.name} is undefined: {score.undefined}"
     low = high = score.value
     what = f"{score.name} = {score.value:.4g}"
     if certain:
         if score.interval is None:
-            return f"{what} has no 95 % interval, so that it is not certain"
+            return f"{what} has no 95 % interval, so it is not certain"
         low, high = score.interval.low, score.interval.high
         what = f"the 95 % interval of {what}, [{low:.4g}, {high:.4g}],"
     if at_least is not None and not low >= at_least:
@@ -314,7 +315,7 @@ def _write(path: Path, card: "ScoreCard") -> None:
 
 
 def _locked(path: Path) -> Any:
-    """Return a lock between processes for a file, kept where it is in nobody's way."""
+    """Return a lock between processes for a file, stored in the temporary folder."""
     import hashlib
 
     from filelock import FileLock

@@ -1,7 +1,7 @@
-"""Data sets of PyTorch as ours, and ours as batches of tensors for training.
+"""Data sets of PyTorch for disentmetrics, and data sets of disentmetrics as batches of tensors for training.
 
-``from_torch`` wraps a map-style ``torch.utils.data.Dataset``; ``as_torch`` keeps a whole data set on the device if
-it fits there, so that training needs neither workers nor copies from the host.
+``from_torch`` wraps a map-style ``torch.utils.data.Dataset``; ``as_torch`` stores an entire data set on the device if
+it fits, so that training needs neither workers nor copies from the host.
 """
 
 import os
@@ -23,26 +23,25 @@ if TYPE_CHECKING:
     import torch
 
 WHITE = 255
-_AT_ONCE = 4096  # observations put on the device in one go
-_UNKNOWN_MEMORY = 1 << 31  # bytes taken for half of what is free where nobody can say
+_BLOCK_ROWS = 4096  # observations that are copied to the device together
+_DEFAULT_BUDGET = 1 << 31  # bytes, where the free memory is unknown
 
 
 def from_torch(dataset: Any, factors: Any = None, *, name: str = "torch", **options: Any) -> CustomDataSet:
-    """Wrap a map-style data set of PyTorch, whose images are read as they are needed.
+    """Wrap a map-style data set of PyTorch, whose images are read on demand.
 
     Parameters
     ----------
     dataset : torch.utils.data.Dataset
-        With a length and items by number: an image, or an image and its labels. Images are tensors (channels,
-        height, width) of uint8, or of floats that are k/255 as ``ToTensor`` makes them; arrays (height, width,
-        channels) of uint8; or images of Pillow. Vectors are 1-D. Without random transforms: an item is
-        the same every time.
+        With a length and items by index: an image, or an image and its labels. Images are tensors (channels,
+        height, width) of uint8, or of floats k/255 as returned by ``ToTensor``; arrays (height, width, channels) of
+        uint8; or images of Pillow. Vectors are 1-D. Random transforms are not supported: an item must always be the
+        same.
     factors : sequence of str, or table of labels, optional
-        Names of the labels that come with each image, one after another; or a table as for
-        :class:`disentmetrics.CustomDataSet`, and labels of items are not looked at. By default labels are named
-        ``factor_0``, ``factor_1``, ...
+        Names of the labels of an item, in order; or a table as for :class:`disentmetrics.CustomDataSet`, which replaces
+        the labels of the items. By default labels are named ``factor_0``, ``factor_1``, ...
     name : str
-        For tables and reports.
+        Name in tables and reports.
     **options
         ``space``, ``kinds``, ``groups``, ``fingerprint`` of :class:`disentmetrics.CustomDataSet`.
 
@@ -53,8 +52,8 @@ def from_torch(dataset: Any, factors: Any = None, *, name: str = "torch", **opti
     Raises
     ------
     InvalidInputError
-        If it is no such data set, an item is not the same twice, an image has other values than whole
-        numbers of 0 .. 255 or k/255, or labels and names are not as many.
+        If ``dataset`` is not such a data set, an item differs between two reads, an image has values other than
+        integers of 0 .. 255 or k/255, or the numbers of labels and names differ.
 
     Examples
     --------
@@ -66,8 +65,8 @@ def from_torch(dataset: Any, factors: Any = None, *, name: str = "torch", **opti
     """
     if not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__") or not len(dataset):
         raise InvalidInputError(
-            f"dataset must have a length above 0 and items by number; got {type(dataset).__name__}; "
-            "data sets that can only be gone through must be stored first"
+            f"dataset must have a length above 0 and items by index; got {type(dataset).__name__}; "
+            "store the items of an iterable data set in a list first"
         )
     rows = _Items(dataset)
     names = _names(factors)
@@ -86,7 +85,7 @@ def from_torch(dataset: Any, factors: Any = None, *, name: str = "torch", **opti
 
 
 def _names(factors: Any) -> list[str] | None:
-    """Return names of labels, none by default; None if ``factors`` is a table."""
+    """Return the names of labels, an empty list by default; None if ``factors`` is a table."""
     if factors is None:
         return []
     is_names = isinstance(factors, list | tuple) and all(isinstance(name, str) for name in factors)
@@ -99,7 +98,7 @@ def _labels(item: Any) -> list[Any]:
 
 def _flat(label: Any) -> Iterator[Any]:
     if isinstance(label, Mapping):
-        raise InvalidInputError(f"labels must come as numbers, text or sequences of them; got {type(label).__name__}")
+        raise InvalidInputError(f"labels must be numbers, text or sequences of them; got {type(label).__name__}")
     if hasattr(label, "tolist"):  # tensors and arrays
         label = label.tolist()
     if isinstance(label, tuple | list):
@@ -116,22 +115,22 @@ class _Items:
         self._dataset = dataset
         first = self._observation(0)
         if not np.array_equal(first, self._observation(0)):
-            raise InvalidInputError("an item must be the same every time; item 0 is not: leave out random transforms")
+            raise InvalidInputError("an item must be the same at every read; item 0 is not: remove random transforms")
         self.shape: tuple[int, ...] = (len(dataset), *first.shape)
         self.dtype: np.dtype[Any] = first.dtype
 
     def take(self, rows: NDArray[np.int64], /) -> NDArray[Any]:
         """Return the observations of these items."""
-        found = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        observations = np.empty((len(rows), *self.shape[1:]), self.dtype)
         for place, row in enumerate(rows.tolist()):
             observation = self._observation(row)
-            if observation.shape != found.shape[1:] or observation.dtype != self.dtype:
+            if observation.shape != self.shape[1:] or observation.dtype != self.dtype:
                 raise InvalidInputError(
-                    f"observations must have one shape and type; item 0 has {self.dtype} {self.shape[1:]} and item "
-                    f"{row} has {observation.dtype} {observation.shape}"
+                    f"observations must have the same shape and type; item 0 has {self.dtype} {self.shape[1:]} and "
+                    f"item {row} has {observation.dtype} {observation.shape}"
                 )
-            found[place] = observation
-        return found
+            observations[place] = observation
+        return observations
 
     def _observation(self, row: int) -> NDArray[Any]:
         item = self._dataset[row]
@@ -151,37 +150,36 @@ class _Items:
 
 
 def _bytes(image: NDArray[Any], row: int) -> NDArray[np.uint8]:
-    """Return an image as uint8 if it is one, or holds k/255; what else it may mean is not guessed."""
+    """Return an image as uint8 if it is uint8 or contains floats k/255; other values are ambiguous and refused."""
     if image.dtype == np.uint8:
         return image
     if image.dtype.kind == "f":
         values = image.astype(np.float64) * WHITE
-        whole = np.rint(values)
-        if (
-            np.abs(values - whole) <= WHITE * np.finfo(image.dtype).eps
-        ).all() and 0 <= whole.min() <= whole.max() <= WHITE:
-            return whole.astype(np.uint8)
+        rounded = np.rint(values)
+        is_exact = (np.abs(values - rounded) <= WHITE * np.finfo(image.dtype).eps).all()
+        if is_exact and 0 <= rounded.min() <= rounded.max() <= WHITE:
+            return rounded.astype(np.uint8)
     raise InvalidInputError(
-        f"images must be uint8, or floats that are k/255; item {row} is {image.dtype} from {image.min()} to "
-        f"{image.max()}; leave out transforms such as Normalize, or turn it into uint8"
+        f"images must be uint8, or floats k/255; item {row} is {image.dtype} from {image.min()} to "
+        f"{image.max()}; remove transforms such as Normalize, or convert it to uint8"
     )
 
 
 def as_torch(
     data: DataSet, *, device: Any = "cpu", budget_bytes: int | None = None, progress: bool = False
 ) -> "TorchView":
-    """Make batches of tensors of a data set, from the device's memory if the whole fits there.
+    """Return batches of tensors of a data set, which is stored in the memory of the device if it fits.
 
     Parameters
     ----------
     data : DataSet
         Of images or vectors.
     device : str or torch.device
-        Where batches are wanted.
+        Device of the batches.
     budget_bytes : int, optional
-        How much of the device's memory the data set may take; by default half of what is free. 0 keeps it out.
+        Device memory that the data set may use; by default half of the free memory. 0 keeps it on the host.
     progress : bool
-        Show a bar while the data set is put there.
+        Show a progress bar while the data set is stored.
 
     Returns
     -------
@@ -207,20 +205,20 @@ def as_torch(
 class TorchView:
     """Batches of a data set as tensors on a device; see :func:`as_torch`.
 
-    Batches are the same for the same seed, wherever the observations are kept.
+    Batches depend only on the seed, not on where the observations are stored.
 
     Attributes
     ----------
     rows : Draws or None
-        What an epoch goes over: the whole grid, or all rows of a table. None where there is no end to
-        observations, or combinations of factors are not equally likely: then each batch is drawn anew.
+        Observations of an epoch: the full grid, or all rows of a table. None where there are infinitely many
+        observations, or combinations of factors are not equally likely: each batch is then drawn independently.
     device : torch.device
     is_on_device : bool
-        Whether the whole is kept on the device.
+        Whether the data set is stored on the device.
     is_packed : bool
-        Whether it is kept there at one bit a pixel, as images are black (0) and white (255).
+        Whether it is stored at one bit per pixel, as images are black (0) and white (255).
     n_bytes : int
-        How much of the device's memory it takes.
+        Device memory used by the stored data set.
     """
 
     def __init__(self, data: DataSet, *, device: Any, budget_bytes: int | None, progress: bool) -> None:
@@ -235,15 +233,15 @@ class TorchView:
             self._store(_free_bytes(self.device) // 2 if budget_bytes is None else budget_bytes, progress=progress)
 
     def __len__(self) -> int:
-        """Return the number of observations of an epoch; raise InvalidInputError if there is no end to them."""
-        return len(self._numbered)
+        """Return the number of observations of an epoch; raise InvalidInputError if there are infinitely many."""
+        return len(self._epoch_rows)
 
     @property
-    def _numbered(self) -> Draws:
+    def _epoch_rows(self) -> Draws:
         if self.rows is None:
             raise InvalidInputError(
-                f"there is no end to the observations of {self.data.name}, so that they have no numbers and no "
-                "epoch; take batches, and say how many"
+                f"{self.data.name} has infinitely many observations, so they have no indices and no epoch; "
+                "use batches, with n_batches"
             )
         return self.rows
 
@@ -251,16 +249,16 @@ class TorchView:
     def _factors(self) -> "torch.Tensor":
         import torch
 
-        return torch.as_tensor(np.array(self._numbered.factors), device=self.device)
+        return torch.as_tensor(np.array(self._epoch_rows.factors), device=self.device)
 
     @property
     def is_on_device(self) -> bool:
-        """Whether the whole is kept on the device."""
+        """Whether the data set is stored on the device."""
         return self._stored is not None
 
     @property
     def n_bytes(self) -> int:
-        """How much of the device's memory the whole takes."""
+        """Device memory used by the stored data set."""
         return 0 if self._stored is None else self._stored.numel() * self._stored.element_size()
 
     def batches(
@@ -271,11 +269,11 @@ class TorchView:
         Parameters
         ----------
         batch_size : int
-            Observations in a batch; what is left of an epoch after the last whole batch is left out.
+            Number of observations per batch; an incomplete batch at the end of an epoch is dropped.
         seed : int or torch.Generator
-            Decides the order; the generator is moved on.
+            Random seed of the order; a generator is advanced.
         n_batches : int, optional
-            How many; without end by default.
+            Number of batches; unlimited by default.
 
         Yields
         ------
@@ -290,17 +288,17 @@ class TorchView:
         import torch
 
         if batch_size < 1 or (self.rows is not None and batch_size > len(self.rows)):
-            most = "" if self.rows is None else f" to {len(self.rows)}, the observations there are"
-            raise InvalidInputError(f"batch_size must be from 1{most}; got {batch_size}")
+            limit = "" if self.rows is None else f" and at most {len(self.rows)}, the number of observations"
+            raise InvalidInputError(f"batch_size must be at least 1{limit}; got {batch_size}")
         source = torch.Generator().manual_seed(seed) if isinstance(seed, int) else seed
-        made = self._drawn(batch_size, source) if self.rows is None else self._of_epochs(batch_size, source)
-        for number, batch in enumerate(made):
+        batches = self._drawn(batch_size, source) if self.rows is None else self._of_epochs(batch_size, source)
+        for number, batch in enumerate(batches):
             if number == n_batches:
                 return
             yield batch
 
     def observations(self, rows: "torch.Tensor") -> "torch.Tensor":
-        """Return the observations at these rows of an epoch, as a batch does.
+        """Return the observations at these rows of an epoch, as in a batch.
 
         Parameters
         ----------
@@ -310,17 +308,17 @@ class TorchView:
         Raises
         ------
         InvalidInputError
-            If there is no end to the observations, so that they have no numbers.
+            If there are infinitely many observations, which have no indices.
         """
         if self._stored is None:
-            draws = self._numbered[rows.cpu().numpy()]
+            draws = self._epoch_rows[rows.cpu().numpy()]
             return self._tensor(self.data.observations(draws.factors, draws.nuisance))
-        found = self._stored[rows.to(self.device)]
+        stored = self._stored[rows.to(self.device)]
         if self.is_packed:
-            # Where numpy can look, it takes a tenth of the time.
-            bits = bits_by_numpy(found) if self.device.type == "cpu" else bits_by_table(found)
+            # On the CPU, numpy is ten times faster than the look-up table.
+            bits = bits_by_numpy(stored) if self.device.type == "cpu" else bits_by_table(stored)
             return bits[:, : self._n_values].reshape(-1, *self._shape)
-        return self._scaled(found.view(-1, *self._shape))
+        return self._scaled(stored.view(-1, *self._shape))
 
     @property
     def _shape(self) -> tuple[int, ...]:
@@ -332,18 +330,18 @@ class TorchView:
         return int(np.prod(self._shape))
 
     def _of_epochs(self, batch_size: int, source: "torch.Generator") -> "Iterator[tuple[torch.Tensor, torch.Tensor]]":
-        chosen = self._chosen(batch_size, source)
+        shuffled = self._shuffled_rows(batch_size, source)
         if self.is_on_device:
-            yield from map(self._batch, chosen)
-        with ThreadPoolExecutor(1) as ahead:  # while a batch is used, the next one is made
-            coming = ahead.submit(self._batch, next(chosen))
+            yield from map(self._batch, shuffled)
+        with ThreadPoolExecutor(1) as ahead:  # the next batch is generated while one is used
+            upcoming = ahead.submit(self._batch, next(shuffled))
             while True:
-                following = next(chosen)
-                batch = coming.result()
-                coming = ahead.submit(self._batch, following)
+                following = next(shuffled)
+                batch = upcoming.result()
+                upcoming = ahead.submit(self._batch, following)
                 yield batch
 
-    def _chosen(self, batch_size: int, source: "torch.Generator") -> "Iterator[torch.Tensor]":
+    def _shuffled_rows(self, batch_size: int, source: "torch.Generator") -> "Iterator[torch.Tensor]":
         import torch
 
         n_rows = len(self)
@@ -361,16 +359,16 @@ class TorchView:
         seed = int(torch.randint(2**63 - 1, (1,), generator=source, device=source.device).item())
         rng = np.random.default_rng(seed)
 
-        def make() -> tuple[torch.Tensor, torch.Tensor]:
+        def draw() -> tuple[torch.Tensor, torch.Tensor]:
             draws = self.data.sample(batch_size, rng, replace=True)
-            made = self._tensor(self.data.observations(draws.factors, draws.nuisance))
-            return made, torch.as_tensor(draws.factors, device=self.device)
+            observations = self._tensor(self.data.observations(draws.factors, draws.nuisance))
+            return observations, torch.as_tensor(draws.factors, device=self.device)
 
         with ThreadPoolExecutor(1) as ahead:
-            coming = ahead.submit(make)
+            upcoming = ahead.submit(draw)
             while True:
-                batch = coming.result()
-                coming = ahead.submit(make)
+                batch = upcoming.result()
+                upcoming = ahead.submit(draw)
                 yield batch
 
     def _tensor(self, observations: NDArray[Any]) -> "torch.Tensor":
@@ -396,13 +394,13 @@ class TorchView:
             self._stored = self._filled(self._n_values, first.dtype, packed=False, progress=progress)
 
     def _filled(self, width: int, dtype: np.dtype[Any], *, packed: bool, progress: bool) -> "torch.Tensor | None":
-        """Return all observations on the device; None if they were to be packed and are not binary."""
+        """Return all observations on the device; None if they were to be packed but are not binary."""
         import torch
 
         from disentmetrics._utils.progress import tracked
 
         stored = torch.empty((len(self), width), dtype=torch.as_tensor(np.empty(0, dtype)).dtype, device=self.device)
-        starts = range(0, len(self), _AT_ONCE)
+        starts = range(0, len(self), _BLOCK_ROWS)
         for start in tracked(iter(starts), len(starts), "storing", shown=progress):
             block = self._block(start)
             flat = _channels_first(block).reshape(len(block), -1)
@@ -415,12 +413,12 @@ class TorchView:
         return stored
 
     def _block(self, start: int) -> NDArray[Any]:
-        some = self._numbered[start : start + _AT_ONCE]
-        return self.data.observations(some.factors, some.nuisance)
+        rows = self._epoch_rows[start : start + _BLOCK_ROWS]
+        return self.data.observations(rows.factors, rows.nuisance)
 
 
 def bits_by_numpy(packed: "torch.Tensor") -> "torch.Tensor":
-    """Return each bit of (n, n_bytes) uint8 in the host's memory as float32 0 or 1."""
+    """Return each bit of (n, n_bytes) uint8 on the CPU as float32 0 or 1."""
     import torch
 
     return torch.as_tensor(np.unpackbits(packed.numpy(), axis=1)).to(torch.float32)
@@ -440,9 +438,9 @@ def _channels_first(observations: NDArray[Any]) -> NDArray[Any]:
 
 
 def _all_rows(data: DataSet) -> Draws | None:
-    """Return all observations if they can be listed and are equally likely."""
-    is_drawn_afresh = data.has_distribution and data.nuisances
-    return data.full_grid() if data.has_full_grid and not is_drawn_afresh else None
+    """Return all observations if they are finitely many and equally likely."""
+    is_drawn = data.has_distribution and data.nuisances
+    return data.full_grid() if data.has_full_grid and not is_drawn else None
 
 
 def _free_bytes(device: "torch.device") -> int:
@@ -452,4 +450,4 @@ def _free_bytes(device: "torch.device") -> int:
         return int(torch.cuda.mem_get_info(device)[0])
     if device.type == "cpu" and hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return 2 * _UNKNOWN_MEMORY
+    return 2 * _DEFAULT_BUDGET

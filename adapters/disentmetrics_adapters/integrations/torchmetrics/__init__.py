@@ -1,8 +1,8 @@
-"""Every metric as a ``torchmetrics.Metric``: batches in, one number out, in any training loop.
+"""Every metric as a ``torchmetrics.Metric``, which accumulates batches in any training loop.
 
-There is one class for each registered metric, made from its declaration: ``Mig``, ``FactorisedSupport``,
-``DciEs``; and one for each part: ``DciCompleteness``. ``metric("mig@chen2018")`` makes an instance by name, and
-``collection("core")`` all of a preset. PyTorch and torchmetrics are imported with the first of them.
+There is one class per registered metric, generated from its declaration: ``Mig``, ``FactorisedSupport``, ``DciEs``; and
+one per part: ``DciCompleteness``. ``metric("mig@chen2018")`` returns an instance by name, and ``collection("core")``
+all metrics of a preset. PyTorch and torchmetrics are imported when the first class is used.
 
 Examples
 --------
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def metric(name: str, **settings: Any) -> "ScoreMetric":
-    """Make the metric of this name.
+    """Return a metric by name.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def metric(name: str, **settings: Any) -> "ScoreMetric":
     Raises
     ------
     InvalidInputError
-        If there is no such metric, protocol, part or setting.
+        If the metric, protocol, part or setting does not exist.
     MissingExtraError
         If torchmetrics is not installed.
 
@@ -61,7 +61,7 @@ def metric(name: str, **settings: Any) -> "ScoreMetric":
     """
     named = NamedScore.parse(name)
     if "@" in name and settings.get("protocol", named.protocol) != named.protocol:
-        raise InvalidInputError(f"the protocol is named twice: {name} and protocol={settings['protocol']!r}")
+        raise InvalidInputError(f"the protocol must be given once; got {name} and protocol={settings['protocol']!r}")
     if "@" in name:
         settings = {**settings, "protocol": named.protocol}
     return _class(_class_name(named))(**settings)
@@ -70,21 +70,21 @@ def metric(name: str, **settings: Any) -> "ScoreMetric":
 def collection(
     metrics: str | Sequence[str] = "default", *, posterior: bool = False, **settings: Any
 ) -> "MetricCollection":
-    """Make a ``MetricCollection`` of presets and names, whose metrics keep their rows only once.
+    """Return a ``MetricCollection`` of presets and metrics, which share their rows.
 
     Parameters
     ----------
     metrics : str or sequence of str
         As for :func:`disentmetrics.score`.
     posterior : bool
-        Whether ``update`` will be given log-variances: presets then hold the metrics that need them.
+        Whether ``update`` will receive log-variances: presets then include the metrics that require them.
     **settings
-        Of every metric, such as ``max_rows`` and ``seed``.
+        Settings of all metrics, such as ``max_rows`` and ``seed``.
 
     Raises
     ------
     InvalidInputError
-        If one is neither a preset nor a metric.
+        If a name is neither a preset nor a metric.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def collection(
     ['mig', 'mig@locatello2019']
     """
     made: dict[str, Any] = {name: metric(name, **settings) for name in expand(metrics, posterior=posterior)}
-    with _needed():
+    with _install_hint():
         from torchmetrics import MetricCollection
     return MetricCollection(made)
 
@@ -109,23 +109,23 @@ def _classes() -> dict[str, NamedScore]:
 
 def _class(name: str) -> "type[ScoreMetric]":
     if name not in globals():
-        with _needed():
+        with _install_hint():
             from disentmetrics_adapters.integrations.torchmetrics._metric import class_of
-        globals()[name] = class_of(_classes()[name], name, __name__)  # kept, so that pickles find the class itself
+        globals()[name] = class_of(_classes()[name], name, __name__)  # stored, so that pickles find the same class
     made: type[ScoreMetric] = globals()[name]
     return made
 
 
 @contextlib.contextmanager
-def _needed() -> Iterator[None]:
-    """Around imports: ask for the packages by the exact command if just they are absent."""
+def _install_hint() -> Iterator[None]:
+    """Context of imports that names the install command if a package is missing."""
     try:
         yield
     except ModuleNotFoundError as error:
         if error.name not in {"torch", "torchmetrics"}:
             raise
         raise MissingExtraError(
-            f'these metrics need the package {error.name}: pip install "disentmetrics[torch]" torchmetrics'
+            f'these metrics require the package {error.name}: pip install "disentmetrics[torch]" torchmetrics'
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""What all generated classes of metrics share."""
+"""Base class of the generated metrics."""
 
 import inspect
 from collections.abc import Sequence
@@ -24,41 +24,41 @@ _OF_TORCHMETRICS = {
 
 
 class ScoreMetric(torchmetrics.Metric):
-    """A metric of disentmetrics that gathers its rows batch by batch.
+    """A metric of disentmetrics that accumulates its rows batch by batch.
 
-    ``compute`` returns exactly the value that the metric itself gives for all rows at once, as a float64 scalar
-    (float32 on devices that have no other), or NaN with a warning that says why where it is undefined, as on
-    the two batches of a sanity check. Call ``update`` in the loop and ``compute`` at the end of an epoch; a
-    call of the metric itself also scores every single batch, which is slow and says little.
+    ``compute`` returns exactly the value of the metric for all rows at once, as a float64 scalar (float32 on devices
+    without float64), or NaN with a warning that gives the reason where it is undefined, as on the two batches of a
+    sanity check. Call ``update`` in the loop and ``compute`` at the end of an epoch; calling the metric itself also
+    scores every single batch, which is slow and uninformative.
 
     Parameters
     ----------
     protocol : str
         Settings of a paper.
     seed : int
-        Decides the metric's own draws, and the rows that ``max_rows`` keeps.
+        Random seed of the metric, and of the rows that ``max_rows`` keeps.
     max_rows : int, optional
-        Keep a uniform random sample of so many of all rows that come (twice as many are held at most, beside
-        the last batch). All are kept by default. The sample is drawn anew after ``reset`` by the same seed;
-        each process of a distributed run keeps its own sample, and the common one is drawn from these.
+        Size of a uniform random sample of all rows to keep (at most twice as many are stored, in addition to the last
+        batch). All rows are kept by default. After ``reset`` the sample is drawn with the same seed; each process of a
+        distributed run keeps its own sample, from which the common sample is drawn.
     kinds : mapping of factor name to kind, optional
-        Overrides what would be inferred from the values, such as ``{"factor_2": "circular"}``.
+        Overrides the kinds inferred from the values, such as ``{"factor_2": "circular"}``.
     factor_names : sequence of str, optional
     space : FactorSpace, optional
         The factors, where known; ``factors`` are then indices of their values.
     **options
-        Options of the metric that override the protocol's; and those of every ``torchmetrics.Metric``, such as
-        ``compute_on_cpu`` and ``sync_on_compute``.
+        Options of the metric, which override those of the protocol; and those of every ``torchmetrics.Metric``, such
+        as ``compute_on_cpu`` and ``sync_on_compute``.
 
     Attributes
     ----------
     score : Score or None
-        What the last ``compute`` found: value, per factor, details, signature.
+        Result of the last ``compute``: value, values per factor, details, signature.
 
     Raises
     ------
     InvalidInputError
-        If protocol or option do not exist.
+        If the protocol or an option does not exist.
     """
 
     is_differentiable = False
@@ -88,7 +88,7 @@ class ScoreMetric(torchmetrics.Metric):
         metric.check_options(options)
         if max_rows is not None and (isinstance(max_rows, bool) or not isinstance(max_rows, int) or max_rows < 1):
             raise InvalidInputError(f"max_rows must be a whole number of at least 1; got {max_rows!r}")
-        generator(seed, "rows")  # refuses what is no seed
+        generator(seed, "rows")  # raises if the seed is invalid
         self.protocol, self.seed, self.max_rows, self.options = protocol, seed, max_rows, options
         self.table: dict[str, Any] = {"kinds": kinds, "factor_names": factor_names, "space": space}
         self.score: Score | None = None
@@ -96,27 +96,27 @@ class ScoreMetric(torchmetrics.Metric):
         self._in_forward = False
         for name in _ROWS:
             self.add_state(name, default=[], dist_reduce_fx="cat")
-        # A state, so that a collection takes no two metrics for one that keep different numbers of rows.
+        # A state, so that a collection does not merge the rows of metrics with different limits.
         self.add_state("limit", default=torch.tensor(max_rows or 0), dist_reduce_fx="max")
 
     def update(self, codes: Tensor, factors: Tensor | None = None, log_variance: Tensor | None = None) -> None:
-        """Take a batch.
+        """Add a batch.
 
         Parameters
         ----------
         codes : (n, n_codes)
         factors : (n, n_factors)
-            Labels as numbers, NaN where missing. None for a metric that looks at codes alone.
+            Labels as numbers, NaN where missing. None for a metric that does not use factors.
         log_variance : (n, n_codes), optional
             Natural logarithm of the posterior variances.
 
         Raises
         ------
         InvalidInputError
-            If the batch does not agree with itself or with those before.
+            If the arrays of the batch are inconsistent with each other or with earlier batches.
         """
         if factors is None and self.named.metric.needs.factors:
-            raise InvalidInputError(f"{self.named.name} compares codes with factors; give update both")
+            raise InvalidInputError(f"{self.named.name} compares codes with factors; pass both to update")
         batch = {"codes": _rows("codes", codes, self.device)}
         for name, values in (("factors", factors), ("log_variance", log_variance)):
             if values is not None:
@@ -124,10 +124,10 @@ class ScoreMetric(torchmetrics.Metric):
         for name, values in batch.items():
             if len(values) != len(batch["codes"]):
                 raise InvalidInputError(
-                    f"{name} must have a row for each of the {len(batch['codes'])} codes; got {len(values)} rows"
+                    f"{name} must have as many rows as codes, {len(batch['codes'])}; got {len(values)}"
                 )
         for name in ("codes", "factors", "log_variance"):
-            self._check_like_before(name, batch.get(name))
+            self._check_like_earlier(name, batch.get(name))
         if self.max_rows is not None:
             batch["priority"] = self._priorities(len(batch["codes"]))
         for name, values in batch.items():
@@ -137,8 +137,8 @@ class ScoreMetric(torchmetrics.Metric):
 
     def compute(self) -> Tensor:
         """Return the value for all rows; NaN, with a warning, where it is undefined."""
-        if not len(self.codes):  # a tensor, once rows of several processes came together
-            raise InvalidInputError(f"{self.named.name} needs rows; call update before compute")
+        if not len(self.codes):  # a tensor once the rows of several processes are gathered
+            raise InvalidInputError(f"{self.named.name} has no rows; call update before compute")
         kept = {name: _array(rows) for name, rows in self._kept().items()}
         representation = Representation(
             kept["codes"],
@@ -154,7 +154,7 @@ class ScoreMetric(torchmetrics.Metric):
         return torch.tensor(self.score.value, dtype=dtype, device=self.device)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Take a batch and return the value of this batch alone."""
+        """Add a batch and return the value of this batch alone."""
         self._in_forward = True
         try:
             value = super().forward(*args, **kwargs)
@@ -164,9 +164,9 @@ class ScoreMetric(torchmetrics.Metric):
         return value
 
     def reset(self) -> None:
-        """Forget all rows."""
+        """Remove all rows."""
         super().reset()
-        if not self._in_forward:  # torchmetrics resets inside forward too, and rows must not be drawn alike in each
+        if not self._in_forward:  # torchmetrics also resets inside forward, where each batch needs different draws
             self._n_batches = 0
             self.score = None
 
@@ -176,29 +176,31 @@ class ScoreMetric(torchmetrics.Metric):
 
     def __repr__(self) -> str:
         settings = {"protocol": self.protocol, "seed": self.seed, "max_rows": self.max_rows, **self.options}
-        usual = {"protocol": "default", "seed": 0, "max_rows": None}
-        told = [f"{name}={value!r}" for name, value in settings.items() if name not in usual or value != usual[name]]
-        return f"{type(self).__name__}({', '.join(told)})"
+        defaults = {"protocol": "default", "seed": 0, "max_rows": None}
+        shown = [
+            f"{name}={value!r}" for name, value in settings.items() if name not in defaults or value != defaults[name]
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
-    def _check_like_before(self, name: str, values: Tensor | None) -> None:
-        before: list[Tensor] = getattr(self, name)
-        if self.codes and (values is None) != (not before):
-            raise InvalidInputError(f"{name} must come with every batch or with none; it came with some")
-        if values is not None and before and values.shape[1:] != before[0].shape[1:]:
+    def _check_like_earlier(self, name: str, values: Tensor | None) -> None:
+        earlier: list[Tensor] = getattr(self, name)
+        if self.codes and (values is None) != (not earlier):
+            raise InvalidInputError(f"{name} must be given with every batch or with none; got it with some")
+        if values is not None and earlier and values.shape[1:] != earlier[0].shape[1:]:
             raise InvalidInputError(
-                f"{name} must have as many columns in every batch; got {tuple(values.shape)} after "
-                f"{tuple(before[0].shape)}"
+                f"{name} must have the same number of columns in every batch; got {tuple(values.shape)} after "
+                f"{tuple(earlier[0].shape)}"
             )
 
     def _priorities(self, n: int) -> Tensor:
-        """Draw a number for each row of a batch: the rows of the lowest numbers are a uniform sample of all."""
-        together = torch.distributed.is_available() and torch.distributed.is_initialized()
-        rank = torch.distributed.get_rank() if together else 0
+        """Draw a random number for each row of a batch; the rows with the lowest numbers are a uniform sample."""
+        is_distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        rank = torch.distributed.get_rank() if is_distributed else 0
         drawn = generator((self.seed, rank, self._n_batches), "rows").integers(2**62, size=n)
         return torch.as_tensor(drawn, device=self.device)
 
     def _kept(self) -> dict[str, Tensor]:
-        rows = {name: _together(getattr(self, name)) for name in _ROWS if len(getattr(self, name))}
+        rows = {name: _concatenated(getattr(self, name)) for name in _ROWS if len(getattr(self, name))}
         if self.max_rows is None or len(rows["priority"]) <= self.max_rows:
             return rows
         lowest = torch.argsort(rows["priority"])[: self.max_rows].sort().values
@@ -211,13 +213,13 @@ class ScoreMetric(torchmetrics.Metric):
 
 
 def class_of(named: NamedScore, name: str, module: str) -> type[ScoreMetric]:
-    """Make the class of a metric, or of a part of it, from its declaration."""
+    """Generate the class of a metric, or of a part of it, from its declaration."""
     metric = named.metric
     low, high = metric.parts[named.part] if named.part else metric.bounds
     meaning = inspect.cleandoc(metric.__doc__ or "").partition("\n\nParameters\n")[0]
     declared = {
         "__doc__": (
-            f"``{named.name}`` of batches; settings as for :class:`ScoreMetric`, options as for "
+            f"``{named.name}`` over batches; settings as for :class:`ScoreMetric`, options as for "
             f":data:`disentmetrics.metrics.{metric.name}`.\n\n{meaning}\n\n{metric.known_failure}"
         ),
         "__module__": module,
@@ -241,8 +243,8 @@ def _rows(name: str, values: Any, device: torch.device) -> Tensor:
     return tensor
 
 
-def _together(rows: list[Tensor] | Tensor) -> Tensor:
-    if isinstance(rows, list):  # some may have been moved to the host
+def _concatenated(rows: list[Tensor] | Tensor) -> Tensor:
+    if isinstance(rows, list):  # some tensors may have been moved to the CPU
         rows = [part.to(rows[0].device) for part in rows]
     return dim_zero_cat(rows)
 
