@@ -1,1 +1,1 @@
-"""Data sets of the user: arrays, image folders, Hugging Face data sets."""
+"""Custom data sets from arrays, image folders and Hugging Face data sets."""

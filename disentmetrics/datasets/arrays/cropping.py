@@ -1,4 +1,4 @@
-"""Images cut to their middle and made smaller as they are read."""
+"""Images that are centre-cropped and downscaled on the fly."""
 
 from typing import Any
 
@@ -11,34 +11,34 @@ from disentmetrics.datasets.options import whole_number
 
 
 def crop_and_size(shape: tuple[int, int], crop: str | int, size: str | int) -> tuple[int, int]:
-    """Return both as numbers; ask before files are read.
+    """Validate crop and size, and return both as integers; needs no file.
 
     Raises
     ------
     InvalidInputError
-        If one is larger than there is.
+        If the crop is larger than the images, or the size is larger than the crop.
     """
     side = whole_number("crop", crop, 0, min(shape))
     return side, whole_number("size", size, 0, side or min(shape))
 
 
 class CroppedRows:
-    """The middle of images, made smaller by averaging areas.
+    """Images that are centre-cropped and then downscaled by area averaging.
 
     Parameters
     ----------
     rows : Observations
         Images.
     crop : str or int
-        Height and width of the square that is kept, if not 0. Where the middle lies between two pixels, it is
-        the upper and the left one.
+        Height and width of the central square; 0 keeps the complete image. If it cannot be centred exactly,
+        it is half a pixel closer to the top and left.
     size : str or int
-        New height and width, if not 0.
+        New height and width; 0 keeps the size.
 
     Raises
     ------
     InvalidInputError
-        If one is larger than there is.
+        If the crop is larger than the images, or the size is larger than the crop.
     """
 
     def __init__(self, rows: Observations, crop: str | int = 0, size: str | int = 0) -> None:
@@ -51,11 +51,11 @@ class CroppedRows:
 
     @property
     def options(self) -> list[str]:
-        """What changes the content, for a fingerprint."""
+        """Options that change the content, for fingerprints."""
         return [f"crop{self._side}"] * bool(self._side) + [str(self._new)] * bool(self._new)
 
     def take(self, rows: NDArray[np.int64], /) -> NDArray[np.uint8]:
-        """Return these images."""
+        """Return the given images."""
         images = self._rows.take(rows)
         if self._side:
             top, left = ((length - self._side) // 2 for length in images.shape[1:3])

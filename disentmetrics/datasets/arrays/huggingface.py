@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face library ``datasets``, recognised by what they can do: it is not imported."""
+"""Data sets of the Hugging Face library ``datasets``, recognised by duck typing: the library is not imported."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from disentmetrics.errors import InvalidInputError, did_you_mean
 from disentmetrics.io.formats import some_of
 from disentmetrics.io.labels import CategoricalColumn
 
-_NEEDED = ("__len__", "__getitem__", "select_columns", "with_format")
+_REQUIRED_METHODS = ("__len__", "__getitem__", "select_columns", "with_format")
 
 
 def read_huggingface(
@@ -23,23 +23,23 @@ def read_huggingface(
     groups: str | None = None,
     size: tuple[int, int] | None = None,
 ) -> LabelledRows:
-    """Find images and labels; see :meth:`disentmetrics.CustomDataSet.from_huggingface`."""
+    """Read images and labels of a data set; see :meth:`disentmetrics.CustomDataSet.from_huggingface`."""
     names = getattr(dataset, "column_names", None)
     if isinstance(names, Mapping):
         raise InvalidInputError(
-            f"one split must be given; got all of {some_of(list(names))}; choose dataset[{next(iter(names))!r}]"
+            f"a single split must be given; got {some_of(list(names))}: use dataset[{next(iter(names))!r}]"
         )
-    if not isinstance(names, list) or not all(hasattr(dataset, needed) for needed in _NEEDED):
+    if not isinstance(names, list) or not all(hasattr(dataset, method) for method in _REQUIRED_METHODS):
         raise InvalidInputError(
-            f"data must be a datasets.Dataset of Hugging Face; got {type(dataset).__name__}; load it without streaming"
+            f"data must be a Hugging Face datasets.Dataset; got {type(dataset).__name__}; load it without streaming"
         )
     if not len(dataset):
-        raise InvalidInputError("there must be at least one observation; the data set has no row")
+        raise InvalidInputError("there must be at least one observation; the data set has no rows")
     features = getattr(dataset, "features", None) or {}
     image = _image_column(names, features, image)
     labels = [name for name in names if name not in {image, groups}] if factors is None else list(factors)
     if image in labels:
-        raise InvalidInputError(f"factors must be columns of labels; {image!r} holds the images; leave it out")
+        raise InvalidInputError(f"factors must be columns of labels; {image!r} contains the images: remove it")
     for name in [*labels, *([groups] if groups else [])]:
         if name not in names:
             raise InvalidInputError(
@@ -53,12 +53,12 @@ def read_huggingface(
     )
 
 
-def _image_column(names: list[str], features: Mapping[str, Any], asked: str | None) -> str:
-    found = [asked] if asked is not None else [name for name in names if _is_image(features, name)]
-    if len(found) != 1 or found[0] not in names:
-        came = f"there is no {asked!r}" if asked is not None else f"found {len(found)} columns of images"
-        raise InvalidInputError(f"one column must hold the images; {came}; name one of {some_of(names)}")
-    return found[0]
+def _image_column(names: list[str], features: Mapping[str, Any], requested: str | None) -> str:
+    candidates = [requested] if requested is not None else [name for name in names if _is_image(features, name)]
+    if len(candidates) != 1 or candidates[0] not in names:
+        got = f"there is no {requested!r}" if requested is not None else f"found {len(candidates)} columns of images"
+        raise InvalidInputError(f"one column must contain the images; {got}; choose one of: {some_of(names)}")
+    return candidates[0]
 
 
 def _is_image(features: Mapping[str, Any], name: str) -> bool:
@@ -66,17 +66,17 @@ def _is_image(features: Mapping[str, Any], name: str) -> bool:
 
 
 def _labels(dataset: Any, name: str, feature: Any) -> Any:
-    # The lone column, so that no image is decoded for its label.
+    # Only this column is selected, so that no image is decoded to read its label.
     values = list(dataset.with_format(None).select_columns([name])[:][name])
     classes = getattr(feature, "names", None)
     if classes is None:
         return values
     indices = np.array([-1 if value is None else value for value in values], np.int64)
-    return CategoricalColumn(indices, tuple(classes), ordered=True)  # so that indices stay those of the data set
+    return CategoricalColumn(indices, tuple(classes), ordered=True)  # keeps the indices of the data set
 
 
 class _HuggingFaceRows:
-    """Images of a column, decoded as they are asked for."""
+    """Images of a column, decoded on demand."""
 
     def __init__(self, dataset: Any, column: str, size: tuple[int, int] | None) -> None:
         self._images = dataset.select_columns([column])
@@ -88,24 +88,26 @@ class _HuggingFaceRows:
         self.dtype: np.dtype[Any] = first.dtype
 
     def take(self, rows: NDArray[np.int64], /) -> NDArray[Any]:
-        """Return the images at these rows."""
+        """Return the images of the given rows."""
         images = np.empty((len(rows), *self.shape[1:]), self.dtype)
         for position, row in enumerate(rows.tolist()):
-            found = self._image(row)
-            if found.shape != images.shape[1:] or found.dtype != self.dtype:
+            image = self._image(row)
+            if image.shape != images.shape[1:] or image.dtype != self.dtype:
                 raise InvalidInputError(
-                    f"observations must have one shape and type; row 0 has {self.dtype} {self.shape[1:]} and row {row} "
-                    f"has {found.dtype} {found.shape}; give a size if only that differs"
+                    f"observations must all have the same shape and type; row 0 has {self.dtype} {self.shape[1:]} and "
+                    f"row {row} has {image.dtype} {image.shape}; set size if only that differs"
                 )
-            images[position] = found
+            images[position] = image
         return images
 
     def _image(self, row: int) -> NDArray[Any]:
         value = self._images[row][self._column]
-        if hasattr(value, "save") and hasattr(value, "mode"):  # an image of Pillow
+        if hasattr(value, "save") and hasattr(value, "mode"):  # a Pillow image
             return pixels_of(f"row {row}", value, self._size)
-        # Declared arrays come back as wide integers.
+        # Columns of arrays are returned as 64-bit integers, whatever their declared type.
         array = np.asarray(value, getattr(self._feature, "dtype", None) if hasattr(self._feature, "shape") else None)
         if self._size is not None:
-            raise InvalidInputError(f"size is for images; column {self._column!r} holds {type(value).__name__}")
+            raise InvalidInputError(
+                f"size applies only to images; column {self._column!r} contains {type(value).__name__}"
+            )
         return array[..., None] if array.ndim == 2 and array.dtype == np.uint8 else array

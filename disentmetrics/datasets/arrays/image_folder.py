@@ -1,4 +1,4 @@
-"""A folder of images beside a table of labels, or in subfolders named by their label."""
+"""Folders of images with a table of labels, or with one subfolder per label."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from disentmetrics.io.formats import MISSING, open_file, some_of
 from disentmetrics.io.labels import CategoricalColumn
 
 TABLES = ("labels.csv", "labels.tsv", "labels.parquet", "labels.xlsx")
-"""Names under which a table is found by itself."""
+"""File names of tables that are detected automatically."""
 
 IMAGE_COLUMNS = ("image", "file", "file_name", "filename", "path")
-"""Names under which the column of image files is found by itself."""
+"""Names of the column of image files that are detected automatically."""
 
 
 @dataclass(frozen=True)
 class LabelledRows:
-    """Rows of observations and what is known of them, before kinds are inferred.
+    """Observations and their labels, before the kinds of factors are inferred.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class LabelledRows:
     factors : mapping of columns, or None
     groups : column or None
     notes : tuple of str
-        What was chosen or left out, for people.
+        Messages on what was chosen automatically or left out.
     """
 
     observations: Any
@@ -49,20 +49,21 @@ def read_folder(
     groups: str | None = None,
     size: tuple[int, int] | None = None,
 ) -> LabelledRows:
-    """Find images and labels; see :meth:`disentmetrics.CustomDataSet.from_folder`."""
+    """Read images and labels of a folder; see :meth:`disentmetrics.CustomDataSet.from_folder`."""
     root = Path(folder).expanduser()
     if not root.is_dir():
-        raise InvalidInputError(f"a folder of images must be a folder; there is none at {root}")
-    found = [root / table] if table is not None else [root / name for name in TABLES if (root / name).is_file()]
-    if len(found) > 1:
+        raise InvalidInputError(f"the path of images must be a folder; there is none at {root}")
+    tables = [root / table] if table is not None else [root / name for name in TABLES if (root / name).is_file()]
+    if len(tables) > 1:
         raise InvalidInputError(
-            f"one table must hold the labels; {root} has {some_of([f.name for f in found])}; name one"
+            f"the labels must be in a single table; {root} has {some_of([t.name for t in tables])}; name one"
         )
-    if found:
-        return _from_table(root, found[0], image_column, factors, groups, size)
+    if tables:
+        return _from_table(root, tables[0], image_column, factors, groups, size)
     if image_column or factors or groups:
         raise InvalidInputError(
-            f"image column, factors and groups name columns of a table; {root} has none of {', '.join(TABLES)}; name it"
+            f"image column, factors and groups name columns of a table; {root} has none of {', '.join(TABLES)}; "
+            "give its name"
         )
     return _from_names(root, size)
 
@@ -70,15 +71,15 @@ def read_folder(
 def _from_names(root: Path, size: tuple[int, int] | None) -> LabelledRows:
     names = _images_in(root)
     if not names:
-        raise InvalidInputError(f"{root} must hold images ({', '.join(sorted(SUFFIXES))}); it holds none")
+        raise InvalidInputError(f"{root} must contain images ({', '.join(sorted(SUFFIXES))}); it contains none")
     labels = [str(Path(name).parent.as_posix()) for name in names]
     images = _images(root, names, size)
     if set(labels) == {"."}:
-        return LabelledRows(images, None, notes=(f"{root} holds images without a table or subfolders: no factors",))
+        return LabelledRows(images, None, notes=(f"no factors: {root} has neither a table of labels nor subfolders",))
     if "." in labels:
         raise InvalidInputError(
-            "images must lie in subfolders that are their labels, or all in one folder; "
-            f"{names[labels.index('.')]} lies beside the subfolders of {root}; move it, or add a table"
+            "images must all be in subfolders named by their labels, or all in one folder; "
+            f"{names[labels.index('.')]} is next to the subfolders of {root}: move it, or add a table"
         )
     return LabelledRows(images, {"label": labels}, notes=("factor label: the subfolder of each image",))
 
@@ -94,8 +95,8 @@ def _from_table(
     source = open_file(path, {"missing": frozenset(MISSING), "separator": None, "sheet": None})
     columns = source.columns
     image_column = _image_column(path, list(columns), image_column)
-    wanted = list(columns) if factors is None else list(factors)
-    for name in [*wanted, *([groups] if groups else [])]:
+    selected = list(columns) if factors is None else list(factors)
+    for name in [*selected, *([groups] if groups else [])]:
         if name not in columns:
             raise InvalidInputError(
                 f"factors and groups must be columns of {path.name}; there is no {name!r}"
@@ -103,10 +104,10 @@ def _from_table(
             )
     if factors is not None and image_column in factors:
         raise InvalidInputError(
-            f"factors must be columns of labels; {image_column!r} names the image files; leave it out"
+            f"factors must be columns of labels; {image_column!r} contains the image files: remove it"
         )
     names = _texts(path, image_column, columns[image_column])
-    kept = [name for name in wanted if name not in {image_column, groups} or (factors is not None and name == groups)]
+    kept = [name for name in selected if name not in {image_column, groups} or (factors is not None and name == groups)]
     notes = list(source.notes)
     if unused := len(set(_images_in(root)) - set(names)):
         notes.append(f"left out: {unused:,} image{'' if unused == 1 else 's'} of {root} not in {path.name}")
@@ -118,15 +119,14 @@ def _from_table(
     )
 
 
-def _image_column(path: Path, columns: list[str], asked: str | None) -> str:
-    found = [asked] if asked is not None else [name for name in columns if name.lower() in IMAGE_COLUMNS]
-    if len(found) != 1 or found[0] not in columns:
+def _image_column(path: Path, columns: list[str], requested: str | None) -> str:
+    candidates = [requested] if requested is not None else [n for n in columns if n.lower() in IMAGE_COLUMNS]
+    if len(candidates) != 1 or candidates[0] not in columns:
+        got = f"there is no {requested!r}" if requested is not None else f"found {some_of(candidates) or None}"
         raise InvalidInputError(
-            f"one column of {path.name} must name the image files; "
-            f"{f'there is no {asked!r}' if asked is not None else f'found {some_of(found) or None}'}; "
-            f"name one of its columns: {some_of(columns)}"
+            f"one column of {path.name} must contain the image files; {got}; choose one of: {some_of(columns)}"
         )
-    return found[0]
+    return candidates[0]
 
 
 def _texts(path: Path, name: str, column: Any) -> list[str]:
@@ -138,8 +138,8 @@ def _texts(path: Path, name: str, column: Any) -> list[str]:
         texts = series.to_list() if isinstance(series, nw.Series) else np.asarray(column).tolist()
     bad = [(row, text) for row, text in enumerate(texts, 1) if not isinstance(text, str) or not text]
     if bad or not texts:
-        came = f"row {bad[0][0]} below the header holds {bad[0][1]!r}" if bad else "it has no row"
-        raise InvalidInputError(f"column {name!r} of {path.name} must name an image file in every row; {came}")
+        got = f"row {bad[0][0]} below the header contains {bad[0][1]!r}" if bad else "it has no row"
+        raise InvalidInputError(f"column {name!r} of {path.name} must contain an image file in every row; {got}")
     return texts
 
 
@@ -148,7 +148,7 @@ def _images(root: Path, names: list[str], size: tuple[int, int] | None) -> Image
     for name in dict.fromkeys(names):
         path = (home / name).resolve()
         if not path.is_relative_to(home):
-            raise InvalidInputError(f"images must lie in {root}; {name!r} leads out of it")
+            raise InvalidInputError(f"images must be in {root}; {name!r} is outside of it")
         if not path.is_file():
             raise InvalidInputError(f"every image must be a file in {root}; there is no {name!r}")
     return ImageRows(names, partial(_read, home), size=size)
@@ -162,6 +162,6 @@ def _read(home: Path, name: str) -> bytes:
 
 
 def _images_in(root: Path) -> list[str]:
-    """Return the paths of images below a folder, sorted; hidden ones are none."""
+    """Return the sorted paths of all images below a folder, except hidden ones."""
     paths = (path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
     return sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))

@@ -1,4 +1,4 @@
-"""Images made smaller by averaging areas, with equal bytes on every machine."""
+"""Downscaling of images by area averaging, reproducible to the byte on every machine."""
 
 import math
 
@@ -7,21 +7,21 @@ from numpy.typing import NDArray
 
 from disentmetrics.errors import InvalidInputError
 
-_AT_ONCE = 64  # images: the temporaries stay in the processor's cache
+_CHUNK = 64  # images resized at a time, so that temporary arrays fit into the CPU cache
 
 
 def resized(images: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return images of another size, each pixel the mean of the area that it covers.
+    """Downscale images: each new pixel is the mean of the area that it covers.
 
-    Sums are of whole numbers below 2**53 and therefore exact, rounded once, halves upwards: unlike
-    those of imaging libraries the bytes do not depend on version or processor.
+    Sums are over integers below 2**53, hence exact, and are rounded once, half up. Unlike those of imaging libraries,
+    results do not depend on the version or the processor.
 
     Parameters
     ----------
     images : (n, height, width, channels) uint8
-        As they are.
+        The images.
     shape : (int, int)
-        New height and width; none larger than the old.
+        New height and width, at most the current ones.
 
     Returns
     -------
@@ -30,7 +30,7 @@ def resized(images: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uin
     Raises
     ------
     InvalidInputError
-        If images would become larger.
+        If the new size is larger than the current one.
 
     Examples
     --------
@@ -41,23 +41,23 @@ def resized(images: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uin
     n, height, width, channels = images.shape
     if not (0 < shape[0] <= height and 0 < shape[1] <= width):
         raise InvalidInputError(
-            f"images can be made smaller than {height} x {width} only; got the new size {shape[0]} x {shape[1]}"
+            f"the new size of images must be at most {height} x {width}; got {shape[0]} x {shape[1]}"
         )
     rows, columns = _weights(height, shape[0]), _weights(width, shape[1])
     area = rows[0].sum() * columns[0].sum()
     small = np.empty((n, *shape, channels), np.uint8)
-    for start in range(0, n, _AT_ONCE):
-        planes = np.moveaxis(images[start : start + _AT_ONCE].astype(np.float64), 3, 1)
+    for start in range(0, n, _CHUNK):
+        planes = np.moveaxis(images[start : start + _CHUNK].astype(np.float64), 3, 1)
         sums = rows @ planes @ columns.T
-        small[start : start + _AT_ONCE] = np.moveaxis(np.floor((2 * sums + area) / (2 * area)), 1, 3)
+        small[start : start + _CHUNK] = np.moveaxis(np.floor((2 * sums + area) / (2 * area)), 1, 3)
     return small
 
 
 def _weights(old: int, new: int) -> NDArray[np.float64]:
-    """Return how much of each old pixel lies in each new one, (new, old), in whole parts of a pixel."""
+    """Return the overlap of each new with each old pixel, (new, old), as integer multiples of a common unit length."""
     common = math.gcd(old, new)
-    parts, taken = new // common, old // common  # an old pixel has so many parts, a new one takes so many
+    units_per_old, units_per_new = new // common, old // common
     weights = np.zeros((new, old))
-    units = np.arange(old * parts)
-    np.add.at(weights, (units // taken, units // parts), 1)
+    units = np.arange(old * units_per_old)
+    np.add.at(weights, (units // units_per_new, units // units_per_old), 1)
     return weights

@@ -1,1 +1,1 @@
-"""Published files: manifests, downloads, verification, layouts."""
+"""Published data sets: manifests, downloads, verification and file layouts."""

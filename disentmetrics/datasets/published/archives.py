@@ -1,4 +1,4 @@
-"""Files in an archive or in the folder that was unpacked from it, read one by one and never extracted."""
+"""Individual files in an archive, or in the folder it was unpacked to, read without extracting the archive."""
 
 import tarfile
 import threading
@@ -10,13 +10,13 @@ from typing import Any
 from disentmetrics.datasets.published.layouts import BROKEN
 from disentmetrics.errors import CorruptFileError, InvalidInputError
 
-_LARGEST = 1 << 26  # bytes of one file
+_MAX_FILE_BYTES = 1 << 26
 
 
 class ArchivedFiles:
     """Files by name, in a zip archive, an uncompressed tar archive or a folder.
 
-    Nothing is extracted, so that no name can lead out of a folder. Another process opens the archive again.
+    Nothing is extracted, so file names cannot escape a folder. After pickling, the archive is opened again.
 
     Parameters
     ----------
@@ -26,28 +26,28 @@ class ArchivedFiles:
     Attributes
     ----------
     names : tuple of str
-        Of all files, as stored (from the folder on), sorted.
+        Names of all files as stored (relative to the folder), sorted.
 
     Raises
     ------
     CorruptFileError
         If the archive is damaged, or is neither zip nor tar.
     InvalidInputError
-        If there is nothing at this path.
+        If the path does not exist.
     """
 
     def __init__(self, path: Path) -> None:
         if not path.exists():
-            raise InvalidInputError(f"there must be an archive or a folder at {path}; there is none")
+            raise InvalidInputError(f"{path} must be an archive or a folder; there is none")
         self._path = path
-        self._lock = threading.Lock()  # an archive has one position at which it is read
+        self._lock = threading.Lock()  # all threads share the read position of the archive
         self._zip: zipfile.ZipFile | None = None
-        self._places: dict[str, Any] = {}
+        self._locations: dict[str, Any] = {}
         try:
-            self._places = dict(self._listed())
+            self._locations = dict(self._listed())
         except (*BROKEN, tarfile.TarError) as error:
-            raise CorruptFileError(f"{path} must be a whole archive; reading it failed: {error}") from error
-        self.names = tuple(sorted(self._places))
+            raise CorruptFileError(f"{path} must be a complete archive; reading it failed: {error}") from error
+        self.names = tuple(sorted(self._locations))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._path,)
@@ -65,28 +65,34 @@ class ArchivedFiles:
                 end = archive.offset
             with self._path.open("rb") as file:
                 file.seek(end)
-                if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile takes any end for the end
-                    raise EOFError("it breaks off")
+                if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile accepts a truncated archive
+                    raise EOFError("it is truncated")
 
     def read(self, name: str) -> bytes:
-        """Return the content of a file; raise CorruptFileError if it is damaged, very large or gone."""
+        """Return the content of a file.
+
+        Raises
+        ------
+        CorruptFileError
+            If the file is damaged, missing or larger than 64 MiB.
+        """
         try:
-            content, n_bytes = self._content(self._places[name])
+            content, n_bytes = self._content(self._locations[name])
         except BROKEN as error:
             raise CorruptFileError(f"{name} in {self._path} must be readable; reading it failed: {error}") from error
         if len(content) != n_bytes:
             raise CorruptFileError(f"{name} in {self._path} must have {n_bytes:,} bytes; {len(content):,} were read")
         return content
 
-    def _content(self, place: Any) -> tuple[bytes, int]:
-        """Return at most so many bytes as a file may have, and how many it has."""
-        if isinstance(place, Path):
-            with place.open("rb") as file:
-                return file.read(_LARGEST), place.stat().st_size
+    def _content(self, location: Any) -> tuple[bytes, int]:
+        """Return the content of a file up to the maximum size, and its actual size in bytes."""
+        if isinstance(location, Path):
+            with location.open("rb") as file:
+                return file.read(_MAX_FILE_BYTES), location.stat().st_size
         if self._zip is not None:
-            with self._lock, self._zip.open(place) as member:
-                return member.read(_LARGEST), place.file_size
-        offset, n_bytes = place
+            with self._lock, self._zip.open(location) as member:
+                return member.read(_MAX_FILE_BYTES), location.file_size
+        offset, n_bytes = location
         with self._path.open("rb") as file:
             file.seek(offset)
-            return file.read(min(n_bytes, _LARGEST)), n_bytes
+            return file.read(min(n_bytes, _MAX_FILE_BYTES)), n_bytes

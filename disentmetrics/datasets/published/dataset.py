@@ -1,4 +1,4 @@
-"""Observations read from published files, verified before use."""
+"""Data sets read from published files, which are verified before use."""
 
 import hashlib
 import logging
@@ -24,32 +24,32 @@ from disentmetrics.datasets.published.row_files import Blocks, FileRows, PackedR
 from disentmetrics.errors import CorruptFileError, InvalidInputError, StorageError, did_you_mean
 from disentmetrics.factors import FactorSpace
 
-_READ_WHERE_THEY_LIE = 1 << 17  # bytes that may have to be decompressed for a single image
+_MAX_BYTES_PER_ROW = 1 << 17  # if reading one image decompresses more than this, images are unpacked once instead
 logger = logging.getLogger("disentmetrics")
 
 
 class PublishedDataSet(DataSet):
-    """The observations of published files, which are read as they are asked for.
+    """Images of a complete grid of factors, read on demand from published files.
 
     Parameters
     ----------
     manifest : Manifest
-        Of the data set.
+        Manifest of the data set.
     fingerprint : str
-        Name of exactly this content; options that change it are added.
+        Identifier of the exact content; options that change it are appended.
     rows : Observations
-        The whole grid, a row for each combination of factors.
+        One row per combination of factors.
     space : FactorSpace, optional
-        Factors of the rows, if they are not those of the manifest.
+        Factors of the rows; by default those of the manifest.
     order : (n_rows,) int64, optional
-        The row of each combination; by default they stand in the order of the grid.
+        Row of each combination; by default rows are in grid order.
     size : str or int
-        New height and width, if not 0; pixels become means of areas.
+        New height and width by area averaging; 0 keeps the original size.
 
     Raises
     ------
     InvalidInputError
-        If the size is not possible.
+        If the size is invalid.
 
     Examples
     --------
@@ -94,12 +94,12 @@ class PublishedDataSet(DataSet):
 
 
 def side_of(manifest: Manifest, size: str | int) -> int:
-    """Return the side that images get, 0 if they stay as they are; ask before a file is fetched.
+    """Return the new height and width of the images, or 0 if they keep their size; needs no file.
 
     Raises
     ------
     InvalidInputError
-        If the size is no whole number from 0 to the smaller side of the images.
+        If the size is not an integer from 0 to the smaller side of the images.
     """
     side = whole_number("size", size, 0, min(manifest.shape[:2]))
     return 0 if manifest.shape[:2] == (side, side) else side
@@ -114,25 +114,25 @@ def load_published(
     progress: bool = False,
     size: str | int = 0,
 ) -> PublishedDataSet:
-    """Read a published data set from a path, or fetch it.
+    """Load a published data set from a path, or download it.
 
-    Images that lie uncompressed in the file are read there when they are asked for. Others are
-    unpacked once into the cache folder, binary ones at one bit a pixel, beside checksums that are
-    verified; in memory if the folder cannot be written and they are not too many.
+    Images that are stored uncompressed are read from the file on demand. Others are unpacked once into the cache
+    folder together with checksums that are verified, binary images at one bit per pixel. If the cache folder is not
+    writable, they are kept in memory, provided there are not too many.
 
     Parameters
     ----------
     manifest : Manifest
-        Of the data set.
+        Manifest of the data set.
     target : str
-        Path of the file, or of the folder that it lies in; fetched if empty.
+        Path of the file or of its folder; downloaded if empty.
     layout : str
-        Such as ``npz`` or ``hdf5``; the manifest's first if empty.
+        Layout of the file, such as ``npz`` or ``hdf5``; the first of the manifest if empty.
     verify : bool
-        Whether the file must be the published one. If not, a file of the same layout is
-        taken at your word, and its own checksum becomes part of the fingerprint.
+        Whether the file must match the published checksums. If False, any file of the same layout is trusted without
+        verification, and its own checksum becomes part of the fingerprint.
     progress : bool
-        Show bars.
+        Show progress bars.
     size
         See ``PublishedDataSet``.
 
@@ -143,35 +143,35 @@ def load_published(
     Raises
     ------
     InvalidInputError
-        If there is no such file or layout.
+        If the file or layout does not exist.
     CorruptFileError
-        If a file at hand is not the published one, is damaged or is of another layout.
+        If a local file is not the published one, is damaged or has another layout.
     UntrustedFileError
         If the file, its images or labels are pickled.
     DownloadError
-        If the file cannot be fetched.
+        If the file cannot be downloaded.
     StorageError
-        If images must be unpacked and there is no room for them.
+        If images must be unpacked and there is not enough space.
     """
     side = side_of(manifest, size)
-    found = locate(manifest, target, layout=layout, verify=verify, progress=progress)
-    path, file = found.only
+    located = locate(manifest, target, layout=layout, verify=verify, progress=progress)
+    path, file = located.only
     rows = _stored(path, manifest, file, progress=progress)
-    return PublishedDataSet(manifest, found.fingerprint, rows, size=side)
+    return PublishedDataSet(manifest, located.fingerprint, rows, size=side)
 
 
 @dataclass(frozen=True)
 class Located:
-    """Files at hand.
+    """Local files of a data set.
 
     Attributes
     ----------
     paths : dict of str to Path
-        Of each part.
+        Path of each part.
     files : dict of str to ManifestFile
-        What the file of each part is, or is taken to be.
+        Description of the file of each part (unverified, if verification is off).
     fingerprint : str
-        Names exactly this content.
+        Identifier of the exact content.
     """
 
     paths: dict[str, Path]
@@ -180,7 +180,7 @@ class Located:
 
     @property
     def only(self) -> tuple[Path, ManifestFile]:
-        """Path and file of a data set that has one part."""
+        """Path and description of the file of a data set with a single part."""
         (part,) = self.paths
         return self.paths[part], self.files[part]
 
@@ -195,24 +195,24 @@ def locate(
     progress: bool = False,
     unpacked_folder: bool = False,
 ) -> Located:
-    """Find the files of a data set at a path, or fetch them, and verify them.
+    """Find the files of a data set at a path, or download them, and verify them.
 
     Parameters
     ----------
     manifest : Manifest
-        Of the data set.
+        Manifest of the data set.
     target : str
-        Path of the file or of the folder that the files lie in; fetched if empty.
+        Path of the file or of the folder with the files; downloaded if empty.
     layout : str
-        Which of alternative files is wanted; any if empty, and the first is fetched.
+        Layout to choose among alternative files; if empty, any is accepted and the first is downloaded.
     parts : collection of str, optional
-        Which parts are needed; all by default.
+        Parts that are needed; all by default.
     verify : bool
-        Whether they must be the published files, see ``load_published``.
+        Whether the files must match the published checksums, see ``load_published``.
     progress : bool
-        Show bars.
+        Show progress bars.
     unpacked_folder : bool
-        Whether a folder may stand for the archive that was unpacked into it.
+        Whether an unpacked folder is accepted in place of the archive.
 
     Returns
     -------
@@ -223,25 +223,25 @@ def locate(
     InvalidInputError, CorruptFileError, UntrustedFileError, DownloadError, StorageError
         As ``load_published``.
     """
-    wanted = {part: files for part, files in manifest.parts.items() if parts is None or part in parts}
+    candidates = {part: files for part, files in manifest.parts.items() if parts is None or part in parts}
     if layout:
-        known = sorted({file.layout for file in manifest.files})
-        wanted = {part: tuple(f for f in files if f.layout == layout) for part, files in wanted.items()}
-        if not all(wanted.values()):
+        layouts = sorted({file.layout for file in manifest.files})
+        candidates = {part: tuple(f for f in files if f.layout == layout) for part, files in candidates.items()}
+        if not all(candidates.values()):
             raise InvalidInputError(
                 f"{manifest.name} is published as {' and '.join(f.layout for f in manifest.files)}; "
-                f"got layout {layout!r}{did_you_mean(layout, known)}"
+                f"got layout {layout!r}{did_you_mean(layout, layouts)}"
             )
     if not target:
-        return _fetched(manifest, wanted, progress=progress)
-    given = Path(target).expanduser()
-    paths, found, differs = {}, {}, False
-    for part, files in wanted.items():
-        paths[part] = _path_of(manifest, files, given, unpacked_folder=unpacked_folder)
-        file = _published(paths[part], files, verify=verify, progress=progress)
-        found[part] = file or _of_same_layout(paths[part], files)
+        return _downloaded(manifest, candidates, progress=progress)
+    root = Path(target).expanduser()
+    paths, located, differs = {}, {}, False
+    for part, files in candidates.items():
+        paths[part] = _path_of(manifest, files, root, unpacked_folder=unpacked_folder)
+        file = _verified(paths[part], files, verify=verify, progress=progress)
+        located[part] = file or _of_same_layout(paths[part], files)
         differs |= file is None
-    return Located(paths, found, _digest_name(manifest, paths) if differs else _published_name(manifest, found))
+    return Located(paths, located, _digest_name(manifest, paths) if differs else _published_name(manifest, located))
 
 
 def locate_split(
@@ -253,16 +253,16 @@ def locate_split(
     verify: bool,
     progress: bool,
 ) -> Located:
-    """Find the files of a split, and say which other split is there if they are not.
+    """Locate the files of a split; if they are missing, the error names a split whose files exist.
 
     Parameters
     ----------
     manifest, target, verify, progress
         See ``locate``.
     split : str
-        Which is wanted, one of ``splits``.
+        Name of the split, one of ``splits``.
     splits : mapping of str to collection of str
-        The parts that each split needs.
+        Parts that each split needs.
 
     Returns
     -------
@@ -278,38 +278,38 @@ def locate_split(
     except InvalidInputError as error:
         folder = Path(target).expanduser()
         others = (name for name in splits if name not in {"", split} and target)
-        there = next((n for n in others if all(_in_folder(manifest.parts[p], folder) for p in splits[n])), None)
-        if there is None:
+        available = next((n for n in others if all(_in_folder(manifest.parts[p], folder) for p in splits[n])), None)
+        if available is None:
             raise
-        raise InvalidInputError(f"{error}; the files of one split are, so ask for split={there}") from error
+        raise InvalidInputError(f"{error}; the files of another split exist: use split={available}") from error
 
 
-def _fetched(manifest: Manifest, wanted: dict[str, tuple[ManifestFile, ...]], *, progress: bool) -> Located:
-    if not all(files[0].urls for files in wanted.values()):
+def _downloaded(manifest: Manifest, candidates: dict[str, tuple[ManifestFile, ...]], *, progress: bool) -> Located:
+    if not all(files[0].urls for files in candidates.values()):
         raise InvalidInputError(
-            f"{manifest.name} cannot be fetched, so its path must be given, as {manifest.name}:/path; "
+            f"{manifest.name} cannot be downloaded; give its path as {manifest.name}:/path. "
             + " ".join(manifest.manual)
             + (f" Homepage: {manifest.homepage}" if manifest.homepage else "")
         )
-    from disentmetrics.datasets.published.fetch import fetch  # the network's libraries are slow to import
+    from disentmetrics.datasets.published.fetch import fetch  # network libraries are slow to import
 
-    paths = {part: fetch(files[0], folder=manifest.name, progress=progress) for part, files in wanted.items()}
-    found = {part: files[0] for part, files in wanted.items()}
-    return Located(paths, found, _published_name(manifest, found))
+    paths = {part: fetch(files[0], folder=manifest.name, progress=progress) for part, files in candidates.items()}
+    files = {part: alternatives[0] for part, alternatives in candidates.items()}
+    return Located(paths, files, _published_name(manifest, files))
 
 
-def _path_of(manifest: Manifest, files: tuple[ManifestFile, ...], given: Path, *, unpacked_folder: bool) -> Path:
-    if given.is_file() and len(manifest.parts) == 1:
-        return given
-    found = _in_folder(files, given)
-    if found is not None:
-        return found
-    if unpacked_folder and given.is_dir():
-        return given
-    one = "that of a file, or " if len(manifest.parts) == 1 else ""
+def _path_of(manifest: Manifest, files: tuple[ManifestFile, ...], root: Path, *, unpacked_folder: bool) -> Path:
+    if root.is_file() and len(manifest.parts) == 1:
+        return root
+    path = _in_folder(files, root)
+    if path is not None:
+        return path
+    if unpacked_folder and root.is_dir():
+        return root
+    file_or = "a file or " if len(manifest.parts) == 1 else ""
     raise InvalidInputError(
-        f"the path of {manifest.name} must be {one}of a folder with {' or '.join(file.name for file in files)}; "
-        f"there is none at {given}"
+        f"the path of {manifest.name} must be {file_or}a folder with {' or '.join(file.name for file in files)}; "
+        f"there is none at {root}"
     )
 
 
@@ -318,14 +318,14 @@ def _in_folder(files: tuple[ManifestFile, ...], folder: Path) -> Path | None:
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
-def _published(path: Path, files: tuple[ManifestFile, ...], *, verify: bool, progress: bool) -> ManifestFile | None:
+def _verified(path: Path, files: tuple[ManifestFile, ...], *, verify: bool, progress: bool) -> ManifestFile | None:
     differences = []
     for file in files:
         if path.is_dir():
-            differences.append("a folder, which no published checksum describes")
+            differences.append("a folder, for which no checksum is published")
             break
         if not file.is_verifiable:
-            differences.append(f"not {file.name} (no published checksum of it is known)")
+            differences.append(f"not verifiably {file.name} (no checksum of it is published)")
             continue
         difference = file.mismatch(path, progress=progress)
         if not difference:
@@ -334,24 +334,24 @@ def _published(path: Path, files: tuple[ManifestFile, ...], *, verify: bool, pro
     if not verify:
         return None
     if path.is_file():
-        layout_of(path)  # a pickle would not be read at your word either
+        layout_of(path)  # raises for a pickle, which verify=false would not allow either
     raise CorruptFileError(
-        f"{path} is {' and '.join(differences)}, so it was not used; "
-        "if you trust this file of the same layout, add ?verify=false"
+        f"{path} must be the published file; it is {' and '.join(differences)} and was not used; "
+        "if you trust it, add ?verify=false"
     )
 
 
 def _of_same_layout(path: Path, files: tuple[ManifestFile, ...]) -> ManifestFile:
     if path.is_dir():
         return files[0]
-    found = layout_of(path)
+    layout = layout_of(path)
     for file in files:
-        if file.layout == found:
+        if file.layout == layout:
             return file
     layouts = list(dict.fromkeys(file.layout for file in files))
     raise CorruptFileError(
-        f"{path} must be a whole file of layout {' or '.join(layouts)}; "
-        f"it is {found or ('neither' if len(layouts) == 2 else 'not')}; nothing was read"
+        f"{path} must be a complete file of layout {' or '.join(layouts)}; "
+        f"it is {layout or ('neither' if len(layouts) == 2 else 'not')}; nothing was read"
     )
 
 
@@ -362,8 +362,8 @@ def _published_name(manifest: Manifest, files: dict[str, ManifestFile]) -> str:
 
 def _digest_name(manifest: Manifest, paths: dict[str, Path]) -> str:
     digests = [digest_of(path) for path in paths.values()]
-    whole = digests[0] if len(digests) == 1 else hashlib.sha256(" ".join(digests).encode()).hexdigest()
-    return f"{manifest.name}-file-{whole[:12]}"
+    combined = digests[0] if len(digests) == 1 else hashlib.sha256(" ".join(digests).encode()).hexdigest()
+    return f"{manifest.name}-file-{combined[:12]}"
 
 
 def digest_of(path: Path) -> str:
@@ -376,8 +376,8 @@ def digest_of(path: Path) -> str:
 
 
 @contextmanager
-def checked(path: Path, manifest: Manifest, file: ManifestFile) -> Iterator[Content]:
-    """Open a file whose rows are the whole grid, after checking shape, type and labels."""
+def _open_checked(path: Path, manifest: Manifest, file: ManifestFile) -> Iterator[Content]:
+    """Open a file with one row per combination of factors, after checking shape, type and labels."""
     with open_content(path, file, math.prod(manifest.shape)) as content:
         _check_images(path, manifest, content)
         if content.labels is not None:
@@ -394,11 +394,11 @@ def _stored(path: Path, manifest: Manifest, file: ManifestFile, *, progress: boo
     if manifest.white is not None:
         return PackedRows(_packed(path, manifest, file, progress=progress), manifest.shape)
     shape = (manifest.space.n_combinations, math.prod(manifest.shape))
-    with checked(path, manifest, file) as content:
+    with _open_checked(path, manifest, file) as content:
         if content.offset is not None:
             return FileRows(path, shape, content.offset)
         is_hdf5 = file.layout == "hdf5"
-        needs_no_unpacking = is_hdf5 and content.bytes_a_row <= _READ_WHERE_THEY_LIE
+        needs_no_unpacking = is_hdf5 and content.bytes_per_row <= _MAX_BYTES_PER_ROW
 
     if needs_no_unpacking:
         return _hdf5_rows(path, file.images)
@@ -409,7 +409,9 @@ def _stored(path: Path, manifest: Manifest, file: ManifestFile, *, progress: boo
     except StorageError as error:
         if not is_hdf5:
             raise
-        logger.warning("%s; until then each image of %s is slow to read, as many share a chunk", error, path)
+        logger.warning(
+            "%s; until then, reading single images of %s is slow, as many of them share a chunk", error, path
+        )
         return _hdf5_rows(path, file.images)
 
 
@@ -421,16 +423,16 @@ def _hdf5_rows(path: Path, key: str) -> Hdf5Rows:
 
 def _packed(path: Path, manifest: Manifest, file: ManifestFile, *, progress: bool) -> NDArray[np.uint8]:
     n_images, n_bytes = manifest.space.n_combinations, math.prod(manifest.shape) // 8
-    kept = cache_folder() / "datasets" / f"{manifest.name}-{digest_of(path)}.bits"
-    bits = open_packed(kept, n_images, n_bytes)
+    cached = cache_folder() / "datasets" / f"{manifest.name}-{digest_of(path)}.bits"
+    bits = open_packed(cached, n_images, n_bytes)
     if bits is not None:
         return bits
     try:
-        with locked(kept):
-            bits = open_packed(kept, n_images, n_bytes)  # another process may have been at it
+        with locked(cached):
+            bits = open_packed(cached, n_images, n_bytes)  # another process may have written it meanwhile
             if bits is None:
-                write_packed(kept, _packed_blocks(path, manifest, file, progress=progress))
-                bits = open_packed(kept, n_images, n_bytes)
+                write_packed(cached, _packed_blocks(path, manifest, file, progress=progress))
+                bits = open_packed(cached, n_images, n_bytes)
     except StorageError:
         bits = None
     if bits is None:
@@ -449,14 +451,14 @@ def _packed_blocks(
         white = block == manifest.white
         if not np.array_equal(white, block != 0):
             raise CorruptFileError(
-                f"the images of {path} must hold 0 and {manifest.white} alone; got {np.unique(block)}"
+                f"the images of {path} must contain only 0 and {manifest.white}; got {np.unique(block)}"
             )
         yield np.packbits(white, axis=1)
 
 
 def _blocks(path: Path, manifest: Manifest, file: ManifestFile, *, progress: bool) -> Blocks:
     n_done = 0
-    with checked(path, manifest, file) as content, progress_bar(shown=progress) as bar:
+    with _open_checked(path, manifest, file) as content, progress_bar(shown=progress) as bar:
         task = bar.add_task(f"unpacking {path.name}", total=manifest.space.n_combinations)
         for block in content.blocks:
             yield n_done, block
@@ -467,12 +469,12 @@ def _blocks(path: Path, manifest: Manifest, file: ManifestFile, *, progress: boo
 def _check_images(path: Path, manifest: Manifest, content: Content) -> None:
     height, width, *channels = manifest.shape
     grey = (height, width) if channels == [1] else manifest.shape
-    whole = (manifest.space.n_combinations, *grey)
+    flat = (manifest.space.n_combinations, *grey)
     grid = (*manifest.space.sizes, *grey)
-    known = {whole, grid, (*whole[:1], *manifest.shape), (*manifest.space.sizes, *manifest.shape)}
-    if content.shape not in known or content.dtype != np.uint8:
+    allowed = {flat, grid, (*flat[:1], *manifest.shape), (*manifest.space.sizes, *manifest.shape)}
+    if content.shape not in allowed or content.dtype != np.uint8:
         raise CorruptFileError(
-            f"the images of {path} must be uint8 of shape {whole}; "
+            f"the images of {path} must be uint8 of shape {flat}; "
             f"got {content.dtype} of shape {content.shape}; nothing was read"
         )
 
@@ -485,6 +487,6 @@ def _check_labels(path: Path, manifest: Manifest, file: ManifestFile, labels: ND
         labels = np.stack([np.unique(column, return_inverse=True)[1] for column in labels.T], axis=1)
     if not np.array_equal(labels, expected):
         raise CorruptFileError(
-            f"the labels of {path} must number the grid {' x '.join(manifest.space.names)} with the last "
-            "factor fastest, and do not; nothing was read"
+            f"the labels of {path} must enumerate the grid {' x '.join(manifest.space.names)} with the last "
+            "factor fastest; they do not; nothing was read"
         )

@@ -1,4 +1,4 @@
-"""Published files from the network: resumed where a download broke off, used only if they match."""
+"""Resumable downloads of published files, used only if their checksums match."""
 
 import logging
 import time
@@ -15,22 +15,22 @@ _PIECE = 1 << 16  # bytes
 
 
 class ResumingDownloader:
-    """A downloader for pooch that goes on where an earlier attempt broke off.
+    """A downloader for pooch that resumes interrupted downloads.
 
-    The beginning of a file waits beside its place as ``NAME.partial``, also for a later run.
+    An incomplete download is kept next to the target as ``NAME.partial``, also across runs.
 
     Parameters
     ----------
     file : ManifestFile
-        What the content must match.
+        Description that the content must match.
     partial : Path
-        Where the beginning is kept.
+        Path of the incomplete download.
     progress : bool
-        Show a bar.
+        Show a progress bar.
     timeout : float
-        Seconds without a byte after which an attempt is given up.
+        Seconds without data after which an attempt is aborted.
     pauses : tuple of float
-        Seconds before each further attempt.
+        Seconds to wait before each retry.
     """
 
     def __init__(
@@ -49,10 +49,16 @@ class ResumingDownloader:
         self.pauses = pauses
 
     def __call__(self, url: str, output_file: str, _pooch: Any) -> None:
-        """Fetch ``url`` to ``output_file``; raise DownloadError if it cannot be had or does not match."""
+        """Download ``url`` to ``output_file``.
+
+        Raises
+        ------
+        DownloadError
+            If the download fails or the content does not match.
+        """
         resumed = self._complete(url)
         mismatch = self.file.mismatch(self.partial, progress=self.progress)
-        if mismatch and resumed:  # the beginning may be that of another version
+        if mismatch and resumed:  # the partial file may belong to another version
             self.partial.unlink()
             self._complete(url)
             mismatch = self.file.mismatch(self.partial, progress=self.progress)
@@ -62,7 +68,7 @@ class ResumingDownloader:
         self.partial.replace(output_file)
 
     def _complete(self, url: str) -> bool:
-        """Fetch what is missing, in several attempts; return whether there was a beginning."""
+        """Download the missing part, with retries; return whether a partial file was resumed."""
         import requests
 
         failure = ""
@@ -73,7 +79,7 @@ class ResumingDownloader:
             except requests.HTTPError as error:
                 failure = str(error)
             except requests.Timeout:
-                failure = f"nothing came for {self.timeout:g} s"
+                failure = f"no data received for {self.timeout:g} s"
             except requests.RequestException as error:
                 failure = f"the connection failed ({type(error).__name__})"
         raise DownloadError(failure)
@@ -81,29 +87,29 @@ class ResumingDownloader:
     def _append(self, url: str) -> bool:
         import requests
 
-        n_had = self.partial.stat().st_size if self.partial.exists() else 0
-        # Compressed transfer would count other bytes than the file's.
-        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={n_had}-"} if n_had else {})
-        with requests.get(url, headers=headers, stream=True, timeout=self.timeout) as answer:
-            if answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                return True  # nothing is missing: the beginning is the whole, or not of this file
-            if not answer.ok:
-                failure = f"the server answers {answer.status_code} {answer.reason}"
-                passing = answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
-                raise requests.HTTPError(failure) if passing else DownloadError(failure)
-            goes_on = answer.headers.get("Content-Range", "").startswith(f"bytes {n_had}-")
-            if not goes_on:
-                n_had = 0
-            n_bytes = int(answer.headers.get("Content-Length", 0)) + n_had
+        n_present = self.partial.stat().st_size if self.partial.exists() else 0
+        # With a compressed transfer, byte ranges would not refer to the bytes of the file.
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={n_present}-"} if n_present else {})
+        with requests.get(url, headers=headers, stream=True, timeout=self.timeout) as response:
+            if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return True  # nothing is missing: the partial file is complete, or belongs to another file
+            if not response.ok:
+                failure = f"the server responded {response.status_code} {response.reason}"
+                is_transient = response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+                raise requests.HTTPError(failure) if is_transient else DownloadError(failure)
+            is_resumed = response.headers.get("Content-Range", "").startswith(f"bytes {n_present}-")
+            if not is_resumed:
+                n_present = 0
+            n_bytes = int(response.headers.get("Content-Length", 0)) + n_present
             with (
-                self.partial.open("ab" if goes_on else "wb") as kept,
+                self.partial.open("ab" if is_resumed else "wb") as file,
                 progress_bar(shown=self.progress) as bar,
             ):
-                task = bar.add_task(f"fetching {self.file.name}", total=n_bytes or None, completed=n_had)
-                for piece in answer.iter_content(_PIECE):
-                    kept.write(piece)
+                task = bar.add_task(f"downloading {self.file.name}", total=n_bytes or None, completed=n_present)
+                for piece in response.iter_content(_PIECE):
+                    file.write(piece)
                     bar.advance(task, len(piece))
-        return goes_on
+        return is_resumed
 
 
 def fetch(
@@ -114,30 +120,30 @@ def fetch(
     timeout: float = 30.0,
     pauses: tuple[float, ...] = (1.0, 4.0),
 ) -> Path:
-    """Return the path of a published file in the cache folder, fetched if it is not there.
+    """Return the path of a published file in the cache folder, downloading it if necessary.
 
     Parameters
     ----------
     file : ManifestFile
-        What is wanted.
+        The file.
     folder : str
-        Name of a folder of the cache, such as that of the data set: files of several sets may have one name.
+        Subfolder of the cache, such as the name of the data set, as files of different data sets can share a name.
     progress : bool
-        Show a bar.
+        Show a progress bar.
     timeout : float
-        Seconds without a byte after which an attempt is given up.
+        Seconds without data after which an attempt is aborted.
     pauses : tuple of float
-        Seconds before each further attempt at one address.
+        Seconds to wait before each retry at one URL.
 
     Returns
     -------
     Path
-        Of a file that matches all that is published.
+        A file that matches all published checksums and its size.
 
     Raises
     ------
     DownloadError
-        If no address gives the file, or gives another one, or no published checksum is known.
+        If no URL provides the file, the content does not match, or no checksum is published.
     StorageError
         If the cache folder cannot be written.
     """
@@ -146,21 +152,21 @@ def fetch(
     if not file.is_verifiable:
         raise DownloadError(
             f"no published checksum of {file.name} is known, so a download could not be verified; "
-            "fetch it yourself and give its path with ?verify=false"
+            "download it yourself and give its path with ?verify=false"
         )
     path = cache_folder() / "datasets" / "original" / folder / file.name
     partial = path.with_name(f"{path.name}.partial")
     downloader = ResumingDownloader(file, partial, progress=progress, timeout=timeout, pauses=pauses)
-    # The downloader compares all that is published; another container of the right content is right too.
-    known = None if file.content_sha256 else ":".join(next(iter(file.checksums.items())))
-    pooch.get_logger().setLevel(logging.WARNING)  # our bar says what is fetched, and our errors what was wrong
+    # The downloader verifies all checksums itself; a different container with the right content is also accepted.
+    expected_hash = None if file.content_sha256 else ":".join(next(iter(file.checksums.items())))
+    pooch.get_logger().setLevel(logging.WARNING)  # progress and errors are reported here instead
     failures = []
     with locked(path):
         if path.exists() and not file.mismatch(path, progress=progress):
             return path
         for url in file.urls:
             try:
-                pooch.retrieve(url, known, fname=path.name, path=path.parent, downloader=downloader)
+                pooch.retrieve(url, expected_hash, fname=path.name, path=path.parent, downloader=downloader)
             except DownloadError as error:
                 failures.append(f"{error} at {url}")
             except OSError as error:
@@ -171,6 +177,6 @@ def fetch(
             else:
                 return path
     raise DownloadError(
-        f"{file.name} could not be fetched: {'; '.join(failures)}; "
-        "try again later, or fetch it by other means and give its path"
+        f"{file.name} could not be downloaded: {'; '.join(failures)}; "
+        "try again later, or download it by other means and give its path"
     )

@@ -1,4 +1,4 @@
-"""Photographs of one kind of thing each, in the IDX files of MNIST and Fashion-MNIST."""
+"""Image-classification data in the IDX files of MNIST and Fashion-MNIST."""
 
 import math
 from pathlib import Path
@@ -17,28 +17,28 @@ SPLITS = {"": ("train", "t10k"), "train": ("train",), "test": ("t10k",)}
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
-    """Return the array of bytes that an IDX file holds, compressed by gzip or not.
+    """Read an array of bytes from an IDX file, optionally compressed by gzip.
 
     Raises
     ------
     CorruptFileError
-        If it is none, truncated, too long or altered.
+        If the file is not an IDX file of bytes, or is truncated, too long or altered.
     """
     try:
         with gunzipped(path) as file:
             head = file.read(4)
             if len(head) < 4 or head[:3] != b"\0\0\x08" or not 1 <= head[3] <= 4:
-                raise ValueError("it does not begin as an IDX file of bytes does")
+                raise ValueError("it does not start with the header of an IDX file of bytes")
             shape = [int.from_bytes(file.read(4), "big") for _ in range(head[3])]
             n_bytes = math.prod(shape)
             if n_bytes > 1 << 30:
-                raise ValueError(f"it says that it holds {n_bytes:,} bytes")
-            content = file.read(n_bytes + 1)  # one more, to reach the end, where gzip compares its checksum
+                raise ValueError(f"its header specifies {n_bytes:,} bytes, more than the maximum of 1 GiB")
+            content = file.read(n_bytes + 1)  # one byte more, to reach the end, where gzip verifies its checksum
     except BROKEN as error:
-        raise CorruptFileError(f"{path} must be a whole IDX file of bytes; reading it failed: {error}") from error
+        raise CorruptFileError(f"{path} must be a complete IDX file of bytes; reading it failed: {error}") from error
     if len(content) != n_bytes:
         more = "more" if len(content) > n_bytes else f"{n_bytes - len(content)} fewer"
-        raise CorruptFileError(f"{path} must hold {n_bytes} values, as it says; it holds {more}")
+        raise CorruptFileError(f"{path} must contain {n_bytes} values, as its header specifies; it contains {more}")
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
@@ -50,45 +50,45 @@ def load_idx(
     Parameters
     ----------
     name : str
-        Of the manifest.
+        Name of the manifest.
     target : str
-        Path of the folder with the four files (two for a split), compressed or unpacked; fetched if empty.
+        Path of the folder with the four files (two for one split), compressed or not; downloaded if empty.
     split : {"", "train", "test"}
-        Both, train first, or one of them.
+        One split; if empty, both, the training split first.
     verify, progress
         See ``load_published``.
 
     Returns
     -------
     CustomDataSet
-        Its only factor is the label; which of the images of a label is the nuisance.
+        The only factor is the label; the nuisance selects among the images of a label.
 
     Raises
     ------
     InvalidInputError
-        If an option is wrong or a file is missing.
+        If an option is invalid or a file is missing.
     CorruptFileError
-        If a file is not the published one, is damaged or of another layout.
+        If a file is not the published one, is damaged or has another layout.
     DownloadError
-        If a file cannot be fetched.
+        If a file cannot be downloaded.
     """
     manifest = read_manifest(name)
     chosen = SPLITS[one_of("split", split, tuple(SPLITS))]
     parts = {
         key: [f"{stem}-{what}" for stem in stems for what in ("images", "labels")] for key, stems in SPLITS.items()
     }
-    found = locate_split(manifest, target, split=split, splits=parts, verify=verify, progress=progress)
-    images = [read_idx(found.paths[f"{part}-images"]) for part in chosen]
-    labels = [read_idx(found.paths[f"{part}-labels"]) for part in chosen]
+    located = locate_split(manifest, target, split=split, splits=parts, verify=verify, progress=progress)
+    images = [read_idx(located.paths[f"{part}-images"]) for part in chosen]
+    labels = [read_idx(located.paths[f"{part}-labels"]) for part in chosen]
     (factor,) = manifest.space
-    for part, pictures, classes in zip(chosen, images, labels, strict=True):
-        _check(found.paths[f"{part}-images"], pictures, classes, manifest.shape, factor.size or 0)
+    for part, part_images, part_labels in zip(chosen, images, labels, strict=True):
+        _check(located.paths[f"{part}-images"], part_images, part_labels, manifest.shape, factor.size or 0)
     data = CustomDataSet(
         np.concatenate(images)[..., None],
         np.concatenate(labels)[:, None],
         space=manifest.space,
         name=name,
-        fingerprint=f"{found.fingerprint}-{split}" if split else found.fingerprint,
+        fingerprint=f"{located.fingerprint}-{split}" if split else located.fingerprint,
     )
     data.nuisances = manifest.nuisances
     return data
@@ -99,7 +99,7 @@ def _check(
 ) -> None:
     if images.shape[1:] != shape[:2] or labels.shape != images.shape[:1] or not len(images):
         raise CorruptFileError(
-            f"{path} must hold images of shape {shape[:2]}, and the file of labels one for each; "
+            f"{path} must contain images of shape {shape[:2]}, and the file of labels one label per image; "
             f"got images of shape {images.shape} and labels of shape {labels.shape}"
         )
     if labels.max() >= n_classes:

@@ -1,4 +1,4 @@
-"""Layouts of published files, read in pieces and never by unpickling."""
+"""Layouts of published files, read in chunks and without unpickling."""
 
 import gzip
 import math
@@ -20,31 +20,31 @@ Stream = IO[bytes] | gzip.GzipFile
 BROKEN = (
     zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, KeyError, ValueError, RuntimeError,
 )  # fmt: skip
-"""What reading a damaged file may raise."""
+"""Exceptions that reading a damaged file can raise."""
 
-_PIECE = 1 << 24  # bytes
-_TEXT = bytes([*b"\t\n\r", *range(32, 127), *range(128, 256)])
-_LARGEST_PIECE = 1 << 28  # bytes
+_CHUNK_BYTES = 1 << 24  # bytes
+_TEXT_BYTES = bytes([*b"\t\n\r", *range(32, 127), *range(128, 256)])
+_MAX_CHUNK_BYTES = 1 << 28  # bytes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """What lies in an open file.
+    """Content of an open file.
 
     Attributes
     ----------
     shape, dtype
-        Of all images together.
+        Shape and type of the array of all images.
     blocks : iterator of (n, n_values) ndarray
-        Consecutive images, each flat; can be gone through once.
+        Consecutive images, each flattened; can be iterated once.
     labels : ndarray or None
-        Factors of each image, if the file has them.
+        Factors of each image, if the file contains them.
     factor_names : tuple of str or None
-        Of the axes of images, if the file has them.
+        Names of the factors along the axes of the array, if the file contains them.
     offset : int or None
-        Where the images lie uncompressed in the file; None if they do not.
-    bytes_a_row : int
-        How much must be decompressed to read a single image.
+        Byte offset of the uncompressed images in the file; None if they are compressed or not contiguous.
+    bytes_per_row : int
+        Bytes that must be decompressed to read a single image.
     """
 
     shape: tuple[int, ...]
@@ -53,16 +53,16 @@ class Content:
     labels: NDArray[Any] | None = None
     factor_names: tuple[str, ...] | None = None
     offset: int | None = None
-    bytes_a_row: int = 0
+    bytes_per_row: int = 0
 
 
 def layout_of(path: Path) -> str:
-    """Recognise a layout by content, not by name; empty if it is none we read.
+    """Detect the layout of a file by its content, not its name; empty if it is not supported.
 
     Raises
     ------
     UntrustedFileError
-        If the file is a pickle, such as those of PyTorch.
+        If the file is a pickle, such as a PyTorch checkpoint.
     """
     import h5py
 
@@ -91,13 +91,13 @@ def _layout_of_start(start: bytes) -> str:
         return "tar"
     if start[:3] == b"\0\0\x08":
         return "idx"
-    if start and not start.translate(None, _TEXT):
+    if start and not start.translate(None, _TEXT_BYTES):
         return "text"
     return "norb" if start[:1] in NORB_TYPES and start[1:4] == b"\x4c\x3d\x1e" else ""
 
 
 NORB_TYPES = {b"\x51": "<f4", b"\x53": "<f8", b"\x54": "<i4", b"\x55": "u1", b"\x56": "<i2"}
-"""First byte of an array of the NORB layout, and the type of its values."""
+"""First byte of an array in the NORB layout, and the corresponding type of its values."""
 
 
 def _unpacked_start(path: Path) -> bytes:
@@ -110,7 +110,7 @@ def _unpacked_start(path: Path) -> bytes:
 
 @contextmanager
 def gunzipped(path: Path) -> Iterator[Stream]:
-    """Open a file, or what is in it if it is compressed by gzip."""
+    """Open a file, decompressing it if it is compressed by gzip."""
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
@@ -123,23 +123,23 @@ def gunzipped(path: Path) -> Iterator[Stream]:
 
 def _pickled(path: Path) -> UntrustedFileError:
     return UntrustedFileError(
-        f"{path} is a pickle, and unpickling could run code, so it was not read; convert it to npy where you trust "
-        "it: numpy.save('images.npy', torch.load('images.pth', weights_only=True).numpy())"
+        f"{path} is a pickle and was not read, as pickles can execute arbitrary code; if you trust it, convert it to "
+        "npy: numpy.save('images.npy', torch.load('images.pth', weights_only=True).numpy())"
     )
 
 
 @contextmanager
 def open_content(path: Path, file: ManifestFile, row_values: int) -> Iterator[Content]:
-    """Open a file of a published layout.
+    """Open a file in a published layout.
 
     Parameters
     ----------
     path : Path
-        The file.
+        Path of the file.
     file : ManifestFile
-        Its layout and keys.
+        Layout and keys of the file.
     row_values : int
-        Number of values of one image.
+        Number of values per image.
 
     Yields
     ------
@@ -148,7 +148,7 @@ def open_content(path: Path, file: ManifestFile, row_values: int) -> Iterator[Co
     Raises
     ------
     CorruptFileError
-        If the file is broken or something is missing, also while the blocks are read.
+        If the file is damaged or incomplete; also raised while the blocks are iterated.
     UntrustedFileError
         If images or labels are pickled.
     """
@@ -160,7 +160,7 @@ def open_content(path: Path, file: ManifestFile, row_values: int) -> Iterator[Co
     except BROKEN as error:
         keys = " and ".join(repr(key) for key in (file.images, file.labels) if key)
         raise CorruptFileError(
-            f"{path} must be a whole {file.layout} file{f' with {keys}' if keys else ''}; reading it failed: {error}"
+            f"{path} must be a complete {file.layout} file{f' with {keys}' if keys else ''}; reading it failed: {error}"
         ) from error
 
 
@@ -189,8 +189,8 @@ def _member(archive: zipfile.ZipFile, key: str, path: Path) -> NDArray[Any]:
 
 
 def _small_enough(n_bytes: int, key: str) -> int:
-    if n_bytes > _LARGEST_PIECE:
-        raise ValueError(f"{key!r} holds {n_bytes:,} bytes, more than labels can")
+    if n_bytes > _MAX_CHUNK_BYTES:
+        raise ValueError(f"{key!r} contains {n_bytes:,} bytes, too many for labels")
     return n_bytes
 
 
@@ -199,7 +199,7 @@ def _offset_of(path: Path, member: zipfile.ZipInfo, n_header: int) -> int | None
         return None
     with path.open("rb") as file:
         file.seek(member.header_offset)
-        local = file.read(30)  # its two last numbers are the lengths of the name and of more that follows
+        local = file.read(30)  # the last two fields are the lengths of the name and of the extra field
     return (
         member.header_offset
         + len(local)
@@ -226,7 +226,7 @@ def _npy_header(member: Stream, path: Path) -> tuple[tuple[int, ...], np.dtype[A
     shape, fortran_order, dtype = read(member)
     if dtype.hasobject:
         raise UntrustedFileError(
-            f"{path} holds pickled objects where numbers must be, and unpickling could run code; it was not read"
+            f"{path} must contain numbers, not pickled objects, which can execute arbitrary code; it was not read"
         )
     if fortran_order and len(shape) > 1:
         raise ValueError("arrays must be in C order")
@@ -237,11 +237,11 @@ def _npy_blocks(
     member: Stream, shape: tuple[int, ...], dtype: np.dtype[Any], row_values: int
 ) -> Iterator[NDArray[Any]]:
     n_rows = math.prod(shape) // row_values
-    at_once = max(1, _PIECE // (row_values * dtype.itemsize))
-    for start in range(0, n_rows, at_once):
-        part = (min(at_once, n_rows - start), row_values)
+    chunk_rows = max(1, _CHUNK_BYTES // (row_values * dtype.itemsize))
+    for start in range(0, n_rows, chunk_rows):
+        part = (min(chunk_rows, n_rows - start), row_values)
         yield np.frombuffer(_exactly(member, math.prod(part) * dtype.itemsize), dtype).reshape(part)
-    if member.read(1):  # reading to the end also makes zipfile compare the checksum
+    if member.read(1):  # reading to the end also makes zipfile verify the checksum
         raise ValueError("there are more bytes than images")
 
 
@@ -262,33 +262,33 @@ def _hdf5(path: Path, file: ManifestFile, row_values: int) -> Iterator[Content]:
         if file.labels:
             _small_enough(store[file.labels].nbytes, file.labels)
             labels = store[file.labels][:]
-        # A chunk may span very many images but few pixels: only whole chunks are read in good time.
+        # A chunk can span very many images but few pixels: only reading complete chunks is efficient.
         chunk_rows = images.chunks[0] if images.chunks else 0
         row_bytes = row_values * images.dtype.itemsize
-        rows = min(chunk_rows or max(1, _PIECE // row_bytes), max(1, _LARGEST_PIECE // row_bytes))
+        rows = min(chunk_rows or max(1, _CHUNK_BYTES // row_bytes), max(1, _MAX_CHUNK_BYTES // row_bytes))
         blocks = (images[start : start + rows].reshape(-1, row_values) for start in range(0, len(images), rows))
-        lies_plainly = not (images.chunks or images.external or images.is_virtual or store.userblock_size)
+        is_contiguous = not (images.chunks or images.external or images.is_virtual or store.userblock_size)
         yield Content(
             shape=images.shape,
             dtype=images.dtype,
             blocks=blocks,
             labels=labels,
-            offset=images.id.get_offset() if lies_plainly else None,
-            bytes_a_row=chunk_rows * row_bytes,
+            offset=images.id.get_offset() if is_contiguous else None,
+            bytes_per_row=chunk_rows * row_bytes,
         )
 
 
 def norb_header(file: Stream) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Read the head of an array of the NORB layout: four bytes of type, then lengths as int32.
+    """Read the header of an array in the NORB layout: four bytes of type, then the axis lengths as int32.
 
     Raises
     ------
     ValueError
-        If it is none.
+        If the file does not start with such a header.
     """
     magic, n_axes = _exactly(file, 4), int.from_bytes(_exactly(file, 4), "little")
     if magic[:1] not in NORB_TYPES or magic[1:] != b"\x4c\x3d\x1e" or not 0 < n_axes < 8:
-        raise ValueError("it does not begin as a file of smallNORB does")
+        raise ValueError("it does not start with the header of a smallNORB file")
     lengths = np.frombuffer(_exactly(file, 4 * max(3, n_axes)), "<i4")[:n_axes]
     if (lengths < 0).any():
         raise ValueError("lengths of axes must not be negative")

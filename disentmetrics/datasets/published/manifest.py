@@ -1,4 +1,4 @@
-"""What is published of a data set: its files, checksums, factors, layout, licence and citation."""
+"""Manifests of published data sets: files, checksums, factors, layout, licence and citation."""
 
 import gzip
 import hashlib
@@ -22,8 +22,8 @@ from disentmetrics.factors import Factor, FactorSpace
 PACKAGE = "disentmetrics_data_manifests"
 CHECKSUMS = ("sha256", "md5")
 
-_PIECE = 1 << 20  # bytes
-_REMEMBERED = 1 << 26  # bytes; smaller files are hashed in no time
+_CHUNK_BYTES = 1 << 20
+_MIN_CACHED_BYTES = 1 << 26  # checksums of smaller files are fast to compute and not cached
 _KEYS = {
     "name", "summary", "homepage", "licence", "citation", "bibtex", "remarks", "manual", "nuisances",
     "n_observations", "observations", "factors", "symmetries", "files",
@@ -41,28 +41,28 @@ class ManifestFile:
     Attributes
     ----------
     name : str
-        As published.
+        File name as published.
     layout : str
-        How it is read, such as ``npz`` or ``hdf5``.
+        File layout, such as ``npz`` or ``hdf5``.
     part : str
-        Which part of the data set it holds. Files of one part are alternatives, of which one is enough.
+        Part of the data set that the file contains. Files of the same part are alternatives, of which one suffices.
     images, labels : str
-        Keys of the images and of their factors in the file, where the layout has keys; no labels if empty.
+        Keys of the images and of their factors in the file, if the layout has keys; empty if there are no labels.
     label_columns : tuple of str
-        Columns of the labels; one that is no factor is 0 throughout.
+        Names of the label columns; a column that is not a factor must be 0 throughout.
     label_values : bool
-        Whether labels are values, of which the sorted distinct ones have the indices 0, 1, ...; else indices.
+        Whether labels are values, which are converted to the ranks of the sorted distinct values; else indices.
     factor_names : str
-        Key of the names of the factors in the file; none if empty.
+        Key of the names of the factors in the file; empty if there is none.
     urls : tuple of str
-        The first that answers is used.
+        Download URLs, tried in order.
     n_bytes : int or None
         Size, if published.
     checksums : mapping of str to str
-        Those of sha256 and md5 that are published; all must match.
+        Published checksums, sha256 or md5 or both; all must match.
     content_sha256 : str
-        SHA-256 of the unpacked content, if published: a container that was compressed anew, or the
-        content alone, is as good as the published file.
+        SHA-256 of the uncompressed content, if published. A recompressed container, or the content itself, is then
+        accepted as well.
     """
 
     name: str
@@ -80,59 +80,59 @@ class ManifestFile:
 
     @property
     def is_verifiable(self) -> bool:
-        """Whether a checksum is published, so that a file can be known to be this one."""
+        """Whether a checksum is published, so that files can be verified."""
         return bool(self.checksums or self.content_sha256)
 
     def mismatch(self, path: Path, *, progress: bool = False) -> str:
-        """Say how a file differs from the published one; empty if it does not."""
+        """Describe how a file differs from the published one; empty if it does not."""
         difference = self._difference(path, progress=progress)
         if self.content_sha256 and (difference or not self.checksums):
-            found = _content_sha256(path)
+            sha256 = _content_sha256(path)
             difference = (
-                f"{difference or 'another content'}, unpacked sha256 {found} found, {self.content_sha256} expected"
-                if found != self.content_sha256
+                f"{difference or 'different content'}, unpacked sha256 {sha256} found, {self.content_sha256} expected"
+                if sha256 != self.content_sha256
                 else ""
             )
         return difference
 
     def _difference(self, path: Path, *, progress: bool) -> str:
-        found_bytes = path.stat().st_size
-        if self.n_bytes not in {None, found_bytes}:
-            return f"{found_bytes} bytes found, {self.n_bytes} expected"
-        found = digests_of(path, self.checksums, progress=progress)
+        n_bytes = path.stat().st_size
+        if self.n_bytes not in {None, n_bytes}:
+            return f"{n_bytes} bytes found, {self.n_bytes} expected"
+        digests = digests_of(path, self.checksums, progress=progress)
         for algorithm, expected in self.checksums.items():
-            if found[algorithm] != expected:
-                return f"{algorithm} {found[algorithm]} found, {expected} expected"
+            if digests[algorithm] != expected:
+                return f"{algorithm} {digests[algorithm]} found, {expected} expected"
         return ""
 
     @property
     def gaps(self) -> tuple[str, ...]:
-        """What is not published, one sentence each."""
-        unknown = [algorithm for algorithm in CHECKSUMS if algorithm not in self.checksums]
-        unknown += ["size"] if self.n_bytes is None else []
-        return tuple(f"no published {what} of {self.name} is known" for what in unknown)
+        """Missing information, one sentence each."""
+        missing = [algorithm for algorithm in CHECKSUMS if algorithm not in self.checksums]
+        missing += ["size"] if self.n_bytes is None else []
+        return tuple(f"no published {item} of {self.name} is known" for item in missing)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """A data set as published.
+    """Description of a published data set.
 
     Attributes
     ----------
     name, summary, licence, citation, remarks, bibtex, nuisances, symmetries, n_observations
-        As in ``DataSetInfo``.
+        See ``DataSetInfo``.
     space : FactorSpace
-        The factors, the last varying fastest; empty if there are none, or they are known only after loading.
+        The factors, of which the last varies fastest; empty if there are none or they are known only after loading.
     shape : tuple of int
-        Of one observation.
+        Shape of one observation.
     white : int or None
-        Of binary images, the value of a white pixel in the files, all others being 0; None for others.
+        Value of a white pixel in binary images, in which all other pixels are 0; None for other images.
     files : tuple of ManifestFile
-        One file of each part is needed; the first of a part is the one fetched by default.
+        One file of each part is needed; by default the first of each part is downloaded.
     homepage : str
-        Where it is published.
+        Web page of the publisher.
     manual : tuple of str
-        What to do by hand to get it, one sentence each.
+        Instructions to obtain the data by hand, one sentence each.
     """
 
     name: str
@@ -153,7 +153,13 @@ class Manifest:
 
     @classmethod
     def parse(cls, text: str) -> "Manifest":
-        """Read a manifest from TOML; raise CorruptFileError if something is missing, unknown or wrong."""
+        """Parse a manifest from TOML.
+
+        Raises
+        ------
+        CorruptFileError
+            If a key is missing, unknown or invalid.
+        """
         try:
             return _manifest_of(tomllib.loads(text))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -163,12 +169,12 @@ class Manifest:
 
     @property
     def parts(self) -> dict[str, tuple[ManifestFile, ...]]:
-        """The files by part, in order; one of each part is needed."""
+        """Alternative files by part, in order; one of each part is needed."""
         return {file.part: tuple(f for f in self.files if f.part == file.part) for file in self.files}
 
     @property
     def info(self) -> DataSetInfo:
-        """Describe the data set; what to do by hand and missing checksums are among the remarks."""
+        """Metadata of the data set; its notes include manual instructions and missing checksums."""
         gaps = tuple(gap for file in self.files for gap in file.gaps)
         return DataSetInfo(
             name=self.name,
@@ -263,77 +269,79 @@ def read_manifest(name: str) -> Manifest:
 
 
 def digests_of(path: Path, algorithms: Iterable[str], *, progress: bool = False) -> dict[str, str]:
-    """Return hexadecimal checksums of a file, which is read once, in pieces.
+    """Return hexadecimal checksums of a file, which is read at most once, in chunks.
 
-    Those of a large file are remembered in the cache folder until its size or time of change differs.
+    Checksums of large files are cached in the cache folder until the size or modification time changes.
 
     Parameters
     ----------
     path : Path
         The file.
     algorithms : iterable of str
-        Such as sha256.
+        Names of hash algorithms, such as sha256.
     progress : bool
-        Show a bar.
+        Show a progress bar.
     """
-    wanted = set(algorithms)
-    known = _Remembered(path)
-    missing = sorted(wanted - known.digests.keys())
+    requested = set(algorithms)
+    cache = _DigestCache(path)
+    missing = sorted(requested - cache.digests.keys())
     if missing:
         hashers = {algorithm: hashlib.new(algorithm, usedforsecurity=False) for algorithm in missing}
         with path.open("rb") as file, progress_bar(shown=progress) as bar:
             task = bar.add_task(f"verifying {path.name}", total=path.stat().st_size)
-            for piece in _pieces(file):
+            for chunk in _chunks(file):
                 for hasher in hashers.values():
-                    hasher.update(piece)
-                bar.advance(task, len(piece))
-        known.add({algorithm: hasher.hexdigest() for algorithm, hasher in hashers.items()})
-    return {algorithm: known.digests[algorithm] for algorithm in wanted}
+                    hasher.update(chunk)
+                bar.advance(task, len(chunk))
+        cache.add({algorithm: hasher.hexdigest() for algorithm, hasher in hashers.items()})
+    return {algorithm: cache.digests[algorithm] for algorithm in requested}
 
 
-class _Remembered:
-    """Checksums of a file as it is now; those of a large one are kept in the cache folder."""
+class _DigestCache:
+    """Checksums of the current state of a file; those of large files are stored in the cache folder."""
 
     def __init__(self, path: Path) -> None:
         status = path.stat()
-        # The time of content may be set to anything, that of the inode only by changing it.
+        # The modification time can be set arbitrarily; the inode change time cannot, so both are part of the key.
         identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         name = hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
-        self.kept = cache_folder() / "datasets" / "digests" / f"{name}.json" if status.st_size >= _REMEMBERED else None
+        self._path = (
+            cache_folder() / "datasets" / "digests" / f"{name}.json" if status.st_size >= _MIN_CACHED_BYTES else None
+        )
         self.digests: dict[str, str] = {}
-        if self.kept is not None and self.kept.is_file():
+        if self._path is not None and self._path.is_file():
             try:
-                self.digests = dict(json.loads(self.kept.read_text(encoding="utf-8")))
+                self.digests = dict(json.loads(self._path.read_text(encoding="utf-8")))
             except (OSError, ValueError):
-                self.digests = {}  # reckoned anew, and written anew
+                self.digests = {}  # damaged cache entries are recomputed and rewritten
 
     def add(self, digests: Mapping[str, str]) -> None:
         self.digests |= digests
-        if self.kept is None:
+        if self._path is None:
             return
         try:
-            with locked(self.kept), atomic_path(self.kept) as temporary:
+            with locked(self._path), atomic_path(self._path) as temporary:
                 temporary.write_text(json.dumps(self.digests), encoding="utf-8")
         except StorageError:
-            self.kept = None  # they are reckoned anew next time
+            self._path = None  # recomputed next time
 
 
-def _pieces(file: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
-    while piece := file.read(_PIECE):
-        yield piece
+def _chunks(file: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
+    while chunk := file.read(_CHUNK_BYTES):
+        yield chunk
 
 
 def _content_sha256(path: Path) -> str:
-    """Return the SHA-256 of what a gzip file holds, of any other file itself; empty if it is damaged."""
+    """Return the SHA-256 of the decompressed content of a gzip file, or of any other file; empty if it is damaged."""
     with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    if not packed:
+        is_gzip = file.read(2) == b"\x1f\x8b"
+    if not is_gzip:
         return digests_of(path, ["sha256"])["sha256"]
     digest = hashlib.sha256()
     try:
         with gzip.open(path) as content:
-            for piece in _pieces(content):
-                digest.update(piece)
+            for chunk in _chunks(content):
+                digest.update(chunk)
     except (OSError, EOFError, zlib.error):
         return ""
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Binary images at one bit a pixel, in memory or in a file that vouches for itself."""
+"""Binary images at one bit per pixel, in memory or in a file with its own checksum."""
 
 import hashlib
 from collections.abc import Iterable
@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 from disentmetrics._utils.cache import atomic_path
 
 WHITE = 255
-_AT_ONCE = 1024  # images unpacked in one go: 4 MiB of 64x64 pixels stay in the processor's cache
+_CHUNK = 1024  # images unpacked at a time: 4 MiB of 64x64 pixels fit into the CPU cache
 
 
 def unpack(bits: NDArray[np.uint8], rows: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Return the images at these rows as bytes, black 0 and white 255.
+    """Unpack the images at the given rows: black is 0, white is 255.
 
     Parameters
     ----------
     bits : (n_images, n_pixels / 8) uint8
-        As ``numpy.packbits`` packs each image.
+        Each image packed by ``numpy.packbits``.
     rows : (n,) int64
-        Which images.
+        Indices of the images.
     shape : tuple of int
-        Of one image.
+        Shape of one image.
 
     Returns
     -------
@@ -37,19 +37,19 @@ def unpack(bits: NDArray[np.uint8], rows: NDArray[np.int64], shape: tuple[int, .
     """
     images = np.empty((len(rows), *shape), np.uint8)
     pixels = images.reshape(len(rows), 8 * bits.shape[1])
-    for start in range(0, len(rows), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
+    for start in range(0, len(rows), _CHUNK):
+        part = slice(start, start + _CHUNK)
         np.multiply(np.unpackbits(bits[rows[part]], axis=1), WHITE, out=pixels[part])
     return images
 
 
 def write_packed(path: Path, blocks: Iterable[NDArray[np.uint8]]) -> None:
-    """Write packed images, then the SHA-256 of them; the file appears whole or not at all.
+    """Write packed images followed by their SHA-256, atomically.
 
     Parameters
     ----------
     path : Path
-        Where to.
+        Path of the file.
     blocks : iterable of (n, n_pixels / 8) uint8
         Consecutive images.
 
@@ -68,14 +68,14 @@ def write_packed(path: Path, blocks: Iterable[NDArray[np.uint8]]) -> None:
 
 
 def open_packed(path: Path, n_images: int, n_bytes: int) -> NDArray[np.uint8] | None:
-    """Map the images of a file read-only, or return None if it is not there, short or altered.
+    """Memory-map the images of a file read-only; return None if it is missing, truncated or altered.
 
     Parameters
     ----------
     path : Path
-        Written by ``write_packed``.
+        File written by ``write_packed``.
     n_images, n_bytes : int
-        How many images the file must hold, and the size of one.
+        Expected number of images, and bytes per image.
 
     Returns
     -------
@@ -87,8 +87,8 @@ def open_packed(path: Path, n_images: int, n_bytes: int) -> NDArray[np.uint8] | 
             if file.seek(0, 2) != n_content + hashlib.sha256().digest_size:
                 return None
             file.seek(n_content)
-            promised = file.read()
+            expected = file.read()
             bits = np.memmap(file, np.uint8, mode="r", shape=(n_images, n_bytes))
-    except OSError:  # a file that cannot be read is as good as none
+    except OSError:  # an unreadable file is treated as missing
         return None
-    return bits if hashlib.sha256(bits.data).digest() == promised else None
+    return bits if hashlib.sha256(bits.data).digest() == expected else None

@@ -1,4 +1,4 @@
-"""Rows of bytes in files: read where they lie, or unpacked once into a file whose every row vouches for itself."""
+"""Rows of bytes in files: read in place, or unpacked once into a file with a checksum for each row."""
 
 import hashlib
 import logging
@@ -18,29 +18,29 @@ from disentmetrics.datasets.published.packed import unpack
 from disentmetrics.errors import CorruptFileError, StorageError
 
 Blocks = Iterable[tuple[int, NDArray[np.uint8]]]
-"""Consecutive rows, and the number of the first of them."""
+"""Blocks of consecutive rows, each with the index of its first row."""
 
 _DIGEST_BYTES = 16
 _SEAL_BYTES = hashlib.sha256().digest_size
-_FITS_IN_MEMORY = 1 << 29  # bytes
+_MAX_MEMORY_BYTES = 1 << 29
 logger = logging.getLogger("disentmetrics")
 
 
 class FileRows:
-    """Rows that lie one after another in a file, such as those of an array in an uncompressed npz file.
+    """Rows stored contiguously in a file, such as those of an array in an uncompressed npz file.
 
-    They are read by seeking: pages of a memory map would count as memory of this process, until a
-    walk through a large file holds all of it. No file stays open, so that threads and processes may
-    share it; a file that was changed since it was first looked at is refused.
+    Rows are read by seeking rather than memory-mapped: pages of a memory map count as memory of the process, so that
+    iterating over a large file would seem to occupy all of it. No file is kept open, so instances can be shared
+    between threads and processes. A file that changed after it was first opened is rejected.
 
     Parameters
     ----------
     path : Path
         The file.
     shape : tuple of int
-        Number of rows, and the shape of one.
+        Number of rows, followed by the shape of one row.
     offset : int
-        Where the first row begins, in bytes.
+        Byte offset of the first row.
 
     Examples
     --------
@@ -63,36 +63,45 @@ class FileRows:
         self._state = _state_of(path.stat()) if path.exists() else None
 
     def take(self, rows: NDArray[np.int64], /) -> NDArray[np.uint8]:
-        """Return these rows; raise CorruptFileError if the file is gone or was changed meanwhile."""
-        found = np.empty((len(rows), *self.shape[1:]), np.uint8)
-        if found.size:
+        """Return the given rows.
+
+        Raises
+        ------
+        CorruptFileError
+            If the file is missing or was changed meanwhile.
+        """
+        content = np.empty((len(rows), *self.shape[1:]), np.uint8)
+        if content.size:
             try:
                 with self._path.open("rb", buffering=0) as file:
                     self._check(file)
-                    self._read(file, np.asarray(rows), found.data.cast("B"))
+                    self._read(file, np.asarray(rows), content.data.cast("B"))
             except OSError as error:
                 raise CorruptFileError(f"{self._path} must be readable; {error.strerror or error}") from error
-        return found
+        return content
 
     def _check(self, file: FileIO) -> None:
         if _state_of(os.fstat(file.fileno())) != self._state:
-            raise CorruptFileError(f"{self._path} must be as it was when it was loaded; it was changed meanwhile")
+            raise CorruptFileError(f"{self._path} must not change after it was loaded; it was changed meanwhile")
 
-    def _read(self, file: FileIO, rows: NDArray[np.int64], found: memoryview) -> None:
-        order = np.argsort(rows, kind="stable")  # the disk is read in one direction
+    def _read(self, file: FileIO, rows: NDArray[np.int64], buffer: memoryview) -> None:
+        """Read rows into a buffer, in ascending order and consecutive rows at once."""
+        order = np.argsort(rows, kind="stable")
         ascending = rows[order]
         breaks = np.flatnonzero((np.diff(ascending) != 1) | (np.diff(order) != 1)) + 1
         starts = np.concatenate([[0], breaks])
         lengths = np.diff(np.append(starts, len(rows))) * self._row_bytes
         positions = self._offset + ascending[starts] * self._row_bytes
-        places = order[starts] * self._row_bytes
-        for position, place, length in zip(positions.tolist(), places.tolist(), lengths.tolist(), strict=True):
+        targets = order[starts] * self._row_bytes
+        for position, target, length in zip(positions.tolist(), targets.tolist(), lengths.tolist(), strict=True):
             file.seek(position)
             n_read = 0
             while n_read < length:
-                n_more = file.readinto(found[place + n_read : place + length])
+                n_more = file.readinto(buffer[target + n_read : target + length])
                 if not n_more:
-                    raise CorruptFileError(f"{self._path} must be as long as it was; it was cut short meanwhile")
+                    raise CorruptFileError(
+                        f"{self._path} must not change after it was loaded; it was truncated meanwhile"
+                    )
                 n_read += n_more
 
 
@@ -101,19 +110,19 @@ def _state_of(status: os.stat_result) -> tuple[int, int]:
 
 
 class UnpackedRows(FileRows):
-    """Rows of a file written by ``write_unpacked``; each is compared with its checksum when it is first read.
+    """Rows of a file written by ``write_unpacked``; each row is verified against its checksum when first read.
 
     Parameters
     ----------
     path : Path
         The file.
     shape : tuple of int
-        Number of rows, and the shape of one.
+        Number of rows, followed by the shape of one row.
 
     Raises
     ------
     CorruptFileError
-        If the file is not there, not of this size, or its checksums are damaged.
+        If the file is missing, has the wrong size, or its checksums are damaged.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
@@ -125,7 +134,7 @@ class UnpackedRows(FileRows):
         return type(self), (self._path, self.shape)
 
     def _check(self, file: FileIO) -> None:
-        pass  # each row has a checksum
+        pass  # rows are verified individually
 
     def _read_digests(self) -> NDArray[np.uint8]:
         n_content, n_digests = math.prod(self.shape), self.shape[0] * _DIGEST_BYTES
@@ -137,42 +146,48 @@ class UnpackedRows(FileRows):
         except OSError as error:
             raise CorruptFileError(f"{self._path} must be readable; {error.strerror or error}") from error
         if n_bytes != n_content + n_digests + _SEAL_BYTES or hashlib.sha256(digests).digest() != seal:
-            raise CorruptFileError(f"{self._path} must hold {self.shape[0]} rows and their checksums; it does not")
+            raise CorruptFileError(f"{self._path} must contain {self.shape[0]} rows and their checksums; it does not")
         return np.frombuffer(digests, np.uint8).reshape(-1, _DIGEST_BYTES)
 
     def take(self, rows: NDArray[np.int64], /) -> NDArray[np.uint8]:
-        """Return these rows; raise CorruptFileError if one is not as it was written."""
-        found = super().take(rows)
-        for place in np.flatnonzero(~self._verified[rows]).tolist():
-            row = rows[place]
-            if _digest(found[place]) != self._digests[row].tobytes():
+        """Return the given rows.
+
+        Raises
+        ------
+        CorruptFileError
+            If a row does not match its checksum.
+        """
+        content = super().take(rows)
+        for position in np.flatnonzero(~self._verified[rows]).tolist():
+            row = rows[position]
+            if _digest(content[position]) != self._digests[row].tobytes():
                 self._path.unlink(missing_ok=True)
                 raise CorruptFileError(
-                    f"row {row} of {self._path} must be as it was written; it was altered, so the file was "
+                    f"row {row} of {self._path} must match its checksum; it was altered, so the file was "
                     "deleted; load the data set again"
                 )
             self._verified[row] = True
-        return found
+        return content
 
 
 def write_unpacked(path: Path, shape: tuple[int, ...], blocks: Blocks) -> None:
-    """Write rows, then a checksum of each; the file appears whole or not at all.
+    """Write rows followed by a checksum of each, atomically.
 
     Parameters
     ----------
     path : Path
-        Where to.
+        Path of the file.
     shape : tuple of int
-        Number of rows, and the shape of one.
+        Number of rows, followed by the shape of one row.
     blocks : iterable of (int, uint8 array)
-        The number of a row, and consecutive rows from there; in any order, but each row once.
+        Index of the first row of a block, and its consecutive rows; blocks in any order, each row once.
 
     Raises
     ------
     StorageError
         If the folder cannot be written or the disk is too full for all rows.
     ValueError
-        If a row is missing, comes twice or is not one of these.
+        If a row is missing, repeated or out of range.
     """
     row_bytes = math.prod(shape[1:])
     digests = np.zeros((shape[0], _DIGEST_BYTES), np.uint8)
@@ -183,7 +198,7 @@ def write_unpacked(path: Path, shape: tuple[int, ...], blocks: Blocks) -> None:
             rows = np.ascontiguousarray(block).reshape(len(block), row_bytes)
             times_written[start : start + len(rows)] += 1
             if start + len(rows) > shape[0]:
-                raise ValueError(f"{shape[0]} rows must be written; row {start + len(rows) - 1} came")
+                raise ValueError(f"{shape[0]} rows must be written; got row {start + len(rows) - 1}")
             file.seek(start * row_bytes)
             file.write(rows.data)
             for row, content in enumerate(rows, start=start):
@@ -196,43 +211,43 @@ def write_unpacked(path: Path, shape: tuple[int, ...], blocks: Blocks) -> None:
 
 
 def cached_rows(key: str, shape: tuple[int, ...], blocks: Callable[[], Blocks]) -> Observations:
-    """Return rows from the cache folder, after writing them there if they are not.
+    """Return rows from the cache folder, unpacking them first if necessary.
 
     Parameters
     ----------
     key : str
-        Names exactly this content.
+        Identifier of the exact content.
     shape : tuple of int
-        Number of rows, and the shape of one.
+        Number of rows, followed by the shape of one row.
     blocks : function
-        Makes what ``write_unpacked`` takes; called if the rows are not in the cache.
+        Returns the blocks for ``write_unpacked``; called only if the rows are not cached.
 
     Returns
     -------
     Observations
-        In memory if the cache cannot be written and they are less than 512 MiB.
+        In memory if the cache cannot be written and the rows have at most 512 MiB.
 
     Raises
     ------
     StorageError
-        If the cache cannot be written and there are too many rows to be kept in memory.
+        If the cache cannot be written and the rows are too large for memory.
     """
     path = cache_folder() / "datasets" / f"{key}.raw"
     try:
         return UnpackedRows(path, shape)
     except CorruptFileError:
-        pass  # none, or none that is whole
+        pass  # missing or damaged
     try:
         with locked(path):
             try:
-                return UnpackedRows(path, shape)  # another process may have been at it
+                return UnpackedRows(path, shape)  # another process may have written it meanwhile
             except CorruptFileError:
                 write_unpacked(path, shape, blocks())
             return UnpackedRows(path, shape)
     except StorageError as error:
-        if math.prod(shape) > _FITS_IN_MEMORY:
+        if math.prod(shape) > _MAX_MEMORY_BYTES:
             raise
-        logger.warning("%s; the data are kept in memory", error)
+        logger.warning("%s; the data are kept in memory instead", error)
     content = np.empty(shape, np.uint8)
     for start, block in blocks():
         content[start : start + len(block)] = block.reshape(len(block), *shape[1:])
@@ -244,14 +259,14 @@ def _digest(row: NDArray[np.uint8]) -> bytes:
 
 
 class PackedRows:
-    """Binary images at one bit a pixel; black comes as 0 and white as 255.
+    """Binary images stored at one bit per pixel and returned as bytes: black is 0, white is 255.
 
     Parameters
     ----------
     bits : (n_images, n_pixels / 8) uint8
-        As ``numpy.packbits`` packs each image; an array or a memory map.
+        Each image packed by ``numpy.packbits``; an array or a memory map.
     image_shape : tuple of int
-        Of one image.
+        Shape of one image.
     """
 
     dtype: np.dtype[Any] = np.dtype(np.uint8)
@@ -266,7 +281,7 @@ class PackedRows:
         return type(self), (self._bits, self.shape[1:])
 
     def take(self, rows: NDArray[np.int64], /) -> NDArray[np.uint8]:
-        """Return these images."""
+        """Return the given images."""
         return unpack(self._bits, rows, self.shape[1:])
 
 
@@ -275,12 +290,12 @@ def _map_bits(path: str, shape: tuple[int, ...], image_shape: tuple[int, ...]) -
 
 
 class JoinedRows:
-    """The rows of several stores, one after another.
+    """Concatenation of the rows of several sources.
 
     Parameters
     ----------
     parts : sequence of Observations
-        Their rows must have one shape and type.
+        Sources whose rows have the same shape and type.
     """
 
     def __init__(self, parts: Sequence[Observations]) -> None:
@@ -290,9 +305,9 @@ class JoinedRows:
         self.shape = (int(self._starts[-1]), *self._parts[0].shape[1:])
 
     def take(self, rows: NDArray[np.int64], /) -> NDArray[Any]:
-        """Return these rows."""
-        found = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        """Return the given rows."""
+        content = np.empty((len(rows), *self.shape[1:]), self.dtype)
         for part, start, end in zip(self._parts, self._starts[:-1], self._starts[1:], strict=True):
-            here = (rows >= start) & (rows < end)
-            found[here] = part.take(rows[here] - start)
-        return found
+            in_part = (rows >= start) & (rows < end)
+            content[in_part] = part.take(rows[in_part] - start)
+        return content

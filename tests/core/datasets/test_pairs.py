@@ -1,4 +1,4 @@
-"""Batches that share a factor and pairs that differ in few, compared with the enumeration of all pairs of a small grid."""
+"""Batches that share a factor and pairs that differ in few, compared with an enumeration of a small grid."""
 
 from itertools import combinations
 from typing import Any

@@ -60,7 +60,7 @@ def test_missing_labels_stay_and_continuous_factors_are_looked_up_exactly() -> N
     assert np.isnan(data.factors[:, 1]).tolist() == [False, False, True, True, False]
     assert rows_of(data, data.full_grid()) == [0, 1, 2, 3, 4]
     assert data.full_grid().nuisance.tolist() == [0, 0, 0, 0, 1]
-    with pytest.raises(InvalidInputError, match="1 of 1 asked for do not occur, such as shape 0.0, x 0.1000001"):
+    with pytest.raises(InvalidInputError, match="1 of 1 requested do not occur, such as shape 0.0, x 0.1000001"):
         data.draws([[0, 0.1000001]])
     with pytest.raises(InvalidInputError, match="do not occur"):
         data.observations([[2, 0.1]])
@@ -69,14 +69,15 @@ def test_missing_labels_stay_and_continuous_factors_are_looked_up_exactly() -> N
 @pytest.mark.parametrize("asked", [[[0, 0]], [[1, 2], [0, 0]], [[5, 9]], [[-1, 2]]])
 def test_combinations_that_do_not_occur_are_refused(asked: list[list[int]]) -> None:
     data = dm.CustomDataSet(images(2), [[0, 2], [1, 2]], space=GRID)
-    with pytest.raises(InvalidInputError, match=r"custom holds the combinations of factors of its 2 rows alone; 1 of"):
+    message = "custom contains only the combinations of factors of its 2 rows; 1 of"
+    with pytest.raises(InvalidInputError, match=message):
         data.draws(asked)
 
 
 def test_values_that_occur_but_not_together_are_refused() -> None:
     data = dm.CustomDataSet(images(3), [[0, 0], [1, 1], [0, 2]], space=GRID)
     for asked in ([[0, 1]], [[1, 0]], [[1, 2]]):
-        with pytest.raises(InvalidInputError, match="1 of 1 asked for do not occur"):
+        with pytest.raises(InvalidInputError, match="1 of 1 requested do not occur"):
             data.observations(asked)
 
 
@@ -208,7 +209,7 @@ def test_the_fingerprint_names_exactly_this_content() -> None:
 @pytest.mark.parametrize(
     ("observations", "options", "message"),
     [
-        (np.zeros((3, 4, 4, 3)), {}, r"got float64 of shape \(3, 4, 4, 3\); if values lie in 0..1, give \(255"),
+        (np.zeros((3, 4, 4, 3)), {}, r"got float64 of shape \(3, 4, 4, 3\); if values lie in 0..1, use \(255"),
         (np.zeros((3, 4, 4), np.uint8), {}, r"give grey images one channel: images\[..., None\]"),
         (np.zeros((3, 3, 8, 8), np.uint8), {}, r"channels last.*transpose\(0, 2, 3, 1\)"),
         (np.zeros((3, 3, 4, 4), np.uint8), {}, r"channels last.*transpose\(0, 2, 3, 1\)"),
@@ -221,14 +222,14 @@ def test_the_fingerprint_names_exactly_this_content() -> None:
         ([["a", "b"]], {}, "real numbers of shape"),
         ("images.npy", {}, "got the text 'images.npy'"),
         ([[1.0], [1.0, 2.0]], {}, "observations must be an array"),
-        (np.ma.MaskedArray([[1.0], [2.0]], [[True], [False]]), {}, "under a mask"),
+        (np.ma.MaskedArray([[1.0], [2.0]], [[True], [False]]), {}, "masked values"),
         (np.zeros((3, 2)), {"factors": [0, 1]}, "one row for each of the 3 rows of observations; got 2"),
         (np.zeros((3, 2)), {"factors": {}}, "at least one column; give None"),
         (np.zeros((3, 2)), {"kinds": {"a": "ordinal"}}, "labels of the factors that are named; got None"),
         (np.zeros((3, 2)), {"factors": [[3]] * 3, "space": FactorSpace((Factor("a", 3, "ordinal"),))}, "0 .. 2"),
         (np.zeros((3, 2)), {"groups": [0, 1]}, "groups must have one row"),
-        (np.zeros((3, 2)), {"name": "my data"}, "name must be made of letters"),
-        (np.zeros((3, 2)), {"fingerprint": "a|b"}, "fingerprint must be made of letters"),
+        (np.zeros((3, 2)), {"name": "my data"}, "name must consist of letters"),
+        (np.zeros((3, 2)), {"fingerprint": "a|b"}, "fingerprint must consist of letters"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_with_one_sentence(observations: Any, options: dict[str, Any], message: str) -> None:
@@ -240,7 +241,7 @@ def test_what_cannot_be_is_refused_with_one_sentence(observations: Any, options:
 @pytest.mark.parametrize("factors", [[0, 1], [[0.0]], [["a"]], [[0, 1]]])
 def test_factors_of_a_wrong_shape_or_type_are_refused(factors: Any) -> None:
     with pytest.raises(
-        InvalidInputError, match=r"factors must be whole numbers of shape \(n, 1\), one column for each of a"
+        InvalidInputError, match=r"factors must be integers of shape \(n, 1\), with one column for each of a"
     ):
         dm.CustomDataSet(images(2), {"a": ["x", "y"]}).observations(factors)
 
@@ -248,7 +249,7 @@ def test_factors_of_a_wrong_shape_or_type_are_refused(factors: Any) -> None:
 def test_vectors_must_be_finite_when_they_are_read() -> None:
     data = dm.CustomDataSet(np.array([[0.0, 1.0], [2.0, np.nan]]))
     assert data.observations(np.empty((1, 0), int), [0]).tolist() == [[0.0, 1.0]]
-    with pytest.raises(InvalidInputError, match="row 1 of custom holds NaN or infinity"):
+    with pytest.raises(InvalidInputError, match="row 1 of custom contains NaN or infinity"):
         data.observations(np.empty((1, 0), int), [1])
 
 
@@ -257,7 +258,7 @@ def test_a_source_that_returns_other_rows_is_caught() -> None:
         def take(self, rows: NDArray[np.int64], /) -> NDArray[np.uint8]:
             return super().take(rows)[:-1]
 
-    with pytest.raises(InvalidInputError, match=r"take must return the rows asked for, uint8 of shape \(1, 4, 5, 3\)"):
+    with pytest.raises(InvalidInputError, match=r"take must return the requested rows, uint8 of shape \(1, 4, 5, 3\)"):
         dm.CustomDataSet(Short()).observations(np.empty((1, 0), int))
 
 

@@ -53,7 +53,7 @@ def test_groups_may_be_class_labels(pictures: Any) -> None:
 
 
 def test_the_column_of_images_is_no_factor(pictures: Any) -> None:
-    with pytest.raises(InvalidInputError, match="'picture' holds the images; leave it out"):
+    with pytest.raises(InvalidInputError, match="'picture' contains the images: remove it"):
         dm.CustomDataSet.from_huggingface(pictures, factors=["picture"])
 
 
@@ -86,15 +86,15 @@ def test_what_does_not_fit_is_refused(pictures: Any) -> None:
         (
             datasets.DatasetDict(train=pictures),
             {},
-            r"one split must be given; got all of train; choose dataset\['train'\]",
+            r"a single split must be given; got train: use dataset\['train'\]",
         ),
-        (pictures.to_iterable_dataset(), {}, "must be a datasets.Dataset of Hugging Face; got IterableDataset"),
+        (pictures.to_iterable_dataset(), {}, "must be a Hugging Face datasets.Dataset; got IterableDataset"),
         ([1, 2], {}, "got list"),
-        (pictures.select([]), {}, "has no row"),
+        (pictures.select([]), {}, "has no rows"),
         (pictures, {"image": "pictur"}, "there is no 'pictur'"),
         (pictures.remove_columns("picture"), {}, "found 0 columns of images"),
         (pictures, {"factors": ["labl"]}, "there is no 'labl'; did you mean"),
-        (pictures, {"image": "angle", "size": 4}, "size is for images"),
+        (pictures, {"image": "angle", "size": 4}, "size applies only to images"),
     ):
         with pytest.raises(InvalidInputError, match=message):
             dm.CustomDataSet.from_huggingface(given, **options)

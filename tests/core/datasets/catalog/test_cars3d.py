@@ -132,7 +132,7 @@ def test_the_unpacked_folder_is_read_without_verification(archive: Path, tmp_pat
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    with pytest.raises(CorruptFileError, match="a folder, which no published checksum describes.*verify=false"):
+    with pytest.raises(CorruptFileError, match="a folder, for which no checksum is published.*verify=false"):
         load_dataset(f"cars3d:{folder}")
     data = load_dataset(f"cars3d:{folder}/data/cars?verify=false")
     assert data.fingerprint.startswith("cars3d-file-")
@@ -221,5 +221,5 @@ def test_another_layout_is_refused_and_nothing_is_cached(
 
 
 def test_a_missing_archive_is_reported(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="must be that of a file, or of a folder with nips2015"):
+    with pytest.raises(InvalidInputError, match="must be a file or a folder with nips2015"):
         load_dataset(f"cars3d:{tmp_path}/none")

@@ -89,24 +89,24 @@ def test_archives_of_another_layout_are_refused(tmp_path: Path) -> None:
         dm.load_dataset(f"chairs3d:{write(tmp_path, {'a/b.png': png(rendering(0))})}?verify=false")
     path = tmp_path / "other.tar"
     path.write_bytes(b"no archive")
-    with pytest.raises(CorruptFileError, match="must be a whole file of layout tar"):
+    with pytest.raises(CorruptFileError, match="must be a complete file of layout tar"):
         dm.load_dataset(f"chairs3d:{path}?verify=false")
-    with pytest.raises(CorruptFileError, match="no published checksum of it is known"):
+    with pytest.raises(CorruptFileError, match="no checksum of it is published"):
         dm.load_dataset(f"chairs3d:{write(tmp_path, files())}")
 
 
 def test_truncated_and_altered_archives_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path, files())
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2 + 100])
-    with pytest.raises(CorruptFileError, match="must be a whole archive"):
+    intact = path.read_bytes()
+    path.write_bytes(intact[: len(intact) // 2 + 100])
+    with pytest.raises(CorruptFileError, match="must be a complete archive"):
         dm.load_dataset(f"chairs3d:{path}?verify=false")
-    content = bytearray(whole)
-    content[whole.index(png(rendering(3))) + 60] ^= 0xFF
+    content = bytearray(intact)
+    content[intact.index(png(rendering(3))) + 60] ^= 0xFF
     path.write_bytes(content)
     data = dm.load_dataset(f"chairs3d:{path}?verify=false")
-    with pytest.raises(CorruptFileError, match="image_003_p020_t350_r096.png must be a whole image"):
+    with pytest.raises(CorruptFileError, match="image_003_p020_t350_r096.png must be a complete image"):
         data.observations([[0, 0, 3]])
-    path.write_bytes(whole[: len(whole) // 2])
+    path.write_bytes(intact[: len(intact) // 2])
     with pytest.raises(CorruptFileError, match="bytes"):
         data.observations(data.space.indices_of(np.arange(24)))

@@ -88,7 +88,7 @@ NAME = "coil-20-proc/obj2__3.png"
     ("content", "complaint"),
     [
         (None, "must contain 2 x 11 images; obj2__3.png is missing"),
-        (b"", "obj2__3.png in .* must be a complete PNG image; reading it failed: no known format"),
+        (b"", "obj2__3.png in .* must be a complete PNG image; reading it failed: unknown format"),
         (png(IMAGES[0, 0])[:-30], "must be a complete PNG image"),
         (png(IMAGES[0, 0], "BMP"), "must be a complete PNG image"),
         (png(IMAGES[0, 0, :4]), r"must be a greyscale image \(L\) of 8 x 8; it is L of 4 x 8"),
@@ -129,7 +129,7 @@ def test_some_but_not_all_factors_may_become_nuisances(write: Write) -> None:
     assert shows_object.any(axis=0).all()
     with pytest.raises(InvalidInputError, match="no factor is named 'angel'; did you mean 'angle'"):
         load_dataset(f"coil20:{path}?nuisance=angel")
-    with pytest.raises(InvalidInputError, match="at least one factor must stay"):
+    with pytest.raises(InvalidInputError, match="at least one factor must remain"):
         load_dataset(f"coil20:{path}?nuisance=object,angle")
 
 

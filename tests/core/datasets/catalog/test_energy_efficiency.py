@@ -96,7 +96,7 @@ def replaced(column: str, value: object) -> Any:
         (TABLE.drop(columns="X7"), "it lacks X7"),
         (TABLE.iloc[:-1], "each of the 768 combinations"),
         (pd.concat([TABLE, TABLE.iloc[:1]]), "each of the 768 combinations"),
-        (replaced("X1", 0.63), "column 'X1' .* it holds 0.63"),
+        (replaced("X1", 0.63), "column 'X1' .* it contains 0.63"),
         (replaced("X6", 6), "column 'X6'"),
         (replaced("X8", 4), "exactly where they have a layout"),
         (replaced("Y1", np.nan), "column 'Y1' .* must have a number in every row"),

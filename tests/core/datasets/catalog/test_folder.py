@@ -106,7 +106,7 @@ def test_subfolders_are_labels_where_there_is_no_table(tmp_path: Path) -> None:
     assert data.observation_shape == (5, 5, 1)
     assert len(data) == 3
     (tmp_path / "cat/1.png").rename(tmp_path / "1.png")
-    with pytest.raises(InvalidInputError, match="1.png lies beside the subfolders"):
+    with pytest.raises(InvalidInputError, match="1.png is next to the subfolders"):
         dm.CustomDataSet.from_folder(tmp_path)
 
 
@@ -140,7 +140,7 @@ def test_images_of_several_frames_are_refused(tmp_path: Path, suffix: str) -> No
     single = everything(dm.CustomDataSet.from_folder(tmp_path))[0]
     assert np.abs(single.mean(axis=-1) - random_image(0, (6, 8))).max() < (100 if suffix == "webp" else 1)
     first.save(path, save_all=True, append_images=others)
-    with pytest.raises(InvalidInputError, match=f"a.{suffix} holds several, as an animation or pages; write each"):
+    with pytest.raises(InvalidInputError, match=f"a.{suffix} contains several frames or pages; save each"):
         dm.CustomDataSet.from_folder(tmp_path)
 
 
@@ -163,13 +163,13 @@ def replace_label(folder: Path, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("more/c.png", "../secret.png", r"images must lie in .*; '../secret.png' leads out of it"),
-        ("more/c.png", "/etc/passwd", "leads out of it"),
-        ("more/c.png", "link.png", "'link.png' leads out of it"),
+        ("more/c.png", "../secret.png", r"images must be in .*; '../secret.png' is outside of it"),
+        ("more/c.png", "/etc/passwd", "is outside of it"),
+        ("more/c.png", "link.png", "'link.png' is outside of it"),
         ("more/c.png", "none.png", "every image must be a file in .*; there is no 'none.png'"),
         ("more/c.png", "more", "there is no 'more'"),
-        ("more/c.png", "", "must name an image file in every row; row 3 below the header holds None"),
-        ("image,", "picture,", "one column of labels.csv must name the image files; found None; name one of"),
+        ("more/c.png", "", "must contain an image file in every row; row 3 below the header contains None"),
+        ("image,", "picture,", "one column of labels.csv must contain the image files; found None; choose one of"),
         ("person", "path", "found image, path"),
     ],
 )
@@ -190,9 +190,9 @@ def test_invalid_tables_are_refused(folder: Path, old: str, new: str, message: s
         ({"image_column": "none"}, "there is no 'none'"),
         ({"factors": ["shap"]}, "there is no 'shap'; did you mean"),
         ({"groups": "none"}, "there is no 'none'"),
-        ({"factors": ["image"]}, "'image' names the image files; leave it out"),
-        ({"factors": ["shape", "image"]}, "'image' names the image files; leave it out"),
-        ({"size": 0}, "size must be a whole number from 1 to 4096"),
+        ({"factors": ["image"]}, "'image' contains the image files: remove it"),
+        ({"factors": ["shape", "image"]}, "'image' contains the image files: remove it"),
+        ({"size": 0}, "size must be an integer from 1 to 4096"),
     ],
 )
 def test_invalid_options_are_refused(folder: Path, options: dict[str, Any], message: str) -> None:
@@ -209,7 +209,7 @@ def test_invalid_folders_are_refused(folder: Path) -> None:
     with pytest.raises(InvalidInputError, match="labels.csv, labels.tsv; name one"):
         dm.CustomDataSet.from_folder(folder)
     (folder / "empty").mkdir()
-    with pytest.raises(InvalidInputError, match="it holds none"):
+    with pytest.raises(InvalidInputError, match="it contains none"):
         dm.CustomDataSet.from_folder(folder / "empty")
     with pytest.raises(InvalidInputError, match="name columns of a table"):
         dm.CustomDataSet.from_folder(folder / "empty", image_column="image")
@@ -230,7 +230,7 @@ def large_png(side: int) -> bytes:
 @pytest.mark.parametrize("side", [9_000, 10_000, 20_000, 60_000])
 def test_decompression_bombs_are_not_decoded(tmp_path: Path, side: int, size: int | None) -> None:
     (tmp_path / "bomb.png").write_bytes(large_png(side))
-    with pytest.raises(CorruptFileError, match=r"at most 67,108,864 pixels; bomb.png has more and was not unpacked"):
+    with pytest.raises(CorruptFileError, match=r"at most 67,108,864 pixels; bomb.png has more and was not decoded"):
         dm.CustomDataSet.from_folder(tmp_path, size=size)
 
 
@@ -242,7 +242,7 @@ def test_truncated_images_are_refused(tmp_path: Path, suffix: str) -> None:
     assert dm.CustomDataSet.from_folder(tmp_path).observation_shape == (32, 32, 3)
     for n in (0, 1, 10, len(complete) // 2):
         path.write_bytes(complete[:n])
-        with pytest.raises(CorruptFileError, match=f"a.{suffix} must be a whole image") as caught:
+        with pytest.raises(CorruptFileError, match=f"a.{suffix} must be a complete image") as caught:
             dm.CustomDataSet.from_folder(tmp_path)
         assert "\n" not in str(caught.value)
 
@@ -250,9 +250,9 @@ def test_truncated_images_are_refused(tmp_path: Path, suffix: str) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 5 5\n", "no known format"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "no known format"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(50), "must be a whole image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 5 5\n", "unknown format"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unknown format"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(50), "must be a complete image"),
     ],
 )
 def test_files_that_are_not_images_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
@@ -267,7 +267,7 @@ def test_altered_images_are_refused(tmp_path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
     path.write_bytes(content)
-    with pytest.raises(CorruptFileError, match="must be a whole image"):
+    with pytest.raises(CorruptFileError, match="must be a complete image"):
         dm.CustomDataSet.from_folder(tmp_path)
 
 
@@ -288,11 +288,11 @@ def test_images_of_another_size_or_mode_are_refused(folder: Path, other: Image.I
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "I;16", "CMYK"])
 def test_transparent_and_deep_images_are_refused(tmp_path: Path, mode: str) -> None:
     Image.new(mode, (4, 4)).save(tmp_path / ("a.tif" if mode == "CMYK" else "a.png"))
-    with pytest.raises(InvalidInputError, match=f"grey or RGB, 8 bits a channel.*is of mode {mode}"):
+    with pytest.raises(InvalidInputError, match=f"grey or RGB with 8 bits per channel.*has mode {mode}"):
         dm.CustomDataSet.from_folder(tmp_path)
 
 
 def test_transparent_palettes_are_refused(tmp_path: Path) -> None:
     Image.fromarray(random_image(1)).quantize(16).save(tmp_path / "a.png", transparency=3)
-    with pytest.raises(InvalidInputError, match="of mode P and transparent; convert it"):
+    with pytest.raises(InvalidInputError, match="has mode P and is transparent; convert it"):
         dm.CustomDataSet.from_folder(tmp_path)

@@ -156,7 +156,7 @@ def test_a_split_needs_only_its_own_files(split: str, stem: str, write: Write, f
     images = data.observations(indices)
     indices[:, 1] = np.array(INSTANCES[stem])[indices[:, 1]]
     assert np.array_equal(images, expected(indices))
-    with pytest.raises(InvalidInputError, match="must be of a folder with smallnorb"):
+    with pytest.raises(InvalidInputError, match="must be a folder with smallnorb"):
         load_dataset(f"smallnorb:{folder}")
 
 
@@ -164,7 +164,7 @@ def test_the_available_split_is_suggested(write: Write, folder: Path) -> None:
     write()
     for path in folder.glob("*training*"):
         path.unlink()
-    with pytest.raises(InvalidInputError, match="so ask for split=test$"):
+    with pytest.raises(InvalidInputError, match="use split=test$"):
         load_dataset(f"smallnorb:{folder}")
     assert len(load_dataset(f"smallnorb:{folder}?split=test").space["instance"].values) == len(INSTANCES["testing"])
 
@@ -233,7 +233,10 @@ TEST = contents("testing", shuffled=False)
         ({"training_info": TRAIN["info"] + np.array([9, 0, 0, 0], np.int32)}, r"indices below \(2, 4, 2, 3, 2\)"),
         ({"training_info": TEST["info"]}, "each combination of category x instance x"),
         ({"training_info": np.tile(TRAIN["info"][:1], (48, 1))}, "each combination of category x instance x"),
-        ({"testing_cat": b"\x54\x4c\x3d\x1f" + norb(TEST["cat"])[4:]}, "it does not begin as a file of smallNORB does"),
+        (
+            {"testing_cat": b"\x54\x4c\x3d\x1f" + norb(TEST["cat"])[4:]},
+            "it does not start with the header of a smallNORB file",
+        ),
         ({"testing_cat": norb(TEST["cat"])[:8] + b"\xff" * 12}, "lengths of axes must not be negative"),
         ({"testing_cat": norb(TEST["cat"])[:12]}, "bytes are missing"),
     ],
@@ -260,5 +263,5 @@ def test_unverified_files_have_a_distinct_fingerprint(write: Write, folder: Path
 def test_a_path_without_the_files_is_refused(write: Write, folder: Path) -> None:
     manifest = write()
     for path in (folder / manifest.files[0].name, folder / "none", folder.parent):
-        with pytest.raises(DisentmetricsError, match="must be of a folder with smallnorb-5x46789x9x18x6x2x96x96-tr"):
+        with pytest.raises(DisentmetricsError, match="must be a folder with smallnorb-5x46789x9x18x6x2x96x96-tr"):
             load_dataset(f"smallnorb:{path}")

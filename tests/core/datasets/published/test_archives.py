@@ -48,7 +48,7 @@ def test_all_hold_the_same(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
 def test_very_large_files_are_not_read(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     files = ArchivedFiles(make(tmp_path, kind))
-    monkeypatch.setattr(archives, "_LARGEST", 100)
+    monkeypatch.setattr(archives, "_MAX_FILE_BYTES", 100)
     with pytest.raises(CorruptFileError, match="a/b/2.txt in .* must have 3,000 bytes; 100 were read"):
         files.read("a/b/2.txt")
 
@@ -61,7 +61,7 @@ def test_truncated_archives_are_refused(tmp_path: Path, kind: str) -> None:
     for n in (0, 10, 600, end // 2, end - 1):
         if n < end:
             path.write_bytes(whole[:n])
-            with pytest.raises(CorruptFileError, match="must be a whole archive"):
+            with pytest.raises(CorruptFileError, match="must be a complete archive"):
                 ArchivedFiles(path)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.datasets import load_dataset
 from disentmetrics.datasets.catalog.dsprites import DSprites
-from disentmetrics.datasets.published import dataset as original, layouts, manifest
+from disentmetrics.datasets.published import dataset as dataset_module, layouts, manifest
 from disentmetrics.datasets.published.dataset import PublishedDataSet, load_published
 from disentmetrics.datasets.published.manifest import Manifest, read_manifest
 from disentmetrics.errors import CorruptFileError, InvalidInputError, UntrustedFileError
@@ -119,7 +119,7 @@ def test_images_are_unpacked_once(layout: str, tmp_path: Path, monkeypatch: pyte
     published = publish(**{layout: checksums(path)})
     load_published(published, str(path))
     monkeypatch.setattr(layouts, "LAYOUTS", {})
-    monkeypatch.setattr(original, "locked", None)  # nor need the cache folder be writable
+    monkeypatch.setattr(dataset_module, "locked", None)  # nor need the cache folder be writable
     assert_holds_the_images(load_published(published, str(path)))
 
 
@@ -170,7 +170,7 @@ def test_every_published_checksum_must_match(tmp_path: Path) -> None:
 
 def test_a_file_without_a_published_checksum_is_refused(tmp_path: Path) -> None:
     path = write_npz(tmp_path / "file.npz")
-    with pytest.raises(CorruptFileError, match=r"no published checksum of it is known.*verify=false"):
+    with pytest.raises(CorruptFileError, match=r"no checksum of it is published.*verify=false"):
         load_published(publish(), str(path))
 
 
@@ -211,7 +211,7 @@ def test_pickled_arrays_are_refused_unread(key: str, tmp_path: Path) -> None:
 def test_a_file_of_no_known_layout_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "file.npz"
     path.write_bytes(content)
-    with pytest.raises(CorruptFileError, match="must be a whole"):
+    with pytest.raises(CorruptFileError, match="must be a complete"):
         load_published(publish(), str(path), verify=False)
 
 
@@ -220,7 +220,7 @@ def test_a_file_of_no_known_layout_is_refused(content: bytes, tmp_path: Path) ->
     [
         ({"imgs": IMAGES[:-1]}, r"of shape \(144, 8, 8\); got uint8 of shape \(143, 8, 8\)"),
         ({"imgs": IMAGES.astype(np.int16)}, "must be uint8"),
-        ({"imgs": 255 * IMAGES}, "must hold 0 and 1 alone"),
+        ({"imgs": 255 * IMAGES}, "must contain only 0 and 1"),
         ({"imgs": np.asfortranarray(IMAGES)}, "C order"),
         ({"latents_classes": LABELS[::-1]}, "last factor fastest"),
         ({"latents_classes": LABELS[:, 1:]}, "last factor fastest"),
@@ -287,7 +287,7 @@ def test_nothing_is_kept_of_a_file_damaged_inside(layout: str, damage: str, tmp_
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "none.npz", tmp_path):
-        with pytest.raises(InvalidInputError, match="must be that of a file"):
+        with pytest.raises(InvalidInputError, match="must be a file or a folder"):
             load_published(publish(), str(path))
 
 

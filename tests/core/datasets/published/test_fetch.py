@@ -211,7 +211,7 @@ def test_a_server_in_trouble_is_asked_again(server: Server) -> None:
 
 def test_a_silent_server_is_given_up(server: Server, cache: Path) -> None:
     server.behaviours = ["slow"]
-    with pytest.raises(DownloadError, match=re.escape("nothing came for 0.3 s")):
+    with pytest.raises(DownloadError, match=re.escape("no data received for 0.3 s")):
         get(server.url)
     assert len(server.requests) == 3
     assert_no_file_is_there(cache)
@@ -296,7 +296,7 @@ def test_a_set_of_several_files_is_fetched_and_goes_on(
     manifest = files_of_smallnorb(server)
     monkeypatch.setattr(smallnorb, "read_manifest", lambda _: manifest)
     server.behaviours = ["breaks off", "404"]
-    with pytest.raises(DownloadError, match=r"training-dat.mat.gz could not be fetched: .*404 Not Found"):
+    with pytest.raises(DownloadError, match=r"training-dat.mat.gz could not be downloaded: .*404 Not Found"):
         load_dataset("smallnorb")
     server.requests.clear()
     server.behaviours = ["whole"]
@@ -318,7 +318,7 @@ def test_one_altered_file_of_several_is_refused(server: Server, monkeypatch: pyt
     monkeypatch.setattr(smallnorb, "read_manifest", lambda _: manifest)
     name = manifest.files[4].name
     server.contents[f"/{name}"] = norb(np.zeros(10, "<i4"), 0x1E3D4C54)
-    with pytest.raises(DownloadError, match=f"{name} could not be fetched: .* found, .* expected"):
+    with pytest.raises(DownloadError, match=f"{name} could not be downloaded: .* found, .* expected"):
         load_dataset("smallnorb")
 
 

@@ -71,7 +71,7 @@ def test_the_split_that_is_there_is_named(stem: str, split: str, folder: Path) -
             path.unlink()
     asked = ["", "?split=train" if split == "test" else "?split=test"]
     for option in asked:
-        with pytest.raises(InvalidInputError, match=f"there is none at .*so ask for split={split}$"):
+        with pytest.raises(InvalidInputError, match=f"there is none at .*use split={split}$"):
             dm.load_dataset(f"mnist:{folder}{option}")
     assert len(dm.load_dataset(f"mnist:{folder}?split={split}")) == len(IMAGES[stem])
     next(folder.glob("*labels*.gz")).unlink()
@@ -100,7 +100,7 @@ def test_other_files_are_taken_at_your_word_only(tmp_path: Path) -> None:
         dm.load_dataset(f"mnist:{tmp_path}")
     assert dm.load_dataset(f"mnist:{tmp_path}?verify=false").fingerprint.startswith("mnist-file-")
     (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(b"some text"))
-    with pytest.raises(CorruptFileError, match="must be a whole file of layout idx"):
+    with pytest.raises(CorruptFileError, match="must be a complete file of layout idx"):
         dm.load_dataset(f"mnist:{tmp_path}?verify=false")
 
 
@@ -117,14 +117,14 @@ WHOLE = idx_bytes(IMAGES["train"])
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "does not begin as an IDX file"),
-        (b"\0\0\x0d\x01" + bytes(20), "does not begin as an IDX file"),
-        (b"\0\0\x08\x03" + bytes([255] * 12), "it says that it holds"),
-        (WHOLE[:-1], "must hold 5488 values, as it says; it holds 1 fewer"),
-        (WHOLE + b"0", "it holds more"),
-        (gzip.compress(WHOLE)[:-9], "must be a whole IDX file of bytes; reading it failed"),
-        (gzip.compress(WHOLE)[:-8] + bytes(8), "must be a whole IDX file of bytes; reading it failed"),
-        (b"\x1f\x8b" + bytes(30), "must be a whole IDX file of bytes; reading it failed"),
+        (b"", "does not start with the header of an IDX file"),
+        (b"\0\0\x0d\x01" + bytes(20), "does not start with the header of an IDX file"),
+        (b"\0\0\x08\x03" + bytes([255] * 12), "its header specifies"),
+        (WHOLE[:-1], "must contain 5488 values, as its header specifies; it contains 1 fewer"),
+        (WHOLE + b"0", "it contains more"),
+        (gzip.compress(WHOLE)[:-9], "must be a complete IDX file of bytes; reading it failed"),
+        (gzip.compress(WHOLE)[:-8] + bytes(8), "must be a complete IDX file of bytes; reading it failed"),
+        (b"\x1f\x8b" + bytes(30), "must be a complete IDX file of bytes; reading it failed"),
     ],
 )
 def test_damaged_files_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
@@ -140,7 +140,7 @@ def test_damaged_files_are_refused(tmp_path: Path, content: bytes, message: str)
     ("images", "labels", "message"),
     [
         (IMAGES["train"][:, :27], LABELS["train"], r"images of shape \(28, 28\)"),
-        (IMAGES["train"], LABELS["t10k"], "one for each"),
+        (IMAGES["train"], LABELS["t10k"], "one label per image"),
         (IMAGES["train"], LABELS["train"] + 1, r"must lie in 0 .. 9; got 10"),
     ],
 )

@@ -212,16 +212,16 @@ def test_all_checksums_are_reckoned_in_one_go(packed: Path) -> None:
 def test_checksums_of_large_files_are_remembered_until_they_change(
     packed: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(manifest, "_REMEMBERED", 0)
+    monkeypatch.setattr(manifest, "_MIN_CACHED_BYTES", 0)
     first = digests_of(packed, ["sha256"])
-    (kept,) = (cache / "datasets" / "digests").glob("*.json")
-    assert [entry.path for entry in cache_entries()] == [kept]  # so that it can be cleared
-    monkeypatch.setattr(manifest, "_pieces", None)  # the file is not read again
+    (entry,) = (cache / "datasets" / "digests").glob("*.json")
+    assert [e.path for e in cache_entries()] == [entry]  # so that it can be cleared
+    monkeypatch.setattr(manifest, "_chunks", None)  # the file is not read again
     assert digests_of(packed, ["sha256"]) == first
     monkeypatch.undo()
     monkeypatch.setenv("DISENTMETRICS_CACHE", str(cache))
-    monkeypatch.setattr(manifest, "_REMEMBERED", 0)
-    kept.write_text("not JSON")
+    monkeypatch.setattr(manifest, "_MIN_CACHED_BYTES", 0)
+    entry.write_text("not JSON")
     assert digests_of(packed, ["sha256"]) == first
     moved = packed.rename(packed.with_name("y.gz"))  # a change like any other to the file system
     assert digests_of(moved, ["sha256"]) == first
@@ -233,6 +233,6 @@ def test_checksums_of_large_files_are_remembered_until_they_change(
 
 
 def test_checksums_are_reckoned_without_a_cache_too(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifest, "_REMEMBERED", 0)
+    monkeypatch.setattr(manifest, "_MIN_CACHED_BYTES", 0)
     monkeypatch.setenv("DISENTMETRICS_CACHE", str(packed / "below a file"))
     assert digests_of(packed, ["md5"])["md5"] == hashlib.md5(packed.read_bytes()).hexdigest()

@@ -20,7 +20,11 @@ from numpy.typing import NDArray
 from disentmetrics.datasets import load_dataset
 from disentmetrics.datasets.arrays.resize import resized
 from disentmetrics.datasets.arrays.row_sources import Hdf5Rows
-from disentmetrics.datasets.published import dataset as original, manifest as manifest_module, row_files as stores
+from disentmetrics.datasets.published import (
+    dataset as dataset_module,
+    manifest as manifest_module,
+    row_files,
+)
 from disentmetrics.datasets.published.dataset import PublishedDataSet, load_published
 from disentmetrics.datasets.published.manifest import Manifest, ManifestFile, read_manifest
 from disentmetrics.datasets.published.row_files import FileRows, UnpackedRows
@@ -85,8 +89,8 @@ def write_shapes(path: Path, storage: str = "contiguous", **changed: Any) -> Pat
 
 
 @pytest.fixture
-def few_bytes_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(original, "_READ_WHERE_THEY_LIE", 1000)
+def few_bytes_per_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset_module, "_MAX_BYTES_PER_ROW", 1000)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +98,7 @@ def few_bytes_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     [("contiguous", FileRows), ("chunks of few images", Hdf5Rows), ("chunks of many images", UnpackedRows)],
 )
 def test_hdf5_is_read_where_it_lies_or_unpacked_once(
-    storage: str, kind: type, tmp_path: Path, published: Describe, few_bytes_a_row: None
+    storage: str, kind: type, tmp_path: Path, published: Describe, few_bytes_per_row: None
 ) -> None:
     path = write_shapes(tmp_path / "3dshapes.h5", storage)
     manifest = small("shapes3d")
@@ -116,13 +120,13 @@ def test_hdf5_behind_other_content_is_read_by_its_library(tmp_path: Path) -> Non
 
 
 def test_without_room_hdf5_is_read_slowly(
-    tmp_path: Path, few_bytes_a_row: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, few_bytes_per_row: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = write_shapes(tmp_path / "3dshapes.h5", "chunks of many images")
     monkeypatch.setenv("DISENTMETRICS_CACHE", str(path / "below a file"))
-    monkeypatch.setattr(stores, "_FITS_IN_MEMORY", 0)
+    monkeypatch.setattr(row_files, "_MAX_MEMORY_BYTES", 0)
     data = load_published(small("shapes3d"), str(path), verify=False)
-    assert "slow to read" in caplog.text
+    assert "reading single images" in caplog.text
     assert type(data._rows) is Hdf5Rows
     assert_holds(data, SHAPES)
 
@@ -146,7 +150,7 @@ def test_hdf5_of_another_layout_is_refused(changed: dict[str, Any], complaint: s
 
 
 @pytest.mark.parametrize("storage", STORAGE)
-def test_damaged_hdf5_is_refused(storage: str, tmp_path: Path, published: Describe, few_bytes_a_row: None) -> None:
+def test_damaged_hdf5_is_refused(storage: str, tmp_path: Path, published: Describe, few_bytes_per_row: None) -> None:
     path = write_shapes(tmp_path / "3dshapes.h5", storage)
     manifest = small("shapes3d")
     manifest = replace(manifest, files=(published(manifest.files[0], path),))
@@ -158,7 +162,7 @@ def test_damaged_hdf5_is_refused(storage: str, tmp_path: Path, published: Descri
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(CorruptFileError, match="bytes found"):
         load_published(manifest, str(path))
-    with pytest.raises(CorruptFileError, match="must be a whole"):
+    with pytest.raises(CorruptFileError, match="must be a complete"):
         load_published(manifest, str(path), verify=False)
 
 
@@ -167,7 +171,7 @@ def test_labels_of_absurd_size_are_refused_unread(tmp_path: Path) -> None:
     with h5py.File(path, "a") as file:
         del file["labels"]
         file.create_dataset("labels", shape=(10**11, 6), dtype="f8", chunks=(1000, 6))
-    with pytest.raises(CorruptFileError, match="'labels' holds 4,800,000,000,000 bytes, more than labels can"):
+    with pytest.raises(CorruptFileError, match="'labels' contains 4,800,000,000,000 bytes, too many for labels"):
         load_published(small("shapes3d"), str(path), verify=False)
 
 
@@ -249,7 +253,7 @@ def test_the_names_of_axes_must_be_those_of_the_factors(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "complaint"),
     [
-        ({"pictures": images_of("mpi3d-toy")}, "must be a whole npz file with 'images'"),
+        ({"pictures": images_of("mpi3d-toy")}, "must be a complete npz file with 'images'"),
         ({"images": images_of("mpi3d-toy")[:, :4]}, r"got uint8 of shape \(144, 4, 8, 3\)"),
         ({"images": images_of("mpi3d-toy").reshape(4, 36, 8, 8, 3)}, r"got uint8 of shape \(4, 36, 8, 8, 3\)"),
         ({"images": np.asfortranarray(images_of("mpi3d-toy"))}, "C order"),
@@ -268,7 +272,7 @@ def test_npz_of_another_layout_is_refused(
 def test_truncated_npz_is_refused(compress: bool, tmp_path: Path) -> None:
     path = write_npz(tmp_path / "mpi3d_toy.npz", compress, images=images_of("mpi3d-toy"))
     os.truncate(path, path.stat().st_size - 300)
-    with pytest.raises(CorruptFileError, match="must be a whole file of layout npz"):
+    with pytest.raises(CorruptFileError, match="must be a complete file of layout npz"):
         load_published(small("mpi3d-toy"), str(path), verify=False)
 
 
@@ -277,7 +281,7 @@ def test_a_compressed_npz_altered_inside_leaves_nothing(tmp_path: Path, cache: P
     content = bytearray(path.read_bytes())
     content[2000] ^= 255
     path.write_bytes(content)
-    with pytest.raises(CorruptFileError, match="must be a whole npz file"):
+    with pytest.raises(CorruptFileError, match="must be a complete npz file"):
         load_published(small("mpi3d-toy"), str(path), verify=False)
     assert not [found for found in cache.rglob("*") if found.suffix in {".raw", ".partial"}]
 
@@ -286,7 +290,7 @@ def test_too_large_for_memory_and_cache_is_said(tmp_path: Path, monkeypatch: pyt
     path = write_npz(tmp_path / "mpi3d_toy.npz", True, images=images_of("mpi3d-toy"))
     monkeypatch.setenv("DISENTMETRICS_CACHE", str(path / "below a file"))
     assert_holds(load_published(small("mpi3d-toy"), str(path), verify=False), images_of("mpi3d-toy"))
-    monkeypatch.setattr(stores, "_FITS_IN_MEMORY", 0)
+    monkeypatch.setattr(row_files, "_MAX_MEMORY_BYTES", 0)
     with pytest.raises(StorageError, match="set DISENTMETRICS_CACHE to a writable folder"):
         load_published(small("mpi3d-toy"), str(path), verify=False)
 
@@ -361,7 +365,7 @@ def test_npy_of_another_length_or_type_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["faces3d", "lpc-sprites", "mpi3d-complex"])
 def test_what_must_be_got_by_hand_says_how(name: str) -> None:
-    with pytest.raises(InvalidInputError, match=f"{name} cannot be fetched.*{name}:/path; .*verify=false"):
+    with pytest.raises(InvalidInputError, match=f"{name} cannot be downloaded.*{name}:/path. .*verify=false"):
         load_dataset(name)
 
 
@@ -374,7 +378,7 @@ def test_wrong_sizes_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["shapes3d", "mpi3d-toy", "cars3d", "coil20", "smallnorb"])
 def test_sizes_are_checked_before_anything_is_fetched(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(original, "_fetched", None)
+    monkeypatch.setattr(dataset_module, "_downloaded", None)
     for size in ("999", "small"):
         with pytest.raises(InvalidInputError, match="option size must be an integer from 0 to"):
             load_dataset(f"{name}?size={size}")
@@ -389,9 +393,9 @@ def test_a_large_file_is_hashed_once(tmp_path: Path, published: Describe, monkey
     path = write_npz(tmp_path / "mpi3d_toy.npz", False, images=images_of("mpi3d-toy"))
     manifest = small("mpi3d-toy")
     manifest = replace(manifest, files=(published(manifest.files[0], path),))
-    monkeypatch.setattr(manifest_module, "_REMEMBERED", 1000)
+    monkeypatch.setattr(manifest_module, "_MIN_CACHED_BYTES", 1000)
     load_published(manifest, str(path))
-    monkeypatch.setattr(manifest_module, "_pieces", None)
+    monkeypatch.setattr(manifest_module, "_chunks", None)
     assert_holds(load_published(manifest, str(path)), images_of("mpi3d-toy"))
 
 
@@ -400,7 +404,7 @@ def test_a_large_file_is_hashed_again_though_its_time_was_set_back(
 ) -> None:
     path = write_npz(tmp_path / "mpi3d_toy.npz", False, images=images_of("mpi3d-toy"))
     file = published(small("mpi3d-toy").files[0], path)
-    monkeypatch.setattr(manifest_module, "_REMEMBERED", 1000)
+    monkeypatch.setattr(manifest_module, "_MIN_CACHED_BYTES", 1000)
     assert not file.mismatch(path)
     before, content = path.stat(), bytearray(path.read_bytes())
     content[-1] ^= 1

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from disentmetrics._utils import cache as cache_module
 from disentmetrics.datasets.arrays.row_sources import ArrayRows, Observations
-from disentmetrics.datasets.published import row_files as stores
+from disentmetrics.datasets.published import row_files
 from disentmetrics.datasets.published.packed import open_packed, unpack, write_packed
 from disentmetrics.datasets.published.row_files import (
     FileRows,
@@ -63,7 +63,7 @@ def test_a_file_cut_short_meanwhile_is_said(kind: str, tmp_path: Path) -> None:
     store = STORES[kind](tmp_path)
     for path in tmp_path.iterdir():
         os.truncate(path, 100)
-    with pytest.raises(CorruptFileError, match="(changed|cut short) meanwhile"):
+    with pytest.raises(CorruptFileError, match="(changed|truncated) meanwhile"):
         store.take(np.arange(40))
 
 
@@ -123,11 +123,11 @@ def test_altered_checksums_are_noticed_at_once(place: int, tmp_path: Path) -> No
     content = bytearray(path.read_bytes())
     content[place] ^= 1
     path.write_bytes(content)
-    with pytest.raises(CorruptFileError, match="must hold 40 rows and their checksums"):
+    with pytest.raises(CorruptFileError, match="must contain 40 rows and their checksums"):
         UnpackedRows(path, ROWS.shape)
 
 
-def blocks(content: NDArray[np.uint8] = ROWS) -> stores.Blocks:
+def blocks(content: NDArray[np.uint8] = ROWS) -> row_files.Blocks:
     yield 0, content[:20]
     yield 20, content[20:]
 
@@ -152,7 +152,7 @@ def test_few_rows_are_kept_in_memory_if_the_cache_cannot_be_written(
     monkeypatch.setenv("DISENTMETRICS_CACHE", str(tmp_path / "file" / "cache"))
     assert np.array_equal(cached_rows("key", ROWS.shape, blocks).take(np.arange(40)), ROWS)
     assert "kept in memory" in caplog.text
-    monkeypatch.setattr(stores, "_FITS_IN_MEMORY", 100)
+    monkeypatch.setattr(row_files, "_MAX_MEMORY_BYTES", 100)
     with pytest.raises(StorageError, match="DISENTMETRICS_CACHE"):
         cached_rows("key", ROWS.shape, blocks)
 
@@ -169,7 +169,7 @@ def test_room_is_asked_for_before_anything_is_unpacked(cache: Path, monkeypatch:
         yield
 
     monkeypatch.setattr(cache_module, "_reserve", full)
-    monkeypatch.setattr(stores, "_FITS_IN_MEMORY", 100)
+    monkeypatch.setattr(row_files, "_MAX_MEMORY_BYTES", 100)
     with pytest.raises(StorageError, match="No space left on device"):
         cached_rows("key", ROWS.shape, never)
     assert asked == [40 * 15 + 40 * 16 + 32]
