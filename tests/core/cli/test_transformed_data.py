@@ -1,4 +1,4 @@
-"""``score`` of data whose factors are selected, merged, hidden or weighted by options."""
+"""``score`` of data sets transformed by options: selected, merged, hidden or reweighted factors."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ FAST = ("--metrics", "mig", "--interval", "none", "--no-null")
 WEIGHTED = "mini-sprites?correlate=x,y,0.9"
 
 
-def test_a_reader_of_weighted_data_is_told_of_dependent_factors(run: Run) -> None:
+def test_scores_of_correlated_data_report_dependent_factors(run: Run) -> None:
     ran = run("score", "baseline:factors", "--data", WEIGHTED, "--samples", "3000", *FAST)
     assert ran.code == 0
     assert "dependent factors" in ran.out
@@ -18,7 +18,7 @@ def test_a_reader_of_weighted_data_is_told_of_dependent_factors(run: Run) -> Non
     assert "data:mini-sprites-1+correlate(x,y,0.9)|draw:weighted/0" in ran.out
 
 
-def test_weighted_data_have_no_end(run: Run) -> None:
+def test_weighted_data_are_sampled_independently(run: Run) -> None:
     small = f"{WEIGHTED}&select=shape:0,scale:0,orientation:0"
     ran = run("score", "baseline:factors", "--data", small, *FAST)
     assert ran.code == 0
@@ -29,14 +29,14 @@ def test_weighted_data_have_no_end(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ("corelate=x,y,0.8", "did you mean 'correlate'"),
         ("select=shape:haert", "has no value 'haert'"),
         ("merge=x,why", "no factor is named 'why'"),
     ],
 )
-def test_a_wrong_option_is_one_sentence(run: Run, options: str, said: str) -> None:
+def test_invalid_options_are_reported_in_one_sentence(run: Run, options: str, message: str) -> None:
     ran = run("score", "baseline:factors", "--data", f"mini-sprites?{options}", *FAST)
     assert ran.code == 2
-    assert said in ran.sentence
+    assert message in ran.sentence
