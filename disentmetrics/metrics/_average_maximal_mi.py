@@ -17,7 +17,7 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
     detects={"rotated", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
-            source="disentmetrics: rank spacings of the mean code, collapsed codes left out",
+            source="disentmetrics: rank spacings of the mean code, collapsed latents excluded",
         ),
         "chen2018": Protocol(
             source="Chen et al. (2018): aggregate posteriors, integrated exactly instead of sampled",

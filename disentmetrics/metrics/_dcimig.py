@@ -21,7 +21,7 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
     detects={"rotated", "packed", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
-            source="disentmetrics: rank spacings of the mean code, collapsed codes left out",
+            source="disentmetrics: rank spacings of the mean code, collapsed latents excluded",
         ),
         "carbonneau2022": Protocol(
             source="Carbonneau et al. (2022): codes and factors in 10 bins of equal width",

@@ -40,7 +40,7 @@ _SIZES = (10, 100, 1_000, 10_000)
             detects=frozenset(),
         ),
         "locatello2019": Protocol(
-            source="disentanglement_lib 1.5: logistic regression, ten penalties, 5 folds, every value a class",
+            source="disentanglement_lib 1.5: logistic regression, ten penalties, 5 folds, each value a class",
             options={"classifier": "logistic-cv", "all_values": True, "n_tested": 1},
             invariant_to=all_except("scale", "monotone warp"),
         ),

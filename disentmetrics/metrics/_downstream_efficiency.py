@@ -32,7 +32,7 @@ _FEW, _MANY = 100, 10_000
             source="disentmetrics: accuracies above chance, cross-fitted logistic regression",
         ),
         "locatello2019": Protocol(
-            source="disentanglement_lib 1.5: ratio of raw accuracies, logistic regression, every value a class",
+            source="disentanglement_lib 1.5: ratio of raw accuracies, logistic regression, each value a class",
             options={"classifier": "logistic-cv", "all_values": True, "n_tested": 1, "above_chance": False},
             invariant_to=frozenset(),
             detects=frozenset(),

@@ -12,6 +12,7 @@ from disentmetrics.estimators.activity import constant
 from disentmetrics.estimators.rank_correlation import standardise, standardised_ranks
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
+from disentmetrics.representation.resampling import random_subset
 
 Scale = Literal["ranks", "sd", "none"]
 _MAX_CODE = 1e150  # squares of larger codes overflow
@@ -113,7 +114,7 @@ def factorised_support(
     n_draws = n_draws if size < len(codes) else 1
     squares = np.zeros((n_draws, codes.shape[1], codes.shape[1]))
     for draw in range(n_draws):
-        sample = codes[rng.choice(len(codes), size=size, replace=False)] if size < len(codes) else codes
+        sample = codes[random_subset(len(codes), size, rng)]
         for i, j in combinations(range(codes.shape[1]), 2):
             squares[draw, i, j] = squares[draw, j, i] = _squared_distance(sample[:, i], sample[:, j])
     distance = np.zeros((representation.n_codes, representation.n_codes))

@@ -41,7 +41,7 @@ from disentmetrics.statistics.targets import varied_factors
                 "scale", "shift", "monotone warp", "duplicated code", "rotation", "dependent factors"
             ),
             detects={"rotated", "packed", "missing factor", "blurred", "synergy lost"},
-            # A perfect code does not fill 100 bins uniformly; the suite's packed and synergistic codes are out of range.
+            # A perfect code does not fill 100 bins uniformly; the suite's packed and synergy codes are out of range.
             perfect=0.89,
             noise=0.08,
             costly=True,

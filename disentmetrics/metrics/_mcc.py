@@ -15,7 +15,7 @@ from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import folds
 from disentmetrics.statistics.association import correlation_matrix
 from disentmetrics.statistics.probes import N_FOLDS
-from disentmetrics.statistics.targets import factor_columns, varied_factors
+from disentmetrics.statistics.targets import column_target, factor_columns, varied_factors
 
 Correlation = Literal["spearman", "pearson"]
 Fit = Literal["none", "affine"]
@@ -234,22 +234,22 @@ class _Folded:
     """Mean over folds of the correlation of each factor, weighted by numbers of rows."""
 
     def __init__(self, representation: Representation) -> None:
-        columns = [representation.cached(factor_columns, k) for k in range(representation.n_factors)]
-        self._columns = columns
-        self._missing = np.stack([np.isnan(column[:, 0]) for column in columns])
-        self._total = np.zeros(len(columns))
-        self._weight = np.zeros(len(columns))
+        factors = [representation.cached(column_target, k) for k in range(representation.n_factors)]
+        self._columns = [factor.values for factor in factors]
+        self._present = np.stack([factor.present for factor in factors])
+        self._total = np.zeros(len(factors))
+        self._weight = np.zeros(len(factors))
 
     def labelled(self, position: int, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the subset of these rows that has a label."""
-        return np.asarray(rows[~self._missing[position, rows]])
+        return np.asarray(rows[self._present[position, rows]])
 
     def labelled_together(self, rows: NDArray[np.int64]) -> list[list[int]]:
         """Return lists of factors that are labelled on the same rows, without unlabelled factors."""
         by_mask: dict[bytes, list[int]] = {}
-        for position, missing in enumerate(self._missing[:, rows]):
-            if not missing.all():
-                by_mask.setdefault(missing.tobytes(), []).append(position)
+        for position, present in enumerate(self._present[:, rows]):
+            if present.any():
+                by_mask.setdefault(present.tobytes(), []).append(position)
         return list(by_mask.values())
 
     def add(self, position: int, rows: NDArray[np.int64], corr: float) -> None:

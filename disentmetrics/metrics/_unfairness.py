@@ -36,7 +36,7 @@ from disentmetrics.statistics.targets import MOST_CLASSES, class_target
         ),
         "locatello2019": Protocol(
             source="Locatello et al. (2019), code of disentanglement_lib: gradient boosting with 100 trees per class, "
-            "every value a class; interventions by conditioning",
+            "each value a class; interventions by conditioning",
             options={"classifier": "gradient-boosting", "all_values": True, "n_tested": 1, "matched": False},
             invariant_to=frozenset(),
             detects=frozenset(),
