@@ -114,7 +114,7 @@ def factorised_support(
     n_draws = n_draws if size < len(codes) else 1
     squares = np.zeros((n_draws, codes.shape[1], codes.shape[1]))
     for draw in range(n_draws):
-        sample = codes[random_subset(len(codes), size, rng)]
+        sample = codes[random_subset(len(codes), size, rng)] if size < len(codes) else codes
         for i, j in combinations(range(codes.shape[1]), 2):
             squares[draw, i, j] = squares[draw, j, i] = _squared_distance(sample[:, i], sample[:, j])
     distance = np.zeros((representation.n_codes, representation.n_codes))

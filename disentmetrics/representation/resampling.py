@@ -164,6 +164,14 @@ def sorted_subset(rows: Integers, n_rows: int, rng: np.random.Generator) -> Inte
     return rows if len(rows) <= n_rows else np.sort(rng.choice(rows, size=n_rows, replace=False))
 
 
+def random_subset(n_rows: int, most: int, rng: np.random.Generator) -> Integers:
+    """Draw ``most`` of ``n_rows`` rows without replacement, in random order; all in order if there are no more.
+
+    On a grid every k-th row would miss values of the factors that vary fastest.
+    """
+    return np.arange(n_rows) if n_rows <= most else rng.choice(n_rows, size=most, replace=False)
+
+
 def shuffles_groups(groups: Integers | None) -> bool:
     """Return whether :func:`shuffled_order` moves entire groups: there must be ten."""
     return groups is not None and int(groups.max()) + 1 >= FEWEST_SHUFFLED_GROUPS

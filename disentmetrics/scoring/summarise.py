@@ -11,6 +11,7 @@ from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, s
 from disentmetrics.estimators.rank_correlation import standardised_ranks
 from disentmetrics.factors import Factor
 from disentmetrics.representation import Representation
+from disentmetrics.representation.resampling import random_subset
 from disentmetrics.results.summary import RepresentationSummary, TuningMap
 from disentmetrics.statistics.mutual_information import factor_entropies, information_matrix
 from disentmetrics.statistics.targets import factor_columns, factor_values
@@ -103,10 +104,10 @@ def summarise(representation: Representation, *, seed: int = 0) -> Representatio
     log_variance = None if representation.log_variance is None else representation.log_variance[:, shown]
     kl = None if log_variance is None else mean_kl(codes, log_variance)
     dead = constant(codes)
-    rows = _some_rows(len(representation), _MAX_ROWS, rng)
+    rows = random_subset(len(representation), _MAX_ROWS, rng)
     some = codes[rows].astype(np.float64)
     counts, edges = _histograms(some)
-    sample = _some_rows(len(some), min(MAX_SAMPLE, _MAX_SAMPLE_NUMBERS // len(shown)), rng)
+    sample = random_subset(len(some), min(MAX_SAMPLE, _MAX_SAMPLE_NUMBERS // len(shown)), rng)
     numbers = representation.cached(factor_values)[rows]
     nats = nats[shown]
     return RepresentationSummary(
@@ -141,11 +142,6 @@ def _most_informative(representation: Representation, nats: Floats, entropies: F
     else:
         importance = standard_deviation(representation.codes)
     return np.sort(np.argsort(-importance, kind="stable")[:MAX_CODES])
-
-
-def _some_rows(n_rows: int, most: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    # Drawn at random: on a grid, every k-th row would miss values of the factors that vary fastest.
-    return np.arange(n_rows) if n_rows <= most else rng.choice(n_rows, most, replace=False)
 
 
 def _means(codes: NDArray[np.floating]) -> Floats:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.estimators.rank_correlation import standardise, standardised_ranks
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.targets import factor_columns
+from disentmetrics.statistics.targets import column_target
 
 
 def correlation_matrix(
@@ -22,13 +22,14 @@ def correlation_matrix(
     correlation = np.zeros((representation.n_codes, representation.n_factors))
     transform = standardise if method == "pearson" else standardised_ranks
     for position in range(representation.n_factors):
-        columns = representation.cached(factor_columns, position)
-        present = ~np.isnan(columns[:, 0])
-        if present.sum() < 2:
+        factor = representation.cached(column_target, position)
+        if len(factor.rows) < 2:
             continue
-        complete = present.all()  # then the transformed codes are shared by all such factors
-        codes = representation.cached_by_codes(transform) if complete else transform(representation.codes[present])
-        columns = columns if complete else columns[present]
+        if factor.is_complete:  # then the transformed codes are shared by all such factors
+            codes = representation.cached_by_codes(transform)
+        else:
+            codes = transform(representation.codes[factor.present])
+        columns = factor.of(factor.values)
         if columns.shape[1] == 1:
             correlation[:, position] = np.abs(codes.T @ transform(columns)[:, 0]) / len(codes)
         else:

@@ -8,7 +8,7 @@ from scipy import sparse
 
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.targets import factor_columns
+from disentmetrics.statistics.targets import column_target
 
 
 def screen(codes: Any, factors: Any, *, n_codes: int = 256, **options: Any) -> Representation:
@@ -96,8 +96,8 @@ def _most_related(matrix: sparse.csc_array, labelled: Representation, n_codes: i
     firing = sparse.csc_array((np.ones_like(matrix.data), matrix.indices, matrix.indptr), matrix.shape)
     best = np.zeros((matrix.shape[1], labelled.n_factors))
     for position in range(labelled.n_factors):
-        columns = factor_columns(labelled, position)
-        present = ~np.isnan(columns[:, 0])
+        factor = column_target(labelled, position)
+        columns, present = factor.values, factor.present
         for values in (matrix, firing):
             correlation = _largest_correlation(values, np.where(present[:, None], columns, 0.0), present)
             best[:, position] = np.maximum(best[:, position], correlation)

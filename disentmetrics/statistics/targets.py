@@ -114,6 +114,11 @@ def target(representation: Representation, position: int, *, classes: bool = Fal
     """
     if classes or representation.space.factors[position].kind == "categorical":
         return class_target(representation, position, None)
+    return representation.cached(column_target, position)
+
+
+def column_target(representation: Representation, position: int) -> Target:
+    """Return a factor of any kind as columns of real numbers, see :func:`factor_columns`."""
     columns = representation.cached(factor_columns, position)
     return Target(columns, ~np.isnan(columns[:, 0]), is_class=False)
 

@@ -291,7 +291,7 @@ def test_circular_is_never_guessed_but_can_be_asked_for() -> None:
         (["a"], "ordinal", "must contain numbers or ordered categories to be ordinal; got text"),
         (["a"], "circular", "must contain numbers or ordered categories to be circular; got text"),
         ([True, False], "continuous", "must contain numbers to be continuous; got booleans"),
-        ([2**70, None], None, "whole numbers of 64 bits"),
+        ([2**70, None], None, "64-bit integers"),
         (["a"], "ordinals", "kind must be one of .* got 'ordinals'; did you mean 'ordinal'"),
     ],
 )

@@ -177,7 +177,7 @@ def test_an_empty_file_is_refused(suffix: str, tmp_path: Path) -> None:
 
 
 def test_a_missing_file_and_an_unknown_kind_of_file_are_refused(tmp_path: Path) -> None:
-    refused(InvalidInputError, "there is none at", tmp_path / "no.csv")
+    refused(InvalidInputError, "there is no file at", tmp_path / "no.csv")
     refused(InvalidInputError, r"one of these kinds: \.npz, \.csv, .*got 'a\.xls'.*did you mean '\.xlsx'", "a.xls")
     refused(InvalidInputError, "a path, an eager data frame or an object with obsm and obs; got the int", 3)
     (tmp_path / "folder.csv").mkdir()
@@ -226,7 +226,7 @@ def test_the_usual_names_of_codes_are_known(names: tuple[str, ...]) -> None:
 def test_codes_are_asked_for_where_none_or_several_families_exist() -> None:
     refused(
         InvalidInputError,
-        r"give codes= \(--code-columns\), such as .*columns: a, b",
+        r"codes by codes= \(--code-columns\), such as .*columns: a, b",
         polars_frame(a=[1], b=[2]),
     )
     refused(InvalidInputError, r"\(z0 or PC1\)", polars_frame(z0=[1], PC1=[2], b=[2]))
@@ -257,7 +257,7 @@ def test_a_group_may_be_a_factor_too() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"codes": "z_0"}, "codes must name what is in the DataFrame; there is no 'z_0'; did you mean 'z0'"),
+        ({"codes": "z_0"}, "codes must name a column of the DataFrame; there is no 'z_0'; did you mean 'z0'"),
         (
             {"factors": ["shap"]},
             "factors must name .* 'shap'; did you mean 'shape'.*columns: z0, z1, shape, size",
@@ -266,9 +266,9 @@ def test_a_group_may_be_a_factor_too() -> None:
         ({"codes": "q*"}, r"there is no 'q\*'"),
         (
             {"codes": ["z0", "size"], "factors": ["size"]},
-            "either one of codes or one of factors; .* asked of size",
+            "belong to either codes or factors; .* specified for size",
         ),
-        ({"log_variance": ["z1", "size"]}, "either one of codes or one of log_variance; .* asked of z1"),
+        ({"log_variance": ["z1", "size"]}, "belong to either codes or log_variance; .* specified for z1"),
         ({"log_variance": "size"}, r"must have the shape of codes, \(3, 2\); got \(3, 1\)"),
         ({"groups": "z*"}, "groups must be one column; got z0, z1"),
         ({"groups": "shape"}, "must belong to a group; 'shape' has no value in 1 of 3 rows"),
@@ -399,9 +399,9 @@ def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
         ("z0,a,a\n1,2,3\n", InvalidInputError, "unique; a.csv has a more than once"),
         ("1,2\n3,4\n", InvalidInputError, "first line of .* must name the columns; got 1, 2"),
         ("z0;a\n1,5;x\n2,5;y\n", InvalidInputError, "'z0' contains str such as '1,5'; write decimal points"),
-        ("z0;a\n1;0,5\n2;1\n", InvalidInputError, "must be written with decimal points; 'a' holds '0,5'"),
+        ("z0;a\n1;0,5\n2;1\n", InvalidInputError, "must be written with decimal points; 'a' contains '0,5'"),
         ("z0,a\n1,x\nabc,y\n", InvalidInputError, "'z0' contains str such as 'abc'"),
-        ("\n\n", InvalidInputError, "it holds no column"),
+        ("\n\n", InvalidInputError, "it contains no column"),
     ],
 )
 def test_a_text_file_that_is_no_table_is_refused(text: str, error: type[Exception], said: str, tmp_path: Path) -> None:
@@ -484,7 +484,7 @@ def test_other_keys_of_an_npz_can_be_asked_for(tmp_path: Path) -> None:
     table = read_table(path, codes="mu", factors=["y", "styles"])
     assert table.code_names == ("mu_0", "mu_1")
     assert list(table.factors) == ["y", "styles_0", "styles_1"]
-    refused(InvalidInputError, r"give codes= \(--code-columns\).*its arrays: mu, images, y, styles", path)
+    refused(InvalidInputError, r"codes by codes= \(--code-columns\).*its arrays: mu, images, y, styles", path)
     refused(InvalidInputError, "must contain labels in addition to codes; its arrays: mu", path, codes="mu")
     refused(
         InvalidInputError,
@@ -508,7 +508,7 @@ def test_single_precision_codes_stay_single(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "said"),
     [
-        ({"codes": CODES, "factors": [1, 2]}, "as many rows; a.npz has 3 rows of codes and 2 of 'factor_0'"),
+        ({"codes": CODES, "factors": [1, 2]}, "equally many rows; a.npz has 3 rows of codes and 2 of 'factor_0'"),
         ({"codes": CODES, "factors": [1, 2, 3], "groups": [1]}, "3 rows of codes and 1 of 'groups'"),
         ({"codes": CODES, "factors": [1, 2, 3], "weights": [1]}, "3 rows of codes and 1 of 'weights'"),
         (
@@ -519,13 +519,13 @@ def test_single_precision_codes_stay_single(tmp_path: Path) -> None:
             {"codes": CODES, "factors": CODES, "factor_names": ["x"]},
             "each of the 2 columns of 'factors' .* got 1 names: x",
         ),
-        ({"codes": CODES, "factors": CODES, "factor_names": ["x", "x"]}, "a name of its own"),
+        ({"codes": CODES, "factors": CODES, "factor_names": ["x", "x"]}, "a unique name"),
         ({"codes": CODES[:0], "factors": []}, "codes must have at least one row"),
         (
             {"codes": np.array([["a"]]), "factors": [1]},
             "codes must be real numbers; 'z0' contains str such as 'a'",
         ),
-        ({"codes": np.zeros((2, 1), complex), "factors": [1, 2]}, "'z0' holds complex"),
+        ({"codes": np.zeros((2, 1), complex), "factors": [1, 2]}, "'z0' contains complex"),
     ],
 )
 def test_an_npz_that_does_not_fit_together_is_refused(arrays: dict[str, Any], said: str, tmp_path: Path) -> None:

@@ -1,18 +1,11 @@
-import errno
-import hashlib
-import json
-from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
 
 import disentmetrics as dm
-from disentmetrics.errors import CorruptFileError, InvalidInputError, StorageError
+from disentmetrics.errors import InvalidInputError
 from disentmetrics.io.labels import CategoricalColumn
-from disentmetrics.representation import Provenance
 
 
 def table(n: int = 40, **options: Any) -> dm.Representation:
@@ -70,163 +63,6 @@ def test_a_continuous_factor_is_cut_into_bins_of_equal_frequency(rng: np.random.
     assert representation.space["t"].kind == "continuous"
     counts = np.bincount(representation.labels(0) + 1)
     assert counts.tolist() == [100] + [90] * 10
-
-
-@settings(max_examples=15)
-@given(st.booleans(), st.booleans(), st.booleans(), st.sampled_from([np.float32, np.float64]))
-def test_a_saved_file_holds_everything(
-    tmp_path_factory: pytest.TempPathFactory, posterior: bool, grouped: bool, weighted: bool, dtype: type
-) -> None:
-    rng = np.random.default_rng(0)
-    n = 30
-    original = dm.Representation(
-        rng.normal(size=(n, 2)).astype(dtype),
-        {"cell": rng.choice(["a", "b", "c"], size=n), "t": rng.normal(size=n)},
-        log_variance=rng.normal(size=(n, 2)) if posterior else None,
-        groups=rng.integers(5, size=n) if grouped else None,
-        weights=rng.uniform(1, 2, size=n) if weighted else None,
-        provenance=Provenance("d-1", "e", "grid", population=True),
-        code_names=["left", "right"],
-    )
-    path = tmp_path_factory.mktemp("r") / "codes with ünïcode.h5"
-    original.save(path)
-    read = dm.Representation.load(path)
-    for name in ("codes", "factors", "log_variance", "groups", "weights"):
-        ours, theirs = getattr(original, name), getattr(read, name)
-        assert (ours is None) == (theirs is None)
-        if ours is not None:
-            assert np.array_equal(ours, theirs, equal_nan=True)
-            assert ours.dtype == theirs.dtype
-    assert (read.space, read.provenance, read.code_names) == (original.space, original.provenance, ("left", "right"))
-    assert read.row_key == original.row_key
-
-
-def test_a_loaded_file_is_mapped_and_cannot_be_written(tmp_path: Path) -> None:
-    table().save(tmp_path / "r.h5")
-    read = dm.Representation.load(tmp_path / "r.h5")
-    assert isinstance(read.codes.base, np.memmap)
-    with pytest.raises(ValueError, match="read-only"):
-        read.codes[0, 0] = 1.0
-
-
-@pytest.mark.parametrize("damage", ["truncated", "altered", "empty", "text", "foreign", "about"])
-def test_a_damaged_file_is_refused(tmp_path: Path, damage: str) -> None:
-    path = tmp_path / "r.h5"
-    table(2_000).save(path)
-    content = bytearray(path.read_bytes())
-    if damage == "truncated":
-        content = content[: len(content) // 2]
-    elif damage == "altered":
-        with h5py.File(path) as file:
-            content[file["codes"].id.get_offset() + 77] ^= 1
-    elif damage == "empty":
-        content = bytearray()
-    elif damage == "text":
-        content = bytearray(b"this is no HDF5")
-    path.write_bytes(content)
-    if damage == "about":
-        with h5py.File(path, "r+") as file:
-            file.attrs["about"] = '{"factors": 1, "provenance": {"who": 1}}'
-    if damage == "foreign":
-        with h5py.File(path, "w") as file:
-            file["codes"] = [1.0]
-    with pytest.raises(CorruptFileError, match=r"r\.h5"):
-        dm.Representation.load(path)
-
-
-def test_a_file_written_before_rows_could_be_sequential_is_read(tmp_path: Path) -> None:
-    about = {
-        "factors": [["x", 2, "ordinal", []]],
-        "code_names": ["z0"],
-        "categorical_codes": [False],
-        "provenance": {"data": "table", "encoder": "unknown", "rows": "table", "population": False},
-        "inference": [],
-    }
-    arrays = {"codes": np.array([[0.5], [1.5]]), "factors": np.array([[0], [1]])}
-    with h5py.File(tmp_path / "r.h5", "w") as file:
-        file.attrs["format"] = "disentmetrics-representation-1"
-        file.attrs["about"] = json.dumps(about)
-        for name, array in arrays.items():
-            file.create_dataset(name, data=array).attrs["sha256"] = hashlib.sha256(array.tobytes()).hexdigest()
-    read = dm.Representation.load(tmp_path / "r.h5")
-    assert not read.sequential
-    assert read.codes.tolist() == [[0.5], [1.5]]
-
-
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="there is no such file"):
-        dm.Representation.load(tmp_path / "none.h5")
-
-
-def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "r.h5"
-    path.write_text("before")
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("disentmetrics.representation._representation.h5py.File", full)
-    with pytest.raises(StorageError, match="No space left on device"):
-        table().save(path)
-    assert path.read_text() == "before"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_shuffling_keeps_both_margins_and_breaks_the_pairing(rng: np.random.Generator) -> None:
-    original = table(500)
-    shuffled = original.shuffled(rng)
-    assert np.array_equal(shuffled.codes, original.codes)
-    assert sorted(map(tuple, shuffled.factors)) == sorted(map(tuple, original.factors))
-    assert not np.array_equal(shuffled.factors, original.factors)
-
-
-def test_groups_of_one_size_are_shuffled_whole(rng: np.random.Generator) -> None:
-    groups = np.repeat(np.arange(50), 4)
-    factors = np.repeat(rng.integers(9, size=50), 4)
-    representation = dm.Representation(rng.normal(size=(200, 1)), {"v": factors}, groups=groups)
-    labels = representation.shuffled(rng).labels(0).reshape(50, 4)
-    assert (labels == labels[:, :1]).all()
-
-
-def test_groups_of_different_size_are_laid_out_one_after_the_other(rng: np.random.Generator) -> None:
-    groups = rng.permutation(np.repeat(np.arange(30), np.arange(1, 31)))
-    representation = dm.Representation(groups.astype(float), {"v": groups}, groups=groups)
-    assert representation.shuffles_groups
-    labels = representation.shuffled(rng).labels(0)
-    assert sorted(labels) == sorted(groups)
-    in_rows = labels[np.argsort(groups, kind="stable")]
-    assert np.count_nonzero(np.diff(in_rows)) == 29  # each group's labels stay together
-    assert (labels != groups).mean() > 0.5
-
-
-def test_sequential_rows_are_shifted_in_a_circle_within_each_trajectory(rng: np.random.Generator) -> None:
-    trajectory = np.array([0, 0, 1, 0, 1, 1, 0, 1, 0, 1, 2])
-    step = np.array([0, 1, 0, 2, 1, 2, 3, 3, 4, 4, 0])
-    original = dm.Representation(
-        step * 1.0, {"t": trajectory * 10 + step}, kinds={"t": "ordinal"}, groups=trajectory, sequential=True
-    )
-    labels = np.array(original.space["t"].values)[original.shuffled(rng).labels(0)]
-    assert (labels // 10 == trajectory).all()
-    for one in (0, 1):
-        turned = (labels[trajectory == one] % 10).tolist()
-        start = turned[0]
-        assert start > 0
-        assert turned == [(start + i) % 5 for i in range(5)]
-
-
-def test_sequential_rows_are_resampled_in_blocks_that_never_span_two_trajectories() -> None:
-    trajectory = np.arange(3_000) // 1_000
-    one = dm.Representation(np.zeros(3_000), {"v": np.arange(3_000) % 5}, sequential=True)
-    three = dm.Representation(np.zeros(3_000), {"v": np.arange(3_000) % 5}, groups=trajectory, sequential=True)
-    for representation, trajectories in ((one, np.zeros(3_000)), (three, trajectory)):
-        units = np.asarray(representation.resampling_units)
-        assert units.max() + 1 >= 40
-        assert np.count_nonzero(np.diff(units)) == units.max()
-        assert np.unique(np.stack([units, trajectories]), axis=1).shape[1] == units.max() + 1
-    many = dm.Representation(
-        np.zeros(3_000), {"v": np.arange(3_000) % 5}, groups=np.arange(3_000) // 100, sequential=True
-    )
-    assert np.array_equal(np.asarray(many.resampling_units), np.arange(3_000) // 100)
 
 
 def test_thinning_keeps_rows_in_proportion_to_their_weight(rng: np.random.Generator) -> None:

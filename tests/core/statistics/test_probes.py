@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from disentmetrics import Factor, FactorSpace, Representation
-from disentmetrics.representation.resampling import folds, some_rows, train_and_test_rows
+from disentmetrics.representation.resampling import folds
 from disentmetrics.statistics.probes import (
     Probe,
     aligned_codes,
@@ -15,7 +15,6 @@ from disentmetrics.statistics.probes import (
     standardised_codes,
     step_prediction,
 )
-from disentmetrics.statistics.targets import target
 
 KINDS = FactorSpace(
     [
@@ -31,81 +30,6 @@ def mixed(n: int = 400, seed: int = 0, **kwargs: Any) -> Representation:
     rng = np.random.default_rng(seed)
     factors = np.c_[rng.integers((3, 4, 8), size=(n, 3)), rng.random(n)]
     return Representation(factors + 0.0, factors, space=KINDS, **kwargs)
-
-
-def test_targets_are_classes_numbers_or_points_of_the_circle() -> None:
-    representation = mixed()
-    assert [target(representation, k).is_class for k in range(4)] == [True, False, False, False]
-    assert [target(representation, k).n_classes for k in range(4)] == [3, 0, 0, 0]
-    assert [target(representation, k, classes=True).n_classes for k in range(4)] == [3, 4, 8, 10]
-    angle = target(representation, 2).values
-    assert angle.shape == (400, 2)
-    assert (angle**2).sum(axis=1) == pytest.approx(np.ones(400))
-
-
-def test_a_target_leaves_missing_rows_out_and_numbers_the_classes_that_occur() -> None:
-    space = FactorSpace([Factor("shape", 5, "categorical"), Factor("size", 4, "ordinal")])
-    factors = np.array([[4, -1], [-1, 3], [1, 0], [4, 3]])
-    representation = Representation(np.zeros(4), factors, space=space)
-    shape, size = target(representation, 0), target(representation, 1)
-    assert (shape.rows.tolist(), shape.values.tolist()) == ([0, 2, 3], [1, 0, 1])
-    assert (size.rows.tolist(), size.values.tolist()) == ([1, 2, 3], [[3.0], [0.0], [3.0]])
-
-
-@pytest.mark.parametrize(("labels", "varies"), [([-1, -1], False), ([1, 1], False), ([1, -1], False), ([0, 1], True)])
-def test_a_target_says_whether_there_is_anything_to_predict(labels: list[int], varies: bool) -> None:
-    space = FactorSpace([Factor("shape", 2, "categorical"), Factor("size", 2, "ordinal")])
-    representation = Representation(np.zeros(2), np.c_[labels, labels], space=space)
-    assert [target(representation, k).varies for k in range(2)] == [varies, varies]
-
-
-def test_folds_hold_each_row_once_and_keep_groups_whole() -> None:
-    groups = np.arange(100) // 7
-    representation = mixed(100, groups=groups)
-    rows = np.arange(3, 100)
-    parts = folds(representation, rows, 5, 0)
-    assert np.sort(np.concatenate([test for _, test in parts])).tolist() == rows.tolist()
-    for train, test in parts:
-        assert not set(train) & set(test)
-        assert not set(groups[train]) & set(groups[test])
-        assert len(train) + len(test) == len(rows)
-
-
-def test_a_row_is_in_the_same_fold_whichever_other_rows_take_part() -> None:
-    representation = mixed(60)
-    whole = folds(representation, np.arange(60), 3, 7)
-    part = folds(representation, np.arange(0, 60, 2), 3, 7)
-    assert all(set(few[1]) <= set(many[1]) for few, many in zip(part, whole, strict=True))
-    assert any((a[1] != b[1]).any() for a, b in zip(whole, folds(representation, np.arange(60), 3, 8), strict=True))
-
-
-@pytest.mark.parametrize(("n", "expected"), [(300, (100, 50)), (90, (60, 30)), (2, (1, 1)), (1, (1, 0))])
-def test_rows_to_learn_from_and_to_score_on(n: int, expected: tuple[int, int]) -> None:
-    train, test = train_and_test_rows(mixed(n), np.arange(n), 100, 50, 0)
-    assert (len(train), len(test)) == expected
-    assert not set(train) & set(test)
-
-
-def test_rows_of_one_group_never_stand_on_both_sides() -> None:
-    groups = np.random.default_rng(0).integers(9, size=200)
-    representation = mixed(200, groups=groups)
-    rows = np.flatnonzero(groups != 4)
-    for seed in range(10):
-        train, test = train_and_test_rows(representation, rows, 60, 30, seed)
-        assert not set(groups[train]) & set(groups[test])
-        assert set(train) | set(test) <= set(rows)
-        assert len(train) == 60
-        assert 10 <= len(test) <= 30
-    alone = mixed(20, groups=np.zeros(20, dtype=int))
-    assert [len(side) for side in train_and_test_rows(alone, np.arange(20), 60, 30, 0)] == [0, 20]
-
-
-def test_some_rows_are_drawn_without_replacement() -> None:
-    rows = np.arange(10, 30)
-    assert some_rows(rows, 20, 0) is rows
-    drawn = some_rows(rows, 7, 0)
-    assert len(set(drawn)) == 7
-    assert set(drawn) <= set(rows)
 
 
 def test_standardised_codes_leave_constant_ones_out() -> None:

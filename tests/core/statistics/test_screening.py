@@ -78,7 +78,7 @@ def test_few_codes_are_all_kept_without_a_remark(rng: np.random.Generator) -> No
         (np.array([["a", "b"]] * 9), {}, "real numbers"),
         (np.full((9, 3), np.nan), {}, "must be finite; got 27"),
         (np.ones((9, 3)), {"n_codes": 0}, "at least one per factor"),
-        (np.ones((9, 3)), {"code_names": ["a"]}, "must name 3 codes"),
+        (np.ones((9, 3)), {"code_names": ["a"]}, "must name 3 latents"),
     ],
 )
 def test_bad_input_gets_one_sentence(codes: np.ndarray, options: dict[str, object], message: str) -> None:
