@@ -46,7 +46,7 @@ def test_noise_scores_nothing_and_says_why() -> None:
     values = [scored(noise, factors, seed=seed) for seed in range(5)]
     assert [score.value for score in values] == [0.0] * 5
     assert [part.value for part in values[0].parts.values()] == [0.0, 0.0]
-    assert "no code predicts" in values[0].notes[0]
+    assert "no latent predicts" in values[0].notes[0]
 
 
 def test_every_code_twice_keeps_d_and_lowers_c_to_its_closed_form() -> None:

@@ -117,4 +117,4 @@ def test_continuous_factors_missing_labels_and_dead_codes() -> None:
 def test_rows_that_cannot_be_scored_are_a_reason_not_a_number() -> None:
     labels = np.arange(40)[:, None] % 2
     together = Representation(labels.astype(float), labels, groups=np.zeros(40))
-    assert "two classes" in str(dm.metrics.explicitness.score(together).undefined)
+    assert "at least two classes" in str(dm.metrics.explicitness.score(together).undefined)

@@ -62,7 +62,7 @@ def test_only_the_default_prunes_whatever_the_scale() -> None:
     assert dm.metrics.factorvae(small, factors).value == 1.0
     literature = dm.metrics.factorvae(small, factors, protocol="locatello2019")
     assert literature.value == 0.0
-    assert "every code is dead by the rule sd<0.05" in literature.notes[0]
+    assert "every latent is excluded by the rule sd<0.05" in literature.notes[0]
 
 
 def test_a_missing_factor_costs_its_share_of_votes() -> None:

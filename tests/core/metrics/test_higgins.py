@@ -28,7 +28,7 @@ def test_known_failure_a_missing_factor_is_told_by_elimination_and_the_note_says
     codes = (factors - factors.mean(0)) / factors.std(0)
     score = dm.metrics.higgins(codes[:, :3], factors, protocol=protocol, **FEW[protocol])
     assert score.value > 0.98
-    assert [note for note in score.notes if note.startswith("no code follows factor_3")]
+    assert [note for note in score.notes if note.startswith("no latent encodes factor_3")]
     assert dm.metrics.factorvae(codes[:, :3], factors).value < 0.85
 
 
@@ -99,7 +99,7 @@ def test_the_adagrad_classifier_is_that_of_a_plain_loop() -> None:
 @pytest.mark.parametrize(
     ("codes", "factors", "reason"),
     [
-        (np.ones((200, 2)), np.random.default_rng(0).integers(3, size=(200, 2)), "every code is constant"),
+        (np.ones((200, 2)), np.random.default_rng(0).integers(3, size=(200, 2)), "every latent is constant"),
         (
             np.random.default_rng(0).normal(size=(200, 2)),
             np.arange(200) % 3,

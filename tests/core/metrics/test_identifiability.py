@@ -149,8 +149,8 @@ def test_excess_leakage_does_not_charge_the_dependence_of_the_factors() -> None:
 def test_blocks_that_cannot_be_are_refused() -> None:
     factors = normal(100, 2)
     for options, message in (
-        ({"code_blocks": ((0,), (0,))}, "each once at most"),
-        ({"factor_blocks": ((0,), (5,))}, "must hold positions 0 .. 1"),
+        ({"code_blocks": ((0,), (0,))}, "each at most once"),
+        ({"factor_blocks": ((0,), (5,))}, "must contain indices from 0 to 1"),
         ({"code_blocks": ((0, 1),)}, "one block for each of 2 blocks of factors; got 1"),
     ):
         with pytest.raises(InvalidInputError, match=message):
@@ -224,9 +224,9 @@ def test_a_given_pattern_is_what_is_compared() -> None:
     own = np.eye(2)
     assert dm.metrics.tmex(factors, factors, protocol="linear", expected=own).value == 1.0
     assert dm.metrics.tmex(factors, factors, protocol="linear", expected=1 - own).value == 0.0
-    with pytest.raises(InvalidInputError, match="expected must hold 0 or 1 for each of 2 codes and 2 factors"):
+    with pytest.raises(InvalidInputError, match="expected must contain 0 or 1 for 2 latents and 2 factors"):
         dm.metrics.tmex(factors, factors, expected=np.eye(3))
-    with pytest.raises(InvalidInputError, match="alpha must lie between 0 and 1"):
+    with pytest.raises(InvalidInputError, match="alpha must be between 0 and 1"):
         dm.metrics.tmex(factors, factors, alpha=1.0)
 
 
@@ -235,8 +235,8 @@ def test_what_cannot_be_tested_is_said() -> None:
     twice = np.c_[factors, factors[:, 0] * 2]  # the first and the last decide each other
     score = dm.metrics.tmex(factors.astype(float), twice, protocol="linear")
     assert np.isnan(score.per_factor["factor_0"])
-    assert any("cannot be tested" in note for note in score.notes)
-    assert any("300 rows give these tests little power" in note for note in score.notes)
+    assert any("not tested, because constant" in note for note in score.notes)
+    assert any("with 300 rows these tests have little power" in note for note in score.notes)
 
 
 # Compositional accuracy
@@ -283,9 +283,9 @@ def test_options_and_notes_of_compositional_accuracy() -> None:
     rng = np.random.default_rng(0)
     factors = rng.integers(10, size=(300, 4))
     rows = dm.metrics.compositional_accuracy(factors.astype(float), factors, protocol="linear")
-    assert "the split is nearly one of rows" in rows.notes[0]
+    assert "this is nearly a split of rows" in rows.notes[0]
     pairs = dm.metrics.compositional_accuracy(factors.astype(float), factors, protocol="linear", held=(0, 1))
     assert pairs.notes == ()
     assert pairs.value == 1.0
-    with pytest.raises(InvalidInputError, match="held must name positions 0 .. 3"):
+    with pytest.raises(InvalidInputError, match="held must contain factor indices from 0 to 3"):
         dm.metrics.compositional_accuracy(factors, factors, held=(7,))

@@ -97,4 +97,4 @@ def test_one_code_and_none_have_decided_outcomes() -> None:
     assert [none.value, none.parts["infoc"].value, none.parts["infoe"].value] == pytest.approx([0, 0, 0], abs=1e-3)
     undefined = INFOMEC(np.ones((500, 3)), factors, protocol="hsu2023").undefined
     assert undefined is not None
-    assert "every code is constant" in undefined
+    assert "every latent is constant" in undefined

@@ -100,7 +100,7 @@ def test_a_rotation_of_three_factors_still_scores_much_and_the_note_says_so() ->
     rotation = np.linalg.qr(np.array([[1.0, 1.0, 1.0], [1.0, -1.0, 0.5], [0.3, 1.0, -1.0]]))[0]
     score = dm.metrics.mcc(factors @ rotation, factors)
     assert 0.6 < score.value < 0.85
-    assert "mixing costs this score little" in score.notes[0]
+    assert "this metric hardly penalises mixing" in score.notes[0]
     assert dm.metrics.mcc(factors @ rotation, factors, protocol="weak").value == pytest.approx(1.0)
 
 

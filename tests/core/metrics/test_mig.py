@@ -49,7 +49,7 @@ def test_known_failure_two_factors_packed_into_one_code_score_one_and_the_note_s
     codes = np.stack([3.0 * factors[:, 0] + factors[:, 1], factors[:, 2], rng.normal(size=6_000)], axis=1)
     score = dm.metrics.mig(codes, factors)
     assert score.value > 0.99
-    assert any("z0 tells most of factor_0 and factor_1" in note for note in score.notes)
+    assert any("z0 carries most of the entropy of factor_0 and factor_1" in note for note in score.notes)
 
 
 def test_a_rotation_scores_low() -> None:

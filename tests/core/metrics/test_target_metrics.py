@@ -46,7 +46,7 @@ def test_with_fewer_codes_than_targets_the_number_of_targets_divides() -> None:
     grid = np.indices((4, 5, 6, 8, 12)).reshape(5, -1).T
     score = dm.metrics.lms(grid.astype(float), grid)
     assert score.value == pytest.approx(0.14285714285714302, abs=1e-12)
-    assert any("no representation of this size scores above 0.143" in note for note in score.notes)
+    assert any("no representation of this size can score above 0.143" in note for note in score.notes)
     assert dm.metrics.msas(grid.astype(float), grid).value == pytest.approx(0.9539708954972649, abs=1e-9)
     assert dm.metrics.msgs(grid.astype(float), grid, protocol="bmmi").value == pytest.approx(
         0.5580474357334287, abs=1e-9
@@ -65,8 +65,8 @@ def test_msas_and_msgs_do_not_see_packing_and_say_so() -> None:
     codes = np.stack([packed, rng.normal(size=900)], axis=1)
     score = dm.metrics.msgs(codes, factors)
     assert score.value > 0.97
-    assert "marks values of factor_0 and factor_1 best" in score.notes[0]
-    assert "values that share a code" in dm.metrics.msas(codes, factors).notes[0]
+    assert "is the best latent for values of factor_0 and factor_1" in score.notes[0]
+    assert "values that share a latent" in dm.metrics.msas(codes, factors).notes[0]
     assert dm.metrics.lms(codes, factors).value < 0.2
 
 

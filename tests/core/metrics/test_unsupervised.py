@@ -108,7 +108,7 @@ def test_hoyer_sparsity_of_a_plain_loop() -> None:
     expected = [(2 - np.abs(z).sum() / np.sqrt((z**2).sum())) / (2 - 1) for z in codes / codes.std(axis=0)]
     assert score("hoyer_sparsity", codes).value == pytest.approx(np.mean(expected), abs=1e-12)
     assert score("hoyer_sparsity", np.c_[codes, np.zeros(50)]).value == pytest.approx(np.mean(expected), abs=1e-12)
-    assert "two codes that vary" in (score("hoyer_sparsity", np.ones((9, 2))).undefined or "")
+    assert "two latents that vary" in (score("hoyer_sparsity", np.ones((9, 2))).undefined or "")
 
 
 def test_hoyer_sparsity_leaves_empty_rows_out() -> None:
