@@ -185,8 +185,8 @@ def test_invalid_tables_are_refused(folder: Path, old: str, new: str, message: s
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"table": "none.csv"}, "there is none at"),
-        ({"table": "b.png"}, "one of these kinds"),
+        ({"table": "none.csv"}, "there is no file at"),
+        ({"table": "b.png"}, "one of these formats"),
         ({"image_column": "none"}, "there is no 'none'"),
         ({"factors": ["shap"]}, "there is no 'shap'; did you mean"),
         ({"groups": "none"}, "there is no 'none'"),
