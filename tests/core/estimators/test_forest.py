@@ -15,7 +15,7 @@ def test_numbers_and_importances_are_those_of_scikit_learn(rng: np.random.Genera
     assert ours.importance == pytest.approx(theirs.feature_importances_, abs=1e-12)
 
 
-def test_probabilities_are_those_of_scikit_learn_and_classes_never_seen_have_none(rng: np.random.Generator) -> None:
+def test_probabilities_are_those_of_scikit_learn_and_zero_for_unseen_classes(rng: np.random.Generator) -> None:
     inputs, new = rng.normal(size=(2, 300, 4))
     target = np.array([0, 1, 3])[np.digitize(inputs[:, 0] + 0.5 * rng.normal(size=300), [-0.5, 0.5])]
     ours = Forest.fit(inputs, target, n_trees=9, state=0, max_features="sqrt", min_samples_leaf=4)

@@ -178,7 +178,7 @@ def test_rows_without_a_label_are_left_out_for_that_factor_alone() -> None:
     assert abs(without.mutual_information[1, 1] - everything.mutual_information[1, 1]) > 1e-3
 
 
-def test_a_factor_that_is_never_known_has_no_information_and_disturbs_no_other() -> None:
+def test_a_factor_without_labels_has_no_information_and_affects_no_other() -> None:
     mean = np.array([[0.0], [0.0], [9.0]])
     factors = np.array([[-1, 0], [-1, 0], [-1, 1]])
     result = mixture_information(mean, np.zeros((3, 1)), factors, [2, 2])
@@ -233,7 +233,7 @@ def test_batches_and_sparse_tables_change_nothing(monkeypatch: pytest.MonkeyPatc
     np.testing.assert_allclose(other.code_entropy, usual.code_entropy, atol=1e-10)
 
 
-def test_constant_codes_tell_nothing() -> None:
+def test_constant_latents_carry_no_information() -> None:
     factors = np.arange(12)[:, None] % 3
     result = mixture_information(np.full((12, 1), 2.5), np.full((12, 1), -4.0), factors, [3])
     assert result.mutual_information[0, 0] == pytest.approx(0, abs=1e-12)

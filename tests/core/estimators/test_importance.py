@@ -23,7 +23,7 @@ def test_values_and_weights_are_those_of_the_formula(matrix: np.ndarray) -> None
     assert weights.sum() == pytest.approx(1.0 if total > 0 else 0.0)
 
 
-def test_a_code_that_matters_for_nothing_counts_nothing_wherever_it_stands() -> None:
+def test_a_latent_without_importance_has_weight_zero_wherever_its_column_is() -> None:
     """A published implementation stops at the first such code, and drops all that follow."""
     matrix = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]])
     for order in ([0, 1, 2], [1, 0, 2], [1, 2, 0]):

@@ -36,7 +36,7 @@ def test_the_share_counts_capacities_by_their_logarithm_and_never_falls_with_the
     assert explicitness_above_minimum([5], [0.3]) == 1.0
 
 
-def test_random_features_hold_the_line_and_learn_a_curve(rng: np.random.Generator) -> None:
+def test_random_features_contain_the_linear_map_and_learn_a_curve(rng: np.random.Generator) -> None:
     inputs = rng.normal(size=(1_000, 2))
     target = np.c_[inputs @ [1.0, -1.0], np.sin(2 * inputs[:, 0])]
     narrow, wide = random_feature_predictions(inputs[:500], target[:500], inputs[500:], [0, 128], rng)

@@ -37,7 +37,7 @@ def test_it_is_the_formula_counted_over_all_pairs() -> None:
     assert neighbour_information(code, labels, 5) == pytest.approx(max(0.0, digamma(n) + total / n), abs=1e-9)
 
 
-def test_values_apart_tell_all_and_unrelated_values_tell_nothing() -> None:
+def test_separated_values_carry_all_information_and_independent_values_none() -> None:
     rng = np.random.default_rng(1)
     labels = np.repeat(np.arange(4), 500)
     assert neighbour_information(labels + 0.1 * rng.random(2_000), labels) == pytest.approx(np.log(4), abs=1e-3)

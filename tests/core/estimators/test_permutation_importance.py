@@ -20,7 +20,7 @@ def test_noise_has_no_importance_and_does_not_beat_the_mean(rng: np.random.Gener
     assert spurious <= 2  # of 60, at three standard errors
 
 
-def test_permuting_the_one_input_that_matters_costs_twice_the_variance(rng: np.random.Generator) -> None:
+def test_permuting_the_only_relevant_input_costs_twice_the_variance(rng: np.random.Generator) -> None:
     known, new = halves(rng)
     found = forest_importance(known, known[:, 1:2], new, new[:, 1:2], rng=rng)
     assert found.importance[1] == pytest.approx(2.0, abs=0.2)
@@ -58,7 +58,7 @@ def test_classes_are_scored_above_the_most_frequent_one(rng: np.random.Generator
     assert 0 < unseen.score < found.score
 
 
-def test_a_constant_target_has_nothing_to_be_found(rng: np.random.Generator) -> None:
+def test_a_constant_target_leaves_nothing_to_predict(rng: np.random.Generator) -> None:
     known, new = halves(rng)
     found = forest_importance(known, np.zeros(800, int), new, np.zeros(800, int), rng=rng)
     assert (found.importance == 0).all()

@@ -46,7 +46,7 @@ def test_ties_leave_an_unrelated_code_without_information(make: str) -> None:
 
 @given(st.integers(2, 60), st.integers(0, 2**32 - 1), st.booleans())
 @settings(max_examples=40)
-def test_a_code_that_separates_the_values_tells_all(n_values: int, seed: int, atoms: bool) -> None:
+def test_a_latent_that_separates_the_values_carries_all_information(n_values: int, seed: int, atoms: bool) -> None:
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(n_values), rng.integers(8, 40, size=n_values))
     code = rng.permutation(n_values)[labels] + (0 if atoms else rng.uniform(0, 0.9, size=len(labels)))
@@ -90,5 +90,5 @@ def test_partly_atomic_codes_add_the_information_of_both_parts() -> None:
     assert information(code, labels) == pytest.approx(0.5 * np.log(2), abs=0.01)
 
 
-def test_one_row_of_each_value_tells_nothing() -> None:
+def test_one_row_of_each_value_carries_no_information() -> None:
     assert information(np.arange(6.0), np.arange(6)) == 0.0

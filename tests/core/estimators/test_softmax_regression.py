@@ -16,7 +16,7 @@ def problem(n: int = 400, n_classes: int = 4, noise: float = 1.0) -> tuple[np.nd
 
 
 @pytest.mark.parametrize("variance", [0.01, 1.0, 100.0])
-def test_it_is_the_minimum_that_scikit_learn_looks_for(variance: float) -> None:
+def test_the_minimum_is_that_of_scikit_learn(variance: float) -> None:
     codes, labels = problem()
     ours = fit_softmax(codes, labels, 4, variance, intercept_variance=1e9).probabilities(codes)
     theirs = LogisticRegression(C=variance, tol=1e-8, max_iter=10_000).fit(codes, labels).predict_proba(codes)

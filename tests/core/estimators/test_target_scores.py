@@ -68,7 +68,7 @@ def test_a_marker_scores_1_and_dead_codes_score_0(score: Any) -> None:
 
 
 @pytest.mark.parametrize("score", ["smi", "spn", "bmmi", "asc"])
-def test_a_class_of_no_row_or_of_all_rows_is_no_target(score: Any) -> None:
+def test_a_class_of_no_row_or_of_all_rows_is_not_a_target(score: Any) -> None:
     code = np.arange(6.0)[:, None]
     assert np.isnan(target_scores(code, np.zeros(6, dtype=int), 2, score)).all()
     lone = target_scores(code, np.array([0, 0, 0, 0, 1, 3]), 4, score)[0]

@@ -16,7 +16,7 @@ def table(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return np.hstack([factors + 0.2 * rng.normal(size=factors.shape), rng.normal(size=(200, 1))]), factors
 
 
-def test_one_group_leaves_cross_fitted_metrics_undefined_and_the_card_whole(
+def test_one_group_leaves_cross_fitted_metrics_undefined_and_the_card_complete(
     table: tuple[np.ndarray, np.ndarray],
 ) -> None:
     one = dm.Representation(*table, groups=np.zeros(200, int))
@@ -55,14 +55,14 @@ def test_intervals_and_corrected_values_stay_within_bounds() -> None:
             assert score.interval.low <= score.corrected <= 1
 
 
-def test_codes_that_hardly_ever_differ_are_scored_at_chance(table: tuple[np.ndarray, np.ndarray]) -> None:
+def test_codes_that_rarely_differ_are_scored_at_chance(table: tuple[np.ndarray, np.ndarray]) -> None:
     _, factors = table
     codes = np.zeros((200, 2))
     codes[:3] = 1.0
     assert dm.metrics.higgins(codes, factors).value == pytest.approx(0.5, abs=0.15)
 
 
-def test_a_fine_angle_is_cut_into_bins_and_a_code_that_follows_it_is_seen(rng: np.random.Generator) -> None:
+def test_a_fine_angle_is_discretised_and_a_latent_that_encodes_it_is_recognised(rng: np.random.Generator) -> None:
     angle = rng.uniform(0, 2 * np.pi, size=1_000)
     other = rng.integers(3, size=1_000)
     fine = dm.Representation(np.stack([angle, other], 1), {"angle": angle, "s": other}, kinds={"angle": "circular"})
@@ -111,14 +111,14 @@ def test_unfit_options_are_refused_in_one_sentence(
         getattr(dm.metrics, name)(*table, **options)
 
 
-def test_whole_numbers_in_details_come_back_whole(table: tuple[np.ndarray, np.ndarray]) -> None:
+def test_integers_in_details_are_read_back_as_integers(table: tuple[np.ndarray, np.ndarray]) -> None:
     card = dm.score(dm.Representation(*table), ["dmig", "mig"], interval=None, null=False)
     again = dm.ScoreCard.from_json(card.to_json())
     assert again["dmig"].details["owner"].dtype.kind == "i"
     assert again.to_json() == card.to_json()
 
 
-def test_threads_share_what_is_computed_and_a_representation_still_travels(
+def test_threads_share_cached_values_and_a_representation_can_still_be_pickled(
     table: tuple[np.ndarray, np.ndarray],
 ) -> None:
     import pickle

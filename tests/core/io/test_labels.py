@@ -42,7 +42,7 @@ def test_values_at_indices_give_numbers_back(kind: Kind | None, column: list[flo
 
 
 @given(with_one_label(st.integers(-(2**63), 2**63 - 1)))
-def test_values_at_indices_give_whole_numbers_back_exactly(column: list[int | None]) -> None:
+def test_values_at_indices_give_integers_back_exactly(column: list[int | None]) -> None:
     assert decoded(encode_factor("identifier", column, kind="categorical")) == column
 
 
@@ -238,7 +238,7 @@ def test_a_column_of_names_that_all_differ_is_called_an_identifier() -> None:
         (np.linspace(0, 1, 9), "continuous", "rarely recur"),
     ],
 )
-def test_the_kind_of_numbers_follows_a_rule_that_is_said(column: Any, kind: str, why: str) -> None:
+def test_the_kind_of_numbers_follows_a_rule_that_the_reason_states(column: Any, kind: str, why: str) -> None:
     encoded = encode_factor("v", column)
     assert encoded.factor.kind == kind
     assert why in encoded.reason
@@ -248,7 +248,7 @@ def test_missing_labels_do_not_count_as_rows_that_recur() -> None:
     assert encode_factor("v", [1, 2, 3, None, None, None]).factor.kind == "continuous"
 
 
-def test_values_between_whole_numbers_are_kept() -> None:
+def test_values_between_integers_are_retained() -> None:
     assert encode_factor("area", np.repeat([0.0, 0.1, 0.25], 5)).factor.values == (0.0, 0.1, 0.25)
 
 
@@ -260,7 +260,7 @@ def test_continuous_factors_are_double_precision(dtype: Any) -> None:
     assert encoded.reason == "v is continuous as specified"
 
 
-def test_circular_is_never_guessed_but_can_be_asked_for() -> None:
+def test_circular_is_never_inferred_but_can_be_specified() -> None:
     degrees = np.tile(np.arange(0, 360, 10), 5)
     assert encode_factor("angle", degrees).factor.kind == "ordinal"
     asked = encode_factor("angle", degrees, kind="circular")
@@ -295,7 +295,7 @@ def test_circular_is_never_guessed_but_can_be_asked_for() -> None:
         (["a"], "ordinals", "kind must be one of .* got 'ordinals'; did you mean 'ordinal'"),
     ],
 )
-def test_a_column_that_is_no_factor_is_refused(column: Any, kind: Any, said: str) -> None:
+def test_a_column_that_cannot_be_a_factor_is_refused(column: Any, kind: Any, said: str) -> None:
     with pytest.raises(InvalidInputError, match=said) as caught:
         encode_factor("v", column, kind=kind)
     assert "'v'" in str(caught.value)

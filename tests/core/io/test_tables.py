@@ -123,7 +123,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
-def test_every_format_holds_the_same_table(suffix: str, tmp_path: Path) -> None:
+def test_every_format_contains_the_same_table(suffix: str, tmp_path: Path) -> None:
     path = WRITERS[suffix](tmp_path / f"größe 三{suffix}")
     table = read_table(path)
     np.testing.assert_array_equal(table.codes, CODES)
@@ -133,7 +133,7 @@ def test_every_format_holds_the_same_table(suffix: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("frame", [polars_frame, pandas_frame, arrow_table])
-def test_every_data_frame_holds_the_same_table(frame: Any) -> None:
+def test_every_data_frame_contains_the_same_table(frame: Any) -> None:
     table = read_table(frame())
     np.testing.assert_array_equal(table.codes, CODES)
     assert table.code_names == ("z0", "z1")
@@ -142,7 +142,7 @@ def test_every_data_frame_holds_the_same_table(frame: Any) -> None:
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
-def test_a_truncated_file_is_refused_or_lacks_rows_that_a_row_shows(suffix: str, tmp_path: Path) -> None:
+def test_a_truncated_file_is_refused_or_lacks_complete_rows(suffix: str, tmp_path: Path) -> None:
     whole = WRITERS[suffix](tmp_path / f"whole{suffix}").read_bytes()
     path = tmp_path / f"cut{suffix}"
     for n_bytes in range(0, len(whole) - 1, max(1, len(whole) // 40)):
@@ -223,7 +223,7 @@ def test_the_usual_names_of_codes_are_known(names: tuple[str, ...]) -> None:
     assert read_table(polars_frame(**dict.fromkeys([*names, "label"], (1.0, 2.0)))).code_names == names
 
 
-def test_codes_are_asked_for_where_none_or_several_families_exist() -> None:
+def test_codes_must_be_specified_where_none_or_several_families_exist() -> None:
     refused(
         InvalidInputError,
         r"codes by codes= \(--code-columns\), such as .*columns: a, b",
@@ -232,7 +232,7 @@ def test_codes_are_asked_for_where_none_or_several_families_exist() -> None:
     refused(InvalidInputError, r"\(z0 or PC1\)", polars_frame(z0=[1], PC1=[2], b=[2]))
 
 
-def test_names_and_patterns_choose_columns_and_keep_the_order_asked_for() -> None:
+def test_names_and_patterns_select_columns_in_the_specified_order() -> None:
     frame = polars_frame(**dict.fromkeys(["a_1", "b", "a_2", "g", "w", "[x]"], (1.0, 2.0)))
     table = read_table(frame, codes=["b", "a_*"], factors="[x]", groups="g", weights="w")
     assert table.code_names == ("b", "a_1", "a_2")
@@ -293,7 +293,7 @@ def test_a_table_without_rows_is_refused(frame: Any) -> None:
     refused(InvalidInputError, "at least one row; got none", frame(z0=np.empty(0), a=np.empty(0)))
 
 
-def test_names_that_are_doubled_or_no_text_are_refused() -> None:
+def test_names_that_are_duplicated_or_not_text_are_refused() -> None:
     pandas = pytest.importorskip("pandas", reason="only pandas allows such names")
     refused(
         InvalidInputError,
@@ -303,12 +303,12 @@ def test_names_that_are_doubled_or_no_text_are_refused() -> None:
     refused(InvalidInputError, "must be text; the DataFrame has a column named 0", pandas.DataFrame([[1, 2]]))
 
 
-def test_a_lazy_frame_is_to_be_collected_first() -> None:
+def test_a_lazy_frame_must_be_collected_first() -> None:
     refused(InvalidInputError, "got the LazyFrame; collect it first", polars_frame().lazy())
 
 
 @pytest.mark.parametrize(("dtype", "read"), [("Float32", "f4"), ("Int8", "f8"), ("Float64", "f8")])
-def test_single_precision_is_kept_and_all_else_becomes_double(dtype: str, read: str) -> None:
+def test_single_precision_is_retained_and_all_else_becomes_double(dtype: str, read: str) -> None:
     polars = pytest.importorskip("polars", reason="polars holds the table")
     frame = polars_frame(z0=[1, 2], a=[1, 2]).cast({"z0": getattr(polars, dtype)})
     assert read_table(frame).codes.dtype == np.dtype(read)
@@ -327,7 +327,7 @@ def test_nullable_pandas_columns_are_numbers() -> None:
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_the_separator_line_end_and_byte_order_mark_are_found(
+def test_the_separator_line_end_and_byte_order_mark_are_detected(
     separator: str, line_end: str, mark: str, tmp_path: Path
 ) -> None:
     text = mark + "z0,z1,shape\n0.5,3,square\n0.5,4,heart\n".replace(",", separator).replace("\n", line_end)
@@ -336,18 +336,18 @@ def test_the_separator_line_end_and_byte_order_mark_are_found(
     assert labels(table) == {"shape": ["square", "heart"]}
 
 
-def test_quotes_hold_separators_line_ends_and_quotes(tmp_path: Path) -> None:
+def test_quoted_cells_may_contain_separators_line_ends_and_quotes(tmp_path: Path) -> None:
     table = read_table(write_csv(tmp_path / "a.csv", 'z0,"a, b"\n1,"x, ""y"""\n2,"two\nlines"\n'))
     assert labels(table) == {"a, b": ['x, "y"', "two\nlines"]}
 
 
-def test_separators_that_fit_equally_well_must_be_told_apart_by_the_user(tmp_path: Path) -> None:
+def test_ambiguous_separators_must_be_resolved_by_the_user(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", "a;z0,b\n1;2,3\n")
     refused(InvalidInputError, "may be separated by ',' or ';'; give separator=", path)
     assert list(read_table(path, codes="b", separator=",").factors) == ["a;z0"]
 
 
-def test_a_tab_separated_file_may_hold_other_separators_in_its_names(tmp_path: Path) -> None:
+def test_a_tab_separated_file_may_have_other_separators_in_its_names(tmp_path: Path) -> None:
     table = read_table(write_csv(tmp_path / "a.tsv", "z0\ta,b;c\n1\tx\n"))
     assert list(table.factors) == ["a,b;c"]
 
@@ -379,13 +379,13 @@ def test_a_column_that_turns_to_text_late_keeps_its_first_labels_as_written(tmp_
     assert labels(read_table(write_csv(tmp_path / "a.csv", text))) == {"a": written}
 
 
-def test_columns_without_a_name_are_left_out_and_this_is_said(tmp_path: Path) -> None:
+def test_columns_without_a_name_are_left_out_with_a_note(tmp_path: Path) -> None:
     table = read_table(write_csv(tmp_path / "a.csv", ",z0,a,\n0,1,x,\n1,2,y,\n"))
     assert list(table.factors) == ["a"]
     assert table.notes[0] == "left out: 2 columns without a name"
 
 
-def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
+def test_blank_lines_are_not_rows(tmp_path: Path) -> None:
     assert len(read_table(write_csv(tmp_path / "a.csv", "z0,a\n\n1,x\n\n2,y\n\n")).codes) == 2
 
 
@@ -404,7 +404,9 @@ def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
         ("\n\n", InvalidInputError, "it contains no column"),
     ],
 )
-def test_a_text_file_that_is_no_table_is_refused(text: str, error: type[Exception], said: str, tmp_path: Path) -> None:
+def test_a_text_file_that_is_not_a_table_is_refused(
+    text: str, error: type[Exception], said: str, tmp_path: Path
+) -> None:
     refused(error, said, write_csv(tmp_path / "a.csv", text))
 
 
@@ -452,7 +454,7 @@ def test_a_long_text_file_is_read_in_pieces(tmp_path: Path) -> None:
 # npz.
 
 
-def test_factors_of_an_npz_take_the_names_given(tmp_path: Path) -> None:
+def test_factors_of_an_npz_have_the_given_names(tmp_path: Path) -> None:
     factors = np.array([[0, 10], [1, 20], [1, 30]])
     arrays = {
         "codes": CODES,
@@ -479,7 +481,7 @@ def test_factors_of_an_npz_take_the_names_given(tmp_path: Path) -> None:
     assert list(read_table(tmp_path / "b.npz", factors="y").factors) == ["y"]
 
 
-def test_other_keys_of_an_npz_can_be_asked_for(tmp_path: Path) -> None:
+def test_other_keys_of_an_npz_can_be_selected(tmp_path: Path) -> None:
     path = write_npz(tmp_path / "a.npz", mu=CODES, images=np.zeros((3, 4, 4)), y=[1, 2, 3], styles=CODES)
     table = read_table(path, codes="mu", factors=["y", "styles"])
     assert table.code_names == ("mu_0", "mu_1")
@@ -565,7 +567,7 @@ def test_a_pickle_by_the_name_of_npz_never_runs(tmp_path: Path) -> None:
 # Excel.
 
 
-def test_the_first_sheet_is_read_unless_another_is_asked_for(tmp_path: Path) -> None:
+def test_the_first_sheet_is_read_unless_another_is_selected(tmp_path: Path) -> None:
     path = write_xlsx(tmp_path / "a.xlsx", ["z0", "a"], [1, 2], other=[["z0", "a"], [3, 4]])
     assert read_table(path).codes.tolist() == [[1]]
     assert read_table(path).notes[0] == "sheet: first (the first of 2)"
@@ -600,7 +602,7 @@ def test_excel_cells_are_read_as_cells_of_a_text_file(tmp_path: Path) -> None:
         ([[None]], "a sheet must name its columns"),
     ],
 )
-def test_a_sheet_that_is_no_table_is_refused(rows: list[list[Any]], said: str, tmp_path: Path) -> None:
+def test_a_sheet_that_is_not_a_table_is_refused(rows: list[list[Any]], said: str, tmp_path: Path) -> None:
     refused(InvalidInputError, said, write_xlsx(tmp_path / "a.xlsx", *rows))
 
 
@@ -619,7 +621,7 @@ def test_an_annotated_object_gives_obsm_as_codes_and_obs_as_labels() -> None:
 
 
 @pytest.mark.parametrize("matrix", [sparse.csr_matrix(CODES), sparse.csc_array(CODES)])
-def test_sparse_codes_are_read_as_they_are(matrix: Any) -> None:
+def test_sparse_codes_are_read_unchanged(matrix: Any) -> None:
     np.testing.assert_array_equal(read_table(annotated(X_z=matrix)).codes, CODES)
 
 

@@ -56,7 +56,7 @@ def test_strings_become_categories_and_missing_labels_stay_missing() -> None:
     assert representation.labels(0).tolist() == [1, 0, -1, 1]
 
 
-def test_a_continuous_factor_is_cut_into_bins_of_equal_frequency(rng: np.random.Generator) -> None:
+def test_a_continuous_factor_is_discretised_into_bins_of_equal_frequency(rng: np.random.Generator) -> None:
     values = rng.normal(size=1_000)
     values[:100] = np.nan
     representation = dm.Representation(rng.normal(size=(1_000, 2)), {"t": values})
@@ -65,7 +65,7 @@ def test_a_continuous_factor_is_cut_into_bins_of_equal_frequency(rng: np.random.
     assert counts.tolist() == [100] + [90] * 10
 
 
-def test_thinning_keeps_rows_in_proportion_to_their_weight(rng: np.random.Generator) -> None:
+def test_resampling_by_weight_retains_rows_in_proportion_to_their_weight(rng: np.random.Generator) -> None:
     weights = np.where(np.arange(20_000) % 2, 1.0, 0.25)
     representation = dm.Representation(np.arange(20_000.0), {"odd": np.arange(20_000) % 2}, weights=weights)
     kept = representation.resampled_by_weight(rng)
@@ -74,7 +74,7 @@ def test_thinning_keeps_rows_in_proportion_to_their_weight(rng: np.random.Genera
     assert abs((kept.labels(0) == 0).sum() - 2_500) < 5 * 45
 
 
-def test_what_is_shared_is_computed_once_and_forgotten_with_other_rows() -> None:
+def test_cached_values_are_computed_once_and_not_inherited_by_other_rows() -> None:
     calls = []
 
     def count(representation: dm.Representation, *, option: int) -> int:
@@ -87,7 +87,7 @@ def test_what_is_shared_is_computed_once_and_forgotten_with_other_rows() -> None
     assert calls == [1, 2, 1]
 
 
-def test_the_row_key_tells_rows_apart_but_not_codes(rng: np.random.Generator) -> None:
+def test_the_row_key_distinguishes_rows_but_not_codes(rng: np.random.Generator) -> None:
     factors = rng.integers(3, size=(50, 2))
     first, second = (dm.Representation(rng.normal(size=(50, 2)), factors) for _ in range(2))
     assert first.row_key == second.row_key

@@ -41,7 +41,7 @@ def table(n: int = 40, **options: Any) -> dm.Representation:
     return dm.Representation(rng.normal(size=(n, 3)), factors, **options)
 
 
-def test_folds_hold_each_row_once_and_keep_groups_whole() -> None:
+def test_folds_test_each_row_once_and_keep_groups_together() -> None:
     groups = np.arange(100) // 7
     representation = mixed(100, groups=groups)
     rows = np.arange(3, 100)
@@ -53,7 +53,7 @@ def test_folds_hold_each_row_once_and_keep_groups_whole() -> None:
         assert len(train) + len(test) == len(rows)
 
 
-def test_a_row_is_in_the_same_fold_whichever_other_rows_take_part() -> None:
+def test_a_row_is_in_the_same_fold_whichever_other_rows_are_used() -> None:
     representation = mixed(60)
     whole = folds(representation, np.arange(60), 3, 7)
     part = folds(representation, np.arange(0, 60, 2), 3, 7)
@@ -62,13 +62,13 @@ def test_a_row_is_in_the_same_fold_whichever_other_rows_take_part() -> None:
 
 
 @pytest.mark.parametrize(("n", "expected"), [(300, (100, 50)), (90, (60, 30)), (2, (1, 1)), (1, (1, 0))])
-def test_rows_to_learn_from_and_to_score_on(n: int, expected: tuple[int, int]) -> None:
+def test_training_and_test_rows_are_disjoint_and_of_the_requested_number(n: int, expected: tuple[int, int]) -> None:
     train, test = train_and_test_rows(mixed(n), np.arange(n), 100, 50, 0)
     assert (len(train), len(test)) == expected
     assert not set(train) & set(test)
 
 
-def test_rows_of_one_group_never_stand_on_both_sides() -> None:
+def test_rows_of_one_group_are_never_in_training_and_test_set() -> None:
     groups = np.random.default_rng(0).integers(9, size=200)
     representation = mixed(200, groups=groups)
     rows = np.flatnonzero(groups != 4)
@@ -101,7 +101,7 @@ def test_dealing_gives_each_part_nearly_as_many_units_and_separates_none(units: 
     assert np.ptp(n_units) <= 1
 
 
-def test_folds_of_arrays_keep_groups_whole_and_split_a_single_group() -> None:
+def test_folds_of_arrays_keep_groups_together_and_split_a_single_group() -> None:
     groups = np.arange(60) // 5
     for train, test in folds_of_units(groups, 60, 4, 0):
         assert not set(groups[train]) & set(groups[test])
@@ -143,7 +143,7 @@ def test_shuffling_keeps_both_margins_and_breaks_the_pairing(rng: np.random.Gene
     assert not np.array_equal(shuffled.factors, original.factors)
 
 
-def test_groups_of_one_size_are_shuffled_whole(rng: np.random.Generator) -> None:
+def test_groups_of_one_size_are_shuffled_as_units(rng: np.random.Generator) -> None:
     groups = np.repeat(np.arange(50), 4)
     factors = np.repeat(rng.integers(9, size=50), 4)
     representation = dm.Representation(rng.normal(size=(200, 1)), {"v": factors}, groups=groups)
@@ -162,7 +162,7 @@ def test_groups_of_different_size_are_laid_out_one_after_the_other(rng: np.rando
     assert (labels != groups).mean() > 0.5
 
 
-def test_sequential_rows_are_shifted_in_a_circle_within_each_trajectory(rng: np.random.Generator) -> None:
+def test_sequential_rows_are_shifted_cyclically_within_each_trajectory(rng: np.random.Generator) -> None:
     trajectory = np.array([0, 0, 1, 0, 1, 1, 0, 1, 0, 1, 2])
     step = np.array([0, 1, 0, 2, 1, 2, 3, 3, 4, 4, 0])
     original = dm.Representation(

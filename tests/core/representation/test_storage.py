@@ -24,7 +24,7 @@ def table(n: int = 40, **options: Any) -> dm.Representation:
 
 @settings(max_examples=15)
 @given(st.booleans(), st.booleans(), st.booleans(), st.sampled_from([np.float32, np.float64]))
-def test_a_saved_file_holds_everything(
+def test_a_saved_file_contains_everything(
     tmp_path_factory: pytest.TempPathFactory, posterior: bool, grouped: bool, weighted: bool, dtype: type
 ) -> None:
     rng = np.random.default_rng(0)
@@ -103,7 +103,7 @@ def test_a_file_written_before_rows_could_be_sequential_is_read(tmp_path: Path) 
     assert read.codes.tolist() == [[0.5], [1.5]]
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="there is no such file"):
         dm.Representation.load(tmp_path / "none.h5")
 

@@ -34,7 +34,7 @@ def scored(name: str, table: dm.Representation, **options: Any) -> dm.Score:
     near=st.integers(2, 20),
     missing=st.booleans(),
 )
-def test_a_neighbourhood_holds_the_nearest_rows_and_no_part_of_equal_ones(
+def test_a_neighbourhood_contains_the_nearest_rows_and_never_splits_ties(
     seed: int, n: int, n_values: int, near: int, missing: bool
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -80,7 +80,7 @@ def test_neighbours_agree_more_closely_than_the_rows_of_a_bin() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_signature_says_how_rows_agree_in_a_continuous_factor(name: str) -> None:
+def test_the_signature_records_how_rows_agree_in_a_continuous_factor(name: str) -> None:
     values = np.random.default_rng(0).normal(size=(400, 2))
     bins = Signature.parse(scored(name, observed(values)).signature)
     near = Signature.parse(scored(name, observed(values), conditioning="neighbours", n_neighbours=25).signature)
@@ -91,7 +91,7 @@ def test_the_signature_says_how_rows_agree_in_a_continuous_factor(name: str) -> 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_single_neighbour_is_refused_and_too_many_leave_nothing(name: str) -> None:
+def test_a_single_neighbour_is_refused_and_too_many_leave_the_score_undefined(name: str) -> None:
     table = observed(np.random.default_rng(0).normal(size=(100, 2)))
     with pytest.raises(InvalidInputError, match="n_neighbours must be a whole number of at least 2"):
         scored(name, table, conditioning="neighbours", n_neighbours=1)

@@ -98,7 +98,7 @@ def test_a_class_that_the_training_rows_lack_is_missed_without_a_warning() -> No
     assert predict("linear", codes[:30], labels[:30], codes[30:], is_class=True, seed=0).tolist() == [0] * 31
 
 
-def test_the_better_probe_counts_and_boosting_is_left_out_where_a_line_suffices(
+def test_the_better_probe_counts_and_boosting_is_skipped_where_a_line_suffices(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rng = np.random.default_rng(0)
@@ -118,7 +118,7 @@ def test_the_better_probe_counts_and_boosting_is_left_out_where_a_line_suffices(
     assert asked == ["linear"]
 
 
-def test_n_rows_caps_the_rows_that_take_part() -> None:
+def test_n_rows_limits_the_rows_that_are_used() -> None:
     representation = mixed(400)
     few, all_ = (held_out_score(representation, 1, "linear", 0, codes=(2, 3), n_rows=n) for n in (50, 10_000))
     assert all_ == held_out_score(representation, 1, "linear", 0, codes=(2, 3))
@@ -157,7 +157,7 @@ def test_step_prediction_is_one_for_each_kind_and_zero_on_average_for_noise() ->
     assert np.mean(nulls) == pytest.approx(0.0, abs=3 * np.std(nulls) / np.sqrt(np.size(nulls)) + 1e-4)
 
 
-def test_each_factor_gets_a_code_of_its_own_and_none_where_codes_run_out() -> None:
+def test_each_factor_is_matched_to_one_latent_and_to_none_if_there_are_too_few() -> None:
     factors = np.random.default_rng(0).integers(4, size=(500, 3))
     both = 4 * factors[:, 0] + factors[:, 1]
     representation = Representation(np.c_[both, factors[:, 0]].astype(float), factors)

@@ -21,7 +21,7 @@ def dictionary(n: int = 2_000, width: int = 5_000) -> tuple[sparse.csr_array, di
     return codes.tocsr(), {**concepts, "angle": angle}, places
 
 
-def test_the_codes_that_tell_something_are_kept_under_their_names() -> None:
+def test_informative_latents_are_selected_under_their_names() -> None:
     codes, factors, places = dictionary()
     kept = dm.screen(codes, factors, n_codes=64, kinds={"angle": "circular"})
     assert kept.n_codes == 64
@@ -40,7 +40,7 @@ def test_scores_of_single_codes_are_those_of_all_codes() -> None:
         assert metric.score(kept).value == pytest.approx(metric.score(everything).value, abs=0.01)
 
 
-def test_it_never_makes_the_wide_matrix_dense() -> None:
+def test_the_wide_matrix_never_becomes_dense() -> None:
     import tracemalloc
 
     codes, factors, _ = dictionary(n=1_000, width=16_384)
@@ -51,7 +51,7 @@ def test_it_never_makes_the_wide_matrix_dense() -> None:
     assert peak < 1_000 * 16_384 * 8 / 4
 
 
-def test_each_factor_has_its_share_of_the_places(rng: np.random.Generator) -> None:
+def test_each_factor_selects_an_equal_share_of_the_latents(rng: np.random.Generator) -> None:
     easy, hard = rng.integers(2, size=(2, 3_000))
     codes = np.hstack(
         [easy[:, None] + 0.1 * rng.normal(size=(3_000, 50)), hard[:, None] + 3 * rng.normal(size=(3_000, 1))]
@@ -66,7 +66,7 @@ def test_missing_labels_are_left_out(rng: np.random.Generator) -> None:
     assert "z17" in dm.screen(codes, {"label": holes}, n_codes=2).code_names
 
 
-def test_few_codes_are_all_kept_without_a_remark(rng: np.random.Generator) -> None:
+def test_few_latents_are_all_selected_without_a_note(rng: np.random.Generator) -> None:
     kept = dm.screen(rng.normal(size=(30, 5)), rng.integers(2, size=30), n_codes=10)
     assert kept.code_names == ("z0", "z1", "z2", "z3", "z4")
     assert not any("kept" in sentence for sentence in kept.inference)

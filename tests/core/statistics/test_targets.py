@@ -50,7 +50,7 @@ def test_a_target_marks_missing_rows_and_numbers_the_classes_that_occur() -> Non
 
 
 @pytest.mark.parametrize(("labels", "varies"), [([-1, -1], False), ([1, 1], False), ([1, -1], False), ([0, 1], True)])
-def test_a_target_says_whether_there_is_anything_to_predict(labels: list[int], varies: bool) -> None:
+def test_a_target_reports_whether_there_is_anything_to_predict(labels: list[int], varies: bool) -> None:
     space = FactorSpace([Factor("shape", 2, "categorical"), Factor("size", 2, "ordinal")])
     representation = Representation(np.zeros(2), np.c_[labels, labels], space=space)
     assert [target(representation, k).varies for k in range(2)] == [varies, varies]
