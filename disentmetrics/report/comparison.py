@@ -1,7 +1,7 @@
 """Comparison of score cards in the report: values, ranks, paired differences, agreement of metrics."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -138,7 +138,7 @@ def compare_cards(cards: Sequence[ScoreCard], names: Sequence[str]) -> CardCompa
     if len(notes) > _MAX_NOTES:
         notes = [*notes[:_MAX_NOTES], f"and {len(notes) - _MAX_NOTES} more"]
     values = np.array([[_value(scores.get(name)) for name in shared] for scores in held])
-    upward = np.array([_upward(name) for name in shared])
+    upward = np.array([_upward([scores.get(name) for scores in held]) for name in shared])
     return CardComparison(
         tuple(names),
         tuple(_forest(name, names, [scores.get(name) for scores in held]) for name in metrics),
@@ -162,15 +162,16 @@ def explanation_of(name: str) -> Explanation:
     return explain(metric, part if dot else "")
 
 
-def _upward(name: str) -> float:
-    return -1.0 if explanation_of(name).higher_is_better is False else 1.0
+def _upward(scores: Iterable[Score | None]) -> float:
+    """Return -1 if lower scores are better, 1 otherwise."""
+    return -1.0 if any(score is not None and score.higher_is_better is False for score in scores) else 1.0
 
 
 def _forest(name: str, names: Sequence[str], scores: Sequence[Score | None]) -> Forest:
     explanation = explanation_of(name)
     defined = [score for score in scores if score is not None and not score.undefined]
-    ends = axis_of(defined, explanation.bounds)
-    sign = _upward(name)
+    ends = axis_of(defined, next((score.bounds for score in scores if score is not None), (-math.inf, math.inf)))
+    sign = _upward(scores)
     order = sorted(
         range(len(names)),
         key=lambda i: (math.isnan(_value(scores[i])), -sign * _value(scores[i]) if defined else 0.0, i),
@@ -206,7 +207,8 @@ def _lines(comparison: Comparison, n_cards: int) -> Iterator[DifferenceLine]:
         listed = differences
         if n_cards > ALL_PAIRS:
             values = {of: value for d in differences for of, value in zip(d.names, (d.first, d.second), strict=True)}
-            leader = max(values, key=lambda of: _upward(name) * values[of])
+            upward = _upward(comparison.scores[name])
+            leader = max(values, key=lambda of: upward * values[of])
             listed = [d for d in differences if leader in d.names]
         ends = [d.difference for d in listed]
         ends += [end for d in listed if d.interval for end in (d.interval.low, d.interval.high)]

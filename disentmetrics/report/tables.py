@@ -28,7 +28,6 @@ class Explanation:
     source: str
     family: str
     higher_is_better: bool | None
-    bounds: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def score_rows(card: ScoreCard) -> list[Row]:
     for key, score in card.scores.items():
         for part, single in (("", score), *score.parts.items()):
             explained = explain(key, part)
-            mark = whisker(single, axis_of([single], explained.bounds))
+            mark = whisker(single, axis_of([single], single.bounds))
             metric, protocol = _named(key)
             rows.append(Row(single, metric, protocol, bool(part), mark, explained))
     return rows
@@ -74,12 +73,11 @@ def explain(key: str, part: str = "") -> Explanation:
     metric = registered_metrics().get(name)
     if metric is None:
         unknown = "This metric is not installed, so no description is available."
-        return Explanation(unknown, "", "", "", "", None, (-math.inf, math.inf))
+        return Explanation(unknown, "", "", "", "", None)
     meaning = _first_paragraph(metric)
     if part:
         meaning = f"{part.capitalize()}, a part of {name}. {meaning}"
     declared = metric.protocols.get(protocol)
-    bounds = metric.parts.get(part, metric.bounds) if part else metric.bounds
     return Explanation(
         meaning,
         metric.known_failure,
@@ -87,7 +85,6 @@ def explain(key: str, part: str = "") -> Explanation:
         declared.source if declared else "",
         metric.family,
         metric.higher_is_better_for(part),
-        bounds,
     )
 
 
@@ -108,12 +105,11 @@ class FactorPanel:
 def factor_panels(card: ScoreCard) -> list[FactorPanel]:
     """Return the scores of single factors, for each metric that has them."""
     panels = []
-    for key, score in card.scores.items():
+    for score in card.scores.values():
         if not score.per_factor:
             continue
-        explained = explain(key)
         values = list(score.per_factor.values())
-        low, high = axis_of([Score(score.name, value, "") for value in values], explained.bounds)
+        low, high = axis_of([Score(score.name, value, "") for value in values], score.bounds)
         bars = tuple(
             (name, None if math.isnan(value) else _percent(value, low, high), _number(value))
             for name, value in score.per_factor.items()

@@ -120,7 +120,7 @@ def test_models_of_dead_codes_agree_with_nothing(kind: Kind) -> None:
     assert result.stability[1].tolist() == [0.0, 0.0, 0.0]
 
 
-def test_collapsed_codes_are_left_out_where_posteriors_tell_them() -> None:
+def test_collapsed_latents_are_left_out_where_there_are_posteriors() -> None:
     codes = np.hstack([normal(200, 2), 0.01 * normal(200, 1, 1)])
     posterior = Posterior(codes, np.array([-4.0, -4.0, 0.0]) * np.ones_like(codes))
     other = Posterior(np.hstack([codes[:, :2], 0.01 * normal(200, 1, 2)]), posterior.log_variance)

@@ -158,7 +158,7 @@ def test_what_differs_of_the_rows_is_named_and_force_shows_the_values(field: str
     assert (found.p_value is None) == (field != "v")  # versions may differ in how they score, but the rows are paired
 
 
-def test_rows_that_only_their_key_tells_apart_are_refused() -> None:
+def test_rows_that_differ_in_their_key_alone_are_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"differ in labels \(k and x\)"):
         dm.compare(of(made()), of(made(), row_key="x"))
 

@@ -66,7 +66,7 @@ def test_permuted_codes_score_1_and_0_9_with_the_lasso(variant: Variant, perfect
 
 
 @pytest.mark.parametrize(("normaliser", "value"), [("paper", 0.75), ("disentanglement_lib", 0.8)])
-def test_three_codes_matched_of_five_tell_the_normalisers_apart(normaliser: Normaliser, value: float) -> None:
+def test_three_matched_latents_of_five_distinguish_the_normalisers(normaliser: Normaliser, value: float) -> None:
     codes = orthogonal_codes(5)
     result = udr([codes, codes[:, :3]], normaliser=normaliser)
     np.testing.assert_allclose(result.scores, value, atol=1e-10)

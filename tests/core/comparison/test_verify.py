@@ -154,7 +154,7 @@ def test_every_altered_number_is_found(card: dm.ScoreCard, shapes: DataSet, what
     assert set(found.differing) == {what}
 
 
-def test_rounding_is_told_from_difference(card: dm.ScoreCard, shapes: DataSet) -> None:
+def test_rounding_is_distinguished_from_difference(card: dm.ScoreCard, shapes: DataSet) -> None:
     nearly = replace(card["mig"], value=card["mig"].value + 1e-12)
     found = verify(dm.ScoreCard({"mig": nearly}, card.about), brightness, data=shapes)
     assert found.passed

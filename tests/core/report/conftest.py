@@ -12,6 +12,7 @@ from disentmetrics.factors import Factor, FactorSpace
 from disentmetrics.report import report
 from disentmetrics.results.card import ScoreCard
 from disentmetrics.results.score import Interval, Score
+from disentmetrics.scoring.declarations import declared
 from disentmetrics.scoring.summarise import summarise
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -78,6 +79,7 @@ def made_up(name: str, rng: np.random.Generator, factors: list[str]) -> Score:
         p_value=0.01,
         per_factor={factor: float(rng.uniform()) for factor in factors},
         replicates=tuple(value + 0.01 * rng.normal(size=20)),
+        **declared(name),
     )
 
 

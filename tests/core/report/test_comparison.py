@@ -7,12 +7,15 @@ from disentmetrics.comparison.compare import compare
 from disentmetrics.report.comparison import ALL_PAIRS, compare_cards
 from disentmetrics.results.card import ScoreCard
 from disentmetrics.results.score import Score
+from disentmetrics.scoring.declarations import declared
 
 
 def cards_of(**values: tuple[float, ...]) -> list[ScoreCard]:
     n_cards = len(next(iter(values.values())))
     return [
-        ScoreCard({name: Score(name, numbers[i], f"{name}|seed:0") for name, numbers in values.items()})
+        ScoreCard(
+            {name: Score(name, numbers[i], f"{name}|seed:0", **declared(name)) for name, numbers in values.items()}
+        )
         for i in range(n_cards)
     ]
 

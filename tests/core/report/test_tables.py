@@ -23,8 +23,9 @@ def test_a_metric_of_another_package_is_not_made_up() -> None:
 
 
 def test_each_score_is_followed_by_its_parts() -> None:
-    part = Score("dci.completeness", 0.5, "dci")
-    rows = score_rows(ScoreCard({"dci": Score("dci", 0.25, "dci", parts={"completeness": part})}))
+    part = Score("dci.completeness", 0.5, "dci", bounds=(0.0, 1.0))
+    whole = Score("dci", 0.25, "dci", parts={"completeness": part}, bounds=(0.0, 1.0))
+    rows = score_rows(ScoreCard({"dci": whole}))
     assert [(row.score.name, row.is_part, row.mark.point) for row in rows] == [
         ("dci", False, 25.0),
         ("dci.completeness", True, 50.0),
@@ -39,7 +40,7 @@ def test_the_protocol_is_that_of_the_name() -> None:
 
 
 def test_a_bar_is_the_score_of_a_factor_on_the_range_of_the_metric() -> None:
-    score = Score("mig", 0.25, "mig", per_factor={"x": 0.5, "y": math.nan})
+    score = Score("mig", 0.25, "mig", per_factor={"x": 0.5, "y": math.nan}, bounds=(0.0, 1.0))
     (panel,) = factor_panels(ScoreCard({"mig": score}))
     assert panel.bars == (("x", 50.0, "0.50"), ("y", None, "–"))
     assert panel.mean == 25.0

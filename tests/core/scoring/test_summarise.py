@@ -77,7 +77,7 @@ def test_few_rows_and_no_factors_are_summarised(rng: np.random.Generator, n_rows
         assert RepresentationSummary.from_plain(found.to_plain()).to_plain() == found.to_plain()
 
 
-def test_of_many_codes_those_that_tell_most_are_shown(rng: np.random.Generator) -> None:
+def test_of_many_latents_the_most_informative_are_shown(rng: np.random.Generator) -> None:
     factors = rng.integers(5, size=(600, 2))
     codes = rng.normal(size=(600, 1_000))
     codes[:, [700, 900]] = factors
