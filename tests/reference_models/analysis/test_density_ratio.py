@@ -1,4 +1,4 @@
-"""The density-ratio estimate beside the closed form of Gaussians."""
+"""The density-ratio estimate of total correlation against the closed form for Gaussians."""
 
 import math
 from typing import Any
@@ -20,33 +20,33 @@ def closed_form(covariance: NDArray[np.float64]) -> float:
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.5, 0.9])
-def test_the_total_correlation_of_a_gaussian_pair_is_found_from_below(correlation: float) -> None:
+def test_the_total_correlation_of_a_gaussian_pair_is_estimated_from_below(correlation: float) -> None:
     covariance = np.array([[1.0, correlation], [correlation, 1.0]])
-    found = density_ratio(gaussian(covariance), n_steps=400)
+    estimate = density_ratio(gaussian(covariance), n_steps=400)
     truth = closed_form(covariance)
-    assert found.total_correlation == pytest.approx(truth, abs=0.02 + 0.07 * truth)
-    assert found.total_correlation < truth + 3 * found.standard_error
-    assert found.accuracy == pytest.approx(0.5, abs=0.03) if correlation == 0 else found.accuracy > 0.57
+    assert estimate.total_correlation == pytest.approx(truth, abs=0.02 + 0.07 * truth)
+    assert estimate.total_correlation < truth + 3 * estimate.standard_error
+    assert estimate.accuracy == pytest.approx(0.5, abs=0.03) if correlation == 0 else estimate.accuracy > 0.57
 
 
-def test_scales_shifts_and_codes_that_do_not_vary_make_no_difference() -> None:
+def test_scales_shifts_and_constant_latents_do_not_change_the_estimate() -> None:
     covariance = np.array([[1.0, 0.6, 0.3], [0.6, 1.0, 0.5], [0.3, 0.5, 1.0]])
     codes = gaussian(covariance)
-    found = density_ratio(codes, n_steps=300)
-    assert found.total_correlation == pytest.approx(closed_form(covariance), abs=0.06)
+    estimate = density_ratio(codes, n_steps=300)
+    assert estimate.total_correlation == pytest.approx(closed_form(covariance), abs=0.06)
     moved = np.c_[codes * [1e3, 1.0, 1e-3] + 7.0, np.full(len(codes), 3.0)]
-    assert density_ratio(moved, n_steps=300).total_correlation == pytest.approx(found.total_correlation, abs=1e-3)
-    assert density_ratio(codes, n_steps=300) == found
+    assert density_ratio(moved, n_steps=300).total_correlation == pytest.approx(estimate.total_correlation, abs=1e-3)
+    assert density_ratio(codes, n_steps=300) == estimate
     assert density_ratio(codes[:, :1], n_steps=300) == (0.0, 0.0, 0.5)
 
 
-def test_dependence_without_correlation_is_seen() -> None:
+def test_dependence_without_correlation_is_detected() -> None:
     rng = np.random.default_rng(0)
     signs = rng.integers(0, 2, (8_000, 2)) * 2 - 1
     codes = np.c_[signs, signs.prod(1)] + 0.1 * rng.standard_normal((8_000, 3))
-    found = density_ratio(codes, n_steps=400)
+    estimate = density_ratio(codes, n_steps=400)
     assert np.abs(np.corrcoef(codes.T)[np.triu_indices(3, 1)]).max() < 0.05
-    assert found.total_correlation == pytest.approx(math.log(2), rel=0.35)  # half of the corners hold no code
+    assert estimate.total_correlation == pytest.approx(math.log(2), rel=0.35)  # half of the corners contain no codes
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_dependence_without_correlation_is_seen() -> None:
         (np.zeros((200, 2)), {"learning_rate": 0.0}, "learning_rate must be above 0"),
     ],
 )
-def test_what_cannot_be_is_refused(codes: Any, changes: dict[str, Any], message: str) -> None:
+def test_invalid_settings_raise_errors(codes: Any, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError) as refused:
         density_ratio(codes, **changes)
     assert message in str(refused.value)

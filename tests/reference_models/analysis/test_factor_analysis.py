@@ -1,4 +1,4 @@
-"""Factor analysis under mean-field inference: closed forms against direct sums, and where the bound is best."""
+"""Factor analysis under mean-field inference: closed forms against direct sums, and the maximum of the bound."""
 
 import math
 import sys
@@ -53,17 +53,17 @@ def test_no_other_factorised_posterior_is_better(beta: float) -> None:
     assert all(value(*move) < best for move in ((0.01, 1.0), (-0.01, 1.0), (0.0, 1.05), (0.0, 0.95)))
 
 
-def test_the_bound_is_best_where_codes_are_orthogonal_and_the_likelihood_is_flat() -> None:
+def test_the_bound_is_maximal_for_orthogonal_loadings_and_the_likelihood_is_constant() -> None:
     scan = rotation_scan(DATA, LOADINGS, 0.1, [0, 15, 30, 45, 90])
     assert scan.gap.round(3).tolist() == [0.0, 0.168, 0.394, 0.477, 0.0]
     assert scan.log_likelihood == pytest.approx(scan.log_likelihood[0])
     assert scan.free_energy == pytest.approx(scan.log_likelihood - scan.gap)
-    whole = rotation_scan(DATA, LOADINGS, 0.1, DEGREES)
-    assert set(np.argsort(whole.free_energy)[-2:].tolist()) == {0, len(DEGREES) - 1}
-    assert int(np.argmin(whole.free_energy)) == 3
+    full_scan = rotation_scan(DATA, LOADINGS, 0.1, DEGREES)
+    assert set(np.argsort(full_scan.free_energy)[-2:].tolist()) == {0, len(DEGREES) - 1}
+    assert int(np.argmin(full_scan.free_energy)) == 3
 
 
-def test_the_preference_of_the_tempered_model_shrinks_with_beta_and_stays_in_place() -> None:
+def test_the_preference_of_the_tempered_model_decreases_with_beta_at_the_same_rotations() -> None:
     scans = {beta: rotation_scan(DATA, LOADINGS, 0.1, DEGREES, beta) for beta in (1.0, 2.0, 5.0, 10.0, 100.0)}
     assert [round(scan.amplitude, 3) for scan in scans.values()] == [0.477, 0.448, 0.376, 0.294, 0.037]
     untempered = [np.ptp(scan.free_energy) for scan in scans.values()]
@@ -74,7 +74,7 @@ def test_the_preference_of_the_tempered_model_shrinks_with_beta_and_stays_in_pla
         assert tempered == pytest.approx(tempered[0])
 
 
-def test_two_codes_on_one_axis_cost_and_one_is_given_up() -> None:
+def test_sharing_an_axis_between_two_latents_lowers_the_bound() -> None:
     scan = overcomplete_scan(DATA, 0.1, [0.0, 0.25, 0.5, 0.75, 1.0])
     assert scan.gap[[0, -1]].tolist() == [0.0, 0.0]
     assert scan.gap[2] == pytest.approx(0.593, abs=5e-4)
@@ -82,7 +82,7 @@ def test_two_codes_on_one_axis_cost_and_one_is_given_up() -> None:
     assert int(np.argmin(scan.free_energy)) == 2
 
 
-def test_figures_are_drawn() -> None:
+def test_figures_are_plotted() -> None:
     pytest.importorskip("matplotlib")
     scans = [rotation_scan(DATA, LOADINGS, 0.1, DEGREES, beta) for beta in (1.0, 10.0)]
     lines = plot_rotation(scans).axes[0].lines
@@ -91,13 +91,13 @@ def test_figures_are_drawn() -> None:
     assert len(plot_overcomplete([overcomplete_scan(DATA, 0.1, [0, 0.5, 1])]).axes[0].lines) == 2
 
 
-def test_without_matplotlib_the_way_to_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingExtraError, match=r"pip install .disentmetrics\[plots\]."):
         plot_rotation([rotation_scan(DATA, LOADINGS, 0.1, DEGREES)])
 
 
-def test_what_cannot_be_is_refused() -> None:
+def test_invalid_settings_raise_errors() -> None:
     with pytest.raises(InvalidInputError, match="beta must be above 0"):
         MODEL.gap(0.0)
     with pytest.raises(InvalidInputError, match="noise_variance must be above 0"):

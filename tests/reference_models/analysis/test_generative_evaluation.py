@@ -1,4 +1,4 @@
-"""Trained models under their own priors: one table, whose numbers agree with each other and with closed forms."""
+"""Evaluation of trained models under their own priors: scores agree with each other and with closed forms."""
 
 import json
 import math
@@ -55,11 +55,11 @@ def reports(runs: dict[str, Run], spots: DataSet) -> Iterator[dict[str, Generati
 
 
 @pytest.fixture
-def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generative_evaluation, "density_ratio", partial(density_ratio, n_steps=2))
 
 
-def seen(run: Run, data: DataSet) -> Posterior:
+def posteriors_on_grid(run: Run, data: DataSet) -> Posterior:
     return encode_draws(run, data, data.full_grid())
 
 
@@ -83,50 +83,52 @@ def test_the_numbers_of_a_model_agree_under_its_own_prior(
     assert -0.05 < value["total_correlation_density_ratio"] < value["total_correlation"] + 0.2
 
 
-def test_the_density_ratio_sees_what_the_mixture_sees_in_a_model(reports: dict[str, GenerativeReport]) -> None:
+def test_the_density_ratio_agrees_with_the_mixture_estimate(reports: dict[str, GenerativeReport]) -> None:
     report = reports["vae"]
     ratio, mixture = report["total_correlation_density_ratio"].value, report["total_correlation"].value
     assert mixture > 0.3
-    assert 0.25 * mixture < ratio < 1.1 * mixture  # it hides much of so narrow posteriors, above all in few steps
+    assert 0.25 * mixture < ratio < 1.1 * mixture  # it underestimates narrow posteriors, above all after few steps
 
 
 def test_the_kl_from_the_standard_normal_is_the_closed_form(runs: dict[str, Run], spots: DataSet) -> None:
-    found = seen(runs["vae"], spots)
-    mean, log_variance = np.asarray(found.mean), np.asarray(found.log_variance)
+    posteriors = posteriors_on_grid(runs["vae"], spots)
+    mean, log_variance = np.asarray(posteriors.mean), np.asarray(posteriors.log_variance)
     expected = 0.5 * (mean**2 + np.exp(log_variance) - 1 - log_variance).mean(0)
-    assert kl_per_latent(runs["vae"], found) == pytest.approx(expected, rel=1e-5)
+    assert kl_per_latent(runs["vae"], posteriors) == pytest.approx(expected, rel=1e-5)
     variance = torch.tensor([3.0, 2, 1, 0, -1, -2]).softmax(0).numpy() * 6
-    found = seen(runs["decomposition_vae"], spots)
-    mean, log_variance = np.asarray(found.mean), np.asarray(found.log_variance)
+    posteriors = posteriors_on_grid(runs["decomposition_vae"], spots)
+    mean, log_variance = np.asarray(posteriors.mean), np.asarray(posteriors.log_variance)
     expected = 0.5 * ((mean**2 + np.exp(log_variance)) / variance - 1 - log_variance + np.log(variance)).mean(0)
-    assert kl_per_latent(runs["decomposition_vae"], found) == pytest.approx(expected, rel=1e-4)
+    assert kl_per_latent(runs["decomposition_vae"], posteriors) == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_kl_without_a_closed_form_is_that_of_many_samples(runs: dict[str, Run], spots: DataSet) -> None:
-    found = seen(runs["isa_vae"], spots)
-    first, second = (kl_per_latent(runs["isa_vae"], found, seed=seed) for seed in (0, 1))
+def test_the_kl_without_a_closed_form_agrees_with_many_samples(runs: dict[str, Run], spots: DataSet) -> None:
+    posteriors = posteriors_on_grid(runs["isa_vae"], spots)
+    first, second = (kl_per_latent(runs["isa_vae"], posteriors, seed=seed) for seed in (0, 1))
     assert not np.array_equal(first, second)
-    mean, log_variance = np.asarray(found.mean, np.float64), np.asarray(found.log_variance, np.float64)
+    mean, log_variance = np.asarray(posteriors.mean, np.float64), np.asarray(posteriors.log_variance, np.float64)
     prior = runs["isa_vae"].prior
 
     def log_prior(codes: Any) -> Any:
         with torch.inference_mode():
             return prior.log_density(torch.from_numpy(codes)).sum(1).numpy()
 
-    whole = decompose_kl(mean, log_variance, n_samples=20_000, log_prior=log_prior).kl
-    assert first.sum() == pytest.approx(whole, abs=0.15)
+    total = decompose_kl(mean, log_variance, n_samples=20_000, log_prior=log_prior).kl
+    assert first.sum() == pytest.approx(total, abs=0.15)
 
 
-def test_codes_are_traversed_in_the_order_of_the_kl_from_their_own_prior(runs: dict[str, Run], spots: DataSet) -> None:
+def test_latents_are_traversed_in_the_order_of_the_kl_from_their_own_prior(
+    runs: dict[str, Run], spots: DataSet
+) -> None:
     run = runs["decomposition_vae"]
     shown = traversal_images(run, spots, n_values=2)
-    assert shown.kl == pytest.approx(np.sort(kl_per_latent(run, seen(run, spots)))[::-1], rel=1e-4)
-    means = np.asarray(seen(run, spots).mean)
+    assert shown.kl == pytest.approx(np.sort(kl_per_latent(run, posteriors_on_grid(run, spots)))[::-1], rel=1e-4)
+    means = np.asarray(posteriors_on_grid(run, spots).mean)
     assert shown.codes.tolist() != np.argsort(-(means**2).mean(0), kind="stable").tolist()
 
 
-@pytest.mark.usefixtures("_hasty")
-def test_a_model_that_says_nothing_is_bounded_by_what_it_says_of_all(runs: dict[str, Run], spots: DataSet) -> None:
+@pytest.mark.usefixtures("_short_training")
+def test_an_uninformative_model_is_evaluated_exactly(runs: dict[str, Run], spots: DataSet) -> None:
 
     class Black(torch.nn.Module):
         def forward(self, codes: Tensor) -> Tensor:
@@ -135,7 +137,7 @@ def test_a_model_that_says_nothing_is_bounded_by_what_it_says_of_all(runs: dict[
     class Silent(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.unused = torch.nn.Parameter(torch.zeros(1))  # by which a model tells its device
+            self.unused = torch.nn.Parameter(torch.zeros(1))  # determines the device of the model
 
         def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
             return torch.zeros(len(images), 6), torch.zeros(len(images), 6)
@@ -152,14 +154,14 @@ def test_a_model_that_says_nothing_is_bounded_by_what_it_says_of_all(runs: dict[
     assert report.as_dict()["estimates"]["hoyer_sparsity"]["value"] is None
 
 
-def test_draws_are_all_there_are_or_so_many(spots: DataSet) -> None:
+def test_draws_are_limited_by_the_size_of_the_data_set(spots: DataSet) -> None:
     assert len(random_draws(spots, 10, np.random.default_rng(0))) == 10
     all_of_them = random_draws(spots, 100, np.random.default_rng(0))
     assert len(np.unique(all_of_them.factors, axis=0)) == 36
 
 
 @pytest.mark.parametrize("name", ["n_rows", "n_images", "n_samples"])
-def test_what_cannot_be_is_refused(name: str, runs: dict[str, Run], spots: DataSet) -> None:
+def test_invalid_settings_raise_errors(name: str, runs: dict[str, Run], spots: DataSet) -> None:
     with pytest.raises(InvalidInputError, match=f"{name} must be at least 2; got 1"):
         evaluate_run(runs["vae"], spots, **{name: 1})
 
@@ -167,7 +169,7 @@ def test_what_cannot_be_is_refused(name: str, runs: dict[str, Run], spots: DataS
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spots: DataSet) -> Callable[..., object]:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("COLUMNS", raising=False)  # or names are folded
+    monkeypatch.delenv("COLUMNS", raising=False)  # otherwise names are wrapped
     monkeypatch.setattr(_run_data, "load_dataset", lambda _: spots)
 
     def ran(*arguments: str) -> object:
@@ -179,7 +181,7 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spots: DataSet) -> 
     return ran
 
 
-@pytest.mark.usefixtures("_hasty")
+@pytest.mark.usefixtures("_short_training")
 def test_the_command_prints_the_table_or_json(
     runs: dict[str, Run], command: Callable[..., object], capsys: pytest.CaptureFixture[str]
 ) -> None:

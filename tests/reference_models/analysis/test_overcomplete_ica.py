@@ -1,4 +1,4 @@
-"""Heavy-tailed sources under mean-field inference: bounds, rising free energy, and where the loadings end."""
+"""ICA with heavy-tailed sources under mean-field inference: quadrature, monotone free energy and learned loadings."""
 
 import math
 
@@ -30,9 +30,9 @@ def test_the_quadrature_agrees_with_integration(mean: float, deviation: float) -
     def integrand(z: float) -> float:
         return float(stats.norm.pdf(z, mean, deviation) * stats.t.logpdf(z, 3.5))
 
-    wanted, _ = integrate.quad(integrand, mean - 10 * deviation, mean + 10 * deviation)
-    found = expected_log_prior(Posteriors(np.array([[mean]]), np.array([[deviation]])), 3.5)
-    assert found.item() == pytest.approx(wanted, abs=1e-4)
+    integral, _ = integrate.quad(integrand, mean - 10 * deviation, mean + 10 * deviation)
+    quadrature = expected_log_prior(Posteriors(np.array([[mean]]), np.array([[deviation]])), 3.5)
+    assert quadrature.item() == pytest.approx(integral, abs=1e-4)
 
 
 def test_the_free_energy_bounds_the_likelihood() -> None:
@@ -50,7 +50,7 @@ def test_the_free_energy_bounds_the_likelihood() -> None:
 
 
 @pytest.mark.parametrize("beta", [1.0, 5.0])
-def test_no_step_loses(beta: float) -> None:
+def test_no_step_decreases_the_free_energy(beta: float) -> None:
     model, data = toy(0.3, 0)
     rng = np.random.default_rng(0)
     posteriors = Posteriors(rng.normal(size=(200, 3)), rng.uniform(0.1, 2.0, (200, 3)))
@@ -70,38 +70,38 @@ def test_no_step_loses(beta: float) -> None:
 
 @pytest.mark.parametrize("noise_variance", [0.05, 0.3])
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_the_strongest_two_end_near_orthogonal(noise_variance: float, seed: int) -> None:
+def test_the_two_strongest_components_become_nearly_orthogonal(noise_variance: float, seed: int) -> None:
     model, data = toy(noise_variance, seed)
-    found = fit(model, data)
-    assert found.converged
-    assert found.separation > 75
+    fitted = fit(model, data)
+    assert fitted.converged
+    assert fitted.separation > 75
     assert math.degrees(math.acos(model.loadings[:, 0] @ model.loadings[:, 1])) == pytest.approx(60)
 
 
-def test_a_fit_that_was_stopped_says_so() -> None:
+def test_a_fit_that_reaches_the_maximum_number_of_sweeps_has_not_converged() -> None:
     model, data = toy(0.05, 0)
-    found = fit(model, data, max_sweeps=30)
-    assert not found.converged
-    assert len(found.free_energy) == 31
+    fitted = fit(model, data, max_sweeps=30)
+    assert not fitted.converged
+    assert len(fitted.free_energy) == 31
 
 
-def test_everything_is_pruned_where_the_prior_weighs_most() -> None:
+def test_all_sources_are_pruned_for_large_beta() -> None:
     model, data = toy(1.0, 0)
-    found = fit(model, data, beta=200.0)
-    assert found.contribution.max() < 1e-3
-    assert math.isnan(found.separation) or 0 <= found.separation <= 90
+    fitted = fit(model, data, beta=200.0)
+    assert fitted.contribution.max() < 1e-3
+    assert math.isnan(fitted.separation) or 0 <= fitted.separation <= 90
 
 
-def test_the_separation_is_that_of_lines() -> None:
+def test_separation_is_the_angle_between_lines() -> None:
     model = SparseSources(directions(10, 170, 90), 0.1, 3.5)
     posteriors = Posteriors(np.array([[1.0, 2.0, 0.0], [-1.0, -2.0, 0.0]]), np.ones((2, 3)))
-    found = fit(model, model.sample(5, np.random.default_rng(0)), max_sweeps=1)
-    changed = type(found)(model, posteriors, 1.0, found.free_energy, converged=True)
+    fitted = fit(model, model.sample(5, np.random.default_rng(0)), max_sweeps=1)
+    changed = type(fitted)(model, posteriors, 1.0, fitted.free_energy, converged=True)
     assert changed.contribution == pytest.approx([1.0, 2.0, 0.0])
     assert changed.separation == pytest.approx(20)
 
 
-def test_components_are_drawn() -> None:
+def test_components_are_plotted() -> None:
     pytest.importorskip("matplotlib")
     model, data = toy(0.3, 2)
     figure = plot_components(data, [fit(model, data, beta=beta, max_sweeps=20) for beta in (1.0, 5.0)])
@@ -109,7 +109,7 @@ def test_components_are_drawn() -> None:
     assert all("not converged" in panel.get_title() for panel in figure.axes)
 
 
-def test_what_cannot_be_is_refused() -> None:
+def test_invalid_settings_raise_errors() -> None:
     model, data = toy(0.3, 0)
     with pytest.raises(InvalidInputError, match="beta must be above 0"):
         fit(model, data, beta=0.0)

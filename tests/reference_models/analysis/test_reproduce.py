@@ -1,4 +1,4 @@
-"""Published tables made again: the published figures exact, ours beside them, nothing trained twice."""
+"""Reproduction of published tables: published values are exact, and no model is trained twice."""
 
 import dataclasses
 import json
@@ -14,7 +14,7 @@ from disentmetrics_reference_models.training.run import Run, load_run, train
 from disentmetrics.datasets import load_dataset
 from disentmetrics.errors import InvalidInputError
 
-WORTH = {"factors": 1.0, "pixels": 0.4, "pca": 0.7, "ica": 0.5}
+ACCURACIES = {"factors": 1.0, "pixels": 0.4, "pca": 0.7, "ica": 0.5}
 
 
 @pytest.fixture
@@ -23,15 +23,15 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     tiny = dataclasses.replace(PLANS["smoke"], settings={"architecture": "small-fc", "n_steps": 3}, n_seeds=3)
     monkeypatch.setattr(reproduce, "PLANS", {"smoke": tiny})
 
-    def accuracy(encoder: Run | str, *arguments: Any) -> float:
+    def known_accuracy(encoder: Run | str, *arguments: Any) -> float:
         seed = arguments[-1]
         if isinstance(encoder, str):
-            return WORTH[encoder.removeprefix("baseline:")]
+            return ACCURACIES[encoder.removeprefix("baseline:")]
         assert encoder.config.seed == seed
-        learnt = 0.5 + 0.1 * encoder.config.weights["beta"] if encoder.n_steps else 0.2
-        return learnt + 0.01 * float(seed)
+        accuracy = 0.5 + 0.1 * encoder.config.weights["beta"] if encoder.n_steps else 0.2
+        return accuracy + 0.01 * float(seed)
 
-    monkeypatch.setattr(reproduce, "_accuracy", accuracy)
+    monkeypatch.setattr(reproduce, "_accuracy", known_accuracy)
     calls: list[int] = []
 
     def counted(config: Any, *arguments: Any, **options: Any) -> Run:
@@ -55,7 +55,7 @@ def test_published_figures_are_those_of_the_paper() -> None:
     }
 
 
-def test_a_table_holds_means_intervals_and_which_preset_made_it(trained: list[int], tmp_path: Path) -> None:
+def test_a_table_contains_means_intervals_and_its_preset(trained: list[int], tmp_path: Path) -> None:
     table = higgins_table("smoke", tmp_path / "table", device="cpu")
     ours = {line.row.label: line for line in table.lines}
     assert ours["VAE"].values == pytest.approx((0.6, 0.61, 0.62))
@@ -75,7 +75,7 @@ def test_a_table_holds_means_intervals_and_which_preset_made_it(trained: list[in
     assert json.loads(json.dumps(table.as_dict()))["lines"][6]["published"] == 99.23
 
 
-def test_models_are_kept_and_not_trained_again(trained: list[int], tmp_path: Path) -> None:
+def test_existing_models_are_reused(trained: list[int], tmp_path: Path) -> None:
     first = higgins_table("smoke", tmp_path, device="cpu")
     assert sum(trained) == 9
     assert load_run(tmp_path / "untrained-vae-seed-1").n_steps == 0
@@ -83,12 +83,12 @@ def test_models_are_kept_and_not_trained_again(trained: list[int], tmp_path: Pat
     assert load_run(tmp_path / "beta-vae-seed-2").config.weights["beta"] == 4.0
     for path in (tmp_path / "vae-seed-1").iterdir():
         path.unlink()
-    (tmp_path / "vae-seed-2" / "weights.safetensors").unlink()  # as a run that was stopped
+    (tmp_path / "vae-seed-2" / "weights.safetensors").unlink()  # as after an interruption
     assert higgins_table("smoke", tmp_path, device="cpu") == first
     assert sum(trained) == 11
 
 
-def test_models_that_were_trained_otherwise_are_refused(
+def test_models_with_other_settings_raise_an_error(
     trained: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     higgins_table("smoke", tmp_path, device="cpu")
@@ -98,7 +98,7 @@ def test_models_that_were_trained_otherwise_are_refused(
         higgins_table("smoke", tmp_path, device="cpu")
 
 
-def test_devices_that_one_model_leaves_idle_get_stacks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_are_stacked_on_devices_other_than_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     from disentmetrics_reference_models.training.registry import find_method
 
     config = find_method("beta_vae").preset("smoke")
@@ -107,7 +107,7 @@ def test_devices_that_one_model_leaves_idle_get_stacks(monkeypatch: pytest.Monke
     assert reproduce._stacks(missing, "meta") == [[("VAE", 0), ("beta-VAE", 0)], [("untrained VAE", 0)]]
 
 
-def test_the_true_factors_score_the_best_there_is() -> None:
+def test_the_ground_truth_factors_have_accuracy_one() -> None:
     assert reproduce._accuracy("baseline:factors", load_dataset("mini-sprites"), 2_000, 0) == 1.0
 
 

@@ -1,4 +1,4 @@
-"""Traversals and tuning maps of models whose codes are known, and the command that draws them."""
+"""Traversals and tuning maps of models whose latents are known functions of the image."""
 
 from pathlib import Path
 
@@ -25,11 +25,11 @@ from disentmetrics.factors import Factor, FactorSpace
 
 
 class Centres(torch.nn.Module):
-    """Codes: nothing, twice the column's centre, the row's centre, each with a known variance."""
+    """Latents: constant, twice the centre of the column, the centre of the row, each with a known variance."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.unused = torch.nn.Parameter(torch.zeros(1))  # by which a model tells its device
+        self.unused = torch.nn.Parameter(torch.zeros(1))  # determines the device of the model
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         bright = images[:, 0] / images[:, 0].sum((1, 2), keepdim=True)
@@ -40,7 +40,7 @@ class Centres(torch.nn.Module):
 
 
 class Levels(torch.nn.Module):
-    """The three codes are the brightness of three rows."""
+    """The three latents are the brightness of three rows."""
 
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
         images = torch.full((len(codes), 1, 16, 16), -9.0)
@@ -49,7 +49,7 @@ class Levels(torch.nn.Module):
 
 
 @pytest.fixture(scope="module")
-def known(spots: DataSet) -> Run:
+def model(spots: DataSet) -> Run:
     tiny = {"architecture": "small-fc", "batch_size": 4, "n_steps": 1, "n_codes": 3}
     run = train(find_method("vae").preset("smoke").changed(tiny), spots, device="cpu")
     run.model.encoder, run.model.decoder = Centres(), Levels()
@@ -60,45 +60,45 @@ def level(value: NDArray[np.floating]) -> NDArray[np.int64]:
     return np.asarray(np.rint(255 / (1 + np.exp(-value))), np.int64)
 
 
-def test_codes_run_one_at_a_time_in_the_order_of_their_kl(known: Run, spots: DataSet) -> None:
-    found = traversal_images(known, spots, n_values=7)
-    assert found.codes.tolist() == [1, 2, 0]
-    assert found.kl[2] == 0
-    assert found.kl[0] > found.kl[1] > 0
-    assert found.values == pytest.approx([-3, -2, -1, 0, 1, 2, 3])
-    assert found.images.shape == (3, 7, 16, 16, 1)
-    start = known(found.observation[None]).mean[0]
-    assert found.reconstruction[:3, 0, 0].tolist() == level(start).tolist()
-    for place, code in enumerate(found.codes):
-        shown = found.images[place, :, :3, 0, 0].astype(int)
-        assert shown[:, code].tolist() == level(found.values).tolist()
+def test_latents_are_varied_one_at_a_time_in_the_order_of_their_kl(model: Run, spots: DataSet) -> None:
+    traversal = traversal_images(model, spots, n_values=7)
+    assert traversal.codes.tolist() == [1, 2, 0]
+    assert traversal.kl[2] == 0
+    assert traversal.kl[0] > traversal.kl[1] > 0
+    assert traversal.values == pytest.approx([-3, -2, -1, 0, 1, 2, 3])
+    assert traversal.images.shape == (3, 7, 16, 16, 1)
+    start = model(traversal.observation[None]).mean[0]
+    assert traversal.reconstruction[:3, 0, 0].tolist() == level(start).tolist()
+    for place, code in enumerate(traversal.codes):
+        shown = traversal.images[place, :, :3, 0, 0].astype(int)
+        assert shown[:, code].tolist() == level(traversal.values).tolist()
         others = np.delete(np.arange(3), code)
         assert (shown[:, others] == level(start[others])).all()
 
 
-def test_the_seed_decides_where_codes_start_and_the_kl_is_over_all(known: Run, spots: DataSet) -> None:
-    first, second = (traversal_images(known, spots, seed=seed) for seed in (0, 1))
+def test_the_seed_selects_the_start_and_the_kl_is_over_all_observations(model: Run, spots: DataSet) -> None:
+    first, second = (traversal_images(model, spots, seed=seed) for seed in (0, 1))
     assert not np.array_equal(first.observation, second.observation)
     assert first.kl == pytest.approx(second.kl)
     squares = np.square(2.0 * np.arange(6) - 6.0).mean()
     assert first.kl[1] == pytest.approx(0.5 * (squares + np.exp(-2.0) - 1 + 2))
 
 
-def test_maps_show_what_each_code_is_tuned_to(known: Run, spots: DataSet) -> None:
-    found = tuning_maps(known, spots, "column", "row")
-    assert found.codes.tolist() == [1, 2, 0]
+def test_tuning_maps_are_the_posterior_means_over_two_factors(model: Run, spots: DataSet) -> None:
+    tuning = tuning_maps(model, spots, "column", "row")
+    assert tuning.codes.tolist() == [1, 2, 0]
     centres = 2.0 * np.arange(6) - 6.0
-    assert found.maps[0] == pytest.approx(np.tile(2 * centres, (6, 1)), abs=1e-5)
-    assert found.maps[1] == pytest.approx(np.tile(centres[:, None], (1, 6)), abs=1e-5)
-    assert not found.maps[2].any()
-    turned = tuning_maps(known, spots, "row", "column")
-    assert turned.maps == pytest.approx(found.maps.transpose(0, 2, 1))
+    assert tuning.maps[0] == pytest.approx(np.tile(2 * centres, (6, 1)), abs=1e-5)
+    assert tuning.maps[1] == pytest.approx(np.tile(centres[:, None], (1, 6)), abs=1e-5)
+    assert not tuning.maps[2].any()
+    turned = tuning_maps(model, spots, "row", "column")
+    assert turned.maps == pytest.approx(tuning.maps.transpose(0, 2, 1))
 
 
-def test_whatever_else_varies_is_the_same_at_every_position(known: Run) -> None:
-    found = tuning_maps(known, Sizes(), "column", "row")
-    assert found.maps.shape == (3, 6, 6)
-    assert np.ptp(found.maps[0], axis=0).max() < 1e-4
+def test_other_factors_are_the_same_at_every_position(model: Run) -> None:
+    tuning = tuning_maps(model, Sizes(), "column", "row")
+    assert tuning.maps.shape == (3, 6, 6)
+    assert np.ptp(tuning.maps[0], axis=0).max() < 1e-4
 
 
 class Sizes(DataSet):
@@ -120,27 +120,27 @@ class Sizes(DataSet):
     ("factors", "message"),
     [(("x", "row"), "two different factors of spots"), (("row", "row"), "two different factors")],
 )
-def test_maps_need_two_factors(known: Run, spots: DataSet, factors: tuple[str, str], message: str) -> None:
+def test_maps_need_two_factors(model: Run, spots: DataSet, factors: tuple[str, str], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        tuning_maps(known, spots, *factors)
+        tuning_maps(model, spots, *factors)
 
 
-def test_what_cannot_be_is_refused(known: Run, spots: DataSet) -> None:
+def test_invalid_settings_raise_errors(model: Run, spots: DataSet) -> None:
     with pytest.raises(InvalidInputError, match="n_values must be at least 2"):
-        traversal_images(known, spots, n_values=1)
+        traversal_images(model, spots, n_values=1)
     with pytest.raises(InvalidInputError, match="reach must be above 0"):
-        traversal_images(known, spots, reach=0.0)
+        traversal_images(model, spots, reach=0.0)
     table = CustomDataSet(
         spots.observations(spots.full_grid().factors), {"row": np.arange(36), "column": np.arange(36)}
     )
-    assert traversal_images(known, table).images.shape[0] == 3
+    assert traversal_images(model, table).images.shape[0] == 3
     with pytest.raises(InvalidInputError, match="full grid"):
-        tuning_maps(known, table, "row", "column")
+        tuning_maps(model, table, "row", "column")
     with pytest.raises(InvalidInputError, match="needs uint8 images"):
-        traversal_images(known, CustomDataSet(np.zeros((5, 8, 8, 1), np.uint8)))
+        traversal_images(model, CustomDataSet(np.zeros((5, 8, 8, 1), np.uint8)))
 
 
-def made_up() -> tuple[LatentTraversal, TuningMaps]:
+def example() -> tuple[LatentTraversal, TuningMaps]:
     images = np.zeros((2, 3, 16, 16, 1), np.uint8)
     codes, kl = np.array([1, 0]), np.array([2.0, 0.0])
     traversal = LatentTraversal(images, codes, kl, np.array([-3.0, 0.0, 3.0]), images[0, 0], images[0, 0])
@@ -148,8 +148,8 @@ def made_up() -> tuple[LatentTraversal, TuningMaps]:
     return traversal, TuningMaps(maps, codes, kl, ("x", "y"))
 
 
-def test_the_sheet_holds_pictures_and_maps_in_blue_and_red() -> None:
-    traversal, maps = made_up()
+def test_the_sheet_contains_images_and_maps_in_blue_and_red() -> None:
+    traversal, maps = example()
     alone = traversal_sheet(traversal, title="model")
     both = traversal_sheet(traversal, maps, title="model")
     assert both.shape[0] > alone.shape[0] + 80
@@ -161,8 +161,8 @@ def test_the_sheet_holds_pictures_and_maps_in_blue_and_red() -> None:
     assert (alone == 0).all(axis=2).sum() >= (2 + 2 * 3) * 96**2
 
 
-def test_a_sheet_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sheet = traversal_sheet(made_up()[0], title="model")
+def test_a_sheet_is_written_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sheet = traversal_sheet(example()[0], title="model")
     save_traversal(sheet, tmp_path / "sheet.png")
     assert np.array_equal(np.asarray(Image.open(tmp_path / "sheet.png")), sheet)
     with pytest.raises(InvalidInputError, match="PNG"):

@@ -1,7 +1,7 @@
-"""What each method claims of itself, in seconds: beside the same networks without its pressure.
+"""The effect that each method claims, in comparison with the same networks without its penalty.
 
-Settings are those of the preset ``smoke`` but for small dense networks and what a test names. A method's claim may
-also stand in its own file: a test that carries the mark ``claim`` with the method's name.
+Settings are those of the preset ``smoke`` except for small dense networks and what a test specifies. Claims of a method
+may also be tested in other files, by tests with the mark ``claim`` and the name of the method.
 """
 
 import re
@@ -29,7 +29,7 @@ from disentmetrics.encoders.protocol import Posterior
 NARROW, WIDE = "blobs?size=16&width=1&positions=8", "blobs?size=16&width=2&positions=16"
 
 
-def test_every_method_has_a_claim_that_is_tested() -> None:
+def test_every_method_has_a_tested_claim() -> None:
     sources = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parents[1].rglob("test_*.py"))
     marks = re.findall(r"^@pytest\.mark\.claim\((.*)\)$", sources, re.MULTILINE)
     claimed = {name for mark in marks for name in re.findall(r'"(\w+)"', mark)}
@@ -50,9 +50,9 @@ def trained(name: str, spec: str, weights: Sequence[dict[str, float]], **changes
 
 
 def posterior_of(run: Run, images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    found: Posterior = run(images)
-    assert found.log_variance is not None
-    return np.asarray(found.mean, np.float64), np.asarray(found.log_variance, np.float64)
+    posterior: Posterior = run(images)
+    assert posterior.log_variance is not None
+    return np.asarray(posterior.mean, np.float64), np.asarray(posterior.log_variance, np.float64)
 
 
 def posterior(run: Run, spec: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -89,16 +89,16 @@ def test_the_kl_follows_its_capacity() -> None:
 
 
 @pytest.mark.claim("vae", "beta_vae")
-def test_two_places_take_two_codes_under_pressure_and_more_without() -> None:
+def test_two_position_factors_use_two_latents_with_beta_and_more_without() -> None:
     settings: dict[str, Any] = {"n_steps": 1_500, "learning_rate": 5e-3}
     (free,) = trained("vae", WIDE, [{}], **settings)
-    (pressed,) = trained("beta_vae", WIDE, [{"beta": 8.0}], **settings)
-    assert free.history["elbo"][-1] > pressed.history["elbo"][-1] + 1
-    assert free.history["reconstruction"][-1] < pressed.history["reconstruction"][-1] - 1
-    assert pressed.history["kl"][-1] < 0.75 * free.history["kl"][-1]
+    (penalised,) = trained("beta_vae", WIDE, [{"beta": 8.0}], **settings)
+    assert free.history["elbo"][-1] > penalised.history["elbo"][-1] + 1
+    assert free.history["reconstruction"][-1] < penalised.history["reconstruction"][-1] - 1
+    assert penalised.history["kl"][-1] < 0.75 * free.history["kl"][-1]
     assert free.history["active_codes"][-1] > 2
-    assert pressed.history["active_codes"][-1] == 2
-    mean, log_variance = posterior(pressed, WIDE)
+    assert penalised.history["active_codes"][-1] == 2
+    mean, log_variance = posterior(penalised, WIDE)
     used = mean[:, np.argsort(log_variance.mean(0))[:2]]
     places = blobs(WIDE)[1]
     affine = np.c_[np.ones(len(places)), places]
@@ -108,38 +108,40 @@ def test_two_places_take_two_codes_under_pressure_and_more_without() -> None:
 
 @pytest.mark.claim("dip_vae_i", "dip_vae_ii")
 @pytest.mark.parametrize("name", ["dip_vae_i", "dip_vae_ii"])
-def test_covariances_off_the_diagonal_are_driven_down(name: str) -> None:
+def test_off_diagonal_covariances_are_reduced(name: str) -> None:
     without = {"off_diagonal": 0.0, "diagonal": 0.0}
-    free, pressed = trained(name, NARROW, [without, {}], n_steps=800, learning_rate=3e-3)
-    assert off_diagonal(pressed, NARROW) < 0.5 * off_diagonal(free, NARROW)
+    free, penalised = trained(name, NARROW, [without, {}], n_steps=800, learning_rate=3e-3)
+    assert off_diagonal(penalised, NARROW) < 0.5 * off_diagonal(free, NARROW)
 
 
 @pytest.mark.claim("beta_tcvae", "isa_tcvae")
 @pytest.mark.parametrize("name", ["beta_tcvae", "isa_tcvae"])
-def test_the_weight_of_the_total_correlation_lowers_it(name: str) -> None:
+def test_the_weight_of_the_total_correlation_reduces_it(name: str) -> None:
     settings: dict[str, Any] = {"batch_size": 64, "n_steps": 600, "learning_rate": 3e-3}
-    free, pressed = trained(name, NARROW, [{"beta": 1.0}, {"beta": 6.0}], **settings)
-    assert total_correlation(pressed, NARROW) < 0.5 * total_correlation(free, NARROW)
-    assert pressed.history["reconstruction"][-1] < 25.0  # nats; 27.6 of a decoder that is told nothing
+    free, penalised = trained(name, NARROW, [{"beta": 1.0}, {"beta": 6.0}], **settings)
+    assert total_correlation(penalised, NARROW) < 0.5 * total_correlation(free, NARROW)
+    assert penalised.history["reconstruction"][-1] < 25.0  # nats; 27.6 for an uninformative latent code
 
 
 @pytest.mark.claim("factor_vae")
-def test_a_discriminator_lowers_the_total_correlation() -> None:
-    free, pressed = trained("factor_vae", NARROW, [{"gamma": 0.0}, {"gamma": 20.0}], n_steps=1_500, learning_rate=3e-3)
-    assert total_correlation(pressed, NARROW) < total_correlation(free, NARROW) - 0.1
-    assert pressed.history["reconstruction"][-1] < 22.0
+def test_a_discriminator_reduces_the_total_correlation() -> None:
+    free, penalised = trained(
+        "factor_vae", NARROW, [{"gamma": 0.0}, {"gamma": 20.0}], n_steps=1_500, learning_rate=3e-3
+    )
+    assert total_correlation(penalised, NARROW) < total_correlation(free, NARROW) - 0.1
+    assert penalised.history["reconstruction"][-1] < 22.0
 
 
 @pytest.mark.claim("factor_vae_prior")
-def test_a_discriminator_draws_the_aggregate_to_the_prior() -> None:
+def test_a_discriminator_moves_the_aggregate_posterior_to_the_prior() -> None:
     settings: dict[str, Any] = {"n_steps": 800, "learning_rate": 3e-3}
-    free, pressed = trained("factor_vae_prior", NARROW, [{"gamma": 0.0}, {"gamma": 10.0}], **settings)
-    assert distance_from_prior(pressed, NARROW) < 0.7 * distance_from_prior(free, NARROW)
-    assert pressed.history["reconstruction"][-1] < 25.0
+    free, penalised = trained("factor_vae_prior", NARROW, [{"gamma": 0.0}, {"gamma": 10.0}], **settings)
+    assert distance_from_prior(penalised, NARROW) < 0.7 * distance_from_prior(free, NARROW)
+    assert penalised.history["reconstruction"][-1] < 25.0
 
 
 @pytest.mark.claim("aae")
-def test_without_a_kl_of_images_the_discriminator_alone_matches_the_aggregate() -> None:
+def test_without_a_kl_per_image_the_discriminator_alone_matches_the_aggregate_posterior() -> None:
     settings: dict[str, Any] = {"n_steps": 800, "learning_rate": 3e-3}
     free, matched = trained("aae", NARROW, [{"gamma": 0.0}, {"gamma": 10.0}], **settings)
     assert distance_from_prior(free, NARROW) > 100
@@ -159,17 +161,17 @@ def axes_of_places(run: Run, spec: str) -> float:
 
 
 @pytest.mark.claim("isa_vae")
-def test_a_prior_that_can_not_be_rotated_finds_the_axes_of_places_and_the_isotropic_one_does_not() -> None:
+def test_a_prior_without_rotation_invariance_aligns_latents_with_positions_and_the_isotropic_one_does_not() -> None:
     round_prior, square_prior = ({"exponent": p, "root_exponent": p} for p in (2.0, 4.0))
     members = [{**prior, "seed": seed} for prior in (round_prior, square_prior) for seed in range(3)]
     settings: dict[str, Any] = {"n_codes": 2, "beta": 2.0, "n_steps": 600, "learning_rate": 5e-3}
-    found = [axes_of_places(run, WIDE) for run in trained("isa_vae", WIDE, members, **settings)]
-    assert np.median(found[:3]) < 0.8
-    assert np.median(found[3:]) > 0.95
+    correlations = [axes_of_places(run, WIDE) for run in trained("isa_vae", WIDE, members, **settings)]
+    assert np.median(correlations[:3]) < 0.8
+    assert np.median(correlations[3:]) > 0.95
 
 
 @pytest.mark.claim("isa_vae")
-def test_exponents_grow_where_the_codes_fill_a_square_and_fall_where_it_stands_on_its_corner() -> None:
+def test_exponents_increase_for_codes_in_a_square_and_decrease_for_a_rotated_square() -> None:
     settings: dict[str, Any] = {"n_codes": 2, "beta": 2.0, "n_steps": 600, "learning_rate": 5e-3}
     learning = {"learned_exponents": True, "exponent": 2.1, "root_exponent": 2.0, "exponents_learning_rate": 5e-3}
     runs = trained("isa_vae", WIDE, [{"seed": seed} for seed in (0, 2)], **settings, **learning)
@@ -194,7 +196,7 @@ SPECTRUM = "2,1,0,-1,-2,-3"
     ],
     ids=lambda changes: str(changes["prior"]),
 )
-def test_the_second_weight_matches_the_aggregate_to_whatever_prior(changes: dict[str, Any]) -> None:
+def test_the_divergence_weight_matches_the_aggregate_posterior_to_any_prior(changes: dict[str, Any]) -> None:
     settings: dict[str, Any] = {"divergence": "mmd_dim", "n_steps": 250, "learning_rate": 5e-3, "beta": 0.1}
     weights = [{"alpha": 0.0}, {"alpha": 100.0}]
     discrepancies = []
@@ -211,8 +213,8 @@ def test_the_second_weight_matches_the_aggregate_to_whatever_prior(changes: dict
     assert matched < 0.5 * free
     if "spectrum" in changes:
         aggregate = mean.var(0) + log_variance.exp().mean(0)
-        wanted = torch.tensor([float(word) for word in SPECTRUM.split(",")]).softmax(0) * 6
-        assert (aggregate.log() - wanted.log()).abs().max() < 1.5
+        target = torch.tensor([float(word) for word in SPECTRUM.split(",")]).softmax(0) * 6
+        assert (aggregate.log() - target.log()).abs().max() < 1.5
 
 
 @cache
@@ -229,7 +231,7 @@ def pinwheel_images() -> tuple[DataSet, NDArray[np.int64], NDArray[np.uint8]]:
 
 
 @pytest.mark.claim("decomposition_vae")
-def test_a_mixture_makes_clusters_of_arms_where_the_aggregate_is_matched_and_not_by_the_kl_alone() -> None:
+def test_a_mixture_prior_clusters_arms_by_matching_the_aggregate_and_not_by_the_kl_alone() -> None:
     data, arms, images = pinwheel_images()
     config = find_method("decomposition_vae").preset("smoke")
     changes: dict[str, Any] = {"architecture": "small-fc", "n_codes": 2, "prior": "mixture"}

@@ -1,4 +1,4 @@
-"""The decomposition objective: its divergences, its priors, and what it is equal to."""
+"""The decomposition objective: its divergences, its priors and special cases."""
 
 import dataclasses
 from typing import Any
@@ -97,7 +97,7 @@ def normal(n: int, d: int, seed: int) -> Tensor:
     return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def test_the_discrepancy_is_zero_for_equal_laws_and_positive_for_shifted_ones() -> None:
+def test_the_mmd_is_zero_for_equal_distributions_and_positive_for_shifted_ones() -> None:
     same = [float(dimension_wise_mmd(normal(100, 3, 2 * i), normal(100, 3, 2 * i + 1))) for i in range(60)]
     error = np.std(same) / len(same) ** 0.5
     assert abs(np.mean(same)) < 4 * error

@@ -1,4 +1,4 @@
-"""The generator from true factors: what its bottleneck costs, and what passes first."""
+"""The factor bottleneck: its KL, and the order in which factors are transmitted."""
 
 import dataclasses
 from pathlib import Path

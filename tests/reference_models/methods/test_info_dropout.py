@@ -1,4 +1,4 @@
-"""Information Dropout: its noise, its divergence, and that its representation is what it says."""
+"""Information Dropout: its noise, its KL and its representation."""
 
 import math
 from typing import Any
@@ -88,12 +88,12 @@ def test_the_decoder_sees_log_activations_under_noise() -> None:
 def test_the_prior_is_learned_towards_the_aggregate(spots: DataSet) -> None:
     config = tiny(n_steps=250, learning_rate=2e-2, beta=4.0)
     run = train(config, spots, device="cpu")
-    found = run(spots.observations(spots.full_grid().factors))
-    assert found.log_variance is not None
+    posterior = run(spots.observations(spots.full_grid().factors))
+    assert posterior.log_variance is not None
     prior = run.model.parts["prior"]
     assert isinstance(prior, LearnedGaussian)
-    aggregate = found.mean.var(0) + np.exp(found.log_variance).mean(0)
-    assert prior.mean.numpy() == pytest.approx(found.mean.mean(0), abs=0.3)
+    aggregate = posterior.mean.var(0) + np.exp(posterior.log_variance).mean(0)
+    assert prior.mean.numpy() == pytest.approx(posterior.mean.mean(0), abs=0.3)
     assert np.abs(np.log(aggregate) - prior.log_variance.numpy()).max() < 0.7
 
 

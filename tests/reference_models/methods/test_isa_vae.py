@@ -1,4 +1,4 @@
-"""ISA-VAE and ISA-TCVAE: what they are equal to, and that settings which do not fit are refused."""
+"""ISA-VAE and ISA-TCVAE: special cases that equal other methods, and invalid settings."""
 
 import dataclasses
 from typing import Any
@@ -53,18 +53,18 @@ def test_with_exponents_two_they_are_one_sample_forms_of_their_gaussian_relative
     weights = {k: torch.tensor(v) for k, v in config.weights.items()}
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        found = [
+        kl = [
             method.objective(
                 model, batch._replace(noise={"z": torch.randn(12, 4, generator=generator)}), weights, config
             )["kl_of_code"]
             for _ in range(1000)
         ]
-    error = torch.stack(found).std(0) / len(found) ** 0.5
+    error = torch.stack(kl).std(0) / len(kl) ** 0.5
     expected = terms_of("beta_vae", beta=3.0)["kl_of_code"]
-    assert ((torch.stack(found).mean(0) - expected).abs() < 4.5 * error).all()
+    assert ((torch.stack(kl).mean(0) - expected).abs() < 4.5 * error).all()
 
 
-def test_the_scale_is_that_of_unit_variance_or_as_told() -> None:
+def test_the_scale_gives_unit_variance_unless_specified() -> None:
     assert float(terms_of("isa_vae")["prior_scale"]) == pytest.approx(2.141, abs=1e-3)
     assert float(terms_of("isa_vae", scale=1.0)["prior_scale"]) == 1.0
     _, config, model, _ = made("isa_vae", subspaces="3,1")
@@ -105,7 +105,7 @@ def test_the_prior_shapes_the_aggregate(spots: DataSet) -> None:
 
 
 @pytest.mark.parametrize("name", ["isa_vae", "isa_tcvae", "decomposition_vae", "info_dropout", "beta_vae"])
-def test_a_run_knows_the_prior_that_its_logged_bound_is_of(name: str, spots: DataSet) -> None:
+def test_the_prior_of_a_run_is_that_of_its_logged_bound(name: str, spots: DataSet) -> None:
     changes: dict[str, Any] = {"architecture": "small-fc", "batch_size": 16, "n_steps": 20}
     if name == "decomposition_vae":
         changes |= {"prior": "anisotropic", "spectrum": "3,2,1,0,0,0", "learned": True}
@@ -124,7 +124,7 @@ def test_a_run_knows_the_prior_that_its_logged_bound_is_of(name: str, spots: Dat
         torch.testing.assert_close(ratios.mean(), terms["kl"])
 
 
-def test_sizes_are_read_and_refused() -> None:
+def test_subspace_sizes_are_parsed_and_validated() -> None:
     assert subspace_sizes("4", 20) == (4,) * 5
     assert subspace_sizes("1, 2,3", 6) == (1, 2, 3)
     for text, n, message in (
@@ -151,7 +151,7 @@ def test_sizes_are_read_and_refused() -> None:
         ({"n_codes": 10}, "nearest n_codes: 8 or 12"),
     ],
 )
-def test_wrong_settings_are_refused(changes: dict[str, Any], message: str) -> None:
+def test_invalid_settings_raise_errors(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         ISAVAEConfig().changed(changes)
     with pytest.raises(InvalidInputError, match="did you mean 'mws'"):

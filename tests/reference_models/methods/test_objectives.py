@@ -1,4 +1,4 @@
-"""What each objective is made of, and where its gradients go."""
+"""Terms of each objective, and the parameters that receive its gradients."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -60,7 +60,7 @@ def test_every_method_logs_what_makes_objectives_comparable(name: str) -> None:
         ("aae", {"gamma": 0.0}),
     ],
 )
-def test_without_its_weights_a_method_is_what_it_grew_from(name: str, weights: dict[str, float]) -> None:
+def test_without_its_weights_a_method_is_its_base_method(name: str, weights: dict[str, float]) -> None:
     terms = terms_of(name, weights)
     only_reconstruction = name in {"beta_tcvae", "capacity_vae", "aae"}
     expected = terms["reconstruction"] if only_reconstruction else -terms["elbo"]
@@ -86,38 +86,38 @@ def test_the_covariance_of_type_two_is_that_of_samples() -> None:
 
 
 @pytest.mark.parametrize("name", ["factor_vae", "factor_vae_prior", "aae"])
-def test_the_discriminator_learns_alone_and_the_model_is_pressed_by_it(name: str) -> None:
+def test_the_discriminator_is_trained_alone_and_its_divergence_reaches_the_encoder(name: str) -> None:
     method, config, model, batch = made(name)
     weights = {k: torch.tensor(v) for k, v in config.weights.items()}
     terms = method.objective(model, batch, weights, config)
     own = [*model.encoder.parameters(), *model.decoder.parameters()]
     leaked = torch.autograd.grad(terms["discriminator_loss"], own, retain_graph=True, allow_unused=True)
     assert all(gradient is None for gradient in leaked)
-    pressed = torch.autograd.grad(terms["divergence"], list(model.encoder.parameters()), retain_graph=True)
-    assert any(gradient.abs().sum() > 0 for gradient in pressed)
+    gradients = torch.autograd.grad(terms["divergence"], list(model.encoder.parameters()), retain_graph=True)
+    assert any(gradient.abs().sum() > 0 for gradient in gradients)
 
 
-def test_a_discriminator_that_tells_right_has_a_positive_ratio_on_codes() -> None:
+def test_an_accurate_discriminator_has_a_positive_ratio_on_codes() -> None:
     from disentmetrics_reference_models.nn.adversarial import discriminator_loss, log_ratio
     from disentmetrics_reference_models.nn.networks import Discriminator
 
     torch.manual_seed(0)
-    judge = Discriminator(2, width=32, n_layers=2)
-    optimizer = torch.optim.Adam(judge.parameters(), lr=1e-2)
+    discriminator = Discriminator(2, width=32, n_layers=2)
+    optimizer = torch.optim.Adam(discriminator.parameters(), lr=1e-2)
     own, other = torch.randn(500, 2) + 1.0, torch.randn(500, 2) - 1.0
     for _ in range(100):
-        loss, _ = discriminator_loss(judge, own, other)
+        loss, _ = discriminator_loss(discriminator, own, other)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    loss, right = discriminator_loss(judge, own, other)
-    assert right > 0.85
+    loss, accuracy = discriminator_loss(discriminator, own, other)
+    assert accuracy > 0.85
     assert loss < 0.35
     # log of N(1, I) over N(-1, I) at x is 2 sum x; its mean under the first is 4.
-    assert float(log_ratio(judge(own)).mean().detach()) == pytest.approx(4.0, abs=1.5)
+    assert float(log_ratio(discriminator(own)).mean().detach()) == pytest.approx(4.0, abs=1.5)
 
 
-def test_the_capacity_grows_and_stays() -> None:
+def test_the_capacity_increases_to_its_maximum() -> None:
     method, config, model, batch = made("capacity_vae")
     weights = {k: torch.tensor(v) for k, v in config.weights.items()}
     for step, expected in ((0.0, 0.0), (300.0, 3.0), (600.0, 6.0), (9000.0, 6.0)):

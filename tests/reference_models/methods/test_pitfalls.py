@@ -1,4 +1,4 @@
-"""Mistakes that public implementations make, each beside what tells it from the right form."""
+"""Mistakes in public implementations, each with a test that distinguishes it from the correct form."""
 
 import dataclasses
 import math
@@ -169,8 +169,8 @@ def test_optimisers_are_those_of_the_papers(spots: DataSet) -> None:
     assert parameter_groups["discriminator"][1].defaults["betas"] == (0.5, 0.9)
     assert parameter_groups[""][1].defaults["betas"] == (0.9, 0.999)
     adagrad = find_method("beta_vae").preset("smoke").changed({**tiny, "optimizer": "adagrad"})
-    found = Trainer([adagrad], images).parameter_groups[""][1]
-    assert found.defaults["initial_accumulator_value"] == 0.1
+    optimizer = Trainer([adagrad], images).parameter_groups[""][1]
+    assert optimizer.defaults["initial_accumulator_value"] == 0.1
 
 
 def test_spikes_of_an_adversarial_autoencoder_have_a_least_width() -> None:
@@ -205,7 +205,7 @@ def test_the_representation_is_the_mean_and_no_sample(spots: DataSet) -> None:
     images = spots.observations(spots.full_grid().factors)
     with torch.no_grad():
         mean, log_variance = run.model.encoder(torch.from_numpy(images).movedim(-1, 1).float() / 255)
-    found = run(images)
-    assert np.array_equal(found.mean, mean.numpy())
-    assert np.array_equal(found.mean, run(images).mean)
+    encoded = run(images)
+    assert np.array_equal(encoded.mean, mean.numpy())
+    assert np.array_equal(encoded.mean, run(images).mean)
     assert float(log_variance.exp().min()) > 0.01

@@ -71,8 +71,8 @@ def test_samples_have_the_density(name: str) -> None:
     edges = np.linspace(-9, 9, 901)
     for j in range(2):
         cumulative = np.concatenate([[0.0], density.sum(1 - j).cumsum(0).numpy()])
-        found = stats.kstest(samples[:, j].numpy(), lambda x, c=cumulative: np.interp(x, edges, c))
-        assert found.pvalue > 1e-3
+        test = stats.kstest(samples[:, j].numpy(), lambda x, c=cumulative: np.interp(x, edges, c))
+        assert test.pvalue > 1e-3
 
 
 @pytest.mark.parametrize("name", PRIORS)
@@ -82,9 +82,9 @@ def test_the_mean_log_density_of_samples_is_minus_the_entropy(name: str) -> None
     samples = prior.sample(*(torch.from_numpy(draw((40_000, 2))) for draw in (rng.standard_normal, rng.random)))
     points, cell = grid(900, 9.0)
     log_p = prior.log_density(points).sum(1)
-    found = prior.log_density(samples).sum(1)
-    error = float(found.std()) / len(found) ** 0.5
-    assert abs(float(found.mean() - (log_p.exp() * log_p).sum() * cell)) < 4 * error + 2e-3
+    log_densities = prior.log_density(samples).sum(1)
+    error = float(log_densities.std()) / len(log_densities) ** 0.5
+    assert abs(float(log_densities.mean() - (log_p.exp() * log_p).sum() * cell)) < 4 * error + 2e-3
 
 
 def test_densities_are_those_of_scipy() -> None:
@@ -217,7 +217,7 @@ def test_gradients_are_finite_at_zero() -> None:
     assert torch.isfinite(torch.autograd.grad(MANY.log_density(z).sum(), z)[0]).all()
 
 
-def test_learned_exponents_start_where_told_and_learn_at_their_rate() -> None:
+def test_learned_exponents_have_their_initial_value_and_learning_rate() -> None:
     exponents = LearnedExponents(3, 2.1, 0.5)
     assert exponents().tolist() == pytest.approx([2.1] * 3)
     optimizer = torch.optim.Adam(exponents.parameters(), lr=1e-2)

@@ -92,9 +92,9 @@ def test_the_total_correlation_of_gaussians_is_found() -> None:
     mean = torch.cat([first, second], 1) * math.sqrt(0.9)
     log_variance = torch.full((n, 2), math.log(0.1), dtype=torch.float64)
     z = reparameterise(mean, log_variance, torch.randn(n, 2, generator=generator, dtype=torch.float64))
-    found = decompose(z, mean, log_variance, n, estimate="batch").total_correlation.mean()
+    tc = decompose(z, mean, log_variance, n, estimate="batch").total_correlation.mean()
     of_samples = 0.9 * correlation
-    assert float(found) == pytest.approx(-0.5 * math.log(1 - of_samples**2), abs=0.05)
+    assert float(tc) == pytest.approx(-0.5 * math.log(1 - of_samples**2), abs=0.05)
 
 
 def test_permuted_codes_keep_their_marginals_and_lose_their_dependence() -> None:

@@ -1,4 +1,4 @@
-"""Run folders: complete or absent, resumed to the same bits, refused when they do not match."""
+"""Run folders: written atomically, resumed to identical weights, and validated when they are loaded."""
 
 import json
 import signal
@@ -28,7 +28,7 @@ def same_weights(a: Run, b: Run) -> bool:
     return a.fingerprint == b.fingerprint
 
 
-def test_a_run_is_kept_and_read_back(spots: DataSet, tmp_path: Path) -> None:
+def test_a_run_is_saved_and_loaded(spots: DataSet, tmp_path: Path) -> None:
     run = train(tiny(), spots, out=tmp_path / "run", device="cpu")
     files = {path.name for path in (tmp_path / "run").iterdir()}
     assert files == {"config.json", "weights.safetensors", "history.parquet"}
@@ -44,18 +44,18 @@ def test_a_run_is_kept_and_read_back(spots: DataSet, tmp_path: Path) -> None:
 def test_a_run_is_an_encoder(spots: DataSet, tmp_path: Path) -> None:
     config = tiny("vae", n_steps=800, learning_rate=5e-3)
     run = train(config, spots, out=tmp_path / "run", device="cpu")
-    found = dm.encode(f"reference:{tmp_path}/run", spots, full_grid=True)
-    assert found.codes.shape == (36, 6)
-    assert found.log_variance is not None
-    assert found.provenance.encoder == run.fingerprint
-    images = run.decode(found.codes)
+    representation = dm.encode(f"reference:{tmp_path}/run", spots, full_grid=True)
+    assert representation.codes.shape == (36, 6)
+    assert representation.log_variance is not None
+    assert representation.provenance.encoder == run.fingerprint
+    images = run.decode(representation.codes)
     assert images.shape == (36, 16, 16, 1)
-    assert np.abs(images.astype(float) - spots.observations(found.factors)).mean() < 10
+    assert np.abs(images.astype(float) - spots.observations(representation.factors)).mean() < 10
     with pytest.raises(InvalidInputError, match="needs uint8 images of 16 x 16 x 1"):
         run(np.zeros((2, 8, 8, 1), np.uint8))
 
 
-def test_many_are_trained_as_one_alone(spots: DataSet) -> None:
+def test_models_of_a_stack_equal_models_trained_alone(spots: DataSet) -> None:
     configs = [tiny(seed=0, beta=1.0), tiny(seed=1, beta=5.0)]
     for config, run in zip(configs, train_many(configs, spots, device="cpu"), strict=True):
         alone = train(config, spots, device="cpu")
@@ -98,7 +98,7 @@ def test_a_killed_run_resumes_to_identical_weights(spots: DataSet, tmp_path: Pat
     assert not checkpoint.exists()
 
 
-def test_a_folder_is_used_by_one_run_and_resumed_with_what_it_began_with(spots: DataSet, tmp_path: Path) -> None:
+def test_a_folder_belongs_to_one_run_and_is_resumed_with_its_settings(spots: DataSet, tmp_path: Path) -> None:
     train(tiny(), spots, out=tmp_path / "run", device="cpu")
     with pytest.raises(InvalidInputError, match="already contains a run"):
         train(tiny(), spots, out=tmp_path / "run", device="cpu")
@@ -110,7 +110,7 @@ def test_a_folder_is_used_by_one_run_and_resumed_with_what_it_began_with(spots: 
         train(tiny(), spots, out=tmp_path / "none", resume=True, device="cpu")
 
 
-def test_a_full_disk_or_a_bad_loss_leaves_the_last_checkpoint(
+def test_a_full_disk_leaves_the_last_checkpoint_intact_and_an_infinite_loss_stops(
     spots: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept: list[bytes] = []
@@ -134,14 +134,14 @@ def test_a_full_disk_or_a_bad_loss_leaves_the_last_checkpoint(
         train(tiny(n_steps=500, learning_rate=1e9), spots, out=tmp_path / "bad", device="cpu")
 
 
-def test_damaged_runs_are_refused_with_a_sentence(spots: DataSet, tmp_path: Path) -> None:
+def test_damaged_runs_raise_clear_errors(spots: DataSet, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     save_run(train(tiny(), spots, device="cpu"), folder)
-    whole = (folder / "weights.safetensors").read_bytes()
-    (folder / "weights.safetensors").write_bytes(whole[:-100])
+    complete = (folder / "weights.safetensors").read_bytes()
+    (folder / "weights.safetensors").write_bytes(complete[:-100])
     with pytest.raises(CorruptFileError, match="complete safetensors file"):
         load_run(folder)
-    (folder / "weights.safetensors").write_bytes(whole)
+    (folder / "weights.safetensors").write_bytes(complete)
     about = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**about, "config": {**about["config"], "n_codes": 3}}))
     with pytest.raises(CorruptFileError, match="do not match"):

@@ -1,4 +1,4 @@
-"""The pretrained models of the package: small, whole, and scoring what their cards say."""
+"""The pretrained models of the package: small, complete, and reproducing the scores of their cards."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ def test_four_methods_are_there() -> None:
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_a_model_is_small_and_says_how_it_was_made(name: str) -> None:
+def test_a_model_is_small_and_its_card_lists_how_it_was_trained(name: str) -> None:
     folder = find_zoo()[name]
     assert (folder / "weights.safetensors").stat().st_size < 3_000_000
     run, about = load_run(f"zoo/{name}"), json.loads((folder / "config.json").read_text())
@@ -36,24 +36,24 @@ def test_a_model_is_small_and_says_how_it_was_made(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_a_model_scores_today_what_its_card_says(name: str) -> None:
+def test_a_model_reproduces_the_scores_of_its_card(name: str) -> None:
     card = dm.ScoreCard.from_json(find_zoo()[name] / "card.json")
     data = dm.load_dataset("dsprites")
-    found = dm.encode(f"reference:zoo/{name}", data, n_samples=card.about["rows"], seed=card.about["seed"])
-    assert found.provenance.encoder == card.about["encoder"] == load_run(f"zoo/{name}").fingerprint
-    again = dm.score(found, ["mig", "factorvae"], seed=card.about["seed"], interval=None, null=False)
+    representation = dm.encode(f"reference:zoo/{name}", data, n_samples=card.about["rows"], seed=card.about["seed"])
+    assert representation.provenance.encoder == card.about["encoder"] == load_run(f"zoo/{name}").fingerprint
+    again = dm.score(representation, ["mig", "factorvae"], seed=card.about["seed"], interval=None, null=False)
     for metric in again:
-        # Processors round a network's sums differently, so a few rows may change their bin.
+        # Sums of a network are rounded differently on other CPUs, so a few rows may change their bin.
         assert again[metric].value == pytest.approx(card[metric].value, abs=0.005), metric
         assert again[metric].signature == card[metric].signature
 
 
-def test_a_name_that_the_zoo_does_not_hold_is_refused() -> None:
+def test_an_unknown_model_raises_an_error() -> None:
     with pytest.raises(InvalidInputError, match="the zoo contains no model 'beta-vae-dsprite'; did you mean"):
         load_run("zoo/beta-vae-dsprite")
 
 
-def test_a_folder_of_ones_own_goes_before_the_zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_folder_takes_precedence_over_the_zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(find_zoo()["vae-dsprites"], "zoo/beta-vae-dsprites")
     assert load_run("zoo/beta-vae-dsprites").method.name == "vae"
