@@ -138,7 +138,7 @@ def test_sampled_estimator_agrees_within_its_standard_error() -> None:
         gained[here] += log_density(at[here], labels == v)
     value = information_of_one_code(mean, deviation, labels)
     assert abs(value - gained.mean()) < 4 * gained.std() / np.sqrt(n_draws)
-    assert value > 0.1  # so that the standard error, 0.01, could tell a wrong value
+    assert value > 0.1  # so that the standard error, 0.01, could reveal a wrong value
 
 
 @pytest.mark.parametrize(("scale", "tolerance"), [(1.0, 1e-9), (3.7, 1e-9), (1e-6, 1e-9), (-2.0, 1e-5)])

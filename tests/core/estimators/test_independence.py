@@ -20,7 +20,7 @@ def test_p_values_of_permuted_rows_are_uniform_also_in_sparse_tables(n: int, n_f
     p_values = np.array(
         [independence_p_value(contingency(first, rng.permutation(second), n_first, n_second)) for _ in range(2_000)]
     )
-    excess = 1.7 if n < n_first * n_second else 1.25  # as the docstring says of sparse tables
+    excess = 1.7 if n < n_first * n_second else 1.25  # as the docstring states for sparse tables
     for level in (0.01, 0.05, 0.2):
         assert 0.7 * level <= np.mean(p_values <= level) <= excess * level
 

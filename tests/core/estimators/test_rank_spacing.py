@@ -15,7 +15,7 @@ def information(code: np.ndarray, labels: np.ndarray) -> float:
 
 @pytest.mark.parametrize(("n", "n_v", "m"), [(12, 5, 3), (30, 7, 4), (9, 2, 1)])
 def test_the_mean_log_gap_under_independence_is_the_closed_form(n: int, n_v: int, m: int) -> None:
-    """The identity on which the estimator stands, summed over the exact distribution of the gap."""
+    """The identity on which the estimator is based, summed over the exact distribution of the gap."""
     gaps = np.arange(m, n)
     share = np.array([comb(s - 1, m - 1) * comb(n - s, n_v - m) / comb(n, n_v) for s in gaps])
     assert share.sum() == pytest.approx(1.0)
@@ -82,7 +82,7 @@ def test_a_blurred_code_has_the_information_that_quadrature_gives(n_values: int,
 
 
 def test_partly_atomic_codes_add_the_information_of_both_parts() -> None:
-    """Half of the rows sit on one atom and tell nothing, the others tell all of two values."""
+    """Half of the rows share one atom without information, the others determine the two values."""
     rng = np.random.default_rng(0)
     labels = rng.integers(2, size=40_000)
     silent = rng.random(40_000) < 0.5

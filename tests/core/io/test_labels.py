@@ -272,7 +272,7 @@ def test_circular_is_never_inferred_but_can_be_specified() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "kind", "said"),
+    ("column", "kind", "message"),
     [
         ([None, None], None, "got 2 rows, none with a label"),
         ([np.nan], "continuous", "got 1 row, none with a label"),
@@ -295,8 +295,8 @@ def test_circular_is_never_inferred_but_can_be_specified() -> None:
         (["a"], "ordinals", "kind must be one of .* got 'ordinals'; did you mean 'ordinal'"),
     ],
 )
-def test_a_column_that_cannot_be_a_factor_is_refused(column: Any, kind: Any, said: str) -> None:
-    with pytest.raises(InvalidInputError, match=said) as caught:
+def test_a_column_that_cannot_be_a_factor_is_refused(column: Any, kind: Any, message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message) as caught:
         encode_factor("v", column, kind=kind)
     assert "'v'" in str(caught.value)
     assert "\n" not in str(caught.value)

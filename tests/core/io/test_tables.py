@@ -44,8 +44,8 @@ def labels(table: RawTable) -> dict[str, list[Any]]:
     return found
 
 
-def refused(error: type[Exception], said: str, source: Any, **options: Any) -> None:
-    with pytest.raises(error, match=said) as caught:
+def refused(error: type[Exception], message: str, source: Any, **options: Any) -> None:
+    with pytest.raises(error, match=message) as caught:
         read_table(source, **options)
     assert "\n" not in str(caught.value)
 
@@ -149,7 +149,7 @@ def test_a_truncated_file_is_refused_or_lacks_complete_rows(suffix: str, tmp_pat
         path.write_bytes(whole[:n_bytes])
         with contextlib.suppress(DisentmetricsError):
             table = read_table(path)
-            assert suffix == ".csv"  # text that ends after a whole row tells nobody that more was to come
+            assert suffix == ".csv"  # text that ends after a complete row does not reveal that rows are missing
             assert len(table.codes) < len(CODES) or n_bytes > len(whole) - 6
 
 
@@ -255,7 +255,7 @@ def test_a_group_may_be_a_factor_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"codes": "z_0"}, "codes must name a column of the DataFrame; there is no 'z_0'; did you mean 'z0'"),
         (
@@ -277,8 +277,8 @@ def test_a_group_may_be_a_factor_too() -> None:
         ({"codes": "*"}, "must contain labels in addition to codes"),
     ],
 )
-def test_a_choice_that_cannot_be_met_is_refused(options: dict[str, Any], said: str) -> None:
-    refused(InvalidInputError, said, polars_frame(), **options)
+def test_a_choice_that_cannot_be_met_is_refused(options: dict[str, Any], message: str) -> None:
+    refused(InvalidInputError, message, polars_frame(), **options)
 
 
 def test_codes_with_gaps_are_refused_and_never_dropped() -> None:
@@ -390,7 +390,7 @@ def test_blank_lines_are_not_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "error", "said"),
+    ("text", "error", "message"),
     [
         ("z0,a\n", InvalidInputError, "at least one row"),
         ("z0,a\n1\n", CorruptFileError, "must have 2 cells separated by ','; row 1 below the header has 1"),
@@ -405,9 +405,9 @@ def test_blank_lines_are_not_rows(tmp_path: Path) -> None:
     ],
 )
 def test_a_text_file_that_is_not_a_table_is_refused(
-    text: str, error: type[Exception], said: str, tmp_path: Path
+    text: str, error: type[Exception], message: str, tmp_path: Path
 ) -> None:
-    refused(error, said, write_csv(tmp_path / "a.csv", text))
+    refused(error, message, write_csv(tmp_path / "a.csv", text))
 
 
 def test_text_of_another_encoding_is_refused_by_name(tmp_path: Path) -> None:
@@ -508,7 +508,7 @@ def test_single_precision_codes_stay_single(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arrays", "said"),
+    ("arrays", "message"),
     [
         ({"codes": CODES, "factors": [1, 2]}, "equally many rows; a.npz has 3 rows of codes and 2 of 'factor_0'"),
         ({"codes": CODES, "factors": [1, 2, 3], "groups": [1]}, "3 rows of codes and 1 of 'groups'"),
@@ -530,8 +530,8 @@ def test_single_precision_codes_stay_single(tmp_path: Path) -> None:
         ({"codes": np.zeros((2, 1), complex), "factors": [1, 2]}, "'z0' contains complex"),
     ],
 )
-def test_an_npz_that_does_not_fit_together_is_refused(arrays: dict[str, Any], said: str, tmp_path: Path) -> None:
-    refused(InvalidInputError, said, write_npz(tmp_path / "a.npz", **arrays))
+def test_an_npz_that_does_not_fit_together_is_refused(arrays: dict[str, Any], message: str, tmp_path: Path) -> None:
+    refused(InvalidInputError, message, write_npz(tmp_path / "a.npz", **arrays))
 
 
 class Malice:
@@ -595,15 +595,15 @@ def test_excel_cells_are_read_as_cells_of_a_text_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
         ([["z0", "a", "a"], [1, 2, 3]], "unique; a.xlsx has a more than once"),
         ([["z0", "a"]], "at least one row"),
         ([[None]], "a sheet must name its columns"),
     ],
 )
-def test_a_sheet_that_is_not_a_table_is_refused(rows: list[list[Any]], said: str, tmp_path: Path) -> None:
-    refused(InvalidInputError, said, write_xlsx(tmp_path / "a.xlsx", *rows))
+def test_a_sheet_that_is_not_a_table_is_refused(rows: list[list[Any]], message: str, tmp_path: Path) -> None:
+    refused(InvalidInputError, message, write_xlsx(tmp_path / "a.xlsx", *rows))
 
 
 # AnnData.

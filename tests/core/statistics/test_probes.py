@@ -60,11 +60,13 @@ def test_a_linear_score_of_categories_is_chance_corrected_accuracy() -> None:
     codes = labels[:, None] + rng.normal(size=(300, 2))
     representation = Representation(codes, labels[:, None], space=FactorSpace([Factor("v", 3, "categorical")]))
     z = (codes - codes.mean(0)) / codes.std(0)
-    right = guessed = 0
+    right = most_frequent = 0
     for train, test in folds(representation, np.arange(300), 5, 0):
         right += (LogisticRegression(max_iter=1000).fit(z[train], labels[train]).predict(z[test]) == labels[test]).sum()
-        guessed += (labels[test] == 0).sum()
-    assert held_out_score(representation, 0, "linear", 0) == pytest.approx((right - guessed) / (300 - guessed))
+        most_frequent += (labels[test] == 0).sum()
+    assert held_out_score(representation, 0, "linear", 0) == pytest.approx(
+        (right - most_frequent) / (300 - most_frequent)
+    )
 
 
 @pytest.mark.parametrize("probe", ["linear", "boosting"])

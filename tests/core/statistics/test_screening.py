@@ -1,4 +1,4 @@
-"""Screening keeps what tells, never densifies, and says what it did."""
+"""Screening selects informative latents, never densifies the matrix, and notes what it did."""
 
 import numpy as np
 import pytest
@@ -15,8 +15,8 @@ def dictionary(n: int = 2_000, width: int = 5_000) -> tuple[sparse.csr_array, di
     angle = rng.integers(12, size=n)
     codes = sparse.random(n, width, density=0.01, format="lil", rng=rng)
     places = [7, 123, 250, width - 1, 44, 45]
-    told: list[np.ndarray] = [*concepts.values(), 1.5 + np.cos(angle * np.pi / 6), 1.5 + np.sin(angle * np.pi / 6)]
-    for place, values in zip(places, told, strict=True):
+    signals: list[np.ndarray] = [*concepts.values(), 1.5 + np.cos(angle * np.pi / 6), 1.5 + np.sin(angle * np.pi / 6)]
+    for place, values in zip(places, signals, strict=True):
         codes[:, place] = (np.asarray(values, dtype=float) * rng.uniform(0.8, 1.2, size=n))[:, None]
     return codes.tocsr(), {**concepts, "angle": angle}, places
 
