@@ -87,7 +87,7 @@ def encode(
     >>> def brightness(images):
     ...     return images.mean(axis=(1, 2))
     >>> dm.encode(brightness, dm.load_dataset("dsprites"), n_samples=100)
-    Representation(100 rows, 1 code, factors: shape (categorical, 3), scale (ordinal, 6),
+    Representation(100 rows, 1 latent, factors: shape (categorical, 3), scale (ordinal, 6),
         orientation (circular, 40), x (ordinal, 32), y (ordinal, 32))
     """
     if not isinstance(data, DataSet):

@@ -35,7 +35,7 @@ def representation_html(representation: "Representation") -> str:
     plural = "" if representation.n_codes == 1 else "s"
     origin = representation.provenance
     caption = html_caption(
-        f"Representation · {representation.n_samples} rows · {representation.n_codes} code{plural} · "
+        f"Representation · {representation.n_samples} rows · {representation.n_codes} latent{plural} · "
         f"{origin.encoder} encoder · data {origin.data}"
     )
     about = [f"factors: {'; '.join(kinds) or 'none'}", *([f"with {', '.join(also)}"] if also else [])]

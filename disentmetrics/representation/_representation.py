@@ -83,7 +83,7 @@ class Representation:
     --------
     >>> representation = Representation([[0.1], [0.2], [0.9]], {"shape": ["square", "square", "heart"]})
     >>> representation
-    Representation(3 rows, 1 code, factors: shape (categorical, 2))
+    Representation(3 rows, 1 latent, factors: shape (categorical, 2))
     >>> representation.factors.ravel(), representation.space["shape"].values
     (array([1, 1, 0]), ('heart', 'square'))
     """
@@ -157,7 +157,7 @@ class Representation:
     def __repr__(self) -> str:
         factors = ", ".join(f"{f.name} ({f.kind}{f', {f.size}' if f.size else ''})" for f in self.space)
         plural = "" if self.n_codes == 1 else "s"
-        return f"Representation({self.n_samples} rows, {self.n_codes} code{plural}, factors: {factors or 'none'})"
+        return f"Representation({self.n_samples} rows, {self.n_codes} latent{plural}, factors: {factors or 'none'})"
 
     def _repr_html_(self) -> str:
         return representation_html(self)

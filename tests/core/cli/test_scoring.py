@@ -112,7 +112,7 @@ def test_what_encode_wrote_is_scored_as_the_encoder_is(run: Run, tmp_path: Path)
     path = tmp_path / "folder ü" / "codes.h5"
     ran = run("encode", "baseline:random", *FEW, "--out", path)
     assert (ran.code, ran.out) == (0, "")
-    assert "Representation(300 rows, 10 codes, factors: shape (categorical, 3)" in ran.err
+    assert "Representation(300 rows, 10 latents, factors: shape (categorical, 3)" in ran.err
     direct = json.loads(run("score", "baseline:random", *FEW, "--json", *FAST).out)
     stored = json.loads(run("score", "--codes", path, "--json", *FAST).out)
     assert direct["about"]["data_spec"] == "dsprites"
