@@ -25,8 +25,8 @@ def evaluate(
 ) -> None:
     """Evaluate a trained model as a generative model, under its own prior and without labels.
 
-    Bounds of the log-likelihood, the KL and its decomposition, several estimates of the total correlation, and the KL
-    of each latent.
+    Reports bounds of the log-likelihood, the decomposition of the KL, several
+    estimates of the total correlation, and the KL of each latent.
 
     [bold]Examples[/]
 
