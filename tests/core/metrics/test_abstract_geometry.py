@@ -16,7 +16,7 @@ def test_ccgp_is_least_squares_on_all_contexts_but_one() -> None:
     factors = grid(3, 4)
     rng = np.random.default_rng(0)
     codes = np.column_stack([factors[:, 0] * (1 + 0.5 * factors[:, 1]), factors[:, 1]]) + rng.normal(size=(480, 2))
-    found = CCGP(codes, factors).details["accuracy"]
+    accuracy = CCGP(codes, factors).details["accuracy"]
     design = np.column_stack([codes, np.ones(480)])
     for k, c in ((0, 1), (1, 0)):
         hits = []
@@ -28,10 +28,10 @@ def test_ccgp_is_least_squares_on_all_contexts_but_one() -> None:
                     learns, asked = pair & (factors[:, c] != context), pair & (factors[:, c] == context)
                     weights = np.linalg.lstsq(design[learns], side[learns], rcond=None)[0]
                     hits.append(((design[asked] @ weights > 0) == (side[asked] > 0)).mean())
-        assert found[k, c] == pytest.approx(np.mean(hits), abs=1e-4)
+        assert accuracy[k, c] == pytest.approx(np.mean(hits), abs=1e-4)
 
 
-def test_no_linear_map_of_the_codes_changes_them() -> None:
+def test_invertible_linear_maps_of_the_code_do_not_change_the_scores() -> None:
     factors = grid(3, 4, 5, repeats=20)
     rng = np.random.default_rng(1)
     codes = np.sin(factors + 0.3 * rng.normal(size=factors.shape)) + factors
@@ -43,7 +43,7 @@ def test_no_linear_map_of_the_codes_changes_them() -> None:
         )
 
 
-def test_a_code_for_each_condition_shatters_all_and_generalises_nothing() -> None:
+def test_one_latent_per_condition_shatters_everything_and_generalises_nothing() -> None:
     factors = grid(2, 2, repeats=200)
     rng = np.random.default_rng(2)
     apart = np.eye(4)[factors[:, 0] * 2 + factors[:, 1]] + 0.1 * rng.normal(size=(800, 4))
@@ -59,7 +59,7 @@ def test_a_code_for_each_condition_shatters_all_and_generalises_nothing() -> Non
 
 
 @pytest.mark.parametrize("protocol", ["default", "bernardi2020"])
-def test_a_direction_that_turns_round_is_antiparallel_and_misleads_the_decoder(protocol: str) -> None:
+def test_a_reversed_direction_is_antiparallel_and_misleads_the_decoder(protocol: str) -> None:
     factors = grid(2, 2, repeats=100)
     turned = np.where(factors[:, 1] == 0, 1.0, -1.0) * (factors[:, 0] - 0.5)
     codes = np.column_stack([turned, factors[:, 1]])
@@ -77,8 +77,8 @@ def test_the_mean_cosine_is_the_plain_one() -> None:
         for b in range(a):
             first, second = mean[a, 0] - mean[b, 0], mean[a, 1] - mean[b, 1]
             cosines.append(first @ second / np.linalg.norm(first) / np.linalg.norm(second))
-    found = PARALLELISM(codes, factors, protocol="bernardi2020").details["cosine"]
-    assert found[0, 1] == pytest.approx(np.mean(cosines), abs=1e-9)
+    cosine = PARALLELISM(codes, factors, protocol="bernardi2020").details["cosine"]
+    assert cosine[0, 1] == pytest.approx(np.mean(cosines), abs=1e-9)
 
 
 def test_noise_in_the_means_lowers_the_published_parallelism_and_not_the_corrected_one() -> None:
@@ -100,7 +100,7 @@ def test_noise_is_at_chance_and_one_factor_is_refused() -> None:
         assert "2 or more factors" in (metric(codes, factors[:, :1]).undefined or "")
 
 
-def test_rows_of_one_group_stand_on_one_side_of_a_split() -> None:
+def test_rows_of_one_group_are_on_one_side_of_a_split() -> None:
     """Groups of rows that share a random code and their conditions: a leak would decode noise."""
     rng = np.random.default_rng(6)
     group = np.arange(40).repeat(12)

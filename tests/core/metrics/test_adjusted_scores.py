@@ -25,7 +25,7 @@ def test_noise_scores_zero_but_for_the_false_alarms_of_the_gate(n: int) -> None:
     assert alarms <= 4 * 200 * FALSE_DISCOVERY_RATE  # two standard deviations above 1.8 %, its rate on sparse tables
 
 
-def test_sixteen_noise_codes_and_four_dead_ones_change_nothing() -> None:
+def test_sixteen_noise_latents_and_four_dead_ones_change_nothing() -> None:
     v = factors_of(5_000)
     rng = np.random.default_rng(1)
     padded = np.hstack([v, rng.normal(size=(5_000, 16)), np.zeros((5_000, 4))])
@@ -67,7 +67,7 @@ def test_one_informative_code_is_compact() -> None:
     assert COMPACTNESS(v[:, :1].astype(float), v).value == 1.0
 
 
-def test_a_collapsed_code_with_a_clean_trace_is_left_out() -> None:
+def test_a_collapsed_latent_with_a_clean_trace_is_excluded() -> None:
     v = factors_of(3_000, k=2)
     codes = np.stack([v[:, 0] * 1.0, 1e-3 * v[:, 1]], axis=1)
     log_variance = np.stack([np.full(3_000, -6.0), np.zeros(3_000)], axis=1)
@@ -85,7 +85,7 @@ def test_missing_labels_are_left_out_factor_by_factor() -> None:
         assert metric(v, holes).value == pytest.approx(1.0, abs=0.003)
 
 
-def test_nothing_related_says_so() -> None:
+def test_a_note_reports_that_nothing_is_related() -> None:
     v = factors_of(300)
     score = MODULARITY(np.random.default_rng(6).normal(size=(300, 3)), v)
     assert score.value == 0

@@ -32,7 +32,7 @@ def entropy_by_hand(matrix: np.ndarray) -> float:
     return float(score)
 
 
-def test_perfect_codes_beside_noise_score_one_whatever_the_kind_of_factor() -> None:
+def test_perfect_codes_with_additional_noise_score_one_for_every_kind_of_factor() -> None:
     factors, noise = table()
     score = scored(np.hstack([factors, noise]), factors)
     assert score.value == 1.0
@@ -41,7 +41,7 @@ def test_perfect_codes_beside_noise_score_one_whatever_the_kind_of_factor() -> N
     assert (score.details["importance"][3:] == 0).all()
 
 
-def test_noise_scores_nothing_and_says_why() -> None:
+def test_noise_scores_zero_and_a_note_explains_it() -> None:
     factors, noise = table()
     values = [scored(noise, factors, seed=seed) for seed in range(5)]
     assert [score.value for score in values] == [0.0] * 5
@@ -49,7 +49,7 @@ def test_noise_scores_nothing_and_says_why() -> None:
     assert "no latent predicts" in values[0].notes[0]
 
 
-def test_every_code_twice_keeps_d_and_lowers_c_to_its_closed_form() -> None:
+def test_duplicating_every_latent_keeps_d_and_lowers_c_to_its_closed_form() -> None:
     factors, _ = table()
     values = [scored(np.hstack([factors, factors]), factors, seed=seed) for seed in range(3)]
     assert all(score.value > 1 - 1e-9 for score in values)
@@ -57,7 +57,7 @@ def test_every_code_twice_keeps_d_and_lowers_c_to_its_closed_form() -> None:
     assert mean == pytest.approx(1 - np.log(2) / np.log(6), abs=0.04)
 
 
-def test_additive_noise_in_a_code_is_not_entanglement() -> None:
+def test_additive_noise_in_a_latent_is_not_entanglement() -> None:
     factors, noise = table()
     ideal = (factors - factors.mean(0)) / factors.std(0)
     score = scored(ideal + noise, factors)
@@ -67,18 +67,18 @@ def test_additive_noise_in_a_code_is_not_entanglement() -> None:
     assert impurity.value < 0.6
 
 
-def test_few_rows_keep_weak_relations_of_related_codes() -> None:
+def test_few_rows_keep_weak_relations_of_related_latents() -> None:
     """Many rows give .85 and .86; a gate of three standard errors for every cell gave .98 on 300 rows."""
     mixing = np.array([[1, 0.3, 0], [0.2, 1, 0.2], [0, 0.3, 1], [0.5, 0.5, 0], [0, 0, 0]]).T
-    found = []
+    scores = []
     for seed in range(8):
         rng = np.random.default_rng(seed)
         factors = rng.integers(10, size=(300, 3))
         codes = (factors - 4.5) / np.sqrt(8.25) @ mixing + 0.5 * rng.normal(size=(300, 5))
         score = dm.metrics.dci(codes, factors)
         assert (score.details["importance"][4] == 0).all()
-        found.append([score.value, score.parts["completeness"].value])
-    assert np.mean(found, axis=0) == pytest.approx([0.92, 0.94], abs=0.02)
+        scores.append([score.value, score.parts["completeness"].value])
+    assert np.mean(scores, axis=0) == pytest.approx([0.92, 0.94], abs=0.02)
 
 
 def test_scores_are_the_entropies_of_the_importances() -> None:
@@ -95,7 +95,7 @@ def test_scores_are_the_entropies_of_the_importances() -> None:
 
 
 @pytest.mark.parametrize("protocol", ["default", "eastwood2018", "eastwood2018_forest"])
-def test_dead_codes_count_for_nothing_wherever_they_stand(protocol: str) -> None:
+def test_dead_latents_do_not_count_at_any_position(protocol: str) -> None:
     """A public implementation stops at the first dead code and scores 0."""
     factors, noise = table(400)
     codes = np.hstack([factors + 0.1 * noise, noise[:, :1]])
@@ -109,7 +109,7 @@ def test_dead_codes_count_for_nothing_wherever_they_stand(protocol: str) -> None
 
 
 @pytest.mark.parametrize("protocol", ["default", "locatello2019", "eastwood2018", "eastwood2018_forest"])
-def test_dead_codes_alone_score_nothing(protocol: str) -> None:
+def test_dead_latents_alone_score_zero(protocol: str) -> None:
     factors, _ = table(120)
     score = scored(np.ones((120, 2)), factors, protocol)
     assert (score.value, score.parts["completeness"].value) == (0.0, 0.0)
@@ -162,7 +162,7 @@ def test_locatello2019_is_gradient_boosting_of_classes() -> None:
     assert dm.metrics.dci.score(representation, "locatello2019").value == score.value  # theirs draws anew every time
 
 
-def test_eastwood2018_sees_lines_only_and_gives_all_to_one_of_two_equal_codes() -> None:
+def test_eastwood2018_detects_linear_relations_only_and_selects_one_of_two_equal_latents() -> None:
     factors, _ = table()
     numbers = factors[:, 1:2]
     space = FactorSpace([Factor("scale", 6, "ordinal")])
@@ -179,8 +179,8 @@ def test_one_minus_nrmse_of_a_blurred_code() -> None:
     factors = rng.integers(20, size=(6_000, 1))
     code = (factors - factors.mean()) / factors.std() + 0.5 * rng.normal(size=(6_000, 1))
     representation = Representation(code, factors, space=FactorSpace([Factor("v", 20, "ordinal")]))
-    found = dm.metrics.dci.score(representation, "eastwood2018").parts["informativeness"].value
-    assert found == pytest.approx(1 - np.sqrt(0.25 / 1.25), abs=0.02)
+    scores = dm.metrics.dci.score(representation, "eastwood2018").parts["informativeness"].value
+    assert scores == pytest.approx(1 - np.sqrt(0.25 / 1.25), abs=0.02)
 
 
 def test_missing_labels_and_constant_factors_are_left_out() -> None:

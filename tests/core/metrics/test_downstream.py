@@ -42,7 +42,7 @@ def test_noise_is_named_as_well_as_the_most_frequent_class_names_it() -> None:
     assert score.value == pytest.approx(0.8, abs=0.02)
 
 
-def test_rows_of_one_group_never_stand_on_both_sides() -> None:
+def test_rows_of_one_group_are_never_split() -> None:
     rng = np.random.default_rng(4)
     group = np.arange(60).repeat(10)
     factors = rng.integers(2, size=(60, 1))[group]
@@ -75,8 +75,8 @@ def test_smaller_numbers_of_rows_are_among_larger_ones_and_seeds_decide() -> Non
     assert again is not None
     assert other is not None
     assert few.n_train == 50
-    assert np.array_equal(few.guess, again.guess)
-    assert not np.array_equal(few.guess[few.rows.argsort()], other.guess[other.rows.argsort()])
+    assert np.array_equal(few.y_pred, again.y_pred)
+    assert not np.array_equal(few.y_pred[few.rows.argsort()], other.y_pred[other.rows.argsort()])
 
 
 def test_logistic_cv_is_ten_penalties_and_five_unshuffled_folds_of_scikit_learn() -> None:
@@ -99,7 +99,7 @@ def test_logistic_cv_is_ten_penalties_and_five_unshuffled_folds_of_scikit_learn(
 
 
 @pytest.mark.parametrize("classifier", ["boosting", "gradient-boosting"])
-def test_trees_read_a_code_that_no_line_reads(classifier: Classifier) -> None:
+def test_trees_decode_a_latent_that_no_linear_classifier_decodes(classifier: Classifier) -> None:
     codes = np.random.default_rng(7).uniform(-1, 1, size=(400, 2))
     labels = (np.abs(codes[:, 0]) > 0.5).astype(int)
     args = codes[:300], labels[:300], codes[300:], 2
@@ -109,7 +109,7 @@ def test_trees_read_a_code_that_no_line_reads(classifier: Classifier) -> None:
     assert (line.argmax(axis=1) == labels[300:]).mean() < 0.7
 
 
-def test_noise_learns_from_few_rows_what_it_learns_from_many_unless_chance_is_subtracted() -> None:
+def test_noise_is_fully_efficient_unless_chance_is_subtracted() -> None:
     factors = factors_of(1_500, 3, 4)
     codes = np.random.default_rng(8).normal(size=(1_500, 3))
     assert EFFICIENCY(codes, factors).value == 0.0
@@ -144,11 +144,11 @@ def test_total_variation_is_that_of_disentanglement_lib() -> None:
     factors = factors_of(1_000, 3, 4)
     codes = factors + np.random.default_rng(10).normal(size=factors.shape)
     table = dm.Representation(codes, factors)
-    found = fit_probe(table, 0, 10_000, "logistic", 0)
-    assert found is not None
+    probe = fit_probe(table, 0, 10_000, "logistic", 0)
+    assert probe is not None
     counts = np.zeros((3, 4))
-    for row, guess in zip(found.rows, found.guess, strict=True):
-        counts[guess, factors[row, 1]] += 1
+    for row, y_pred in zip(probe.rows, probe.y_pred, strict=True):
+        counts[y_pred, factors[row, 1]] += 1
     overall = counts.sum(axis=1) / counts.sum()
     columns = counts / counts.sum(axis=0)
     distance = np.abs(columns - overall[:, None]).sum(axis=0) / 2
@@ -157,7 +157,7 @@ def test_total_variation_is_that_of_disentanglement_lib() -> None:
     assert score.details["total_variation"][0, 1] == pytest.approx(expected, abs=1e-12)
 
 
-def test_dropping_the_code_of_a_factor_destroys_it_alone_unless_there_is_a_copy() -> None:
+def test_removing_the_latent_of_a_factor_destroys_only_it_unless_there_is_a_copy() -> None:
     factors = factors_of(2_000, 3, 4, 5)
     metric = dm.metrics.reduced_downstream
     perfect = metric(factors.astype(float), factors)
@@ -168,7 +168,7 @@ def test_dropping_the_code_of_a_factor_destroys_it_alone_unless_there_is_a_copy(
     assert both.value == pytest.approx(1.0, abs=0.05)
 
 
-def test_a_code_whose_sign_depends_on_an_unseen_value_misleads() -> None:
+def test_a_latent_whose_sign_depends_on_an_unseen_value_misleads() -> None:
     factors = factors_of(2_000, 2, 2)
     turned = (factors[:, 0] - 0.5) * np.where(factors[:, 1] == 0, 1, -1)
     metric = dm.metrics.strong_downstream
@@ -208,7 +208,7 @@ def test_noise_saves_nothing_and_a_missing_factor_is_never_reached() -> None:
     assert noise.value < missing.value < perfect.value
 
 
-def test_a_rotation_hides_factors_from_one_code_and_not_from_all() -> None:
+def test_a_rotation_hides_factors_from_single_latents_but_not_from_all_jointly() -> None:
     factors = factors_of(1_500, 5, 5, 5, 5)
     metric = dm.metrics.k_sparse_probing
     perfect, rotated = metric(factors.astype(float), factors), metric(factors @ HADAMARD, factors)
@@ -218,7 +218,7 @@ def test_a_rotation_hides_factors_from_one_code_and_not_from_all() -> None:
     assert rotated.parts["best_5"].value == pytest.approx(1.0, abs=0.01)
 
 
-def test_silencing_blinds_the_probe_that_leans_on_the_code() -> None:
+def test_ablation_destroys_the_probe_that_uses_the_latent() -> None:
     factors = factors_of(1_500, 5, 5, 5, 5)
     metric = dm.metrics.targeted_ablation
     perfect, rotated = metric(factors.astype(float), factors), metric(factors @ HADAMARD, factors)

@@ -22,7 +22,7 @@ def test_perfect_codes_score_one_and_noise_scores_about_chance(protocol: str) ->
     assert dm.metrics.factorvae(noise, factors, protocol=protocol).value == pytest.approx(0.2, abs=0.08)
 
 
-def test_scoring_the_votes_that_were_learnt_from_overestimates_noise() -> None:
+def test_scoring_the_training_votes_overestimates_noise() -> None:
     """The largest of five random counts is above their mean: 0.25 for 80 votes a code, 0.2 on fresh votes."""
     rng = np.random.default_rng(2)
     factors = uniform_factors(50_000)
@@ -36,14 +36,14 @@ def test_scoring_the_votes_that_were_learnt_from_overestimates_noise() -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_constant_codes_are_pruned_instead_of_winning_every_vote(protocol: str) -> None:
+def test_constant_latents_are_pruned_instead_of_winning_every_vote(protocol: str) -> None:
     """Elsewhere a constant code gives 0 / 0 and takes every vote: 0.17 instead of 1."""
     factors = uniform_factors()
     codes = np.hstack([factors, np.full((6_000, 2), 3.0)])
     assert dm.metrics.factorvae(codes, factors, protocol=protocol).value == 1.0
 
 
-def test_collapsed_codes_are_pruned_by_kl() -> None:
+def test_collapsed_latents_are_pruned_by_kl() -> None:
     """A collapsed latent whose mean traces a factor wins its votes unless it is pruned."""
     factors = uniform_factors()
     rng = np.random.default_rng(1)
@@ -82,7 +82,7 @@ def test_gini_variance_is_the_sample_variance_of_an_indicator_distance() -> None
     assert _gini(many)[0] == pytest.approx((1 - 1 / 5) / 2, abs=1e-3)
 
 
-def test_categorical_codes_are_voted_on_by_gini_variance() -> None:
+def test_categorical_latents_vote_by_gini_variance() -> None:
     """A category in random order has a numerical variance that means nothing."""
     rng = np.random.default_rng(0)
     factors = rng.integers((12, 6), size=(6_000, 2))
@@ -92,7 +92,7 @@ def test_categorical_codes_are_voted_on_by_gini_variance() -> None:
     assert metric.evaluate(table, "kim2018").value == 1.0
 
 
-def test_votes_count_which_code_varies_least() -> None:
+def test_votes_go_to_the_least_varying_latent() -> None:
     factors = uniform_factors()
     votes = dm.metrics.factorvae(factors[:, ::-1].astype(float), factors).details["votes"]
     assert np.array_equal(votes.argmax(axis=0), [4, 3, 2, 1, 0])
@@ -116,7 +116,7 @@ def test_extreme_scales_neither_overflow_nor_vanish(metric: str, scale: float) -
     assert find_metric(metric)[0](single, factors).value > 0.99
 
 
-def test_one_absurd_outlier_in_a_code_that_tells_nothing_does_not_matter() -> None:
+def test_one_extreme_outlier_in_an_uninformative_latent_does_not_matter() -> None:
     factors = uniform_factors(2_000)
     codes = np.hstack([factors, np.random.default_rng(0).normal(size=(2_000, 1))]).astype(np.float32)
     codes[3, 5] = 1e25
@@ -132,6 +132,6 @@ def test_one_absurd_outlier_in_a_code_that_tells_nothing_does_not_matter() -> No
         ({"n_test": 2.5}, "n_test must be a whole number of at least 0; got 2.5"),
     ],
 )
-def test_options_that_mean_nothing_are_refused(options: dict[str, Any], message: str) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         dm.metrics.factorvae(np.zeros((50, 2)), np.arange(50) % 2, **options)

@@ -63,7 +63,7 @@ def test_linearity_as_published_is_that_of_a_plain_loop() -> None:
     assert score.parts["axis_alignment"].value == pytest.approx(np.prod(aligned) ** (1 / 3), abs=1e-9)
 
 
-def test_a_turned_code_is_straight_and_off_the_axes() -> None:
+def test_a_rotated_code_is_straight_but_not_axis_aligned() -> None:
     factors = grid(6, 6)
     turned = factors @ np.array([[1.0, 1.0], [1.0, -1.0]])
     assert dm.metrics.flatness.score(table(turned, factors)).value == pytest.approx(1 / np.sqrt(2))
@@ -88,13 +88,13 @@ def test_a_circle_is_closed_by_leaving_its_longest_step_out() -> None:
     assert score.per_factor["factor_0"] == pytest.approx(2 / 6)
 
 
-def test_known_failure_of_linearity_two_factors_in_one_code() -> None:
+def test_known_failure_of_linearity_two_factors_in_one_latent() -> None:
     factors = grid(3, 4)
     packed = np.c_[4 * factors[:, 0] + factors[:, 1], np.random.default_rng(0).normal(size=12) * 0]
     assert dm.metrics.linearity.score(table(packed, factors)).value == pytest.approx(1.0)
 
 
-def test_a_factor_that_moves_nothing_scores_nothing() -> None:
+def test_a_factor_that_changes_no_latent_scores_zero() -> None:
     factors = grid(4, 5)
     codes = np.c_[factors[:, 0], factors[:, 0] ** 2].astype(float)
     assert dm.metrics.flatness.score(table(codes, factors)).per_factor["factor_1"] == 0.0
@@ -112,7 +112,7 @@ def test_categories_have_no_order_to_walk_in() -> None:
 
 
 @pytest.mark.parametrize("name", ["flatness", "linearity"])
-def test_tables_without_whole_traversals_are_refused_in_a_sentence(name: str) -> None:
+def test_tables_without_complete_traversals_are_refused_with_a_reason(name: str) -> None:
     rng = np.random.default_rng(0)
     factors = rng.integers((10, 20, 30), size=(2_000, 3))
     score = getattr(dm.metrics, name).score(table(factors.astype(float), factors))

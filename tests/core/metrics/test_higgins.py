@@ -23,7 +23,7 @@ def test_perfect_codes_score_one_and_noise_scores_chance(protocol: str) -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_known_failure_a_missing_factor_is_told_by_elimination_and_the_note_says_so(protocol: str) -> None:
+def test_known_failure_a_missing_factor_is_identified_by_elimination_and_a_note_reports_it(protocol: str) -> None:
     factors = uniform_factors()
     codes = (factors - factors.mean(0)) / factors.std(0)
     score = dm.metrics.higgins(codes[:, :3], factors, protocol=protocol, **FEW[protocol])
@@ -109,7 +109,7 @@ def test_the_adagrad_classifier_is_that_of_a_plain_loop() -> None:
         (np.random.default_rng(0).normal(size=(64, 2)), np.indices((8, 8)).reshape(2, -1).T, "at least 10 rows share"),
     ],
 )
-def test_tables_that_cannot_be_scored_say_why(codes: np.ndarray, factors: np.ndarray, reason: str) -> None:
+def test_tables_that_cannot_be_scored_give_a_reason(codes: np.ndarray, factors: np.ndarray, reason: str) -> None:
     score = dm.metrics.higgins(codes, factors)
     assert score.undefined is not None
     assert reason in score.undefined

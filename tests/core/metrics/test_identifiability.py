@@ -31,22 +31,22 @@ def test_linear_r2_is_the_share_of_variance_on_rows_left_out() -> None:
     factors = normal(2_000, 2)
     codes = factors @ [[1.0, 0.5], [-0.3, 1.0]] + normal(2_000, 2, seed=1)
     score = dm.metrics.linear_r2(codes, factors)
-    guess = cross_val_predict(LinearRegression(), codes, factors, cv=5)
-    expected = 1 - ((guess - factors) ** 2).mean(axis=0) / factors.var(axis=0)
+    y_pred = cross_val_predict(LinearRegression(), codes, factors, cv=5)
+    expected = 1 - ((y_pred - factors) ** 2).mean(axis=0) / factors.var(axis=0)
     assert list(score.per_factor.values()) == pytest.approx(expected, abs=0.005)
     back = cross_val_predict(LinearRegression(), factors, codes, cv=5)
     expected_back = (1 - ((back - codes) ** 2).mean(axis=0) / codes.var(axis=0)).mean()
     assert score.parts["codes_from_factors"].value == pytest.approx(expected_back, abs=0.005)
 
 
-def test_codes_of_noise_score_0_or_less_however_many() -> None:
+def test_noise_scores_0_or_less_for_any_number_of_latents() -> None:
     """Fitted and scored on the same rows they reach d / n, 0.66 for 200 codes on 300 rows."""
     factors, codes = normal(300, 2), normal(300, 200, seed=1)
     assert LinearRegression().fit(codes, factors).score(codes, factors) > 0.6
     assert dm.metrics.linear_r2(codes, factors).value < 0
 
 
-def test_the_two_directions_tell_missing_factors_from_extra_noise() -> None:
+def test_the_two_directions_distinguish_missing_factors_from_extra_noise() -> None:
     factors = normal(500, 3)
     noisy = dm.metrics.linear_r2(np.hstack([factors, normal(500, 3, seed=1)]), factors)
     short = dm.metrics.linear_r2(factors[:, :2], factors)
@@ -93,14 +93,14 @@ def test_every_kind_of_factor_and_missing_labels(metric: str, kind: Kind) -> Non
         assert getattr(dm.metrics, metric).score(shuffled).value < 0.15
 
 
-def test_rows_that_miss_any_label_do_not_predict_codes() -> None:
+def test_rows_with_a_missing_label_do_not_predict_codes() -> None:
     factors = np.random.default_rng(0).integers(4, size=(200, 2))
     factors[:50, 0] = -1
     space = FactorSpace([Factor("a", 4, "ordinal"), Factor("b", 4, "categorical")])
     table = dm.Representation(factors - 5.0, factors, space=space)
-    known = true_factors(table)
-    assert known.rows.tolist() == list(range(50, 200))
-    assert known.of_factor == ((0,), (1, 2, 3))
+    truth = true_factors(table)
+    assert truth.rows.tolist() == list(range(50, 200))
+    assert truth.of_factor == ((0,), (1, 2, 3))
     assert codes_from_factors(table, "linear", 0)[0] == pytest.approx(1.0)
 
 
@@ -116,7 +116,7 @@ def test_boosting_finds_what_no_line_can() -> None:
 # Blocks
 
 
-def test_blocks_that_are_given_and_blocks_that_are_found() -> None:
+def test_blocks_that_are_given_and_blocks_that_are_assigned() -> None:
     factors = normal(900, 4)
     inside = [normal(2, 2, seed=1), normal(2, 2, seed=2)]
     codes = np.hstack([factors[:, 2:] @ inside[0], factors[:, :2] @ inside[1]])
@@ -125,9 +125,9 @@ def test_blocks_that_are_given_and_blocks_that_are_found() -> None:
     )
     assert score.value == pytest.approx(1.0)
     assert abs(score.parts["leakage"].value) < 0.02
-    found = dm.metrics.block_identifiability(codes, factors, protocol="linear", factor_blocks=((0, 1), (2, 3)))
-    assert found.value == pytest.approx(1.0)
-    assert found.details["block_of_code"].tolist() == [1, 1, 0, 0]
+    assigned = dm.metrics.block_identifiability(codes, factors, protocol="linear", factor_blocks=((0, 1), (2, 3)))
+    assert assigned.value == pytest.approx(1.0)
+    assert assigned.details["block_of_code"].tolist() == [1, 1, 0, 0]
     swapped = dm.metrics.block_identifiability(
         codes, factors, protocol="linear", code_blocks=((0, 1), (2, 3)), factor_blocks=((0, 1), (2, 3))
     )
@@ -146,7 +146,7 @@ def test_excess_leakage_does_not_charge_the_dependence_of_the_factors() -> None:
     assert mixed.parts["excess_leakage"].value > 0.15
 
 
-def test_blocks_that_cannot_be_are_refused() -> None:
+def test_invalid_blocks_are_refused() -> None:
     factors = normal(100, 2)
     for options, message in (
         ({"code_blocks": ((0,), (0,))}, "each at most once"),
@@ -242,7 +242,7 @@ def test_what_cannot_be_tested_is_said() -> None:
 # Compositional accuracy
 
 
-def test_additive_codes_are_told_right_in_combinations_never_seen_and_tables_are_not() -> None:
+def test_additive_codes_generalise_to_unseen_combinations_and_lookup_tables_do_not() -> None:
     factors = np.indices((5, 5)).reshape(2, -1).T.repeat(16, axis=0)
     additive = factors @ [[1.0, 1.0], [1.0, -1.0]]
     assert dm.metrics.compositional_accuracy(additive, factors, protocol="linear").value == 1.0
@@ -254,7 +254,7 @@ def test_additive_codes_are_told_right_in_combinations_never_seen_and_tables_are
     assert dm.metrics.nonlinear_r2(name.astype(float), factors).value > 0.5  # on rows of known combinations
 
 
-def test_no_combination_is_both_learned_and_scored() -> None:
+def test_no_combination_is_in_both_training_and_test_rows() -> None:
     """A code that is the combination's own number, one-hot: nothing can be told of a number never seen."""
     factors = np.indices((3, 4)).reshape(2, -1).T.repeat(20, axis=0)
     codes = np.eye(12)[factors[:, 0] * 4 + factors[:, 1]]
@@ -262,7 +262,7 @@ def test_no_combination_is_both_learned_and_scored() -> None:
 
 
 @pytest.mark.parametrize("kind", ["ordinal", "categorical", "circular"])
-def test_values_of_every_kind_are_told(kind: Kind) -> None:
+def test_values_of_every_kind_are_predicted(kind: Kind) -> None:
     rng = np.random.default_rng(0)
     factors = rng.integers(5, size=(600, 2))
     space = FactorSpace([Factor("a", 5, kind), Factor("b", 5, "ordinal")])
@@ -272,7 +272,7 @@ def test_values_of_every_kind_are_told(kind: Kind) -> None:
     assert score.value > 0.95
 
 
-def test_unrelated_codes_score_near_0_whatever_the_frequencies() -> None:
+def test_unrelated_codes_score_near_0_for_any_frequencies() -> None:
     rng = np.random.default_rng(0)
     factors = np.stack([rng.choice(3, 900, p=[0.9, 0.05, 0.05]), rng.choice(2, 900, p=[0.9, 0.1])], axis=1)
     score = dm.metrics.compositional_accuracy(rng.normal(size=(900, 2)), factors, protocol="linear")

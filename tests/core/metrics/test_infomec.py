@@ -47,7 +47,7 @@ def test_hsu2023_is_the_released_definition_on_continuous_codes() -> None:
     assert "active:4" in score.signature
 
 
-def test_hsu2023_counts_exactly_where_codes_take_few_values() -> None:
+def test_hsu2023_counts_exactly_if_latents_have_few_values() -> None:
     codes, factors = mixed()
     steps = np.round(codes)
     share = np.array([[mutual_info_score(v, z) / mutual_info_score(v, v) for v in factors.T] for z in steps.T])
@@ -71,14 +71,14 @@ def test_pure_noise_scores_more_than_a_half_as_released_and_zero_behind_the_gate
     assert any("no code is related" in note for note in ours.notes)
 
 
-def test_many_codes_of_noise_explain_rows_in_sample_and_none_out_of_fold() -> None:
+def test_many_noise_latents_explain_rows_in_sample_but_not_out_of_fold() -> None:
     rng = np.random.default_rng(3)
     codes, factors = rng.normal(size=(200, 40)), rng.integers(3, size=(200, 2))
     assert INFOMEC(codes, factors, protocol="hsu2023").parts["infoe"].value > 0.15
     assert INFOMEC(codes, factors).parts["infoe"].value < 0.05
 
 
-def test_the_range_rule_drops_good_codes_of_small_scale_and_the_gate_does_not() -> None:
+def test_the_range_rule_drops_good_latents_of_small_scale_and_the_gate_does_not() -> None:
     _, factors = mixed()
     scaled = factors * np.array([100.0, 1.0, 0.01]) + 1e-3 * np.random.default_rng(4).normal(size=factors.shape)
     assert "active:1" in INFOMEC(scaled, factors, protocol="hsu2023").signature
@@ -87,7 +87,7 @@ def test_the_range_rule_drops_good_codes_of_small_scale_and_the_gate_does_not() 
     assert [ours.value, ours.parts["infoc"].value] == pytest.approx([1, 1], abs=0.005)
 
 
-def test_one_code_and_none_have_decided_outcomes() -> None:
+def test_one_active_latent_and_none_have_defined_outcomes() -> None:
     _, factors = mixed(500)
     one = INFOMEC(factors[:, :1].astype(float), factors)
     assert one.value == pytest.approx(1.0, abs=0.01)  # the known failure: all other factors are missing

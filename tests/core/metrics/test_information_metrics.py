@@ -9,11 +9,8 @@ from sklearn.metrics import mutual_info_score
 
 import disentmetrics as dm
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.statistics.information_scores import (
-    code_entropies,
-    normalized_mutual_information,
-    with_binned_factors,
-)
+from disentmetrics.statistics.information_scores import normalized_mutual_information, with_binned_factors
+from disentmetrics.statistics.latent_entropies import code_entropies
 from disentmetrics.testing import EXAMPLES
 
 SIZES = (3, 6, 10, 12)
@@ -73,7 +70,7 @@ def test_carbonneau2022_are_the_histograms_of_their_formulas(n_bins: int, factor
     assert M.modularity(codes, factors, **settings).value == pytest.approx(of_code.mean())
 
 
-def test_almudevar2024_are_the_ratios_of_their_formulas_and_dead_codes_are_left_out() -> None:
+def test_almudevar2024_are_the_ratios_of_their_formulas_and_dead_latents_are_excluded() -> None:
     codes, factors = mixed()
     z = binned(codes, 15)
     nats = plug_in(z, factors)
@@ -104,7 +101,7 @@ def test_cao2022_is_entropy_over_informations_that_sum_to_one_for_each_factor(to
     assert score.parts["completeness"].value == pytest.approx(concentration(matrix.T), abs=1e-12)
 
 
-def test_dividing_by_the_entropy_of_the_code_would_hide_that_a_factor_is_half_told() -> None:
+def test_dividing_by_the_entropy_of_the_latent_would_hide_that_a_factor_is_half_encoded() -> None:
     """A code of two values tells all that it holds, yet half of a factor of four values."""
     factors = np.indices((4, 4)).reshape(2, -1).T.repeat(20, axis=0)
     halves = (factors // 2).astype(float)
@@ -115,7 +112,7 @@ def test_dividing_by_the_entropy_of_the_code_would_hide_that_a_factor_is_half_to
     assert dead.value == pytest.approx(1 / 3)
 
 
-def test_dead_and_noisy_codes_decide_published_modularity_and_not_ours() -> None:
+def test_dead_and_noise_latents_dominate_published_modularity_and_not_the_default() -> None:
     factors = np.random.default_rng(0).integers(SIZES, size=(5_000, 4))
     perfect, dead = factors.astype(float), np.zeros((5_000, 4))
     noise = np.random.default_rng(1).normal(size=(5_000, 4))
@@ -130,7 +127,7 @@ def test_dead_and_noisy_codes_decide_published_modularity_and_not_ours() -> None
     assert M.modularity(np.hstack([perfect, dead, noise]), factors).value > 0.999
 
 
-def test_a_code_weighs_in_modularity_as_much_as_it_tells() -> None:
+def test_modularity_weights_latents_by_information() -> None:
     rng = np.random.default_rng(0)
     factors = rng.integers(8, size=(20_000, 2))
     faint = 0.1 * factors.sum(axis=1, keepdims=True) + rng.normal(size=(20_000, 1))
@@ -150,13 +147,13 @@ def test_a_rotation_keeps_a_high_modularity_which_is_its_known_failure() -> None
 
 @pytest.mark.parametrize("name", ["mig_sup", "axis_alignment", "modularity", "med"])
 @pytest.mark.parametrize("n", [200, 5_000])
-def test_pure_noise_tells_nothing_where_ratios_would_be_arbitrary(name: str, n: int) -> None:
+def test_pure_noise_scores_zero_where_ratios_would_be_arbitrary(name: str, n: int) -> None:
     rng = np.random.default_rng(3)
     score = M.find_metric(name)[0](rng.normal(size=(n, 10)), rng.integers(SIZES, size=(n, 4)))
     assert score.value == 0.0
 
 
-def test_a_perfect_code_scores_one_on_a_hundred_rows_amid_as_many_codes_of_noise() -> None:
+def test_a_perfect_code_scores_one_on_a_hundred_rows_with_as_many_noise_latents() -> None:
     """Plugged in, MED of such a code is below .6."""
     rng = np.random.default_rng(0)
     factors = rng.integers((2, 3), size=(150, 2))
@@ -166,7 +163,7 @@ def test_a_perfect_code_scores_one_on_a_hundred_rows_amid_as_many_codes_of_noise
         assert M.find_metric(name)[0](codes, factors).value > 0.95
 
 
-def test_what_the_gaps_of_codes_see_and_what_they_miss() -> None:
+def test_what_gaps_of_latents_detect_and_what_they_miss() -> None:
     rng = np.random.default_rng(0)
     factors = rng.integers(3, size=(6_000, 3))
     packed = np.stack([3.0 * factors[:, 0] + factors[:, 1], factors[:, 2], rng.normal(size=6_000)], axis=1)
@@ -183,7 +180,7 @@ def test_what_the_gaps_of_codes_see_and_what_they_miss() -> None:
     assert M.dcimig(np.hstack([factors, factors @ rotation]), factors).value > 0.99
 
 
-def test_axis_alignment_is_the_share_of_what_is_known_that_one_code_knows() -> None:
+def test_axis_alignment_is_the_share_of_information_in_excess_of_other_latents() -> None:
     codes, factors = mixed(20_000)
     score = M.axis_alignment(codes, factors)
     nats = score.details["mutual_information"]
@@ -197,7 +194,7 @@ def test_axis_alignment_is_the_share_of_what_is_known_that_one_code_knows() -> N
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_jemmig_gives_a_perfect_code_one_however_fine_it_is(seed: int) -> None:
+def test_jemmig_is_one_for_a_perfect_code_of_any_resolution(seed: int) -> None:
     factors = np.random.default_rng(seed).random((6_000, 4))
     perfect = M.jemmig(factors, factors).value
     assert perfect == pytest.approx(1.0, abs=1e-3)
@@ -209,7 +206,7 @@ def test_jemmig_gives_a_perfect_code_one_however_fine_it_is(seed: int) -> None:
     assert M.jemmig(noise, factors, protocol="carbonneau2022").value > 0.08
 
 
-def test_a_constant_code_is_credited_by_bins_of_equal_width_and_not_by_default() -> None:
+def test_a_constant_latent_is_credited_by_equal_width_bins_and_not_by_default() -> None:
     factors = np.random.default_rng(0).integers(4, size=(1_000, 2))
     still = np.ones((1_000, 2))
     assert M.jemmig(still, factors, protocol="carbonneau2022").value > 0.5
@@ -220,10 +217,10 @@ def test_jemmig_of_an_unbalanced_factor_is_the_normalised_information_less_half_
     rng = np.random.default_rng(0)
     factor = rng.choice(3, p=[0.6, 0.3, 0.1], size=2_000)
     copy = np.where(rng.random(2_000) < 0.8, factor, rng.integers(3, size=2_000))
-    known = M.jemmig(np.c_[factor, copy].astype(float), factor)
-    nats = known.details["mutual_information"]
+    duplicated = M.jemmig(np.c_[factor, copy].astype(float), factor)
+    nats = duplicated.details["mutual_information"]
     h = scipy_entropy(np.bincount(factor))
-    assert known.value == pytest.approx((2 * nats[0, 0] - nats[1, 0]) / (2 * h))
+    assert duplicated.value == pytest.approx((2 * nats[0, 0] - nats[1, 0]) / (2 * h))
     assert nats[1, 0] == pytest.approx(mutual_info_score(copy, factor), abs=0.01)
 
 
@@ -238,7 +235,7 @@ def test_rmig_is_mig_of_bins_where_posteriors_are_narrow() -> None:
 
 
 @pytest.mark.parametrize("name", ["rmig", "jemmig"])
-def test_do2020_spreads_each_row_over_bins_as_its_posterior_does(name: str) -> None:
+def test_do2020_spreads_each_row_over_bins_by_its_posterior(name: str) -> None:
     rng = np.random.default_rng(0)
     factors = rng.integers((3, 4), size=(200, 2))
     mean = np.c_[factors - 1.5, rng.normal(size=200)] / 1.5
@@ -299,7 +296,7 @@ def test_dmig_by_hand() -> None:
     assert score.details["owner"].tolist() == [0, 1, 2]
 
 
-def test_a_declared_owner_is_believed_and_a_wrong_one_scores_nothing() -> None:
+def test_a_declared_owner_is_used_and_a_wrong_one_scores_zero() -> None:
     factors = np.random.default_rng(0).integers(5, size=(2_000, 2))
     codes = np.c_[factors[:, ::-1], np.zeros(2_000)].astype(float)
     for name in ("dmig", "xmig", "dlig"):
@@ -344,7 +341,7 @@ def test_each_known_failure_is_one() -> None:
     assert score.per_factor["factor_1"] == 1.0
 
 
-def test_xmig_compares_with_codes_that_are_left_over_only() -> None:
+def test_xmig_compares_with_unassigned_latents_only() -> None:
     factors = np.random.default_rng(0).integers(5, size=(3_000, 2))
     leaky = np.c_[factors[:, 0] * 5 + factors[:, 1], factors[:, 1]].astype(float)
     assert M.xmig(leaky, factors).value > 0.99
@@ -353,7 +350,7 @@ def test_xmig_compares_with_codes_that_are_left_over_only() -> None:
     assert M.xmig(spare, factors).value == pytest.approx(0.5, abs=0.01)
 
 
-def test_a_factor_that_another_decides_is_undefined_for_dmig() -> None:
+def test_a_factor_that_is_a_function_of_another_is_undefined_for_dmig() -> None:
     first = np.random.default_rng(0).integers(4, size=1_000)
     factors = np.c_[first, first, np.random.default_rng(1).integers(4, size=1_000)]
     score = M.dmig(factors.astype(float), factors)
@@ -386,14 +383,14 @@ def test_binned_factors_and_entropies_of_codes_ignore_missing_labels() -> None:
     assert normalized_mutual_information(table, "equal-width", 5, 4).defined.all()
 
 
-def test_the_sign_of_a_code_does_not_matter_on_an_odd_number_of_rows() -> None:
+def test_the_sign_of_a_latent_does_not_matter_on_an_odd_number_of_rows() -> None:
     for seed in range(20):
         table = EXAMPLES["noisy"](301, np.random.default_rng(seed))
         flipped = dm.Representation(-table.codes, table.factors, space=table.space)
         assert M.jemmig.evaluate(flipped).value == pytest.approx(M.jemmig.evaluate(table).value, abs=1e-12)
 
 
-def test_collapsed_codes_are_left_out_where_posteriors_tell_them() -> None:
+def test_collapsed_latents_are_excluded_if_posteriors_identify_them() -> None:
     factors = np.random.default_rng(0).integers(4, size=(2_000, 2))
     codes = np.hstack([factors, 0.001 * factors[:, :1]]).astype(float)
     log_variance = np.array([-6.0, -6.0, 0.0]) * np.ones_like(codes)

@@ -71,7 +71,7 @@ def test_noise_leaves_the_default_what_signal_there_is() -> None:
     assert score.value == pytest.approx(1 - 1 / np.sqrt(2), abs=0.03)
 
 
-def test_known_failure_an_uncoded_factor_costs_nothing() -> None:
+def test_known_failure_a_missing_factor_is_not_penalised() -> None:
     factors = dsprites_like(2_000)
     score = dm.metrics.irs(factors[:, :4].astype(float), factors)
     assert score.value == pytest.approx(1.0, abs=1e-9)
@@ -91,7 +91,7 @@ def test_missing_labels_and_rare_values_are_left_out_for_their_factor() -> None:
     assert dm.metrics.irs(codes[:, :1], rare).value == pytest.approx(scored, abs=0.02)
 
 
-def test_edges_are_decided() -> None:
+def test_edge_cases_are_defined() -> None:
     factors = dsprites_like(100)
     assert dm.metrics.irs(np.ones((100, 3)), factors).value == 0.0
     assert "10 rows" in (
@@ -100,14 +100,14 @@ def test_edges_are_decided() -> None:
     assert "quantile" in (dm.metrics.irs(factors.astype(float), factors, quantile=0.0).undefined or "")
 
 
-def test_a_code_that_is_almost_always_the_same_is_measured_by_its_largest_deviation() -> None:
+def test_an_almost_constant_latent_is_measured_by_its_largest_deviation() -> None:
     factors = np.repeat([[0], [1]], [980, 20], axis=0)
     assert dm.metrics.irs(5.0 * factors, factors).value == 1.0
     other = np.random.default_rng(0).permutation(factors)
     assert dm.metrics.irs(5.0 * factors, np.hstack([other, other])).value < 0.6
 
 
-def test_a_little_noise_costs_little_even_where_a_factor_has_two_values() -> None:
+def test_a_little_noise_costs_little_even_for_a_factor_with_two_values() -> None:
     factors = np.random.default_rng(0).integers(2, size=(500, 2))
     codes = factors + 0.01 * np.random.default_rng(1).normal(size=factors.shape)
     assert dm.metrics.irs(codes, factors).value > 0.95

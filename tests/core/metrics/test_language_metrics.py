@@ -56,7 +56,7 @@ def test_a_language_is_perfect_by_position_by_bag_or_by_both() -> None:
     assert M.posdis(free_order, GRID).value < 0.3
 
 
-def test_symbols_without_meaning_score_nothing_by_default_and_something_plugged_in() -> None:
+def test_meaningless_symbols_score_zero_by_default_and_more_with_plug_in_estimates() -> None:
     rng = np.random.default_rng(0)
     messages, factors = rng.integers(20, size=(200, 3)), rng.integers((4, 9), size=(200, 2))
     for name in ("posdis", "bosdis"):
@@ -109,7 +109,7 @@ def test_rows_of_topsim_are_drawn_by_the_seed() -> None:
 
 @pytest.mark.parametrize("name", ["posdis", "bosdis", "topsim"])
 @pytest.mark.parametrize("what", ["fractions", "serial numbers", "huge numbers"])
-def test_codes_that_are_no_symbols_are_refused_in_one_sentence(name: str, what: str) -> None:
+def test_codes_that_are_not_symbols_are_refused_with_a_reason(name: str, what: str) -> None:
     factors = np.random.default_rng(0).integers(3, size=(100, 2))
     codes = {
         "fractions": factors + 0.5,

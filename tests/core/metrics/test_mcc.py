@@ -36,8 +36,8 @@ def test_the_published_variants_are_their_definitions(n_codes: int) -> None:
         ("khemakhem2020", "pearson", "pairs"),
         ("spearman", "spearman", "factors"),
     ):
-        found = dm.metrics.mcc(codes, factors, protocol=protocol).value
-        assert found == pytest.approx(by_definition(codes, factors, method, normaliser), abs=1e-12), protocol
+        value = dm.metrics.mcc(codes, factors, protocol=protocol).value
+        assert value == pytest.approx(by_definition(codes, factors, method, normaliser), abs=1e-12), protocol
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -56,7 +56,7 @@ def test_ranks_follow_any_monotone_warp_and_pearson_does_not() -> None:
 
 
 @pytest.mark.parametrize("protocol", HELD_OUT)
-def test_unrelated_codes_score_0_on_average_where_rows_are_held_out(protocol: str) -> None:
+def test_unrelated_codes_score_0_on_average_with_held_out_rows(protocol: str) -> None:
     """In-sample matching finds 0.16 among 200 codes of noise on 300 rows, and an affine fit nearly 1."""
     rng = np.random.default_rng(0)
     values = [
@@ -84,7 +84,7 @@ def test_one_code_and_one_factor(protocol: str) -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_dead_codes_change_nothing(protocol: str) -> None:
+def test_dead_latents_change_nothing(protocol: str) -> None:
     rng = np.random.default_rng(0)
     factors = rng.normal(size=(300, 3))
     codes = factors + 0.5 * rng.normal(size=(300, 3))
@@ -94,7 +94,7 @@ def test_dead_codes_change_nothing(protocol: str) -> None:
     assert dm.metrics.mcc(np.ones((300, 3)), factors, protocol=protocol).value == 0.0
 
 
-def test_a_rotation_of_three_factors_still_scores_much_and_the_note_says_so() -> None:
+def test_a_rotation_of_three_factors_still_scores_high_and_a_note_reports_it() -> None:
     rng = np.random.default_rng(1)
     factors = rng.normal(size=(2_000, 3))
     rotation = np.linalg.qr(np.array([[1.0, 1.0, 1.0], [1.0, -1.0, 0.5], [0.3, 1.0, -1.0]]))[0]
@@ -111,13 +111,13 @@ def test_factors_of_several_columns_are_held_out_too(kind: Kind, protocol: str) 
     labels = rng.integers(6, size=(600, 1))
     space = FactorSpace([Factor("v", 6, kind)])
     follows = np.cos(2 * np.pi * labels / 6 + 0.3)
-    found = dm.metrics.mcc.score(dm.Representation(follows, labels, space=space), protocol).value
+    value = dm.metrics.mcc.score(dm.Representation(follows, labels, space=space), protocol).value
     if protocol == "weak" and kind == "categorical":
-        assert 0.4 < found < 0.9  # one column cannot be six indicators
+        assert 0.4 < value < 0.9  # one column cannot be six indicators
     elif protocol == "weak":
-        assert found == pytest.approx(np.sqrt(0.5), abs=0.02)  # of cosine and sine, one
+        assert value == pytest.approx(np.sqrt(0.5), abs=0.02)  # of cosine and sine, one
     else:
-        assert found > 0.9
+        assert value > 0.9
     noise = [
         dm.metrics.mcc.score(dm.Representation(rng.normal(size=(600, 1)), labels, space=space), protocol).value
         for _ in range(10)

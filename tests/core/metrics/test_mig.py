@@ -14,7 +14,7 @@ def dsprites_like(n: int, seed: int = 0) -> np.ndarray:
 
 @given(st.lists(st.integers(2, 200), min_size=2, max_size=4), st.integers(0, 2**32 - 1))
 @settings(max_examples=20, deadline=None)
-def test_a_perfect_code_scores_one_whatever_the_sizes_of_the_factors(sizes: list[int], seed: int) -> None:
+def test_a_perfect_code_scores_one_for_any_sizes_of_the_factors(sizes: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)
     factors = rng.integers(sizes, size=(5_000, len(sizes)))
     assert dm.metrics.mig(factors.astype(float), factors).value >= 0.99
@@ -26,13 +26,13 @@ def test_a_perfect_code_with_room_within_each_value_scores_one() -> None:
     assert dm.metrics.mig(codes, factors).value >= 0.99
 
 
-def test_noise_scores_nothing() -> None:
+def test_noise_scores_zero() -> None:
     factors = dsprites_like(10_000)
     codes = np.random.default_rng(1).normal(size=(10_000, 10))
     assert dm.metrics.mig(codes, factors).value < 0.003
 
 
-def test_warps_outliers_and_dead_codes_leave_the_default_alone() -> None:
+def test_warps_outliers_and_dead_latents_do_not_change_the_default() -> None:
     factors = dsprites_like(5_000)
     codes = factors + np.random.default_rng(1).normal(size=factors.shape)
     plain = dm.metrics.mig(codes, factors).value
@@ -43,7 +43,7 @@ def test_warps_outliers_and_dead_codes_leave_the_default_alone() -> None:
     assert dm.metrics.mig(broken, factors).value == pytest.approx(plain, abs=1e-3)
 
 
-def test_known_failure_two_factors_packed_into_one_code_score_one_and_the_note_says_so() -> None:
+def test_known_failure_two_factors_packed_into_one_latent_score_one_and_a_note_reports_it() -> None:
     rng = np.random.default_rng(0)
     factors = rng.integers(3, size=(6_000, 3))
     codes = np.stack([3.0 * factors[:, 0] + factors[:, 1], factors[:, 2], rng.normal(size=6_000)], axis=1)
@@ -59,7 +59,7 @@ def test_a_rotation_scores_low() -> None:
     assert dm.metrics.mig(factors @ everywhere, factors).value < 0.02
 
 
-def test_every_code_twice_scores_zero() -> None:
+def test_duplicating_every_latent_scores_zero() -> None:
     factors = dsprites_like(2_000)
     assert dm.metrics.mig(np.hstack([factors, factors]).astype(float), factors).value == 0.0
 
@@ -120,7 +120,7 @@ def test_chen2018_agrees_with_its_sampled_estimator() -> None:
     assert ours.details["mutual_information"] == pytest.approx(nats, abs=0.03)
 
 
-def test_a_collapsed_code_is_masked_by_its_kl_and_the_signature_says_so() -> None:
+def test_a_collapsed_latent_is_masked_by_its_kl_and_the_signature_records_it() -> None:
     """A latent of 0.001 nats can carry a clean trace of a factor in its mean."""
     rng = np.random.default_rng(0)
     factors = rng.integers(4, size=(2_000, 2))
@@ -160,7 +160,7 @@ def test_degenerate_tables_have_a_decided_outcome(protocol: str) -> None:
     assert partly.value == partly.per_factor["factor_0"]
 
 
-def test_the_adjusted_estimator_leaves_collapsed_codes_out_as_its_siblings_do() -> None:
+def test_the_adjusted_estimator_excludes_collapsed_latents_like_its_siblings() -> None:
     rng = np.random.default_rng(0)
     factors = rng.integers(5, size=(2_000, 2))
     codes = np.column_stack([factors, 1e-3 * factors[:, 0]])  # the last one is collapsed, yet its mean is a clean trace

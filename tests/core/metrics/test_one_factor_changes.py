@@ -20,7 +20,7 @@ def ordinal(codes: np.ndarray, factors: np.ndarray) -> dm.Representation:
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60))
 @settings(max_examples=20, deadline=None)
-def test_a_cell_holds_the_rows_that_agree_in_all_other_factors(seed: int, n: int) -> None:
+def test_a_cell_contains_the_rows_that_agree_in_all_other_factors(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
     factors = rng.integers((2, 3, 2), size=(n, 3))
     factors[rng.random(factors.shape) < 0.1] = -1
@@ -30,10 +30,10 @@ def test_a_cell_holds_the_rows_that_agree_in_all_other_factors(seed: int, n: int
     expected: dict[tuple[int, ...], set[int]] = {}
     for row in np.flatnonzero((factors[:, [*varied, 1]] >= 0).all(axis=1)):
         expected.setdefault(tuple(factors[row, varied]), set()).add(int(row))
-    found: dict[int, set[int]] = {}
+    members: dict[int, set[int]] = {}
     for row, cell in zip(table.rows, table.cell, strict=True):
-        found.setdefault(int(cell), set()).add(int(row))
-    assert sorted(map(sorted, found.values())) == sorted(map(sorted, expected.values()))
+        members.setdefault(int(cell), set()).add(int(row))
+    assert sorted(map(sorted, members.values())) == sorted(map(sorted, expected.values()))
     assert (np.diff(table.run) >= 0).all()
     assert (table.run_value[table.run] == factors[table.rows, 1]).all()
 
@@ -49,10 +49,10 @@ def test_many_factors_do_not_overflow_the_key() -> None:
 
 def test_a_traversal_changes_one_factor_in_order() -> None:
     factors = grid(3, 4, 5).repeat(2, axis=0)
-    found = traversals(ordinal(np.zeros((120, 1)), factors), 1, 1000, np.random.default_rng(0))
-    assert found is not None
-    assert found.rows.shape == (15, 4)
-    walked = factors[found.rows]
+    drawn = traversals(ordinal(np.zeros((120, 1)), factors), 1, 1000, np.random.default_rng(0))
+    assert drawn is not None
+    assert drawn.rows.shape == (15, 4)
+    walked = factors[drawn.rows]
     assert (walked[:, :, 1] == np.arange(4)).all()
     assert (walked[:, :, [0, 2]] == walked[:, :1, [0, 2]]).all()
 
@@ -76,7 +76,7 @@ def test_a_factor_that_never_changes_alone_is_left_out_and_named(name: str) -> N
 
 
 @METRICS
-def test_perfect_codes_score_one_on_a_grid_whatever_the_sizes(name: str) -> None:
+def test_perfect_codes_score_one_on_a_grid_of_any_size(name: str) -> None:
     for sizes in ((2, 2), (2, 7, 3), (12, 8, 6)):
         factors = grid(*sizes).repeat(20, axis=0)
         score = getattr(dm.metrics, name).score(ordinal(factors @ np.diag([1.0, -100, 0.01][: len(sizes)]), factors))
@@ -92,7 +92,7 @@ def test_z_max_var_of_noise_is_chance_since_votes_are_scored_on_other_rows() -> 
     assert np.mean(values) == pytest.approx(0.25, abs=0.03)
 
 
-def test_z_max_var_takes_the_code_that_varies_most() -> None:
+def test_z_max_var_votes_for_the_latent_that_varies_most() -> None:
     """A plain loop over cells: the limit of many votes of many rows."""
     rng = np.random.default_rng(0)
     factors = grid(4, 5, 6)
@@ -110,7 +110,7 @@ def test_z_max_var_takes_the_code_that_varies_most() -> None:
     assert score.value == pytest.approx(expected, abs=0.03)
 
 
-def test_known_failure_of_z_max_var_every_code_may_move_with_a_factor() -> None:
+def test_known_failure_of_z_max_var_every_latent_may_change_with_a_factor() -> None:
     factors = grid(5, 5, 5)
     mixed = factors @ (np.full((3, 3), 0.6) + 0.4 * np.eye(3))
     assert dm.metrics.z_max_var.score(ordinal(mixed, factors)).value == 1.0
@@ -166,7 +166,7 @@ def test_the_change_of_omes_is_the_total_effect_of_sobol() -> None:
     assert score.details["change"] == pytest.approx(np.array([[2 / 3, 2 / 3], [1, 0]]), abs=1e-12)
 
 
-def test_omes_of_an_incomplete_grid_is_that_of_the_whole() -> None:
+def test_omes_of_an_incomplete_grid_is_that_of_the_full_grid() -> None:
     rng = np.random.default_rng(0)
     factors = grid(6, 8, 5, 4)
     codes = factors + np.c_[factors[:, 1], np.zeros((960, 3))]

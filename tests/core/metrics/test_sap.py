@@ -28,9 +28,9 @@ def test_kumar2018_is_the_gap_of_squared_correlations() -> None:
     codes = np.hstack([factors + noise, factors[:, :1] + 2 * noise[:, 1:2]])
     squared = np.corrcoef(codes.T, factors.T)[:4, 4:] ** 2
     ranked = np.sort(squared, axis=0)
-    found = dm.metrics.sap.score(ordinal(codes, factors), "kumar2018")
-    assert found.value == pytest.approx((ranked[-1] - ranked[-2]).mean(), abs=1e-9)
-    assert found.details["predictability"] == pytest.approx(squared, abs=1e-9)
+    result = dm.metrics.sap.score(ordinal(codes, factors), "kumar2018")
+    assert result.value == pytest.approx((ranked[-1] - ranked[-2]).mean(), abs=1e-9)
+    assert result.details["predictability"] == pytest.approx(squared, abs=1e-9)
 
 
 def test_the_default_ignores_warps_where_the_squared_correlation_falls() -> None:
@@ -40,7 +40,7 @@ def test_the_default_ignores_warps_where_the_squared_correlation_falls() -> None
     assert dm.metrics.sap.score(ordinal(warped, factors), "kumar2018").value < 0.7
 
 
-def test_noise_scores_nothing_and_every_code_twice_exactly_nothing() -> None:
+def test_noise_scores_about_zero_and_duplicated_latents_exactly_zero() -> None:
     factors, noise = draw()
     assert dm.metrics.sap.score(ordinal(noise, factors)).value < 0.005
     for protocol in dm.metrics.sap.protocols:
@@ -48,13 +48,13 @@ def test_noise_scores_nothing_and_every_code_twice_exactly_nothing() -> None:
         assert dm.metrics.sap.score(twice, protocol).value == pytest.approx(0.0, abs=1e-9)
 
 
-def test_known_failure_two_factors_packed_into_one_code_score_one() -> None:
+def test_known_failure_two_factors_packed_into_one_latent_score_one() -> None:
     factors, noise = draw()
     codes = np.c_[10 * factors[:, 0] + factors[:, 1], factors[:, 2], noise[:, 0]]
     assert dm.metrics.sap.score(ordinal(codes, factors)).value > 0.98
 
 
-def test_circular_factors_and_categories_count_whole() -> None:
+def test_circular_and_categorical_factors_count_fully() -> None:
     rng = np.random.default_rng(0)
     factors = rng.integers((12, 3), size=(4_000, 2))
     space = FactorSpace([Factor("angle", 12, "circular"), Factor("shape", 3, "categorical")])
@@ -62,7 +62,7 @@ def test_circular_factors_and_categories_count_whole() -> None:
     assert dm.metrics.sap.score(Representation(shuffled, factors, space=space)).value > 0.99
 
 
-def test_locatello2019_is_the_accuracy_of_a_linear_machine_on_one_code() -> None:
+def test_locatello2019_is_the_accuracy_of_a_linear_svm_on_one_latent() -> None:
     factors, noise = draw(600)
     codes = factors + 0.3 * noise
     representation = ordinal(codes, factors)
@@ -78,13 +78,13 @@ def test_locatello2019_is_the_accuracy_of_a_linear_machine_on_one_code() -> None
             for j in range(3)
         ]
     )
-    found = dm.metrics.sap.score(representation, "locatello2019")
-    assert found.details["predictability"] == pytest.approx(expected, abs=1e-12)
+    result = dm.metrics.sap.score(representation, "locatello2019")
+    assert result.details["predictability"] == pytest.approx(expected, abs=1e-12)
     ranked = np.sort(expected, axis=0)
-    assert found.value == pytest.approx((ranked[-1] - ranked[-2]).mean())
+    assert result.value == pytest.approx((ranked[-1] - ranked[-2]).mean())
 
 
-def test_why_the_machine_is_not_a_squared_correlation_of_perfect_codes() -> None:
+def test_why_an_svm_differs_from_squared_correlation_on_perfect_codes() -> None:
     """One cut a class cannot hold a class between two others: a perfect code scores under a half."""
     factors, _ = draw()
     ideal = ordinal((factors - factors.mean(0)) / factors.std(0), factors)
@@ -96,9 +96,9 @@ def test_balanced_accuracy_averages_over_classes() -> None:
     rng = np.random.default_rng(0)
     labels = (rng.random(900) < 0.1).astype(int)[:, None]
     codes = np.c_[labels + 0.05 * rng.normal(size=(900, 1)), np.zeros(900)]
-    found = dm.metrics.sap.score(ordinal(codes, labels), "kumar2018_classification")
-    assert found.details["predictability"][:, 0] == pytest.approx([1.0, 0.5])
-    assert found.value == pytest.approx(0.5)
+    result = dm.metrics.sap.score(ordinal(codes, labels), "kumar2018_classification")
+    assert result.details["predictability"][:, 0] == pytest.approx([1.0, 0.5])
+    assert result.value == pytest.approx(0.5)
 
 
 def test_a_million_rows_take_seconds() -> None:

@@ -19,7 +19,7 @@ def table(codes: np.ndarray, factors: np.ndarray) -> Representation:
 
 
 @pytest.mark.parametrize("name", ["snc", "nk"])
-def test_perfect_codes_score_one_and_noise_nothing(name: str) -> None:
+def test_perfect_codes_score_one_and_noise_zero(name: str) -> None:
     factors, noise = draw()
     metric = getattr(dm.metrics, name)
     perfect = metric.score(table(np.hstack([noise[:, :1], -1.0 * factors]), factors))
@@ -28,7 +28,7 @@ def test_perfect_codes_score_one_and_noise_nothing(name: str) -> None:
     assert metric.score(table(noise, factors)).value < 0.03
 
 
-def test_one_code_serves_one_factor() -> None:
+def test_one_latent_is_aligned_with_one_factor() -> None:
     """Reusing a code for two factors is the flaw that the paper corrects."""
     factors, noise = draw()
     packed = np.c_[8 * factors[:, 1] + factors[:, 2], factors[:, 0], noise[:, 0]].astype(float)
@@ -53,7 +53,7 @@ def test_steps_need_no_order_and_unequal_frequencies_do_not_matter() -> None:
     assert published.value < 0.75  # bins of a third each
 
 
-def test_the_published_bins_read_a_balanced_code_and_count_chance() -> None:
+def test_the_published_bins_decode_a_balanced_latent_and_include_chance() -> None:
     factors = np.indices((4, 5)).reshape(2, -1).T.repeat(40, axis=0)
     jittered = factors + np.random.default_rng(1).uniform(-0.4, 0.4, size=factors.shape)
     assert dm.metrics.snc(jittered, factors, protocol="mahon2024").value > 0.93
@@ -71,7 +71,7 @@ def test_default_accuracy_is_above_the_most_frequent_class() -> None:
     assert score.value == pytest.approx(expected, abs=0.05)
 
 
-def test_knockout_sees_a_copy_and_a_rotated_copy_where_single_neurons_do_not() -> None:
+def test_knockout_detects_a_copy_and_a_rotated_copy_and_single_neurons_do_not() -> None:
     factors, _ = draw()
     ideal = (factors - factors.mean(0)) / factors.std(0)
     rotation = np.eye(3) - 2 / 3  # a reflection that mixes every factor into every code
@@ -90,7 +90,7 @@ def test_knockout_is_the_difference_of_its_two_scores() -> None:
 
 
 @pytest.mark.parametrize("name", ["snc", "nk"])
-def test_constant_factors_dead_codes_and_missing_labels(name: str) -> None:
+def test_constant_factors_dead_latents_and_missing_labels(name: str) -> None:
     factors, _ = draw(600)
     holes = np.c_[np.where(np.arange(600) % 3, factors[:, 0], -1), factors[:, 1], np.zeros(600, int)]
     score = getattr(dm.metrics, name).score(table(np.c_[np.ones(600), factors].astype(float), holes))

@@ -18,7 +18,7 @@ def cells(n: int = 600) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("metric", ["lms", "msas", "msgs"])
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_the_aggregate_is_read_from_the_published_matrix(metric: str, protocol: str) -> None:
+def test_the_aggregate_is_computed_from_the_published_matrix(metric: str, protocol: str) -> None:
     codes, kinds = cells()
     codes = codes[:, :5] + 0.3 * np.random.default_rng(1).normal(size=(600, 5))
     matrix = np.hstack([target_scores(codes, kinds[:, k], n, PROTOCOLS[protocol]) for k, n in enumerate((4, 3))])
@@ -35,13 +35,13 @@ def test_the_aggregate_is_read_from_the_published_matrix(metric: str, protocol: 
 
 
 @pytest.mark.parametrize("protocol", ["default", "spn", "bmmi"])
-def test_a_code_for_every_value_scores_1(protocol: str) -> None:
+def test_one_latent_per_value_scores_1(protocol: str) -> None:
     codes, kinds = cells()
     assert dm.metrics.lms(codes, kinds, protocol=protocol).value == pytest.approx(1.0)
     assert dm.metrics.msas(codes, kinds, protocol=protocol).value == pytest.approx(1.0)
 
 
-def test_with_fewer_codes_than_targets_the_number_of_targets_divides() -> None:
+def test_with_fewer_latents_than_targets_the_number_of_targets_divides() -> None:
     """Published on a perfect code of sizes 4, 5, 6, 8 and 12: 5 / 35."""
     grid = np.indices((4, 5, 6, 8, 12)).reshape(5, -1).T
     score = dm.metrics.lms(grid.astype(float), grid)

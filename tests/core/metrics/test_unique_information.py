@@ -19,7 +19,7 @@ def score(codes: np.ndarray, factors: np.ndarray, **options: Any) -> dm.Score:
     return dm.metrics.unique_information.score(Representation(codes, factors, space=SPACE), **options)
 
 
-def test_perfect_codes_score_one_noise_nothing_and_copies_nothing() -> None:
+def test_perfect_codes_score_one_noise_zero_and_copies_zero() -> None:
     factors, ideal, noise = draw()
     perfect = score(np.hstack([ideal, noise]), factors)
     assert perfect.value > 0.97
@@ -29,7 +29,7 @@ def test_perfect_codes_score_one_noise_nothing_and_copies_nothing() -> None:
     assert (twice.value, twice.parts["upper_bound"].value) == (0.0, 0.0)
 
 
-def test_perfect_codes_beside_a_rotated_copy_score_nothing() -> None:
+def test_perfect_codes_with_a_rotated_copy_score_zero() -> None:
     """The one thing that every score of single codes and importances misses."""
     factors, ideal, _ = draw()
     rotation = np.eye(3) - 2 / 3  # a reflection that mixes every factor into every code
@@ -42,24 +42,24 @@ def test_synergy_shows_in_the_upper_bound_alone() -> None:
     factors = rng.integers(8, size=(2_000, 1))
     key = rng.normal(size=2_000) * 2
     space = FactorSpace([Factor("v", 8, "ordinal")])
-    found = dm.metrics.unique_information.score(Representation(np.c_[factors[:, 0] + key, key], factors, space=space))
+    result = dm.metrics.unique_information.score(Representation(np.c_[factors[:, 0] + key, key], factors, space=space))
     alone = factors.var() / (factors.var() + 4)
-    assert found.value == pytest.approx(alone, abs=0.06)
-    assert found.parts["upper_bound"].value == pytest.approx(alone, abs=0.06)
-    assert found.details["unique"][0, 0] == found.value
+    assert result.value == pytest.approx(alone, abs=0.06)
+    assert result.parts["upper_bound"].value == pytest.approx(alone, abs=0.06)
+    assert result.details["unique"][0, 0] == result.value
 
 
-def test_what_two_codes_share_is_nobodys() -> None:
+def test_information_shared_by_two_latents_is_not_unique() -> None:
     """Two equally blurred views of one factor: each knows as much as the other."""
     factors, ideal, noise = draw()
     views = np.c_[ideal[:, 2] + noise[:, 0], ideal[:, 2] + noise[:, 1], ideal[:, :2]]
-    found = score(views, factors)
-    assert found.per_factor["b"] < 0.05
-    assert min(found.per_factor["shape"], found.per_factor["a"]) > 0.96
+    result = score(views, factors)
+    assert result.per_factor["b"] < 0.05
+    assert min(result.per_factor["shape"], result.per_factor["a"]) > 0.96
     assert 0.1 < score(views[:, [0, 2, 3]], factors).per_factor["b"] < 0.7
 
 
-def test_pruning_tries_no_more_codes_than_asked_and_loses_nothing_here() -> None:
+def test_pruning_evaluates_the_given_number_of_candidates_and_loses_nothing_here() -> None:
     factors, ideal, noise = draw(800)
     codes = np.hstack([noise, ideal + 0.5 * noise, ideal @ np.ones((3, 20)) + np.tile(noise[:, :1], 20)])
     few, many = score(codes, factors, n_candidates=1), score(codes, factors, n_candidates=5)
@@ -68,12 +68,12 @@ def test_pruning_tries_no_more_codes_than_asked_and_loses_nothing_here() -> None
     assert many.value >= few.value
 
 
-def test_constant_factors_dead_codes_one_code_and_missing_labels() -> None:
+def test_constant_factors_dead_latents_one_latent_and_missing_labels() -> None:
     factors, ideal, _ = draw(600)
     holes = np.c_[np.where(np.arange(600) % 3, factors[:, 0], -1), factors[:, 1], np.zeros(600, int)]
-    found = score(np.c_[np.ones(600), ideal], holes)
-    assert found.value > 0.98
-    assert np.isnan(found.per_factor["b"])
+    result = score(np.c_[np.ones(600), ideal], holes)
+    assert result.value > 0.98
+    assert np.isnan(result.per_factor["b"])
     assert score(ideal[:, :1], factors).per_factor["shape"] == 1.0
     together = Representation(ideal, factors, space=SPACE, groups=np.zeros(600))
     assert "at least two groups" in str(dm.metrics.unique_information.score(together).undefined)

@@ -23,8 +23,8 @@ def labels(codes: np.ndarray) -> np.ndarray:
 
 
 def score(name: str, codes: np.ndarray, **options: object) -> dm.Score:
-    found: dm.Score = getattr(dm.metrics, name)(codes, labels(codes), **options)
-    return found
+    result: dm.Score = getattr(dm.metrics, name)(codes, labels(codes), **options)
+    return result
 
 
 def test_total_correlation_of_a_known_covariance() -> None:
@@ -38,8 +38,8 @@ def test_total_correlation_of_a_known_covariance() -> None:
 def test_total_correlation_of_a_copy_is_infinite_and_said_to_be() -> None:
     codes = with_covariance(COVARIANCE)
     for spoilt in (np.c_[codes, codes[:, :1]], np.c_[codes, codes.sum(axis=1)], np.c_[codes, -3 * codes[:, 1] + 7]):
-        found = score("gaussian_total_correlation", spoilt, protocol="locatello2019")
-        assert "infinite" in (found.undefined or "")
+        result = score("gaussian_total_correlation", spoilt, protocol="locatello2019")
+        assert "infinite" in (result.undefined or "")
     assert "fewer rows" in (score("gaussian_total_correlation", codes[:3]).undefined or "")
 
 
@@ -47,9 +47,9 @@ def test_wasserstein_correlation_of_a_known_covariance() -> None:
     codes = with_covariance(COVARIANCE)
     root = np.diag(np.sqrt(np.diag(COVARIANCE)))
     expected = 2 * np.trace(COVARIANCE) - 2 * np.trace(sqrtm(root @ COVARIANCE @ root)).real
-    found = score("wasserstein_correlation", codes, protocol="locatello2019")
-    assert found.value == pytest.approx(expected, abs=1e-9)
-    assert found.parts["normalised"].value == pytest.approx(expected / np.trace(COVARIANCE), abs=1e-9)
+    result = score("wasserstein_correlation", codes, protocol="locatello2019")
+    assert result.value == pytest.approx(expected, abs=1e-9)
+    assert result.parts["normalised"].value == pytest.approx(expected / np.trace(COVARIANCE), abs=1e-9)
 
 
 @pytest.mark.parametrize("d", [2, 5])
@@ -59,7 +59,7 @@ def test_wasserstein_correlation_of_copies_is_finite(d: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["gaussian_total_correlation", "wasserstein_correlation"])
-def test_dead_codes_are_left_out_and_warps_do_not_count(name: str) -> None:
+def test_dead_latents_are_excluded_and_warps_do_not_matter(name: str) -> None:
     codes = with_covariance(COVARIANCE)
     plain = score(name, codes).value
     assert plain > 0.1
@@ -75,7 +75,7 @@ def test_pairwise_information_as_in_the_library() -> None:
     assert score("mean_pairwise_mi", codes, protocol="locatello2019").value == pytest.approx(expected, abs=1e-12)
 
 
-def test_pairwise_information_of_independent_codes_is_zero_on_few_rows_too() -> None:
+def test_pairwise_information_of_independent_latents_is_zero_even_on_few_rows() -> None:
     for n in (100, 300, 3_000):
         codes = np.random.default_rng(n).normal(size=(n, 6))
         assert score("mean_pairwise_mi", codes).value < 0.06
@@ -131,7 +131,7 @@ def test_factorised_support_of_a_plain_loop() -> None:
     assert score("factorised_support", codes, scale="sd").value == pytest.approx(expected)
 
 
-def test_dependent_codes_over_a_whole_grid_have_a_factorised_support() -> None:
+def test_dependent_codes_over_a_full_grid_have_a_factorised_support() -> None:
     """Correlation does not matter as long as every combination occurs: what the metric is for."""
     values = np.indices((5, 5)).reshape(2, -1).T
     often = np.where(values[:, 0] == values[:, 1], 20, 1)
@@ -148,7 +148,7 @@ def gaussian(rho: float, blur: float, n: int = 1_500) -> tuple[np.ndarray, np.nd
 
 @pytest.mark.parametrize("name", ["wsepin", "windin"])
 @pytest.mark.parametrize("rho", [0.0, 0.7])
-def test_informations_of_a_gaussian_code_are_those_of_the_closed_form(name: str, rho: float) -> None:
+def test_informations_of_a_gaussian_latent_are_those_of_the_closed_form(name: str, rho: float) -> None:
     blur = 0.5
     codes, log_variance = gaussian(rho, blur)
     whole = np.array([[1 + blur, rho], [rho, 1 + blur]])
@@ -156,12 +156,12 @@ def test_informations_of_a_gaussian_code_are_those_of_the_closed_form(name: str,
     of_one = 0.5 * np.log((1 + blur) / blur)
     expected = of_all - of_one  # also of_one less -log(1 - r²) / 2, the information that both share
     assert expected == pytest.approx(of_one + 0.5 * np.log(1 - (rho / (1 + blur)) ** 2))
-    found = score(name, codes, log_variance=log_variance, n_samples=4_000)
-    assert found.value == pytest.approx(expected, abs=0.03)
-    assert found.details["information"] == pytest.approx(np.full(2, of_one), abs=0.04)
+    result = score(name, codes, log_variance=log_variance, n_samples=4_000)
+    assert result.value == pytest.approx(expected, abs=0.03)
+    assert result.details["information"] == pytest.approx(np.full(2, of_one), abs=0.04)
 
 
-def test_a_code_equal_to_its_prior_has_no_weight_and_a_copy_nothing_of_its_own() -> None:
+def test_a_latent_equal_to_its_prior_has_no_weight_and_a_copy_no_unshared_information() -> None:
     codes, log_variance = gaussian(0.0, 0.01)
     dead = score("wsepin", np.c_[codes, np.zeros(1_500)], log_variance=np.c_[log_variance, np.zeros(1_500)])
     assert dead.details["weights"][2] == pytest.approx(0.0, abs=1e-9)
@@ -169,7 +169,7 @@ def test_a_code_equal_to_its_prior_has_no_weight_and_a_copy_nothing_of_its_own()
     assert score("wsepin", np.zeros((50, 2)), log_variance=np.zeros((50, 2))).value == 0.0
 
 
-def test_separate_posteriors_tell_the_row_and_no_more() -> None:
+def test_separate_posteriors_identify_the_row_and_no_more() -> None:
     """Nothing exceeds the logarithm of the number of rows, which either of two narrow codes tells alone."""
     codes = np.c_[np.arange(64.0), np.arange(64.0)[::-1]]
     narrow = np.full((64, 2), -12.0)
@@ -181,11 +181,11 @@ def test_separate_posteriors_tell_the_row_and_no_more() -> None:
 
 
 @pytest.mark.parametrize("name", ["wsepin", "windin"])
-def test_posteriors_are_asked_for_and_must_have_a_width(name: str) -> None:
+def test_posterior_variances_are_required_and_must_not_be_degenerate(name: str) -> None:
     codes = np.random.default_rng(0).normal(size=(50, 2))
     assert "log_variance" in (score(name, codes).undefined or "")
-    assert "narrower" in (score(name, codes, log_variance=np.full((50, 2), -1000.0)).undefined or "")
-    assert "narrower" in (score(name, codes, log_variance=np.full((50, 2), 2000.0)).undefined or "")
+    assert "must be finite" in (score(name, codes, log_variance=np.full((50, 2), -1000.0)).undefined or "")
+    assert "must be finite" in (score(name, codes, log_variance=np.full((50, 2), 2000.0)).undefined or "")
 
 
 def test_a_subset_of_the_rows_is_named_in_the_signature_and_decided_by_the_seed() -> None:
