@@ -34,7 +34,7 @@ def rows_of(data: dm.CustomDataSet, draws: Any) -> list[int]:
 
 @given(st.integers(1, 60), st.integers(0, 4), st.integers(0, 2**32 - 1))
 @settings(deadline=None, max_examples=60)
-def test_the_whole_is_every_row_in_order(n: int, n_factors: int, seed: int) -> None:
+def test_the_full_grid_is_every_row_in_order(n: int, n_factors: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     space = FactorSpace([Factor(f"f{k}", 3, "categorical") for k in range(n_factors)])
     data = dm.CustomDataSet(images(n), rng.integers(-1, 3, (n, n_factors)), space=space)
@@ -67,14 +67,14 @@ def test_missing_labels_stay_and_continuous_factors_are_looked_up_exactly() -> N
 
 
 @pytest.mark.parametrize("asked", [[[0, 0]], [[1, 2], [0, 0]], [[5, 9]], [[-1, 2]]])
-def test_combinations_that_do_not_occur_are_refused(asked: list[list[int]]) -> None:
+def test_combinations_that_do_not_occur_are_rejected(asked: list[list[int]]) -> None:
     data = dm.CustomDataSet(images(2), [[0, 2], [1, 2]], space=GRID)
     message = "custom contains only the combinations of factors of its 2 rows; 1 of"
     with pytest.raises(InvalidInputError, match=message):
         data.draws(asked)
 
 
-def test_values_that_occur_but_not_together_are_refused() -> None:
+def test_values_that_occur_but_not_together_are_rejected() -> None:
     data = dm.CustomDataSet(images(3), [[0, 0], [1, 1], [0, 2]], space=GRID)
     for asked in ([[0, 1]], [[1, 0]], [[1, 2]]):
         with pytest.raises(InvalidInputError, match="1 of 1 requested do not occur"):
@@ -224,22 +224,22 @@ def test_the_fingerprint_names_exactly_this_content() -> None:
         ([[1.0], [1.0, 2.0]], {}, "observations must be an array"),
         (np.ma.MaskedArray([[1.0], [2.0]], [[True], [False]]), {}, "masked values"),
         (np.zeros((3, 2)), {"factors": [0, 1]}, "one row for each of the 3 rows of observations; got 2"),
-        (np.zeros((3, 2)), {"factors": {}}, "at least one column; give None"),
-        (np.zeros((3, 2)), {"kinds": {"a": "ordinal"}}, "labels of the factors that are named; got None"),
+        (np.zeros((3, 2)), {"factors": {}}, "at least one column; pass None"),
+        (np.zeros((3, 2)), {"kinds": {"a": "ordinal"}}, "labels of the named factors; got None"),
         (np.zeros((3, 2)), {"factors": [[3]] * 3, "space": FactorSpace((Factor("a", 3, "ordinal"),))}, "0 .. 2"),
         (np.zeros((3, 2)), {"groups": [0, 1]}, "groups must have one row"),
         (np.zeros((3, 2)), {"name": "my data"}, "name must consist of letters"),
         (np.zeros((3, 2)), {"fingerprint": "a|b"}, "fingerprint must consist of letters"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_refused_with_one_sentence(observations: Any, options: dict[str, Any], message: str) -> None:
+def test_invalid_input_is_rejected_with_one_sentence(observations: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message) as caught:
         dm.CustomDataSet(observations, **options)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("factors", [[0, 1], [[0.0]], [["a"]], [[0, 1]]])
-def test_factors_of_a_wrong_shape_or_type_are_refused(factors: Any) -> None:
+def test_factors_of_a_wrong_shape_or_type_are_rejected(factors: Any) -> None:
     with pytest.raises(
         InvalidInputError, match=r"factors must be integers of shape \(n, 1\), with one column for each of a"
     ):
@@ -262,7 +262,7 @@ def test_a_source_that_returns_other_rows_is_caught() -> None:
         dm.CustomDataSet(Short()).observations(np.empty((1, 0), int))
 
 
-def test_a_file_that_was_closed_is_told(tmp_path: Path) -> None:
+def test_a_closed_file_is_reported(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "images.h5", "w") as file:
         file["images"] = images(4)
     with h5py.File(tmp_path / "images.h5", "r") as file:
@@ -273,7 +273,7 @@ def test_a_file_that_was_closed_is_told(tmp_path: Path) -> None:
 
 @given(st.integers(1, 200), st.integers(1, 70), st.integers(0, 1000))
 @settings(deadline=None, max_examples=40)
-def test_combinations_of_many_factors_are_told_apart(n: int, n_factors: int, seed: int) -> None:
+def test_combinations_of_many_factors_are_distinguished(n: int, n_factors: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     factors = rng.integers(-1, 100, (n, n_factors)) * (rng.random((n, n_factors)) < 0.3)
     found = Combinations(factors)

@@ -81,7 +81,7 @@ def test_vectors_and_arrays() -> None:
     assert np.array_equal(data.observations(data.factors[:1], [3])[0], PICTURES[3])
 
 
-def test_what_does_not_fit_is_refused(pictures: Any) -> None:
+def test_invalid_input_is_rejected(pictures: Any) -> None:
     for given, options, message in (
         (
             datasets.DatasetDict(train=pictures),
@@ -100,7 +100,7 @@ def test_what_does_not_fit_is_refused(pictures: Any) -> None:
             dm.CustomDataSet.from_huggingface(given, **options)
 
 
-def test_images_of_another_size_are_refused(pictures: Any) -> None:
+def test_images_of_another_size_are_rejected(pictures: Any) -> None:
     small = datasets.Dataset.from_dict(
         {"picture": [Image.fromarray(PICTURES[0, :3])]}, features=datasets.Features(picture=datasets.Image())
     )

@@ -15,7 +15,7 @@ def test_the_same_size_is_the_same_image() -> None:
     assert np.array_equal(resized(IMAGES, (12, 9)), IMAGES)
 
 
-def test_whole_factors_are_means_of_blocks_rounded_half_up() -> None:
+def test_integer_factors_are_means_of_blocks_rounded_half_up() -> None:
     means = IMAGES.reshape(3, 4, 3, 3, 3, 2).mean(axis=(2, 4))
     assert np.array_equal(resized(IMAGES, (4, 3)), np.floor(means + 0.5))
     halves = np.array([[0, 1], [2, 3]], np.uint8)[None, ..., None]

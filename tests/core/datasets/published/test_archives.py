@@ -54,7 +54,7 @@ def test_very_large_files_are_not_read(tmp_path: Path, kind: str, monkeypatch: p
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_truncated_archives_are_refused(tmp_path: Path, kind: str) -> None:
+def test_truncated_archives_are_rejected(tmp_path: Path, kind: str) -> None:
     path = make(tmp_path, kind)
     whole = path.read_bytes()
     end = len(whole.rstrip(b"\0")) if kind == "tar" else len(whole)
@@ -81,6 +81,6 @@ def test_links_are_no_files(tmp_path: Path) -> None:
     assert "link" not in ArchivedFiles(folder).names
 
 
-def test_nothing_is_told(tmp_path: Path) -> None:
+def test_a_missing_archive_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="there is none"):
         ArchivedFiles(tmp_path / "none.zip")

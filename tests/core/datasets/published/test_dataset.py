@@ -123,7 +123,7 @@ def test_images_are_unpacked_once(layout: str, tmp_path: Path, monkeypatch: pyte
     assert_holds_the_images(load_published(published, str(path)))
 
 
-def test_a_damaged_copy_in_the_cache_is_made_anew(tmp_path: Path, cache: Path) -> None:
+def test_a_damaged_copy_in_the_cache_is_recreated(tmp_path: Path, cache: Path) -> None:
     path = write_npz(tmp_path / "file.npz")
     published = publish(npz=checksums(path))
     load_published(published, str(path))
@@ -141,7 +141,7 @@ def test_without_a_writable_cache_images_are_kept_in_memory(
     assert_holds_the_images(load_published(publish(**{layout: checksums(path)}), str(path)))
 
 
-def test_another_file_is_refused_with_what_was_found_and_expected(tmp_path: Path) -> None:
+def test_the_error_for_another_file_contains_both_checksums(tmp_path: Path) -> None:
     path = write_npz(tmp_path / "file.npz")
     published = publish(npz=checksums(path))
     content = bytearray(path.read_bytes())
@@ -152,7 +152,7 @@ def test_another_file_is_refused_with_what_was_found_and_expected(tmp_path: Path
         load_published(published, str(path))
 
 
-def test_a_truncated_file_is_refused_by_its_size(tmp_path: Path) -> None:
+def test_a_truncated_file_is_rejected_by_its_size(tmp_path: Path) -> None:
     path = write_npz(tmp_path / "file.npz")
     published = publish(npz=checksums(path))
     n_bytes = path.stat().st_size
@@ -168,7 +168,7 @@ def test_every_published_checksum_must_match(tmp_path: Path) -> None:
         load_published(publish(npz=wrong), str(path))
 
 
-def test_a_file_without_a_published_checksum_is_refused(tmp_path: Path) -> None:
+def test_a_file_without_a_published_checksum_is_rejected(tmp_path: Path) -> None:
     path = write_npz(tmp_path / "file.npz")
     with pytest.raises(CorruptFileError, match=r"no checksum of it is published.*verify=false"):
         load_published(publish(), str(path))
@@ -199,7 +199,7 @@ def test_pickled_metadata_is_never_unpickled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["imgs", "latents_classes"])
-def test_pickled_arrays_are_refused_unread(key: str, tmp_path: Path) -> None:
+def test_pickled_arrays_are_rejected_unread(key: str, tmp_path: Path) -> None:
     trap = tmp_path / "trap"
     path = write_npz(tmp_path / "file.npz", **{key: np.array([Bait(trap)] * N, dtype=object)})
     with pytest.raises(UntrustedFileError, match="pickled"):
@@ -208,7 +208,7 @@ def test_pickled_arrays_are_refused_unread(key: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"text"])
-def test_a_file_of_no_known_layout_is_refused(content: bytes, tmp_path: Path) -> None:
+def test_a_file_of_no_known_layout_is_rejected(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "file.npz"
     path.write_bytes(content)
     with pytest.raises(CorruptFileError, match="must be a complete"):
@@ -216,7 +216,7 @@ def test_a_file_of_no_known_layout_is_refused(content: bytes, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("changed", "complaint"),
+    ("changed", "message"),
     [
         ({"imgs": IMAGES[:-1]}, r"of shape \(144, 8, 8\); got uint8 of shape \(143, 8, 8\)"),
         ({"imgs": IMAGES.astype(np.int16)}, "must be uint8"),
@@ -226,9 +226,9 @@ def test_a_file_of_no_known_layout_is_refused(content: bytes, tmp_path: Path) ->
         ({"latents_classes": LABELS[:, 1:]}, "last factor fastest"),
     ],
 )
-def test_another_layout_is_refused(changed: dict[str, NDArray[Any]], complaint: str, tmp_path: Path) -> None:
+def test_another_layout_is_rejected(changed: dict[str, NDArray[Any]], message: str, tmp_path: Path) -> None:
     path = write_npz(tmp_path / "file.npz", **changed)
-    with pytest.raises(CorruptFileError, match=complaint):
+    with pytest.raises(CorruptFileError, match=message):
         load_published(publish(), str(path), verify=False)
 
 
@@ -237,7 +237,7 @@ def test_images_with_a_channel_axis_are_read(tmp_path: Path) -> None:
     assert_holds_the_images(load_published(publish(), str(path), verify=False))
 
 
-def test_labels_of_hdf5_in_another_order_are_refused(tmp_path: Path) -> None:
+def test_labels_of_hdf5_in_another_order_are_rejected(tmp_path: Path) -> None:
     path = write_hdf5(tmp_path / "file.hdf5", labels=LABELS[::-1])
     with pytest.raises(CorruptFileError, match="last factor fastest"):
         load_published(publish(), str(path), verify=False)
@@ -331,7 +331,7 @@ def test_the_manifest_of_dsprites_describes_the_same_grid_as_the_renderer() -> N
     assert published.shape == DSprites.observation_shape
 
 
-def test_what_is_not_published_is_said() -> None:
+def test_missing_information_is_reported() -> None:
     published = read_manifest("dsprites")
     assert published.info.remarks[1:] == (
         "no published size of dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz is known",
@@ -342,13 +342,13 @@ def test_what_is_not_published_is_said() -> None:
 
 
 @pytest.mark.parametrize("text", ["name = ", "name = 'x'", TOML.replace("square", "").format(npz="=", hdf5="")])
-def test_a_broken_manifest_is_refused(text: str) -> None:
+def test_a_broken_manifest_is_rejected(text: str) -> None:
     with pytest.raises(CorruptFileError, match="a manifest must be TOML"):
         Manifest.parse(text)
 
 
 @pytest.mark.slow
-def test_a_whole_file_of_the_original_layout_is_read_in_bounded_memory(tmp_path: Path) -> None:
+def test_a_complete_file_of_the_published_layout_is_read_in_bounded_memory(tmp_path: Path) -> None:
     data = DSprites()
     path = tmp_path / "whole.npz"
     labels = np.pad(data.space.indices_of(np.arange(len(data))), ((0, 0), (1, 0)))

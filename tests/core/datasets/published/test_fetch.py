@@ -25,7 +25,7 @@ ALTERED = CONTENT[:-1] + b"?"
 
 
 class Server:
-    """Serves CONTENT, and misbehaves as told: one word for each request, the last for all further ones."""
+    """Serves CONTENT, and misbehaves as specified: one word per request, the last one for all further requests."""
 
     def __init__(self) -> None:
         self.behaviours = ["whole"]
@@ -52,16 +52,16 @@ class Server:
                 pass
 
             def do_GET(self) -> None:
-                wanted = self.headers.get("Range", "")
+                requested_range = self.headers.get("Range", "")
                 behaviour = server.behaviours[min(len(server.requests), len(server.behaviours) - 1)]
-                server.requests.append(wanted)
+                server.requests.append(requested_range)
                 if behaviour.isdigit():
                     self.send_error(int(behaviour))
                     return
                 if behaviour == "slow":
                     server.released.wait(2)
                     return
-                start = int(wanted[len("bytes=") : -1] or 0) if behaviour != "ignores range" else 0
+                start = int(requested_range[len("bytes=") : -1] or 0) if behaviour != "ignores range" else 0
                 content = server.contents.get(self.path, ALTERED if behaviour == "altered" else CONTENT)
                 if start >= len(content):
                     self.send_response(416)
@@ -114,7 +114,7 @@ def assert_no_file_is_there(cache: Path) -> None:
     assert not [path for path in cache.rglob("*") if path.is_file() and path.suffix not in {".lock", ".TAG"}]
 
 
-def test_a_whole_file_is_fetched_once(server: Server, cache: Path) -> None:
+def test_a_complete_file_is_downloaded_once(server: Server, cache: Path) -> None:
     assert get(server.url).read_bytes() == CONTENT
     assert get(server.url).read_bytes() == CONTENT
     assert server.requests == [""]
@@ -174,13 +174,13 @@ def test_a_beginning_that_is_already_the_end(beginning: bytes, n_requests: int, 
     assert_only_the_whole_file_is_there(cache)
 
 
-def test_a_damaged_file_in_the_cache_is_fetched_anew(server: Server, cache: Path) -> None:
+def test_a_damaged_file_in_the_cache_is_downloaded_again(server: Server, cache: Path) -> None:
     get(server.url).write_bytes(ALTERED)
     assert get(server.url).read_bytes() == CONTENT
     assert_only_the_whole_file_is_there(cache)
 
 
-def test_an_altered_file_is_refused_with_what_was_found_and_expected(server: Server, cache: Path) -> None:
+def test_the_error_for_an_altered_file_contains_both_checksums(server: Server, cache: Path) -> None:
     server.behaviours = ["altered"]
     found, expected = (hashlib.sha256(content).hexdigest() for content in (ALTERED, CONTENT))
     with pytest.raises(DownloadError, match=f"sha256 {found} found, {expected} expected.*deleted") as refusal:
@@ -189,7 +189,7 @@ def test_an_altered_file_is_refused_with_what_was_found_and_expected(server: Ser
     assert_no_file_is_there(cache)
 
 
-def test_a_file_cut_short_unnoticed_is_refused(server: Server, cache: Path) -> None:
+def test_a_silently_truncated_download_is_rejected(server: Server, cache: Path) -> None:
     server.behaviours = ["length unknown"]
     with pytest.raises(DownloadError, match=r"sha256 .* found"):
         get(server.url)
@@ -229,22 +229,20 @@ def test_the_second_address_serves_if_the_first_does_not(server: Server) -> None
     assert get(server.url, server.url, server.url).read_bytes() == CONTENT
 
 
-def test_every_failure_is_told(server: Server) -> None:
+def test_every_failure_is_reported(server: Server) -> None:
     server.behaviours = ["404", "altered"]
     with pytest.raises(DownloadError, match=r"404 Not Found at .*; sha256 .* found"):
         get(server.url, server.url)
 
 
-def test_what_cannot_be_verified_is_not_fetched(server: Server) -> None:
+def test_files_without_a_checksum_are_not_downloaded(server: Server) -> None:
     unknown = replace(file_at(server.url), checksums={})
     with pytest.raises(DownloadError, match=r"no published checksum of .* is known.*verify=false"):
         fetch(unknown)
     assert server.requests == []
 
 
-def test_a_cache_that_cannot_be_written_is_said(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unwritable_cache_is_reported(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("DISENTMETRICS_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(StorageError, match="DISENTMETRICS_CACHE"):
@@ -313,7 +311,7 @@ def test_a_set_of_several_files_is_fetched_and_goes_on(
     assert len(server.requests) == 6
 
 
-def test_one_altered_file_of_several_is_refused(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_altered_file_of_several_is_rejected(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest = files_of_smallnorb(server)
     monkeypatch.setattr(smallnorb, "read_manifest", lambda _: manifest)
     name = manifest.files[4].name
@@ -322,7 +320,7 @@ def test_one_altered_file_of_several_is_refused(server: Server, monkeypatch: pyt
         load_dataset("smallnorb")
 
 
-def test_another_container_of_the_right_content_is_fetched(server: Server) -> None:
+def test_another_container_of_the_right_content_is_downloaded(server: Server) -> None:
     content = b"what it holds" * 99
     server.contents["/größe.npz"] = server.contents["/gr%C3%B6%C3%9Fe.npz"] = gzip.compress(content, 1)
     file = replace(file_at(server.url), content_sha256=hashlib.sha256(content).hexdigest())

@@ -87,14 +87,14 @@ def test_unpacked_files_are_as_good_if_their_content_is_published(
     digests = {f.name: hashlib.sha256(gzip.decompress((folder / f.name).read_bytes())).hexdigest() for f in whole.files}
     files = tuple(replace(f, content_sha256=digests[f.name]) for f in whole.files)
     monkeypatch.setattr(idx, "read_manifest", lambda _: replace(whole, files=files))
-    assert dm.load_dataset(f"mnist:{folder}").fingerprint == "mnist-original-idx"  # compressed anew
+    assert dm.load_dataset(f"mnist:{folder}").fingerprint == "mnist-original-idx"  # recompressed
     for path in folder.glob("*.gz"):
         path.unlink()
     write(folder, packed=False)
     assert dm.load_dataset(f"mnist:{folder}").fingerprint == "mnist-original-idx"
 
 
-def test_other_files_are_taken_at_your_word_only(tmp_path: Path) -> None:
+def test_other_files_are_read_only_without_verification(tmp_path: Path) -> None:
     write(tmp_path)
     with pytest.raises(CorruptFileError, match=r"bytes found, 9912422 expected.*add \?verify=false"):
         dm.load_dataset(f"mnist:{tmp_path}")
@@ -104,7 +104,7 @@ def test_other_files_are_taken_at_your_word_only(tmp_path: Path) -> None:
         dm.load_dataset(f"mnist:{tmp_path}?verify=false")
 
 
-def test_a_missing_file_and_a_wrong_split_are_refused(tmp_path: Path) -> None:
+def test_a_missing_file_and_an_invalid_split_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="train-images-idx3-ubyte.gz; there is none at"):
         dm.load_dataset(f"mnist:{tmp_path}")
     with pytest.raises(InvalidInputError, match="option split must be .*train or test; got 'tset'; did you mean"):
@@ -127,7 +127,7 @@ WHOLE = idx_bytes(IMAGES["train"])
         (b"\x1f\x8b" + bytes(30), "must be a complete IDX file of bytes; reading it failed"),
     ],
 )
-def test_damaged_files_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
+def test_damaged_files_are_rejected(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "images"
     path.write_bytes(content)
     with pytest.raises(CorruptFileError, match=message):
@@ -144,7 +144,7 @@ def test_damaged_files_are_refused(tmp_path: Path, content: bytes, message: str)
         (IMAGES["train"], LABELS["train"] + 1, r"must lie in 0 .. 9; got 10"),
     ],
 )
-def test_files_that_do_not_fit_each_other_are_refused(
+def test_inconsistent_files_are_rejected(
     tmp_path: Path, images: NDArray[np.uint8], labels: NDArray[np.uint8], message: str
 ) -> None:
     write(tmp_path, packed=False)

@@ -46,7 +46,7 @@ files = [
 """
 
 
-def test_all_that_is_told_is_read() -> None:
+def test_every_key_of_a_manifest_is_read() -> None:
     toys = Manifest.parse(TOML)
     assert toys.space.names == ("toy", "angle", "place", "light")
     assert [(f.kind, f.size) for f in toys.space] == [
@@ -95,7 +95,7 @@ def test_a_data_set_may_have_no_factors() -> None:
         TOML + "=",
     ],
 )
-def test_what_is_missing_or_misspelt_is_refused(wrong: str) -> None:
+def test_missing_and_misspelt_keys_are_rejected(wrong: str) -> None:
     with pytest.raises(CorruptFileError, match="a manifest must be TOML with the keys of"):
         Manifest.parse(wrong)
 
@@ -109,19 +109,19 @@ class TestPublished:
         assert found.bibtex.count("{") == found.bibtex.count("}")
         assert found.homepage.startswith("https://")
 
-    def test_checksums_are_whole_and_of_hexadecimal_digits(self, name: str) -> None:
+    def test_checksums_are_complete_and_hexadecimal(self, name: str) -> None:
         for file in PUBLISHED[name].files:
             for algorithm, digest in {**file.checksums, "sha256 ": file.content_sha256 or "0" * 64}.items():
                 assert re.fullmatch("[0-9a-f]{64}" if "sha256" in algorithm else "[0-9a-f]{32}", digest)
 
-    def test_what_cannot_be_fetched_says_what_to_do(self, name: str) -> None:
+    def test_manifests_without_downloads_contain_instructions(self, name: str) -> None:
         found = PUBLISHED[name]
         for file in found.files:
             assert all(url.startswith(("https://", "http://")) for url in file.urls)
             can_be_fetched = bool(file.urls) and file.is_verifiable
             assert can_be_fetched or found.manual
 
-    def test_what_has_several_parts_has_a_loader_of_its_own(self, name: str) -> None:
+    def test_data_sets_of_several_parts_have_their_own_loader(self, name: str) -> None:
         load = find_datasets()[name].load
         is_general = getattr(load, "func", None) is load_published
         assert not (is_general and len(PUBLISHED[name].parts) > 1)
@@ -204,12 +204,12 @@ def test_without_a_hash_of_the_content_the_container_must_match(packed: Path) ->
     assert "sha256" in file.mismatch(packed)
 
 
-def test_all_checksums_are_reckoned_in_one_go(packed: Path) -> None:
+def test_all_checksums_are_computed_in_one_pass(packed: Path) -> None:
     found = digests_of(packed, ["md5", "sha256"])
     assert found == {name: hashlib.new(name, packed.read_bytes()).hexdigest() for name in ("md5", "sha256")}
 
 
-def test_checksums_of_large_files_are_remembered_until_they_change(
+def test_checksums_of_large_files_are_cached_until_they_change(
     packed: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(manifest, "_MIN_CACHED_BYTES", 0)
@@ -232,7 +232,7 @@ def test_checksums_of_large_files_are_remembered_until_they_change(
     assert digests_of(moved, ["sha256"]) != first
 
 
-def test_checksums_are_reckoned_without_a_cache_too(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checksums_are_computed_without_a_cache(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manifest, "_MIN_CACHED_BYTES", 0)
     monkeypatch.setenv("DISENTMETRICS_CACHE", str(packed / "below a file"))
     assert digests_of(packed, ["md5"])["md5"] == hashlib.md5(packed.read_bytes()).hexdigest()

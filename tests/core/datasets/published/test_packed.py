@@ -23,11 +23,11 @@ def opened(path: Path) -> NDArray[np.uint8]:
     return bits
 
 
-def test_what_is_written_comes_back(path: Path) -> None:
+def test_written_images_are_read_back(path: Path) -> None:
     assert np.array_equal(opened(path), BITS)
 
 
-def test_what_comes_back_cannot_be_changed(path: Path) -> None:
+def test_images_are_read_only(path: Path) -> None:
     with pytest.raises(ValueError, match="read-only"):
         opened(path)[0] = 0
 

@@ -97,7 +97,7 @@ def few_bytes_per_row(monkeypatch: pytest.MonkeyPatch) -> None:
     ("storage", "kind"),
     [("contiguous", FileRows), ("chunks of few images", Hdf5Rows), ("chunks of many images", UnpackedRows)],
 )
-def test_hdf5_is_read_where_it_lies_or_unpacked_once(
+def test_hdf5_is_read_in_place_or_unpacked_once(
     storage: str, kind: type, tmp_path: Path, published: Describe, few_bytes_per_row: None
 ) -> None:
     path = write_shapes(tmp_path / "3dshapes.h5", storage)
@@ -132,7 +132,7 @@ def test_without_room_hdf5_is_read_slowly(
 
 
 @pytest.mark.parametrize(
-    ("changed", "complaint"),
+    ("changed", "message"),
     [
         ({"images": SHAPES[:-1]}, r"must be uint8 of shape \(288, 8, 8, 3\); got uint8 of shape \(287, 8, 8, 3\)"),
         ({"images": SHAPES.astype(np.int16)}, "must be uint8"),
@@ -143,14 +143,14 @@ def test_without_room_hdf5_is_read_slowly(
         ({"labels": np.zeros((288, 6))}, "last factor fastest"),
     ],
 )
-def test_hdf5_of_another_layout_is_refused(changed: dict[str, Any], complaint: str, tmp_path: Path) -> None:
+def test_hdf5_of_another_layout_is_rejected(changed: dict[str, Any], message: str, tmp_path: Path) -> None:
     path = write_shapes(tmp_path / "3dshapes.h5", **changed)
-    with pytest.raises(CorruptFileError, match=complaint):
+    with pytest.raises(CorruptFileError, match=message):
         load_published(small("shapes3d"), str(path), verify=False)
 
 
 @pytest.mark.parametrize("storage", STORAGE)
-def test_damaged_hdf5_is_refused(storage: str, tmp_path: Path, published: Describe, few_bytes_per_row: None) -> None:
+def test_damaged_hdf5_is_rejected(storage: str, tmp_path: Path, published: Describe, few_bytes_per_row: None) -> None:
     path = write_shapes(tmp_path / "3dshapes.h5", storage)
     manifest = small("shapes3d")
     manifest = replace(manifest, files=(published(manifest.files[0], path),))
@@ -166,7 +166,7 @@ def test_damaged_hdf5_is_refused(storage: str, tmp_path: Path, published: Descri
         load_published(manifest, str(path), verify=False)
 
 
-def test_labels_of_absurd_size_are_refused_unread(tmp_path: Path) -> None:
+def test_labels_of_absurd_size_are_rejected_unread(tmp_path: Path) -> None:
     path = write_shapes(tmp_path / "3dshapes.h5")
     with h5py.File(path, "a") as file:
         del file["labels"]
@@ -198,7 +198,7 @@ def write_npz(path: Path, compress: bool, **arrays: Any) -> Path:
 
 @pytest.mark.parametrize(("compress", "kind"), [(False, FileRows), (True, UnpackedRows)])
 @pytest.mark.parametrize("as_grid", [False, True])
-def test_npz_is_read_where_it_lies_or_unpacked_once(
+def test_npz_is_read_in_place_or_unpacked_once(
     as_grid: bool, compress: bool, kind: type, tmp_path: Path, published: Describe
 ) -> None:
     images = images_of("mpi3d-toy")
@@ -216,7 +216,7 @@ def test_npz_is_read_where_it_lies_or_unpacked_once(
         load_published(replace(manifest, files=(md5_alone,)), str(path))
 
 
-def test_a_block_altered_in_the_cache_is_noticed_and_made_anew(tmp_path: Path, cache: Path) -> None:
+def test_a_block_altered_in_the_cache_is_detected_and_recreated(tmp_path: Path, cache: Path) -> None:
     images = images_of("mpi3d-toy")
     path = write_npz(tmp_path / "mpi3d_toy.npz", True, images=images)
     load_published(small("mpi3d-toy"), str(path), verify=False)
@@ -251,7 +251,7 @@ def test_the_names_of_axes_must_be_those_of_the_factors(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("compress", [False, True])
 @pytest.mark.parametrize(
-    ("arrays", "complaint"),
+    ("arrays", "message"),
     [
         ({"pictures": images_of("mpi3d-toy")}, "must be a complete npz file with 'images'"),
         ({"images": images_of("mpi3d-toy")[:, :4]}, r"got uint8 of shape \(144, 4, 8, 3\)"),
@@ -259,17 +259,17 @@ def test_the_names_of_axes_must_be_those_of_the_factors(tmp_path: Path) -> None:
         ({"images": np.asfortranarray(images_of("mpi3d-toy"))}, "C order"),
     ],
 )
-def test_npz_of_another_layout_is_refused(
-    arrays: dict[str, Any], complaint: str, compress: bool, tmp_path: Path, cache: Path
+def test_npz_of_another_layout_is_rejected(
+    arrays: dict[str, Any], message: str, compress: bool, tmp_path: Path, cache: Path
 ) -> None:
     path = write_npz(tmp_path / "mpi3d_toy.npz", compress, **arrays)
-    with pytest.raises(CorruptFileError, match=complaint):
+    with pytest.raises(CorruptFileError, match=message):
         load_published(small("mpi3d-toy"), str(path), verify=False)
     assert not list(cache.rglob("*.raw"))
 
 
 @pytest.mark.parametrize("compress", [False, True])
-def test_truncated_npz_is_refused(compress: bool, tmp_path: Path) -> None:
+def test_truncated_npz_is_rejected(compress: bool, tmp_path: Path) -> None:
     path = write_npz(tmp_path / "mpi3d_toy.npz", compress, images=images_of("mpi3d-toy"))
     os.truncate(path, path.stat().st_size - 300)
     with pytest.raises(CorruptFileError, match="must be a complete file of layout npz"):
@@ -286,7 +286,7 @@ def test_a_compressed_npz_altered_inside_leaves_nothing(tmp_path: Path, cache: P
     assert not [found for found in cache.rglob("*") if found.suffix in {".raw", ".partial"}]
 
 
-def test_too_large_for_memory_and_cache_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_too_large_for_memory_and_cache_raise_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_npz(tmp_path / "mpi3d_toy.npz", True, images=images_of("mpi3d-toy"))
     monkeypatch.setenv("DISENTMETRICS_CACHE", str(path / "below a file"))
     assert_holds(load_published(small("mpi3d-toy"), str(path), verify=False), images_of("mpi3d-toy"))
@@ -296,7 +296,7 @@ def test_too_large_for_memory_and_cache_is_said(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("extra", [b"", b"\x00" * 33])
-def test_a_stored_member_is_found_wherever_it_lies(extra: bytes, tmp_path: Path) -> None:
+def test_an_uncompressed_member_is_found_at_any_offset(extra: bytes, tmp_path: Path) -> None:
     images = images_of("mpi3d-toy")
     path = tmp_path / "mpi3d_toy.npz"
     with zipfile.ZipFile(path, "w") as archive:
@@ -341,19 +341,21 @@ def torch_legacy(path: Path) -> None:
 
 @pytest.mark.parametrize("write", [torch_zip, torch_legacy])
 @pytest.mark.parametrize("option", ["", "?verify=false"])
-def test_a_pickle_is_refused_with_how_to_convert_it(write: Callable[[Path], None], option: str, tmp_path: Path) -> None:
+def test_pickles_are_rejected_with_instructions_to_convert_them(
+    write: Callable[[Path], None], option: str, tmp_path: Path
+) -> None:
     path = tmp_path / "basel_face_renders.pth"
     write(path)
     with pytest.raises(UntrustedFileError, match=r"is a pickle.*numpy.save\('images.npy', torch.load"):
         load_dataset(f"faces3d:{path}{option}")
 
 
-def test_npy_of_another_length_or_type_is_refused(tmp_path: Path) -> None:
+def test_npy_of_another_length_or_type_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "faces.npy"
     np.save(path, images_of("faces3d").reshape(*SIZES["faces3d"], 8, 8))
-    for content, complaint in ((path.read_bytes()[:-1], "bytes found"), (path.read_bytes() + b"?", "bytes found")):
+    for content, message in ((path.read_bytes()[:-1], "bytes found"), (path.read_bytes() + b"?", "bytes found")):
         path.write_bytes(content)
-        with pytest.raises(CorruptFileError, match=complaint):
+        with pytest.raises(CorruptFileError, match=message):
             load_published(small("faces3d"), str(path), verify=False)
     np.save(path, images_of("faces3d").astype(np.float32))
     with pytest.raises(CorruptFileError, match="must be uint8"):
@@ -364,12 +366,12 @@ def test_npy_of_another_length_or_type_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["faces3d", "lpc-sprites", "mpi3d-complex"])
-def test_what_must_be_got_by_hand_says_how(name: str) -> None:
+def test_the_error_explains_how_to_obtain_data_manually(name: str) -> None:
     with pytest.raises(InvalidInputError, match=f"{name} cannot be downloaded.*{name}:/path. .*verify=false"):
         load_dataset(name)
 
 
-def test_wrong_sizes_are_refused(tmp_path: Path) -> None:
+def test_wrong_sizes_are_rejected(tmp_path: Path) -> None:
     np.save(tmp_path / "faces.npy", images_of("faces3d"))
     for size in ("9", "-1", "small"):
         with pytest.raises(InvalidInputError, match="option size must be an integer from 0 to 8"):
@@ -377,7 +379,7 @@ def test_wrong_sizes_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["shapes3d", "mpi3d-toy", "cars3d", "coil20", "smallnorb"])
-def test_sizes_are_checked_before_anything_is_fetched(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sizes_are_checked_before_anything_is_downloaded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset_module, "_downloaded", None)
     for size in ("999", "small"):
         with pytest.raises(InvalidInputError, match="option size must be an integer from 0 to"):
@@ -399,7 +401,7 @@ def test_a_large_file_is_hashed_once(tmp_path: Path, published: Describe, monkey
     assert_holds(load_published(manifest, str(path)), images_of("mpi3d-toy"))
 
 
-def test_a_large_file_is_hashed_again_though_its_time_was_set_back(
+def test_a_large_file_is_hashed_again_even_if_its_time_was_reset(
     tmp_path: Path, published: Describe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_npz(tmp_path / "mpi3d_toy.npz", False, images=images_of("mpi3d-toy"))
@@ -453,7 +455,7 @@ def write_many_npz(path: Path, *, compressed: bool) -> None:
 
 
 def write_many_hdf5(path: Path) -> None:
-    """As h5py chunks by itself: very many images and few pixels."""
+    """With the default chunks of h5py: very many images and few pixels."""
     with h5py.File(path, "w") as file:
         images = file.create_dataset(
             "images", (N_MANY, 64, 64, 3), "u1", chunks=(30_000, 16, 16, 1), compression="gzip", compression_opts=1

@@ -59,7 +59,7 @@ def test_rows_come_as_asked_for(kind: str, rows: list[int], tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kind", STORES)
-def test_a_file_cut_short_meanwhile_is_said(kind: str, tmp_path: Path) -> None:
+def test_a_file_truncated_meanwhile_is_reported(kind: str, tmp_path: Path) -> None:
     store = STORES[kind](tmp_path)
     for path in tmp_path.iterdir():
         os.truncate(path, 100)
@@ -67,7 +67,7 @@ def test_a_file_cut_short_meanwhile_is_said(kind: str, tmp_path: Path) -> None:
         store.take(np.arange(40))
 
 
-def test_a_file_changed_meanwhile_is_refused(tmp_path: Path) -> None:
+def test_a_file_changed_meanwhile_is_rejected(tmp_path: Path) -> None:
     store = in_file(tmp_path)
     sent = pickle.dumps(store)
     content = (tmp_path / "x").read_bytes()
@@ -78,7 +78,7 @@ def test_a_file_changed_meanwhile_is_refused(tmp_path: Path) -> None:
             held.take(np.array([0]))
 
 
-def test_a_file_that_is_gone_is_said(tmp_path: Path) -> None:
+def test_a_deleted_file_is_reported(tmp_path: Path) -> None:
     store = in_file(tmp_path)
     (tmp_path / "x").unlink()
     with pytest.raises(CorruptFileError, match="must be readable; No such file"):
@@ -139,7 +139,7 @@ def test_rows_are_unpacked_once(cache: Path) -> None:
     assert np.array_equal(again.take(np.arange(40)), ROWS)
 
 
-def test_a_damaged_file_in_the_cache_is_made_anew(cache: Path) -> None:
+def test_a_damaged_file_in_the_cache_is_recreated(cache: Path) -> None:
     cached_rows("key", ROWS.shape, blocks)
     os.truncate(cache / "datasets" / "key.raw", 700)
     assert np.array_equal(cached_rows("key", ROWS.shape, blocks).take(np.arange(40)), ROWS)
@@ -157,7 +157,7 @@ def test_few_rows_are_kept_in_memory_if_the_cache_cannot_be_written(
         cached_rows("key", ROWS.shape, blocks)
 
 
-def test_room_is_asked_for_before_anything_is_unpacked(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disk_space_is_reserved_before_unpacking(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def full(_: int, n_bytes: int) -> None:
