@@ -78,7 +78,7 @@ def leaderboard(entries: list[Entry]) -> RenderableType:
         (entry.encoder, str(entry.card.about["codes"]), *(_cell(entry.card[name]) for name in METRICS))
         for entry in sorted(entries, key=lambda e: -e.card["mig"].value)
     ]
-    return TextTable(("encoder", "latents", *METRICS), rows, align="lr" + "l" * len(METRICS)).to_rich()
+    return TextTable(("encoder", "dims", *METRICS), rows, align="lr" + "l" * len(METRICS)).to_rich()
 
 
 def _cell(score: Score) -> str:
