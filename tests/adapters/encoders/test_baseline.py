@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy.stats import kstest
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, FastICA
 
 from disentmetrics.datasets import load_dataset
 from disentmetrics.datasets.arrays.custom import CustomDataSet
@@ -112,9 +112,13 @@ def test_ica_finds_independent_sources_that_pca_mixes(rng: np.random.Generator) 
     np.testing.assert_allclose(np.cov(codes.T), np.eye(2), atol=1e-2)
 
 
-def test_ica_that_does_not_converge_says_so_and_goes_on(
-    rng: np.random.Generator, caplog: pytest.LogCaptureFixture
+def test_ica_that_does_not_converge_is_used_with_a_warning(
+    rng: np.random.Generator, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def two_iterations(*args: Any, max_iter: int, **options: Any) -> FastICA:
+        return FastICA(*args, max_iter=min(max_iter, 2), **options)
+
+    monkeypatch.setattr("sklearn.decomposition.FastICA", two_iterations)
     gaussian = rng.normal(size=(200, 8))  # no direction is more independent than another
     with caplog.at_level(logging.WARNING, "disentmetrics"):
         encoder = baseline.fit_ica(gaussian.copy(), 8, seed=0)

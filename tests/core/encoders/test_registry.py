@@ -1,18 +1,29 @@
-"""Specs of encoders, and how they find the function that loads them."""
+"""Specs of encoders, discovery of schemes, loading and closing."""
 
-import subprocess
 import sys
-import textwrap
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 import pytest
+from disentmetrics_adapters import encoders
 from hypothesis import given, strategies as st
+from numpy.typing import NDArray
 
 from disentmetrics.encoders import registry as adapter_module
-from disentmetrics.encoders.registry import GROUP, EncoderSpec, Fingerprinted, find_adapters, load_adapter, load_encoder
+from disentmetrics.encoders.registry import (
+    GROUP,
+    Adapter,
+    EncoderSpec,
+    Fingerprinted,
+    find_adapters,
+    load_adapter,
+    load_encoder,
+    open_encoder,
+)
 from disentmetrics.errors import InvalidInputError, MissingExtraError
 
 SCHEMES = {"python", "torch", "torchscript", "onnx", "sklearn", "exec", "table", "baseline"}
@@ -148,40 +159,124 @@ def test_a_broken_adapter_is_named_and_does_not_disturb_others(
         load_adapter("mine")
 
 
-def test_a_package_of_a_third_party_is_found_by_its_entry_point(tmp_path: Path) -> None:
-    package = tmp_path / "disentmetrics_brightness"
+TINY = '''
+def load(target, *, times="1"):
+    """Brightness of an image."""
+    return lambda images: images.mean(axis=(1, 2)) * float(times)
+'''
+
+
+def _codes(spec: str) -> list[list[float]]:
+    return np.asarray(load_encoder(spec)(np.full((2, 4, 4, 1), 7, np.uint8))).tolist()
+
+
+def test_a_file_in_the_folder_of_schemes_is_a_scheme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tiny.py").write_text(TINY)
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    (tmp_path / "lacking.py").write_text("import a_package_that_is_lost\n")
+    (tmp_path / "empty.py").write_text("")
+    (tmp_path / "_private.py").write_text("")
+    monkeypatch.setattr(encoders, "__path__", [*encoders.__path__, str(tmp_path)])
+    before = set(sys.modules)
+    try:
+        assert _codes("tiny:x") == [[7.0], [7.0]]
+        assert _codes("tiny:x?times=2") == [[14.0], [14.0]]
+        assert load_adapter("tiny").summary == "Brightness of an image."
+        assert "_private" not in find_adapters()
+        for scheme, error, words in (
+            ("broken", InvalidInputError, "cannot be imported: ZeroDivisionError: division by zero"),
+            ("lacking", MissingExtraError, "cannot be imported: No module named 'a_package_that_is_lost'"),
+            (
+                "empty",
+                InvalidInputError,
+                r"must be a function, or a module with a function load\(target, \*\*options\)",
+            ),
+        ):
+            with pytest.raises(error, match=words):
+                load_adapter(scheme)
+    finally:
+        for name in set(sys.modules) - before:
+            if name.startswith("disentmetrics_adapters.encoders."):
+                del sys.modules[name]
+
+
+@pytest.fixture
+def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An installed package with a folder of schemes and a function, next to two broken ones."""
+    package = tmp_path / "other_encoders"
     package.mkdir()
     (package / "__init__.py").write_text("")
-    (package / "_private.py").write_text("")
-    (package / "brightness.py").write_text(
-        textwrap.dedent('''
-            def load(target, *, times="1"):
-                """Brightness of an image."""
-                return lambda images: images.mean(axis=(1, 2)) * float(times)
-            ''')
-    )
-    info = tmp_path / "disentmetrics_brightness-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: disentmetrics-brightness\nVersion: 1\n")
-    (info / "entry_points.txt").write_text(
-        f"[{GROUP}]\nfamily = disentmetrics_brightness\nbright = disentmetrics_brightness.brightness:load\n"
-    )
-    program = """
-        import numpy as np
-        from disentmetrics.encoders.registry import find_adapters, load_adapter, load_encoder
-        assert {"brightness", "bright", "baseline"} <= set(find_adapters()), find_adapters()
-        assert "_private" not in find_adapters()
-        assert load_adapter("bright").origin == "disentmetrics-brightness"
-        images = np.full((2, 4, 4, 1), 7, np.uint8)
-        for scheme in ("brightness", "bright"):
-            assert (load_encoder(f"{scheme}:any?times=2")(images) == 14).all()
-    """
-    subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{textwrap.dedent(program)}",
-        ],
-        check=True,
-        timeout=120,
-    )
+    (package / "tiny.py").write_text(TINY)
+    (tmp_path / "broken_encoders.py").write_text("raise RuntimeError('out of order')\n")
+    for name, lines in {
+        "other": "family = other_encoders\nbright = other_encoders.tiny:load\nmodule = other_encoders.tiny:np\n",
+        "broken": "broken = broken_encoders\nnested = broken_encoders.schemes\nlost = no_such_package_x.schemes\n",
+    }.items():
+        info = tmp_path / f"{name}_encoders-1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-encoders\nVersion: 1\n")
+        (info / "entry_points.txt").write_text(f"[{GROUP}]\n{lines}")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] in {"other_encoders", "broken_encoders"}]:
+        del sys.modules[name]
+
+
+@pytest.mark.usefixtures("third_party")
+def test_a_package_of_a_third_party_is_found_by_its_entry_point() -> None:
+    assert {"tiny", "bright", "baseline"} <= set(find_adapters())
+    assert load_adapter("bright").origin == load_adapter("tiny").origin == "other-encoders"
+    for scheme in ("tiny", "bright"):
+        assert _codes(f"{scheme}:x?times=2") == [[14.0], [14.0]]
+
+
+@pytest.mark.usefixtures("third_party")
+@pytest.mark.parametrize(
+    ("scheme", "error", "words"),
+    [
+        ("broken", InvalidInputError, "'broken-encoders' cannot be imported: RuntimeError: out of order"),
+        ("nested", InvalidInputError, "'broken-encoders' cannot be imported: RuntimeError: out of order"),
+        ("lost", MissingExtraError, "cannot be imported: No module named 'no_such_package_x'"),
+        ("module", InvalidInputError, "must be a function"),
+    ],
+)
+def test_a_broken_package_of_a_third_party_affects_no_other(scheme: str, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        load_adapter(scheme)
+    assert _codes("tiny:x") == [[7.0], [7.0]]
+    assert load_adapter("baseline").scheme == "baseline"
+
+
+class _Closing:
+    def __init__(self) -> None:
+        self.n_closed = 0
+
+    def __call__(self, images: NDArray[Any]) -> NDArray[Any]:
+        return images
+
+    def close(self) -> None:
+        self.n_closed += 1
+
+
+def test_a_named_encoder_is_closed_and_a_live_one_stays_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder, passed = _Closing(), dict[str, object]()
+
+    def load(target: str, *, seed: int, data: Any, trust_pickle: bool) -> _Closing:
+        passed.update(target=target, seed=seed, data=data, trust_pickle=trust_pickle)
+        return encoder
+
+    monkeypatch.setattr(adapter_module, "load_adapter", lambda scheme: Adapter(scheme, "tests", load))
+
+    def interrupted() -> None:
+        with open_encoder("mine:x", seed=3, trust_pickle=True) as opened:
+            assert opened is encoder
+            assert encoder.n_closed == 0
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert encoder.n_closed == 1
+    assert passed == {"target": "x", "seed": 3, "data": None, "trust_pickle": True}
+    with open_encoder(encoder) as opened:
+        assert opened is encoder
+    assert encoder.n_closed == 1
