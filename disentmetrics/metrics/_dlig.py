@@ -6,12 +6,8 @@ import numpy as np
 
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.information_scores import (
-    assign_codes,
-    information_between_factors,
-    normalized_mutual_information,
-)
-from disentmetrics.statistics.mutual_information import InformationEstimator
+from disentmetrics.statistics.information_scores import assign_codes, normalized_mutual_information
+from disentmetrics.statistics.mutual_information import InformationEstimator, information_between_factors
 
 
 @metric(

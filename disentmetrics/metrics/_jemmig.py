@@ -8,14 +8,11 @@ from disentmetrics._utils.typing import Floats
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.information_scores import (
-    code_entropies,
-    information_at_resolution,
-    soft_information,
-    with_binned_factors,
-)
+from disentmetrics.statistics.information_scores import with_binned_factors
+from disentmetrics.statistics.latent_entropies import code_entropies, information_at_resolution
 from disentmetrics.statistics.mutual_information import factor_entropies, information_matrix
 from disentmetrics.statistics.significance import active_codes
+from disentmetrics.statistics.soft_information import soft_information
 from disentmetrics.statistics.targets import varied_factors
 
 

@@ -8,7 +8,8 @@ from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.association import best_and_second
-from disentmetrics.statistics.information_scores import mean_by_best_factor, share_of_code
+from disentmetrics.statistics.information_scores import mean_by_best_factor
+from disentmetrics.statistics.latent_entropies import share_of_code
 
 
 @metric(

@@ -7,8 +7,8 @@ from disentmetrics.estimators.soft_bins import Assignment
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.association import best_and_second
-from disentmetrics.statistics.information_scores import soft_information
 from disentmetrics.statistics.mutual_information import factor_entropies
+from disentmetrics.statistics.soft_information import soft_information
 from disentmetrics.statistics.targets import varied_factors
 
 

@@ -7,6 +7,7 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from disentmetrics._utils.typing import Floats, Integers
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import FactorSpace, Kind
 from disentmetrics.io.labels import CategoricalColumn, encode_factor
@@ -158,7 +159,7 @@ def check_length(name: str, length: int, n_samples: int) -> None:
         )
 
 
-def check_groups(groups: ArrayLike | CategoricalColumn | None, n_samples: int) -> NDArray[np.int64] | None:
+def check_groups(groups: ArrayLike | CategoricalColumn | None, n_samples: int) -> Integers | None:
     if groups is None:
         return None
     column: Any = groups if isinstance(groups, CategoricalColumn) else np.asarray(groups)
@@ -171,7 +172,7 @@ def check_groups(groups: ArrayLike | CategoricalColumn | None, n_samples: int) -
     return np.asarray(encoded.indices, dtype=np.int64)
 
 
-def check_weights(weights: ArrayLike | None, n_samples: int) -> NDArray[np.float64] | None:
+def check_weights(weights: ArrayLike | None, n_samples: int) -> Floats | None:
     if weights is None:
         return None
     try:

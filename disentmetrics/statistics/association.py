@@ -3,16 +3,14 @@
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from disentmetrics._utils.typing import Floats
 from disentmetrics.estimators.rank_correlation import standardise, standardised_ranks
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.targets import column_target
 
 
-def correlation_matrix(
-    representation: Representation, method: Literal["pearson", "spearman"] = "pearson"
-) -> NDArray[np.float64]:
+def correlation_matrix(representation: Representation, method: Literal["pearson", "spearman"] = "pearson") -> Floats:
     """Return the absolute correlation of each latent with each factor, in [0, 1]; 0 where either is constant.
 
     For circular and categorical factors it is the multiple correlation of the latent with all
@@ -38,14 +36,14 @@ def correlation_matrix(
     return np.minimum(correlation, 1.0)
 
 
-def _orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+def _orthonormal(columns: Floats) -> Floats:
     # Eigenvectors of the small Gram matrix: decomposing the long columns directly takes five times as long.
     eigenvalues, directions = np.linalg.eigh(columns.T @ columns)
     kept = eigenvalues > 1e-12 * max(float(eigenvalues[-1]), 1e-300)
     return np.asarray(columns @ (directions[:, kept] / np.sqrt(eigenvalues[kept])))
 
 
-def best_and_second(matrix: NDArray[np.float64], axis: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def best_and_second(matrix: Floats, axis: int = 0) -> tuple[Floats, Floats]:
     """Return the largest and the second largest entries along an axis; the second is 0 where there is one entry."""
     if matrix.shape[axis] == 1:
         return np.asarray(matrix.max(axis=axis)), np.zeros(matrix.shape[1 - axis])

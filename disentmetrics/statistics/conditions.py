@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.typing import Floats, Integers
 from disentmetrics.estimators.rank_correlation import standardise
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.targets import class_target
@@ -16,7 +17,7 @@ _RIDGE = 1e-6  # relative to latents of variance 1: directions without variance 
 _RANK = 1e-10
 
 
-def white_codes(codes: NDArray[np.floating]) -> NDArray[np.float64]:
+def white_codes(codes: NDArray[np.floating]) -> Floats:
     """Return whitened codes, (n_samples, rank): uncorrelated combinations of mean 0 and variance 1.
 
     Combinations without variance are left out. An invertible linear map, a shift or a copy of latents only rotates
@@ -44,9 +45,9 @@ class Conditions:
         Conditions that have rows.
     """
 
-    rows: NDArray[np.int64]
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
+    rows: Integers
+    first: Integers
+    second: Integers
     present: NDArray[np.bool_]
 
 
@@ -71,14 +72,12 @@ class Moments:
     square : (n_first, n_second, n_codes, n_codes) float
     """
 
-    count: NDArray[np.float64]
-    mean: NDArray[np.float64]
-    square: NDArray[np.float64]
+    count: Floats
+    mean: Floats
+    square: Floats
 
 
-def moments(
-    codes: NDArray[np.float64], first: NDArray[np.int64], second: NDArray[np.int64], shape: tuple[int, int]
-) -> Moments:
+def moments(codes: Floats, first: Integers, second: Integers, shape: tuple[int, int]) -> Moments:
     """Return the moments of the codes in each condition; 0 in conditions without rows."""
     cell = first * shape[1] + second
     n_cells, d = shape[0] * shape[1], codes.shape[1]
@@ -94,9 +93,7 @@ def moments(
     return Moments(count.reshape(shape), mean.reshape(*shape, d), square.reshape(*shape, d, d))
 
 
-def discriminants(
-    low: NDArray[np.float64], high: NDArray[np.float64], square: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def discriminants(low: Floats, high: Floats, square: Floats) -> tuple[Floats, Floats]:
     """Return the weights and thresholds of linear discriminants between two classes of equal weight.
 
     Parameters

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from disentmetrics._utils.typing import Integers
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.representation import FACTOR_BINS, Representation
 from disentmetrics.representation.resampling import halves
@@ -32,9 +32,9 @@ class RowGroups:
     ``n_left_out`` is their number.
     """
 
-    rows: NDArray[np.int64]
-    start: NDArray[np.int64]
-    count: NDArray[np.int64]
+    rows: Integers
+    start: Integers
+    count: Integers
     n_left_out: int
 
     @property
@@ -42,7 +42,7 @@ class RowGroups:
         """Whether at least one value has enough rows."""
         return len(self.count) > 0
 
-    def draw(self, n: int, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    def draw(self, n: int, size: int, rng: np.random.Generator) -> Integers:
         """Draw ``n`` times ``size`` rows that share a value, as (n, size).
 
         Values are drawn in proportion to their frequency, rows with replacement.
@@ -51,7 +51,7 @@ class RowGroups:
         within = rng.integers(self.count[group, None], size=(n, size))
         return np.asarray(self.rows[self.start[group, None] + within])
 
-    def draw_pairs(self, n: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def draw_pairs(self, n: int, rng: np.random.Generator) -> tuple[Integers, Integers]:
         """Draw ``n`` pairs of different rows that share a value, as two (n,) arrays."""
         position = rng.integers(self.count.sum(), size=n)
         ends = np.cumsum(self.count)
@@ -71,11 +71,11 @@ class Neighbourhoods:
     the rows of one value.
     """
 
-    rows: NDArray[np.int64]
-    start: NDArray[np.int64]
-    count: NDArray[np.int64]
+    rows: Integers
+    start: Integers
+    count: Integers
 
-    def evenly_spaced(self, n: int) -> list[NDArray[np.int64]]:
+    def evenly_spaced(self, n: int) -> list[Integers]:
         """Return the neighbourhoods of ``n`` rows evenly spaced in the order of values, or of all rows if fewer."""
         centres = np.linspace(0, len(self.rows) - 1, min(n, len(self.rows))).round().astype(np.int64)
         return [
@@ -88,13 +88,13 @@ class Neighbourhoods:
         """Whether there are enough rows for one neighbourhood."""
         return len(self.count) > 0
 
-    def draw(self, n: int, size: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    def draw(self, n: int, size: int, rng: np.random.Generator) -> Integers:
         """Draw ``n`` times ``size`` neighbours of a random row, with replacement, as (n, size)."""
         centre = rng.integers(len(self.rows), size=n)
         within = rng.integers(self.count[centre, None], size=(n, size))
         return np.asarray(self.rows[self.start[centre, None] + within])
 
-    def draw_pairs(self, n: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def draw_pairs(self, n: int, rng: np.random.Generator) -> tuple[Integers, Integers]:
         """Draw ``n`` random rows and another neighbour of each, as two (n,) arrays."""
         centre = rng.integers(len(self.rows), size=n)
         first = centre - self.start[centre]
@@ -109,7 +109,7 @@ Drawable = RowGroups | Neighbourhoods
 def rows_by_value(
     representation: Representation,
     position: int,
-    rows: NDArray[np.int64] | None = None,
+    rows: Integers | None = None,
     *,
     min_rows: int = MIN_ROWS,
 ) -> RowGroups:
@@ -127,7 +127,7 @@ def rows_by_value(
 
 
 def nearest_rows(
-    representation: Representation, position: int, rows: NDArray[np.int64] | None, n_neighbours: int
+    representation: Representation, position: int, rows: Integers | None, n_neighbours: int
 ) -> Neighbourhoods:
     """Return the ``n_neighbours`` rows nearest to each row in the value of a continuous factor.
 
@@ -218,7 +218,7 @@ def how_conditioned(
 
 
 def drawable_factors(
-    representation: Representation, rows: NDArray[np.int64] | None = None, n_neighbours: int | None = None
+    representation: Representation, rows: Integers | None = None, n_neighbours: int | None = None
 ) -> dict[int, Drawable]:
     """Return the row groups of every factor that can be fixed by drawing, by position.
 

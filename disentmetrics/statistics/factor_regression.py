@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
-from disentmetrics._utils.typing import Seed
+from disentmetrics._utils.typing import Floats, Integers, Seed
 from disentmetrics.estimators.activity import constant
 from disentmetrics.estimators.rank_correlation import standardise
 from disentmetrics.representation import Representation
@@ -30,8 +29,8 @@ class TrueFactors:
         Columns of each factor.
     """
 
-    rows: NDArray[np.int64]
-    columns: NDArray[np.float64]
+    rows: Integers
+    columns: Floats
     of_factor: tuple[tuple[int, ...], ...]
 
 
@@ -68,7 +67,7 @@ def factors_as_codes(representation: Representation) -> Representation | None:
 
 def codes_from_factors(
     representation: Representation, probe: Probe, seed: Seed, *, n_folds: int = N_FOLDS, n_rows: int | None = None
-) -> NDArray[np.float64]:
+) -> Floats:
     """Return the held-out R² of each latent predicted from all factors together.
 
     Parameters

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics._utils.random import generator
-from disentmetrics._utils.typing import Seed
+from disentmetrics._utils.typing import Floats, Integers, Seed
 from disentmetrics.estimators.activity import well_scaled
 from disentmetrics.estimators.softmax_regression import SoftmaxRegression, fit_softmax
 from disentmetrics.representation import Representation
@@ -44,9 +44,9 @@ class FittedProbe:
         Mean log loss in nats, of the classifier and of the class frequencies.
     """
 
-    rows: NDArray[np.int64]
-    y_true: NDArray[np.int64]
-    y_pred: NDArray[np.int64]
+    rows: Integers
+    y_true: Integers
+    y_pred: Integers
     n_train: int
     accuracy: float
     baseline: float
@@ -167,7 +167,7 @@ def fit_probe_at_each_size(
     return probes
 
 
-def smoothed(probabilities: NDArray[np.float64], n_train: int) -> NDArray[np.float64]:
+def smoothed(probabilities: Floats, n_train: int) -> Floats:
     """Smooth probabilities estimated from ``n_train`` rows with one uniform pseudo-observation."""
     return np.asarray((n_train * probabilities + 1 / probabilities.shape[-1]) / (n_train + 1))
 
@@ -178,7 +178,7 @@ def _choices(
     return {}  # filled by ``fit_probe``: the penalty of each fold, chosen once for all training sizes from 1,000 rows
 
 
-def _some_codes(representation: Representation, codes: tuple[int, ...]) -> NDArray[np.float64]:
+def _some_codes(representation: Representation, codes: tuple[int, ...]) -> Floats:
     from disentmetrics.estimators.rank_correlation import standardise
 
     return standardise(representation.codes[:, list(codes)])
@@ -186,14 +186,14 @@ def _some_codes(representation: Representation, codes: tuple[int, ...]) -> NDArr
 
 def class_probabilities(
     classifier: Classifier,
-    codes: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    new: NDArray[np.float64],
+    codes: Floats,
+    labels: Integers,
+    new: Floats,
     n_classes: int,
     *,
-    inner: NDArray[np.int64] | None = None,
+    inner: Integers | None = None,
     state: int = 0,
-) -> NDArray[np.float64]:
+) -> Floats:
     """Fit a classifier and return the probability of each class for ``new`` codes, (n, n_classes).
 
     Parameters
@@ -225,13 +225,13 @@ def class_probabilities(
 
 
 def _logistic(
-    codes: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    new: NDArray[np.float64],
+    codes: Floats,
+    labels: Integers,
+    new: Floats,
     n_classes: int,
-    inner: NDArray[np.int64] | None,
+    inner: Integers | None,
     _: int,
-) -> NDArray[np.float64]:
+) -> Floats:
     fold = np.arange(len(codes)) % _INNER_FOLDS if inner is None else inner
     return _with_variance(_best_variance(codes, labels, fold), codes, labels, new, n_classes)
 
@@ -244,18 +244,18 @@ class _Choice:
 
 def _with_variance(
     choice: _Choice,
-    codes: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    new: NDArray[np.float64],
+    codes: Floats,
+    labels: Integers,
+    new: Floats,
     n_classes: int,
-) -> NDArray[np.float64]:
+) -> Floats:
     start = choice.start
     if start is not None and start.weights.shape[1] != n_classes:
         start = None
     return fit_softmax(codes, labels, n_classes, choice.variance, start=start).probabilities(new)
 
 
-def _best_variance(codes: NDArray[np.float64], labels: NDArray[np.int64], fold: NDArray[np.int64]) -> _Choice:
+def _best_variance(codes: Floats, labels: Integers, fold: Integers) -> _Choice:
     codes, fold = codes[:_ROWS_TO_CHOOSE], fold[:_ROWS_TO_CHOOSE]
     labels = labels[:_ROWS_TO_CHOOSE]
     n_classes = int(labels.max()) + 1
@@ -278,13 +278,13 @@ def _best_variance(codes: NDArray[np.float64], labels: NDArray[np.int64], fold: 
 
 
 def _logistic_cv(
-    codes: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    new: NDArray[np.float64],
+    codes: Floats,
+    labels: Integers,
+    new: Floats,
     n_classes: int,
-    _inner: NDArray[np.int64] | None,
+    _inner: Integers | None,
     _: int,
-) -> NDArray[np.float64]:
+) -> Floats:
     unpenalised = 1e8
     share = 0.5 if n_classes == 2 else 1.0  # scikit-learn penalises a single weight vector for two classes
     grid = share * np.logspace(-4, 4, 10)
@@ -305,13 +305,13 @@ def _logistic_cv(
 
 
 def _boosting(
-    codes: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    new: NDArray[np.float64],
+    codes: Floats,
+    labels: Integers,
+    new: Floats,
     _n: int,
-    _inner: NDArray[np.int64] | None,
+    _inner: Integers | None,
     state: int,
-) -> NDArray[np.float64]:
+) -> Floats:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     with one_boosting_at_a_time():
@@ -320,13 +320,13 @@ def _boosting(
 
 
 def _gradient_boosting(
-    codes: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    new: NDArray[np.float64],
+    codes: Floats,
+    labels: Integers,
+    new: Floats,
     _n: int,
-    _inner: NDArray[np.int64] | None,
+    _inner: Integers | None,
     state: int,
-) -> NDArray[np.float64]:
+) -> Floats:
     from sklearn.ensemble import GradientBoostingClassifier
 
     return np.asarray(GradientBoostingClassifier(random_state=state).fit(codes, labels).predict_proba(new))

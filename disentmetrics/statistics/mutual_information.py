@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.typing import Floats, Integers
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError
 from disentmetrics.estimators.activity import constant
 from disentmetrics.estimators.gaussian_mixture import mixture_information
@@ -27,9 +28,7 @@ InformationEstimator = Literal["rank-spacing", "equal-width", "quantile", "adjus
 Bins = Literal["equal-width", "quantile"]
 
 
-def information_matrix(
-    representation: Representation, estimator: InformationEstimator, n_bins: int = 20
-) -> NDArray[np.float64]:
+def information_matrix(representation: Representation, estimator: InformationEstimator, n_bins: int = 20) -> Floats:
     """Return I(z_j; v_k) in nats, (n_codes, n_factors); 0 for constant latents.
 
     Parameters
@@ -64,7 +63,7 @@ def information_matrix(
     return nats
 
 
-def _posterior_information(representation: Representation) -> NDArray[np.float64]:
+def _posterior_information(representation: Representation) -> Floats:
     if representation.log_variance is None:
         raise UndefinedScoreError("the posterior estimator needs posterior variances (log_variance)")
     table = representation.cached(label_table)
@@ -86,7 +85,7 @@ def _sort_each(codes: NDArray[np.floating]) -> list[SortedCode | None]:
     return [None if dead else sort_code(np.ascontiguousarray(codes[:, j])) for j, dead in enumerate(constant(codes))]
 
 
-def code_bins(representation: Representation, how: Bins, n_bins: int) -> list[NDArray[np.int64] | None]:
+def code_bins(representation: Representation, how: Bins, n_bins: int) -> list[Integers | None]:
     """Return the bin of each row from 0, for every latent; None for a constant latent.
 
     With ``quantile``, a latent of at most ``n_bins`` distinct values has one bin per value.
@@ -94,20 +93,18 @@ def code_bins(representation: Representation, how: Bins, n_bins: int) -> list[ND
     return representation.cached_by_codes(_bin_each, how, n_bins)
 
 
-def _bins_of_present(
-    representation: Representation, factor: Target, how: Bins, n_bins: int
-) -> list[NDArray[np.int64] | None]:
+def _bins_of_present(representation: Representation, factor: Target, how: Bins, n_bins: int) -> list[Integers | None]:
     if factor.is_complete:
         return code_bins(representation, how, n_bins)
     return _bin_each(representation.codes[factor.present], how, n_bins)
 
 
-def _bin_each(codes: NDArray[np.floating], how: Bins, n_bins: int) -> list[NDArray[np.int64] | None]:
+def _bin_each(codes: NDArray[np.floating], how: Bins, n_bins: int) -> list[Integers | None]:
     cut = equal_width_bins if how == "equal-width" else _quantile_bins_or_values
     return [None if dead else cut(np.ascontiguousarray(codes[:, j]), n_bins) for j, dead in enumerate(constant(codes))]
 
 
-def _quantile_bins_or_values(values: NDArray[np.floating], n_bins: int) -> NDArray[np.int64]:
+def _quantile_bins_or_values(values: NDArray[np.floating], n_bins: int) -> Integers:
     if len(np.unique(values[: 50 * n_bins])) <= n_bins:
         distinct, index = np.unique(values, return_inverse=True)
         if len(distinct) <= n_bins:
@@ -115,7 +112,28 @@ def _quantile_bins_or_values(values: NDArray[np.floating], n_bins: int) -> NDArr
     return quantile_bins(values, n_bins)
 
 
-def factor_entropies(representation: Representation) -> NDArray[np.float64]:
+def factor_entropies(representation: Representation) -> Floats:
     """Return the plug-in entropy of each factor in nats, as (n_factors,)."""
     factors = (representation.cached(value_target, k) for k in range(representation.n_factors))
     return np.array([entropy(np.bincount(factor.of(factor.values), minlength=1)) for factor in factors])
+
+
+def information_between_factors(representation: Representation) -> Floats:
+    """Return I(v_k; v_l) in nats, corrected for chance and not negative, as (n_factors, n_factors).
+
+    Over the rows with labels of both; the diagonal contains the entropies.
+    """
+    n_factors = representation.n_factors
+    nats = np.diag(representation.cached(factor_entropies))
+    factors = [representation.cached(value_target, k) for k in range(n_factors)]
+    for first in range(n_factors):
+        for second in range(first):
+            present = factors[first].present & factors[second].present
+            if present.any():
+                a, b = factors[first].values[present], factors[second].values[present]
+                for k, m, counts in (
+                    (first, second, contingency(b, a, int(b.max()) + 1, int(a.max()) + 1)),
+                    (second, first, contingency(a, b, int(a.max()) + 1, int(b.max()) + 1)),
+                ):
+                    nats[k, m] = max(0.0, adjusted_information(counts))
+    return nats

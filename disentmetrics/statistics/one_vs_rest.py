@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from disentmetrics._utils.typing import Floats, Integers
 from disentmetrics.errors import UndefinedScoreError
@@ -48,7 +47,7 @@ def one_vs_rest_scores(representation: Representation, score: TargetScore, n_bin
     UndefinedScoreError
         If no value makes a target.
     """
-    scores: list[NDArray[np.float64]] = []
+    scores: list[Floats] = []
     factors, values = [], []
     for position in range(representation.n_factors):
         factor = representation.cached(value_target, position)

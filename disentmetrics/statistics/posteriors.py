@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics._utils.random import generator
-from disentmetrics._utils.typing import Seed
+from disentmetrics._utils.typing import Floats, Seed
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import sorted_subset
@@ -35,14 +35,14 @@ class PosteriorInformation:
         Number of rows x; its logarithm bounds all of these from above.
     """
 
-    of_code: NDArray[np.float64]
+    of_code: Floats
     of_all: float
-    of_others: NDArray[np.float64]
-    with_others: NDArray[np.float64]
+    of_others: Floats
+    with_others: Floats
     n_rows: int
 
     @property
-    def weights(self) -> NDArray[np.float64]:
+    def weights(self) -> Floats:
         """Share of each latent in the sum of I(z_j; x); 0 where all are 0."""
         total = self.of_code.sum()
         return np.asarray(self.of_code / total if total > 0 else np.zeros_like(self.of_code))
@@ -106,11 +106,11 @@ class PosteriorSamples:
         The mean that was subtracted.
     """
 
-    samples: NDArray[np.float64]
-    log_density: NDArray[np.float64]
-    mean: NDArray[np.float64]
-    deviation: NDArray[np.float64]
-    centre: NDArray[np.float64]
+    samples: Floats
+    log_density: Floats
+    mean: Floats
+    deviation: Floats
+    centre: Floats
 
 
 def sample_posteriors(
@@ -151,7 +151,7 @@ def sample_posteriors(
     )
 
 
-def pairwise_log_densities(drawn: PosteriorSamples) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+def pairwise_log_densities(drawn: PosteriorSamples) -> Iterator[tuple[slice, Floats]]:
     """Yield blocks of samples with their log q(z_ij | x_k), (n_codes, n_block, n_rows), without -log(2 pi) / 2."""
     samples, mean, deviation = drawn.samples, drawn.mean, drawn.deviation
     n_samples, n_codes = samples.shape
@@ -172,7 +172,7 @@ def pairwise_log_densities(drawn: PosteriorSamples) -> Iterator[tuple[slice, NDA
 
 def _log_mixtures(
     drawn: PosteriorSamples,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Floats, Floats, Floats]:
     """Log densities of q(z_j), q(z) and q(z without z_j) at each sample, without the constants of ``log_density``."""
     n_samples, n_codes = drawn.samples.shape
     marginal, others = np.empty((n_samples, n_codes)), np.empty((n_samples, n_codes))
@@ -186,7 +186,7 @@ def _log_mixtures(
     return marginal, joint, others
 
 
-def log_mean(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+def log_mean(logs: Floats) -> Floats:
     """Logarithm of the mean exponential of each row; overwrites its argument."""
     highest = logs.max(axis=1, keepdims=True)
     logs -= highest

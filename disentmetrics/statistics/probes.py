@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from disentmetrics._utils.random import generator
 from disentmetrics._utils.threads import single_threaded_blas
-from disentmetrics._utils.typing import Seed
+from disentmetrics._utils.typing import Floats, Integers, Seed
 from disentmetrics.estimators.activity import constant
 from disentmetrics.estimators.assignment import one_to_one_assignment
 from disentmetrics.estimators.mutual_information import contingency
@@ -29,7 +29,7 @@ BOOSTING: dict[str, Any] = {"max_iter": 50, "learning_rate": 0.2, "early_stoppin
 """As accurate as scikit-learn's default of 100 trees at rate 0.1, in half the time."""
 
 
-def standardised_codes(representation: Representation) -> NDArray[np.float64]:
+def standardised_codes(representation: Representation) -> Floats:
     """Return latents with mean 0 and mean square 1, without constant ones."""
     return standardise(representation.codes[:, ~representation.cached_by_codes(constant)])
 
@@ -93,9 +93,9 @@ def held_out_score(
 
 def predict(
     probe: Probe,
-    codes: NDArray[np.float64],
+    codes: Floats,
     values: NDArray[Any],
-    new: NDArray[np.float64],
+    new: Floats,
     *,
     is_class: bool,
     seed: Seed,
@@ -122,17 +122,13 @@ def one_boosting_at_a_time() -> Iterator[None]:
         yield
 
 
-def _least_squares(
-    codes: NDArray[np.float64], values: NDArray[np.float64], new: NDArray[np.float64], _: int
-) -> NDArray[np.float64]:
+def _least_squares(codes: Floats, values: Floats, new: Floats, _: int) -> Floats:
     centre, mean = codes.mean(axis=0), values.mean(axis=0)
     weights = np.linalg.lstsq(codes - centre, values - mean, rcond=None)[0]
     return np.asarray((new - centre) @ weights + mean)
 
 
-def _logistic(
-    codes: NDArray[np.float64], values: NDArray[np.int64], new: NDArray[np.float64], _: int
-) -> NDArray[np.int64]:
+def _logistic(codes: Floats, values: Integers, new: Floats, _: int) -> Integers:
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -141,9 +137,7 @@ def _logistic(
         return np.asarray(LogisticRegression(max_iter=1000).fit(codes, values).predict(new))
 
 
-def _boosted_regression(
-    codes: NDArray[np.float64], values: NDArray[np.float64], new: NDArray[np.float64], state: int
-) -> NDArray[np.float64]:
+def _boosted_regression(codes: Floats, values: Floats, new: Floats, state: int) -> Floats:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     with one_boosting_at_a_time():
@@ -154,9 +148,7 @@ def _boosted_regression(
     return np.stack(columns, axis=1)
 
 
-def _boosted_classification(
-    codes: NDArray[np.float64], values: NDArray[np.int64], new: NDArray[np.float64], state: int
-) -> NDArray[np.int64]:
+def _boosted_classification(codes: Floats, values: Integers, new: Floats, state: int) -> Integers:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     model = HistGradientBoostingClassifier(random_state=state, **BOOSTING)
@@ -168,7 +160,7 @@ _REGRESSORS: dict[str, Callable[..., NDArray[Any]]] = {"linear": _least_squares,
 _CLASSIFIERS: dict[str, Callable[..., NDArray[Any]]] = {"linear": _logistic, "boosting": _boosted_classification}
 
 
-def step_prediction(representation: Representation, n_bins: int = 50) -> NDArray[np.float64]:
+def step_prediction(representation: Representation, n_bins: int = 50) -> Floats:
     """Share of each factor's variance explained by a step function of each latent, as (n_codes, n_factors).
 
     The correlation ratio of factor and binned latent, corrected for chance: 0 on average, and possibly negative, for
@@ -202,7 +194,7 @@ def step_prediction(representation: Representation, n_bins: int = 50) -> NDArray
     return explained
 
 
-def _explained(bins: NDArray[np.int64], n_values: int, y: Target) -> float:
+def _explained(bins: Integers, n_values: int, y: Target) -> float:
     """Correlation ratio: share of the sum of squares about the mean that lies between bins."""
     count = np.maximum(np.bincount(bins, minlength=n_values), 1)
     values = y.of(y.values)
@@ -215,7 +207,7 @@ def _explained(bins: NDArray[np.int64], n_values: int, y: Target) -> float:
     return float((within**2 / count).sum() / (centred**2).sum())
 
 
-def aligned_codes(representation: Representation) -> NDArray[np.int64]:
+def aligned_codes(representation: Representation) -> Integers:
     """Return the latent matched to each factor, one to one, -1 where there are too few, as (n_factors,).
 
     The matching has the largest total mutual information, corrected for chance (Hungarian method).

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from disentmetrics._utils.typing import Floats, Integers
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.targets import column_target
@@ -90,7 +91,7 @@ def _checked(codes: Any) -> sparse.csc_array:
     return matrix
 
 
-def _most_related(matrix: sparse.csc_array, labelled: Representation, n_codes: int) -> NDArray[np.int64]:
+def _most_related(matrix: sparse.csc_array, labelled: Representation, n_codes: int) -> Integers:
     if n_codes >= matrix.shape[1]:
         return np.arange(matrix.shape[1])
     firing = sparse.csc_array((np.ones_like(matrix.data), matrix.indices, matrix.indptr), matrix.shape)
@@ -108,9 +109,7 @@ def _most_related(matrix: sparse.csc_array, labelled: Representation, n_codes: i
     return np.sort(chosen)
 
 
-def _largest_correlation(
-    matrix: sparse.csc_array, columns: NDArray[np.float64], present: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def _largest_correlation(matrix: sparse.csc_array, columns: Floats, present: NDArray[np.bool_]) -> Floats:
     n = max(1, int(present.sum()))
     weight = present.astype(np.float64)
     mean = matrix.T @ weight / n

@@ -7,13 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics._utils.random import generator
+from disentmetrics._utils.typing import Floats, Integers
 from disentmetrics.estimators.activity import KL_THRESHOLD, mean_kl
-from disentmetrics.estimators.independence import (
-    chi_squared,
-    false_discovery_gate,
-    gamma_p_value,
-    independence_p_value,
-)
+from disentmetrics.estimators.independence import chi_squared, false_discovery_gate, gamma_p_value, independence_p_value
 from disentmetrics.estimators.mutual_information import contingency
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.mutual_information import code_bins, factor_entropies, information_matrix
@@ -38,7 +34,7 @@ class SignificantInformation:
         Fields of the signature.
     """
 
-    share: NDArray[np.float64]
+    share: Floats
     defined: NDArray[np.bool_]
     settings: dict[str, str]
 
@@ -86,7 +82,7 @@ def active_codes(representation: Representation) -> tuple[NDArray[np.bool_], dic
     return kl > KL_THRESHOLD, {"mask": f"kl>{KL_THRESHOLD}"}
 
 
-def above_chance(share: NDArray[np.float64] | float, n: int) -> NDArray[np.float64]:
+def above_chance(share: Floats | float, n: int) -> Floats:
     """Rescale the largest of ``n`` shares so that equal shares become 0 and a single nonzero share stays 1."""
     return np.asarray((share - 1 / n) / (1 - 1 / n)) if n > 1 else np.ones_like(share)
 
@@ -98,11 +94,11 @@ def related_pairs(representation: Representation) -> NDArray[np.bool_]:
     return false_discovery_gate(p_values, FALSE_DISCOVERY_RATE)
 
 
-def _p_values(representation: Representation) -> NDArray[np.float64]:
+def _p_values(representation: Representation) -> Floats:
     return _of_each_table(representation, independence_p_value, 1.0)
 
 
-def _p_values_of_clustered_rows(representation: Representation) -> NDArray[np.float64]:
+def _p_values_of_clustered_rows(representation: Representation) -> Floats:
     """P-values from the moments of the statistic under permutations that keep clusters together."""
     observed = _of_each_table(representation, chi_squared, 0.0)
     shuffles = (representation.shuffled(generator((0, b), "gate")) for b in range(_N_SHUFFLES))
@@ -116,8 +112,8 @@ def _p_values_of_clustered_rows(representation: Representation) -> NDArray[np.fl
 
 
 def _of_each_table(
-    representation: Representation, function: Callable[[NDArray[np.int64]], float], where_constant: float
-) -> NDArray[np.float64]:
+    representation: Representation, function: Callable[[Integers], float], where_constant: float
+) -> Floats:
     values = np.full((representation.n_codes, representation.n_factors), where_constant)
     bins = code_bins(representation, "quantile", _BINS)
     for position in range(representation.n_factors):

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.typing import Integers
 from disentmetrics.representation import Representation
 
 _LARGEST = 2**31  # largest absolute value of a symbol: exact as a float and usable as an index
@@ -27,11 +28,11 @@ def _are_symbols(codes: NDArray[np.floating]) -> bool:
     return all(2 * len(np.unique(column)) <= len(column) for column in codes.T)
 
 
-def messages(representation: Representation) -> NDArray[np.int64]:
+def messages(representation: Representation) -> Integers:
     """Return codes as symbols numbered from 0 over all positions jointly, (n_samples, n_codes)."""
     return representation.cached_by_codes(_numbered)
 
 
-def _numbered(codes: NDArray[np.floating]) -> NDArray[np.int64]:
+def _numbered(codes: NDArray[np.floating]) -> Integers:
     numbers = np.unique(codes, return_inverse=True)[1]
     return np.asarray(numbers, dtype=np.int64).reshape(codes.shape)

@@ -7,8 +7,8 @@ observations; a random sample of a large grid does not, and the metric is then u
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from disentmetrics._utils.typing import Integers
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.representation import FACTOR_BINS, Representation
 from disentmetrics.representation.resampling import sorted_subset
@@ -40,15 +40,15 @@ class Cells:
         Number of values that the factor takes in the table.
     """
 
-    rows: NDArray[np.int64]
-    cell: NDArray[np.int64]
-    run: NDArray[np.int64]
-    run_cell: NDArray[np.int64]
-    run_value: NDArray[np.int64]
+    rows: Integers
+    cell: Integers
+    run: Integers
+    run_cell: Integers
+    run_value: Integers
     n_values: int
 
     @property
-    def runs_in_cell(self) -> NDArray[np.int64]:
+    def runs_in_cell(self) -> Integers:
         """Number of values of the factor in each cell, as (n_cells,)."""
         return np.bincount(self.run_cell)
 
@@ -70,7 +70,7 @@ class Cells:
 def cells(
     representation: Representation,
     position: int,
-    rows: NDArray[np.int64] | None = None,
+    rows: Integers | None = None,
     *,
     n_bins: int = FACTOR_BINS,
 ) -> Cells:
@@ -160,7 +160,7 @@ class Traversals:
         Number of combinations of the other factors that occur with every value, and of all that occur.
     """
 
-    rows: NDArray[np.int64]
+    rows: Integers
     n_full: int
     n_cells: int
 

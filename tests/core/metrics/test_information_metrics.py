@@ -1,4 +1,4 @@
-"""Metrics of mutual information against straightforward readings of their formulas."""
+"""Metrics of mutual information against reference implementations of their formulas."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ M = dm.metrics
 
 
 def mixed(n: int = 3_000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Codes that blur, mix, repeat and ignore factors of different sizes."""
+    """Codes that blur, mix, duplicate and ignore factors of different sizes."""
     rng = np.random.default_rng(seed)
     factors = rng.integers(SIZES, size=(n, 4))
     blurred = factors + 0.7 * rng.normal(size=factors.shape)
@@ -102,7 +102,7 @@ def test_cao2022_is_entropy_over_informations_that_sum_to_one_for_each_factor(to
 
 
 def test_dividing_by_the_entropy_of_the_latent_would_hide_that_a_factor_is_half_encoded() -> None:
-    """A code of two values tells all that it holds, yet half of a factor of four values."""
+    """The entropy of a latent with two values is fully explained, but it carries half of a factor with four values."""
     factors = np.indices((4, 4)).reshape(2, -1).T.repeat(20, axis=0)
     halves = (factors // 2).astype(float)
     assert M.mig_sup(halves, factors).value == pytest.approx(0.5, abs=0.01)
@@ -154,7 +154,7 @@ def test_pure_noise_scores_zero_where_ratios_would_be_arbitrary(name: str, n: in
 
 
 def test_a_perfect_code_scores_one_on_a_hundred_rows_with_as_many_noise_latents() -> None:
-    """Plugged in, MED of such a code is below .6."""
+    """With plug-in estimates, MED of such a code is below .6."""
     rng = np.random.default_rng(0)
     factors = rng.integers((2, 3), size=(150, 2))
     codes = np.hstack([factors, rng.normal(size=(150, 4))])
