@@ -1,4 +1,4 @@
-"""Cross-condition generalisation, parallelism and shattering: limits, a plain reference, and what they ignore."""
+"""Cross-condition generalisation, parallelism and shattering: limits, reference implementations, invariances."""
 
 import numpy as np
 import pytest
@@ -101,7 +101,7 @@ def test_noise_is_at_chance_and_one_factor_is_refused() -> None:
 
 
 def test_rows_of_one_group_are_on_one_side_of_a_split() -> None:
-    """Groups of rows that share a random code and their conditions: a leak would decode noise."""
+    """Rows of a group share a random code and their conditions: leakage would decode noise."""
     rng = np.random.default_rng(6)
     group = np.arange(40).repeat(12)
     factors = rng.integers(2, size=(40, 2))[group]

@@ -1,4 +1,4 @@
-"""The adjusted scores at their limits, against their definition, and where published ones mislead."""
+"""Adjusted scores: limits, definitions, and cases in which published scores mislead."""
 
 import numpy as np
 import pytest

@@ -22,7 +22,7 @@ def scored(codes: np.ndarray, factors: np.ndarray, protocol: str = "default", **
 
 
 def entropy_by_hand(matrix: np.ndarray) -> float:
-    """The definition, row by row."""
+    """Reference implementation of the definition, row by row."""
     total, score = matrix.sum(), 0.0
     for row in matrix:
         if row.sum() == 0:
@@ -133,7 +133,7 @@ def test_warp_scale_and_outlier_do_not_move_the_default() -> None:
 
 
 def test_rows_of_a_group_are_not_on_both_sides() -> None:
-    """Codes that only name the group say nothing of factors that are constant within groups, on other groups."""
+    """Codes that only identify the group are uninformative about the factors of other groups."""
     rng = np.random.default_rng(0)
     groups = np.arange(1_200) // 30
     factors = rng.integers((3, 6, 40), size=(40, 3))[groups]
@@ -159,7 +159,9 @@ def test_locatello2019_is_gradient_boosting_of_classes() -> None:
     assert score.value == pytest.approx(entropy_by_hand(importance), abs=0.01)
     assert score.parts["completeness"].value == pytest.approx(entropy_by_hand(importance.T), abs=0.01)
     assert score.parts["informativeness"].value == pytest.approx(accuracy, abs=0.01)
-    assert dm.metrics.dci.score(representation, "locatello2019").value == score.value  # theirs draws anew every time
+    assert (
+        dm.metrics.dci.score(representation, "locatello2019").value == score.value
+    )  # the library draws new rows every time
 
 
 def test_eastwood2018_detects_linear_relations_only_and_selects_one_of_two_equal_latents() -> None:

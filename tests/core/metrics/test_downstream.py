@@ -1,4 +1,4 @@
-"""Downstream tasks: limits that can be computed by hand, plain readings of the literature, and leaks."""
+"""Downstream metrics: limits that can be computed by hand, reference implementations, and leakage."""
 
 import numpy as np
 import pytest
@@ -140,7 +140,7 @@ def test_dependent_factors_look_unfair_unless_predictions_are_compared_at_equal_
 
 
 def test_total_variation_is_that_of_disentanglement_lib() -> None:
-    """A plain reading: counts of predictions by sensitive class, distance of each column to their sum."""
+    """Reference implementation: counts of predictions by sensitive class, distance of each column to their sum."""
     factors = factors_of(1_000, 3, 4)
     codes = factors + np.random.default_rng(10).normal(size=factors.shape)
     table = dm.Representation(codes, factors)

@@ -69,7 +69,7 @@ def test_carbonneau2022_is_one_balanced_regression_per_class_on_codes_in_unit_ra
 
 
 def test_carbonneau2022_on_a_grid_of_perfect_codes() -> None:
-    """Their code gives 1 - 1 / 165 on a full grid of 4, 5, 6, 8 and 12 values: two of twelve values are misplaced."""
+    """1 - 1 / 165 by the authors' code on a full grid of 4, 5, 6, 8 and 12 values: two of twelve are misplaced."""
     values = np.arange(12)
     code = (values - values.mean()) / values.std()
     table = ordinal(np.repeat(code, 960)[:, None], np.repeat(values, 960)[:, None])

@@ -23,7 +23,7 @@ def test_perfect_codes_score_one_and_noise_scores_about_chance(protocol: str) ->
 
 
 def test_scoring_the_training_votes_overestimates_noise() -> None:
-    """The largest of five random counts is above their mean: 0.25 for 80 votes a code, 0.2 on fresh votes."""
+    """The largest of five random counts is above their mean: 0.25 for 80 votes per latent, 0.2 on new votes."""
     rng = np.random.default_rng(2)
     factors = uniform_factors(50_000)
     metric, _ = find_metric("factorvae")
@@ -37,7 +37,7 @@ def test_scoring_the_training_votes_overestimates_noise() -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_constant_latents_are_pruned_instead_of_winning_every_vote(protocol: str) -> None:
-    """Elsewhere a constant code gives 0 / 0 and takes every vote: 0.17 instead of 1."""
+    """In other implementations a constant latent gives 0 / 0 and wins every vote: 0.17 instead of 1."""
     factors = uniform_factors()
     codes = np.hstack([factors, np.full((6_000, 2), 3.0)])
     assert dm.metrics.factorvae(codes, factors, protocol=protocol).value == 1.0
@@ -83,7 +83,7 @@ def test_gini_variance_is_the_sample_variance_of_an_indicator_distance() -> None
 
 
 def test_categorical_latents_vote_by_gini_variance() -> None:
-    """A category in random order has a numerical variance that means nothing."""
+    """The numerical variance of categories in arbitrary order is meaningless."""
     rng = np.random.default_rng(0)
     factors = rng.integers((12, 6), size=(6_000, 2))
     codes = np.c_[rng.permutation(12)[factors[:, 0]], factors[:, 1]].astype(float)

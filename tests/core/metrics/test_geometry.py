@@ -116,7 +116,7 @@ def test_tables_without_complete_traversals_are_refused_with_a_reason(name: str)
     rng = np.random.default_rng(0)
     factors = rng.integers((10, 20, 30), size=(2_000, 3))
     score = getattr(dm.metrics, name).score(table(factors.astype(float), factors))
-    assert "this table holds too few" in (score.undefined or "")
+    assert "this table contains too few" in (score.undefined or "")
     score = getattr(dm.metrics, name)(rng.normal(size=(50, 2)), rng.normal(size=(50, 2)))
     assert "continuous" in (score.undefined or "")
 
@@ -166,7 +166,7 @@ def test_d_lsbd_of_one_coordinate_is_a_half_and_of_noise_near_one() -> None:
 
 
 def test_d_lsbd_as_its_authors_compute_it() -> None:
-    """Principal components, scaled to variance 1/2 each, turned back; the variance left, least over w."""
+    """Principal components, scaled to variance 1/2 each, rotated back; the remaining variance, minimal over w."""
     rng = np.random.default_rng(0)
     factors, codes = torus(6, 5)
     codes = codes + 0.3 * rng.normal(size=codes.shape)

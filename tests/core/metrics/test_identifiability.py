@@ -40,7 +40,7 @@ def test_linear_r2_is_the_share_of_variance_on_rows_left_out() -> None:
 
 
 def test_noise_scores_0_or_less_for_any_number_of_latents() -> None:
-    """Fitted and scored on the same rows they reach d / n, 0.66 for 200 codes on 300 rows."""
+    """In sample, R² of noise reaches d / n: 0.66 for 200 latents on 300 rows."""
     factors, codes = normal(300, 2), normal(300, 200, seed=1)
     assert LinearRegression().fit(codes, factors).score(codes, factors) > 0.6
     assert dm.metrics.linear_r2(codes, factors).value < 0
@@ -161,7 +161,7 @@ def test_invalid_blocks_are_refused() -> None:
 
 
 def test_p_values_of_t_mex_are_those_of_residual_products() -> None:
-    """Straightforwardly: least squares on the other folds, normalised sum of products."""
+    """Reference implementation: least squares on the other folds, normalised sum of products."""
     factors = normal(600, 3, correlation=0.5)
     codes = factors @ normal(3, 2, seed=3) + normal(600, 2, seed=4)
     table = dm.Representation(codes, factors)
@@ -186,7 +186,7 @@ def test_p_values_of_t_mex_are_those_of_residual_products() -> None:
 
 @pytest.mark.parametrize("protocol", ["default", "linear"])
 def test_perfect_codes_of_dependent_factors_are_exclusive(protocol: str) -> None:
-    """Each code depends on every factor, but on its own alone given the others."""
+    """Each latent depends on every factor, but given the others only on its own."""
     rng = np.random.default_rng(0)
     first = rng.integers(4, size=1_500)
     factors = np.stack([first, (first + rng.integers(3, size=1_500)) // 2, rng.integers(4, size=1_500)], axis=1)
@@ -232,7 +232,7 @@ def test_a_given_pattern_is_what_is_compared() -> None:
 
 def test_what_cannot_be_tested_is_said() -> None:
     factors = np.random.default_rng(0).integers(4, size=(300, 2))
-    twice = np.c_[factors, factors[:, 0] * 2]  # the first and the last decide each other
+    twice = np.c_[factors, factors[:, 0] * 2]  # the first and the last are functions of each other
     score = dm.metrics.tmex(factors.astype(float), twice, protocol="linear")
     assert np.isnan(score.per_factor["factor_0"])
     assert any("not tested, because constant" in note for note in score.notes)
@@ -251,11 +251,11 @@ def test_additive_codes_generalise_to_unseen_combinations_and_lookup_tables_do_n
     ]  # combinations, numbered at random
     by_heart = dm.metrics.compositional_accuracy(name.astype(float), factors)
     assert by_heart.value < 0.1
-    assert dm.metrics.nonlinear_r2(name.astype(float), factors).value > 0.5  # on rows of known combinations
+    assert dm.metrics.nonlinear_r2(name.astype(float), factors).value > 0.5  # on rows of seen combinations
 
 
 def test_no_combination_is_in_both_training_and_test_rows() -> None:
-    """A code that is the combination's own number, one-hot: nothing can be told of a number never seen."""
+    """One-hot codes of the combination are uninformative about unseen combinations."""
     factors = np.indices((3, 4)).reshape(2, -1).T.repeat(20, axis=0)
     codes = np.eye(12)[factors[:, 0] * 4 + factors[:, 1]]
     assert dm.metrics.compositional_accuracy(codes, factors, protocol="linear").value < 0.25

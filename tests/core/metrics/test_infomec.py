@@ -1,4 +1,4 @@
-"""InfoMEC: the released definition read plainly, and what the gate makes of noise, scales and single codes."""
+"""InfoMEC: reference implementation of the released code, and the gate for noise, scales and single latents."""
 
 import numpy as np
 import pytest

@@ -11,7 +11,7 @@ def dsprites_like(n: int, seed: int = 0) -> np.ndarray:
 
 
 def as_published(codes: np.ndarray, factors: np.ndarray, quantile: float) -> float:
-    """A straightforward reading of the paper, one code and one value at a time."""
+    """Reference implementation of the paper, one latent and one value at a time."""
     codes = codes[:, codes.std(axis=0) > 0]
     reach = np.abs(codes - codes.mean(axis=0)).max(axis=0)
     best = np.zeros(codes.shape[1])
@@ -45,7 +45,7 @@ def test_the_library_bins_factors_of_many_values() -> None:
 
 
 def test_why_noise_needs_the_same_quantile_above_and_below() -> None:
-    """Published: 0.58, 0.37, 0.36 for ten codes of noise at 200, 1000, 5000 rows."""
+    """Published: 0.58, 0.37, 0.36 for ten noise latents at 200, 1000, 5000 rows."""
     for n in (200, 1_000, 5_000):
         factors = dsprites_like(n)
         noise = np.random.default_rng(1).normal(size=(n, 10))
@@ -63,7 +63,7 @@ def test_one_outlier_makes_the_published_form_perfect_and_leaves_the_default() -
 
 
 def test_noise_leaves_the_default_what_signal_there_is() -> None:
-    """With as much noise as signal the spread within a value is 1 / sqrt(2) of the whole."""
+    """With as much noise as signal the spread within a value is 1 / sqrt(2) of the total."""
     rng = np.random.default_rng(0)
     factors = rng.integers(50, size=(20_000, 1))
     signal = (factors - factors.mean()) / factors.std()

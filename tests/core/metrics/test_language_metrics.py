@@ -16,7 +16,7 @@ GRID = np.indices((4, 5)).reshape(2, -1).T.repeat(6, axis=0)
 
 
 def babble(n: int = 400, length: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Messages that lean on factors, of symbols that positions share."""
+    """Messages that depend on factors, with symbols shared between positions."""
     rng = np.random.default_rng(seed)
     factors = rng.integers((4, 5, 3), size=(n, 3))
     said = factors[:, rng.integers(3, size=length)]

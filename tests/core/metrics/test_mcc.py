@@ -1,4 +1,4 @@
-"""The mean correlation coefficient: limits, published variants, and the bugs of others."""
+"""Mean correlation coefficient: limits, published variants, and bugs of other implementations."""
 
 from itertools import permutations
 
@@ -16,7 +16,7 @@ HELD_OUT = ("default", "crossfit_pearson", "weak")
 
 
 def by_definition(codes: Floats, factors: Floats, method: str, normaliser: str) -> float:
-    """Try every pairing; correlations as scipy and numpy give them."""
+    """Reference implementation: all matchings, correlations of scipy and numpy."""
     n_codes, n_factors = codes.shape[1], factors.shape[1]
     both = np.hstack([codes, factors])
     square = np.asarray(np.corrcoef(both.T) if method == "pearson" else spearmanr(both).statistic)
@@ -57,7 +57,7 @@ def test_ranks_follow_any_monotone_warp_and_pearson_does_not() -> None:
 
 @pytest.mark.parametrize("protocol", HELD_OUT)
 def test_unrelated_codes_score_0_on_average_with_held_out_rows(protocol: str) -> None:
-    """In-sample matching finds 0.16 among 200 codes of noise on 300 rows, and an affine fit nearly 1."""
+    """In-sample matching gives 0.16 for 200 noise latents on 300 rows, and an affine fit nearly 1."""
     rng = np.random.default_rng(0)
     values = [
         dm.metrics.mcc(rng.normal(size=(200, 20)), rng.normal(size=(200, 4)), protocol=protocol).value
@@ -141,7 +141,7 @@ def test_rows_without_a_label_are_left_out_for_that_factor_only() -> None:
 
 
 def test_rows_of_a_group_are_never_on_both_sides() -> None:
-    """Codes that know the group and nothing else predict repeated labels unless groups stay whole."""
+    """Codes that only identify the group predict repeated labels if groups are split."""
     rng = np.random.default_rng(0)
     group = np.repeat(np.arange(40), 10)
     factors, codes = rng.normal(size=(40, 1))[group], np.eye(40)[group] + 0.01 * rng.normal(size=(400, 40))

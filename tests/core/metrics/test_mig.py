@@ -65,7 +65,7 @@ def test_duplicating_every_latent_scores_zero() -> None:
 
 
 def test_locatello2019_is_the_histogram_of_disentanglement_lib() -> None:
-    """A straightforward reading of its source: 20 bins of equal width on codes, plug-in, sorted."""
+    """Reference implementation of its source: 20 equal-width bins per latent, plug-in estimate, sorted."""
     factors = dsprites_like(3_000)
     codes = factors + np.random.default_rng(5).normal(size=factors.shape)
     binned = [np.digitize(z, np.histogram(z, 20)[1][:-1]) for z in codes.T]
@@ -79,7 +79,7 @@ def test_locatello2019_is_the_histogram_of_disentanglement_lib() -> None:
 
 
 def test_why_twenty_bins_cap_a_perfect_code() -> None:
-    """A factor of 40 values has log 40 nats, and 20 bins hold log 20 at most."""
+    """A factor with 40 values has log 40 nats, and 20 bins carry at most log 20."""
     factors = dsprites_like(20_000)
     score = dm.metrics.mig(factors.astype(float), factors, protocol="locatello2019")
     assert score.per_factor["factor_2"] < np.log(20) / np.log(40) + 0.01
@@ -163,7 +163,9 @@ def test_degenerate_tables_have_a_decided_outcome(protocol: str) -> None:
 def test_the_adjusted_estimator_excludes_collapsed_latents_like_its_siblings() -> None:
     rng = np.random.default_rng(0)
     factors = rng.integers(5, size=(2_000, 2))
-    codes = np.column_stack([factors, 1e-3 * factors[:, 0]])  # the last one is collapsed, yet its mean is a clean trace
+    codes = np.column_stack(
+        [factors, 1e-3 * factors[:, 0]]
+    )  # the last latent is collapsed, yet its mean is a clean trace
     log_variance = np.array([-6.0, -6.0, 0.0]) * np.ones_like(codes)
     masked = dm.metrics.mig(codes, factors, log_variance=log_variance, estimator="adjusted")
     sibling = dm.metrics.average_maximal_mi(codes, factors, log_variance=log_variance, estimator="adjusted")

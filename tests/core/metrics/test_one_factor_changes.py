@@ -1,4 +1,4 @@
-"""Z-max-variance and OMES, and the rows that differ in one factor which both need."""
+"""Z-max-variance and OMES, and the rows that differ in a single factor."""
 
 import numpy as np
 import pytest
@@ -93,7 +93,7 @@ def test_z_max_var_of_noise_is_chance_since_votes_are_scored_on_other_rows() -> 
 
 
 def test_z_max_var_votes_for_the_latent_that_varies_most() -> None:
-    """A plain loop over cells: the limit of many votes of many rows."""
+    """Reference implementation as a loop over cells: the limit of many votes of many rows."""
     rng = np.random.default_rng(0)
     factors = grid(4, 5, 6)
     codes = factors @ rng.normal(size=(3, 4)) + 0.1 * rng.normal(size=(120, 4))
@@ -149,7 +149,7 @@ def test_omes_as_published_is_the_limit_of_its_draws(pooling: str) -> None:
 
 
 def test_why_a_perfect_code_falls_short_in_the_published_form() -> None:
-    """Partners never share the value, so their codes correlate by -1 / (n - 1), and the sign is dropped."""
+    """Partners never share the value, so their latents have correlation -1 / (n - 1), and the sign is dropped."""
     factors = grid(4, 5)
     score = dm.metrics.omes.score(ordinal(factors.astype(float), factors), "dapueto2024")
     # per factor: A (1 - mean(1 - A, 0)) with A = 1 - 1 / (n - 1)

@@ -85,7 +85,7 @@ def test_locatello2019_is_the_accuracy_of_a_linear_svm_on_one_latent() -> None:
 
 
 def test_why_an_svm_differs_from_squared_correlation_on_perfect_codes() -> None:
-    """One cut a class cannot hold a class between two others: a perfect code scores under a half."""
+    """A single threshold cannot separate a class between two others: a perfect code scores below 0.5."""
     factors, _ = draw()
     ideal = ordinal((factors - factors.mean(0)) / factors.std(0), factors)
     assert dm.metrics.sap.score(ideal, "locatello2019").value < 0.5

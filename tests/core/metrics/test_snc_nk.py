@@ -29,7 +29,7 @@ def test_perfect_codes_score_one_and_noise_zero(name: str) -> None:
 
 
 def test_one_latent_is_aligned_with_one_factor() -> None:
-    """Reusing a code for two factors is the flaw that the paper corrects."""
+    """Aligning one latent with two factors is the flaw that the paper corrects."""
     factors, noise = draw()
     packed = np.c_[8 * factors[:, 1] + factors[:, 2], factors[:, 0], noise[:, 0]].astype(float)
     score = dm.metrics.snc.score(table(packed, factors))

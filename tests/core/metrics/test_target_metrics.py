@@ -54,7 +54,7 @@ def test_with_fewer_latents_than_targets_the_number_of_targets_divides() -> None
     assert dm.metrics.msas(grid.astype(float), grid, protocol="asc").value == pytest.approx(
         0.3522089956833525, abs=1e-9
     )
-    # The authors' 0.367 is what the order of rows makes of equal codes.
+    # The authors' 0.367 depends on the order of tied rows.
     assert dm.metrics.msgs(grid.astype(float), grid, protocol="spn").value == pytest.approx(1.0, abs=1e-3)
 
 

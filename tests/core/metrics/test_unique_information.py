@@ -30,14 +30,14 @@ def test_perfect_codes_score_one_noise_zero_and_copies_zero() -> None:
 
 
 def test_perfect_codes_with_a_rotated_copy_score_zero() -> None:
-    """The one thing that every score of single codes and importances misses."""
+    """The defect that all metrics of single latents and importances miss."""
     factors, ideal, _ = draw()
     rotation = np.eye(3) - 2 / 3  # a reflection that mixes every factor into every code
     assert score(np.hstack([ideal, ideal @ rotation]), factors).value < 0.02
 
 
 def test_synergy_shows_in_the_upper_bound_alone() -> None:
-    """Both codes are needed, neither has anything unique: z_0 = v + u, z_1 = u."""
+    """Both latents are needed, neither has unique information: z_0 = v + u, z_1 = u."""
     rng = np.random.default_rng(0)
     factors = rng.integers(8, size=(2_000, 1))
     key = rng.normal(size=2_000) * 2
@@ -50,7 +50,7 @@ def test_synergy_shows_in_the_upper_bound_alone() -> None:
 
 
 def test_information_shared_by_two_latents_is_not_unique() -> None:
-    """Two equally blurred views of one factor: each knows as much as the other."""
+    """Two equally blurred views of one factor carry the same information."""
     factors, ideal, noise = draw()
     views = np.c_[ideal[:, 2] + noise[:, 0], ideal[:, 2] + noise[:, 1], ideal[:, :2]]
     result = score(views, factors)

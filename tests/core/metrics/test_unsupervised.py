@@ -1,4 +1,4 @@
-"""Metrics that look at codes alone."""
+"""Unsupervised metrics, functions of the codes only."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ COVARIANCE = np.array([[4.0, 1.0, 0.5], [1.0, 1.0, -0.2], [0.5, -0.2, 2.0]])
 
 
 def with_covariance(covariance: np.ndarray, n: int = 200, seed: int = 0) -> np.ndarray:
-    """Codes whose sample covariance is exactly this."""
+    """Codes with exactly this sample covariance."""
     raw = np.random.default_rng(seed).normal(size=(n, len(covariance)))
     raw -= raw.mean(axis=0)
     white = raw @ np.linalg.inv(np.linalg.cholesky(np.cov(raw, rowvar=False))).T
@@ -91,7 +91,7 @@ def test_pairwise_information_of_copies_is_their_entropy() -> None:
 def test_active_units_by_divergence_by_variance_and_without_either() -> None:
     rng = np.random.default_rng(0)
     codes = rng.normal(size=(500, 3)) * [1.0, 0.02, 0.0]
-    spread = np.tile([-4.0, 0.0, -4.0], (500, 1))  # the third posterior is narrow and never moves
+    spread = np.tile([-4.0, 0.0, -4.0], (500, 1))  # the third posterior is narrow and the same in every row
     with_spread = score("active_units", codes, log_variance=spread)
     assert with_spread.value == 2.0
     assert with_spread.details["active"].tolist() == [True, False, True]
@@ -132,7 +132,7 @@ def test_factorised_support_of_a_plain_loop() -> None:
 
 
 def test_dependent_codes_over_a_full_grid_have_a_factorised_support() -> None:
-    """Correlation does not matter as long as every combination occurs: what the metric is for."""
+    """Correlation does not matter as long as every combination occurs, which is the purpose of the metric."""
     values = np.indices((5, 5)).reshape(2, -1).T
     often = np.where(values[:, 0] == values[:, 1], 20, 1)
     codes = np.repeat(values, often, axis=0).astype(float)
@@ -154,7 +154,7 @@ def test_informations_of_a_gaussian_latent_are_those_of_the_closed_form(name: st
     whole = np.array([[1 + blur, rho], [rho, 1 + blur]])
     of_all = 0.5 * np.log(np.linalg.det(whole) / blur**2)
     of_one = 0.5 * np.log((1 + blur) / blur)
-    expected = of_all - of_one  # also of_one less -log(1 - r²) / 2, the information that both share
+    expected = of_all - of_one  # equals of_one + log(1 - r²) / 2: minus the shared information
     assert expected == pytest.approx(of_one + 0.5 * np.log(1 - (rho / (1 + blur)) ** 2))
     result = score(name, codes, log_variance=log_variance, n_samples=4_000)
     assert result.value == pytest.approx(expected, abs=0.03)
@@ -170,7 +170,7 @@ def test_a_latent_equal_to_its_prior_has_no_weight_and_a_copy_no_unshared_inform
 
 
 def test_separate_posteriors_identify_the_row_and_no_more() -> None:
-    """Nothing exceeds the logarithm of the number of rows, which either of two narrow codes tells alone."""
+    """Either of two narrow posteriors carries the maximal information, the logarithm of the number of rows."""
     codes = np.c_[np.arange(64.0), np.arange(64.0)[::-1]]
     narrow = np.full((64, 2), -12.0)
     both = score("wsepin", codes, log_variance=narrow)
