@@ -77,7 +77,7 @@ def modularity(
     factor_bins: int | None = None,
     averaged: Literal["told", "live", "all"] = "told",
 ) -> RawScore:
-    """Modularity: deviation of each latent's mutual informations from a template with one informative factor.
+    """Modularity: agreement of each latent's mutual informations with a template of one informative factor.
 
     ``mean over j of 1 - sum over k != k* of I(z_j; v_k)^2 / [(K - 1) I(z_j; v_k*)^2]``, with k* the most informative
     factor of latent j and K the number of factors.

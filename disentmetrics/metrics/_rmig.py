@@ -44,7 +44,7 @@ def rmig(
     limit: float | None = None,
     assignment: Assignment = "mass",
 ) -> RawScore:
-    """Robust mutual information gap: MIG of latents sampled from their posteriors, with bins of fixed limits.
+    """Robust mutual information gap: MIG with posteriors assigned softly to bins of fixed limits.
 
     ``mean over k of [I(z_(1); v_k) - I(z_(2); v_k)] / H(v_k)``, with the mutual informations sorted over latents;
     each row contributes q(z_j | x) to the bins of z_j instead of a single count.
