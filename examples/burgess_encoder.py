@@ -4,7 +4,7 @@
 &range=0..1&select=interleaved" --data dsprites
 
 Names and order of the outputs are those of https://github.com/YannDubs/disentangling-vae (MIT):
-``prefix=encoder.`` takes the encoder out of a whole model, and the last layer gives mean, log-variance,
+``prefix=encoder.`` selects the encoder of the complete model, and the last layer returns mean, log-variance,
 mean, log-variance, ..., hence ``select=interleaved``.
 """
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class BurgessEncoder(nn.Module):
-    """Four convolutions, two hidden layers, and two numbers for each code."""
+    """Four convolutions, two hidden layers, and two outputs per latent."""
 
     def __init__(self, n_channels: int, n_codes: int = 10) -> None:
         super().__init__()

@@ -11,7 +11,7 @@ import disentmetrics as dm
 
 
 def brightness_and_place(images: np.ndarray) -> np.ndarray:
-    """An encoder: (n, 32, 32, 3) bytes to (n, 4) codes."""
+    """Encode images (n, 32, 32, 3) of uint8 as codes (n, 4)."""
     colours = images.mean(axis=(1, 2))
     shape = (images.min(axis=3) < 200).sum(axis=1)  # dark pixels of each column
     place = (shape * np.arange(32)).sum(axis=1) / shape.sum(axis=1)

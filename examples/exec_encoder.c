@@ -1,4 +1,4 @@
-/* An encoder in C for the "exec:" scheme; needs the standard library alone.
+/* An encoder in C for the "exec:" scheme; requires only the standard library.
 
        cc -O2 -o exec_encoder exec_encoder.c
        disentmetrics score "exec:./exec_encoder" --data dsprites --samples 2000
@@ -24,7 +24,7 @@ static int read_blob(unsigned long shape[4], uint8_t **pixels) {
     size_t n_read = fread(start, 1, sizeof start, stdin);
     if (n_read == 0) return 0;
     if (n_read != sizeof start || memcmp(start, "\x93NUMPY", 6) != 0 || start[6] != 1)
-        fail("the input is no .npy blob of version 1");
+        fail("the input is not a .npy blob of version 1");
 
     size_t length = start[8] + 256u * start[9];
     char *header = calloc(length + 1, 1);

@@ -1,4 +1,4 @@
-"""An encoder as a program of its own, for the ``exec:`` scheme; needs numpy alone.
+"""An encoder as a separate program, for the ``exec:`` scheme; requires only numpy.
 
     disentmetrics score "exec:python exec_encoder.py" --data dsprites --samples 2000
 
@@ -16,7 +16,7 @@ import numpy as np
 
 
 def encode(images: np.ndarray) -> np.ndarray:
-    """Turn images (n, height, width, channels) into codes (n, 4)."""
+    """Encode images (n, height, width, channels) as codes (n, 4)."""
     light = images.astype(np.float64).mean(axis=3)
     total = light.sum(axis=(1, 2)) + 1e-9
     rows, columns = np.arange(light.shape[1]), np.arange(light.shape[2])
@@ -37,7 +37,7 @@ def read_batch(stream: BinaryIO) -> np.ndarray | None:
 
 
 def main() -> None:
-    """Answer until the input ends; standard output is for .npy blobs alone."""
+    """Answer until the input ends; only .npy blobs may be written to standard output."""
     while (images := read_batch(sys.stdin.buffer)) is not None:
         answer = io.BytesIO()
         np.save(answer, encode(images))

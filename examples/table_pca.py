@@ -1,10 +1,10 @@
-"""Turn a table of measurements into principal components beside labels, ready to be scored.
+"""Compute principal components of a table of measurements, with labels, ready to be scored.
 
     python examples/table_pca.py Data_Cortex_Nuclear.csv --measured "*_N" \
         --labels Genotype Treatment Behavior --donor MouseID
     disentmetrics score --codes codes.csv --groups donor
 
-Missing measurements are replaced by the column's median; labels are kept as they are.
+Missing measurements are replaced by the column's median; labels are unchanged.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The page of commands, made from the command line itself."""
+"""The page of commands, generated from the command line."""
 
 import inspect
 import re
@@ -13,14 +13,15 @@ from disentmetrics.cli import app
 
 _INTRODUCTION = """# Commands
 
-Every command explains itself with `--help`. Results go to standard output, remarks and progress to standard error.
+`--help` describes every command. Results go to standard output, notes and progress to standard error.
 
 | exit code | meaning |
 |---|---|
-| 0 | fine |
+| 0 | success |
 | 1 | a check failed |
-| 2 | the input is wrong: one sentence on standard error says what must hold |
+| 2 | wrong input; a sentence on standard error states the requirement |
 | 3 | an encoder failed |
+| 130 | interrupted |
 """
 
 
@@ -45,10 +46,10 @@ def _described(command: Any, name: str, depth: int) -> Iterator[str]:
 
 def _help(command: Any) -> str:
     text = inspect.cleandoc(command.help or "").replace("\b", "")
-    said, *examples = re.split(r"\[bold\]Examples?\[/\]", text)
+    description, *examples = re.split(r"\[bold\]Examples?\[/\]", text)
     lines = [" ".join(part.split()) for part in "".join(examples).split("\n\n") if part.strip()]
     shown = "\n".join(f"$ {line}" for line in lines)
-    return _plain(said).strip() + (f"\n\n```console\n{_plain(shown)}\n```" if shown else "")
+    return _plain(description).strip() + (f"\n\n```console\n{_plain(shown)}\n```" if shown else "")
 
 
 def _plain(markup: str) -> str:
@@ -69,11 +70,11 @@ def _row(parameter: Any, context: Any) -> str | None:
     else:
         name = ", ".join(f"`{option}`" for option in (*parameter.opts, *parameter.secondary_opts))
         name += f" <small>{_escaped(placeholder)}</small>" if placeholder and not parameter.is_flag else ""
-    said = _escaped(_plain(" ".join((parameter.help or "").split())))
+    text = _escaped(_plain(" ".join((parameter.help or "").split())))
     default = parameter.get_default(context, call=False)
     if isinstance(default, str | int | float) and not isinstance(default, bool) and default != "":
-        said += f" <small>Default: {_escaped(str(getattr(default, 'value', default)))}.</small>"
-    return f"| {name} | {said} |"
+        text += f" <small>Default: {_escaped(str(getattr(default, 'value', default)))}.</small>"
+    return f"| {name} | {text} |"
 
 
 def _choices(parameter: Any) -> str:

@@ -1,4 +1,4 @@
-"""The model to be guarded: where a sprite lies, and how large it is, from the moments of its image."""
+"""The model under test: position and size of a sprite, from the moments of its image."""
 
 import numpy as np
 from numpy.typing import NDArray

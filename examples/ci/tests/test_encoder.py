@@ -1,4 +1,4 @@
-"""What the encoder must not lose."""
+"""Disentanglement that the encoder must keep."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ def card(disentmetrics_score: Callable[..., ScoreCard]) -> ScoreCard:
     return disentmetrics_score(ENCODER, ["mig", "sap"], data="mini-sprites", n_samples=1_000)
 
 
-def test_factors_have_codes_of_their_own(card: ScoreCard) -> None:
+def test_each_factor_is_in_one_latent(card: ScoreCard) -> None:
     assert_score(card, "mig", at_least=0.6, certain=True)
 
 
