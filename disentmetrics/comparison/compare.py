@@ -105,7 +105,7 @@ class Comparison:
     def legend(self, mark: str = "*") -> list[str]:
         """Return what the mark of the values and the column ``effect`` mean, where they occur."""
         lines = []
-        if any(cell.best for row in self._values().rows for cell in row if isinstance(cell, Cell)):
+        if any(self._marked(metric) for metric in self.scores):
             lines.append(
                 f"{mark}: not significantly worse than the best, p (Holm) of the paired test at least {SIGNIFICANT}; "
                 "where nothing was tested, the best value alone"
@@ -164,16 +164,19 @@ class Comparison:
     def _values(self) -> TextTable:
         rows = []
         for metric, scores in self.scores.items():
-            better = next((s.higher_is_better for s in scores if s is not None), None)
-            marked = self._marked(metric, better=better)
+            better, marked = self._direction(metric), self._marked(metric)
             cells = [Cell(_shown(s), best=name in marked) for name, s in zip(self.names, scores, strict=True)]
             rows.append([Cell(f"{metric} {_ARROWS[better]}".rstrip()), *cells])
         return TextTable(["metric", *self.names], rows)
 
-    def _marked(self, metric: str, *, better: bool | None) -> set[str]:
+    def _direction(self, metric: str) -> bool | None:
+        return next((score.higher_is_better for score in self.scores[metric] if score is not None), None)
+
+    def _marked(self, metric: str) -> set[str]:
         """Return the cards whose score is not significantly worse than the best; none if there is a single one."""
         scores = zip(self.names, self.scores[metric], strict=True)
         values = {name: s.value for name, s in scores if s is not None and not s.undefined and not math.isnan(s.value)}
+        better = self._direction(metric)
         if better is None or len(values) < 2:
             return set()
         best = max(values.values()) if better else min(values.values())

@@ -103,18 +103,10 @@ def _score_of(plain: dict[str, Any]) -> Score:
     for name in ("name", "signature"):
         if not isinstance(plain[name], str):
             raise TypeError(f"the {name} of a score must be text; got {plain[name]!r}")
-    declared = {name: plain[name] for name in ("higher_is_better", "randomised", "question") if name in plain}
-    if "bounds" in plain:
-        low, high = plain["bounds"]
-        declared["bounds"] = (-math.inf if low is None else float(low), math.inf if high is None else float(high))
-    else:
-        declared = _declared(plain["name"])
-    if not isinstance(declared.get("higher_is_better"), bool | None):
-        raise TypeError(f"higher_is_better must be true, false or null; got {declared['higher_is_better']!r}")
     return Score(
         **{
             **plain,
-            **declared,
+            **_declaration_of(plain),
             "value": math.nan if plain["value"] is None else float(plain["value"]),
             "interval": None
             if interval is None
@@ -134,11 +126,22 @@ def _score_of(plain: dict[str, Any]) -> Score:
     )
 
 
-def _declared(name: str) -> dict[str, Any]:
-    """Return what the metric declares, for scores of older cards, which do not carry it."""
-    # Looked up at run time: results are plain data and import no metric.
-    fields: dict[str, Any] = import_module("disentmetrics.scoring.declarations").declared(name)
-    return fields
+def _declaration_of(plain: dict[str, Any]) -> dict[str, Any]:
+    """Return what the metric declares; for scores of older cards, which do not contain it, what it declares now."""
+    if "bounds" not in plain:
+        # Looked up at run time: results are plain data and import no metric.
+        declared: dict[str, Any] = import_module("disentmetrics.scoring.declarations").declared(plain["name"])
+        return declared
+    low, high = plain["bounds"]
+    better = plain["higher_is_better"]
+    if not isinstance(better, bool | None):
+        raise TypeError(f"higher_is_better must be true, false or null; got {better!r}")
+    return {
+        "bounds": (-math.inf if low is None else float(low), math.inf if high is None else float(high)),
+        "higher_is_better": better,
+        "randomised": bool(plain["randomised"]),
+        "question": str(plain["question"]),
+    }
 
 
 def _optional(value: Any) -> float | None:
