@@ -222,7 +222,7 @@ def _plain(info: DataSetInfo) -> dict[str, Any]:
 
 def _facts(info: DataSetInfo, published: Manifest | None) -> Iterator[tuple[str, str]]:
     yield "observations", "any number" if info.size is None else f"{info.size:,}"
-    yield "download", "none" if info.offline else "needed"
+    yield "download", "none" if info.offline else "required"
     for nuisance in info.nuisances:
         yield "nuisance", nuisance
     for symmetry in info.symmetries[:_MAX_LISTED]:
