@@ -56,9 +56,11 @@ class PartialStore:
             return None
         digest = hashlib.sha256()
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            while piece := file.read(max(0, min(n_bytes - file.tell(), _FLUSH_BYTES))):
+            n_read = 0
+            while piece := file.read(max(0, min(n_bytes - n_read, _FLUSH_BYTES))):
                 digest.update(piece)
-            is_intact = file.tell() == n_bytes and digest.hexdigest() == about["sha256"]
+                n_read += len(piece)
+            is_intact = n_read == n_bytes and digest.hexdigest() == about["sha256"]
             if is_intact and dtype.kind == "f" and 0 < about["n_rows"] <= most_rows:
                 file.truncate(n_bytes)  # discard rows that were written but not counted
                 self.file, self.digest = file, digest

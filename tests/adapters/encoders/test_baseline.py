@@ -225,7 +225,7 @@ def test_the_extremes_of_the_uniform_stay_finite(monkeypatch: pytest.MonkeyPatch
 # All of them
 
 
-def test_fingerprints_tell_apart_all_that_decides_the_codes(squares: DataSet) -> None:
+def test_fingerprints_identify_all_that_determines_the_codes(squares: DataSet) -> None:
     class Renamed(type(squares)):  # type: ignore[misc]  # a class made on the spot
         fingerprint = "squares-2"
 

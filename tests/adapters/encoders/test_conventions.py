@@ -156,7 +156,7 @@ def test_the_only_array_of_codes_is_inferred(output: Any) -> None:
         ((IMAGE, IMAGE), ["(4, 1, 8, 8)"]),
     ],
 )
-def test_between_equal_shapes_nothing_is_guessed(output: Any, advice: list[str]) -> None:
+def test_the_roles_of_arrays_of_equal_shape_are_not_inferred(output: Any, advice: list[str]) -> None:
     with pytest.raises(InvalidInputError) as caught:
         read(output)
     for words in advice:
@@ -310,7 +310,7 @@ def only(shape: tuple[int, ...]) -> Any:
 
 
 @pytest.mark.parametrize(("layout", "shape"), [("NCHW", (3, 8, 6)), ("NHWC", (8, 6, 3)), ("flat", (144,))])
-def test_the_only_layout_that_runs_is_taken_and_said(
+def test_the_only_layout_that_runs_is_used_and_logged(
     images: Images, layout: str, shape: tuple[int, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "disentmetrics"):
@@ -319,7 +319,7 @@ def test_the_only_layout_that_runs_is_taken_and_said(
     assert np.array_equal(np.asarray(codes), arrange(images, layout).reshape(5, -1)[:, :3])
 
 
-def test_layouts_that_give_different_codes_are_not_guessed_between(images: Images) -> None:
+def test_layouts_that_give_different_codes_are_ambiguous(images: Images) -> None:
     def run(batch: NDArray[Any]) -> Any:
         return batch.reshape(len(batch), -1)[:, :3].astype(np.float64)
 
@@ -333,7 +333,7 @@ def test_grey_images_are_the_same_in_every_layout(images: Images) -> None:
     assert codes.shape == (5, 3)  # type: ignore[union-attr]  # codes, no posterior
 
 
-def test_an_encoder_that_takes_no_layout_says_why_for_each(images: Images) -> None:
+def test_an_encoder_that_accepts_no_layout_reports_the_reason_for_each(images: Images) -> None:
     with pytest.raises(EncoderError, match=r"in none of the layouts; NCHW: want \(7,\); NHWC: want \(7,\); flat: want"):
         pipeline(only((7,)))(images)
 

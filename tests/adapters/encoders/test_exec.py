@@ -142,7 +142,7 @@ def test_every_kind_of_program_answers_every_batch(program: Program, source: str
     assert all(is_gone(pid) for pid in started())
 
 
-def test_a_program_that_stops_looping_is_started_anew(program: Program) -> None:
+def test_a_program_that_stops_looping_is_started_again(program: Program) -> None:
     source = """
     for _ in range(3):
         if (images := read()) is not None:
@@ -154,7 +154,7 @@ def test_a_program_that_stops_looping_is_started_anew(program: Program) -> None:
             assert codes.tolist() == expected(IMAGES)
 
 
-def test_what_was_found_out_is_said(program: Program, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_was_detected_is_logged(program: Program, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "disentmetrics"), ExecEncoder(program(LOOP)) as encoder:
         encoder(IMAGES)
         encoder(IMAGES)

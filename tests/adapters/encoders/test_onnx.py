@@ -149,7 +149,7 @@ def test_outputs_are_named_by_select(tmp_path: Path) -> None:
         load_encoder(f"{spec}?select=z")(table)
 
 
-def test_outputs_with_telling_names_are_inferred(tmp_path: Path) -> None:
+def test_outputs_with_known_names_are_inferred(tmp_path: Path) -> None:
     spec = save_model(tmp_path / "m.onnx", ["n", 3], {"z_mean": [("Identity", {})], "z_log_var": [("Neg", {})]})
     assert isinstance(load_encoder(spec)(np.ones((2, 3), np.float32)), Posterior)
 

@@ -94,7 +94,7 @@ def test_a_module_that_is_nowhere_is_named_with_the_folder_searched(folder: Path
         load_encoder("python:no_such_module_x:encode")
 
 
-def test_an_edited_file_is_read_anew(folder: Path) -> None:
+def test_an_edited_file_is_read_again(folder: Path) -> None:
     (folder / "changing.py").write_text("def encode(x): return x * 1.0\n")
     assert codes_of("python:changing.py:encode")[0] == [0, 1, 2]
     (folder / "changing.py").write_text("def encode(x): return x * 10.0\n")

@@ -417,7 +417,7 @@ def test_the_fingerprint_follows_everything_that_decides_the_codes(folder: Path,
     assert fingerprint(moved, "&device=cpu") == seen[-1]
 
 
-def test_weights_that_the_module_finds_by_itself_have_no_fingerprint(folder: Path) -> None:
+def test_weights_that_the_module_loads_have_no_fingerprint(folder: Path) -> None:
     encoder = load_encoder(f"torch:{folder}/model.py:build?weights=none")
     assert not hasattr(encoder, "fingerprint")
 

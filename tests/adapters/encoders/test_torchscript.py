@@ -46,7 +46,7 @@ def test_an_archive_saved_in_training_mode_is_evaluated(archive: Path) -> None:
     codes = encoder(table)
     assert isinstance(codes, Posterior)
     assert codes.mean.shape == codes.log_variance.shape == (64, 2)
-    assert np.ptp(codes.mean, axis=0).max() == 0  # dropout would tell equal rows apart
+    assert np.ptp(codes.mean, axis=0).max() == 0  # with dropout, equal rows would differ
     assert encoder.fingerprint.startswith("torchscript-")
 
 

@@ -82,7 +82,7 @@ def test_undefined():
     )
     result = run(pytester)
     result.assert_outcomes(passed=1, failed=2)
-    said = [
+    lines = [
         ">       assert_score(NOISE, *",
         "E       AssertionError: mig = 0.00* must be at least 0.3; it is 0.3 below",
         "E       metric  value   95 % interval *null*",
@@ -90,7 +90,7 @@ def test_undefined():
         "E       signature: mig|protocol:default|rows:600|*",
         "test_*.py:*: AssertionError",
     ]
-    result.stdout.fnmatch_lines(said)
+    result.stdout.fnmatch_lines(lines)
     result.stdout.fnmatch_lines(["E * mig is undefined: mig needs 2 or more codes; got 1"])
     assert "pytest_plugin/__init__" not in result.stdout.str()
 
@@ -197,7 +197,7 @@ def test_without_pytest_a_baseline_is_looked_for_where_one_stands(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("what", "given", "said"),
+    ("what", "given", "message"),
     [
         (PERFECT, {"at_least": None, "factors": FACTORS}, "assert_score requires a limit"),
         (PERFECT, {"factors": FACTORS, "n_samples": 3}, "codes are already computed; omit n_samples"),
@@ -207,12 +207,12 @@ def test_without_pytest_a_baseline_is_looked_for_where_one_stands(tmp_path: Path
         (dm.score(dm.Representation(PERFECT, FACTORS), ["mig"], null=False), {"data": "x"}, "omit data"),
     ],
 )
-def test_what_does_not_go_together_is_refused(what: object, given: dict[str, Any], said: str) -> None:
-    with pytest.raises(InvalidInputError, match=said):
+def test_what_does_not_go_together_is_refused(what: object, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
         assert_score(what, "mig", **{"at_least": 0.1, **given})
 
 
-def test_a_wrong_name_is_told_before_the_encoder_runs() -> None:
+def test_a_wrong_name_is_reported_before_the_encoder_runs() -> None:
     def never(images: object) -> object:
         raise AssertionError
 

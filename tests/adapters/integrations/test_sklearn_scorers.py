@@ -51,7 +51,7 @@ def test_lower_is_better_is_negated() -> None:
     )
 
 
-def test_the_direction_of_a_part_is_declared_or_said(table: Table) -> None:
+def test_the_direction_of_a_part_is_declared_or_given(table: Table) -> None:
     part = "linear_r2.codes_from_factors"
     assert scorer(part).greater_is_better
     assert not scorer("block_identifiability.leakage").greater_is_better
@@ -161,11 +161,11 @@ def test_kinds_are_those_that_are_given(table: Table) -> None:
 
 
 def test_codes_may_come_from_another_method(table: Table) -> None:
-    class Guess:
+    class Probabilistic:
         def predict_proba(self, rows: Any) -> Any:
             return rows
 
-    assert scorer("mig", method="predict_proba")(Guess(), *table) == dm.metrics.mig(*table).value
+    assert scorer("mig", method="predict_proba")(Probabilistic(), *table) == dm.metrics.mig(*table).value
     with pytest.raises(InvalidInputError, match="must have the method 'transform'; LinearRegression has none"):
         scorer("mig")(LinearRegression(), *table)
 
@@ -177,7 +177,7 @@ def test_weights_count(table: Table) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "said"),
+    ("name", "settings", "message"),
     [
         ("mik", {}, "no metric is named 'mik'"),
         ("dci.depth", {}, "dci has no part 'depth'"),
@@ -186,8 +186,8 @@ def test_weights_count(table: Table) -> None:
         ("mig", {"seed": 0.5}, "seed must be a whole number"),
     ],
 )
-def test_what_is_wrong_is_refused_before_the_search(name: str, settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(InvalidInputError, match=said):
+def test_what_is_wrong_is_refused_before_the_search(name: str, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
         scorer(name, **settings)
 
 

@@ -76,7 +76,7 @@ def test_images_of_every_kind_become_the_same_bytes(images: Any) -> None:
         (PICTURES / 255, "observations must be images"),
     ],
 )  # fmt: skip
-def test_values_are_checked_and_never_guessed(images: Any, message: str) -> None:
+def test_ambiguous_values_are_refused(images: Any, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         from_torch(Pictures(images, SHAPES))
 
@@ -139,7 +139,7 @@ class Stream(IterableDataset[Any]):
 
 
 @pytest.mark.parametrize("given", [Stream(), [], iter([1])])
-def test_what_has_no_items_by_number_is_refused(given: Any) -> None:
+def test_what_has_no_items_by_index_is_refused(given: Any) -> None:
     with pytest.raises(InvalidInputError, match="dataset must have a length above 0 and items by index"):
         from_torch(given)
 
@@ -255,7 +255,7 @@ class Reals(Coloured):
 
 
 @pytest.mark.parametrize("data", [Coloured(), Reals()])
-def test_where_there_is_no_end_each_batch_is_drawn_anew(data: DataSet) -> None:
+def test_batches_of_infinitely_many_observations_are_drawn_independently(data: DataSet) -> None:
     view = as_torch(data)
     assert view.rows is None
     for ask in (lambda: len(view), lambda: view.observations(torch.tensor([0]))):

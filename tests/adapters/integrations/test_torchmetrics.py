@@ -95,7 +95,7 @@ def test_there_is_one_class_for_each_metric_and_part() -> None:
         _ = tm.Mik
 
 
-def test_options_of_the_metric_and_of_torchmetrics_are_told_apart(table: Table) -> None:
+def test_options_of_the_metric_and_of_torchmetrics_are_separated(table: Table) -> None:
     made = tm.Mig(protocol="locatello2019", n_bins=5, compute_on_cpu=True)
     assert fed(made, *table[:2]).compute().item() == (
         dm.metrics.mig(*table[:2], protocol="locatello2019", n_bins=5).value
@@ -104,7 +104,7 @@ def test_options_of_the_metric_and_of_torchmetrics_are_told_apart(table: Table) 
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "said"),
+    ("name", "settings", "message"),
     [
         ("mik", {}, "no metric is named 'mik'"),
         ("mig.completeness", {}, "mig has no part 'completeness'; it has none"),
@@ -117,14 +117,14 @@ def test_options_of_the_metric_and_of_torchmetrics_are_told_apart(table: Table) 
         ("mig", {"seed": -1}, "seed must be a whole number"),
     ],
 )
-def test_what_is_wrong_is_refused_before_the_first_batch(name: str, settings: dict[str, Any], said: str) -> None:
+def test_what_is_wrong_is_refused_before_the_first_batch(name: str, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
         tm.metric(name, **settings)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("batches", "said"),
+    ("batches", "message"),
     [
         ([(torch.zeros(3, 2), None)], "mig compares codes with factors"),
         ([(torch.zeros(3, 2), torch.zeros(4, 2))], "factors must have as many rows as codes, 3; got 4"),
@@ -140,14 +140,14 @@ def test_what_is_wrong_is_refused_before_the_first_batch(name: str, settings: di
         ),
     ],
 )
-def test_a_batch_that_does_not_agree_is_refused(batches: list[Any], said: str) -> None:
+def test_a_batch_that_does_not_agree_is_refused(batches: list[Any], message: str) -> None:
     metric = tm.Mig()
     *fine, wrong = batches
     for batch in fine:
         metric.update(*batch)
     with pytest.raises(InvalidInputError) as caught:
         metric.update(*wrong)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method of metric")

@@ -276,7 +276,7 @@ WRONG: dict[str, tuple[Callable[[NDArray[Any]], Any], str]] = {
 
 @pytest.mark.parametrize("first_wrong", [0, 7])
 @pytest.mark.parametrize("wrong", WRONG)
-def test_what_is_no_code_is_refused_in_any_batch(tiles: Tiles, wrong: str, first_wrong: int) -> None:
+def test_invalid_codes_are_refused_in_any_batch(tiles: Tiles, wrong: str, first_wrong: int) -> None:
     spoil, message = WRONG[wrong]
     order = np.random.default_rng(0).permutation(2000)[:200]
 
@@ -390,7 +390,7 @@ def test_constant_codes_pass(tiles: Tiles) -> None:
     assert not dm.encode(lambda images: np.zeros((len(images), 2)), tiles, n_samples=100).codes.any()
 
 
-def test_what_the_first_batch_holds_is_said(tiles: Tiles, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_range_of_the_first_batch_is_logged(tiles: Tiles, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "disentmetrics"):
         dm.encode(lambda images: codes_of(rows_in(images)), tiles, full_grid=True, batch_size=32)
     assert "observations uint8 (32, 8, 8, 1) from 0 to 250; codes (32, 3) from -1 to 31" in caplog.text
@@ -411,7 +411,7 @@ def test_a_second_encode_calls_the_encoder_not_at_all(tiles: Tiles) -> None:
 
 
 @pytest.mark.parametrize("changed", ["fingerprint", "rows", "seed", "data", "population"])
-def test_another_encoder_other_rows_or_other_data_are_encoded_anew(tiles: Tiles, changed: str) -> None:
+def test_another_encoder_other_rows_or_other_data_are_encoded_again(tiles: Tiles, changed: str) -> None:
     dm.encode(Counting(), tiles, n_samples=2000)
     encoder = Counting("counting-2" if changed == "fingerprint" else "counting-1")
     data = Tiles("tiles-2") if changed == "data" else tiles
@@ -486,7 +486,7 @@ def interrupt(tiles: Tiles, at: int) -> Counting:
     return encoder
 
 
-def test_an_interrupted_run_goes_on_where_it_stopped(tiles: Tiles) -> None:
+def test_an_interrupted_run_resumes_where_it_stopped(tiles: Tiles) -> None:
     interrupted = interrupt(tiles, 8)
     second = Counting()
     found = dm.encode(second, tiles, full_grid=True, batch_size=100)
@@ -506,7 +506,7 @@ def test_a_run_may_be_interrupted_more_than_once_and_in_other_batches(tiles: Til
     assert np.array_equal(found.codes, codes_of(np.arange(2000)))
 
 
-def test_a_run_interrupted_before_its_first_code_begins_anew(tiles: Tiles) -> None:
+def test_a_run_interrupted_before_its_first_code_starts_again(tiles: Tiles) -> None:
     interrupt(tiles, 0)
     assert not cache_entries()
     assert len(dm.encode(Counting(), tiles, full_grid=True)) == 2000
@@ -521,9 +521,9 @@ def test_a_failed_encoder_s_good_batches_are_kept(tiles: Tiles) -> None:
 
     with pytest.raises(EncoderError, match="no more"):
         dm.encode(Failing(), tiles, full_grid=True, batch_size=100)
-    mended = Counting()
-    dm.encode(mended, tiles, full_grid=True, batch_size=100)
-    assert mended.rows[0] == 700
+    fixed = Counting()
+    dm.encode(fixed, tiles, full_grid=True, batch_size=100)
+    assert fixed.rows[0] == 700
 
 
 def _set(key: str, value: object) -> Callable[[Path], object]:
@@ -601,7 +601,7 @@ def test_the_cache_may_be_cleared_while_an_encoder_runs(tiles: Tiles, monkeypatc
 # ------------------------------------------------------------------------------ disks
 
 
-def test_a_cache_folder_that_cannot_be_made_is_said_and_gone_without(
+def test_a_cache_folder_that_cannot_be_made_disables_the_cache_with_a_warning(
     tiles: Tiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").touch()
@@ -613,7 +613,7 @@ def test_a_cache_folder_that_cannot_be_made_is_said_and_gone_without(
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_cache_folder_is_said_and_gone_without(
+def test_a_read_only_cache_folder_disables_the_cache_with_a_warning(
     tiles: Tiles, own_cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     own_cache.mkdir()
@@ -622,7 +622,7 @@ def test_a_read_only_cache_folder_is_said_and_gone_without(
     assert "codes are not cached" in caplog.text
 
 
-def test_a_cache_that_is_read_only_serves_what_it_holds(tiles: Tiles, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_only_cache_is_read(tiles: Tiles, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path) -> None:
         raise StorageError(f"{path} cannot be written")
 
@@ -711,7 +711,7 @@ def child(program: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_a_killed_run_goes_on_where_it_stopped(tiles: Tiles) -> None:
+def test_a_killed_run_resumes_where_it_stopped(tiles: Tiles) -> None:
     killed = child(
         "import signal\n"
         "class Killed(tests.Counting):\n"
@@ -751,11 +751,11 @@ def test_of_two_processes_one_encodes_and_both_agree(tmp_path: Path) -> None:
     assert sorted([int(n_first), int(n_second)]) == [0, 21]
 
 
-def test_whoever_waits_for_another_process_is_told(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_for_another_process_is_logged(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = own_cache / "representations" / "some.h5"
-    monkeypatch.setattr(CACHE, "_SAID_AFTER", 0.05)
-    told = threading.Event()
-    monkeypatch.setattr(CACHE.logger, "info", lambda *_: told.set())
+    monkeypatch.setattr(CACHE, "_QUIET_WAIT", 0.05)
+    logged = threading.Event()
+    monkeypatch.setattr(CACHE.logger, "info", lambda *_: logged.set())
     got = threading.Event()
 
     def wait() -> None:
@@ -765,7 +765,7 @@ def test_whoever_waits_for_another_process_is_told(own_cache: Path, monkeypatch:
     other = threading.Thread(target=wait)
     with locked(path):
         other.start()
-        assert told.wait(10)
+        assert logged.wait(10)
         assert not got.is_set()
     other.join(10)
     assert got.is_set()
