@@ -27,8 +27,8 @@ def table(n: int = 40, **options: Any) -> dm.Representation:
         ([[1.0], [2.0]], [0, 1], {"log_variance": [[1.0, 2.0], [3.0, 4.0]]}, "log_variance must have the shape"),
         ([[1.0], [2.0]], [0, 1], {"log_variance": [[1.0], [np.nan]]}, "log_variance must be finite"),
         ([[1.0], [2.0]], [0, 1], {"groups": [1]}, "groups must have one row"),
-        ([[1.0], [2.0]], [0, 1], {"weights": [1.0, -1.0]}, "none below 0"),
-        ([[1.0], [2.0]], [0, 1], {"weights": [0.0, 0.0]}, "some above"),
+        ([[1.0], [2.0]], [0, 1], {"weights": [1.0, -1.0]}, "not negative"),
+        ([[1.0], [2.0]], [0, 1], {"weights": [0.0, 0.0]}, "not all 0"),
         ([[1.0], [2.0]], [0, 1], {"factor_names": ["a", "b"]}, "factor_names must name 1 factors"),
         ([[1.0], [2.0]], [0, 1], {"code_names": ["a", "b"]}, "code_names must name 1 latents"),
         ([[1.0], [2.0]], [0, 1], {"kinds": {"y": "ordinal"}}, "there is no factor y"),
@@ -111,7 +111,7 @@ def test_names_are_never_lost_and_masks_never_ignored() -> None:
     codes, factors = rng.normal(size=(9, 2)), rng.integers(2, size=(9, 2))
     with pytest.raises(InvalidInputError, match="factor names must be unique; got a, a"):
         dm.Representation(codes, factors, factor_names=["a", "a"])
-    with pytest.raises(InvalidInputError, match="under a mask"):
+    with pytest.raises(InvalidInputError, match="must not have masked values"):
         dm.Representation(np.ma.array(codes, mask=codes > 1), factors)
     with pytest.raises(InvalidInputError, match="leave factor_names out"):
         dm.Representation(codes, {"a": factors[:, 0]}, factor_names=["b"])
