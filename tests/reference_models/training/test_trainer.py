@@ -1,6 +1,8 @@
-"""The one training loop: reproducible, resumable, the same alone and in a stack."""
+"""The training loop: reproducible, resumable, and equal for single models and stacks."""
 
 import dataclasses
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from disentmetrics_reference_models.training.device_store import DeviceStore
 from disentmetrics_reference_models.training.method import Config, evidence
 from disentmetrics_reference_models.training.registry import find_method, find_methods
 from disentmetrics_reference_models.training.trainer import (
+    History,
     Recorder,
     Trainer,
     TrainingImages,
@@ -47,31 +50,39 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(name: str,
     assert not torch.equal(first, weights(1))
 
 
+@pytest.fixture(scope="module")
+def history_alone(spots: DataSet) -> Callable[[Config], History]:
+    """Return the history of a single model, which is trained once per configuration."""
+    return cache(lambda config: train_to_end(trainer_of([config], spots), record_every=10)[0])
+
+
 @pytest.mark.parametrize("vectorised", [True, False])
 @pytest.mark.parametrize("name", METHODS)
-def test_a_stack_learns_what_each_member_learns_alone(name: str, vectorised: bool, spots: DataSet) -> None:
+def test_each_model_of_a_stack_learns_what_it_learns_alone(
+    name: str, vectorised: bool, spots: DataSet, history_alone: Callable[[Config], History]
+) -> None:
     first = tiny(name)
     weights: dict[str, Any] = {key: value * 1.5 for key, value in first.weights.items() if key != "n_growing"}
     configs = [first, dataclasses.replace(first, seed=1), dataclasses.replace(first, seed=2, **weights)]
     together = train_to_end(trainer_of(configs, spots, vectorised=vectorised), record_every=10)
     for config, history in zip(configs, together, strict=True):
-        alone = train_to_end(trainer_of([config], spots), record_every=10)[0]
+        alone = history_alone(config)
         assert alone.names == history.names
         for term in set(alone.names) - {"seconds", "steps_per_second"}:
             assert history[term] == pytest.approx(alone[term], rel=2e-3, abs=2e-3), term
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_restored_trainer_goes_on_to_the_same_bits(name: str, spots: DataSet) -> None:
+def test_a_restored_trainer_reaches_identical_weights(name: str, spots: DataSet) -> None:
     config = dataclasses.replace(tiny(name), n_steps=250)
     unbroken = trainer_of([config], spots)
     train_to_end(unbroken, until=120)
     broken = trainer_of([config], spots)
-    ahead = steps_per_chunk(config)
-    train_to_end(broken, until=ahead)
+    chunk = steps_per_chunk(config)
+    train_to_end(broken, until=chunk)
     fresh = trainer_of([config], spots)
     fresh.restore(broken.state())
-    assert fresh.step == ahead
+    assert fresh.step == chunk
     train_to_end(fresh, until=120)
     for key, parameter in unbroken.parameters.items():
         assert torch.equal(parameter, fresh.parameters[key]), key
@@ -88,9 +99,7 @@ def test_the_loss_falls_and_terms_add_up(spots: DataSet) -> None:
 
 @pytest.mark.parametrize("optimizer", ["adam", "adagrad"])
 @pytest.mark.parametrize("architecture", ["small-conv", "small-fc"])
-def test_a_model_learns_what_the_plainest_loop_would_teach_it(
-    architecture: str, optimizer: str, spots: DataSet
-) -> None:
+def test_a_model_equals_one_from_a_plain_training_loop(architecture: str, optimizer: str, spots: DataSet) -> None:
     config = tiny("beta_vae", optimizer=optimizer)
     config = dataclasses.replace(config, architecture=architecture, learning_rate=1e-2, n_steps=10)
     trainer = trainer_of([config], spots)
@@ -125,7 +134,7 @@ def test_bfloat16_learns_what_float32_learns_within_a_percent(architecture: str,
     assert coarse["elbo"] == pytest.approx(fine["elbo"], rel=0.01)
 
 
-def test_trained_models_are_of_float32_whatever_they_learned_in(spots: DataSet) -> None:
+def test_trained_models_are_float32_for_every_training_precision(spots: DataSet) -> None:
     trainer = trainer_of([tiny("vae").changed({"precision": "bfloat16"})], spots)
     train_to_end(trainer, until=3)
     mean, _ = trainer.models()[0].encoder(trainer.images.some(4).float())
@@ -134,7 +143,7 @@ def test_trained_models_are_of_float32_whatever_they_learned_in(spots: DataSet) 
 
 
 @pytest.mark.parametrize("high", [255, 254])
-def test_images_kept_on_a_device_are_those_of_the_data_set(high: int) -> None:
+def test_images_stored_on_a_device_are_those_of_the_data_set(high: int) -> None:
     images = np.random.default_rng(0).choice(np.array([0, high], np.uint8), size=(9_000, 1, 3, 5))
     store = DeviceStore(lambda rows: images[rows], len(images), torch.device("cpu"))
     rows = np.random.default_rng(1).integers(len(images), size=(2, 7))
@@ -142,7 +151,7 @@ def test_images_kept_on_a_device_are_those_of_the_data_set(high: int) -> None:
     assert store.n_bytes == len(images) * (2 if high == 255 else 15)
 
 
-def test_devices_other_than_the_processor_read_from_their_store(spots: DataSet) -> None:
+def test_devices_other_than_the_cpu_read_from_their_store(spots: DataSet) -> None:
     images, rows = TrainingImages(spots), np.array([[3, 5], [0, 3]])
     elsewhere = torch.device("meta")
     images._stores[elsewhere] = DeviceStore(images._observed, len(images), torch.device("cpu"))
@@ -156,7 +165,7 @@ def test_batches_cover_the_data_evenly(spots: DataSet) -> None:
     assert ((counts - counts.mean()) ** 2 / counts.mean()).sum() < 80  # chi-squared of 35 degrees
 
 
-def test_members_of_a_stack_differ_in_seed_and_weights_alone(spots: DataSet) -> None:
+def test_members_of_a_stack_differ_only_in_seed_and_weights(spots: DataSet) -> None:
     first = tiny("beta_vae")
     with pytest.raises(InvalidInputError, match="these differ in n_codes"):
         trainer_of([first, dataclasses.replace(first, n_codes=3)], spots)
@@ -168,19 +177,19 @@ def test_members_of_a_stack_differ_in_seed_and_weights_alone(spots: DataSet) -> 
         trainer_of([], spots)
 
 
-def test_a_loss_that_is_no_number_stops_training(spots: DataSet) -> None:
+def test_an_infinite_loss_stops_training(spots: DataSet) -> None:
     trainer = trainer_of([dataclasses.replace(tiny("vae"), learning_rate=1e9)], spots)
     with pytest.raises(TrainingError, match="the loss must be finite"):
         train_to_end(trainer, record_every=5)
 
 
-def test_a_checkpoint_of_other_networks_is_refused(spots: DataSet) -> None:
+def test_a_checkpoint_of_other_models_raises_an_error(spots: DataSet) -> None:
     state = trainer_of(with_seeds(tiny("vae"), range(2)), spots).state()
     with pytest.raises(InvalidInputError, match="of the same method, networks and number"):
         trainer_of([tiny("vae")], spots).restore(state)
 
 
-def test_records_hold_means_of_the_steps_between() -> None:
+def test_records_are_means_over_the_steps_since_the_last() -> None:
     recorder = Recorder(1)
     for loss in (1.0, 2.0, 6.0):
         recorder.add({"loss": torch.tensor([0.0, loss]), "kl_of_code": torch.tensor([[0.0, 0.0], [loss, 0.0]])})
@@ -190,7 +199,7 @@ def test_records_hold_means_of_the_steps_between() -> None:
     assert recorder.history["loss"].tolist() == [3.0]
 
 
-def test_devices_are_named_or_refused() -> None:
+def test_unavailable_devices_raise_an_error() -> None:
     assert choose_device("cpu") == torch.device("cpu")
     assert choose_device().type in {"cpu", "cuda", "mps"}
     with pytest.raises(InvalidInputError, match="is not available"):
