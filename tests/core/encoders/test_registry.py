@@ -167,7 +167,8 @@ def load(target, *, times="1"):
 
 
 def _codes(spec: str) -> list[list[float]]:
-    return np.asarray(load_encoder(spec)(np.full((2, 4, 4, 1), 7, np.uint8))).tolist()
+    codes: list[list[float]] = np.asarray(load_encoder(spec)(np.full((2, 4, 4, 1), 7, np.uint8))).tolist()
+    return codes
 
 
 def test_a_file_in_the_folder_of_schemes_is_a_scheme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
