@@ -105,7 +105,7 @@ def score(
         str,
         typer.Option(
             help=f"Presets ({', '.join((*PRESETS, ALL))}) and metrics, separated by commas, such as "
-            "robust,mcc,dci@locatello2019."
+            "robust,mig@chen2018."
         ),
     ] = "default",
     samples: SamplesOption = None,
@@ -277,7 +277,7 @@ def encode(
 def _encode(
     encoder: str,
     data: str | None,
-    asked: int | str | None,
+    requested: int | str | None,
     *,
     full_grid: bool,
     seed: int,
@@ -288,10 +288,10 @@ def _encode(
 ) -> Representation:
     if data is None:
         raise InvalidInputError("an encoder needs observations; give --data, such as --data dsprites")
-    if full_grid and asked is not None:
+    if full_grid and requested is not None:
         raise InvalidInputError("either --samples or --full-grid must be given; got both")
-    samples = asked if isinstance(asked, int) else None
-    full_grid = full_grid or asked == EVERY
+    samples = requested if isinstance(requested, int) else None
+    full_grid = full_grid or requested == EVERY
     loaded: DataSet = load_dataset(data)
     n_rows = _n_rows(loaded)
     if samples is not None and n_rows is not None and samples > n_rows and not loaded.nuisances:

@@ -21,8 +21,8 @@ class Interval:
     level : float
         Nominal coverage, such as 0.95.
     method : str
-        ``jackknife`` or ``half-sampling`` over rows; ``seeds`` where the rows are the whole
-        population and only the metric's own randomness is left; ``exact`` where nothing is.
+        ``jackknife`` or ``half-sampling`` over rows; ``seeds`` if the rows are the entire
+        population, so that only the metric's own randomness is left; ``exact`` if there is none either.
     """
 
     low: float
