@@ -43,6 +43,7 @@ WORDS = {
 ALLOWED: tuple[str, ...] = (
     "docs/hooks/words.py",
     "tests/test_words.py",
+    "disentmetrics/datasets/published/layouts.py: tell",  # the method of a file
 )
 """Files that may contain the words, or ``file: phrase`` for one phrase of a file."""
 
