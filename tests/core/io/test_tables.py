@@ -178,7 +178,7 @@ def test_an_empty_file_is_refused(suffix: str, tmp_path: Path) -> None:
 
 def test_a_missing_file_and_an_unknown_kind_of_file_are_refused(tmp_path: Path) -> None:
     refused(InvalidInputError, "there is no file at", tmp_path / "no.csv")
-    refused(InvalidInputError, r"one of these kinds: \.npz, \.csv, .*got 'a\.xls'.*did you mean '\.xlsx'", "a.xls")
+    refused(InvalidInputError, r"one of these formats: \.npz, \.csv, .*got 'a\.xls'.*did you mean '\.xlsx'", "a.xls")
     refused(InvalidInputError, "a path, an eager data frame or an object with obsm and obs; got the int", 3)
     (tmp_path / "folder.csv").mkdir()
     refused(InvalidInputError, "must be a file", tmp_path / "folder.csv")

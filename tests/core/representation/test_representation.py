@@ -113,7 +113,7 @@ def test_names_are_never_lost_and_masks_never_ignored() -> None:
         dm.Representation(codes, factors, factor_names=["a", "a"])
     with pytest.raises(InvalidInputError, match="must not have masked values"):
         dm.Representation(np.ma.array(codes, mask=codes > 1), factors)
-    with pytest.raises(InvalidInputError, match="leave factor_names out"):
+    with pytest.raises(InvalidInputError, match="omit factor_names"):
         dm.Representation(codes, {"a": factors[:, 0]}, factor_names=["b"])
     with pytest.raises(InvalidInputError, match="lists of names; got text"):
         dm.Representation(codes, factors, code_names="ab")
