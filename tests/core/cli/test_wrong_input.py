@@ -51,7 +51,7 @@ ENCODER = ("score", "baseline:random")
         (("score", "--codes", "encoded.h5", "--code-columns", "z*"), "--code-columns does not go with a file of"),
         (("score", "--codes", "damaged.npz"), "damaged.npz"),
         (("score", "--codes", "damaged.h5"), "must be a complete HDF5 file"),
-        (("score", "--codes", "codes.docx"), "a table must be a file of one of these kinds"),
+        (("score", "--codes", "codes.docx"), "a table must be a file of one of these formats"),
         (("score", "--codes", "codes.csv", "--out", "folder"), "folder is a folder"),
         (("score", "--codes", "codes.csv", "--out", "codes.csv/card.json"), "codes.csv is a file"),
         (("encode", "baseline:random", *FEW, "--out", "folder.h5"), "folder.h5 is a folder"),
