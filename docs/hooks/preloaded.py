@@ -60,7 +60,11 @@ def _serve(address: str) -> None:
             for number, stream in enumerate(streams):
                 os.dup2(stream, number)
             # New objects: those of the server were opened on streams of another kind.
-            sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
+            sys.stdin, sys.stdout, sys.stderr = (
+                open(0, closefd=False),
+                open(1, "w", closefd=False),
+                open(2, "w", closefd=False),
+            )  # noqa: SIM115
             os.chdir(folder)
             os.environ.clear()
             os.environ.update(environment)

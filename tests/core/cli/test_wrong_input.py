@@ -46,7 +46,7 @@ ENCODER = ("score", "baseline:random")
         (("score", "--codes", "codes.csv", "--kind", "no=ordinal"), "there is no factor no"),
         (("score", "--codes", "codes.csv", "--code-columns", "y*"), "y*"),
         (("score", "--codes", "codes.csv", "--jobs", "0"), "--jobs must be at least 1, or -1 to use all CPUs"),
-        (("score", "--codes", "missing.npz"), "there is none at missing.npz"),
+        (("score", "--codes", "missing.npz"), "there is no file at missing.npz"),
         (("score", "--codes", "missing.h5"), "there is no such file"),
         (("score", "--codes", "encoded.h5", "--code-columns", "z*"), "--code-columns does not go with a file of"),
         (("score", "--codes", "damaged.npz"), "damaged.npz"),

@@ -424,7 +424,7 @@ def test_a_file_that_is_no_score_card_is_refused_and_never_replaced(tmp_path: Pa
 
 
 @given(st.integers(0, 10_000))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_truncated_baseline_is_refused_and_unchanged(tmp_path: Path, length: int) -> None:
     path = tmp_path / "b.json"
     path.unlink(missing_ok=True)

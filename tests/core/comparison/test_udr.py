@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 from sklearn.linear_model import Lasso
@@ -72,7 +72,6 @@ def test_three_matched_latents_of_five_distinguish_the_normalisers(normaliser: N
     np.testing.assert_allclose(result.scores, value, atol=1e-10)
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     variant=st.sampled_from(["spearman", "lasso"]),

@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from numpy.typing import NDArray
 from scipy.special import logsumexp, xlogy
 
@@ -94,7 +94,6 @@ def mixtures(draw: st.DrawFn) -> tuple[Floats, Floats, NDArray[np.int64], Floats
     return spread * rng.normal(size=size), deviation, rng.integers(0, 3, size), rng.dirichlet(np.ones(size))
 
 
-@settings(max_examples=150, deadline=None)
 @given(mixtures())
 def test_entropy_and_information_agree_with_quadrature(
     mixture: tuple[Floats, Floats, NDArray[np.int64], Floats],

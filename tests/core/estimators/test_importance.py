@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import entropy
 
@@ -10,7 +10,6 @@ MATRICES = arrays(float, st.tuples(st.integers(1, 6), st.integers(1, 6)), elemen
 
 
 @given(MATRICES)
-@settings(max_examples=50, deadline=None)
 def test_values_and_weights_are_those_of_the_formula(matrix: np.ndarray) -> None:
     values, weights = disentanglement(matrix)
     total = matrix.sum()

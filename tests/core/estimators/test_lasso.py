@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from sklearn.linear_model import Lasso
 
 from disentmetrics.errors import DisentmetricsError
@@ -15,7 +15,6 @@ def correlated_inputs(rng: np.random.Generator, n_rows: int, n_inputs: int, simi
     return np.asarray(inputs / inputs.std(axis=0))
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n_inputs=st.integers(1, 8),
@@ -41,7 +40,6 @@ def test_orthogonal_inputs_are_shrunk_by_alpha() -> None:
     np.testing.assert_allclose(lasso_coefficients(np.eye(2), covariance, 0.1), expected, atol=1e-15)
 
 
-@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), difference=st.sampled_from([1e-3, 1e-5, 1e-7]))
 def test_nearly_equal_inputs_meet_the_optimality_conditions(seed: int, difference: float) -> None:
     rng = np.random.default_rng(seed)

@@ -28,7 +28,6 @@ def test_plug_in_information_is_scikit_learns(table: np.ndarray) -> None:
 
 
 @given(tables)
-@settings(max_examples=60, deadline=None)
 def test_expected_information_is_scikit_learns(table: np.ndarray) -> None:
     kept = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
     theirs = expected_mutual_information(kept, int(kept.sum()))
@@ -44,7 +43,7 @@ def test_the_series_for_large_counts_agrees_with_the_exact_sum(n: int, n_first: 
 
 
 @given(st.integers(2, 8), st.integers(2, 8), st.integers(0, 2**32 - 1))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_expected_information_is_the_mean_over_permutations(a: int, b: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     first, second = rng.integers(a, size=60), rng.integers(b, size=60)

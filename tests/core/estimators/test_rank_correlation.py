@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import spearmanr
 
 from disentmetrics.estimators.rank_correlation import rank_correlation, standardise, standardised_ranks
 
 
-@settings(deadline=None)
 @given(arrays(np.float64, (15, 4), elements=st.integers(-3, 3).map(float)))
 def test_agrees_with_scipy_on_tied_values_and_is_zero_where_scipy_has_none(codes: np.ndarray) -> None:
     first, second = codes[:, :3], codes[:, 1:]
@@ -21,7 +20,6 @@ def test_agrees_with_scipy_on_tied_values_and_is_zero_where_scipy_has_none(codes
             assert values[a, b] == pytest.approx(expected, abs=1e-12)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_strictly_monotone_warps_change_nothing(seed: int) -> None:
     rng = np.random.default_rng(seed)

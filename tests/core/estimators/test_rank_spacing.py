@@ -3,7 +3,7 @@ from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from scipy.special import digamma
 
 from disentmetrics.estimators.rank_spacing import rank_spacing_information, sort_code
@@ -45,7 +45,6 @@ def test_ties_leave_an_unrelated_code_without_information(make: str) -> None:
 
 
 @given(st.integers(2, 60), st.integers(0, 2**32 - 1), st.booleans())
-@settings(max_examples=40, deadline=None)
 def test_a_latent_that_separates_the_values_carries_all_information(n_values: int, seed: int, atoms: bool) -> None:
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(n_values), rng.integers(8, 40, size=n_values))
@@ -55,7 +54,6 @@ def test_a_latent_that_separates_the_values_carries_all_information(n_values: in
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.1, 1.0]))
-@settings(max_examples=30, deadline=None)
 def test_a_strictly_monotone_warp_and_the_order_of_rows_change_nothing(seed: int, grain: float) -> None:
     rng = np.random.default_rng(seed)
     labels = rng.integers(4, size=400)

@@ -425,7 +425,7 @@ def test_a_separator_is_one_character(tmp_path: Path) -> None:
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), min_size=1, max_size=6)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     column=st.lists(cells.filter(lambda text: not text[0].isspace() and not text[0].isnumeric()), min_size=1),
     numbers=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, settings, strategies as st
 
 import disentmetrics as dm
 from disentmetrics.metrics import registered_metrics
@@ -61,7 +61,7 @@ def test_the_claims_of_slow_protocols_hold(metric: Metric, protocol: str) -> Non
 @deterministic
 @pytest.mark.parametrize("change", INVARIANCES)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(300, 900), name=st.sampled_from(sorted(EXAMPLES)))
-@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=max(2, settings().max_examples // 10), derandomize=True)
 def test_claims_of_deterministic_metrics_hold_on_tables_that_hypothesis_draws(
     metric: Metric, protocol: str, change: Invariance, seed: int, n: int, name: str
 ) -> None:

@@ -13,7 +13,7 @@ def dsprites_like(n: int, seed: int = 0) -> np.ndarray:
 
 
 @given(st.lists(st.integers(2, 200), min_size=2, max_size=4), st.integers(0, 2**32 - 1))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_perfect_code_scores_one_for_any_sizes_of_the_factors(sizes: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)
     factors = rng.integers(sizes, size=(5_000, len(sizes)))

@@ -19,7 +19,7 @@ def ordinal(codes: np.ndarray, factors: np.ndarray) -> dm.Representation:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_cell_contains_the_rows_that_agree_in_all_other_factors(seed: int, n: int) -> None:
     rng = np.random.default_rng(seed)
     factors = rng.integers((2, 3, 2), size=(n, 3))

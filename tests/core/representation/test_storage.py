@@ -22,7 +22,7 @@ def table(n: int = 40, **options: Any) -> dm.Representation:
     return dm.Representation(rng.normal(size=(n, 3)), factors, **options)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.booleans(), st.booleans(), st.booleans(), st.sampled_from([np.float32, np.float64]))
 def test_a_saved_file_contains_everything(
     tmp_path_factory: pytest.TempPathFactory, posterior: bool, grouped: bool, weighted: bool, dtype: type

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 import disentmetrics as dm
 from disentmetrics.errors import InvalidInputError
@@ -26,7 +26,6 @@ def scored(name: str, table: dm.Representation, **options: Any) -> dm.Score:
     return find_metric(name)[0].score(table, **options)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n=st.integers(2, 60),

@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from numpy.typing import NDArray
 
 import disentmetrics as dm
@@ -33,7 +33,6 @@ def rows_of(data: dm.CustomDataSet, draws: Any) -> list[int]:
 
 
 @given(st.integers(1, 60), st.integers(0, 4), st.integers(0, 2**32 - 1))
-@settings(deadline=None, max_examples=60)
 def test_the_full_grid_is_every_row_in_order(n: int, n_factors: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     space = FactorSpace([Factor(f"f{k}", 3, "categorical") for k in range(n_factors)])
@@ -272,7 +271,6 @@ def test_a_closed_file_is_reported(tmp_path: Path) -> None:
 
 
 @given(st.integers(1, 200), st.integers(1, 70), st.integers(0, 1000))
-@settings(deadline=None, max_examples=40)
 def test_combinations_of_many_factors_are_distinguished(n: int, n_factors: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     factors = rng.integers(-1, 100, (n, n_factors)) * (rng.random((n, n_factors)) < 0.3)

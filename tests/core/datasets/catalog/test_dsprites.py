@@ -70,7 +70,7 @@ def test_401_original_images_are_compared() -> None:
     assert sum(len(np.load(path)["imgs"]) for path in REAL) == 401
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(combinations)
 def test_the_sprite_is_the_set_of_pixels_whose_centre_lies_inside(indices: tuple[int, ...]) -> None:
     image = DSprites().observations([indices])[0, ..., 0]

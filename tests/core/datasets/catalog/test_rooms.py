@@ -108,7 +108,7 @@ def test_objects_grow_with_scale(data: Rooms) -> None:
         assert all(small < large for small, large in pairwise(covered))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(combinations, min_size=1, max_size=20))
 def test_an_image_does_not_depend_on_its_batch(data: Rooms, drawn: list[tuple[int, ...]]) -> None:
     indices = np.array(drawn)

@@ -132,7 +132,7 @@ def test_the_same_nuisance_gives_the_same_camera_to_every_object(data: Scenes) -
     assert (images[:, :, :3] == images[0, :, :3]).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.lists(
         st.tuples(*(st.integers(0, size - 1) for size in (16, 16, 16, 8, 10))),

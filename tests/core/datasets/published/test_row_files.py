@@ -47,7 +47,7 @@ STORES: dict[str, Callable[[Path], Observations]] = {"file": in_file, "unpacked"
 
 
 @pytest.mark.parametrize("kind", STORES)
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(st.integers(0, 39), max_size=60))
 def test_rows_come_as_asked_for(kind: str, rows: list[int], tmp_path: Path) -> None:
     store = STORES[kind](tmp_path)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from scipy.stats import chisquare, norm
 
 from disentmetrics.datasets.catalog.dsprites import SPACE as DSPRITES
@@ -31,7 +31,6 @@ def names_used(design: Any) -> set[str]:
     return {name for names, _ in design.tables for name in names}
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.integers(2, 20), st.integers(2, 20), st.floats(-0.99, 0.99))
 def test_the_strength_is_the_correlation(n: int, m: int, strength: float) -> None:
     as_wide = correlated(space(n, m), "a", "b", sigma=min(_sigma_of(abs(strength), n, m), 1e8))
@@ -125,7 +124,6 @@ def test_a_factor_of_one_value_cannot_be_correlated() -> None:
         chen2018(mixed, "t", "x", "B")
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.integers(3, 41), st.integers(3, 41))
 def test_the_four_configurations_have_their_documented_properties(n: int, m: int) -> None:
     designs = {configuration: chen2018(space(n, m), "a", "b", configuration) for configuration in CONFIGURATIONS}
@@ -182,7 +180,6 @@ def test_without_and_only_partition_the_grid(rng: np.random.Generator) -> None:
         train * test
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(2, 6), st.integers(2, 6), st.integers(1, 6), st.floats(0.01, 0.99), st.integers(0, 2**40))
 def test_every_value_occurs_in_the_training_split(n: int, m: int, k: int, share: float, seed: int) -> None:
     small = space(n, m, k, 2)

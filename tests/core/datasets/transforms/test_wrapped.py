@@ -130,7 +130,7 @@ def add_step(data: DataSet, reference: Reference, draw: st.DataObject) -> DataSe
     return made
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(st.data(), st.booleans(), st.integers(1, 4))
 def test_any_composition_returns_the_observations_of_its_factors(
     draw: st.DataObject, noisy: bool, n_steps: int
@@ -172,7 +172,7 @@ def test_any_composition_returns_the_observations_of_its_factors(
         assert np.array_equal(again, base.observations(cells[:50]))
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(st.data(), st.integers(1, 3))
 def test_symmetries_that_are_declared_hold(draw: st.DataObject, n_steps: int) -> None:
     data: DataSet = AlikeToy()
