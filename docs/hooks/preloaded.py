@@ -60,11 +60,8 @@ def _serve(address: str) -> None:
             for number, stream in enumerate(streams):
                 os.dup2(stream, number)
             # New objects: those of the server were opened on streams of another kind.
-            sys.stdin, sys.stdout, sys.stderr = (
-                open(0, closefd=False),
-                open(1, "w", closefd=False),
-                open(2, "w", closefd=False),
-            )  # noqa: SIM115
+            sys.stdin = os.fdopen(0, closefd=False)
+            sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
             os.chdir(folder)
             os.environ.clear()
             os.environ.update(environment)
