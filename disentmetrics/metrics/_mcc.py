@@ -272,6 +272,4 @@ def _mixing_note(
     if not mixed.any():
         return ()
     names = ", ".join(representation.code_names[code] for code in assignment[matched][mixed])
-    return (
-        f"correlation above 0.3 with the factor of another latent: {names}; this metric hardly penalises mixing",
-    )
+    return (f"correlation above 0.3 with the factor of another latent: {names}; this metric hardly penalises mixing",)
