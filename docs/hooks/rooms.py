@@ -5,7 +5,7 @@ The architecture test holds the order of :data:`FLOORS`; the site draws it.
 
 import ast
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -100,44 +100,65 @@ def arrows() -> Counter[tuple[str, str]]:
     return Counter(pair for pair in pairs if pair[0] != pair[1] and "__main__" not in pair)
 
 
-_WIDTH, _HEIGHT, _GAP, _STEP = 128, 34, 34, 78
+_WIDTH, _HEIGHT, _GAP, _STEP = 132, 34, 40, 74
 _LEFT_OUT = {"errors", "_version", "_utils", "factors"}  # everything imports them
+_COLUMNS = {"encoders": -1, "datasets": -1, "testing": 1, "plots": 2, "results": 2}  # 0 for the others
+
+
+def direct(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the arrows of an acyclic graph that no longer path implies.
+
+    Examples
+    --------
+    >>> direct([("a", "b"), ("b", "c"), ("a", "c")])
+    [('a', 'b'), ('b', 'c')]
+    """
+    below: dict[str, set[str]] = {}
+    for start, end in pairs:
+        below.setdefault(start, set()).add(end)
+
+    def reach(name: str) -> set[str]:
+        return below.get(name, set()).union(*(reach(other) for other in below.get(name, ())))
+
+    return sorted(
+        (start, end)
+        for start, ends in below.items()
+        for end in ends
+        if not any(end in reach(other) for other in ends - {end})
+    )
 
 
 def picture() -> str:
-    """Return an SVG drawing of the rooms of the core and of the imports between them."""
+    """Return an SVG drawing of the rooms of the core and of the imports between them that no longer path implies."""
     shown = [[name for name in floor if name not in _LEFT_OUT] for floor in FLOORS]
     shown = [floor for floor in shown if floor]
-    width = max(len(floor) for floor in shown) * (_WIDTH + _GAP) + 160
-    height = len(shown) * _STEP + 20
+    width, height = 4 * _WIDTH + 5 * _GAP, len(shown) * _STEP + 10
     places = {
-        name: (width / 2 + (column - (len(floor) - 1) / 2) * (_WIDTH + _GAP + 20), 30 + row * _STEP)
+        name: (_GAP + _WIDTH / 2 + (1 + _COLUMNS.get(name, 0)) * (_WIDTH + _GAP), 26 + row * _STEP)
         for row, floor in enumerate(shown)
-        for column, name in enumerate(floor)
+        for name in floor
     }
-    lines = []
-    for (start, end), count in sorted(arrows().items()):
-        if start in places and end in places:
-            lines.append(_arrow(places[start], places[end], f"{start} imports {end}: {count}"))
+    drawn = direct(pair for pair in arrows() if set(pair) <= places.keys())
+    lines = [_arrow(places[start], places[end], f"{start} → {end}") for start, end in drawn]
     boxes = [_box(name, x, y) for name, (x, y) in places.items()]
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" role="img" class="rooms"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"'
     marker = (
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
         '<path d="M0 0 8 4 0 8z" fill="currentColor"/></marker></defs>'
     )
-    title = "<title>Rooms of disentmetrics and the imports between them</title>"
-    return f"{head} font-family='inherit' font-size='14'>{title}{marker}{''.join(lines)}{''.join(boxes)}</svg>"
+    title = "<title>Packages of disentmetrics and the imports between them</title>"
+    return f"{head} font-size='14'>{title}{marker}{''.join(lines)}{''.join(boxes)}</svg>"
 
 
 def _arrow(start: tuple[float, float], end: tuple[float, float], title: str) -> str:
     (x1, y1), (x2, y2) = start, end
     y1, y2 = y1 + _HEIGHT / 2, y2 - _HEIGHT / 2
-    # A long arrow bends outwards, so that it does not run through the rooms between its ends.
-    floors = round((y2 - y1) / _STEP)
-    bend = 0 if floors <= 1 else (70 + 14 * floors) * (1 if x1 + x2 >= 2 * min(x1, x2) and x2 >= x1 else -1)
-    path = f"M{x1:.0f} {y1:.0f}C{x1 + bend:.0f} {y1 + 40:.0f} {x2 + bend:.0f} {y2 - 40:.0f} {x2:.0f} {y2:.0f}"
+    side = (_WIDTH / 2 + 26) if x1 == x2 and y2 - y1 > _STEP else 0  # around the rooms in between
+    middle = (y2 - y1) * 0.6
+    bends = f"{x1 + 1.4 * side:.0f} {y1 + middle:.0f} {x2 + 1.4 * side:.0f} {y2 - middle:.0f}"
+    path = f"M{x1:.0f} {y1:.0f}C{bends} {x2:.0f} {y2:.0f}"
     return (
-        f'<path d="{path}" fill="none" stroke="currentColor" opacity=".35" marker-end="url(#tip)">'
+        f'<path d="{path}" fill="none" stroke="currentColor" opacity=".55" marker-end="url(#tip)">'
         f"<title>{escape(title)}</title></path>"
     )
 
@@ -153,7 +174,7 @@ def _box(name: str, x: float, y: float) -> str:
 def figure() -> str:
     """Return the drawing with a caption, for the site."""
     caption = (
-        "Packages of the core. An arrow is an import; all point downwards. <code>errors</code>, <code>factors</code> "
-        "and <code>_utils</code>, which every package may import, are not shown."
+        "Packages of the core. An arrow is an import, and all point downwards; arrows that a longer path implies, and "
+        "<code>errors</code>, <code>factors</code> and <code>_utils</code>, which all may import, are not shown."
     )
     return f'<figure class="panels single">{picture()}<figcaption>{caption}</figcaption></figure>'
