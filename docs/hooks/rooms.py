@@ -25,7 +25,8 @@ FLOORS = (
     ("statistics", "results"),
     ("representation",),
     ("io",),
-    ("estimators", "factors", "_utils"),
+    ("estimators", "factors"),
+    ("_utils",),
     ("errors", "_version"),
 )
 """Rooms of the core from the command line down to arrays and errors; imports point downwards only."""
