@@ -135,7 +135,7 @@ def plain(name: str, most: int = _MAX_NAME) -> str:
 def code_order(share: Floats, most: int = MAX_SHOWN) -> NDArray[np.int64]:
     """Return the order of latents that makes a matrix most diagonal: assigned latents first, in the order of factors.
 
-    The others follow, those that tell most first; at most ``most`` in all.
+    The others follow, most informative first; at most ``most`` in total.
     """
     strength = np.nan_to_num(share)
     if not strength.size:
