@@ -24,7 +24,7 @@ def figure() -> str:
     low, high = -0.02, round(numbers["high"] + 0.03, 2)
 
     def x(value: float) -> float:
-        return round(_LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT), 1)
+        return float(round(_LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT), 1))
 
     parts = [f'<line class="grid" x1="{x(0)}" x2="{x(0)}" y1="16" y2="{_HEIGHT - 32}"/>']
     ticks = np.arange(0, high, 0.05)
