@@ -419,7 +419,7 @@ class Metric:
             return f"{name} compares codes with known factors; there are none here"
         varied = int(representation.cached(varied_factors).sum())
         for what, least, came in (
-            ("codes", needs.codes, representation.n_codes),
+            ("latents", needs.codes, representation.n_codes),
             ("factors that take two values", needs.factors, varied),
             ("rows", needs.rows, representation.n_samples),
         ):

@@ -91,7 +91,7 @@ def test_undefined():
         "test_*.py:*: AssertionError",
     ]
     result.stdout.fnmatch_lines(lines)
-    result.stdout.fnmatch_lines(["E * mig is undefined: mig needs 2 or more codes; got 1"])
+    result.stdout.fnmatch_lines(["E * mig is undefined: mig needs 2 or more latents; got 1"])
     assert "pytest_plugin/__init__" not in result.stdout.str()
 
 

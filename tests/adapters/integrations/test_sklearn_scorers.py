@@ -96,17 +96,17 @@ def test_several_metrics_at_once_have_their_signs_in_their_names(table: Table) -
 
 def test_what_is_undefined_is_an_error_score(table: Table) -> None:
     search = GridSearchCV(PCA(), {"n_components": [1, 2]}, scoring=scorer("mig"), cv=2, error_score="raise")
-    with pytest.raises(UndefinedScoreError, match="mig is undefined: mig needs 2 or more codes; got 1"):
+    with pytest.raises(UndefinedScoreError, match="mig is undefined: mig needs 2 or more latents; got 1"):
         search.fit(*table)
     lenient = clone(search).set_params(error_score=-1.0)
-    with pytest.warns(UserWarning, match="mig needs 2 or more codes"):
+    with pytest.warns(UserWarning, match="mig needs 2 or more latents"):
         lenient.fit(*table)
     assert lenient.cv_results_["mean_test_score"][0] == -1
     assert lenient.best_params_ == {"n_components": 2}
 
 
 def test_one_undefined_metric_of_several_leaves_the_others(table: Table) -> None:
-    with pytest.warns(UserWarning, match="mig needs 2 or more codes"):
+    with pytest.warns(UserWarning, match="mig needs 2 or more latents"):
         found = cross_validate(PCA(1), *table, scoring=scorers(["mig", "xmig"]), cv=2)
     assert np.isnan(found["test_mig"]).all()
     assert np.isfinite(found["test_xmig"]).all()

@@ -283,7 +283,7 @@ def test_unfit_options_are_refused(options: dict[str, Any], reason: str) -> None
 
 def test_needs_are_checked_before_the_formula() -> None:
     declared = declare(needs=Needs(codes=3, factors=0, circular=True))
-    assert declared(CODES).undefined == "spread needs 3 or more codes; got 2"
+    assert declared(CODES).undefined == "spread needs 3 or more latents; got 2"
     circular = declare(needs=Needs(circular=True))
     assert circular(TABLE).undefined == (
         "spread is defined for circular factors only; these are not circular: factor_0, factor_1"

@@ -150,7 +150,7 @@ def test_degenerate_tables_have_a_decided_outcome(protocol: str) -> None:
     factors = rng.integers(3, size=(100, 2))
     one = dm.metrics.mig(rng.normal(size=100), factors, protocol=protocol)
     assert one.undefined is not None
-    assert "2 or more codes; got 1" in one.undefined
+    assert "2 or more latents; got 1" in one.undefined
     still = dm.metrics.mig(rng.normal(size=(100, 2)), np.zeros((100, 2), int), protocol=protocol)
     assert still.undefined is not None
     assert "1 or more factors that take two values; got 0" in still.undefined
