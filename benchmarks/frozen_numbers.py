@@ -23,9 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 import disentmetrics as dm
 
+TIMES = ["seconds", "steps_per_second"]  # columns of histories
 PROSE = {"notes", "undefined", "version"}
 
 
@@ -135,9 +137,13 @@ def runs(folder: Path) -> None:
             )
             if done.returncode:
                 hashes[method] = f"failed: {done.stderr}"
-        for file in sorted(out.rglob("*")):
-            if file.is_file() and file.suffix in {".safetensors", ".parquet", ".csv"}:
-                hashes[f"{method}/{file.name}"] = hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(out.rglob("*.safetensors")):
+            hashes[f"{method}/{file.name}"] = hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(out.rglob("history.parquet")):
+            history = pl.read_parquet(file).drop(TIMES, strict=False)
+            hashes[f"{method}/{file.name}"] = hashlib.sha256(
+                json.dumps(history.to_dict(as_series=False)).encode()
+            ).hexdigest()
     (folder / "runs.json").write_text(json.dumps(hashes, indent=1))
 
 
