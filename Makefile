@@ -47,7 +47,7 @@ wheel: $(VENV)/.dev
 $(VENV)/.pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "disentmetrics needs Python 3.11 or newer; name one with make PYTHON=python3.12"; exit 1; }
-	@echo "→ making $(VENV)"
+	@echo "→ creating $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(call install,pip,"pip>=25.1")
 	@touch $@

@@ -46,7 +46,7 @@ _N_RESAMPLES = 40  # twenty for the interval, nineteen or more for the null, and
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """How large the jobs are; the targets are meant for the full sizes."""
+    """How large the jobs are; the targets apply to the full sizes."""
 
     name: str
     grid: tuple[int, ...]
@@ -220,7 +220,7 @@ def binned_mig(arrays: Arrays, sizes: Sizes) -> Iterator[Line]:
     reference = Reference(what=what, seconds=pairs.seconds)
     for name in ("mig", "mig@locatello2019"):
         yield Line(job=name, ours=(cost := cost_of(name, arrays, sizes)), reference=reference)
-    assert np.isclose(cost.value, pairs.value, atol=1e-9), "locatello2019 must be what the reference finds"
+    assert np.isclose(cost.value, pairs.value, atol=1e-9), "locatello2019 must equal the result of the reference"
 
 
 def fixed_factor(arrays: Arrays, sizes: Sizes, rng: np.random.Generator) -> Iterator[Line]:
@@ -249,7 +249,7 @@ def ranking(variant: Variant, sizes: Sizes, rng: np.random.Generator) -> Iterato
     some = [pairs[i] for i in rng.choice(len(pairs), sizes.n_pairs, replace=False)]
     compared = measure(lambda: [compare(informative[i], informative[j]) for i, j in some], repeats=1)
     same = np.allclose(compared.value, [cost.value.pairwise[pair] for pair in some], atol=precision)
-    assert same, f"udr must be what {what} finds"
+    assert same, f"udr must equal the result of {what}"
     times = len(pairs) / len(some)
     yield Line(
         job=f"udr, {variant}, {sizes.n_models} models, all pairs",
@@ -329,7 +329,7 @@ def information_matrices(sizes: Sizes, rng: np.random.Generator) -> Iterator[Lin
             reference=Reference(what=what, seconds=pairs.seconds),
         )
         if estimator == "equal-width":
-            assert np.allclose(cost.value, pairs.value, atol=1e-9), "the matrix must be what scikit-learn finds"
+            assert np.allclose(cost.value, pairs.value, atol=1e-9), "the matrix must equal the result of scikit-learn"
 
 
 def wide_table(rng: np.random.Generator) -> Iterator[Line]:
@@ -458,10 +458,10 @@ def as_json(lines: list[Line], about: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure the metrics beside the straightforward way.")
-    parser.add_argument("--quick", action="store_true", help="small sizes, for which the targets are not meant")
+    parser = argparse.ArgumentParser(description="Measure the metrics next to straightforward implementations.")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to which the targets do not apply")
     parser.add_argument("--large", action="store_true", help="also tables of 1,000,000 x 64 and 5,000,000 x 10 codes")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to a file as well")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers to a file")
     asked = parser.parse_args()
     sizes = QUICK if asked.quick else FULL
     about = {
@@ -486,7 +486,7 @@ def main() -> None:
     console.print(f"{sizes.name} sizes: full grid {grid}, {N_CODES} codes with posterior variances, 32 bits")
     console.print("{processors} processors, load {load:.1f} at the start, numpy {numpy}".format_map(about))
     if sizes is not FULL:
-        console.print("the targets are meant for the full sizes")
+        console.print("the targets apply to the full sizes")
     more = ", of 5,000,000 rows with it" if asked.large else ""
     console.print(f"seconds are wall time; memory is the largest beyond the input{more}")
     console.print(as_table(lines, notes))

@@ -26,7 +26,7 @@ BATCH = 256
 N_ONE_BY_ONE = 20
 STORAGE: dict[str, dict[str, Any]] = {
     "hdf5, contiguous": {},
-    "hdf5, one image a chunk, gzip": {"chunks": (1, 64, 64, 3), "compression": "gzip", "compression_opts": 4},
+    "hdf5, one image per chunk, gzip": {"chunks": (1, 64, 64, 3), "compression": "gzip", "compression_opts": 4},
     "hdf5, chunks of 5,000 images, gzip": {"chunks": (5000, 4, 4, 1), "compression": "gzip", "compression_opts": 4},
 }
 
@@ -69,7 +69,7 @@ def main(folder: Path) -> None:
     shapes, mpi3d = small("shapes3d"), small("mpi3d-toy")
     labels = shapes.space.indices_of(np.arange(len(images))).astype(float)
     headings = ("opening", *(f"{heading:>13}" for heading in ("random", "again", "in order", "one by one")))
-    print(f"{f'images a second, batches of {BATCH}':<40}{' '.join(headings)}")
+    print(f"{f'images per second, batches of {BATCH}':<40}{' '.join(headings)}")
     for what, options in STORAGE.items():
         path = folder / "shapes.h5"
         with h5py.File(path, "w") as file:

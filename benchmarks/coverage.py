@@ -120,7 +120,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="numbers of rows")
     parser.add_argument("--runs", type=int, default=100, help="draws of each size")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--out", type=Path, help="file that keeps each run, to go on later")
+    parser.add_argument("--out", type=Path, help="file that stores each run, to resume later")
     parser.add_argument("--report", action="store_true", help="only summarise what --out holds")
     parser.add_argument("--quick", action="store_true", help="cheap metrics, 300 and 1,000 rows, 20 runs: a minute")
     asked = parser.parse_args(given)

@@ -23,9 +23,9 @@ SMALLEST_SD = 0.05  # of a code that takes part in its FactorVAE
 N_TREES = 100  # of a gradient boosting as scikit-learn has it
 WHAT = {
     "mig": "20 bins by np.digitize, sklearn.metrics.mutual_info_score of one pair after the other",
-    "dci": "sklearn.ensemble.GradientBoostingClassifier, 100 trees a class",
+    "dci": "sklearn.ensemble.GradientBoostingClassifier, 100 trees per class",
     "sap": "sklearn.svm.LinearSVC of one code and one factor after the other",
-    "explicitness": "sklearn.linear_model.LogisticRegression and roc_auc_score a factor",
+    "explicitness": "sklearn.linear_model.LogisticRegression and roc_auc_score per factor",
     "higgins": "higgins of disentanglement_lib, points drawn one by one, codes looked up in a table",
     "factorvae": "factorvae of disentanglement_lib, votes drawn one by one, codes looked up in a table",
 }

@@ -198,7 +198,7 @@ def test_the_options_of_the_page_of_data_sets_exist() -> None:
     page = (ROOT / "docs/datasets.md").read_text(encoding="utf-8")
     options = set(re.findall(r"^\| `(\w+)=", page, re.MULTILINE))
     assert options == {name for name in inspect.signature(folder.load).parameters if name != "target"}
-    published = page[page.index("## Published sets") :]
+    published = page[page.index("## Published data sets") :]
     for row in re.findall(r"^\| `.*", published, re.MULTILINE):
         names, options = row.split("|")[1:3]
         for name in re.findall(r"`([\w-]+)`", names):
@@ -242,7 +242,7 @@ def test_the_data_set_of_the_page_shows_its_factors(tmp_path: Path) -> None:
 
 def published_table() -> dict[str, str]:
     text = (ROOT / "docs" / "datasets.md").read_text(encoding="utf-8")
-    rows = [line for line in text.partition("## Published sets")[2].splitlines() if line.startswith("| `")]
+    rows = [line for line in text.partition("## Published data sets")[2].splitlines() if line.startswith("| `")]
     return {name.strip(" `"): row for row in rows for name in row.split("|")[1].split(",")}
 
 

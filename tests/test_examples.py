@@ -80,7 +80,7 @@ def test_a_worse_encoder_fails_readably_until_it_is_accepted(project: Path) -> N
     assert "AssertionError: baselines/encoder.json: mig regressed: 0." in failed.stdout
     assert "95 % interval of the change: [-0." in failed.stdout
     assert "E       signature: mig|protocol:default|rows:1000|" in failed.stdout
-    assert "pytest --disentmetrics-update 'tests/test_encoder.py::test_no_score_fell_behind'" in failed.stdout
+    assert "pytest --disentmetrics-update 'tests/test_encoder.py::test_no_score_regressed'" in failed.stdout
     assert "pytest_plugin" not in failed.stdout.replace("disentmetrics_adapters.integrations.pytest_plugin", "")
 
     # The floor of the other test stands, whatever is accepted.

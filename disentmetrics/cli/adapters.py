@@ -29,7 +29,7 @@ def adapters_list(as_json: JsonOption = False) -> None:
     if as_json:
         print_json([{"scheme": a.scheme, "from": a.origin, "summary": a.summary} for a in adapters])
         return
-    print_table(("scheme", "what it loads", "from"), [(a.scheme, a.summary, a.origin) for a in adapters])
+    print_table(("scheme", "loads", "from"), [(a.scheme, a.summary, a.origin) for a in adapters])
 
 
 def _importable_adapters() -> list[Adapter]:

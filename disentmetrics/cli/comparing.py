@@ -41,7 +41,7 @@ def compare(
     ] = TextFormat.TABLE,
     force: Annotated[
         bool,
-        typer.Option("--force", help="Also compare cards that were scored differently, with a warning and untested."),
+        typer.Option("--force", help="Also compare cards that were scored differently, with a warning and no tests."),
     ] = False,
 ) -> None:
     """Compare encoders by their score cards, paired on the same rows.
@@ -97,7 +97,9 @@ def unique_names(paths: Sequence[Path]) -> list[str]:
 
 @app.command()
 def udr(
-    models: Annotated[list[Path], typer.Argument(help="Two or more files of disentmetrics encode, of the same rows.")],
+    models: Annotated[
+        list[Path], typer.Argument(help="Two or more files written by disentmetrics encode, of the same rows.")
+    ],
     variant: Annotated[
         UdrVariant, typer.Option(help="How the latents of two models are matched.")
     ] = UdrVariant.SPEARMAN,

@@ -88,7 +88,7 @@ def _short(paper: str) -> str:
 def _needs(metric: Metric) -> str:
     """Describe the requirements beyond one latent and one factor."""
     needs = metric.needs
-    counts = ((needs.codes, "codes"), (needs.factors, "factors"))
+    counts = ((needs.codes, "latents"), (needs.factors, "factors"))
     requirements = [f"{least} {what}" for least, what in counts if least > 1]
     requirements += ["no factors"] if needs.factors == 0 else []
     requirements += ["circular factors"] if needs.circular else []
@@ -134,7 +134,7 @@ def metrics_axioms(
         cells = [(row.name, *("–" if v is None else f"{v:z.2f}" for v in row.values)) for row in table]
         print_table(("metric", *CASES), cells)
         out.print()
-        print_table(("case", "codes"), [(name, about) for name, (about, _) in CASES.items()])
+        print_table(("case", "representation"), [(name, about) for name, (about, _) in CASES.items()])
         out.print()
         print_table(("metric", "axioms satisfied"), [(row.name, " ".join(row.satisfied)) for row in table])
 

@@ -42,6 +42,6 @@ def plot(
 
 def _named(paths: list[Path]) -> dict[str, Path]:
     if len(set(paths)) < len(paths):
-        raise InvalidInputError("each score card must be given once; got one twice")
+        raise InvalidInputError("each score card must be given once; got a card twice")
     alone = len({path.stem for path in paths}) == len(paths)
     return {path.stem if alone else str(path): path for path in paths}

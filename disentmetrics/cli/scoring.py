@@ -338,7 +338,7 @@ def _kinds(given: list[str] | None) -> dict[str, Any] | None:
 def _refuse(what: str, options: dict[str, Any]) -> None:
     for option, value in options.items():
         if value:
-            raise InvalidInputError(f"{option} does not go with {what}; leave it out")
+            raise InvalidInputError(f"{option} cannot be combined with {what}; leave it out")
 
 
 def _show_card(card: ScoreCard, *, full_signatures: bool) -> None:

@@ -44,7 +44,7 @@ def verify(
             f"got {'neither' if encoder is None else 'both'}; see disentmetrics verify --help"
         )
     if codes is not None and data is not None:
-        raise InvalidInputError("--data does not go with --codes; leave it out")
+        raise InvalidInputError("--data cannot be combined with --codes; leave it out")
     published = ScoreCard.from_json(card)
     verification = verify_card(
         published,

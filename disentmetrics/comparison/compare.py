@@ -47,7 +47,7 @@ class Difference:
     ----------
     metric : str
     names : pair of str
-        Of the two encoders.
+        Names of the two encoders.
     first, second : float
         The two values.
     difference : float
@@ -58,7 +58,7 @@ class Difference:
         the second is better even if lower values are better. It does not grow with the number of rows, as a
         difference in standard errors would. None where a score has no null or its metric no best value.
     interval : Interval or None
-        Of the difference, paired on the same resampled rows. None where the rows cannot be paired.
+        Interval of the difference, paired on the same resampled rows; None where the rows cannot be paired.
     p_value, p_holm : float or None
         Two-sided t test of no difference; corrected for all tests of the comparison (Holm 1979).
     """
@@ -81,15 +81,15 @@ class Comparison:
     Attributes
     ----------
     names : tuple of str
-        Of the cards.
+        Names of the cards.
     scores : mapping of metric to tuple of (Score or None)
         One per card; None where the card does not contain the metric.
     differences : tuple of Difference
         Metric by metric, pair by pair.
     skipped : tuple of str
-        What could not be compared, and why.
+        Comparisons that could not be made, and why.
     warnings : tuple of str
-        Where the cards disagree although they were compared.
+        Fields in which cards disagree although they were compared.
     """
 
     names: tuple[str, ...]
@@ -206,7 +206,7 @@ def compare(*cards: ScoreCard, names: Sequence[str] | None = None, force: bool =
     Parameters
     ----------
     *cards : ScoreCard
-        Scored with an interval, so that their replicates can be paired.
+        Score cards with intervals, so that their replicates can be paired.
     names : sequence of str, optional
         Names of the cards in the tables, all different.
     force : bool
@@ -216,7 +216,7 @@ def compare(*cards: ScoreCard, names: Sequence[str] | None = None, force: bool =
     Returns
     -------
     Comparison
-        The difference of each pair is resampled in pairs: the same rows are left out for both encoders.
+        The differences of all pairs of encoders, resampled in pairs: each replicate omits the same rows for both encoders.
         Swapping rows between encoders would be an invalid test, because their codes are not exchangeable.
 
     Raises
@@ -224,7 +224,7 @@ def compare(*cards: ScoreCard, names: Sequence[str] | None = None, force: bool =
     InvalidInputError
         If there are fewer than two cards, or they share no metric; or, without ``force``, if they disagree in data,
         rows, seed or version, or in the settings of every metric. The message names the field and both values.
-        Two tables may come from two files: their rows are the same if all labels, groups and weights are.
+        Tables may come from different files: their rows are the same if all labels, groups and weights are equal.
 
     Examples
     --------
@@ -242,7 +242,7 @@ def compare(*cards: ScoreCard, names: Sequence[str] | None = None, force: bool =
     metrics = list(dict.fromkeys(name for scores in by_name for name in scores))
     shared = [name for name in metrics if sum(name in scores for scores in by_name) > 1]
     if not shared:
-        raise InvalidInputError(f"the cards share no metric: {_listed(called, cards)}")
+        raise InvalidInputError(f"the cards have no metric in common: {_listed(called, cards)}")
     remarks = [
         (name, f"not in {', '.join(missing)}")
         for name in metrics
@@ -304,7 +304,7 @@ class _Pair:
     def unpaired(self) -> str | None:
         """Return why there is no test; None if there is one."""
         if set(_OF_ROWS) & set(self.differing):
-            return "other rows or another seed"
+            return "different rows or a different seed"
         return _unpairable(self.first, self.second)
 
     def untested(self) -> str | None:
@@ -332,7 +332,7 @@ def _refuse_other_rows(pairs: Sequence[_Pair]) -> None:
         serious = {key: both for key, both in pair.differing.items() if key in (*_OF_ROWS, "v")}
         if serious:
             raise InvalidInputError(
-                "cards must have been scored on the same data and rows with one seed and version to be compared; "
+                "cards must have been scored on the same data and rows, with the same seed and version; "
                 f"{pair} differ in {in_words(serious)}; score them again, or compare values alone with --force"
             )
 

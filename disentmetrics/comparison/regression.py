@@ -76,7 +76,8 @@ class Tolerance:
             amount = math.nan
         if not 0 <= amount < math.inf:
             raise InvalidInputError(
-                f"a tolerance must be interval, a number from 0 such as 0.02, or a percentage such as 2%; got {given!r}"
+                "a tolerance must be interval, a number of at least 0 such as 0.02, or a percentage such as 2%; "
+                f"got {given!r}"
             )
         return cls("relative", amount / 100) if share else cls("absolute", amount)
 

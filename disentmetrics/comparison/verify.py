@@ -69,10 +69,10 @@ class Verification:
     repetitions : tuple of Repetition
         One per score, parts of metrics included.
     changed : mapping of field to pair of str
-        Fields of the signatures that differ from the card, with both values. Another version or another
+        Fields of the signatures that differ from the card, with both values. A different version or
         fingerprint of the encoder is not a failure in itself: the numbers decide.
     problem : str or None
-        Why nothing was scored, such as other rows than those of the card.
+        Why nothing was scored, such as rows that differ from those of the card.
     """
 
     repetitions: tuple[Repetition, ...]
@@ -208,7 +208,7 @@ def _draw(card: ScoreCard) -> tuple[dict[str, Any], int]:
     draws = {Signature.parse(score.signature).fields.get("draw", "unknown") for score in card.values()}
     if len(draws) != 1:
         raise InvalidInputError(
-            f"all scores of a card must be of rows that were drawn in one way; got {', '.join(sorted(draws))}"
+            f"all scores of a card must use rows drawn in the same way; got {', '.join(sorted(draws))}"
         )
     sampling, _, seed = draws.pop().partition("/")
     if sampling in {"grid", "all"}:
@@ -219,7 +219,9 @@ def _draw(card: ScoreCard) -> tuple[dict[str, Any], int]:
             raise InvalidInputError(f"the card must specify how many rows were scored; got {n_rows!r}")
         return {"n_samples": n_rows}, int(seed)
     if sampling == "table":
-        raise InvalidInputError("the card is of a table of codes; give the table with --codes instead of an encoder")
+        raise InvalidInputError(
+            "the card was computed from a table of codes; give the table with --codes instead of an encoder"
+        )
     raise InvalidInputError(
         f"the rows of the card were chosen individually ({sampling}); give their codes with --codes"
     )
@@ -248,7 +250,7 @@ def _other_rows(card: ScoreCard, now: Mapping[str, str]) -> Verification:
     pairs = {key: (str(card.about.get(key, "unknown")), value) for key, value in now.items()}
     changed = {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
     nothing = tuple(Repetition(score.name, Repeats.NOT, _value(score), None) for score in card.every_score())
-    return Verification(nothing, changed, "these are not the rows of the card; nothing was scored")
+    return Verification(nothing, changed, "the rows differ from those of the card; nothing was scored")
 
 
 def _repetition(score: Score, now: Score | None) -> Repetition:

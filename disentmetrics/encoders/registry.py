@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.encoders.protocol import Encoder, Posterior
-from disentmetrics.errors import InvalidInputError, MissingExtraError, did_you_mean
+from disentmetrics.errors import InvalidInputError, MissingExtraError, did_you_mean, one_line
 
 GROUP = "disentmetrics.adapters"
 CONTEXT = ("data", "seed", "trust_pickle")
@@ -71,13 +71,13 @@ class EncoderSpec:
         scheme, colon, rest = spec.partition(":")
         if not colon or not scheme or not rest:
             raise InvalidInputError(
-                f"an encoder is named scheme:target, such as baseline:pca or onnx:model.onnx; got {spec!r}"
+                f"an encoder is specified as scheme:target, such as baseline:pca or onnx:model.onnx; got {spec!r}"
             )
         query = re.search(r"\?(?=[A-Za-z_]\w*=)", rest)
         target = (rest[: query.start()] if query else rest).replace("%3F", "?").replace("%3f", "?")
         if not target:
             raise InvalidInputError(
-                f"an encoder is named scheme:target[?key=value]; {spec!r} has no target before the '?'"
+                f"an encoder is specified as scheme:target[?key=value]; {spec!r} has no target before the '?'"
             )
         return cls(scheme, target, _options(rest[query.end() :]) if query else {})
 
@@ -174,7 +174,7 @@ def _schemes_of(entry_point: EntryPoint) -> dict[str, AdapterLoader]:
         return {entry_point.name: partial(_import_adapter, entry_point.name, origin, entry_point.load)}
     try:
         package = importlib.import_module(entry_point.module)
-    except Exception:  # noqa: BLE001 - a package of others may raise anything; it is raised again when it is used
+    except (Exception, SystemExit):  # noqa: BLE001 - a package of others may raise anything; it is raised again when it is used
         return {entry_point.name: partial(_import_adapter, entry_point.name, origin, entry_point.load)}
     names = [m.name for m in pkgutil.iter_modules(getattr(package, "__path__", ())) if not m.name.startswith("_")]
     modules = {name: f"{entry_point.module}.{name}" for name in names}
@@ -194,11 +194,11 @@ def _import_adapter(scheme: str, origin: str, import_load: Callable[[], Any]) ->
     try:
         load = import_load()
     except ImportError as error:
-        raise MissingExtraError(f"{what} cannot be imported: {error}") from error
+        raise MissingExtraError(f"{what} cannot be imported: {' '.join(str(error).split())}") from error
     except AttributeError as error:
         raise _malformed(what, str(error)) from error
-    except Exception as error:
-        raise InvalidInputError(f"{what} cannot be imported: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise InvalidInputError(f"{what} cannot be imported: {one_line(error)}") from error
     if isinstance(load, ModuleType) or not callable(load):
         raise _malformed(what, f"got a {type(load).__name__}")
     return Adapter(scheme, origin, load)

@@ -55,7 +55,7 @@ def gaussian_total_correlation(covariance: NDArray[np.float64]) -> float:
     eigenvalues = np.linalg.eigvalsh(covariance / np.outer(scale, scale))
     if eigenvalues.min(initial=1.0) < SMALLEST_EIGENVALUE:
         raise UndefinedScoreError(
-            "the total correlation is infinite: a code is a linear function of the others, or there are fewer rows "
+            "the total correlation is infinite: a latent is a linear function of the others, or there are fewer rows "
             "than codes"
         )
     return max(0.0, float(-0.5 * np.log(eigenvalues).sum()))

@@ -193,7 +193,7 @@ def _split(
     narrowest = float(width.min())
     if not 0 < span < LARGEST_SPAN * narrowest < np.inf:
         raise InvalidInputError(
-            f"code {code} must span less than {LARGEST_SPAN:.0e} of its narrowest posterior standard "
+            f"latent {code} must span less than {LARGEST_SPAN:.0e} of its narrowest posterior standard "
             f"deviations; got a span of {span:.1e} with the narrowest {narrowest:.1e}; "
             "bound log_variance or score the means alone"
         )

@@ -264,7 +264,7 @@ def _numbers(role: str, name: str, column: Any) -> NDArray[Any]:
             return array if array.dtype.kind == "f" else array.astype(np.float64)
         sample = array[:1].tolist()
     content = f"{type(sample[0]).__name__} such as {sample[0]!r}" if sample else "no value"
-    commas = "; write decimal points" if sample and _DECIMAL_COMMA.fullmatch(str(sample[0])) else ""
+    commas = "; use decimal points" if sample and _DECIMAL_COMMA.fullmatch(str(sample[0])) else ""
     raise InvalidInputError(f"{role} must be real numbers; {name!r} contains {content}{commas}")
 
 

@@ -11,7 +11,7 @@ from disentmetrics.statistics.significance import significant_information
     family="information",
     bounds=(0.0, 1.0),
     higher_is_better=True,
-    paper="disentmetrics; the coverage of factors by single codes, after Almudévar & Ortega (2024), sufficiency",
+    paper="disentmetrics; the coverage of factors by single latents, after Almudévar & Ortega (2024), sufficiency",
     known_failure="Two factors packed losslessly into one latent score 1.",
     needs=Needs(rows=20),
     invariant_to=all_except("repeated rows", "rotation"),

@@ -272,4 +272,5 @@ def _mixing_note(
     if not mixed.any():
         return ()
     names = ", ".join(representation.code_names[code] for code in assignment[matched][mixed])
-    return (f"correlation above 0.3 with the factor of another latent: {names}; this metric hardly penalises mixing",)
+    mixing = f"latents whose correlation with the factor of another latent exceeds 0.3: {names}"
+    return (f"{mixing}; this metric hardly penalises mixing",)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from numbers import Integral, Real
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -249,6 +250,10 @@ class Metric:
     def __repr__(self) -> str:
         return f"<Metric {self.name}(codes, factors, ...) -> Score>"
 
+    def __reduce__(self) -> str:
+        # Pickled and copied by reference, as the function in whose place it is defined would be.
+        return self.name
+
     @cached_property
     def options(self) -> Mapping[str, inspect.Parameter]:
         """Options of the metric by name, with their defaults and annotations."""
@@ -312,6 +317,11 @@ class Metric:
                 )
             representation = codes
         else:
+            if isinstance(factors, Representation):
+                raise InvalidInputError(
+                    f"a Representation contains codes as well as factors: call {self.name}(representation), "
+                    f"or {self.name}(codes, representation.factors)"
+                )
             if factors is None and self.protocol(protocol).needs.factors:
                 raise InvalidInputError(
                     f"{self.name} compares codes with known factors: call {self.name}(codes, factors), "
@@ -426,7 +436,7 @@ class Metric:
             if came < least:
                 return f"{name} needs {least} or more {what}; got {came}"
         if needs.log_variance and representation.log_variance is None:
-            return f"{name} needs posterior variances (log_variance); the encoder gave codes alone"
+            return f"{name} needs posterior variances (log_variance); the encoder returned codes only"
         if needs.symbols and not are_symbols(representation):
             return f"{name} needs codes that are symbols: whole numbers, each of which recurs"
         others = [factor.name for factor in representation.space if factor.kind != "circular"]
@@ -457,8 +467,8 @@ class Metric:
         if get_origin(kind) is Literal and value not in get_args(kind):
             return f"one of {', '.join(map(repr, get_args(kind)))}"
         least = self.least.get(name, 1)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if kind is int and (not number or not isinstance(value, int) or value < least):
+        number = isinstance(value, Real) and not isinstance(value, bool)
+        if kind is int and (not number or not isinstance(value, Integral) or value < least):
             return f"a whole number of at least {least}"
         if kind is float and (not number or not math.isfinite(value) or value < self.least.get(name, 5e-324)):
             return (

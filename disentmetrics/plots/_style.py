@@ -101,7 +101,7 @@ def figure(width: float, height: float) -> "Figure":
 def only_card(cards: Mapping[str, ScoreCard], kind: str) -> ScoreCard:
     """Return the only card; raise InvalidInputError if there are several."""
     if len(cards) > 1:
-        raise InvalidInputError(f"{kind} shows a single score card; got {len(cards)}: plot them one by one")
+        raise InvalidInputError(f"{kind} shows a single score card; got {len(cards)}: plot them separately")
     return next(iter(cards.values()))
 
 

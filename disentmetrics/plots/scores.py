@@ -23,7 +23,7 @@ def draw(cards: Mapping[str, ScoreCard]) -> "Figure":
     """Draw a forest plot: value, 95 % interval, and a tick at the null."""
     names = list(dict.fromkeys(score.name for card in cards.values() for score in card.every_score()))
     if not names:
-        raise InvalidInputError("scores needs a card that holds a score; this one is empty")
+        raise InvalidInputError("scores needs a card that contains a score; this one is empty")
     held = {name: [_find(card, name) for card in cards.values()] for name in names}
     labels = [plain(name, 30) for name in cards]
     if len(cards) > MOST_SIDE_BY_SIDE:

@@ -28,8 +28,8 @@ QUESTIONS = {
     "explicitness": Question("Is the factor encoded at all?", ("explicitness_adj",)),
     "summary": Question("Do published summaries agree?", ("factorvae", "higgins", "dci")),
     "geometry": Question("Are factors encoded along straight, parallel directions?"),
-    "downstream": Question("Do the latents serve downstream tasks?"),
-    "unsupervised": Question("How do the latents behave without labels?"),
+    "downstream": Question("Are the latents useful for downstream tasks?"),
+    "unsupervised": Question("How are the latents distributed?"),
 }
 """In the order in which they are printed."""
 

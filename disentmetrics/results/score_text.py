@@ -43,7 +43,7 @@ def score_table(scores: Mapping[str, Score]) -> TextTable:
 
 
 def factor_table(scores: Mapping[str, Score]) -> TextTable | None:
-    """Return the scores of single factors, turned if it is narrower then; None if there are none."""
+    """Return the scores of single factors, transposed if that is narrower; None if there are none."""
     by_factor = [score for score in scores.values() if score.per_factor]
     names = list(dict.fromkeys(name for score in by_factor for name in score.per_factor))
     if not by_factor:
@@ -56,9 +56,9 @@ def factor_table(scores: Mapping[str, Score]) -> TextTable | None:
 
 
 def edge_note(scores: Sequence[Score]) -> str | None:
-    """Return a line that names the scores that are an end of their bias-corrected interval; None if there are none.
+    """Return a line that names the scores at an end of their bias-corrected interval; None if there are none.
 
-    Not those of which the end is a bound of the metric.
+    A score that equals a bound of its metric is not named.
     """
     names = [score.name for score in scores if _lies_at_the_edge(score)]
     if not names:

@@ -21,7 +21,7 @@ COPIED = 0.999
 DEPENDENT = 0.05
 """Mutual information, as a share of the smaller entropy, above which two factors are reported as dependent."""
 MIN_ROWS_OF_CLASS = 10
-"""Rows of a value below which it is reported as rare."""
+"""Number of rows below which a value is reported as rare."""
 MIN_ROWS_OF_CELL = 5
 """Rows per cell of bins and values below which plug-in estimates of mutual information are reported as biased."""
 MOST_CODES_PER_ROW = 0.1
@@ -38,7 +38,7 @@ _MANY_FACTORS = 60
 
 
 def diagnose(representation: Representation, scored: Representation, requested: Requested) -> list[str]:
-    """Return what may mislead a reader of the scores.
+    """Return sentences about codes, factors and rows that may mislead a reader of the scores.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def diagnose(representation: Representation, scored: Representation, requested: 
 
 
 def diagnose_scores(scored: Representation, scores: Sequence[tuple[Metric, str, Score]]) -> list[str]:
-    """Return which scores look good although a factor is missing, because their metric does not penalise that.
+    """Return a sentence about scores that look good although a factor is missing, which their metrics do not penalise.
 
     Parameters
     ----------
@@ -147,13 +147,13 @@ def _copied_codes(representation: Representation) -> Iterator[str]:
     if listed and len(some) > 2:
         yield (
             f"latents that are copies of each other (rank correlation above {COPIED}): {_some(listed)}; "
-            "metrics of the gap between two latents, such as mig, score 0 on the factors that they encode"
+            "gap-based metrics, such as mig, score 0 on factors that only such copies encode"
         )
 
 
 def _labels(representation: Representation) -> Iterator[str]:
     if not representation.n_factors:
-        yield "no factor is known: metrics that compare codes with factors are undefined"
+        yield "no factors are known: metrics that compare codes with factors are undefined"
     for position, factor in enumerate(representation.space):
         labels = representation.labels(position)
         missing = int((labels < 0).sum())
@@ -258,7 +258,7 @@ def _too_few_rows(representation: Representation, requested: Requested) -> Itera
     probing = [metric.name for metric, _ in requested if metric.family in {"predictor", "downstream"}]
     if probing and n_codes > MOST_CODES_PER_ROW * n_rows:
         yield (
-            f"{n_codes} latents for {n_rows} rows are more than one latent per ten rows: the probes of "
+            f"{n_codes} latents for {n_rows} rows is more than one latent per ten rows: the probes of "
             f"{_some(dict.fromkeys(probing))} overfit; add rows or select latents"
         )
     values = max((int(representation.labels(k).max()) + 1 for k in range(representation.n_factors)), default=1)
@@ -278,12 +278,12 @@ def _too_few_rows(representation: Representation, requested: Requested) -> Itera
 def _resampling(representation: Representation, scored: Representation) -> Iterator[str]:
     if representation.groups is not None and not (representation.shuffles_groups or representation.sequential):
         yield (
-            "the null permutes single rows, as entire groups can only be permuted if there are 10 or more: p-values of "
+            "the null permutes single rows, because permuting entire groups requires at least 10 of them: p-values of "
             "clustered rows are too small"
         )
     if len(scored) < len(representation):
         yield (
-            f"{len(scored)} of {len(representation)} rows were used, each with a probability proportional to its weight"
+            f"{len(scored)} of {len(representation)} rows were drawn, with probabilities proportional to their weights"
         )
 
 

@@ -23,7 +23,7 @@ def path_of(scheme: str) -> str:
 def table() -> str:
     """Return a Markdown table of all schemes."""
     rows = [f"| [{name}]({path_of(name)}) | {summary(load_adapter(name).help)} |" for name in sorted(find_adapters())]
-    return "\n".join(["| scheme | what it loads |", "|---|---|", *rows])
+    return "\n".join(["| scheme | loads |", "|---|---|", *rows])
 
 
 def _page(adapter: Adapter) -> str:

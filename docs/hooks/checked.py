@@ -40,7 +40,7 @@ def faults(site: Path) -> Iterator[str]:
                 yield f"{where} loads {address} from the network"
         for address in {*page.links, *page.loaded}:
             if not _leads_somewhere(address, path, site, pages):
-                yield f"{where} links to {address}, which is not there"
+                yield f"{where} links to {address}, which does not exist"
 
 
 def _leads_somewhere(address: str, path: Path, site: Path, pages: dict[Path, _Page]) -> bool:

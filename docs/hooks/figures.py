@@ -21,7 +21,7 @@ def leaderboard() -> str:
     return (
         f'<figure class="panels">{panels}<figcaption>What <code>disentmetrics demo</code> measures, '
         "here on 2,000 rows of dSprites: value and 95 % interval. "
-        "The hollow mark is what these codes would score by chance."
+        "The hollow mark is the score expected by chance."
         "</figcaption></figure>"
     )
 

@@ -21,7 +21,7 @@ FAMILIES = {
 _YES, _NO = "●", "·"
 _LINE = 80
 _LEGEND = """The property suite tests every ● and has a counterexample to every ·.
-[Definition of these properties](../metrics.md#what-every-metric-claims)."""
+[Definition of these properties](../metrics.md#claims-of-each-metric)."""
 
 
 def pages() -> dict[str, str]:
@@ -120,8 +120,8 @@ def _facts(metric: Metric) -> str:
 def _needs(metric: Metric) -> Iterator[str]:
     needs = metric.needs
     if needs.factors == 0:
-        yield "codes alone"
-    for least, what in ((needs.codes, "codes"), (needs.factors, "factors"), (needs.rows, "rows")):
+        yield "codes only"
+    for least, what in ((needs.codes, "latents"), (needs.factors, "factors"), (needs.rows, "rows")):
         if least > 1:
             yield f"at least {least} {what}"
     if needs.log_variance:

@@ -110,4 +110,4 @@ def on_post_build(config: Any) -> None:
     """Stop where a link leads nowhere or a page loads something from the network."""
     found = list(faults(Path(config.site_dir).resolve()))
     if found:
-        raise PluginError("\n".join(["the site has faults:", *found]))
+        raise PluginError("\n".join(["the site has errors:", *found]))

@@ -173,9 +173,10 @@ def _box(name: str, x: float, y: float) -> str:
 
 
 def figure() -> str:
-    """Return the drawing with a caption, for the site."""
+    """Return the diagram with a caption, for the site."""
     caption = (
-        "Packages of the core. An arrow is an import, and all point downwards; arrows that a longer path implies, and "
-        "<code>errors</code>, <code>factors</code> and <code>_utils</code>, which all may import, are not shown."
+        "Packages of the core. Arrows are imports; all point downwards. Arrows implied by a longer path are "
+        "not shown, nor are <code>errors</code>, <code>factors</code> and <code>_utils</code>, which every package may "
+        "import."
     )
     return f'<figure class="panels single">{picture()}<figcaption>{caption}</figcaption></figure>'

@@ -125,7 +125,7 @@ class ExecEncoder:
         if self._loop != "yes":
             process.end_input()
         if process.has_answered and process.has_ended_well():
-            log.info("the program %s exits after an answer: it is started again for each batch", process.name)
+            log.info("the program %s exits after each batch: it is started again for every batch", process.name)
             self._loop, self._process = "no", None
             process.kill()
             return None
@@ -209,11 +209,11 @@ class _Process:
             raise self.failure(f"wrote a .npy header of {length} bytes; the maximum is {MAX_HEADER_BYTES}")
         shape, dtype, by_columns = self._parsed(self._read(length))
         if dtype.kind not in "fiu":
-            raise self.failure(f"must answer with real numbers; its .npy contains {dtype}")
+            raise self.failure(f"must return real numbers; its .npy contains {dtype}")
         if not (len(shape) == 2 or (len(shape) == 3 and shape[1] == 2)) or shape[0] != n or min(shape) < 1:
             raise self.failure(
-                f"must answer a batch of {n} with codes ({n}, n_codes), or mean and log-variance "
-                f"({n}, 2, n_codes); its .npy has shape {shape}"
+                f"must return codes ({n}, n_codes), or mean and log-variance ({n}, 2, n_codes), for a batch of {n}; "
+                f"its .npy has shape {shape}"
             )
         flat = np.frombuffer(self._read(math.prod(shape) * dtype.itemsize), dtype)
         self.has_answered = True
@@ -233,7 +233,7 @@ class _Process:
                 chunk = self._output.get(timeout=max(0.0, self.deadline - time.monotonic()))
             except queue.Empty:
                 raise self.failure(
-                    f"did not answer in time ({len(self._buffer)} of {n} bytes received); "
+                    f"did not respond in time ({len(self._buffer)} of {n} bytes received); "
                     "increase the limit by timeout="
                 ) from None
             self._keep(chunk)
@@ -253,9 +253,9 @@ class _Process:
     def _ended_early(self, n: int) -> EncoderError:
         code = self._exit_code()
         if code:
-            return self.failure(f"crashed before it answered ({_exit(code)})")
+            return self.failure(f"crashed before it responded ({_exit(code)})")
         received = f"{len(self._buffer)} of {n} bytes" if self._buffer else "nothing"
-        return self.failure(f"exited, or closed its standard output, before it answered: {received} received")
+        return self.failure(f"exited, or closed its standard output, before it responded: {received} received")
 
     def expect_end(self) -> None:
         """Check that the program writes nothing after its last answer and exits with code 0."""
@@ -265,7 +265,7 @@ class _Process:
         self._check_nothing_left()
         code = self._exit_code(max(0.1, self.deadline - time.monotonic()))
         if code:
-            raise self.failure(f"answered, but then failed ({_exit(code)})")
+            raise self.failure(f"responded, but then failed ({_exit(code)})")
         if code is None:
             log.warning("the program %s did not exit at the end of its input and was killed", self.name)
         self.kill()

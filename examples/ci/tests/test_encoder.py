@@ -20,5 +20,5 @@ def test_each_factor_is_in_one_latent(card: ScoreCard) -> None:
     assert_score(card, "mig", at_least=0.6, certain=True)
 
 
-def test_no_score_fell_behind(card: ScoreCard) -> None:
+def test_no_score_regressed(card: ScoreCard) -> None:
     assert_no_regression(card, "baselines/encoder.json")

@@ -14,7 +14,7 @@ from disentmetrics_reference_models.cli._run_data import data_for, other_data_no
 def evaluate(
     target: Annotated[str, typer.Argument(metavar="RUN_DIR", help="Run folder, or reference:RUN_DIR.")],
     data: Annotated[
-        str, typer.Option("--data", metavar="DATASET", help="By default the data set that the model was trained on.")
+        str, typer.Option("--data", metavar="DATASET", help="Data set (default: the one the model was trained on).")
     ] = "",
     rows: Annotated[int, typer.Option(min=2, help="Images that represent the data set.")] = 10_000,
     images: Annotated[int, typer.Option(min=2, help="Images whose log-likelihood is bounded.")] = 64,

@@ -104,7 +104,7 @@ def traverse(
     target: Annotated[str, typer.Argument(metavar="RUN_DIR", help="Run folder, or reference:RUN_DIR.")],
     out_file: Annotated[Path, typer.Option("--out", "-o", help="Image to write, .png.")],
     data: Annotated[
-        str, typer.Option("--data", metavar="DATASET", help="By default the data set that the model was trained on.")
+        str, typer.Option("--data", metavar="DATASET", help="Data set (default: the one the model was trained on).")
     ] = "",
     tuning: Annotated[str, typer.Option(metavar="X,Y", help="Also plot tuning maps over these two factors.")] = "",
     values: Annotated[int, typer.Option(min=2, help="Images per latent.")] = 11,

@@ -246,7 +246,7 @@ def test_a_program_that_never_reads_may_answer_all_the_same(program: Program) ->
     [
         ("print('hello', flush=True); stdin.read()", r"nothing else; it wrote b'hello"),
         ("sys.stderr.write('hm'); print('hi', flush=True); time.sleep(60)", r"nothing else; it wrote b'hi"),
-        ("stdin.read()", "before it answered: nothing received"),
+        ("stdin.read()", "before it responded: nothing received"),
         ("os.close(1); stdin.read(); time.sleep(60)", "closed its standard output"),
         ("read(); stdout.write(blob([1.0] * 3, (3, 1))[:-5])", "19 of 24 bytes received"),
         ("read(); stdout.write(blob([1.0] * 3, (3, 1))[:30])", "20 of "),
@@ -262,8 +262,8 @@ def test_a_program_that_never_reads_may_answer_all_the_same(program: Program) ->
         ("stdout.write(b'\\x93NUMPY\\x01\\x00\\x05\\x00{{{{{')", r"header that cannot be read: b'\{\{"),
         ("stdout.write(b'\\x93NUMPY\\x02\\x00\\xff\\xff\\xff\\xff')", "header of 4294967295 bytes"),
         ("read(); write([1.0] * 3, (3, 1)); print('done')", r"after its answer it wrote b'done"),
-        ("read(); write([1.0] * 3, (3, 1)); sys.exit(4)", r"answered, but then failed \(exit code 4\)"),
-        ("sys.exit(3)", r"crashed before it answered \(exit code 3\)"),
+        ("read(); write([1.0] * 3, (3, 1)); sys.exit(4)", r"responded, but then failed \(exit code 4\)"),
+        ("sys.exit(3)", r"crashed before it responded \(exit code 3\)"),
         ("os.kill(os.getpid(), 9)", r"killed by signal 9, Killed"),
         ("stdin.read(); 1 / 0", r"exit code 1\)(.|\n)*ends with:(.|\n)*ZeroDivisionError: division by zero"),
     ],
@@ -297,7 +297,7 @@ def test_a_silent_failure_says_so(program: Program) -> None:
 )
 def test_a_program_that_takes_too_long_is_killed(program: Program, source: str) -> None:
     begin = time.monotonic()
-    with pytest.raises(EncoderError, match=r"did not answer in time.*timeout="):
+    with pytest.raises(EncoderError, match=r"did not respond in time.*timeout="):
         ExecEncoder(program(source), timeout=1)(IMAGES)
     assert time.monotonic() - begin < 20
     assert all(is_gone(pid) for pid in started())
@@ -307,7 +307,7 @@ def test_children_of_the_program_are_killed_with_it(folder: Path, program: Progr
     program("time.sleep(600)")
     (folder / "script.sh").write_text(f"#!/bin/sh\n{sys.executable} -S program.py\nexit 0\n")
     (folder / "script.sh").chmod(0o755)
-    with pytest.raises(EncoderError, match="did not answer in time"):
+    with pytest.raises(EncoderError, match="did not respond in time"):
         ExecEncoder(["./script.sh"], timeout=2)(IMAGES)
     assert started()
     assert all(is_gone(pid) for pid in started())

@@ -37,7 +37,7 @@ def test_several_cards_are_named_by_their_files(run: Run, card: Path, tmp_path: 
     other.parent.mkdir()
     other.write_text(card.read_text())
     assert run("plot", card, other, "-o", tmp_path / "a.svg").code == 0
-    assert run("plot", card, tmp_path / card.name, "-o", "a.svg").sentence.endswith("must be given once; got one twice")
+    assert run("plot", card, tmp_path / card.name, "-o", "a.svg").sentence.endswith("given once; got a card twice")
 
 
 def test_wrong_kinds_files_and_cards_are_refused_before_anything_is_written(

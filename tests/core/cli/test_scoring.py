@@ -202,7 +202,7 @@ def test_the_sheet_and_the_separator_of_a_table_can_be_named(run: Run) -> None:
     ran = run("score", "--codes", "t.csv", "--separator", "|", "--metrics", "mig", *FAST, "--json")
     assert json.loads(ran.out)["about"]["factors"] == ["v"]
     assert (
-        "--sheet does not go with an encoder"
+        "--sheet cannot be combined with an encoder"
         in run("score", "baseline:random", "--data", "dsprites", "--sheet", "a").err
     )
 

@@ -53,7 +53,7 @@ def test_a_table_repeats_with_the_columns_of_the_card(run: Run, csv: Path) -> No
     Path(moved).write_text("\n".join(text[:-1]), encoding="utf-8")
     ran = run("verify", "card.json", "--codes", moved)
     assert ran.code == 1
-    assert "these are not the rows of the card; nothing was scored" in ran.out
+    assert "the rows differ from those of the card; nothing was scored" in ran.out
 
 
 def test_codes_that_were_kept_repeat(run: Run) -> None:
@@ -68,7 +68,7 @@ def test_codes_that_were_kept_repeat(run: Run) -> None:
     [
         ((), "got neither; see disentmetrics verify --help"),
         (("baseline:random", "--codes", "codes.csv"), "got both"),
-        (("--codes", "codes.csv", "--data", "dsprites"), "--data does not go with --codes"),
+        (("--codes", "codes.csv", "--data", "dsprites"), "--data cannot be combined with --codes"),
         (("baseline:rendom",), "did you mean 'random'"),
         (("--codes", "none.csv"), "none.csv"),
     ],

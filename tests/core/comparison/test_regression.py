@@ -242,7 +242,8 @@ def test_undefined_scores() -> None:
     "text", ["", "abc", "-0.1", "nan", "inf", "-1%", "%", "1%%", "intervall", "0,02", True, math.nan, None]
 )
 def test_a_wrong_tolerance_is_refused(text: Any) -> None:
-    with pytest.raises(InvalidInputError, match="interval, a number from 0 such as 0.02, or a percentage such as 2%"):
+    message = "interval, a number of at least 0 such as 0.02, or a percentage such as 2%"
+    with pytest.raises(InvalidInputError, match=message):
         Tolerance.parse(text)
 
 

@@ -198,7 +198,7 @@ def test_other_rows_are_not_scored(card: dm.ScoreCard, shapes: DataSet, monkeypa
     ):
         assert not found.passed
         assert any(line.startswith(field) for line in found.remarks())
-        assert found.remarks()[-1] == "these are not the rows of the card; nothing was scored"
+        assert found.remarks()[-1] == "the rows differ from those of the card; nothing was scored"
 
 
 @pytest.mark.parametrize(

@@ -398,7 +398,7 @@ def test_blank_lines_are_not_rows(tmp_path: Path) -> None:
         ('z0,a\n1,"x\n', CorruptFileError, "truncated, altered"),
         ("z0,a,a\n1,2,3\n", InvalidInputError, "unique; a.csv has a more than once"),
         ("1,2\n3,4\n", InvalidInputError, "first line of .* must name the columns; got 1, 2"),
-        ("z0;a\n1,5;x\n2,5;y\n", InvalidInputError, "'z0' contains str such as '1,5'; write decimal points"),
+        ("z0;a\n1,5;x\n2,5;y\n", InvalidInputError, "'z0' contains str such as '1,5'; use decimal points"),
         ("z0;a\n1;0,5\n2;1\n", InvalidInputError, "must be written with decimal points; 'a' contains '0,5'"),
         ("z0,a\n1,x\nabc,y\n", InvalidInputError, "'z0' contains str such as 'abc'"),
         ("\n\n", InvalidInputError, "it contains no column"),

@@ -179,7 +179,7 @@ def test_what_a_card_lacks_is_said(card: dm.ScoreCard) -> None:
         old.plot("dci-matrix")
     with pytest.raises(InvalidInputError, match="per-factor needs a score with a value for each factor"):
         old.plot("per-factor")
-    with pytest.raises(InvalidInputError, match="holds a score; this one is empty"):
+    with pytest.raises(InvalidInputError, match="contains a score; this one is empty"):
         dm.ScoreCard({}).plot()
     unlabelled = dm.ScoreCard({}, summary=summarise(dm.Representation(np.eye(4), None)))
     with pytest.raises(InvalidInputError, match="mi-matrix needs factors"):

@@ -87,7 +87,7 @@ def test_a_refused_metric_carries_its_reason_and_the_others_run() -> None:
     card = dm.score(blurred(), ["mig@chen2018", "mig"])
     assert card["mig"].value > 0.02
     assert card["mig@chen2018"].undefined == (
-        "mig@chen2018 needs posterior variances (log_variance); the encoder gave codes alone"
+        "mig@chen2018 needs posterior variances (log_variance); the encoder returned codes only"
     )
 
 

@@ -1,4 +1,4 @@
-"""Rows of which no factor is known, or one that never varies: codes alone are scored, the rest says why not."""
+"""Rows without known factors, or with one that never varies: metrics of codes only are scored, others report why not."""
 
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def test_a_card_is_made_saved_and_compared(what: str, tmp_path: Path) -> None:
     assert "mean_pairwise_mi" in str(dm.compare(card, again))
     if what.startswith("no factors"):
         assert repr(loaded).endswith("factors: none)")
-        assert "no factor is known: metrics that compare codes with factors are undefined" in card.notes
+        assert "no factors are known: metrics that compare codes with factors are undefined" in card.notes
 
 
 def test_models_are_ranked_without_factors() -> None:
@@ -85,7 +85,7 @@ def test_codes_without_factors_are_refused_where_a_metric_compares_them_with_fac
 
 
 def test_an_encoder_that_reads_factors_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="this encoder reads factors, and none of custom is known"):
+    with pytest.raises(InvalidInputError, match="this encoder reads factors, but custom has none"):
         dm.encode("baseline:factors", dm.CustomDataSet(CODES), full_grid=True)
 
 
