@@ -1,1 +1,1 @@
-"""Helpers without a subject of their own: caches, progress bars, random generators, threads, tables."""
+"""General helpers: caches, progress bars, random generators, threads, tables."""

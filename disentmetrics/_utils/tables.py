@@ -276,7 +276,7 @@ def one_line(text: str) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    r"""Return Markdown that shows the text itself, in a cell of a table too.
+    r"""Return Markdown that shows the text literally, also in a cell of a table.
 
     Examples
     --------
@@ -287,7 +287,7 @@ def escape_markdown(text: str) -> str:
 
 
 def escape_latex(text: str) -> str:
-    r"""Return LaTeX that sets the text itself.
+    r"""Return LaTeX that typesets the text literally.
 
     Examples
     --------

@@ -52,7 +52,7 @@ class AgreementResult:
         divided by the number of atoms here.
     kind : str
     names : tuple of str
-        Of the models.
+        Names of the models.
     signature : str
         See :class:`disentmetrics.results.signature.Signature`.
     """
@@ -105,20 +105,20 @@ def agreement(
         :func:`disentmetrics.udr` defines it (its in-sample bias is in ``null``).
         ``mcc``: latents are paired one to one and oriented on training rows by Spearman correlation; mean
         signed correlation on the other rows, unpaired latents of the larger model counting as 0.
-        ``r2``: R² on held-out rows of each latent of j predicted linearly from all latents of i.
+        ``r2``: held-out R² of predicting each latent of j linearly from all latents of i.
         ``dictionary``: atoms are paired one to one by absolute cosine; mean over the larger number of atoms.
     n_null : int
         Number of shuffles of all rows for ``null``.
     names : sequence of str, optional
-        Of the models; their positions by default.
+        Names of the models; their positions by default.
     seed : int
         Random seed for five folds (groups of the first representation stay together) and for shuffling.
 
     Returns
     -------
     AgreementResult
-        ``scores`` of at most 1: all latents are matched in every other run. Compare with ``null``, the score of
-        random codes of this size; it is not the score of untrained networks.
+        ``scores`` are at most 1, if all latents are matched in every other run. Compare them with ``null``, the score
+        of random codes of this size, which is not the score of untrained networks.
 
     Raises
     ------
@@ -128,9 +128,9 @@ def agreement(
     Notes
     -----
     Constant latents are left out, and those whose mean KL to N(0, 1) is at most 0.01 nats if there are posterior
-    variances; a model without any other latent agrees with nothing (0). The atoms' lengths do not
-    matter, and an atom of zeros matches nothing. Signed cosines, which some use, treat a feature of opposite
-    sign as lost. Models of one seed, or that all miss a factor, also agree: this measures reliability, not quality.
+    variances; a model without any other latent has agreement 0. The lengths of atoms are
+    irrelevant, and an atom of zeros matches none. Signed cosines, which some use, treat a feature of opposite sign as
+    missing. Models with the same seed, or that all miss a factor, also agree: this measures reliability, not quality.
 
     References
     ----------

@@ -216,14 +216,14 @@ def compare(*cards: ScoreCard, names: Sequence[str] | None = None, force: bool =
     Returns
     -------
     Comparison
-        The differences of all pairs of encoders, resampled in pairs: each replicate omits the same rows for both encoders.
+        The differences of all pairs of encoders: each replicate omits the same rows for both encoders.
         Swapping rows between encoders would be an invalid test, because their codes are not exchangeable.
 
     Raises
     ------
     InvalidInputError
-        If there are fewer than two cards, or they share no metric; or, without ``force``, if they disagree in data,
-        rows, seed or version, or in the settings of every metric. The message names the field and both values.
+        If there are fewer than two cards, or they have no metric in common; or, without ``force``, if they disagree in
+        data, rows, seed or version, or in the settings of every metric. The message names the field and both values.
         Tables may come from different files: their rows are the same if all labels, groups and weights are equal.
 
     Examples

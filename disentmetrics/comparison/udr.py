@@ -39,7 +39,7 @@ class UDRResult:
     ----------
     scores : (n_models,) float
         UDR of each model, higher is better: the median of ``pairwise[partners, model]``. NaN only
-        where ``reasons`` says why.
+        where ``reasons`` gives the reason.
     pairwise : (n_models, n_models) float
         UDR of each pair, NaN on the diagonal and between groups. In column j, model j is the
         target: with the Lasso, its codes are regressed on those of the row's model. With Spearman
@@ -47,11 +47,11 @@ class UDRResult:
     partners : tuple of (n_partners,) integer arrays
         The models each model is compared with.
     informative : tuple of (n_codes,) bool arrays
-        Latents of each model that are compared.
+        Informative latents of each model, which are compared.
     reasons : tuple of str or None
-        Why a score is NaN or 0 by definition, or limited by a partner without informative latents.
+        Why a score is NaN, 0 by definition, or limited by a partner without informative latents.
     names : tuple of str
-        Of the models.
+        Names of the models.
     signature : str
         See :class:`disentmetrics.results.signature.Signature`.
     """
@@ -125,7 +125,7 @@ def udr(
         scale, because without a posterior there is no reference scale. ``auto``: ``kl`` for models with
         posterior variances and ``variance`` for others.
     names : sequence of str, optional
-        Of the models; their positions by default.
+        Names of the models; their positions by default.
     seed : int
         Random seed for the draw of partners.
 

@@ -70,7 +70,7 @@ def encode(
     Returns
     -------
     Representation
-        With the factors of the data set; the full grid is marked as the entire population.
+        Codes with the factors of the data set; the full grid is marked as the entire population.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How soon a probe of growing capacity reaches its best: loss-capacity curves, and random features to draw them.
+"""How soon a probe of growing capacity reaches its best score: loss-capacity curves, and random features to draw them.
 
 Eastwood, Nicolicioiu, von Kügelgen, Kekić, Träuble, Dittadi & Schölkopf (2023), *DCI-ES: An Extended
 Disentanglement Framework with Connections to Identifiability*, section 4.

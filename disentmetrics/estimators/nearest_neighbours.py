@@ -1,4 +1,4 @@
-"""Mutual information between a continuous code and a discrete factor, from nearest neighbours."""
+"""Mutual information between a continuous latent and a discrete factor, from nearest neighbours."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ def jittered(codes: NDArray[np.floating], rng: np.random.Generator | np.random.R
 
 
 def neighbour_information(code: NDArray[np.float64], labels: NDArray[np.integer], n_neighbors: int = 3) -> float:
-    """Estimate the mutual information in nats of a continuous code and a discrete factor.
+    """Estimate the mutual information in nats of a continuous latent and a discrete factor.
 
     For each row the distance to its k-th nearest neighbour among the rows of the same factor value is
     computed, and the number m of all rows, itself included, that are strictly nearer:

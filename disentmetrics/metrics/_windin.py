@@ -16,7 +16,7 @@ from disentmetrics.statistics.posteriors import posterior_information
     bounds=(0.0, math.inf),
     higher_is_better=True,
     paper="Do & Tran (2020), Theory and Evaluation Metrics for Learning Disentangled Representations, section 4",
-    known_failure="A latent of pure noise with a narrow posterior counts for its full information about the row.",
+    known_failure="A latent of pure noise with a narrow posterior contributes its full information about the row.",
     needs=Needs(factors=0, rows=2, log_variance=True),
     randomised=True,
     invariant_to=all_except("monotone warp", "noise code", "duplicated code", "rotation", "dependent factors"),

@@ -7,7 +7,7 @@ from disentmetrics.metrics.base import Protocol, alias
 @alias(
     of=windin,
     paper="Do & Tran (2020), Theory and Evaluation Metrics for Learning Disentangled Representations, section 4",
-    known_failure="A latent of pure noise with a narrow posterior counts for its full information about the row.",
+    known_failure="A latent of pure noise with a narrow posterior contributes its full information about the row.",
     slow=True,
     protocols={"do2020": Protocol(source="Do & Tran (2020): 10,000 samples", options={"n_samples": 10_000})},
 )

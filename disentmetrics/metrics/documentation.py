@@ -124,7 +124,7 @@ def _common_parameters(
 ) -> list[str]:
     """Return the entries of the parameters that every metric has, with what the formula adds to them."""
     by_name = {name: text for head, text in documented.items() for name in _names(head)}
-    drawn = by_name.get("seed") or by_name.get("rng") or ""
+    drawn = by_name.get("seed") or by_name.get("rng", "").replace("Random number generator", "Random seed")
     if not randomised and not drawn:
         drawn = "The metric itself is deterministic: only rows with unequal weights are resampled."
     names = ", ".join(f'"{name}"' for name in protocols)

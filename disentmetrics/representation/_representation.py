@@ -51,8 +51,8 @@ class Representation:
     factors : (n_samples, n_factors) array, mapping of columns, or data frame
         With ``space``: indices of the factors' values, -1 where missing (real values with NaN
         where missing, for continuous factors). Without: raw labels of any type, whose kinds
-        are inferred; ``inference`` explains how. None: no factor is known, so that only metrics of the
-        codes alone are defined.
+        are inferred; ``inference`` explains how. None: no factors are known, and only metrics of the
+        codes themselves are defined.
     space : FactorSpace, optional
         The factors, where known.
     log_variance : (n_samples, n_codes) real, optional

@@ -25,7 +25,7 @@ class Provenance:
         Name by which :func:`disentmetrics.load_dataset` loads the data set again; None if it was not loaded by name.
     columns : mapping of str or None
         Options by which :meth:`Representation.from_table` chose the columns of a table; None if there was no table.
-        Like ``data_spec`` it has no part in equality: the rows are the same, whatever they are called.
+        Like ``data_spec`` it is ignored by equality, because the rows are the same under any name.
     """
 
     data: str = "table"

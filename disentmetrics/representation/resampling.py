@@ -178,7 +178,7 @@ def shuffles_groups(groups: Integers | None) -> bool:
 
 
 def shuffled_order(groups: Integers | None, n_rows: int, rng: np.random.Generator, *, sequential: bool) -> Integers:
-    """Return a random permutation of the rows that keeps what rows of one group have in common.
+    """Return a random permutation of the rows that preserves the dependence within groups.
 
     Sequential rows are shifted cyclically, each group by its own random distance. Ten groups or more are laid out
     one after the other in random order. Otherwise rows are shuffled individually.

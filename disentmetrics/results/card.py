@@ -34,7 +34,7 @@ class ScoreCard(Mapping[str, Score]):
     ----------
     scores : dict of str to Score
     about : dict of str
-        Data, encoder, number of rows, codes and factors; ``row_key``, which is equal for two cards exactly
+        Data, encoder, numbers of rows, latents and factors; ``row_key``, which is equal for two cards exactly
         when their rows can be compared in pairs; ``data_spec`` or ``columns``, by which the data can be loaded again.
     notes : tuple of str
         Diagnostics of the representation in words, such as constant latents.
@@ -96,7 +96,7 @@ class ScoreCard(Mapping[str, Score]):
         return [score_table(self.scores).to_rich(), *([by_factor.to_rich()] if by_factor else [])]
 
     def footnotes(self) -> list[str]:
-        """Return what belongs below the table of scores."""
+        """Return the lines printed below the table of scores."""
         note = edge_note(self.every_score())
         return [note] if note else []
 
@@ -131,7 +131,7 @@ class ScoreCard(Mapping[str, Score]):
         return " · ".join([*shown, *counts])
 
     def plot(self, kind: str = "scores") -> "Figure":
-        """Draw the card for a paper.
+        """Draw the card as a figure for a paper.
 
         Parameters
         ----------
@@ -148,7 +148,7 @@ class ScoreCard(Mapping[str, Score]):
         MissingExtraError
             If matplotlib is not installed.
         InvalidInputError
-            If there is no such kind, or the card does not contain what it shows.
+            If there is no such kind, or the card lacks the data that it shows.
         """
         from disentmetrics.plots import draw  # imports this module
 

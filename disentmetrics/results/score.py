@@ -55,7 +55,7 @@ class Score:
     adjusted : float or None
         ``(value - null) / (best - null)``: 0 for a random code, 1 for a perfect one.
     p_value : float or None
-        Share of permutations, the identity among them, that score at least as well.
+        Share of permutations, including the identity, that score at least as well.
     per_factor : mapping of factor name to float
         The score of each factor, where the metric has one; NaN where undefined.
     details : mapping of name to array
@@ -82,7 +82,7 @@ class Score:
     question : str
         Key of the question that the metric answers, see ``disentmetrics.results.questions``; empty if unknown.
     n_permutations : int
-        How many permutations ``null`` and ``p_value`` are from; 0 if there were none, or it is unknown.
+        Number of permutations behind ``null`` and ``p_value``; 0 if there were none or the number is unknown.
     """
 
     name: str

@@ -10,14 +10,14 @@ _PLAIN = "+,.@/()[]<>= "
 
 @dataclass(frozen=True)
 class Signature:
-    """How a score was made: the metric, then fields in a fixed order.
+    """How a score was computed: the metric, then fields in a fixed order.
 
     Parameters
     ----------
     metric : str
         Name of the metric.
     fields : dict of str
-        ``protocol``, ``rows``, ``code``, ``data``, ``seed``, ``v`` and whatever else the
+        ``protocol``, ``rows``, ``code``, ``data``, ``seed``, ``v`` and fields that the
         metric adds. Characters that would break the line are percent-encoded.
 
     Examples

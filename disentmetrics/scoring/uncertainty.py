@@ -81,6 +81,6 @@ def null_interval(permuted: Sequence[float], bounds: tuple[float, float]) -> Int
 
 
 def permutation_p_value(value: float, permuted: Sequence[float]) -> float:
-    """Share of permutations, the identity among them, that score at least as well."""
+    """Share of permutations, including the identity, that score at least as well."""
     defined = [score for score in permuted if not math.isnan(score)]
     return (1 + sum(score >= value for score in defined)) / (1 + len(defined))

@@ -34,7 +34,7 @@ class OnnxEncoder:
     Parameters
     ----------
     session : onnxruntime.InferenceSession
-        With a single input without a default.
+        Session with a single input without a default.
     layout : {"auto", "NCHW", "NHWC", "flat"}
         Order of axes of the images that the model expects.
     range : str
@@ -43,7 +43,7 @@ class OnnxEncoder:
     select : str, optional
         Name of the output with the codes, or names of mean and log-variance: ``mu,logvar``.
     spread : {"log_variance", "log_std", "std", "variance"}
-        Which measure of spread the model returns with the mean.
+        Measure of spread that the model returns with the mean.
     flatten : bool
         Whether each position of a feature map is a separate latent.
 

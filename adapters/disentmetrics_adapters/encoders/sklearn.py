@@ -25,7 +25,7 @@ class SklearnEncoder:
     Parameters
     ----------
     transformer : object
-        Fitted, with the method specified below.
+        Fitted transformer with the method specified below.
     method : str
         Such as ``transform`` or ``predict_proba``.
     range : str

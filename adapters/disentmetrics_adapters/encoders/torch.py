@@ -31,7 +31,7 @@ class TorchEncoder:
     Parameters
     ----------
     module : torch.nn.Module
-        Stays on its device unless ``device`` is given.
+        Module, which stays on its device unless ``device`` is given.
     method : str, optional
         ``forward``, or the name of a method or submodule such as ``encode`` or ``encoder``.
         By default whichever of these two the module has, or else ``forward``.

@@ -33,9 +33,9 @@ def from_torch(dataset: Any, factors: Any = None, *, name: str = "torch", **opti
     Parameters
     ----------
     dataset : torch.utils.data.Dataset
-        With a length and items by index: an image, or an image and its labels. Images are tensors (channels,
+        Data set with a length and items by index: an image, or an image and its labels. Images are tensors (channels,
         height, width) of uint8, or of floats k/255 as returned by ``ToTensor``; arrays (height, width, channels) of
-        uint8; or images of Pillow. Vectors are 1-D. Random transforms are not supported: an item must always be the
+        uint8; or Pillow images. Vectors are 1-D. Random transforms are not supported: an item must always be the
         same.
     factors : sequence of str, or table of labels, optional
         Names of the labels of an item, in order; or a table as for :class:`disentmetrics.CustomDataSet`, which replaces
@@ -173,7 +173,7 @@ def as_torch(
     Parameters
     ----------
     data : DataSet
-        Of images or vectors.
+        Data set of images or vectors.
     device : str or torch.device
         Device of the batches.
     budget_bytes : int, optional
