@@ -1,4 +1,4 @@
-"""How fast data sets come, beside the straightforward way: ``python benchmarks/bench_datasets.py``.
+"""Speed of data sets compared with straightforward implementations: ``python benchmarks/bench_datasets.py``.
 
 For dSprites the baselines are written out here: one image at a time, each edge of the polygon
 tested against all 64 x 64 pixel centres; and for the cache, one packed image unpacked at a time. They are

@@ -1,8 +1,8 @@
-"""What the metrics cost, beside the straightforward way: ``python benchmarks/bench_metrics.py``.
+"""Cost of metrics compared with straightforward implementations: ``python benchmarks/bench_metrics.py``.
 
 The references are in ``references.py`` and are measured in the same run. Where one would take too
-long, a part of it is run and multiplied, and the notes below the table say which part. Every job
-starts from arrays, in a process of its own.
+long, a part of it is run and extrapolated, and the notes below the table specify which part. Every job
+starts from arrays, in a separate process.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from disentmetrics.scoring.score import score
 from disentmetrics.statistics.mutual_information import information_matrix
 
 N_CODES = 10
-COLLAPSED = 9  # the code that says nothing
+COLLAPSED = 9  # the uninformative latent
 GIGABYTE = 1e9
 PAIR_METRICS = ["mig", "mig_sup", "dcimig", "jemmig", "modularity", "sufficiency", "mcc@hyvarinen2016", "sap@kumar2018"]
 _N_RESAMPLES = 40  # twenty for the interval, nineteen or more for the null, and the value itself
@@ -46,7 +46,7 @@ _N_RESAMPLES = 40  # twenty for the interval, nineteen or more for the null, and
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """How large the jobs are; the targets apply to the full sizes."""
+    """Sizes of the jobs; the targets apply to the full sizes."""
 
     name: str
     grid: tuple[int, ...]
@@ -94,7 +94,7 @@ QUICK = Sizes(
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """The straightforward way: what it is, what it takes, and which part of it was run."""
+    """A straightforward implementation: description, cost, and the part of it that was run."""
 
     what: str
     seconds: float
@@ -139,7 +139,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Arrays:
-    """What an encoder and a data set leave behind: the input of every job."""
+    """Output of an encoder on a data set: the input of every job."""
 
     codes: NDArray[np.float32]
     log_variance: NDArray[np.float32] | None
@@ -151,7 +151,7 @@ class Arrays:
 
 
 def synthetic(factors: NDArray[np.int64], sizes: tuple[int, ...], rng: np.random.Generator) -> Arrays:
-    """Make five codes that follow a factor each, three that mix two, one that hardly follows one, and one collapsed."""
+    """Return five latents for one factor each, three that mix two, one that barely follows one, and a collapsed one."""
     space = FactorSpace([Factor(factor.name, size, factor.kind) for factor, size in zip(SPACE, sizes, strict=True)])
     mixing = np.zeros((len(sizes), N_CODES))
     mixing[range(5), range(5)] = 1.0
@@ -179,7 +179,7 @@ def random_rows(n: int, rng: np.random.Generator) -> Arrays:
 
 
 def alike_models(sizes: Sizes, rng: np.random.Generator) -> list[Posterior]:
-    """Make models that find the same codes, in another order, with other signs and noise."""
+    """Return models with the same latents, in different orders, with different signs and noise."""
     arrays = random_rows(sizes.n_model_rows, rng)
     models = []
     for _ in range(sizes.n_models):
@@ -271,7 +271,7 @@ def whole_suite(sizes: Sizes, rng: np.random.Generator) -> Iterator[Line]:
 
 
 def core_preset(sizes: Sizes, rng: np.random.Generator) -> Iterator[Line]:
-    """Every metric of the preset core, then all of them, on rows of dSprites' factors."""
+    """Each metric of the preset core, then all of them, on rows with the factors of dSprites."""
     arrays = random_rows(sizes.n_core_rows, rng)
     sizes_of_factors = sizes.grid
     ways: dict[str, Callable[[], Any]] = {
@@ -317,7 +317,7 @@ def core_preset(sizes: Sizes, rng: np.random.Generator) -> Iterator[Line]:
 
 
 def information_matrices(sizes: Sizes, rng: np.random.Generator) -> Iterator[Line]:
-    """The matrix of mutual normalized_mutual_information alone, beside one call of scikit-learn a pair."""
+    """The mutual information matrix alone, next to one scikit-learn call per pair."""
     arrays = random_rows(sizes.n_core_rows, rng)
     pairs = measure(references.information_by_pairs, arrays.codes, arrays.factors, repeats=sizes.repeats)
     what = "20 bins by np.digitize, sklearn.metrics.mutual_info_score of one pair after the other"
@@ -333,7 +333,7 @@ def information_matrices(sizes: Sizes, rng: np.random.Generator) -> Iterator[Lin
 
 
 def wide_table(rng: np.random.Generator) -> Iterator[Line]:
-    """All metrics of a pair matrix on an observational table of 64 codes and 10 factors."""
+    """All metrics of a pair matrix on an observational table of 64 latents and 10 factors."""
     n_rows, n_factors = 1_000_000, 10
     factors = rng.integers(10, size=(n_rows, n_factors))
     mixing = rng.normal(size=(n_factors, 64)) * (rng.random((n_factors, 64)) < 0.2)

@@ -1,6 +1,6 @@
-"""How fast images come from published files, beside the plain way: ``python benchmarks/bench_stores.py``.
+"""Speed of reading images from published files, compared with plain indexing: ``python benchmarks/bench_stores.py``.
 
-Files of 20,000 images of 64 x 64 RGB are made up in the layouts of 3D Shapes and MPI3D. The baseline
+Files of 20,000 images of 64 x 64 RGB are generated in the layouts of 3D Shapes and MPI3D. The baseline
 indexes the file one image at a time, with h5py or a memory map.
 """
 

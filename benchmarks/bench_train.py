@@ -1,6 +1,6 @@
-"""How fast reference models learn, beside the textbook loop: ``python benchmarks/bench_train.py``.
+"""Training speed of reference models compared with a textbook loop: ``python benchmarks/bench_train.py``.
 
-The baseline is written out here: a DataLoader with two workers over the array of images, the same
+The baseline is implemented here: a DataLoader with two workers over the array of images, the same
 networks and batch, eager, in float32. Ours is the training loop of the package, one model alone and
 stacks of several, in float32 and in bfloat16. All are measured in one run on one machine; only ratios travel.
 """

@@ -1,11 +1,11 @@
-"""Do 95 % intervals cover, does the paired test keep its size, does a random code adjust to 0?
+"""Coverage of 95 % intervals, size of the paired test, and adjusted scores of random codes.
 
     python benchmarks/coverage.py --quick
     python benchmarks/coverage.py --sizes 300,1000 --runs 100 --out coverage.jsonl
     python benchmarks/coverage.py --out coverage.jsonl --report
 
-Representations are drawn from a world whose large-sample scores are known: three factors of ten
-values, five codes that mix them with noise. Runs that the file named by --out already holds are not
+Representations are drawn from a distribution with known large-sample scores: three factors of ten
+values, five latents that mix them with noise. Runs that the file named by --out already holds are not
 done again, so a study can be stopped and taken up at any time.
 """
 
@@ -37,7 +37,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class World:
-    """Two models of one world: the second permutes the codes of the first and shares most of its noise."""
+    """Two models of the same factors: the second permutes the latents of the first and shares most of its noise."""
 
     factors: NDArray[np.int64]
     first: Floats
@@ -55,7 +55,7 @@ class World:
 
 
 def study(n_rows: int, seed: int, metrics: Sequence[str]) -> dict[str, Any]:
-    """Score one draw of the world, compare its two models, and score a random code."""
+    """Score one sample, compare its two models, and score a random code."""
     world = World.draw(n_rows, seed)
     cards = [
         dm.score(dm.Representation(codes, world.factors), metrics, seed=seed, null=False)
@@ -87,7 +87,7 @@ def truths(metrics: Sequence[str]) -> dict[str, float]:
 
 
 def report(runs: list[dict[str, Any]], truth: dict[str, float]) -> str:
-    """Summarise as a markdown table, one line a metric and size."""
+    """Summarise as a Markdown table, one row per metric and size."""
     lines = [
         "| metric | n | runs | truth | mean | covered | half-width | paired test rejects | random code: adjusted 0 |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -131,7 +131,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def kept_runs(path: Path | None, metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Read the runs that a file holds for these metrics; a line cut off by a crash is passed over."""
+    """Read the runs in a file for these metrics; a line truncated by a crash is skipped."""
     if path is None or not path.exists():
         return
     for line in path.read_text().splitlines():
@@ -154,7 +154,7 @@ def main() -> None:
     if not asked.report:
         parallel = joblib.Parallel(asked.jobs, return_as="generator_unordered")
         found = parallel(joblib.delayed(study)(n, seed, asked.metrics) for n, seed in todo)
-        for run in tracked(found, len(todo), "scoring draws of the world", shown=sys.stderr.isatty()):
+        for run in tracked(found, len(todo), "scoring samples", shown=sys.stderr.isatty()):
             runs.append(run)
             if asked.out is not None:
                 with asked.out.open("a") as file:

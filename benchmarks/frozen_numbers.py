@@ -32,7 +32,7 @@ PROSE = {"notes", "undefined", "version"}
 
 
 def tables() -> Iterator[tuple[str, dm.Representation]]:
-    """Yield six small tables that differ in all that metrics distinguish."""
+    """Yield six small tables that cover every property that metrics distinguish."""
     rng = np.random.default_rng(0)
     grid = np.indices((3, 4, 5)).reshape(3, -1).T.repeat(4, axis=0)
     clean = grid + 0.1 * rng.normal(size=grid.shape)
@@ -73,7 +73,7 @@ def tables() -> Iterator[tuple[str, dm.Representation]]:
     yield "encoded", dm.encode("baseline:pca", dm.load_dataset("blobs"), n_samples=400, seed=1, cache=False)
 
 
-SLOW = {  # resampled on the first table alone, under the default protocol
+SLOW = {  # resampled only on the first table, under the default protocol
     *("dci_es", "dci", "higgins", "tmex", "reduced_downstream", "block_identifiability", "unfairness", "nk"),
     *("downstream_accuracy", "downstream_efficiency", "k_sparse_probing", "loss_data_curve", "wsepin", "windin"),
     *("nonlinear_r2", "compositional_accuracy", "infomec", "strong_downstream", "factorised_support"),
@@ -82,7 +82,7 @@ SLOW = {  # resampled on the first table alone, under the default protocol
 
 
 def cards(folder: Path) -> None:
-    """Write values of every metric under every protocol; intervals and nulls of slow ones on the first table alone."""
+    """Write values of every metric under every protocol; intervals and nulls of slow ones only on the first table."""
     for name, representation in tables():
         asked: list[tuple[str, str | list[str], dict[str, Any]]] = [
             ("values", "all", {"interval": None, "null": False})
@@ -105,7 +105,7 @@ def datasets(folder: Path) -> None:
     """Write hashes of ten rows of every data set that needs no download, in three draws."""
     hashes = {}
     for listed in dm.list_datasets():
-        if not listed.offline or listed.name == "folder":  # a folder of the user's own
+        if not listed.offline or listed.name == "folder":  # a folder provided by the user
             continue
         data = dm.load_dataset(listed.name)
         for seed in range(3):

@@ -1,4 +1,4 @@
-"""The straightforward way to each number, as in the code that goes with the papers."""
+"""Straightforward implementations, as in the code published with the papers."""
 
 import warnings
 
@@ -59,7 +59,7 @@ def _sampled_entropy(mean: Floats, precision: Floats, n_samples: int, rng: np.ra
 
 
 def binned_mig(codes: Floats, factors: Integers) -> float:
-    """Mutual information gap over 20 bins of equal width, one pair of code and factor at a time."""
+    """Mutual information gap over 20 bins of equal width, one pair of latent and factor at a time."""
     nats = information_by_pairs(codes, factors)
     entropies = [mutual_info_score(factor, factor) for factor in factors.T]
     ranked = np.sort(nats, axis=0)
@@ -67,7 +67,7 @@ def binned_mig(codes: Floats, factors: Integers) -> float:
 
 
 def higgins_by_drawing(codes: Floats, sizes: tuple[int, ...], rng: np.random.Generator) -> float:
-    """Draw factors for one point after the other, and look the codes of their images up."""
+    """Draw factors point by point, and look up the codes of their images."""
 
     def point() -> tuple[Floats, int]:
         k = int(rng.integers(len(sizes)))
@@ -83,7 +83,7 @@ def higgins_by_drawing(codes: Floats, sizes: tuple[int, ...], rng: np.random.Gen
 
 
 def factorvae_by_drawing(codes: Floats, sizes: tuple[int, ...], rng: np.random.Generator) -> float:
-    """Draw factors for one vote after the other, and look the codes of their images up."""
+    """Draw factors vote by vote, and look up the codes of their images."""
     variance = np.var(_encode(codes, _draw(sizes, GLOBAL_ROWS, rng), sizes), axis=0, ddof=1)
     alive = np.flatnonzero(np.sqrt(variance) >= SMALLEST_SD)
 
@@ -111,24 +111,24 @@ def _encode(codes: Floats, factors: Integers, sizes: tuple[int, ...]) -> Floats:
 
 
 def udr_by_spearman(first: Floats, second: Floats) -> float:
-    """Compare two models by scipy's rank correlation of all their codes."""
+    """Compare two models by scipy's rank correlation of all their latents."""
     correlation = spearmanr(first, second).statistic
     return relative_strength(np.abs(correlation[: first.shape[1], first.shape[1] :]))
 
 
 def udr_by_lasso(first: Floats, second: Floats) -> float:
-    """Compare two models by scikit-learn's Lasso of the second one's codes on the first one's."""
+    """Compare two models by scikit-learn's Lasso regression of the latents of the second on those of the first."""
     one, other = ((codes - codes.mean(axis=0)) / codes.std(axis=0) for codes in (first, second))
     return relative_strength(np.abs(Lasso(alpha=ALPHA).fit(one, other).coef_).T)
 
 
 def information_by_pairs(codes: Floats, factors: Integers) -> Floats:
-    """Mutual information of every code in 20 bins with every factor, in nats, one pair at a time."""
+    """Mutual information of every latent in 20 bins with every factor, in nats, one pair at a time."""
     return np.array([[mutual_info_score(factor, code) for factor in factors.T] for code in map(_binned, codes.T)])
 
 
 def information_of_pairs(codes: Floats, factors: Integers, pairs: list[tuple[int, int]]) -> Floats:
-    """Mutual information of some pairs of code and factor."""
+    """Mutual information of some pairs of latent and factor."""
     return np.array([mutual_info_score(factors[:, k], _binned(codes[:, j])) for j, k in pairs])
 
 
@@ -137,7 +137,7 @@ def _binned(code: Floats) -> Integers:
 
 
 def dci_by_boosting(codes: Floats, factors: Integers, n_trees: int) -> Floats:
-    """Importances of codes by scikit-learn's gradient boosting, a classifier a factor."""
+    """Importances of latents by scikit-learn's gradient boosting, one classifier per factor."""
     models = [GradientBoostingClassifier(n_estimators=n_trees, random_state=0).fit(codes, v) for v in factors.T]
     return np.stack([model.feature_importances_ for model in models], axis=1)
 
@@ -157,7 +157,7 @@ def sap_by_support_vectors(codes: Floats, factors: Integers) -> float:
 
 
 def explicitness_by_logistic_regression(codes: Floats, factors: Integers) -> float:
-    """Mean area under the curves of one class against the rest, from a logistic regression a factor."""
+    """Mean area under the curves of one class against the rest, from one logistic regression per factor."""
     train, test = _halves(len(codes))
     areas = []
     for factor in factors.T:

@@ -1,4 +1,4 @@
-"""What a job costs: wall seconds, processor seconds and memory, measured in a process of its own.
+"""Cost of a job: wall time, CPU time and memory, measured in a separate process.
 
 The process is forked, so a job finds its input in place, while nothing that an earlier job kept or
 freed helps or hinders it. Needs a system that forks (Linux, macOS).
@@ -20,7 +20,7 @@ RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run took: the median of several."""
+    """Cost of one run: the median of several."""
 
     seconds: float
     cpu_seconds: float

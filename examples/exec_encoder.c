@@ -5,7 +5,7 @@
 
    A .npy blob is "\x93NUMPY", two bytes of version, the length of the header (two bytes, little-endian, in
    version 1), the header, which is a Python dictionary as text, and the numbers. This program
-   answers one blob after another: three codes for each image, its brightness and the
+   responds to one blob after another: three latents for each image, its brightness and the
    centre of its light (row, column). */
 
 #include <stdint.h>

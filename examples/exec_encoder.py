@@ -2,8 +2,8 @@
 
     disentmetrics score "exec:python exec_encoder.py" --data dsprites --samples 2000
 
-It answers one .npy blob after another until its input ends, so it is started once.
-The four codes of an image are its brightness, the centre of its light (row, column) and
+It responds to one .npy blob after another until its input ends, so it is started once.
+The four latents of an image are its brightness, the centre of its light (row, column) and
 the spread of its light.
 """
 
@@ -37,7 +37,7 @@ def read_batch(stream: BinaryIO) -> np.ndarray | None:
 
 
 def main() -> None:
-    """Answer until the input ends; only .npy blobs may be written to standard output."""
+    """Respond until the input ends; only .npy blobs may be written to standard output."""
     while (images := read_batch(sys.stdin.buffer)) is not None:
         answer = io.BytesIO()
         np.save(answer, encode(images))

@@ -24,7 +24,7 @@ def draw(shape: str, colour: str, radius: int, x: float) -> np.ndarray:
         "square": np.maximum(np.abs(right), np.abs(down)) <= 0.875 * radius,
         "triangle": (down <= 0.75 * radius) & (2 * np.abs(right) <= down + 1.25 * radius),
     }[shape]
-    covered = inside.reshape(SIDE, FINE, SIDE, FINE).sum(axis=(1, 3))[..., None]  # of 16 points a pixel
+    covered = inside.reshape(SIDE, FINE, SIDE, FINE).sum(axis=(1, 3))[..., None]  # out of 16 points per pixel
     painted = (covered * np.array(COLOURS[colour]) + (FINE**2 - covered) * BACKGROUND) // FINE**2
     return np.asarray(painted, np.uint8)
 

@@ -17,7 +17,7 @@ import typer
 
 from disentmetrics.cli.base import ENCODER_FAILED, INTERRUPTED, OK, WRONG_INPUT, app, with_short_types
 from disentmetrics.cli.console import drop_output, err, out, prepare_streams
-from disentmetrics.errors import DisentmetricsError, EncoderError
+from disentmetrics.errors import DisentmetricsError, EncoderError, one_line
 
 __all__ = ["app", "main"]
 
@@ -36,8 +36,7 @@ def _import_extensions() -> list[str]:
             entry_point.load()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - code of other packages may raise anything
             origin = entry_point.dist.name if entry_point.dist else entry_point.module
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": ")
-            warnings.append(f"warning: the commands of the package {origin!r} cannot be imported: {reason}")
+            warnings.append(f"warning: the commands of the package {origin!r} cannot be imported: {one_line(error)}")
     return warnings
 
 
@@ -45,7 +44,7 @@ _extension_warnings = _import_extensions()
 
 
 def main() -> None:
-    """Run the command line; exit 0 fine, 1 a check failed, 2 wrong input, 3 an encoder failed."""
+    """Run the command line; exit with 0 for success, 1 if a check failed, 2 for wrong input, 3 if an encoder failed."""
     prepare_streams()
     if "_DISENTMETRICS_COMPLETE" not in os.environ:  # completion in a shell prints completions alone
         for warning in _extension_warnings:

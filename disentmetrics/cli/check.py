@@ -1,4 +1,4 @@
-"""``check``: fail where a score falls behind its baseline."""
+"""``check``: fail if a score is worse than its baseline."""
 
 from pathlib import Path
 from typing import Annotated

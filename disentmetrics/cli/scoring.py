@@ -315,7 +315,7 @@ def _encode(
 
 
 def _n_rows(data: DataSet) -> int | None:
-    """Return how many rows there are; None where there is no end to them: continuous or unequally likely factors."""
+    """Return the number of rows; None if it is unlimited: continuous or unequally likely factors."""
     return len(data) if data.has_full_grid else None
 
 

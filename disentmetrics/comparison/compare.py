@@ -408,7 +408,7 @@ def paired_interval(first: Score, second: Score) -> tuple[Interval, float] | Non
     else:
         error = standard_error(pairs[1] - pairs[0], "jackknife" if method == "jackknife" else "half-sampling")
         degrees = pairs.shape[1] - 1
-    # Without any error, equal values are certainly equal and different ones certainly differ.
+    # With zero standard error, equal values are certainly equal and different ones certainly differ.
     distance = abs(difference) / error if error > 0 else math.inf if difference else 0.0
     interval = t_interval(difference, error, degrees, (-math.inf, math.inf), method)
     return interval, float(2 * stdtr(degrees, -distance))

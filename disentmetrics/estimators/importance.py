@@ -1,8 +1,8 @@
 """Concentration of an importance matrix: over its rows, disentanglement; over its columns, completeness.
 
 Eastwood & Williams (2018), *A Framework for the Quantitative Evaluation of Disentangled
-Representations*, section 2. The matrix may hold the importances of any predictor, mutual
-normalized_mutual_information, or other quantities that are not negative.
+Representations*, section 2. The matrix may contain the importances of any predictor, mutual
+information, or other non-negative quantities.
 """
 
 import numpy as np

@@ -73,7 +73,7 @@ def axis_alignment(
 
     Notes
     -----
-        A ratio of mutual informations near 0 is arbitrary (.04 to .17 for noise in the authors' code, more with other
+    A ratio of mutual informations near 0 is arbitrary (.04 to .17 for noise in the authors' code, more with other
     seeds), and the positive bias of many noise latents is subtracted; therefore the default counts only pairs with a
     significant association. The authors' code mixes rows of different latents when it draws samples, and is correct
     only for one latent at a time. Dead latents do not count.

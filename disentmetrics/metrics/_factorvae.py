@@ -93,7 +93,7 @@ def factorvae(
 
     Notes
     -----
-    The variance of a latent marked as categorical is Gini's: half the probability that two rows differ. Each factor
+    The variance of a categorical latent is Gini's: half the probability that two rows differ. Each factor
     is chosen equally often here, and at random by the authors. Scoring the training votes overestimates the accuracy
     by a few points (for five factors ``kim2018`` assigns 0.23 to 5 random latents and 0.25 to 10). If no latent
     survives pruning the score is 0. L = 100 for Kim & Mnih is the value quoted by reimplementations.

@@ -122,8 +122,8 @@ def mcc(
     A categorical or circular factor has several columns (indicators; cosine and sine): its correlation with a latent
     is that of the latent with its best linear combination of these columns, fitted on the training rows; the authors'
     implementations treat categories as numbers. Dead latents have correlation 0; the authors' implementations divide
-    by 0 or fail. After an affine map fitted to each factor, no matching is better than the identity, so none is
-    searched.
+    by 0 or fail. After an affine map fitted to each factor, no matching is better than the identity, which is
+    therefore used.
 
     Examples
     --------

@@ -78,8 +78,8 @@ def med(
     Returns
     -------
     RawScore
-        In [0, 1]; 1 if no latent is informative about a second factor, 0 if each is equally informative about all,
-        and if none is informative. Part ``completeness``, the same for factors: 1 if no factor is encoded in a second
+        In [0, 1]; 1 if no latent is informative about a second factor, 0 if each is equally informative about all
+        or none is informative. Part ``completeness``, the same for factors: 1 if no factor is encoded in a second
         latent. ``per_factor`` is the mean over the latents whose most informative factor it is, NaN where there is
         none. Details: ``normalised_information`` (n_codes, n_factors), ``disentanglement`` (n_codes,),
         ``completeness`` (n_factors,).

@@ -50,7 +50,7 @@ def modularity_adj(representation: Representation) -> RawScore:
     -----
     Published modularities average over latents, so that dead latents and noise dominate the score (.25 to .67 for
     pure noise); here latents are weighted by their information. Interpret the score together with ``compactness_adj``
-    and ``explicitness_adj``: by itself it does not detect missing factors.
+    and ``explicitness_adj``: alone it does not detect missing factors.
 
     Examples
     --------

@@ -46,7 +46,7 @@ def unique_information(
     seed : int or tuple of int
         Random seed for the choice of rows, the folds and the probes.
     n_candidates : int
-        Maximum number of candidate latents per factor: those with the best scores by themselves.
+        Maximum number of candidate latents per factor: those with the best individual scores.
     n_rows : int
         Maximum number of rows; a random subset is used if there are more.
 

@@ -64,7 +64,7 @@ def wasserstein_correlation(representation: Representation, *, ranks: bool = Tru
 
     Notes
     -----
-    Unlike the total correlation, the score is finite for duplicated latents: d copies with variance 1 have 2 d - 2
+    Unlike the total correlation, the score is finite for duplicated latents: d copies with variance 1 score 2 d - 2
     sqrt(d). If every latent is constant the score is 0.
 
     Examples

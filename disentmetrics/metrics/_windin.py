@@ -74,7 +74,7 @@ def windin(
 
     Notes
     -----
-    No mutual information exceeds the logarithm of the number of rows: compare scores of equal numbers of rows only.
+    No mutual information exceeds the logarithm of the number of rows: compare only scores of equal numbers of rows.
     Posteriors are independent between latents, so that ``windin`` and ``wsepin`` are equal: both differences are
     H(z) - H(z without z_j) - H(z_j | x). The authors raise densities below 1e-8 to that value, which truncates the
     joint information of many latents and makes their two numbers differ; nothing is truncated here. Negative

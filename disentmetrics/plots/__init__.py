@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from disentmetrics._utils.cache import atomic_path
 from disentmetrics.errors import InvalidInputError, did_you_mean
-from disentmetrics.plots._style import paper_style, without_remarks_of_fonts
+from disentmetrics.plots._style import paper_style, suppress_font_warnings
 from disentmetrics.results.card import ScoreCard
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def draw(cards: Mapping[str, ScoreCard], kind: str = "scores") -> "Figure":
         )
     if not cards:
         raise InvalidInputError("a figure needs a score card; got none")
-    with paper_style(), without_remarks_of_fonts():
+    with paper_style(), suppress_font_warnings():
         return cast("Figure", import_module(modules[kind]).draw(cards))
 
 
@@ -87,7 +87,7 @@ def save_figure(figure: "Figure", path: Path | str) -> None:
     path = Path(path)
     suffix = check_suffix(path)
     dated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}  # so that equal figures give equal files
-    with paper_style(), without_remarks_of_fonts(), atomic_path(path) as temporary:
+    with paper_style(), suppress_font_warnings(), atomic_path(path) as temporary:
         figure.savefig(temporary, format=suffix[1:], metadata=dated.get(suffix))
 
 

@@ -84,7 +84,7 @@ def _settings(mpl: Any) -> Iterator[None]:
 
 
 @contextmanager
-def without_remarks_of_fonts() -> Iterator[None]:
+def suppress_font_warnings() -> Iterator[None]:
     """Ignore the warning about glyphs that the font lacks; they are drawn as boxes."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph \d+")

@@ -1,4 +1,4 @@
-"""What a finished site must keep to: nothing comes from the network, no link leads nowhere."""
+"""Checks of the finished site: nothing is loaded from the network, no link is broken."""
 
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -10,7 +10,7 @@ _LOADING_LINKS = {"stylesheet", "preconnect", "preload", "icon", "dns-prefetch",
 
 
 class _Page(HTMLParser):
-    """Anchors, links and what is loaded, of one page."""
+    """Anchors, links and loaded resources of one page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class _Page(HTMLParser):
 
 
 def faults(site: Path) -> Iterator[str]:
-    """Yield what is wrong with the site in a folder, one sentence each."""
+    """Yield one sentence for each error of the site in a folder."""
     pages = {path: _Page(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))}
     for path, page in pages.items():
         where = path.relative_to(site)

@@ -21,7 +21,7 @@ def pages() -> dict[str, str]:
 
 
 def previews() -> dict[str, bytes]:
-    """Return the preview of each data set of images that needs no download, as PNG, by its path."""
+    """Return the preview of each image data set that needs no download, as PNG, by its path."""
     return {preview_path(info.name): _preview(info.name) for info in list_datasets() if _has_preview(info)}
 
 

@@ -12,7 +12,7 @@ def summary(docstring: str) -> str:
 
 
 def body(docstring: str, *, level: int = 2, leave_out: frozenset[str] = frozenset()) -> str:
-    r"""Return all after the first paragraph as Markdown, with one heading for each section.
+    r"""Return everything after the first paragraph as Markdown, with one heading per section.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def _paragraph(text: str) -> str:
 
 
 def _inline(text: str) -> str:
-    """Turn roles and literals into code, and keep all else from being read as HTML or Markdown."""
+    """Convert roles and literals to code, and escape everything else for HTML and Markdown."""
     text = re.sub(r":\w+:`~?([^`]+)`", r"``\1``", text)
     pieces = re.split(r"(``.+?``)", text, flags=re.DOTALL)
     return "".join(_literal(piece) if piece.startswith("``") else _words(piece) for piece in pieces)
@@ -92,6 +92,6 @@ def _words(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    # Bars would end a cell of a table, and braces, stars and the like are Markdown even inside of HTML.
+    # Bars would end a table cell, and braces, stars and the like are Markdown even inside HTML.
     escapes = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "*": "&#42;", "_": "&#95;", "`": "&#96;"}
     return "".join(escapes.get(letter, letter) for letter in text)

@@ -1,4 +1,4 @@
-"""The figure of the first page: five encoders, three metrics, with intervals and what chance scores."""
+"""The figure of the first page: five encoders, three metrics, with intervals and chance levels."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ _HEIGHT = _TOP + _STEP * len(_ENCODERS) + 26
 
 
 def leaderboard() -> str:
-    """Return the scores of ``make demo`` as one SVG a metric, side by side where there is room."""
+    """Return the scores of ``make demo`` as one SVG per metric, side by side where there is room."""
     cards = _cards()
     panels = "".join(_panel(metric, {name: cards[name][metric] for name in _ENCODERS}) for metric in METRICS)
     return (

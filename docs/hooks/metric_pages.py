@@ -30,7 +30,7 @@ def pages() -> dict[str, str]:
 
 
 def navigation() -> list[dict[str, list[dict[str, str]]]]:
-    """Return the entries of the pages in the navigation, by family."""
+    """Return the navigation entries of the pages, by family."""
     return [
         {title: [{metric.name: path_of(metric)} for metric in registered_metrics().values() if metric.family == family]}
         for family, title in FAMILIES.items()

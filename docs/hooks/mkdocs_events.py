@@ -1,4 +1,4 @@
-"""What the site is made of besides the pages that are written by hand."""
+"""Parts of the site other than the hand-written pages."""
 
 import re
 from pathlib import Path
@@ -31,7 +31,7 @@ _EXAMPLE = re.compile(r"\]\((?:\.\./)+examples/([\w/-]+)\.(py|c)\)")
 
 
 def on_config(config: Any) -> Any:
-    """Put the generated pages into the navigation, where a section of hand-written ones ends in ``GENERATED``."""
+    """Add the generated pages to the navigation, where a section ends in ``GENERATED``."""
     made = {
         "GENERATED metrics": metric_pages.navigation,
         "GENERATED models": model_pages.navigation,
@@ -56,7 +56,7 @@ def _filled(nav: list[Any], made: dict[str, Any]) -> list[Any]:
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the generated pages and pictures."""
+    """Add the generated pages and images."""
     made: dict[str, str | bytes] = {
         **metric_pages.pages(),
         **model_pages.pages(),
@@ -82,7 +82,7 @@ def _example(path: Path) -> str:
 
 
 def on_page_markdown(markdown: str, page: Page, config: Any, files: Files) -> str:
-    """Fill in what is generated, and lead links to files of the repository to the pages that show them."""
+    """Insert generated content, and redirect links to repository files to the pages that show them."""
     for mark, make in _GENERATED.items():
         if mark in markdown:
             markdown = markdown.replace(mark, make())
@@ -107,7 +107,7 @@ def on_page_content(html: str, page: Page, config: Any, files: Files) -> str:
 
 
 def on_post_build(config: Any) -> None:
-    """Stop where a link leads nowhere or a page loads something from the network."""
+    """Fail if a link is broken or a page loads something from the network."""
     found = list(faults(Path(config.site_dir).resolve()))
     if found:
         raise PluginError("\n".join(["the site has errors:", *found]))

@@ -1,4 +1,4 @@
-"""Notebooks, run in a folder of their own and shown as pages."""
+"""Notebooks, run in a separate folder and shown as pages."""
 
 import base64
 import html
@@ -39,7 +39,7 @@ def executed(path: Path) -> Any:
 
 
 def pages() -> dict[str, str | bytes]:
-    """Return the Markdown of each notebook and its pictures, by their paths."""
+    """Return the Markdown of each notebook and its images, by path."""
     found: dict[str, str | bytes] = {}
     for path in notebooks():
         pictures: dict[str, bytes] = {}

@@ -1,7 +1,7 @@
-"""The command ``disentmetrics`` without its start-up: one process has imported it, and every command is a fork of it.
+"""The command ``disentmetrics`` without start-up time: commands are forks of one process that has imported it.
 
 Pages run dozens of commands, each of which would spend a second or two on imports. The folder of :func:`preloaded`
-goes first on ``PATH``: its ``disentmetrics`` hands arguments, working directory, environment and standard streams to
+comes first on ``PATH``: its ``disentmetrics`` hands arguments, working directory, environment and standard streams to
 the server, and ends with the exit code of the fork.
 """
 
@@ -22,12 +22,12 @@ _CLIENT = """
         socket.send_fds(server, [len(request).to_bytes(8, "big")], [0, 1, 2])
         server.sendall(request)
         code = server.recv(1)
-    sys.exit(code[0] if code else "the server of commands has ended")
+    sys.exit(code[0] if code else "the command server has exited")
 """
 
 
 def _serve(address: str) -> None:
-    """Answer every connection by a fork that runs one command."""
+    """Serve each connection by a fork that runs one command."""
     import json
     import socket
 
@@ -72,7 +72,7 @@ def _serve(address: str) -> None:
 
 @contextlib.contextmanager
 def preloaded(environment: Mapping[str, str]) -> Iterator[Path]:
-    """Yield a folder with the command ``disentmetrics``, while a server in this environment answers it."""
+    """Yield a folder with the command ``disentmetrics``, served by a process in this environment."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         client = folder / "disentmetrics"
@@ -84,7 +84,7 @@ def preloaded(environment: Mapping[str, str]) -> Iterator[Path]:
         ) as server:
             try:
                 if server.stdout is None or server.stdout.readline() != "ready\n":
-                    raise RuntimeError("the server of commands must start; see its messages above")
+                    raise RuntimeError("the command server must start; see its messages above")
                 yield folder
             finally:
                 server.kill()

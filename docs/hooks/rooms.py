@@ -1,6 +1,6 @@
 """Packages of the project and the imports between them, read from the source without importing it.
 
-The architecture test holds the order of :data:`FLOORS`; the site draws it.
+The architecture test checks the order of :data:`FLOORS`; the site draws it.
 """
 
 import ast
@@ -83,7 +83,7 @@ def imported_names(node: ast.AST, *, is_lazy: bool = False) -> Iterator[tuple[st
 
 
 def room(module: str) -> str:
-    """Return the room of the core in which a module lies; the hall is the package itself.
+    """Return the room of the core in which a module lies; the package itself is the hall.
 
     Examples
     --------
@@ -107,7 +107,7 @@ _COLUMNS = {"encoders": -1, "datasets": -1, "testing": 1, "plots": 2, "results":
 
 
 def direct(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return the arrows of an acyclic graph that no longer path implies.
+    """Return the arrows of an acyclic graph that are not implied by a longer path.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def direct(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def picture() -> str:
-    """Return an SVG drawing of the rooms of the core and of the imports between them that no longer path implies."""
+    """Return an SVG of the rooms of the core and the imports between them that are not implied by a longer path."""
     shown = [[name for name in floor if name not in _LEFT_OUT] for floor in FLOORS]
     shown = [floor for floor in shown if floor]
     width, height = 4 * _WIDTH + 5 * _GAP, len(shown) * _STEP + 10

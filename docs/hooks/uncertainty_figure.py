@@ -19,7 +19,7 @@ _LABELS = {
 
 
 def figure() -> str:
-    """Return an SVG of how the interval and the null of ``mig`` arise on a small table."""
+    """Return an SVG that shows how the interval and the null of ``mig`` are computed on a small table."""
     numbers = json.loads(kept_file("uncertainty.json", _measure).read_text(encoding="utf-8"))
     low, high = -0.02, round(numbers["high"] + 0.03, 2)
 

@@ -1,4 +1,4 @@
-"""Words that a reader from the field would stumble over, found in every text of the project: ``make check`` runs this.
+"""Check of all texts of the project for words that a reader from the field would stumble over; run by ``make check``.
 
 Standard terms replace them: information is *carried* or *encoded*, one dimension is a *latent*, a result variable is
 named after what it contains. A phrase of :data:`ALLOWED` may contain a word, such as a quotation or a name.
@@ -53,7 +53,7 @@ PATTERN = re.compile(rf"(?<![\w-])(?:{'|'.join(f'(?:{word})' for word in WORDS)}
 
 
 def texts(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield what people read in a file, with line numbers: all of it, or comments, strings and names of Python."""
+    """Yield the texts in a file, with line numbers: all of it, or the comments, strings and names of a Python file."""
     content = path.read_text(encoding="utf-8")
     if path.suffix != ".py":
         yield from enumerate(content.splitlines(), 1)
@@ -67,7 +67,7 @@ def texts(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def faults(paths: list[Path]) -> Iterator[str]:
-    """Yield one line for each word that should be replaced."""
+    """Yield one line for each word that must be replaced."""
     for path in paths:
         name = path.relative_to(ROOT).as_posix()
         if name in ALLOWED:
@@ -82,7 +82,7 @@ def faults(paths: list[Path]) -> Iterator[str]:
 
 
 def advice(word: str) -> str:
-    """Return what to write instead of a word.
+    """Return the suggested replacement of a word.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def advice(word: str) -> str:
 
 
 def main() -> int:
-    """Print every fault of the tracked files; 1 if there is any."""
+    """Print every banned word in the tracked files; return 1 if there is any."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     paths = [ROOT / name for name in listed.splitlines()]
     lines = list(faults([path for path in paths if path.suffix in SUFFIXES and path.is_file()]))

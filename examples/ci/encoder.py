@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 
 def encode(images: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Encode images (n, height, width, 1) as three codes: x, y and size, in pixels."""
+    """Encode images (n, height, width, 1) as three latents: x, y and size, in pixels."""
     light = images[..., 0] / 255.0
     mass = light.sum(axis=(1, 2))
     x = light.sum(axis=1) @ np.arange(light.shape[2]) / mass

@@ -1,1 +1,1 @@
-"""Metrics, scores and data sets of disentmetrics inside other frameworks."""
+"""Metrics, scores and data sets of disentmetrics for use in other frameworks."""

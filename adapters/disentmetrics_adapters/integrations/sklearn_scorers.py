@@ -167,7 +167,7 @@ def scorer(
     """
     named = NamedScore.parse(metric)
     named.metric.check_options(options)
-    generator(seed, "rows")  # refuses what is no seed
+    generator(seed, "rows")  # raises if the seed is invalid
     if n_rows is not None and (isinstance(n_rows, bool) or not isinstance(n_rows, int) or n_rows < 1):
         raise InvalidInputError(f"n_rows must be a whole number of at least 1; got {n_rows!r}")
     better = named.higher_is_better if greater_is_better is None else greater_is_better

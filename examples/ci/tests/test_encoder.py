@@ -1,4 +1,4 @@
-"""Disentanglement that the encoder must keep."""
+"""Tests that the encoder remains disentangled."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Rows without known factors, or with one that never varies: metrics of codes only are scored, others report why not."""
+"""Rows without known factors, or with a constant one: only metrics of codes are scored, others report why not."""
 
 from pathlib import Path
 
@@ -92,5 +92,5 @@ def test_an_encoder_that_reads_factors_is_refused() -> None:
 def test_factors_that_are_named_must_be_given() -> None:
     with pytest.raises(InvalidInputError, match="must contain labels of the named factors; got None"):
         dm.Representation(CODES, None, space=CONSTANT)
-    with pytest.raises(InvalidInputError, match="must have at least one column; give None"):
+    with pytest.raises(InvalidInputError, match="must have at least one column; pass None"):
         dm.Representation(CODES, {})

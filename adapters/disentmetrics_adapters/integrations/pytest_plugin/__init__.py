@@ -1,4 +1,4 @@
-"""Plugin of pytest that tests the scores of a model in CI.
+"""Pytest plugin that tests the scores of a model in CI.
 
 It is active once disentmetrics is installed, and imports nothing but pytest until a test requests a score::
 
