@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import disentmetrics as dm
 from disentmetrics.factors import Factor, FactorSpace, Kind
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.targets import factor_columns, target
+from disentmetrics.statistics.targets import class_target, factor_columns, target
 
 KINDS = FactorSpace(
     [
@@ -74,3 +75,17 @@ def test_factors_as_columns() -> None:
     assert np.isnan(categorical[5]).all()
     real = Representation(codes, np.array([-1.5, 0, 1, 2, 3, np.nan]), space=space("continuous"))
     np.testing.assert_array_equal(factor_columns(real, 0)[:, 0], [-1.5, 0, 1, 2, 3, np.nan])  # below 0 is no hole
+
+
+def test_neighbouring_values_are_merged_and_categories_are_not() -> None:
+    values = np.arange(40).repeat(10)
+    table = dm.Representation(
+        np.zeros((400, 1)),
+        np.stack([values, values], axis=1),
+        space=FactorSpace([Factor("x", 40, "ordinal"), Factor("name", 40, "categorical")]),
+    )
+    merged, kept = class_target(table, 0), class_target(table, 1)
+    assert merged.n_classes == 10
+    assert (np.diff(merged.values) >= 0).all()
+    assert np.bincount(merged.values).tolist() == [40] * 10
+    assert kept.n_classes == class_target(table, 0, None).n_classes == 40
