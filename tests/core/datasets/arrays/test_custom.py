@@ -1,11 +1,8 @@
 """Data given as rows: every row can be had again, and what does not occur is refused."""
 
-import pickle
 import re
-from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
@@ -13,7 +10,7 @@ from numpy.typing import NDArray
 
 import disentmetrics as dm
 from disentmetrics.datasets.arrays.custom import Combinations
-from disentmetrics.errors import CorruptFileError, InvalidInputError
+from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import Factor, FactorSpace
 
 MIXED = FactorSpace((Factor("shape", 3, "categorical"), Factor("x", None, "continuous")))
@@ -156,39 +153,6 @@ class Recorded:
         return images(50)[rows]
 
 
-def test_rows_are_read_only_when_they_are_needed() -> None:
-    source = Recorded()
-    data = dm.CustomDataSet(source, np.arange(50) % 5)
-    assert source.taken == []
-    data.observations([[3]], [2])
-    assert source.taken == [13]
-
-
-def test_all_sources_give_the_same_rows_and_the_same_name(tmp_path: Path) -> None:
-    held = images(40)
-    np.save(tmp_path / "images.npy", held)
-    with h5py.File(tmp_path / "images.h5", "w") as file:
-        file.create_dataset("train/images", data=held, chunks=(7, 4, 5, 3))
-    labels = {"a": np.arange(40) % 4}
-    with h5py.File(tmp_path / "images.h5", "r") as file:
-        sources = [held, held.tolist(), np.load(tmp_path / "images.npy", mmap_mode="r"), file["train/images"]]
-        made = [dm.CustomDataSet(np.asarray(s, np.uint8) if isinstance(s, list) else s, labels) for s in sources]
-        again = [pickle.loads(pickle.dumps(data)) for data in made]
-        assert len({data.fingerprint for data in [*made, *again]}) == 1
-        draws = made[0].sample(17, np.random.default_rng(3), replace=True)
-        shuffled = draws[np.random.default_rng(0).permutation(17)]
-        for data in [*made, *again]:
-            assert rows_of(data, shuffled) == rows_of(made[0], shuffled)
-            assert rows_of(data, data.full_grid()) == list(range(40))
-    assert len(pickle.dumps(made[2])) < len(pickle.dumps(made[0]))  # the name of the file, not its content
-
-
-def test_part_of_a_memory_map_stays_that_part(tmp_path: Path) -> None:
-    np.save(tmp_path / "images.npy", images(20))
-    part = dm.CustomDataSet(np.load(tmp_path / "images.npy", mmap_mode="r")[5:9])
-    assert rows_of(pickle.loads(pickle.dumps(part)), part.full_grid()) == [5, 6, 7, 8]
-
-
 def test_the_fingerprint_names_exactly_this_content() -> None:
     labels = np.arange(6) % 2
     names = {
@@ -250,24 +214,6 @@ def test_vectors_must_be_finite_when_they_are_read() -> None:
     assert data.observations(np.empty((1, 0), int), [0]).tolist() == [[0.0, 1.0]]
     with pytest.raises(InvalidInputError, match="row 1 of custom contains NaN or infinity"):
         data.observations(np.empty((1, 0), int), [1])
-
-
-def test_a_source_that_returns_other_rows_is_caught() -> None:
-    class Short(Recorded):
-        def take(self, rows: NDArray[np.int64], /) -> NDArray[np.uint8]:
-            return super().take(rows)[:-1]
-
-    with pytest.raises(InvalidInputError, match=r"take must return the requested rows, uint8 of shape \(1, 4, 5, 3\)"):
-        dm.CustomDataSet(Short()).observations(np.empty((1, 0), int))
-
-
-def test_a_closed_file_is_reported(tmp_path: Path) -> None:
-    with h5py.File(tmp_path / "images.h5", "w") as file:
-        file["images"] = images(4)
-    with h5py.File(tmp_path / "images.h5", "r") as file:
-        data = dm.CustomDataSet(file["images"])
-    with pytest.raises(CorruptFileError, match="must be readable"):
-        data.observations(np.empty((1, 0), int))
 
 
 @given(st.integers(1, 200), st.integers(1, 70), st.integers(0, 1000))

@@ -12,11 +12,11 @@ from scipy.stats import chisquare
 
 import disentmetrics as dm
 from disentmetrics.datasets.arrays.custom import CustomDataSet
-from disentmetrics.datasets.base import DataSet, Draws, Symmetry
+from disentmetrics.datasets.base import DataSet, Symmetry
 from disentmetrics.datasets.catalog.dsprites import DSprites
 from disentmetrics.datasets.distribution import FactorDistribution
 from disentmetrics.datasets.nuisance import choice
-from disentmetrics.datasets.transforms.distributions import correlated, only, without
+from disentmetrics.datasets.transforms.distributions import correlated, without
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import Factor, FactorSpace
 
@@ -252,29 +252,6 @@ def test_factors_keep_their_kinds_and_values() -> None:
     assert StillToy().with_nuisance("a").nuisances == ("a",)
 
 
-@pytest.mark.parametrize(
-    ("kept", "kind"),
-    [
-        (range(39), "circular"),  # 39 looks like 0, so that these are the whole circle
-        (range(1, 40), "circular"),
-        (range(40), "circular"),
-        (range(0, 39, 3), "circular"),
-        (range(0, 40, 2), "ordinal"),
-        (range(38), "ordinal"),
-    ],
-)
-def test_a_circular_factor_with_equal_gaps_stays_circular(kept: range, kind: str) -> None:
-    assert DSprites().select({"orientation": kept}).space["orientation"].kind == kind
-
-
-def test_very_many_categories_have_no_names() -> None:
-    merged = DSprites().merge(["orientation", "x", "y"])
-    assert merged.space["orientation_x_y"].values == ()
-    assert len(DSprites().merge(["x", "y"]).space["x_y"].values) == 1024
-    assert np.array_equal(merged.observations([[2, 5, 39 * 1024 + 33]]), DSprites().observations([[2, 5, 39, 1, 1]]))
-    assert len(pickle.dumps(DSprites().merge(["x", "y"]))) < 100_000
-
-
 def test_the_fingerprint_contains_every_step() -> None:
     data = DSprites().select({"shape": "heart", "x": range(16)}).merge(["x", "y"], name="place")
     data = data.with_nuisance("scale")
@@ -343,26 +320,6 @@ def test_weighted_data_have_no_full_grid() -> None:
     assert len(data.sample(500, np.random.default_rng(0))) == 500  # more than there are combinations
 
 
-def test_hidden_factors_keep_their_dependence_on_visible_ones() -> None:
-    data = StillToy().with_distribution(correlated(StillToy.space, "b", "d", 0.9)).with_nuisance("d")
-    drawn = data.sample(20_000, np.random.default_rng(0))
-    shown = data.observations(drawn.factors, drawn.nuisance)
-    assert np.corrcoef(shown[:, 1], shown[:, 3])[0, 1] == pytest.approx(0.9, abs=0.01)
-    # Given b, d is a function of the nuisance alone.
-    assert np.array_equal(shown, data.observations(drawn.factors, drawn.nuisance))
-    never = StillToy().with_distribution(only(StillToy.space, {"b": [0, 1], "d": [0]})).with_nuisance("d")
-    with pytest.raises(InvalidInputError, match="positive joint probability"):
-        never.observations([[0, 2, 0]])
-
-
-def test_hidden_factors_keep_their_dependence_on_each_other() -> None:
-    entangled = StillToy().with_distribution(correlated(StillToy.space, "b", "d", 0.9))
-    for data in (entangled.with_nuisance("b", "d"), entangled.with_nuisance("d").with_nuisance("b")):
-        drawn = data.sample(20_000, np.random.default_rng(0))
-        shown = data.observations(drawn.factors, drawn.nuisance)
-        assert np.corrcoef(shown[:, 1], shown[:, 3])[0, 1] == pytest.approx(0.9, abs=0.01)
-
-
 def test_symmetries_of_factors_on_which_a_hidden_one_depends_are_dropped() -> None:
     data = AlikeToy().with_distribution(correlated(AlikeToy.space, "b", "d", 0.5)).with_nuisance("b")
     assert [symmetry.factor for symmetry in data.symmetries] == ["c"]
@@ -376,21 +333,6 @@ def test_selections_of_probability_0_are_rejected() -> None:
         data.select({"a": 1, "c": 0})
     with pytest.raises(InvalidInputError, match="at least one combination positive weight"):
         data.select({"a": [1], "c": [0, 1]})
-
-
-def test_two_hidden_factors_are_independent_however_they_are_hidden() -> None:
-    for data in (StillToy().with_nuisance("b", "d"), StillToy().with_nuisance("b").with_nuisance("d")):
-        drawn = data.sample(9000, np.random.default_rng(0))
-        shown = data.observations(drawn.factors, drawn.nuisance).astype(int)
-        assert chisquare(np.bincount(shown[:, 1] * 3 + shown[:, 3], minlength=9)).pvalue > 1e-3
-
-
-def test_two_hidden_factors_of_one_name_are_independent() -> None:
-    data = Toy().with_nuisance("d").merge(["a", "b"], name="d").with_nuisance("d")
-    drawn = data.sample(9000, np.random.default_rng(0))
-    shown = data.observations(drawn.factors, drawn.nuisance).astype(int)
-    cells = (shown[:, 0] * 3 + shown[:, 1]) * 3 + shown[:, 3]
-    assert chisquare(np.bincount(cells, minlength=18)).pvalue > 1e-3
 
 
 @pytest.mark.parametrize(
@@ -425,52 +367,6 @@ def table_of_rows(kind: str) -> DataSet:
     mixed = np.column_stack([factors, np.where(np.arange(200) % 7, rng.normal(size=200), np.nan)])
     space = FactorSpace([*space, Factor("t", None, "continuous")])
     return CustomDataSet(shown, mixed, space=space, groups=np.arange(200) // 4, name="rows")
-
-
-@pytest.mark.parametrize("kind", ["grid", "mixed"])
-def test_rows_of_a_table_are_selected(kind: str) -> None:
-    base = table_of_rows(kind)
-    every = base.full_grid()
-    data = base.select({"b": [0, 2], "a": "yes"}).map(lambda shown: -shown, name="negative")
-    whole = data.full_grid()
-    shown = -data.observations(whole.factors, whole.nuisance)
-    meant = np.flatnonzero((every.factors[:, 0] == 1) & np.isin(every.factors[:, 1], [0, 2]))
-    assert np.array_equal(shown[:, 2], meant)
-    assert np.array_equal(np.array([0, 2])[whole.factors[:, 0].astype(int)], shown[:, 1])
-    assert every.groups is not None
-    assert whole.groups is not None
-    assert np.array_equal(whole.groups, every.groups[meant])
-    assert data.space.names[0] == "b"
-    assert data.fingerprint == f"{base.fingerprint}+select(b=0/2,a=1)+map(negative)"
-    assert len(data) == len(meant)
-    some = data.sample(10, np.random.default_rng(0))
-    rows = -data.observations(some.factors, some.nuisance)[:, 2]
-    assert len(set(rows)) == 10
-    assert set(rows) <= set(meant)
-    assert len(data.sample(500, np.random.default_rng(0), replace=True)) == 500
-    assert set(data.sample_factors(100, np.random.default_rng(0))[:, 0]) == {0, 1}
-    with pytest.raises(InvalidInputError, match=f"at most {len(meant)} distinct rows"):
-        data.sample(len(meant) + 1, np.random.default_rng(0))
-    one = data.draws(some.factors[:3])
-    assert isinstance(one, Draws)
-    assert np.array_equal(-data.observations(one.factors)[:, 1], np.array([0, 2])[some.factors[:3, 0].astype(int)])
-    with pytest.raises(InvalidInputError, match="'b' must lie in 0 .. 1"):
-        data.check_factors(some.factors + 2)
-    with pytest.raises(InvalidInputError, match="'b' must be integers and lie in 0|must be whole numbers"):
-        data.check_factors(some.factors + 0.5)
-    with pytest.raises(InvalidInputError, match="one column for each of"):
-        data.check_factors(some.factors[:, :0])
-
-
-def test_rows_outside_a_selection_are_not_accessible() -> None:
-    columns = {"a": ["x", "y", None, "x", "y", None], "b": ["p", "q", "p", "q", None, "p"]}
-    data = CustomDataSet(np.eye(6), columns).select({"a": ["x", "y"]})
-    assert data.observations([[1, -1]]).tolist() == [np.eye(6)[4].tolist()]  # a label that was not asked after
-    for wrong in ([[-1, 0]], [[-7, 0]], [[2, 0]]):
-        with pytest.raises(InvalidInputError, match=r"'a' must lie in 0 .. 1"):
-            data.observations(wrong)
-    with pytest.raises(InvalidInputError, match=r"'b' must lie in -1 .. 1; got -2"):
-        data.observations([[0, -2]])
 
 
 @pytest.mark.parametrize(
@@ -516,44 +412,6 @@ def test_rows_of_a_table_have_no_distribution(step: Callable[[DataSet], DataSet]
 def test_impossible_transforms_are_rejected(step: Callable[[DataSet], Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         step(Toy())
-
-
-def test_selections_without_rows_are_rejected() -> None:
-    rows = table_of_rows("grid").full_grid().factors
-    assert len(np.unique(rows, axis=0)) == 8  # also of a missing label
-    fewer = CustomDataSet(np.eye(3), np.array([[0, 0], [1, 0], [1, 1]]), space=FactorSpace(list(Toy.space)[:2]))
-    with pytest.raises(InvalidInputError, match="no row of custom does"):
-        fewer.select({"a": 0, "b": [1, 2]})
-
-
-def test_maps_to_varying_shapes_are_rejected() -> None:
-    data = Toy().map(lambda shown: shown[:, : len(shown)], name="as wide as long")
-    with pytest.raises(InvalidInputError, match=r"observations of shape \(1,\), float64; got \(3,\)"):
-        data.observations(np.zeros((3, 4), int))
-
-
-def test_continuous_factors_can_be_mapped_but_not_reweighted() -> None:
-    class Line(Toy):
-        space = FactorSpace([Factor("t", None, "continuous"), Factor("b", 4, "categorical")])
-        observation_shape = (2,)
-
-        def make(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[np.float64]:
-            return np.asarray(factors, np.float64)
-
-        def sample_factors(self, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-            return np.column_stack([rng.normal(size=n), rng.integers(4, size=n)])
-
-    data = Line().map(lambda shown: 2 * shown, name="double")
-    drawn = data.sample(20, np.random.default_rng(0))
-    assert np.array_equal(data.observations(drawn.factors, drawn.nuisance), 2 * drawn.factors)
-    assert not data.has_distribution
-    for step in (lambda: data.distribution, lambda: data.merge(["t", "b"]), lambda: data.with_nuisance("b")):
-        with pytest.raises(InvalidInputError, match="full grid"):
-            step()
-    with pytest.raises(InvalidInputError, match="has no full grid"):
-        data.select({"b": 1})
-    with pytest.raises(InvalidInputError, match="'t' is continuous"):
-        data.select({"t": 1})
 
 
 def test_the_error_for_an_oversized_sample_suggests_the_full_grid(rng: np.random.Generator) -> None:
