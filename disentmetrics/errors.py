@@ -44,13 +44,24 @@ class UndefinedScoreError(DisentmetricsError, ValueError):
     """A metric has no value on these rows; the message is the reason that the score carries."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` or nothing.
+def one_line(error: BaseException) -> str:
+    """Return the type and the message of an error in one line.
+
+    Examples
+    --------
+    >>> one_line(ValueError("two words", "one more")), one_line(SystemExit())
+    ("ValueError: ('two words', 'one more')", 'SystemExit')
+    """
+    return " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` or nothing, as for a name that is no text.
 
     Examples
     --------
     >>> did_you_mean("dsprite", ["dsprites", "rooms"])
     "; did you mean 'dsprites'?"
     """
-    nearest = get_close_matches(name, known, n=1)
+    nearest = get_close_matches(name, known, n=1) if isinstance(name, str) else []
     return f"; did you mean {nearest[0]!r}?" if nearest else ""

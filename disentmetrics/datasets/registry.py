@@ -33,7 +33,7 @@ from disentmetrics.datasets.base import DataSet, DataSetInfo
 from disentmetrics.datasets.published.dataset import load_published
 from disentmetrics.datasets.published.manifest import manifest_names, read_manifest
 from disentmetrics.datasets.transforms.spec import TRANSFORM_OPTIONS, apply_option
-from disentmetrics.errors import InvalidInputError, did_you_mean
+from disentmetrics.errors import InvalidInputError, did_you_mean, one_line
 
 GROUP = "disentmetrics.datasets"
 logger = logging.getLogger("disentmetrics")
@@ -168,10 +168,9 @@ def _entry_of(load_module: Callable[[], ModuleType], described: str, remedy: str
     try:
         module = load_module()
         info, load = module.info(), module.load
-    except Exception as error:  # third-party code can raise anything
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
+    except (Exception, SystemExit) as error:  # third-party code can raise anything
         raise InvalidInputError(
-            f"{described} must be an importable module with info() and load(); it raised {reason}; {remedy}"
+            f"{described} must be an importable module with info() and load(); it raised {one_line(error)}; {remedy}"
         ) from error
     return Entry(lambda: info, load)
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 
-from disentmetrics.errors import InvalidInputError, did_you_mean
+from disentmetrics.errors import InvalidInputError, did_you_mean, one_line
 from disentmetrics.metrics.base import REGISTERED, Metric, register
 
 GROUP = "disentmetrics.metrics"
@@ -40,7 +40,7 @@ class _EntryPoints:
                 registered = dict(REGISTERED)
                 try:
                     _register_from(entry_point)
-                except Exception as error:  # noqa: BLE001 # a broken package must not break this one
+                except (Exception, SystemExit) as error:  # noqa: BLE001 # a broken package must not break this one
                     REGISTERED.clear()
                     REGISTERED.update(registered)
                     self.reasons[entry_point.name] = _sentence(entry_point, error)
@@ -56,12 +56,12 @@ def _register_from(entry_point: EntryPoint) -> None:
         raise TypeError(f"{entry_point.value} must be a module or a Metric; it is of type {type(loaded).__name__}")
 
 
-def _sentence(entry_point: EntryPoint, error: Exception) -> str:
+def _sentence(entry_point: EntryPoint, error: BaseException) -> str:
     package = entry_point.dist.name if entry_point.dist else entry_point.module
-    reason = str(error) if isinstance(error, InvalidInputError) else f"{type(error).__name__}: {error}"
+    reason = " ".join(str(error).split()) if isinstance(error, InvalidInputError) else one_line(error)
     return (
         f"the entry point {entry_point.name!r} of the package {package!r} registers no metric "
-        f"({' '.join(reason.split())}); fix or uninstall the package"
+        f"({reason}); fix or uninstall the package"
     )
 
 

@@ -14,7 +14,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 
-from disentmetrics.errors import InvalidInputError, did_you_mean
+from disentmetrics.errors import InvalidInputError, did_you_mean, one_line
 from disentmetrics_reference_models import methods
 from disentmetrics_reference_models.training.method import Method
 
@@ -39,7 +39,7 @@ def _registry() -> _Registry:
     for entry_point in sorted(entry_points(group=GROUP), key=lambda e: (e.name, e.value)):
         try:
             _add(registry, entry_point)
-        except Exception as error:  # noqa: BLE001 - a faulty package must not disable the other methods
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a faulty package must not disable the other methods
             failure = error if isinstance(error, InvalidInputError) else _faulty(entry_point, error)
             registry.failures[entry_point.name] = str(failure)
             logger.warning("%s", failure)
@@ -64,11 +64,10 @@ def _add(registry: _Registry, entry_point: EntryPoint) -> None:
             )
 
 
-def _faulty(entry_point: EntryPoint, error: Exception) -> InvalidInputError:
-    reason = " ".join(f"{type(error).__name__}: {error}".split())
+def _faulty(entry_point: EntryPoint, error: BaseException) -> InvalidInputError:
     return InvalidInputError(
         f"the method {entry_point.name!r} of the package {_package(entry_point)!r} must be a Method, or a module that "
-        f"declares one; loading it failed with {reason}; fix or uninstall the package"
+        f"declares one; loading it failed with {one_line(error)}; fix or uninstall the package"
     )
 
 

@@ -264,6 +264,7 @@ def test_an_entry_point_cannot_redefine_a_data_set(third_party: Path) -> None:
         ("def info(:", "SyntaxError"),
         ("def load(target): pass", "AttributeError"),
         ("def info(): return 1 / 0", "ZeroDivisionError"),
+        ("raise SystemExit('two\\nlines')", "SystemExit: two lines"),
     ],
 )
 def test_a_broken_package_affects_no_other_data_set(

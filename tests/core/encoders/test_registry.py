@@ -209,9 +209,11 @@ def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     (package / "__init__.py").write_text("")
     (package / "tiny.py").write_text(TINY)
     (tmp_path / "broken_encoders.py").write_text("raise RuntimeError('out of order')\n")
+    (tmp_path / "leaving_encoders.py").write_text("raise SystemExit('two\\nlines')\n")
     for name, lines in {
         "other": "family = other_encoders\nbright = other_encoders.tiny:load\nmodule = other_encoders.tiny:np\n",
-        "broken": "broken = broken_encoders\nnested = broken_encoders.schemes\nlost = no_such_package_x.schemes\n",
+        "broken": "broken = broken_encoders\nleaving = leaving_encoders\n"
+        "nested = broken_encoders.schemes\nlost = no_such_package_x.schemes\n",
     }.items():
         info = tmp_path / f"{name}_encoders-1.dist-info"
         info.mkdir()
@@ -236,6 +238,7 @@ def test_a_package_of_a_third_party_is_found_by_its_entry_point() -> None:
     ("scheme", "error", "words"),
     [
         ("broken", InvalidInputError, "'broken-encoders' cannot be imported: RuntimeError: out of order"),
+        ("leaving", InvalidInputError, "'broken-encoders' cannot be imported: SystemExit: two lines$"),
         ("nested", InvalidInputError, "'broken-encoders' cannot be imported: RuntimeError: out of order"),
         ("lost", MissingExtraError, "cannot be imported: No module named 'no_such_package_x'"),
         ("module", InvalidInputError, "must be a function"),

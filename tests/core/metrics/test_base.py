@@ -1,7 +1,9 @@
 """The contract of a metric: how it is called, what its signature and docstring show, what protocols inherit."""
 
+import copy
 import inspect
 import math
+import pickle
 import pydoc
 from collections.abc import Iterator
 from typing import Any, Literal, get_args
@@ -273,12 +275,27 @@ def test_a_part_may_be_better_the_lower_it_is() -> None:
         ({"powr": 2.0}, "spread has no option 'powr'; did you mean 'power'?; its options: power"),
         ({"power": -1.0}, "power must be a finite number above 0; got -1.0"),
         ({"rng": 0}, "spread has no option 'rng'; its options: power"),
+        ({"protocol": None}, "spread has no protocol None; it has default, cubic"),
     ],
 )
 def test_unfit_options_are_refused(options: dict[str, Any], reason: str) -> None:
     with pytest.raises(InvalidInputError) as refused:
         declare()(CODES, **options)
     assert str(refused.value) == reason
+
+
+def test_options_may_be_numbers_of_numpy() -> None:
+    expected = dm.metrics.mig(TABLE, estimator="quantile", n_bins=7)
+    score = dm.metrics.mig(TABLE, estimator="quantile", n_bins=np.int64(7))
+    assert (score.value, score.signature) == (expected.value, expected.signature)
+    with pytest.raises(InvalidInputError, match="n_bins must be a whole number of at least 1; got "):
+        dm.metrics.mig(TABLE, n_bins=np.float64(7))
+    assert declare()(CODES, power=np.float32(2)).value == declare()(CODES, power=2).value
+
+
+def test_a_representation_in_the_place_of_factors_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match=r"call mig\(representation\), or mig\(codes, representation.factors\)"):
+        dm.metrics.mig(CODES, TABLE)  # type: ignore[arg-type] # on purpose
 
 
 def test_needs_are_checked_before_the_formula() -> None:
@@ -304,3 +321,10 @@ def test_the_docstring_of_an_undocumented_formula_is_empty() -> None:
     )(plain)
     assert not inspect.getdoc(registered)
     assert get_args(inspect.signature(registered).parameters["rule"].annotation) == ("a", "b")
+
+
+@every
+def test_a_metric_is_pickled_and_copied_by_reference(declared: Metric) -> None:
+    assert pickle.loads(pickle.dumps(declared)) is declared
+    assert copy.copy(declared) is declared
+    assert copy.deepcopy(declared) is declared

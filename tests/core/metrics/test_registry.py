@@ -114,6 +114,7 @@ def test_metrics_of_this_package_need_no_entry_points(tmp_path: Path, monkeypatc
 BROKEN = {
     "cannot be imported": ("import a_module_that_is_missing", "tiny = tiny_package", "ModuleNotFoundError: No module"),
     "raises after it registered": (f"{TINY}\n1 / 0\n", "tiny = tiny_package", "ZeroDivisionError: division by zero"),
+    "leaves": ("raise SystemExit('two\\nlines')", "tiny = tiny_package", "(SystemExit: two lines)"),
     "is no metric": ("tiny = 3", "tiny = tiny_package:tiny", "must be a module or a Metric; it is of type int"),
     "takes the name of another": (
         TINY.replace("def tiny(", "def mig("),

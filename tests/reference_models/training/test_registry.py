@@ -104,6 +104,7 @@ def test_an_installed_package_adds_a_method_as_a_module_or_an_object(
     [
         ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
         ("raise RuntimeError('two\\nlines')", "RuntimeError: two lines"),
+        ("raise SystemExit(1)", "SystemExit: 1"),
         ("vae = 3", "TypeError: it declares no method with @method"),
     ],
 )
