@@ -1,6 +1,6 @@
 """Speed of data sets compared with straightforward implementations: ``python benchmarks/bench_datasets.py``.
 
-For dSprites the baselines are written out here: one image at a time, each edge of the polygon
+For dSprites the baselines are implemented here: one image at a time, each edge of the polygon
 tested against all 64 x 64 pixel centres; and for the cache, one packed image unpacked at a time. They are
 measured on as many images as the number printed and not extrapolated into seconds. For every other
 data set that needs no download, the baseline is one call for each image.

@@ -5,8 +5,8 @@
     python benchmarks/coverage.py --out coverage.jsonl --report
 
 Representations are drawn from a distribution with known large-sample scores: three factors of ten
-values, five latents that mix them with noise. Runs that the file named by --out already holds are not
-done again, so a study can be stopped and taken up at any time.
+values, five latents that mix them with noise. Runs that are already in the file given by --out are
+skipped, so a study can be interrupted and resumed at any time.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Cost of a job: wall time, CPU time and memory, measured in a separate process.
 
-The process is forked, so a job finds its input in place, while nothing that an earlier job kept or
-freed helps or hinders it. Needs a system that forks (Linux, macOS).
+The process is forked, so a job finds its input in place, while memory kept or freed by earlier
+jobs has no effect. Requires a system that forks (Linux, macOS).
 """
 
 import multiprocessing

@@ -97,7 +97,7 @@ def test_the_picture_shows_every_room_that_is_not_imported_everywhere() -> None:
         f"<title>{start} → {end}</title>" in drawn
         for start, end in (("report", "comparison"), ("metrics", "statistics"))
     )
-    assert drawn.count("marker-end") < len(arrows())  # arrows that a longer path implies are not drawn
+    assert drawn.count("marker-end") < len(arrows())  # arrows implied by a longer path are not drawn
 
 
 def test_lazy_imports_and_imports_for_types_are_distinguished() -> None:

@@ -1,4 +1,4 @@
-"""The example projects work as they stand, in runs of their own."""
+"""The example projects work unchanged, in separate runs."""
 
 import os
 import shutil
@@ -36,7 +36,7 @@ def run(project: Path, command: str) -> "subprocess.CompletedProcess[str]":
 def steps() -> list[dict[str, Any]]:
     yaml = pytest.importorskip("yaml", reason="workflows are written in YAML")
     workflow = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))
-    assert set(workflow[True]) == {"push", "pull_request"}  # "on" is a boolean to YAML 1.1, and a name to GitHub
+    assert set(workflow[True]) == {"push", "pull_request"}  # "on" is a boolean in YAML 1.1, and a key for GitHub
     assert workflow["permissions"] == {"contents": "read"}
     (job,) = workflow["jobs"].values()
     assert job["runs-on"] == "ubuntu-latest"
@@ -83,7 +83,7 @@ def test_a_worse_encoder_fails_readably_until_it_is_accepted(project: Path) -> N
     assert "pytest --disentmetrics-update 'tests/test_encoder.py::test_no_score_regressed'" in failed.stdout
     assert "pytest_plugin" not in failed.stdout.replace("disentmetrics_adapters.integrations.pytest_plugin", "")
 
-    # The floor of the other test stands, whatever is accepted.
+    # The limit of the other test still applies, whatever baseline is accepted.
     accepted = run(project, "python -m pytest --disentmetrics-update -k behind && python -m pytest -k behind")
     assert accepted.returncode == 0, accepted.stdout + accepted.stderr
     folders = (PROJECT, project)

@@ -43,5 +43,5 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture
 def images(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Five colour images, higher than wide, so that no two axes have one size."""
+    """Five colour images, taller than wide, so that no two axes have the same size."""
     return rng.integers(0, 256, (5, 8, 6, 3), dtype=np.uint8)

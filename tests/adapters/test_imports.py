@@ -1,4 +1,4 @@
-"""Adapters are modules one can import without their frameworks."""
+"""Adapters can be imported without their frameworks."""
 
 import builtins
 import pkgutil

@@ -6,7 +6,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No test reads or fills the cache of the person who runs it."""
+    """No test reads or writes the user's cache."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("DISENTMETRICS_CACHE", str(folder))
     return folder

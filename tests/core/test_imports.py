@@ -1,4 +1,4 @@
-"""The core works without any framework, and answers quickly because it imports little."""
+"""The core works without any framework, and starts quickly because it imports little."""
 
 import subprocess
 import sys

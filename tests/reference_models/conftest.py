@@ -1,4 +1,4 @@
-"""Small images, one thread: what is tested is which numbers come out."""
+"""Small images and one thread: tests are about the resulting numbers."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The conventions of encoders in the wild, without any framework."""
+"""Input and output conventions of existing encoders, without any framework."""
 
 import logging
 from dataclasses import dataclass
@@ -86,7 +86,7 @@ def assert_posterior(codes: Any) -> None:
     ],
 )
 def test_mean_and_log_variance_are_found_where_select_says(output: Any, select: str) -> None:
-    if isinstance(output, dict) and "a.b" in output:  # the longest key that fits is meant
+    if isinstance(output, dict) and "a.b" in output:  # the longest matching key is used
         assert read(output, "a.b").tolist() == LOGVAR.tolist()
         return
     assert_posterior(read(output, select))

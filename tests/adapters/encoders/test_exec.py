@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="processes are looked
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
-# What every program of these tests begins with; no numpy, so that it starts at once.
+# First lines of every program of these tests; without numpy, so that it starts immediately.
 PRELUDE = """
 import os, struct, sys, time
 stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
@@ -106,7 +106,7 @@ def started() -> list[int]:
 def is_gone(pid: int) -> bool:
     for _ in range(100):
         try:
-            os.kill(pid, 0)  # a zombie of ours would still be there
+            os.kill(pid, 0)  # a zombie child would still exist
         except ProcessLookupError:
             return True
         time.sleep(0.05)
@@ -250,7 +250,7 @@ def test_a_program_that_never_reads_may_answer_all_the_same(program: Program) ->
         ("os.close(1); stdin.read(); time.sleep(60)", "closed its standard output"),
         ("read(); stdout.write(blob([1.0] * 3, (3, 1))[:-5])", "19 of 24 bytes received"),
         ("read(); stdout.write(blob([1.0] * 3, (3, 1))[:30])", "20 of "),
-        ("read(); write([1.0] * 2, (2, 1))", r"batch of 3 with codes \(3, n_codes\).*has shape \(2, 1\)"),
+        ("read(); write([1.0] * 2, (2, 1))", r"codes \(3, n_codes\).*for a batch of 3.*has shape \(2, 1\)"),
         ("read(); write([1.0] * 3, (3,))", r"has shape \(3,\)"),
         ("read(); write([1.0] * 9, (3, 3, 1))", r"has shape \(3, 3, 1\)"),
         ("read(); write([], (3, 0))", r"has shape \(3, 0\)"),

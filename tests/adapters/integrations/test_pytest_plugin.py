@@ -1,4 +1,4 @@
-"""The plugin of pytest, in runs of pytest of its own."""
+"""The pytest plugin, in separate runs of pytest."""
 
 import json
 import subprocess
@@ -33,7 +33,7 @@ OPTIONS = ("-p", "no:cacheprovider", "-W", "error")
 
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
-    """Run pytest within this process, which has imported all that a score needs."""
+    """Run pytest within this process, which has already imported everything that a score needs."""
     return pytester.runpytest_inprocess(*OPTIONS, *arguments)
 
 

@@ -1,4 +1,4 @@
-"""Metrics as scorers of scikit-learn's searches."""
+"""Metrics as scorers of scikit-learn's hyperparameter searches."""
 
 import pickle
 from typing import Any

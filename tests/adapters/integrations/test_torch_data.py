@@ -1,4 +1,4 @@
-"""Data sets of PyTorch as ours, and ours as batches of tensors."""
+"""PyTorch data sets as data sets of disentmetrics, and these as batches of tensors."""
 
 import itertools
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ CHANNELS_FIRST = torch.as_tensor(PICTURES).permute(0, 3, 1, 2)
 
 
 class Pictures(Dataset[Any]):
-    """A data set as users write them; it counts how often it is asked."""
+    """A typical user-defined data set; it counts how often it is read."""
 
     def __init__(self, images: Any, *labels: Any) -> None:
         self.images, self.labels, self.n_asked = images, labels, 0
@@ -236,7 +236,7 @@ def test_rendered_sets_go_over_their_grid() -> None:
 
 
 class Coloured(DataSet):
-    """One value, and a colour that the nuisance decides."""
+    """One value, and a colour determined by the nuisance."""
 
     name, fingerprint, observation_shape = "coloured", "coloured-1", (2, 2, 1)
     nuisances: tuple[str, ...] = ("colour",)

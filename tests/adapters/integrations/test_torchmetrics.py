@@ -1,4 +1,4 @@
-"""Metrics in training loops of PyTorch say what they say of arrays."""
+"""Metrics in PyTorch training loops equal those of arrays."""
 
 import copy
 import io

@@ -64,7 +64,7 @@ def test_latex_has_one_line_a_row_and_as_many_unescaped_ampersands_everywhere(ta
 def test_latex_leaves_no_character_that_means_something(text: str) -> None:
     escaped = escape_latex(text)
     assert not re.search(r"(?<!\\)[%#_]|[~|<>\"]|\\[^a-zA-Z&%$#_{}]", escaped)
-    assert not escaped.startswith(("[", "*"))  # after a line break LaTeX would take them for its arguments
+    assert not escaped.startswith(("[", "*"))  # after a line break LaTeX would read them as arguments
     assert len(re.findall(r"(?<!\\){", escaped)) == len(re.findall(r"(?<!\\)}", escaped))
 
 

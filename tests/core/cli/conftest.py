@@ -1,4 +1,4 @@
-"""Runs the command, and makes what it reads."""
+"""Runs of the command, and the files that it reads."""
 
 import logging
 import sys
@@ -20,7 +20,7 @@ class Ran(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """The one error; there is nothing else: no table, no traceback."""
+        """The single error line; there is no other output: no table, no traceback."""
         assert self.out == ""
         lines = [line for line in self.err.splitlines() if line.startswith("error: ")]
         assert len(lines) == 1, self.err
@@ -33,7 +33,7 @@ Run = Callable[..., Ran]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Run]:
-    """Run the command in this process, in a folder of its own."""
+    """Run the command in this process, in a separate folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COLUMNS", raising=False)
     logger = logging.getLogger("disentmetrics")
@@ -53,7 +53,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 
 @pytest.fixture
 def table(tmp_path: Path, rng: np.random.Generator) -> Path:
-    """Codes that follow two factors, in a file with a name that is not easy."""
+    """Codes that follow two factors, in a file with a difficult name."""
     factors = np.indices((4, 6)).reshape(2, -1).T.repeat(10, axis=0)
     path = tmp_path / "my codes ü.npz"
     np.savez(

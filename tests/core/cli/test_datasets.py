@@ -34,7 +34,7 @@ INFO = DataSetInfo(
 
 
 class Synthetic(DataSet):
-    """A turn that is visible modulo 2, and a shape that is visible or not."""
+    """A rotation that is visible modulo 2, and a shape that is visible or not."""
 
     name, space, nuisances, symmetries = INFO.name, INFO.space, INFO.nuisances, INFO.symmetries
     fingerprint = "made-1"

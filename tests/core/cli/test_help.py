@@ -54,9 +54,9 @@ def test_the_help_is_readable_at_80_columns(narrow: Run, command: tuple[str, ...
     lines = narrow(*command, "--help").out.splitlines()
     assert max(map(len, lines)) <= 80
     table = [line.rstrip("│ ") for line in lines if line.startswith("│")]
-    assert "…" not in "".join(line[:40] for line in table)  # no name of an option is cut
+    assert "…" not in "".join(line[:40] for line in table)  # no option name is truncated
     widths = [len(line) - len(line.rpartition("  ")[0]) - 2 for line in table]
-    assert max(widths, default=80) > 24  # the texts are no slivers
+    assert max(widths, default=80) > 24  # text columns are not too narrow
 
 
 def test_every_option_and_argument_is_explained() -> None:

@@ -58,7 +58,7 @@ def test_control_c_leaves_nothing_half_written_and_the_next_run_resumes(tmp_path
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     calls = tmp_path / "calls"
     deadline = time.monotonic() + 300
-    while not (tmp_path / "blocked").exists():  # the encoder then stays in its call until it is interrupted
+    while not (tmp_path / "blocked").exists():  # the encoder then blocks in its call until it is interrupted
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)

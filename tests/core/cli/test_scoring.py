@@ -131,7 +131,9 @@ def test_a_second_score_encodes_nothing(run: Run, tmp_path: Path) -> None:
         run("score", spec, *FEW, "--metrics", "mig", "--json", *FAST, *more).out for more in ((), (), ["--no-cache"])
     ]
     assert cards[0] == cards[1] == cards[2]
-    assert (tmp_path / "calls").read_text() == "x" * (2 + 1) * 2  # 2 batches and a second look, but for the second time
+    assert (tmp_path / "calls").read_text() == "x" * (
+        2 + 1
+    ) * 2  # 2 batches and the repeated rows, except for the second run
 
 
 def test_numbers_do_not_depend_on_the_number_of_jobs(run: Run, table: Path) -> None:
@@ -209,7 +211,7 @@ def test_the_sheet_and_the_separator_of_a_table_can_be_named(run: Run) -> None:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """A folder of 60 images with a table that names shape and place of each."""
+    """A folder of 60 images with a table of the shape and position of each."""
     folder = tmp_path / "pictures"
     folder.mkdir()
     rows = ["image,shape,place"]

@@ -1,4 +1,4 @@
-"""What is wrong is said in a sentence, before any work."""
+"""Invalid input is reported in one sentence, before any work."""
 
 import os
 from collections.abc import Callable

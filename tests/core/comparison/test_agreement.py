@@ -1,4 +1,4 @@
-"""Agreement of models: limits of each kind, chance, and what no seed may change."""
+"""Agreement of models: limits of each kind, chance levels, and invariance to the seed."""
 
 from itertools import permutations
 from typing import Any

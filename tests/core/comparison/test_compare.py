@@ -83,7 +83,7 @@ def test_two_ways_of_resampling_are_not_mixed() -> None:
 
 
 def made(name: str = "mig", value: float = 0.5, *, draws: int = 0, **fields: Any) -> dm.Score:
-    """Make a score with twenty replicates of a jackknife."""
+    """Return a score with twenty jackknife replicates."""
     fields = {"rows": "500", "data": "squares-1", "draw": "uniform/0", "seed": "0", "v": "1", **fields}
     noise = 0.01 * np.random.default_rng(draws).normal(size=20)
     return dm.Score(

@@ -29,7 +29,7 @@ UNIT = "mig"
 
 
 def score(name: str, value: float, *, spread: float = 0.01, seed: int = 0, **changes: Any) -> dm.Score:
-    """Make a score with twenty replicates of a jackknife."""
+    """Return a score with twenty jackknife replicates."""
     fields = {"protocol": "default", "rows": "500", "code": "mean", "data": "squares-1", "draw": "uniform/0"}
     fields |= {"encoder": "some", "seed": "0", "v": dm.__version__} | changes.pop("fields", {})
     noise = np.random.default_rng(seed).normal(size=20)
@@ -82,7 +82,7 @@ def test_a_score_may_be_worse_by_the_tolerance_and_no_more(
 
 
 def test_the_interval_is_of_the_paired_difference() -> None:
-    """Two encoders whose replicates move together differ for certain, though each interval holds the other's value."""
+    """Two encoders with correlated replicates differ significantly, although each interval contains the other value."""
     was, now = score(UNIT, 0.50), score(UNIT, 0.49)
     assert was.interval is not None
     assert was.interval.low < now.value
@@ -278,7 +278,7 @@ def test_the_text_holds_value_baseline_interval_tolerance_and_changed_fields() -
 
 
 def parsed_junit(text: str) -> ET.Element:
-    """Parse, and hold against what readers of JUnit files ask for."""
+    """Parse, and check what readers of JUnit files require."""
     root = ET.fromstring(text.encode())
     assert root.tag == "testsuites"
     (suite,) = root

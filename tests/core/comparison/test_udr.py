@@ -139,7 +139,7 @@ def test_the_same_permutation_of_rows_in_all_models_changes_nothing() -> None:
 def test_collapsed_codes_are_left_out_by_their_kl() -> None:
     codes = orthogonal_codes(4)
     collapsed = codes.copy()
-    collapsed[:, 3] = 1e-3 * codes[:, 0]  # a clean trace of another code, of no use to a decoder
+    collapsed[:, 3] = 1e-3 * codes[:, 0]  # a clean trace of another latent, useless to a decoder
     log_variance = np.tile([-4.0, -4.0, -4.0, 0.0], (64, 1))
     posterior = Posterior(collapsed, log_variance)
     masked = udr([posterior, posterior])
@@ -161,7 +161,7 @@ def test_given_masks_and_no_mask_are_used_as_they_are() -> None:
     assert by_hand.scores[0] == pytest.approx(4 / 5)
     assert "mask:given|" in by_hand.signature
     everything = udr([codes, codes], mask="none")
-    assert everything.scores[0] == pytest.approx(6 / 8)  # the dead codes count, with nothing to match
+    assert everything.scores[0] == pytest.approx(6 / 8)  # dead latents count, and match nothing
 
 
 @pytest.mark.parametrize("variant", ["spearman", "lasso"])

@@ -1,4 +1,4 @@
-"""Cards that are recomputed."""
+"""Recomputed score cards."""
 
 import importlib
 import math
@@ -186,7 +186,7 @@ def test_tables_repeat_by_their_codes(rng: np.random.Generator) -> None:
 
 
 def test_other_rows_are_not_scored(card: dm.ScoreCard, shapes: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = importlib.import_module("disentmetrics.comparison.verify")  # the name alone is that of the function
+    module = importlib.import_module("disentmetrics.comparison.verify")  # only the name is that of the function
     monkeypatch.setattr(module, "score_representation", lambda *_, **__: pytest.fail("scored"))
     other = dm.load_dataset("dsprites?select=x:0-7")
     for found, field in (

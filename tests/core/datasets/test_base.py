@@ -59,7 +59,7 @@ def test_observations_of_equal_factors_differ_only_by_their_nuisance(rng: np.ran
     observations = data.observations(factors, nuisance)
     assert set(observations[:, 2]) == {0, 1, 2, 3, 4}
     assert np.array_equal(observations[::-1], data.observations(factors, nuisance[::-1]))
-    assert len(np.unique(data.observations(factors), axis=0)) == 1  # a combination has a nuisance of its own
+    assert len(np.unique(data.observations(factors), axis=0)) == 1  # each combination has its own nuisance
     assert len(np.unique(data.observations(data.full_grid().factors)[:, 2])) > 1
 
 
@@ -255,5 +255,5 @@ def test_has_full_grid_predicts_whether_full_grid_works(spec: str) -> None:
     else:
         with pytest.raises(InvalidInputError, match="has no full grid"):
             data.full_grid()
-    # What is left of a ridge when one of its factors is hidden is not quite uniform either.
+    # The marginal distribution of a ridge after hiding one factor is not exactly uniform either.
     assert data.has_full_grid == ("correlate" not in spec and spec not in {"linear-ica", "pinwheel"})

@@ -116,7 +116,7 @@ def test_fixed_values_can_differ_between_draws(name: str, rng: np.random.Generat
     given_rows = distribution.sample(N, rng)
     drawn = distribution.sample(N, rng, fixed={"c": given_rows[:, 2], "b": given_rows[:, 1]})
     assert np.array_equal(drawn[:, 1:3], given_rows[:, 1:3])
-    assert p_value(SPACE.rows_of(drawn), brute_force(*TABLES[name])) > 1e-3  # the law of total probability
+    assert p_value(SPACE.rows_of(drawn), brute_force(*TABLES[name])) > 1e-3  # total probability
 
 
 def test_the_chi_square_test_detects_a_wrong_table(rng: np.random.Generator) -> None:

@@ -130,7 +130,7 @@ def test_batches_share_one_factor_and_follow_the_distribution(name: str, rng: np
             continue
         assert (of_factor[:, :, column] == of_factor[:, :1, column]).all()
         rows = SPACE.rows_of(of_factor.reshape(-1, 4)).reshape(-1, size)
-        assert p_value(np.bincount(rows[:, 0], minlength=18), p) > 1e-3  # the value comes as often as it should
+        assert p_value(np.bincount(rows[:, 0], minlength=18), p) > 1e-3  # the value has the expected frequency
         pairs = np.zeros((18, 18))  # and two of a batch are independent given it
         for value in range(3):
             conditional = p * (GRID[:, column] == value)

@@ -1,4 +1,4 @@
-"""Encoding: which rows, each once, checked batch by batch, and never again once it is known."""
+"""Encoding: choice of rows, each encoded once, checks of every batch, and the cache."""
 
 import errno
 import importlib.util
@@ -57,7 +57,7 @@ def codes_of(rows: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 class Counting:
-    """An encoder that remembers which rows it was given."""
+    """An encoder that records the rows it was given."""
 
     def __init__(self, fingerprint: str | None = "counting-1", fail_at: int | None = None) -> None:
         self.seen: list[NDArray[np.int64]] = []
@@ -73,7 +73,7 @@ class Counting:
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """What was asked for, without the second look at the first batch."""
+        """Requested rows, without the repeated rows of the first batch."""
         return np.concatenate([self.seen[0], *self.seen[2:]])
 
 
@@ -87,7 +87,7 @@ def only_file(pattern: str) -> Path:
     return found
 
 
-# ------------------------------------------------------------------------------ which rows
+# ------------------------------------------------------------------------------ choice of rows
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_an_encoder_may_be_named(tiles: Tiles) -> None:
     assert named.provenance.encoder == "baseline-pixels"
 
 
-# ------------------------------------------------------------------------------ what may come back
+# ------------------------------------------------------------------------------ valid output
 
 
 def posterior_of(images: NDArray[Any]) -> dm.Posterior:
@@ -200,7 +200,7 @@ def test_a_posterior_gives_means_and_log_variances(tiles: Tiles, cache: bool) ->
 
 
 class _Lazy:
-    """Like a tensor of another framework: an array only when it is asked for one."""
+    """Like a tensor of another framework: converted to an array only on request."""
 
     def __init__(self, values: NDArray[Any]) -> None:
         self.values = values
@@ -291,7 +291,7 @@ def test_invalid_codes_are_refused_in_any_batch(tiles: Tiles, wrong: str, first_
 
 
 def late(answer: Callable[[NDArray[Any]], Any], batch: int) -> Callable[[NDArray[Any]], Any]:
-    """Answer properly before this batch of 16 rows of the grid."""
+    """Return valid codes before this batch of 16 rows of the grid."""
     return lambda images: answer(images) if rows_in(images)[0] >= 16 * batch else codes_of(rows_in(images))
 
 
@@ -332,7 +332,7 @@ def test_an_encoder_that_changes_its_kind_of_codes_is_named(
         dm.encode(Encoder(), tiles, full_grid=True, batch_size=16, cache=cache)
 
 
-# ------------------------------------------------------------------------------ one answer for one observation
+# ------------------------------------------------------------------------------ one code per observation
 
 
 def noisy() -> Callable[[NDArray[Any]], Any]:
@@ -476,7 +476,7 @@ def test_an_altered_file_of_the_cache_is_noticed_and_made_again(
     assert not third.seen
 
 
-# ------------------------------------------------------------------------------ interrupted and taken up again
+# ------------------------------------------------------------------------------ interrupted and resumed
 
 
 def interrupt(tiles: Tiles, at: int) -> Counting:

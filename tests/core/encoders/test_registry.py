@@ -57,7 +57,7 @@ def test_a_spec_is_split_into_scheme_target_and_options(spec: str, target: str, 
 def test_any_value_comes_back_from_percent_encoding(value: str) -> None:
     try:
         quoted = quote(value, safe="")
-    except UnicodeEncodeError:  # half a surrogate pair is no text
+    except UnicodeEncodeError:  # half a surrogate pair is not valid text
         return
     assert EncoderSpec.parse(f"torch:m.py:b?weights={quoted}").options == {"weights": value}
 

@@ -23,7 +23,7 @@ def test_values_and_weights_are_those_of_the_formula(matrix: np.ndarray) -> None
 
 
 def test_a_latent_without_importance_has_weight_zero_wherever_its_column_is() -> None:
-    """A published implementation stops at the first such code, and drops all that follow."""
+    """A published implementation stops at the first such latent, and drops all later ones."""
     matrix = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]])
     for order in ([0, 1, 2], [1, 0, 2], [1, 2, 0]):
         values, weights = disentanglement(matrix[order])

@@ -30,7 +30,7 @@ def test_agrees_with_scikit_learn(seed: int, n_inputs: int, similarity: float, a
     gram, covariance = inputs.T @ inputs / 200, inputs.T @ targets / 200
     np.testing.assert_allclose(lasso_coefficients(gram, covariance, alpha), theirs.T, atol=1e-6)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lasso, "MAX_ROUNDS", 0)  # the exact steps alone find the same
+        patch.setattr(lasso, "MAX_ROUNDS", 0)  # the exact steps alone give the same result
         np.testing.assert_allclose(lasso_coefficients(gram, covariance, alpha), theirs.T, atol=1e-6)
 
 

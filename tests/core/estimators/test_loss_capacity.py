@@ -7,7 +7,7 @@ from disentmetrics.estimators.loss_capacity import (
     share_of_best_score,
 )
 
-CURVES = {  # what the authors' code returns for five curves that are compared up to capacity 16
+CURVES = {  # output of the authors' code for five curves that are compared up to capacity 16
     "flat": ([1, 2, 4, 8], [0.5, 0.5, 0.5, 0.5], 1.0),
     "step": ([1, 2, 4, 8], [1.0, 0.0, 0.0, 0.0], 14 / 15),
     "line": ([1, 2, 3, 4, 5], [0.8, 0.6, 0.4, 0.2, 0.0], 1 - 3.2 / 15),

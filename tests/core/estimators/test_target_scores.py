@@ -42,7 +42,7 @@ def test_every_score_is_its_definition(seed: int, score: TargetScore, tied: bool
 
 
 def test_equal_codes_count_as_in_a_random_order() -> None:
-    """The authors' code takes the order of the file, and so finds in a constant block whatever was sorted there."""
+    """The authors' code uses the order of the file, so a constant block appears informative if it was sorted."""
     rng = np.random.default_rng(0)
     classes = np.sort(rng.integers(3, size=40))  # sorted, as files are
     code = np.r_[np.zeros(15), np.ones(15), np.arange(2.0, 12.0)]

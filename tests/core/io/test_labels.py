@@ -70,7 +70,7 @@ def test_indices_follow_the_order_of_numbers(column: list[float | None]) -> None
     assert all((a < b) == (i < j) for (a, i), (b, j) in itertools.combinations(rows, 2))
 
 
-# The same column in every dress.
+# The same column in every container.
 
 LABELS = ["b", None, "a", "b"]
 NUMBERS = [2, None, 1, 2]
@@ -268,7 +268,7 @@ def test_circular_is_never_inferred_but_can_be_specified() -> None:
     assert asked.reason == "angle is circular as specified (36 distinct values)"
 
 
-# What is refused, in one sentence.
+# Refused columns, each with one sentence.
 
 
 @pytest.mark.parametrize(

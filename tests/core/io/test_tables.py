@@ -204,7 +204,7 @@ def test_text_files_need_no_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert read_table(write_csv(tmp_path / "a.csv")).codes.shape == (3, 2)
 
 
-# Which columns play which role.
+# Roles of columns.
 
 
 def test_codes_are_the_only_numbered_family_in_order_of_its_numbers() -> None:
@@ -668,7 +668,7 @@ def test_an_h5ad_file_gives_every_encoding_of_a_column(tmp_path: Path) -> None:
     )
 
 
-# The example that a user would begin with.
+# The first example of a user.
 
 
 def test_the_example_writes_principal_components_that_can_be_read(tmp_path: Path) -> None:

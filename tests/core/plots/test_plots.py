@@ -1,4 +1,4 @@
-"""Figures show what the card holds, in the order that reads best, and leave nothing behind but their file."""
+"""Figures show the content of the card in a legible order, and leave nothing behind but their file."""
 
 import re
 import sys
@@ -125,7 +125,7 @@ def test_scores_show_values_intervals_nulls_and_what_is_undefined(card: dm.Score
     assert [0.4, 0.6] in lines
     assert [0.1, 0.1] in lines
     assert [5.0, 9.0] in lines
-    assert len(figure.axes) == 2  # what lies beyond 0 and 1 has an axis of its own
+    assert len(figure.axes) == 2  # values beyond 0 and 1 have a separate axis
     assert "undefined" in texts(figure)
 
 
@@ -150,7 +150,7 @@ def test_hostile_names_are_shown_as_they_are(tmp_path: Path) -> None:
     svg = (tmp_path / "mi-matrix.svg").read_text()
     assert "<script>" not in svg
     assert "&lt;script" in svg
-    assert re.search(r"<text[^>]*>\$x_1\^2\$", svg)  # a formula would be cut into signs
+    assert re.search(r"<text[^>]*>\$x_1\^2\$", svg)  # a formula would be split into glyphs
     assert "a" * 60 not in svg
 
 

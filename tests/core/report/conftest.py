@@ -1,4 +1,4 @@
-"""Cards for the report: small and real, large and made up, and hostile."""
+"""Cards for the report: small and real, large and synthetic, and hostile."""
 
 import shutil
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def executable() -> str:
 
 @pytest.fixture(scope="session")
 def card() -> ScoreCard:
-    """A card of one clean, one mixed, one dead and one noise code, with posterior variances."""
+    """A card of one clean, one mixed, one dead and one noise latent, with posterior variances."""
     return scored(0)
 
 
@@ -53,7 +53,7 @@ def scored(seed: int) -> ScoreCard:
 
 @pytest.fixture(scope="session")
 def wide() -> ScoreCard:
-    """A card of 200 codes and 20 factors."""
+    """A card of 200 latents and 20 factors."""
     rng = np.random.default_rng(0)
     factors = rng.integers(4, size=(300, 20))
     codes = np.tile(factors, (1, 10)) + rng.normal(size=(300, 200)) * np.linspace(0.1, 3, 200)
@@ -110,7 +110,7 @@ def four_cards(card: ScoreCard) -> list[ScoreCard]:
 
 @pytest.fixture(scope="session")
 def hostile(card: ScoreCard) -> Callable[[str], ScoreCard]:
-    """A card whose every string from outside is the given one."""
+    """A card in which every external string is the given one."""
 
     def made(evil: str) -> ScoreCard:
         summary = card.summary

@@ -1,4 +1,4 @@
-"""The report in a real browser: what a reader does, and what must not happen."""
+"""The report in a real browser: interaction, and absence of errors and requests."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ def browser(executable: str) -> Iterator[Any]:
 
 @dataclass
 class Opened:
-    """A page, and what it asked for and complained of."""
+    """A page, with its requests and its console errors."""
 
     page: Any
     seconds: float

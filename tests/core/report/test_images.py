@@ -11,7 +11,7 @@ from disentmetrics.results.card import ScoreCard
 
 
 class Mirror:
-    """Four codes; decoding paints the value of the code that runs."""
+    """Four latents; decoding paints the value of the traversed latent."""
 
     fingerprint = "mirror-1"
 

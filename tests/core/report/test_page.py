@@ -172,7 +172,7 @@ def test_text_from_outside_is_text(card: ScoreCard, hostile: Callable[[str], Sco
     spoiled = report([hostile(evil), hostile(evil)], names=[evil, f"{evil}2"], paths=[evil, evil], title=evil)
     kinds = {tag for tag, _ in Reader(plain).elements}
     found = Reader(spoiled)
-    assert {tag for tag, _ in found.elements} <= kinds | {"details", "summary"}  # around the many remarks
+    assert {tag for tag, _ in found.elements} <= kinds | {"details", "summary"}  # around the many notes
     assert not [name for _, attributes in found.elements for name in attributes if name.startswith("on")]
     assert len([kind for kind, _ in found.scripts if kind is None]) == 1
     assert "49" not in re.findall(r"<h1>(.*?)</h1>", spoiled)

@@ -1,4 +1,4 @@
-"""Each sentence of the diagnostics appears where it must, with its number, and nowhere else."""
+"""Each diagnostic sentence appears where it applies, with its number, and nowhere else."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Presets name metrics that exist, and mix with names."""
+"""Presets contain existing metrics, and can be combined with names."""
 
 import numpy as np
 import pytest

@@ -43,7 +43,7 @@ def test_scoring_leaves_the_global_random_state_alone() -> None:
 
 
 def test_threads_never_set_the_filters_of_warnings_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """scikit-learn sets them for each task of its Parallel; what it warns of depends on who comes first."""
+    """scikit-learn sets them for each task of its Parallel, so warnings would depend on the order of threads."""
     from sklearn.utils.parallel import Parallel
 
     inside, most, original = [], [], Parallel.__call__

@@ -1,4 +1,4 @@
-"""A summary says what the codes say: identities first, then what survives the file and hostile input."""
+"""Summaries agree with the codes: identities, then files and hostile input."""
 
 import json
 from dataclasses import replace

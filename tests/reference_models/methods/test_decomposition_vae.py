@@ -105,7 +105,9 @@ def test_the_mmd_is_zero_for_equal_distributions_and_positive_for_shifted_ones()
     shifted = dimension_wise_mmd(normal(100, 3, 0), normal(100, 3, 1) + torch.tensor([1.0, 0.0, 0.0]))
     assert float(shifted) > max(same)
     dependent = normal(400, 1, 0).expand(-1, 2)
-    assert abs(float(dimension_wise_mmd(dependent, normal(400, 2, 1)))) < 0.05  # code by code: dependence is not seen
+    assert (
+        abs(float(dimension_wise_mmd(dependent, normal(400, 2, 1)))) < 0.05
+    )  # latent by latent: dependence is not detected
 
 
 def test_the_discrepancy_is_the_sum_over_pairs() -> None:

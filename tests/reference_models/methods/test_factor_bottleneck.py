@@ -24,7 +24,7 @@ NAME = "factor_bottleneck"
 
 
 class HiddenSpots(DataSet):
-    """A bright square at one of 6 x 6 places, a third factor that does not show, and a fourth that never changes."""
+    """A bright square at one of 6 x 6 positions, a third factor without effect, and a constant fourth one."""
 
     name = "hidden-spots"
     fingerprint = "hidden-spots-1"

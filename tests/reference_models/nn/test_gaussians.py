@@ -1,4 +1,4 @@
-"""Densities and divergences of Gaussians, beside torch.distributions and Monte Carlo."""
+"""Densities and divergences of Gaussians against torch.distributions and Monte Carlo."""
 
 import torch
 from disentmetrics_reference_models.nn.gaussians import kl_to_standard_normal, log_density, reparameterise

@@ -1,4 +1,4 @@
-"""Densities that integrate to one, samplers that have them, closed forms that agree with both."""
+"""Densities integrate to one, samplers follow them, and closed forms agree with both."""
 
 import math
 from typing import Any
@@ -47,7 +47,7 @@ NESTED = {
 
 
 def grid(n: int, reach: float) -> tuple[Tensor, float]:
-    # Middles of cells: no point lies where a density has an edge.
+    # Centres of cells: no point lies at a discontinuity of a density.
     axis = (torch.arange(n, dtype=torch.float64) + 0.5) / n * 2 * reach - reach
     return torch.cartesian_prod(axis, axis), (2 * reach / n) ** 2
 
@@ -287,4 +287,4 @@ def test_codes_of_the_mixture_share_its_density() -> None:
     torch.testing.assert_close(shares.sum(1), torch.logsumexp(torch.stack(of_each), 0) - math.log(4))
     torch.testing.assert_close(FourGaussians().log_density(z.flip(1)), shares.flip(1))
     beside = FourGaussians().log_density(torch.tensor([[0.1, 1.0]], dtype=torch.float64))[0]
-    assert float(beside[1] - beside[0]) == pytest.approx(0.1**2 / (2 * 0.03))  # it is the first code that is off
+    assert float(beside[1] - beside[0]) == pytest.approx(0.1**2 / (2 * 0.03))  # only the first latent is off-centre

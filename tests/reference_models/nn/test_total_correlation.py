@@ -1,4 +1,4 @@
-"""Identities of the decomposition of the KL, and the mistakes of others that they catch."""
+"""Identities of the decomposition of the KL, and the published mistakes that they detect."""
 
 import math
 

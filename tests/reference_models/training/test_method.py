@@ -1,4 +1,4 @@
-"""Configurations know their method, and wrong settings are answered with what must hold."""
+"""Configurations know their method, and errors about invalid settings state the requirement."""
 
 import dataclasses
 from typing import Any

@@ -42,7 +42,7 @@ Package = Callable[[str, str, str], None]
 
 @pytest.fixture(autouse=True)
 def _fresh_registry() -> Iterator[None]:
-    """Look methods up again before and after each test, and forget the modules that it made."""
+    """Reset the registry before and after each test, and remove the modules that the test created."""
     before = set(sys.modules)
     registry._registry.cache_clear()
     yield

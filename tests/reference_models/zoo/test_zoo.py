@@ -43,7 +43,7 @@ def test_a_model_reproduces_the_scores_of_its_card(name: str) -> None:
     assert representation.provenance.encoder == card.about["encoder"] == load_run(f"zoo/{name}").fingerprint
     again = dm.score(representation, ["mig", "factorvae"], seed=card.about["seed"], interval=None, null=False)
     for metric in again:
-        # Sums of a network are rounded differently on other CPUs, so a few rows may change their bin.
+        # Sums in a network are rounded differently on other CPUs, so a few rows may change bins.
         assert again[metric].value == pytest.approx(card[metric].value, abs=0.005), metric
         assert again[metric].signature == card[metric].signature
 

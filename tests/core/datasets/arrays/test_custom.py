@@ -1,4 +1,4 @@
-"""Data given as rows: every row can be had again, and what does not occur is refused."""
+"""Data given as rows: every row is returned unchanged, and combinations that do not occur are refused."""
 
 import re
 from typing import Any
@@ -140,7 +140,7 @@ def test_kinds_are_inferred_with_their_reasons() -> None:
 
 
 class Recorded:
-    """Rows that are made when taken, and keep account of it."""
+    """Rows that are generated when read, and record each read."""
 
     shape = (50, 4, 5, 3)
     dtype = np.dtype(np.uint8)

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face library, by the library itself."""
+"""Data sets of the Hugging Face library, created by the library itself."""
 
 from typing import Any
 

@@ -38,7 +38,7 @@ def test_the_mean_stays_up_to_rounding(height: int, width: int) -> None:
 def test_it_is_the_box_filter_of_pillow_up_to_rounding(old: int, new: int) -> None:
     image = np.random.default_rng(1).integers(0, 256, (old, old), dtype=np.uint8)
     ours = resized(image[None, ..., None], (new, new))[0, ..., 0].astype(int)
-    exact = old % new == 0  # otherwise Pillow takes whole pixels alone
+    exact = old % new == 0  # otherwise Pillow uses only whole pixels
     theirs = np.asarray(Image.fromarray(image).resize((new, new), Image.Resampling.BOX)).astype(int)
     if exact:
         assert np.abs(ours - theirs).max() <= 1

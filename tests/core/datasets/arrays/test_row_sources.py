@@ -26,7 +26,7 @@ def rows_of(data: dm.CustomDataSet, draws: Any) -> list[int]:
 
 
 class Recorded:
-    """Rows that are made when taken, and keep account of it."""
+    """Rows that are generated when read, and record each read."""
 
     shape = (50, 4, 5, 3)
     dtype = np.dtype(np.uint8)

@@ -149,7 +149,7 @@ def test_no_vertex_comes_near_a_rounding_tie() -> None:
             for centre in 16 + 32 * np.arange(32) / 31:
                 fraction = np.mod(256 * (centre + offset), 1)
                 nearest = min(nearest, np.abs(fraction - 0.5).min())
-    assert 2.7e-7 < nearest < 2.9e-7  # float64 errs by less than 1e-10 here
+    assert 2.7e-7 < nearest < 2.9e-7  # the error of float64 is below 1e-10 here
 
 
 @pytest.mark.parametrize(

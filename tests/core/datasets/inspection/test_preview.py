@@ -1,4 +1,4 @@
-"""The sheet that shows what each factor does."""
+"""The contact sheet that shows the effect of each factor."""
 
 import sys
 from pathlib import Path

@@ -56,7 +56,7 @@ urls = []
 
 
 class Bait:
-    """Unpickling it makes a folder, so that a test can see it happen."""
+    """Unpickling it creates a folder, which a test can detect."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -72,7 +72,7 @@ def write_npz(path: Path, **changed: Any) -> Path:
         "latents_classes": LABELS,
         "metadata": np.array({"date": "April 2017"}, dtype=object),
     }
-    with path.open("wb") as file:  # numpy would add .npz to a mere name
+    with path.open("wb") as file:  # numpy would append .npz to a file name
         np.savez_compressed(file, **(content | changed))
     return path
 

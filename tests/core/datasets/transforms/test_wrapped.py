@@ -149,7 +149,7 @@ def test_any_composition_returns_the_observations_of_its_factors(
     assert np.array_equal(reference.indices(data.space, cells), drawn.factors)
     # ... the observation is that of the base with these factors and this nuisance ...
     assert np.array_equal(shown, base.observations(cells, drawn.nuisance))
-    # ... combinations come as often as they should, hidden factors too, and their probability is known.
+    # ... combinations and hidden factors have the expected frequencies, and their probability is known.
     counts = np.bincount(Toy.space.rows_of(cells), minlength=72)
     assert not counts[reference.weights == 0].any()
     often = reference.weights * 3000 > 5
@@ -164,7 +164,7 @@ def test_any_composition_returns_the_observations_of_its_factors(
     assert data.distribution.probability(every) == pytest.approx(sums, abs=1e-12)
     assert len(data) == np.count_nonzero(sums)
 
-    # The nuisance of its own is that of the base, as long as nothing is hidden.
+    # The default nuisance is that of the base, as long as no factor is hidden.
     own = data.draws(drawn.factors[:50])
     again = data.observations(own.factors)
     assert np.array_equal(again, data.observations(own.factors, own.nuisance))
@@ -189,7 +189,7 @@ def test_symmetries_that_are_declared_hold(draw: st.DataObject, n_steps: int) ->
         for index in symmetry.same:
             contexts[:, data.space.position(symmetry.factor)] = index
             if not (data.distribution.probability(contexts) > 0).all() and data.nuisances:
-                break  # of what never occurs there are no hidden values
+                break  # combinations that never occur have no hidden values
             looks.append(data.observations(contexts, nuisance))
         assert all(np.array_equal(looks[0], look) for look in looks[1:])
 
