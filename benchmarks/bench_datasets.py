@@ -91,7 +91,7 @@ def main() -> None:
     report(f"the same in batches of {BATCH}", drawn, one_by_one)
 
     seconds, _, _ = clock(data.prepare)
-    report("whole grid into the cache", len(data) / seconds, one_by_one)
+    report("full grid into the cache", len(data) / seconds, one_by_one)
     opening, _, bits = clock(lambda: open_packed(data._path, len(data), 512))  # noqa: SLF001 - the baseline reads it
     assert bits is not None
 
@@ -109,8 +109,8 @@ def main() -> None:
         len(data),
         lambda: (data.observations(data.space.indices_of(np.arange(s, s + BATCH))) for s in starts),
     )
-    report(f"whole grid streamed in batches of {BATCH}", stream, unpacked)
-    print(f"\nwhole grid drawn and written in {seconds:.1f} s; cache verified and opened in {opening:.2f} s")
+    report(f"full grid streamed in batches of {BATCH}", stream, unpacked)
+    print(f"\nfull grid drawn and written in {seconds:.1f} s; cache verified and opened in {opening:.2f} s")
 
 
 if __name__ == "__main__":

@@ -114,7 +114,7 @@ class Line:
     reference: Reference | None = None
     most_seconds: float = inf
     most_bytes: float = inf
-    counts_input: bool = False  # whether the memory is that of the whole process
+    counts_input: bool = False  # whether the memory is that of the entire process
 
     @property
     def ratio(self) -> float | None:
@@ -388,7 +388,7 @@ def images_per_second(sizes: Sizes, rng: np.random.Generator) -> float | None:
     images = DSprites().observations(SPACE.sample(256, rng))
 
     def encode() -> None:
-        import torch  # in the measured process: no later one is forked from a process that holds its threads
+        import torch  # in the measured process: no later process is forked from one with its threads
 
         convolutions: list[Any] = []
         for channels in (1, 32, 32, 32):
@@ -462,8 +462,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small sizes, to which the targets do not apply")
     parser.add_argument("--large", action="store_true", help="also tables of 1,000,000 x 64 and 5,000,000 x 10 codes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers to a file")
-    asked = parser.parse_args()
-    sizes = QUICK if asked.quick else FULL
+    settings = parser.parse_args()
+    sizes = QUICK if settings.quick else FULL
     about = {
         "sizes": sizes.name,
         "python": platform.python_version(),
@@ -476,7 +476,7 @@ def main() -> None:
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, markup=False)
     lines: list[Line] = []
     with console.status("measuring") as status:
-        for job in jobs(sizes, large=asked.large):
+        for job in jobs(sizes, large=settings.large):
             for line in job():
                 lines.append(line)
                 status.update(f"measured {line.job}")
@@ -487,15 +487,15 @@ def main() -> None:
     console.print("{processors} processors, load {load:.1f} at the start, numpy {numpy}".format_map(about))
     if sizes is not FULL:
         console.print("the targets apply to the full sizes")
-    more = ", of 5,000,000 rows with it" if asked.large else ""
+    more = ", of 5,000,000 rows with it" if settings.large else ""
     console.print(f"seconds are wall time; memory is the largest beyond the input{more}")
     console.print(as_table(lines, notes))
     for number, note in enumerate(notes, start=1):
         console.print(f"[{number}] {note}")
     console.print(encoding_note(rate))
     console.print(f"targets missed: {'; '.join(line.job for line in lines if line.met is False) or 'none'}")
-    if asked.json:
-        with atomic_path(asked.json) as path:
+    if settings.json:
+        with atomic_path(settings.json) as path:
             path.write_text(as_json(lines, {**about, "images_per_second": rate}), encoding="utf-8")
 
 

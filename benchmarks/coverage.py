@@ -121,13 +121,13 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=100, help="draws of each size")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--out", type=Path, help="file that stores each run, to resume later")
-    parser.add_argument("--report", action="store_true", help="only summarise what --out holds")
+    parser.add_argument("--report", action="store_true", help="only summarise the runs in --out")
     parser.add_argument("--quick", action="store_true", help="cheap metrics, 300 and 1,000 rows, 20 runs: a minute")
-    asked = parser.parse_args(given)
-    asked.metrics = list(QUICK) if asked.quick else expand(asked.metrics, posterior=False)
-    asked.sizes = [300, 1_000] if asked.quick else [int(size) for size in asked.sizes.split(",")]
-    asked.runs = 20 if asked.quick else asked.runs
-    return asked
+    options = parser.parse_args(given)
+    options.metrics = list(QUICK) if options.quick else expand(options.metrics, posterior=False)
+    options.sizes = [300, 1_000] if options.quick else [int(size) for size in options.sizes.split(",")]
+    options.runs = 20 if options.quick else options.runs
+    return options
 
 
 def kept_runs(path: Path | None, metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -145,21 +145,21 @@ def kept_runs(path: Path | None, metrics: Sequence[str]) -> Iterator[dict[str, A
 
 def main() -> None:
     """Run the study and print its table."""
-    asked = arguments()
-    for name in asked.metrics:
+    options = arguments()
+    for name in options.metrics:
         find_metric(name)
-    runs = list(kept_runs(asked.out, asked.metrics))
+    runs = list(kept_runs(options.out, options.metrics))
     done = {(run["n"], run["seed"]) for run in runs}
-    todo = [(n, seed) for n in asked.sizes for seed in range(asked.runs) if (n, seed) not in done]
-    if not asked.report:
-        parallel = joblib.Parallel(asked.jobs, return_as="generator_unordered")
-        found = parallel(joblib.delayed(study)(n, seed, asked.metrics) for n, seed in todo)
+    todo = [(n, seed) for n in options.sizes for seed in range(options.runs) if (n, seed) not in done]
+    if not options.report:
+        parallel = joblib.Parallel(options.jobs, return_as="generator_unordered")
+        found = parallel(joblib.delayed(study)(n, seed, options.metrics) for n, seed in todo)
         for run in tracked(found, len(todo), "scoring samples", shown=sys.stderr.isatty()):
             runs.append(run)
-            if asked.out is not None:
-                with asked.out.open("a") as file:
+            if options.out is not None:
+                with options.out.open("a") as file:
                     file.write(json.dumps(run) + "\n")
-    print(report(runs, truths(asked.metrics)))
+    print(report(runs, truths(options.metrics)))
 
 
 if __name__ == "__main__":

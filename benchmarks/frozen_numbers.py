@@ -84,17 +84,17 @@ SLOW = {  # resampled only on the first table, under the default protocol
 def cards(folder: Path) -> None:
     """Write values of every metric under every protocol; intervals and nulls of slow ones only on the first table."""
     for name, representation in tables():
-        asked: list[tuple[str, str | list[str], dict[str, Any]]] = [
+        requests: list[tuple[str, str | list[str], dict[str, Any]]] = [
             ("values", "all", {"interval": None, "null": False})
         ]
         every = list(dm.score(representation, "all", interval=None, null=False))
         if name in {"posterior", "missing", "weighted", "rotated"}:
             quick = [metric for metric in every if metric.partition("@")[0] not in SLOW]
             method = "half-sampling" if name == "rotated" else "jackknife"
-            asked.append((method, quick, {"interval": method}))
+            requests.append((method, quick, {"interval": method}))
         if name == "posterior":
-            asked.append(("slow", [metric for metric in every if metric in SLOW], {}))
-        for kind, metrics, options in asked:
+            requests.append(("slow", [metric for metric in every if metric in SLOW], {}))
+        for kind, metrics, options in requests:
             path = folder / f"card-{name}-{kind}.json"
             if not path.exists():
                 print(path.name, flush=True)

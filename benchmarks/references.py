@@ -19,12 +19,12 @@ Integers = NDArray[np.int64]
 CHEN_SAMPLES = 10_000
 N_TRAIN, N_TEST, N_ROWS = 10_000, 5_000, 64  # points of disentanglement_lib, and images or pairs in a point
 GLOBAL_ROWS = 10_000  # images that its FactorVAE encodes for the global variance
-SMALLEST_SD = 0.05  # of a code that takes part in its FactorVAE
+SMALLEST_SD = 0.05  # of a latent that its FactorVAE score includes
 N_TREES = 100  # of a gradient boosting as scikit-learn has it
 WHAT = {
     "mig": "20 bins by np.digitize, sklearn.metrics.mutual_info_score of one pair after the other",
     "dci": "sklearn.ensemble.GradientBoostingClassifier, 100 trees per class",
-    "sap": "sklearn.svm.LinearSVC of one code and one factor after the other",
+    "sap": "sklearn.svm.LinearSVC of one latent and one factor after the other",
     "explicitness": "sklearn.linear_model.LogisticRegression and roc_auc_score per factor",
     "higgins": "higgins of disentanglement_lib, points drawn one by one, codes looked up in a table",
     "factorvae": "factorvae of disentanglement_lib, votes drawn one by one, codes looked up in a table",

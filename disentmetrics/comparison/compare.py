@@ -320,7 +320,7 @@ class _Pair:
 
 
 def _gathered(remarks: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    """Return each remark once, after the metrics to which it applies."""
+    """Return each note once, after the metrics to which it applies."""
     metrics: dict[str, list[str]] = {}
     for metric, remark in remarks:
         metrics.setdefault(remark, []).append(metric)

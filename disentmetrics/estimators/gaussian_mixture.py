@@ -93,7 +93,7 @@ def mixture_information(
     Raises
     ------
     InvalidInputError
-        If shapes disagree, a number is not finite, a factor's value is out of range, or a code's
+        If shapes disagree, a number is not finite, a factor's value is out of range, or a latent's
         posteriors are too narrow for double precision.
 
     References

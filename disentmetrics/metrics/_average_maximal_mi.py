@@ -23,7 +23,7 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
             source="Chen et al. (2018): aggregate posteriors, integrated exactly instead of sampled",
             options={"estimator": "posterior"},
             needs=Needs(rows=2, log_variance=True),
-            # the copy of a code that the suite adds has a narrower posterior
+            # the copy of a latent that the suite adds has a narrower posterior
             invariant_to=all_except("duplicated code", "rotation"),
             precision=1e-3,
             costly=True,

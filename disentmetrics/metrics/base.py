@@ -84,7 +84,7 @@ class RawScore:
         Expected value for uninformative latents, where it has a closed form.
     parts : mapping of str to float
         Further numbers of the metric, such as the completeness of DCI, under the names that it declares. Each has
-        an interval and a null of its own. NaN where undefined.
+        its own interval and null. NaN where undefined.
     """
 
     value: float
@@ -128,12 +128,12 @@ _AT_LEAST_A_CODE_AND_A_FACTOR = Needs()
 class Protocol:
     """Declaration of a protocol: a named, frozen set of a metric's options.
 
-    What is left None is inherited from the metric, whose attributes of these names :func:`metric` documents.
+    Attributes that are None are inherited from the metric; :func:`metric` documents them.
 
     Attributes
     ----------
     source : str
-        Whose settings these are.
+        Origin of the settings.
     options : mapping
         Keyword arguments of the formula.
     needs, invariant_to, detects, perfect, noise, precision, costly, slow, unsettled
@@ -181,14 +181,14 @@ class Metric:
     ----------
     name : str
     family : Family
-        What the metric is based on.
+        Kind of quantity on which the metric is based.
     formula : callable
         ``(representation, *, options) -> RawScore``, as it is written in the metric's file.
     bounds : pair of float
         Smallest and largest value.
     higher_is_better : bool
     paper : str
-        Where the metric is defined.
+        Paper that defines the metric.
     known_failure : str
         A representation that the metric misjudges, in one sentence.
     protocols : mapping of name to ResolvedProtocol
@@ -198,7 +198,7 @@ class Metric:
     parts : mapping of str to pair of float
         Further numbers that the formula returns, with their bounds.
     lower_is_better : collection of str
-        Parts for which lower is better although for the metric higher is.
+        Parts for which lower is better although higher is better for the metric.
     least : mapping of option to int
         Smallest valid value of an integer option, where that is not 1, or of a real one, where 0 is valid too.
     documentation : str
@@ -534,16 +534,16 @@ def metric(
     Parameters
     ----------
     family : Family
-        What the metric is based on.
+        Kind of quantity on which the metric is based.
     bounds : pair of float
         Smallest and largest value.
     higher_is_better : bool
     paper : str
-        Where the metric is defined.
+        Paper that defines the metric.
     known_failure : str
         A representation that the metric misjudges, in one sentence.
     protocols : mapping of name to Protocol
-        ``default`` is the recommended one. Each inherits what follows, unless it overrides it.
+        ``default`` is the recommended one. Each inherits the attributes below, unless it overrides them.
     needs : Needs
         Requirements.
     randomised : bool
@@ -551,7 +551,7 @@ def metric(
     parts : mapping of str to pair of float, optional
         Further numbers that the formula returns, with their bounds.
     lower_is_better : collection of str
-        Parts for which lower is better although for the metric higher is.
+        Parts for which lower is better although higher is better for the metric.
     least : mapping of option to int, optional
         Smallest valid value of an integer option, where that is not 1, or of a real one, where 0 is valid too.
     invariant_to : collection of Invariance
@@ -636,7 +636,7 @@ def alias(
     of : Metric
         The metric whose formula, bounds and options are used.
     paper : str
-        Where the metric is defined under this name.
+        Paper that defines the metric under this name.
     known_failure : str
         A representation that the metric misjudges, in one sentence.
     protocols : mapping of name to Protocol
@@ -669,7 +669,7 @@ def alias(
 
 
 def _resolved(protocol: Protocol, inherited: ResolvedProtocol) -> ResolvedProtocol:
-    """Return a protocol with what it leaves None filled in."""
+    """Return a protocol in which None is replaced by the inherited value."""
     stated = {item.name: getattr(protocol, item.name) for item in fields(protocol)}
     stated |= {
         name: frozenset(stated[name]) for name in ("invariant_to", "detects", "unsettled") if stated[name] is not None

@@ -1,8 +1,8 @@
 """Signature and docstring of a metric's call, generated from its formula.
 
 A formula takes a Representation and returns a RawScore; the metric is called with arrays or a Representation and
-returns a Score. The formula documents what is its own (summary, equation, options, range of the value, notes), and
-what all calls have in common is documented here, once.
+returns a Score. The docstring of the formula contains its summary, equation, options, range of the value and
+notes; the parts that all calls have in common are written here, once.
 """
 
 import inspect

@@ -55,7 +55,7 @@ def draw(cards: Mapping[str, ScoreCard], kind: str = "scores") -> "Figure":
     MissingExtraError
         If matplotlib is not installed.
     InvalidInputError
-        If there is no such kind, it takes one card and several came, or a card does not hold what it shows.
+        If there is no such kind, several cards are given for a kind that shows one, or a card lacks the required data.
     """
     modules = _modules()
     if kind not in modules:

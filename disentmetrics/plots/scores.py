@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_SIDE_BY_SIDE = 8
-"""Beyond the number of colours, each metric has a panel of its own with one line per card."""
+"""Number of colours; for more cards, each metric has a separate panel with one line per card."""
 _LINE = 0.13  # inches
 
 

@@ -188,7 +188,9 @@ def load(
     """
     names = ("factors", "pixels", "pca", "ica", "random")
     if target not in names:
-        raise InvalidInputError(f"a baseline is one of {', '.join(names)}; got {target!r}{did_you_mean(target, names)}")
+        raise InvalidInputError(
+            f"the baseline must be one of {', '.join(names)}; got {target!r}{did_you_mean(target, names)}"
+        )
     if (n_codes and target in {"factors", "pixels"}) or (n_fit and target not in FITS):
         raise InvalidInputError(
             f"baseline:{target} has no option {'n_fit' if n_fit else 'n_codes'}: n_codes is for pca, ica and "

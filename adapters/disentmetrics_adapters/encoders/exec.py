@@ -4,9 +4,9 @@ For each batch the program receives one .npy blob on its standard input, the obs
 (n, height, width, channels), C order), and writes one .npy blob to its standard output: codes (n, n_codes), or mean and
 log-variance (n, 2, n_codes). Its standard error is free for messages.
 
-A program that answers each blob immediately and exits at the end of its input is started once and kept running. A
-program that reads its input to the end before it answers, or exits after its first answer, is started again for each
-batch. The kind is detected: the first batch is followed by the end of input, to which both kinds answer; at the second
+A program that responds to each blob immediately and exits at the end of its input is started once and kept running. A
+program that reads its input to the end before it responds, or exits after its first response, is started again for each
+batch. The kind is detected: the first batch is followed by the end of input, to which both kinds respond; at the second
 batch the end of input is delayed by about twice the duration of the first. A wrong detection costs time but does not
 affect the codes.
 """
@@ -52,7 +52,7 @@ class ExecEncoder:
     timeout : float
         Maximum number of seconds per batch, including the start of the program.
     loop : {"auto", "yes", "no"}
-        Whether the program answers several blobs in turn; ``auto`` detects it.
+        Whether the program responds to several blobs in turn; ``auto`` detects it.
 
     Raises
     ------
@@ -115,7 +115,7 @@ class ExecEncoder:
         return Posterior(codes[:, 0], codes[:, 1]) if codes.ndim == 3 else codes
 
     def _ask(self, process: "_Process", blob: bytes, n: int, started: float) -> NDArray[Any] | None:
-        """Return the answer; None if a kept program has exited without error after its last answer."""
+        """Return the response; None if a kept program has exited without error after its last response."""
         process.deadline = started + self._timeout
         process.send(blob)
         if self._loop == "auto" and self._first_seconds is not None:
@@ -167,7 +167,7 @@ class _Process:
         ]
 
     def send(self, blob: bytes) -> None:
-        """Send a blob; raise if the program has written more than its last answer."""
+        """Send a blob; raise if the program has written more than its last response."""
         if self.has_answered:
             with contextlib.suppress(queue.Empty):
                 self._keep(self._output.get_nowait())
@@ -178,7 +178,7 @@ class _Process:
         self._input.put(None)
 
     def answers_within(self, seconds: float) -> bool:
-        """Wait for the first bytes of an answer; return whether they came in time."""
+        """Wait for the first bytes of a response; return whether they arrived in time."""
         try:
             chunk = self._output.get(timeout=max(0.0, min(seconds, self.deadline - time.monotonic())))
         except queue.Empty:
@@ -200,7 +200,7 @@ class _Process:
 
     def receive(self, n: int) -> NDArray[Any]:
         """Read one .npy blob with ``n`` rows."""
-        for n_bytes in range(1, len(MAGIC) + 1):  # byte by byte, so as not to wait for more of an invalid answer
+        for n_bytes in range(1, len(MAGIC) + 1):  # byte by byte, so as not to wait for the rest of an invalid response
             if self._read(n_bytes, keep=True) != MAGIC[:n_bytes]:
                 raise self.failure(f"{ONLY_BLOBS}; it wrote {bytes(self._buffer[:50])!r}")
         start = self._read(8)
@@ -258,7 +258,7 @@ class _Process:
         return self.failure(f"exited, or closed its standard output, before it responded: {received} received")
 
     def expect_end(self) -> None:
-        """Check that the program writes nothing after its last answer and exits with code 0."""
+        """Check that the program writes nothing after its last response and exits with code 0."""
         self.deadline = time.monotonic() + GRACE_SECONDS
         if self.answers_within(GRACE_SECONDS):
             self._check_nothing_left()
@@ -272,7 +272,7 @@ class _Process:
 
     def _check_nothing_left(self) -> None:
         if self._buffer:
-            raise self.failure(f"{ONLY_BLOBS}; after its answer it wrote {bytes(self._buffer[:50])!r}")
+            raise self.failure(f"{ONLY_BLOBS}; after its response it wrote {bytes(self._buffer[:50])!r}")
 
     def _exit_code(self, wait: float = 1.0) -> int | None:
         try:
@@ -288,7 +288,7 @@ class _Process:
         return EncoderError(f"the program {self.name} {what}{tail}")
 
     def end(self) -> None:
-        """Close the input, wait for the program to exit, and kill what is left."""
+        """Close the input, wait for the program to exit, and kill remaining processes."""
         self.end_input()
         self._exit_code(GRACE_SECONDS)
         self.kill()
@@ -371,15 +371,15 @@ def load(target: str, *, timeout: str = "120", loop: str = "auto") -> Encoder:
     without one; ``python`` is the Python of the activated environment, or else the
     one that runs disentmetrics. For each batch the program receives one .npy blob,
     uint8 (n, height, width, channels), and writes one .npy blob: codes (n,
-    n_codes), or mean and log-variance (n, 2, n_codes). It may answer one blob after
-    another until its input ends (it is then started once), or only one.
+    n_codes), or mean and log-variance (n, 2, n_codes). It may respond to one
+    blob after another until its input ends (it is then started once), or only to one.
 
     Options
     -------
     timeout : seconds, default 120
         Maximum duration of one batch, including the start of the program.
     loop : auto, yes or no; default auto
-        Whether the program answers several blobs in turn; auto detects it at the
+        Whether the program responds to several blobs in turn; auto detects it at the
         second batch.
 
     Example

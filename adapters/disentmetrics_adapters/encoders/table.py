@@ -63,7 +63,7 @@ def load(target: str, *, data: DataSet | None = None) -> Encoder:
     The target contains one row per point of the grid, with the last factor varying
     fastest: an array ``codes`` (n, n_codes), and optionally ``log_variance``, in
     .npz; a single array in .npy; numbers with an optional header line in .csv.
-    (Codes with factors of their own, without a data set, are scored with
+    (Codes with their own factors, without a data set, are scored with
     ``--codes`` instead.)
 
     Example

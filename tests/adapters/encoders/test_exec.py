@@ -261,7 +261,7 @@ def test_a_program_that_never_reads_may_answer_all_the_same(program: Program) ->
         ("read(); write([1.0] * 3, (3, 1), descr='nonsense')", "header that cannot be read"),
         ("stdout.write(b'\\x93NUMPY\\x01\\x00\\x05\\x00{{{{{')", r"header that cannot be read: b'\{\{"),
         ("stdout.write(b'\\x93NUMPY\\x02\\x00\\xff\\xff\\xff\\xff')", "header of 4294967295 bytes"),
-        ("read(); write([1.0] * 3, (3, 1)); print('done')", r"after its answer it wrote b'done"),
+        ("read(); write([1.0] * 3, (3, 1)); print('done')", r"after its response it wrote b'done"),
         ("read(); write([1.0] * 3, (3, 1)); sys.exit(4)", r"responded, but then failed \(exit code 4\)"),
         ("sys.exit(3)", r"crashed before it responded \(exit code 3\)"),
         ("os.kill(os.getpid(), 9)", r"killed by signal 9, Killed"),
@@ -322,9 +322,9 @@ def test_a_second_answer_to_one_batch_is_never_taken_for_the_next(program: Progr
     with ExecEncoder(program(source), loop="yes") as encoder:
         encoder(IMAGES)
         time.sleep(0.5)
-        with pytest.raises(EncoderError, match="after its answer it wrote"):
+        with pytest.raises(EncoderError, match="after its response it wrote"):
             encoder(IMAGES[:2])
-    with pytest.raises(EncoderError, match="after its answer it wrote"):
+    with pytest.raises(EncoderError, match="after its response it wrote"):
         ExecEncoder(program(source))(IMAGES)
 
 

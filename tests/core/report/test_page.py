@@ -118,7 +118,7 @@ def test_the_page_holds_every_score_with_its_explanation_and_signature(card: Sco
     for score in card.every_score():
         assert f"{score.value:.3f}" in text
         assert score.signature in text
-    assert "Two factors packed without loss into one code score 1." in text
+    assert "Two factors packed losslessly into one latent score 1." in text
     for note in card.notes:
         assert note in text
 
