@@ -50,7 +50,7 @@ def test_the_blocks_of_a_page_run_in_order_and_print_the_output_below_them(page:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_block_says_what_it_is_and_few_are_not_run(page: str) -> None:
+def test_every_block_has_a_language_and_few_are_skipped(page: str) -> None:
     found = blocks_of(page)
     assert all(block.language for block in found)
     skipped = [block for block in found if block.is_skipped]
@@ -59,7 +59,7 @@ def test_every_block_says_what_it_is_and_few_are_not_run(page: str) -> None:
     assert not any("not run" in block.title for block in found)
 
 
-def test_a_page_that_lies_is_found_out(tmp_path: Path) -> None:
+def test_wrong_output_on_a_page_is_detected(tmp_path: Path) -> None:
     page = "```python\nx = 2\nprint(x)\n```\n\n```text\n3\n```\n\n"
     page += "```console\n$ echo a b\na ...\n$ false\n$ echo $?\n0\n```\n"
     first, second = differences(page, tmp_path)
@@ -71,7 +71,7 @@ def test_a_page_that_lies_is_found_out(tmp_path: Path) -> None:
         list(differences("```python\nraise ValueError\n```\n", tmp_path))
 
 
-def test_numbers_may_differ_in_the_last_digit_alone() -> None:
+def test_numbers_may_differ_only_in_the_last_digit() -> None:
     assert matches("mig  0.470 [0.40, 0.50]", "mig   0.471 [0.41, 0.49]")
     assert not matches("mig 0.470", "mig 0.474")
     assert not matches("mig 0.47", "mig 0.4711")
@@ -97,13 +97,13 @@ def test_a_notebook_is_kept_without_outputs(notebook: str) -> None:
     assert '"output_type"' not in text
 
 
-def test_the_page_of_python_shows_all_that_is_public() -> None:
+def test_the_python_page_shows_all_public_names() -> None:
     shown = {line.rpartition(".")[2] for line in (ROOT / "docs/api.md").read_text(encoding="utf-8").splitlines()}
     public = {name for name in vars(dm) if not name.startswith("_") and callable(getattr(dm, name))}
     assert public <= shown
 
 
-def test_faults_of_a_site_are_found(tmp_path: Path) -> None:
+def test_errors_of_a_site_are_detected(tmp_path: Path) -> None:
     from checked import faults
 
     (tmp_path / "a").mkdir()
@@ -141,7 +141,7 @@ def test_the_metric_of_the_page_keeps_its_claims_and_no_more(tmp_path: Path) -> 
     subprocess.run([sys.executable, "-c", check], cwd=tmp_path, check=True, timeout=120)
 
 
-def test_the_functions_of_the_readme_run_as_they_stand(tmp_path: Path) -> None:
+def test_the_functions_of_the_readme_run_unchanged(tmp_path: Path) -> None:
     snippet = python_blocks("README.md")[0].replace("20_000", "300").replace("progress=True", "progress=False")
     done = subprocess.run(
         [sys.executable, "-c", snippet], cwd=tmp_path, check=True, timeout=300, capture_output=True, text=True
@@ -156,7 +156,7 @@ def test_everything_that_the_readme_calls_exists() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
-def test_the_page_of_metrics_holds_a_measured_row_for_every_quick_metric() -> None:
+def test_the_metrics_page_contains_a_measured_row_for_every_quick_metric() -> None:
     from disentmetrics.metrics import registered_metrics
 
     page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
@@ -176,7 +176,7 @@ def test_metrics_that_pages_name_exist() -> None:
         assert name in known or name in {"udr", "agreement"}
 
 
-def test_the_options_of_the_page_of_designs_are_all_there_are() -> None:
+def test_the_transforms_page_lists_all_options() -> None:
     from disentmetrics import load_dataset
     from disentmetrics.datasets.transforms.spec import TRANSFORM_OPTIONS
 
@@ -247,7 +247,7 @@ def published_table() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("manifest", [m for m in manifests() if m.name != "dsprites"], ids=lambda m: m.name)
-def test_the_documents_say_which_published_files_cannot_be_verified(manifest: Manifest) -> None:
+def test_the_documents_state_which_published_files_cannot_be_verified(manifest: Manifest) -> None:
     row = published_table()[manifest.name]
     assert ("`verify=false`" in row) == (not all(file.is_verifiable for file in manifest.files))
     assert ("fetched and verified" in row) == all(file.urls for file in manifest.files)

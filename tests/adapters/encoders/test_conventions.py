@@ -85,7 +85,7 @@ def assert_posterior(codes: Any) -> None:
         (Output(0.1, MEAN, LOGVAR), "mu,logvar"),
     ],
 )
-def test_mean_and_log_variance_are_found_where_select_says(output: Any, select: str) -> None:
+def test_mean_and_log_variance_are_read_where_select_specifies(output: Any, select: str) -> None:
     if isinstance(output, dict) and "a.b" in output:  # the longest matching key is used
         assert read(output, "a.b").tolist() == LOGVAR.tolist()
         return
@@ -175,7 +175,7 @@ def test_one_array_that_could_be_halved_is_taken_as_codes_aloud(caplog: pytest.L
 
 
 @pytest.mark.parametrize("select", ["", "0,1,2", "halves,1", "0.halves+1", "0,", "+", ",", "a,+"])
-def test_a_select_that_says_nothing_is_refused(select: str) -> None:
+def test_an_empty_select_is_refused(select: str) -> None:
     with pytest.raises(InvalidInputError, match="select names the codes"):
         OutputConvention(select)
 
@@ -194,7 +194,7 @@ def test_a_select_that_says_nothing_is_refused(select: str) -> None:
         (np.zeros((N, 2, 4, 4)), "whole", r"maps of shape \(4, 2, 4, 4\): use flatten=yes"),
     ],
 )
-def test_a_select_that_does_not_fit_says_what_came(output: Any, select: str, words: str) -> None:
+def test_a_select_that_does_not_fit_describes_the_output(output: Any, select: str, words: str) -> None:
     with pytest.raises(InvalidInputError, match=words):
         read(output, select)
 

@@ -268,7 +268,7 @@ def test_a_program_that_never_reads_may_answer_all_the_same(program: Program) ->
         ("stdin.read(); 1 / 0", r"exit code 1\)(.|\n)*ends with:(.|\n)*ZeroDivisionError: division by zero"),
     ],
 )
-def test_whatever_is_no_answer_is_one_clear_error(program: Program, source: str, words: str) -> None:
+def test_invalid_output_is_one_clear_error(program: Program, source: str, words: str) -> None:
     with pytest.raises(EncoderError, match=words) as caught:
         ExecEncoder(program(source), timeout=20)(IMAGES)
     assert str(caught.value).startswith(f"the program {sys.executable} ")
@@ -283,7 +283,7 @@ def test_only_the_last_lines_of_standard_error_are_shown(program: Program) -> No
     assert "line 900" not in str(caught.value)
 
 
-def test_a_silent_failure_says_so(program: Program) -> None:
+def test_a_failure_without_output_is_reported(program: Program) -> None:
     with pytest.raises(EncoderError, match="its standard error is empty"):
         ExecEncoder(program("sys.exit(1)"))(IMAGES)
 

@@ -347,7 +347,7 @@ def test_files_that_are_not_there_are_named(folder: Path) -> None:
         ("def build(n): ...", EncoderError, "failed when called without arguments.*name a function"),
     ],
 )
-def test_a_module_file_that_does_not_work_says_why(
+def test_a_broken_module_file_is_reported_with_its_cause(
     folder: Path, source: str, error: type[Exception], words: str
 ) -> None:
     (folder / "model.py").write_text(source)
@@ -355,7 +355,7 @@ def test_a_module_file_that_does_not_work_says_why(
         load_encoder(f"torch:{folder}/model.py:build?weights={folder}/w.pt")
 
 
-def test_two_models_with_neighbours_of_one_name_get_their_own(tmp_path: Path) -> None:
+def test_two_models_with_neighbouring_modules_of_the_same_name_import_their_own(tmp_path: Path) -> None:
     for name, sign in (("a", 1.0), ("b", -1.0)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "networks.py").write_text(f"SIGN = {sign}\n")

@@ -171,7 +171,7 @@ def test_the_interval_may_have_to_lie_within_the_limits_too() -> None:
         assert_score(codes, "mig", at_most=0.1, factors=FACTORS)
 
 
-def test_cards_representations_and_parts_are_taken(tmp_path: Path) -> None:
+def test_cards_representations_and_parts_are_accepted(tmp_path: Path) -> None:
     representation = dm.Representation(PERFECT, FACTORS)
     card = dm.score(representation, ["linear_r2", "mig"], null=False)
     card.to_json(tmp_path / "card.json")
@@ -183,7 +183,7 @@ def test_cards_representations_and_parts_are_taken(tmp_path: Path) -> None:
         assert "mig" not in str(caught.value)
 
 
-def test_without_pytest_a_baseline_is_looked_for_where_one_stands(tmp_path: Path) -> None:
+def test_without_pytest_a_baseline_path_is_relative_to_the_working_directory(tmp_path: Path) -> None:
     program = (
         "import numpy as np, disentmetrics as dm\n"
         "from disentmetrics_adapters.integrations.pytest_plugin import assert_no_regression\n"

@@ -137,7 +137,7 @@ def test_rows_of_a_sample_keep_their_factors(table: Table) -> None:
     assert scorer("mig", n_rows=400)(doubled, labels, labels[::-1]) < 0.2
 
 
-def test_tables_of_all_kinds_are_taken(table: Table) -> None:
+def test_tables_of_all_kinds_are_accepted(table: Table) -> None:
     rows, factors = table
     whole = dm.metrics.mig(rows, factors).value
     assert scorer("mig", n_rows=899)(AS_IT_IS, sparse.csr_array(rows), factors) == pytest.approx(whole, abs=0.05)
@@ -191,7 +191,7 @@ def test_what_is_wrong_is_refused_before_the_search(name: str, settings: dict[st
         scorer(name, **settings)
 
 
-def test_a_scorer_says_what_it_is() -> None:
+def test_the_repr_of_a_scorer_names_its_metric() -> None:
     made = scorer("dci.completeness", n_rows=50, greater_is_better=True, n_trees=3)
     assert isinstance(made, Scorer)
     assert repr(made) == "scorer('dci.completeness', n_rows=50, n_trees=3)"

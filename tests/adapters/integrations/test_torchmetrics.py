@@ -78,7 +78,7 @@ def test_a_metric_of_codes_alone_needs_no_factors(table: Table) -> None:
     )
 
 
-def test_parts_are_metrics_of_their_own(table: Table) -> None:
+def test_parts_are_separate_metrics(table: Table) -> None:
     whole = dm.metrics.linear_r2(*table[:2])
     made = fed(tm.metric("linear_r2.codes_from_factors"), *table[:2])
     assert type(made) is tm.LinearR2CodesFromFactors
@@ -156,7 +156,7 @@ def test_no_rows_have_no_score() -> None:
         tm.Mig().compute()
 
 
-def test_an_undefined_score_is_nan_and_says_why() -> None:
+def test_an_undefined_score_is_nan_with_a_reason() -> None:
     metric = tm.Mig()
     metric.update(torch.zeros(4, 2), torch.zeros(4, 1))
     with pytest.warns(UserWarning, match="mig is undefined, NaN: mig needs"):

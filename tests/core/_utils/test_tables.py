@@ -136,6 +136,6 @@ def test_nothing_that_users_named_becomes_html() -> None:
     assert html_lines([]) == ""
 
 
-def test_html_has_no_colours_of_its_own() -> None:
+def test_html_inherits_its_colours() -> None:
     colours = set(re.findall(r"(?<![a-z-])(?:color|background):([^;]+)", GROUPED.to_html()))
     assert colours == {"inherit", "none"}

@@ -29,7 +29,7 @@ def cards(tmp_path: Path, rng: np.random.Generator) -> tuple[Path, Path]:
     return paths
 
 
-def test_a_regression_ends_with_1_and_says_why(run: Run, cards: tuple[Path, Path]) -> None:
+def test_a_regression_exits_with_1_and_a_reason(run: Run, cards: tuple[Path, Path]) -> None:
     good, bad = cards
     ran = run("check", bad, "--baseline", good)
     assert (ran.code, ran.err) == (1, "")

@@ -101,7 +101,7 @@ def test_metrics_are_named_with_or_without_spaces(run: Run, table: Path, asked: 
     assert list(json.loads(ran.out)["scores"]) == scored
 
 
-def test_a_metric_that_is_refused_says_why_and_the_others_run(run: Run, table: Path) -> None:
+def test_a_refused_metric_gives_a_reason_and_the_others_run(run: Run, table: Path) -> None:
     ran = run("score", "--codes", table, "--metrics", "mig@chen2018,mig", *FAST)
     assert ran.code == 0
     assert re.search(r"^  mig@chen2018 +undefined", ran.out, re.MULTILINE)

@@ -35,7 +35,7 @@ def test_permuted_scaled_and_flipped_codes_agree_fully(kind: Kind) -> None:
 
 
 @every
-def test_unrelated_models_agree_as_the_null_says(kind: Kind) -> None:
+def test_unrelated_models_agree_as_much_as_the_null(kind: Kind) -> None:
     result = dm.agreement([normal(600, 4, seed) for seed in range(4)], kind, n_null=10)
     np.testing.assert_allclose(result.scores.mean(), result.null.mean(), atol=0.03)
     if kind in {"mcc", "r2"}:

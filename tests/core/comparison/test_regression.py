@@ -221,7 +221,7 @@ def test_parts_are_guarded_too() -> None:
     assert {c.name: c.outcome for c in result.checks} == {"dci": "ok", "dci.completeness": "regressed"}
 
 
-def test_a_part_has_a_direction_of_its_own() -> None:
+def test_a_part_has_its_own_direction() -> None:
     assert find_metric("block_identifiability")[0].higher_is_better
     leaks, leaked = (score("block_identifiability.leakage", value) for value in (0.5, 0.1))
     assert outcome(leaks, leaked) is CheckStatus.REGRESSED

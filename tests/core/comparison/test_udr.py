@@ -165,7 +165,7 @@ def test_given_masks_and_no_mask_are_used_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("variant", ["spearman", "lasso"])
-def test_a_model_without_informative_codes_scores_0_and_says_why(variant: Variant) -> None:
+def test_a_model_without_informative_latents_scores_0_with_a_reason(variant: Variant) -> None:
     codes = orthogonal_codes(3)
     result = udr([codes, np.zeros((64, 2)), codes], variant=variant)
     assert result.scores[1] == 0

@@ -118,7 +118,7 @@ def test_another_version_is_said(card: dm.ScoreCard, shapes: DataSet) -> None:
     assert found.remarks() == [f"the card was made by version 0.0.1, this is version {dm.__version__}"]
 
 
-def test_the_cache_is_not_asked(card: dm.ScoreCard, shapes: DataSet) -> None:
+def test_the_cache_is_not_read(card: dm.ScoreCard, shapes: DataSet) -> None:
     calls = []
 
     def counted(images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -161,7 +161,7 @@ def test_rounding_is_distinguished_from_difference(card: dm.ScoreCard, shapes: D
     assert found.verdict() == "1 of 1 scores repeat within floating error"
 
 
-def test_what_a_card_of_an_older_version_does_not_hold_is_not_asked(card: dm.ScoreCard, shapes: DataSet) -> None:
+def test_numbers_missing_from_a_card_of_an_older_version_are_not_compared(card: dm.ScoreCard, shapes: DataSet) -> None:
     older = replace(card["mig"], corrected=None, details={}, per_factor={})
     assert verify(dm.ScoreCard({"mig": older}, card.about), brightness, data=shapes).passed
 

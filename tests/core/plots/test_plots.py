@@ -216,7 +216,7 @@ def test_a_failed_drawing_leaves_the_old_file(
     assert [found.name for found in tmp_path.iterdir()] == ["a.svg"]
 
 
-def test_without_matplotlib_one_sentence_says_what_to_install(
+def test_without_matplotlib_one_sentence_names_the_package_to_install(
     card: dm.ScoreCard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)

@@ -36,7 +36,7 @@ def test_places_are_shared_by_ties_and_ordered_by_their_mean() -> None:
     assert [line.card for line in found.ranks] == ["c", "b", "a"]
 
 
-def test_lower_is_better_where_the_metric_says_so() -> None:
+def test_lower_is_better_where_the_metric_declares_it() -> None:
     found = compare_cards(cards_of(gaussian_total_correlation=(3.0, 1.0, 2.0)), "abc")
     assert [line.card for line in found.forests[0].lines] == ["b", "c", "a"]
     assert [line.card for line in found.ranks] == ["b", "c", "a"]

@@ -57,7 +57,7 @@ def test_traversals_run_one_code_and_are_ordered_by_the_kl_of_the_card_of_this_m
     assert found.start is not None
 
 
-def test_without_a_card_of_this_model_codes_keep_their_order_and_the_page_says_so(card: ScoreCard) -> None:
+def test_without_a_card_of_this_model_latents_keep_their_order_and_the_page_states_it(card: ScoreCard) -> None:
     found = report_images(load_dataset("dsprites"), Mirror(), [card])
     assert [strip.name for strip in found.traversals] == ["z0", "z1", "z2", "z3"]
     assert "original order" in found.order

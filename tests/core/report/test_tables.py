@@ -46,7 +46,7 @@ def test_a_bar_is_the_score_of_a_factor_on_the_range_of_the_metric() -> None:
     assert panel.mean == 25.0
 
 
-def test_the_origin_says_what_the_card_says_and_lists_signatures_once() -> None:
+def test_the_origin_agrees_with_the_card_and_lists_signatures_once() -> None:
     signature = "mig|protocol:default|draw:uniform/0|seed:0"
     card = ScoreCard(
         {"mig": Score("mig", 0.5, signature), "a": Score("a", 0.5, signature), "b": Score("b", 0.5, "|broken")},

@@ -44,6 +44,6 @@ def test_nothing_that_users_named_becomes_markup(representation: dm.Representati
     assert "&lt;script&gt;" in html
 
 
-def test_html_has_no_colours_of_its_own(representation: dm.Representation) -> None:
+def test_html_inherits_its_colours(representation: dm.Representation) -> None:
     colours = set(re.findall(r"(?<![a-z-])(?:color|background):([^;]+)", representation._repr_html_()))
     assert colours == {"inherit", "none"}

@@ -30,7 +30,7 @@ def test_a_card_is_read_back_equal_from_text_and_from_a_file(card: dm.ScoreCard,
         assert read.to_json() == text
 
 
-def test_json_holds_no_nan_and_an_undefined_score_says_why(card: dm.ScoreCard) -> None:
+def test_json_contains_no_nan_and_an_undefined_score_has_a_reason(card: dm.ScoreCard) -> None:
     plain = json.loads(card.to_json(), parse_constant=lambda name: pytest.fail(f"JSON holds {name}"))
     assert plain["scores"]["mig@chen2018"]["value"] is None
     assert "posterior variances" in plain["scores"]["mig@chen2018"]["undefined"]
@@ -152,7 +152,7 @@ def test_a_card_of_other_types_is_refused(path: tuple[str, ...], value: object) 
         dm.ScoreCard.from_json(json.dumps(content))
 
 
-def test_a_card_says_what_it_is_in_a_line() -> None:
+def test_a_card_is_described_in_one_line() -> None:
     assert repr(dm.ScoreCard({}, {"data": "toy-1", "rows": 5})) == "ScoreCard(0 scores: none, data: toy-1, rows: 5)"
 
 

@@ -123,7 +123,7 @@ def test_randomised_metrics_report_their_own_spread_apart() -> None:
     assert card["factorvae"].interval.method == "half-sampling"  # type: ignore[union-attr] # one was asked for
 
 
-def test_weights_thin_the_rows_and_the_card_says_so() -> None:
+def test_rows_are_resampled_by_weight_and_the_card_reports_it() -> None:
     weights = np.where(np.arange(600) % 3, 1.0, 0.5)
     card = dm.score(blurred(weights=weights), ["mig"], interval=None, null=False)
     assert any("rows were used" in note for note in card.notes)
@@ -194,7 +194,7 @@ def test_a_posterior_too_narrow_for_one_metric_leaves_the_others() -> None:
     assert card["factorvae"].value > 0.5
 
 
-def test_parts_of_a_metric_have_intervals_and_nulls_of_their_own() -> None:
+def test_parts_of_a_metric_have_their_own_intervals_and_nulls() -> None:
     card = dm.score(blurred(400), ["mcc"])
     part = card["mcc.weakest"]
     assert part is card["mcc"].parts["weakest"]

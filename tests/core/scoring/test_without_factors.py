@@ -74,7 +74,7 @@ def test_models_are_ranked_without_factors() -> None:
     assert ranked.scores[2] < ranked.scores[0]
 
 
-def test_one_metric_alone_says_why_it_is_undefined() -> None:
+def test_a_single_metric_reports_why_it_is_undefined() -> None:
     assert dm.metrics.mig(dm.Representation(CODES, None)).undefined == f"mig {SUPERVISED}"
 
 
