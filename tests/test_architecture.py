@@ -90,7 +90,7 @@ def test_the_package_shows_its_public_names_alone() -> None:
     assert all(f"dm.{verb}(" in (dm.__doc__ or "") for verb in verbs)
 
 
-def test_the_picture_shows_every_room_that_is_not_imported_everywhere() -> None:
+def test_the_diagram_shows_every_room_that_is_not_imported_everywhere() -> None:
     drawn = picture()
     assert all(f">{name}</text>" in drawn for name in ("cli", "metrics", "estimators", "results"))
     assert all(

@@ -44,7 +44,7 @@ def steps() -> list[dict[str, Any]]:
     return found
 
 
-def test_the_workflow_is_what_github_reads() -> None:
+def test_the_workflow_is_valid_for_github() -> None:
     for step in steps():
         assert ("uses" in step) != ("run" in step)
         assert set(step) <= {"name", "uses", "run", "with", "if"}
@@ -91,7 +91,7 @@ def test_a_worse_encoder_fails_readably_until_it_is_accepted(project: Path) -> N
     assert second.value < first.value
 
 
-def test_the_page_of_the_example_names_the_files_and_commands_there_are() -> None:
+def test_the_page_of_the_example_names_existing_files_and_commands() -> None:
     page = (PROJECT / "README.md").read_text(encoding="utf-8")
     rows = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
     assert all((PROJECT / name).is_file() for name in rows)

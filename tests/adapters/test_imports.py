@@ -52,7 +52,7 @@ def test_the_probe_sees_a_framework() -> None:
         ("skops", "sklearn:{file}", "sklearn"),
     ],
 )
-def test_an_absent_package_is_asked_for_by_the_exact_command(
+def test_an_absent_package_is_named_with_the_exact_install_command(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, package: str, spec: str, extra: str
 ) -> None:
     file = tmp_path / "file.py"
@@ -76,7 +76,7 @@ def test_an_absent_package_is_asked_for_by_the_exact_command(
     assert str(caught.value).endswith(f'pip install "disentmetrics[{extra}]"')
 
 
-def test_a_broken_package_is_not_taken_for_an_absent_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_broken_package_is_not_mistaken_for_an_absent_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "onnxruntime.py").write_text("import a_part_that_is_lost\n")
     monkeypatch.syspath_prepend(tmp_path)
     for name in [name for name in sys.modules if name.partition(".")[0] == "onnxruntime"]:

@@ -19,5 +19,5 @@ def test_an_error_is_one_line(error: BaseException, line: str) -> None:
 
 
 @pytest.mark.parametrize("name", [None, 3, ["mig"]], ids=str)
-def test_nothing_is_suggested_for_what_is_no_text(name: object) -> None:
+def test_nothing_is_suggested_for_anything_but_text(name: object) -> None:
     assert did_you_mean(name, ["mig", "3"]) == ""

@@ -13,7 +13,7 @@ def space_of(sizes: list[int]) -> FactorSpace:
 
 
 @given(sizes)
-def test_rows_and_indices_are_inverse_over_the_whole_grid(sizes: list[int]) -> None:
+def test_rows_and_indices_are_inverse_over_the_full_grid(sizes: list[int]) -> None:
     space = space_of(sizes)
     rows = np.arange(space.n_combinations)
     assert np.array_equal(space.rows_of(space.indices_of(rows)), rows)
@@ -90,7 +90,7 @@ def test_no_factors_span_a_single_point() -> None:
         ([["a", "b"]], "must be numbers"),
     ],
 )
-def test_values_that_are_no_factors_are_refused(values: list[list[float]], message: str) -> None:
+def test_values_that_are_not_factors_are_refused(values: list[list[float]], message: str) -> None:
     space = FactorSpace([Factor("x", 2, "ordinal"), Factor("t", None, "continuous")])
     assert space.check_values([[1, -0.5]]).tolist() == [[1.0, -0.5]]
     with pytest.raises(InvalidInputError, match=message):

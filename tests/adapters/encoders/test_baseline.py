@@ -49,7 +49,7 @@ def test_ordinal_factors_use_their_values_and_others_their_indices(squares: Data
     np.testing.assert_allclose(np.diff(np.unique(codes[:, 1])), np.diff(np.unique(codes[:, 0])))
 
 
-def test_continuous_factors_are_their_own_codes_beside_discrete_ones() -> None:
+def test_continuous_factors_are_their_own_codes_next_to_discrete_ones() -> None:
     data = load_dataset("pinwheel")
     codes = load("factors", data=data)(np.array([[0, 0.5, -2.0], [3, 1e9, 0.25]]))
     np.testing.assert_allclose(codes[:, 0], [-1.5 / 1.25**0.5, 1.5 / 1.25**0.5])  # of 0, 1, 2, 3
@@ -239,7 +239,7 @@ def test_fingerprints_identify_all_that_determines_the_codes(squares: DataSet) -
 
 
 @pytest.mark.parametrize("name", ["factors", "pca", "ica"])
-def test_what_is_made_from_data_asks_for_it(name: str) -> None:
+def test_what_is_made_from_data_requires_data(name: str) -> None:
     with pytest.raises(InvalidInputError, match=f"baseline:{name} depends on the data set; specify it by --data"):
         load(name)
 
@@ -256,6 +256,6 @@ def test_what_is_made_from_data_asks_for_it(name: str) -> None:
         ("pca?n_fit=many", "n_fit must be a whole number"),
     ],
 )
-def test_wrong_options_are_answered_by_what_must_hold(squares: DataSet, spec: str, words: str) -> None:
+def test_wrong_options_report_the_requirement(squares: DataSet, spec: str, words: str) -> None:
     with pytest.raises(InvalidInputError, match=words):
         load(spec, data=squares)

@@ -163,7 +163,7 @@ def test_the_roles_of_arrays_of_equal_shape_are_not_inferred(output: Any, advice
         assert words in str(caught.value)
 
 
-def test_one_array_that_could_be_halved_is_taken_as_codes_aloud(caplog: pytest.LogCaptureFixture) -> None:
+def test_one_array_that_could_be_halved_is_used_as_codes_with_a_note(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "disentmetrics"):
         assert read(INTERLEAVED).shape == (N, 6)
     assert "interleaved or log_variance_first" in caplog.text
@@ -233,7 +233,7 @@ def test_integer_codes_become_numbers_with_a_point() -> None:
 
 
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC", "flat"])
-def test_arranged_images_are_contiguous_and_hold_the_same_pixels(images: Images, layout: str) -> None:
+def test_arranged_images_are_contiguous_and_contain_the_same_pixels(images: Images, layout: str) -> None:
     arranged = arrange(images, layout)
     assert arranged.flags.c_contiguous
     back = {"NCHW": lambda: arranged.transpose(0, 2, 3, 1), "NHWC": lambda: arranged}.get(
@@ -275,7 +275,7 @@ def test_each_channel_is_standardised_by_its_own_numbers() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.int64, np.float32])
-def test_without_a_range_numbers_that_are_no_pixels_are_handed_on(dtype: Any) -> None:
+def test_without_a_range_numbers_that_are_not_pixels_are_passed_unchanged(dtype: Any) -> None:
     table = np.array([[5, -3]], dtype)
     assert scale(table, "auto") is table
     assert scale(table, "raw") is table
@@ -338,7 +338,7 @@ def test_an_encoder_that_accepts_no_layout_reports_the_reason_for_each(images: I
         pipeline(only((7,)))(images)
 
 
-def test_what_was_inferred_is_kept(images: Images) -> None:
+def test_inferred_conventions_are_kept(images: Images) -> None:
     outputs = iter([MEAN[:2], np.zeros((5, 6)), (MEAN[:1], MEAN[:1])])
     encoder = pipeline(lambda _: next(outputs), "flat", select=None)
     assert encoder(images).shape == (5, 6)  # type: ignore[union-attr]  # codes, no posterior

@@ -154,7 +154,7 @@ def test_a_program_that_stops_looping_is_started_again(program: Program) -> None
             assert codes.tolist() == expected(IMAGES)
 
 
-def test_what_was_detected_is_logged(program: Program, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_detected_kind_is_logged(program: Program, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "disentmetrics"), ExecEncoder(program(LOOP)) as encoder:
         encoder(IMAGES)
         encoder(IMAGES)
@@ -189,7 +189,7 @@ def test_every_real_number_type_and_both_orders_are_read(
     assert codes.dtype.kind == "f"
 
 
-def test_two_rows_an_observation_are_mean_and_log_variance(program: Program) -> None:
+def test_two_rows_per_observation_are_mean_and_log_variance(program: Program) -> None:
     codes = ExecEncoder(program("read(); write(list(range(12)), (3, 2, 2))"))(IMAGES)
     assert isinstance(codes, Posterior)
     assert codes.mean.tolist() == [[0, 1], [4, 5], [8, 9]]
@@ -232,7 +232,7 @@ def test_a_program_that_answers_before_it_has_read_blocks_nothing(program: Progr
     assert np.asarray(codes).shape == (4, 100_000)
 
 
-def test_a_program_that_never_reads_may_answer_all_the_same(program: Program) -> None:
+def test_a_program_that_never_reads_may_still_respond(program: Program) -> None:
     big = np.zeros((4, 1000, 1000, 1), np.uint8)
     codes = ExecEncoder(program("write([1.0] * 4, (4, 1))"), timeout=60)(big)
     assert np.asarray(codes).tolist() == [[1]] * 4
@@ -313,7 +313,7 @@ def test_children_of_the_program_are_killed_with_it(folder: Path, program: Progr
     assert all(is_gone(pid) for pid in started())
 
 
-def test_a_second_answer_to_one_batch_is_never_taken_for_the_next(program: Program) -> None:
+def test_a_second_answer_to_one_batch_is_never_mistaken_for_the_next(program: Program) -> None:
     source = """
     while (images := read()) is not None:
         write(sums(images), (len(images), 1))

@@ -91,7 +91,7 @@ def test_the_layout_is_read_from_the_declared_input(
     np.testing.assert_allclose(codes_of(spec, images), by_hand)
 
 
-def test_a_declared_input_that_leaves_two_layouts_is_asked_about(tmp_path: Path, images: Images) -> None:
+def test_a_declared_input_that_leaves_two_layouts_must_be_resolved_by_the_user(tmp_path: Path, images: Images) -> None:
     spec = save_model(tmp_path / "m.onnx", ["n", "a", "b", "c"], {"z": FLAT})
     with pytest.raises(InvalidInputError, match="NCHW, NHWC and gives different codes"):
         load_encoder(spec)(images)
@@ -105,7 +105,7 @@ def test_observations_that_fit_in_no_layout_are_named(tmp_path: Path, images: Im
         load_encoder(spec)(images)
 
 
-def test_sequences_and_tables_go_in_as_they_are(tmp_path: Path) -> None:
+def test_sequences_and_tables_are_accepted_unchanged(tmp_path: Path) -> None:
     spec = save_model(tmp_path / "m.onnx", ["n", 4, 3], {"z": FLAT})
     sequences = np.arange(24.0).reshape(2, 4, 3)
     assert (codes_of(spec, sequences) == sequences.reshape(2, 12)).all()
@@ -155,7 +155,7 @@ def test_outputs_with_known_names_are_inferred(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("select", ["interleaved", "z.interleaved"])
-def test_one_output_that_holds_both_is_taken_apart(tmp_path: Path, select: str) -> None:
+def test_one_output_that_contains_both_is_split(tmp_path: Path, select: str) -> None:
     spec = save_model(tmp_path / "m.onnx", ["n", 4], {"z": [("Identity", {})]})
     codes: Any = load_encoder(f"{spec}?select={select}")(np.array([[0, 1, 2, 3]], np.float32))
     assert codes.mean.tolist() == [[0, 2]]
@@ -203,12 +203,12 @@ def test_a_damaged_model_is_named(tmp_path: Path, content: bytes | None) -> None
         load_encoder(spec)
 
 
-def test_a_model_that_is_not_there_is_named() -> None:
+def test_a_model_that_does_not_exist_is_named() -> None:
     with pytest.raises(InvalidInputError, match=r"the ONNX model must be a file; 'no\.onnx' does not exist"):
         load_encoder("onnx:no.onnx")
 
 
-def test_weights_beside_the_model_are_in_its_fingerprint(tmp_path: Path) -> None:
+def test_weights_next_to_the_model_are_in_its_fingerprint(tmp_path: Path) -> None:
     chain = [("Mul", {"inputs": ["w"]})]
     weights = np.arange(3, dtype=np.float32)
     spec = save_model(tmp_path / "m.onnx", ["n", 3], {"z": chain}, constants={"w": weights})

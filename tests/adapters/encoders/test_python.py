@@ -59,7 +59,7 @@ def codes_of(spec: str) -> Any:
 
 @pytest.mark.parametrize("place", ["pkg_of_test.mod", "my encoder.py", "./my encoder.py"])
 @pytest.mark.parametrize("name", ["encode", "instance", "Wide.inner", "Encoder?call=yes", "factory?call=yes"])
-def test_what_can_be_called_with_observations_is_an_encoder(place: str, name: str) -> None:
+def test_any_callable_of_observations_is_an_encoder(place: str, name: str) -> None:
     assert codes_of(f"python:{place}:{name}") == [[0, 1], [3, 4]]
 
 
@@ -77,7 +77,9 @@ def test_what_can_be_called_with_observations_is_an_encoder(place: str, name: st
         ("encode?call=maybe", InvalidInputError, "call must be one of yes, no"),
     ],
 )
-def test_what_is_no_encoder_is_refused_with_what_to_do(name: str, error: type[Exception], words: str) -> None:
+def test_an_object_that_is_not_an_encoder_is_refused_with_what_to_do(
+    name: str, error: type[Exception], words: str
+) -> None:
     with pytest.raises(error, match=words):
         load_encoder(f"python:my encoder.py:{name}")
 

@@ -27,7 +27,7 @@ def looked_up(spec: str, data: DataSet, rows: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", ["my codes.npz", "codes.npy", "codes.csv", "header.csv", "bom.csv"])
-def test_every_format_gives_the_codes_of_the_rows_asked_for(
+def test_every_format_gives_the_codes_of_the_requested_rows(
     tmp_path: Path, squares: DataSet, codes: Codes, name: str
 ) -> None:
     file = tmp_path / name
@@ -43,7 +43,7 @@ def test_every_format_gives_the_codes_of_the_rows_asked_for(
     assert looked_up(f"table:{file}", squares, rows).tolist() == codes[rows].tolist()
 
 
-def test_log_variances_beside_the_codes_make_a_posterior(tmp_path: Path, squares: DataSet, codes: Codes) -> None:
+def test_log_variances_next_to_the_codes_make_a_posterior(tmp_path: Path, squares: DataSet, codes: Codes) -> None:
     np.savez(tmp_path / "c.npz", codes=codes, log_variance=-codes)
     posterior = looked_up(f"table:{tmp_path}/c.npz", squares, np.array([5]))
     assert isinstance(posterior, Posterior)
@@ -77,7 +77,7 @@ def test_without_a_data_set_there_is_nothing_to_look_up(tmp_path: Path, codes: C
         ({"codes": np.full((108, 2), None)}, UntrustedFileError, "contains Python objects"),
     ],
 )
-def test_tables_that_do_not_fit_say_what_must_hold(
+def test_tables_that_do_not_fit_report_the_requirement(
     tmp_path: Path, squares: DataSet, arrays: dict[str, Any], error: type[Exception], words: str
 ) -> None:
     np.savez(tmp_path / "c.npz", **arrays)
@@ -93,7 +93,7 @@ def test_damaged_tables_are_named(tmp_path: Path, squares: DataSet, name: str, c
         load_encoder(f"table:{tmp_path / name}", data=squares)
 
 
-def test_other_formats_are_answered_by_the_known_ones(tmp_path: Path, squares: DataSet) -> None:
+def test_other_formats_list_the_known_ones(tmp_path: Path, squares: DataSet) -> None:
     (tmp_path / "c.txt").touch()
     with pytest.raises(InvalidInputError, match=r"one of \.npz, \.npy, \.csv"):
         load_encoder(f"table:{tmp_path}/c.txt", data=squares)

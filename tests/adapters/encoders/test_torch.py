@@ -85,7 +85,7 @@ class Noisy(nn.Module):
 # Live modules
 
 
-def test_batch_norm_and_dropout_are_off_and_every_mode_comes_back(images: Images) -> None:
+def test_batch_norm_and_dropout_are_off_and_every_mode_is_restored(images: Images) -> None:
     module = Noisy().train()
     module.norm.eval()
     modes = [part.training for part in module.modules()]
@@ -100,7 +100,7 @@ def test_batch_norm_and_dropout_are_off_and_every_mode_comes_back(images: Images
     np.testing.assert_allclose(codes, by_hand, atol=1e-6)
 
 
-def test_modes_come_back_after_a_failure(images: Images) -> None:
+def test_modes_are_restored_after_a_failure(images: Images) -> None:
     module = Noisy().train()
     with pytest.raises(EncoderError):
         TorchEncoder(module, layout="flat")(images)
@@ -167,7 +167,7 @@ def test_the_method_is_inferred_only_if_there_is_one(caplog: pytest.LogCaptureFi
     assert mean_of(TorchEncoder(nn.ModuleDict({"net": only}), method="net.encoder")(table)).shape == (3, 1)
 
 
-def test_an_unknown_method_is_answered_by_what_there_is() -> None:
+def test_an_unknown_method_lists_the_available_ones() -> None:
     with pytest.raises(InvalidInputError, match=r"no method 'encod'.*encoder"):
         TorchEncoder(Both(), method="encod")
 
@@ -199,7 +199,7 @@ def test_torch_distributions_give_a_posterior() -> None:
     assert mean_of(TorchEncoder(Simplex(), select="probs")(np.ones((4, 3), np.float32))).shape == (4, 3)
 
 
-def test_a_batch_size_written_into_the_module_is_met() -> None:
+def test_a_batch_size_written_into_the_module_is_respected() -> None:
     class Fixed(nn.Module):
         def forward(self, table: Any) -> Any:
             return table.view(4, 3)
@@ -213,7 +213,7 @@ def test_something_else_than_a_module_is_refused() -> None:
         TorchEncoder(mean_of)
 
 
-def test_a_device_that_is_not_there_is_refused() -> None:
+def test_a_device_that_does_not_exist_is_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"device cuda:77 is not available"):
         TorchEncoder(nn.Linear(3, 2), device="cuda:77")
 
@@ -328,7 +328,7 @@ def test_a_torchscript_archive_is_sent_to_its_scheme(folder: Path) -> None:
         load_encoder(f"torch:{folder}/model.py:build?weights={folder}/s.pt")
 
 
-def test_files_that_are_not_there_are_named(folder: Path) -> None:
+def test_files_that_do_not_exist_are_named(folder: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"weights must be a file; .*no\.pt' does not exist"):
         load_encoder(f"torch:{folder}/model.py:build?weights={folder}/no.pt")
     with pytest.raises(InvalidInputError, match=r"the module file must be a file; .*no\.py' does not exist"):
@@ -432,7 +432,7 @@ def test_the_global_random_state_and_threads_are_left_alone(folder: Path, images
 # The example in examples/
 
 
-def test_the_burgess_example_reads_interleaved_weights_of_a_whole_model(tmp_path: Path) -> None:
+def test_the_burgess_example_reads_interleaved_weights_of_a_complete_model(tmp_path: Path) -> None:
     example = Path(__file__).parents[3] / "examples" / "burgess_encoder.py"
     if not example.is_file():
         pytest.skip("the examples are not beside the tests")

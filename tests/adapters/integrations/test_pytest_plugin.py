@@ -53,7 +53,7 @@ def test_loading_imports_nothing_but_pytest() -> None:
     assert int(n_new) < 10
 
 
-def test_a_run_that_asks_for_no_score_imports_nothing_heavy(pytester: pytest.Pytester) -> None:
+def test_a_run_without_scores_imports_nothing_heavy(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(f"import sys\ndef test_light():\n    assert not set({HEAVY!r}) & set(sys.modules)\n")
     run_in_its_own_process(pytester).assert_outcomes(passed=1)
 
@@ -207,7 +207,7 @@ def test_without_pytest_a_baseline_path_is_relative_to_the_working_directory(tmp
         (dm.score(dm.Representation(PERFECT, FACTORS), ["mig"], null=False), {"data": "x"}, "omit data"),
     ],
 )
-def test_what_does_not_go_together_is_refused(what: object, given: dict[str, Any], message: str) -> None:
+def test_options_that_cannot_be_combined_are_refused(what: object, given: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         assert_score(what, "mig", **{"at_least": 0.1, **given})
 
@@ -220,7 +220,7 @@ def test_a_wrong_name_is_reported_before_the_encoder_runs() -> None:
         assert_score(never, "mik", at_least=0, data="dsprites")
 
 
-def test_a_baseline_that_is_no_baseline_is_no_regression(tmp_path: Path) -> None:
+def test_an_invalid_baseline_is_not_a_regression(tmp_path: Path) -> None:
     (tmp_path / "base.json").write_text("{")
     with pytest.raises(dm.errors.CorruptFileError, match="must be a complete score card"):
         assert_no_regression(PERFECT, tmp_path / "base.json", factors=FACTORS)

@@ -94,7 +94,7 @@ def test_several_metrics_at_once_have_their_signs_in_their_names(table: Table) -
     assert search.fit(*table).best_params_ == {"n_components": 2}
 
 
-def test_what_is_undefined_is_an_error_score(table: Table) -> None:
+def test_an_undefined_score_is_an_error_score(table: Table) -> None:
     search = GridSearchCV(PCA(), {"n_components": [1, 2]}, scoring=scorer("mig"), cv=2, error_score="raise")
     with pytest.raises(UndefinedScoreError, match="mig is undefined: mig needs 2 or more latents; got 1"):
         search.fit(*table)
@@ -186,7 +186,7 @@ def test_weights_count(table: Table) -> None:
         ("mig", {"seed": 0.5}, "seed must be a whole number"),
     ],
 )
-def test_what_is_wrong_is_refused_before_the_search(name: str, settings: dict[str, Any], message: str) -> None:
+def test_invalid_input_is_refused_before_the_search(name: str, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         scorer(name, **settings)
 

@@ -128,7 +128,7 @@ def test_a_table_stands_for_the_labels_and_images_wait() -> None:
     assert items.n_asked == 3
 
 
-def test_vectors_stay_as_they_are() -> None:
+def test_vectors_are_unchanged() -> None:
     vectors = torch.linspace(-3, 5, 12).reshape(4, 3)
     assert np.array_equal(everything(from_torch(TensorDataset(vectors))), vectors)
 
@@ -139,7 +139,7 @@ class Stream(IterableDataset[Any]):
 
 
 @pytest.mark.parametrize("given", [Stream(), [], iter([1])])
-def test_what_has_no_items_by_index_is_refused(given: Any) -> None:
+def test_data_without_items_by_index_are_refused(given: Any) -> None:
     with pytest.raises(InvalidInputError, match="dataset must have a length above 0 and items by index"):
         from_torch(given)
 
@@ -171,7 +171,7 @@ def test_batches_are_the_same_wherever_observations_are_kept(make: Any) -> None:
 
 
 @pytest.mark.parametrize("make", [binary, grey])
-def test_an_epoch_holds_every_observation_with_its_factors(make: Any) -> None:
+def test_an_epoch_contains_every_observation_with_its_factors(make: Any) -> None:
     data = make()
     view = as_torch(data)
     batches = list(view.batches(8, seed=0, n_batches=5))
@@ -276,7 +276,7 @@ def test_a_batch_must_fit_into_an_epoch(batch_size: int) -> None:
         next(as_torch(grey()).batches(batch_size))
 
 
-def test_there_and_back_again() -> None:
+def test_a_round_trip_restores_the_text() -> None:
     data = grey()
     view = as_torch(data)
     items = TensorDataset(view.observations(torch.arange(40)), torch.as_tensor(np.array(data.factors)))

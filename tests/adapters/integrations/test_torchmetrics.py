@@ -49,7 +49,7 @@ def fed(metric: ScoreMetric, *table: Any) -> ScoreMetric:
 
 
 @pytest.mark.parametrize("metric", EVERY, ids=lambda metric: metric.name)
-def test_every_metric_gives_exactly_the_value_of_the_whole_arrays(metric: Metric, table: Table) -> None:
+def test_every_metric_gives_exactly_the_value_of_the_complete_arrays(metric: Metric, table: Table) -> None:
     codes, factors, spread = table
     codes = np.rint(codes).astype(np.int64) if metric.needs.symbols else codes
     log_variance = spread if metric.needs.log_variance else None
@@ -117,7 +117,7 @@ def test_options_of_the_metric_and_of_torchmetrics_are_separated(table: Table) -
         ("mig", {"seed": -1}, "seed must be a whole number"),
     ],
 )
-def test_what_is_wrong_is_refused_before_the_first_batch(name: str, settings: dict[str, Any], message: str) -> None:
+def test_invalid_input_is_refused_before_the_first_batch(name: str, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
         tm.metric(name, **settings)
     assert message in str(caught.value)
@@ -203,7 +203,7 @@ def test_a_pickle_is_read_by_a_process_that_made_no_class(table: Table) -> None:
     assert float(done.stdout) == dm.metrics.sap(*table[:2]).value
 
 
-def test_rows_move_with_a_module_that_holds_the_metric(table: Table) -> None:
+def test_rows_move_with_a_module_that_contains_the_metric(table: Table) -> None:
     class Model(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -224,7 +224,7 @@ def test_a_gpu_gives_the_same(table: Table) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_codes_of_low_precision_are_taken_as_they_are(dtype: torch.dtype, table: Table) -> None:
+def test_codes_of_low_precision_are_used_unchanged(dtype: torch.dtype, table: Table) -> None:
     codes = torch.as_tensor(table[0]).to(dtype)
     metric = tm.Mig()
     metric.update(codes.requires_grad_(), torch.as_tensor(table[1]))
@@ -247,7 +247,7 @@ def test_a_collection_keeps_rows_once_and_agrees_with_its_members(table: Table) 
     assert set(tm.collection("robust")) == set(PRESETS["robust"].metrics)
 
 
-def test_a_collection_does_not_take_samples_of_two_sizes_or_seeds_for_one(table: Table) -> None:
+def test_a_collection_distinguishes_samples_of_different_sizes_or_seeds(table: Table) -> None:
     settings: list[dict[str, Any]] = [{"max_rows": 100}, {"max_rows": 150}, {"max_rows": 100, "seed": 1}, {}]
     together = MetricCollection({f"mig{k}": tm.Mig(**of) for k, of in enumerate(settings)})
     alone = [tm.Mig(**of) for of in settings]
@@ -265,7 +265,7 @@ def row_numbers(metric: ScoreMetric) -> list[float]:
     return metric._kept()["factors"].flatten().tolist()
 
 
-def test_a_bounded_metric_holds_few_rows_and_each_row_is_as_likely() -> None:
+def test_a_bounded_metric_retains_few_rows_and_each_row_is_equally_likely() -> None:
     counts = np.zeros(90)
     for seed in range(150):
         metric = tm.MeanPairwiseMi(max_rows=15, seed=seed)
@@ -342,7 +342,7 @@ def test_plots_show_the_bounds_of_the_metric() -> None:
     plt.close(figure)
 
 
-def test_absent_packages_are_asked_for_by_the_exact_command() -> None:
+def test_absent_packages_are_named_with_the_exact_install_command() -> None:
     program = (
         "import sys; sys.modules['torchmetrics'] = None\n"
         "from disentmetrics_adapters.integrations import torchmetrics\n"
@@ -352,7 +352,7 @@ def test_absent_packages_are_asked_for_by_the_exact_command() -> None:
     assert f"{MissingExtraError.__name__}: these metrics require the package torchmetrics: pip install" in done.stderr
 
 
-def test_it_is_no_scheme_of_encoders() -> None:
+def test_it_is_not_an_encoder_scheme() -> None:
     from disentmetrics.encoders.registry import find_adapters
 
     assert "sklearn" in find_adapters()

@@ -40,7 +40,7 @@ tables = st.integers(1, 4).flatmap(
 
 
 @given(tables)
-def test_markdown_has_one_line_a_row_and_as_many_unescaped_pipes_everywhere(table) -> None:  # type: ignore[no-untyped-def] # headings and rows
+def test_markdown_has_one_line_per_row_and_as_many_unescaped_pipes_everywhere(table) -> None:  # type: ignore[no-untyped-def] # headings and rows
     headings, rows = table
     lines = TextTable(headings, rows).to_markdown().split("\n")
     assert len(lines) == 2 + len(rows)
@@ -49,7 +49,7 @@ def test_markdown_has_one_line_a_row_and_as_many_unescaped_pipes_everywhere(tabl
 
 
 @given(tables)
-def test_latex_has_one_line_a_row_and_as_many_unescaped_ampersands_everywhere(table) -> None:  # type: ignore[no-untyped-def] # headings and rows
+def test_latex_has_one_line_per_row_and_as_many_unescaped_ampersands_everywhere(table) -> None:  # type: ignore[no-untyped-def] # headings and rows
     headings, rows = table
     lines = TextTable(headings, rows).to_latex().split("\n")
     assert lines[1::2][:2] == [r"\toprule", r"\midrule"]
@@ -61,7 +61,7 @@ def test_latex_has_one_line_a_row_and_as_many_unescaped_ampersands_everywhere(ta
 
 
 @given(texts)
-def test_latex_leaves_no_character_that_means_something(text: str) -> None:
+def test_latex_escapes_every_special_character(text: str) -> None:
     escaped = escape_latex(text)
     assert not re.search(r"(?<!\\)[%#_]|[~|<>\"]|\\[^a-zA-Z&%$#_{}]", escaped)
     assert not escaped.startswith(("[", "*"))  # after a line break LaTeX would read them as arguments
@@ -69,7 +69,7 @@ def test_latex_leaves_no_character_that_means_something(text: str) -> None:
 
 
 @given(texts)
-def test_what_markdown_escapes_can_be_read_back(text: str) -> None:
+def test_text_that_markdown_escapes_can_be_read_back(text: str) -> None:
     assert re.sub(r"\\(.)", r"\1", escape_markdown(text)) == one_line(text)
 
 

@@ -40,7 +40,7 @@ def test_a_regression_exits_with_1_and_a_reason(run: Run, cards: tuple[Path, Pat
     assert run("check", bad, "--baseline", good, "--tolerance", "100%").code == 0
 
 
-def test_a_baseline_is_made_kept_and_replaced(run: Run, cards: tuple[Path, Path]) -> None:
+def test_a_baseline_is_written_checked_and_replaced(run: Run, cards: tuple[Path, Path]) -> None:
     good, bad = cards
     ran = run("check", good, "--baseline", "baselines/model.json", "--update")
     assert (ran.code, ran.out) == (0, "")
@@ -88,7 +88,7 @@ def test_failures_are_annotated_in_workflows_alone(
         ((), "Missing option '--baseline'"),
     ],
 )
-def test_wrong_input_ends_with_2(run: Run, cards: tuple[Path, Path], options: tuple[str, ...], message: str) -> None:
+def test_wrong_input_exits_with_2(run: Run, cards: tuple[Path, Path], options: tuple[str, ...], message: str) -> None:
     Path("broken.json").write_text(cards[0].read_text(encoding="utf-8")[:-40], encoding="utf-8")
     Path("old.json").write_text('{"format": "disentmetrics-baseline-1"}', encoding="utf-8")
     before = {path: path.read_bytes() for path in Path().glob("*.json")}

@@ -37,7 +37,7 @@ def test_a_reader_that_leaves_is_not_an_error(arguments: tuple[str, ...]) -> Non
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
 @pytest.mark.parametrize("arguments", [("metrics", "list", "--json"), ("metrics",)])
-def test_an_output_that_is_full_is_said_in_a_sentence(arguments: tuple[str, ...]) -> None:
+def test_an_output_that_is_full_is_reported_in_a_sentence(arguments: tuple[str, ...]) -> None:
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(_command(*arguments), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert ended.returncode == 2

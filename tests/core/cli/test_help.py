@@ -103,7 +103,7 @@ def test_completion_is_shown_for_a_shell(run: Run, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("group", "holds"), [("datasets", "dsprites"), ("metrics", "factorvae"), ("adapters", "baseline")]
 )
-def test_what_there_is_is_listed_for_people_and_machines(run: Run, group: str, holds: str) -> None:
+def test_entries_are_listed_for_people_and_machines(run: Run, group: str, holds: str) -> None:
     ran = run(group)
     assert ran == run(group, "list")
     assert (ran.code, ran.err) == (0, "")

@@ -26,7 +26,7 @@ def test_an_unexpected_error_is_not_hidden(
         cli.main()
 
 
-def test_interrupted_work_ends_with_130(run: Run, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_work_exits_with_130(run: Run, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 

@@ -24,7 +24,7 @@ def card(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["fig.pdf", "new folder/fig.SVG", "fig.png"])
-def test_a_figure_is_written_where_asked_for(run: Run, card: Path, tmp_path: Path, name: str) -> None:
+def test_a_figure_is_written_at_the_requested_path(run: Run, card: Path, tmp_path: Path, name: str) -> None:
     ran = run("plot", card, "--kind", "mi-matrix", "-o", tmp_path / name)
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.strip() == str(tmp_path / name)

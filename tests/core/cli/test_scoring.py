@@ -30,7 +30,7 @@ def test_an_encoder_is_scored_on_a_data_set(run: Run) -> None:
     assert "first batch: observations uint8" in ran.err
 
 
-def test_a_table_is_scored_with_what_was_inferred_said_aside(run: Run, table: Path) -> None:
+def test_a_table_is_scored_and_inferred_columns_are_noted(run: Run, table: Path) -> None:
     ran = run("score", "--codes", table, "--metrics", "mig", *FAST)
     assert ran.code == 0
     assert "größe is ordinal" in ran.err
@@ -108,7 +108,7 @@ def test_a_refused_metric_gives_a_reason_and_the_others_run(run: Run, table: Pat
     assert "• mig@chen2018: undefined: mig@chen2018 needs posterior variances" in ran.out
 
 
-def test_what_encode_wrote_is_scored_as_the_encoder_is(run: Run, tmp_path: Path) -> None:
+def test_a_file_of_encode_is_scored_like_the_encoder(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "folder ü" / "codes.h5"
     ran = run("encode", "baseline:random", *FEW, "--out", path)
     assert (ran.code, ran.out) == (0, "")
@@ -141,7 +141,7 @@ def test_numbers_do_not_depend_on_the_number_of_jobs(run: Run, table: Path) -> N
     assert one == two
 
 
-def test_a_small_data_set_is_encoded_whole(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_small_data_set_is_encoded_completely(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scoring, "DEFAULT_SAMPLES", 800_000)
     asked = {}
 
@@ -167,7 +167,7 @@ def test_a_small_data_set_is_encoded_whole(run: Run, monkeypatch: pytest.MonkeyP
         ("return images.reshape(len(images), -1) * float('nan')", "NaN or infinity"),
     ],
 )
-def test_an_encoder_that_fails_ends_with_3_and_a_sentence(run: Run, tmp_path: Path, body: str, message: str) -> None:
+def test_an_encoder_that_fails_exits_with_3_and_a_sentence(run: Run, tmp_path: Path, body: str, message: str) -> None:
     (tmp_path / "bad.py").write_text(f"def encode(images):\n    {body}\n")
     for command in (("score", "--out", "out.json"), ("encode", "--out", "out.h5")):
         ran = run(*command, "python:bad.py:encode", *FEW, "--batch-size", 16)
@@ -176,7 +176,7 @@ def test_an_encoder_that_fails_ends_with_3_and_a_sentence(run: Run, tmp_path: Pa
     assert not list(tmp_path.glob("out*"))
 
 
-def test_a_program_that_crashes_ends_with_3(run: Run) -> None:
+def test_a_program_that_crashes_exits_with_3(run: Run) -> None:
     ran = run("score", f"exec:{sys.executable} -c 'raise SystemExit(7)'", *FEW)
     assert ran.code == 3
     assert "exit code 7" in ran.sentence
@@ -246,7 +246,7 @@ def test_a_number_of_rows_is_whole_or_all(run: Run, samples: str) -> None:
     assert f"it must be a whole number from 1, or all; got '{samples}'" in ran.sentence
 
 
-def test_of_data_without_end_any_number_of_rows_is_scored(run: Run) -> None:
+def test_of_infinite_data_any_number_of_rows_is_scored(run: Run) -> None:
     for data, n_rows in (("linear-ica", 300), ("digits-affine", 23_000)):  # continuous factors; a nuisance
         ran = run("score", "baseline:factors", "--data", data, "--samples", n_rows, "--metrics", "modularity", *FAST)
         assert ran.code == 0, ran.err
@@ -254,7 +254,7 @@ def test_of_data_without_end_any_number_of_rows_is_scored(run: Run) -> None:
     assert "linear-ica has no full grid" in run("score", "baseline:factors", "--data", "linear-ica", "--full-grid").err
 
 
-def test_of_data_without_end_a_default_number_is_scored(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_infinite_data_a_default_number_is_scored(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scoring, "DEFAULT_SAMPLES", 250)
     ran = run("score", "baseline:factors", "--data", "pinwheel", "--metrics", "modularity", *FAST)
     assert "|rows:250|" in ran.out

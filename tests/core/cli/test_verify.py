@@ -26,14 +26,14 @@ def test_a_card_repeats_by_its_encoder_alone(run: Run, card: Path) -> None:
     assert ran.out.splitlines()[-1] == "1 of 1 scores repeat exactly"
 
 
-def test_another_encoder_ends_with_1(run: Run, card: Path) -> None:
+def test_another_encoder_exits_with_1(run: Run, card: Path) -> None:
     ran = run("verify", card, "baseline:random?n_codes=4", "-q")
     assert ran.code == 1
     assert "the encoder of the card is baseline-random-3-seed-0, this one is baseline-random-4-seed-0" in ran.out
     assert "1 of 1 scores do not repeat: mig" in ran.out
 
 
-def test_an_altered_number_ends_with_1(run: Run, card: Path) -> None:
+def test_an_altered_number_exits_with_1(run: Run, card: Path) -> None:
     content = json.loads(card.read_text(encoding="utf-8"))
     content["scores"]["mig"]["value"] += 0.001
     card.write_text(json.dumps(content), encoding="utf-8")
@@ -73,13 +73,13 @@ def test_codes_that_were_kept_repeat(run: Run) -> None:
         (("--codes", "none.csv"), "none.csv"),
     ],
 )
-def test_wrong_input_ends_with_2(run: Run, card: Path, arguments: tuple[str, ...], message: str) -> None:
+def test_wrong_input_exits_with_2(run: Run, card: Path, arguments: tuple[str, ...], message: str) -> None:
     ran = run("verify", card, *arguments, "-q")
     assert ran.code == 2
     assert message in ran.sentence
 
 
-def test_an_encoder_that_fails_ends_with_3(run: Run, card: Path) -> None:
+def test_an_encoder_that_fails_exits_with_3(run: Run, card: Path) -> None:
     Path("broken.py").write_text("def encode(images):\n    raise ValueError('broken')\n", encoding="utf-8")
     ran = run("verify", card, "python:broken.py:encode", "-q")
     assert ran.code == 3

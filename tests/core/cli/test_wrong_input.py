@@ -76,7 +76,7 @@ ENCODER = ("score", "baseline:random")
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 @pytest.mark.usefixtures("no_work")
-def test_wrong_input_ends_with_2_and_a_sentence_before_any_work(
+def test_wrong_input_exits_with_2_and_a_sentence_before_any_work(
     run: Run, csv: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     (tmp_path / "folder").mkdir()

@@ -42,7 +42,7 @@ def test_unrelated_models_agree_as_much_as_the_null(kind: Kind) -> None:
         assert abs(result.null.mean()) < 0.02  # held out, so without bias
 
 
-def test_a_rotation_is_seen_by_all_kinds_but_r2() -> None:
+def test_a_rotation_is_detected_by_all_kinds_but_r2() -> None:
     codes = np.linalg.qr(normal(500, 3))[0]
     rotated = codes @ np.linalg.qr(np.array([[1.0, 1.0, 1.0], [1.0, -1.0, 0.5], [0.3, 1.0, -1.0]]))[0]
     for kind in KINDS:

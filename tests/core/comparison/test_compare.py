@@ -60,7 +60,7 @@ def test_cards_of_other_rows_or_seeds_are_not_compared(other, message: str) -> N
         dm.compare(card(0.5), other())
 
 
-def test_metrics_that_only_one_card_holds_are_named() -> None:
+def test_metrics_that_only_one_card_contains_are_named() -> None:
     first = card(0.5)
     second = dm.ScoreCard({"mig": first["mig"]}, first.about)
     comparison = dm.compare(first, second)
@@ -146,7 +146,7 @@ def test_all_pairs_are_tested_and_corrected_together() -> None:
 
 
 @pytest.mark.parametrize("field", ["rows", "data", "draw", "seed", "v"])
-def test_what_differs_of_the_rows_is_named_and_force_shows_the_values(field: str) -> None:
+def test_differences_of_the_rows_are_named_and_force_shows_the_values(field: str) -> None:
     other: dict[str, Any] = {field: "other"}
     cards = of(made()), of(made(value=0.6, **other), row_key="x" if field in {"rows", "data"} else "k")
     with pytest.raises(InvalidInputError, match=rf"card 1 and card 2 differ in {field} \(.* and other\); score them"):
@@ -253,6 +253,6 @@ def test_names_are_escaped_in_html() -> None:
         ([of(made()), of(made())], ["a"], "names must be 2 different ones"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(cards: list[Any], names: list[str] | None, message: str) -> None:
+def test_incomparable_cards_are_refused(cards: list[Any], names: list[str] | None, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         dm.compare(*cards, names=names)

@@ -114,7 +114,7 @@ def test_one_interval_is_enough_and_none_is_not(bare: int) -> None:
     assert outcome(neither[1], neither[0], 0.2) is CheckStatus.OK
 
 
-def test_on_a_whole_population_any_loss_counts() -> None:
+def test_on_an_entire_population_any_loss_counts() -> None:
     exact = dm.Interval(0.5, 0.5, 0.95, "exact")
     was = replace(score(UNIT, 0.5), interval=exact, replicates=())
     assert outcome(replace(was, value=0.4999), was) is CheckStatus.REGRESSED
@@ -172,7 +172,7 @@ def test_a_changed_signature_is_never_passed(field: str) -> None:
 
 
 @pytest.mark.parametrize("field", ["encoder", "code", "mask", "prune"])
-def test_what_belongs_to_the_encoder_is_what_is_checked(field: str) -> None:
+def test_differences_of_the_encoder_are_allowed(field: str) -> None:
     result = check(card(score(UNIT, 0.5, fields={field: "other"})), card(score(UNIT, 0.5)))
     assert result.passed
     assert any(f"{field} was " in line and "is other (all scores)" in line for line in result.remarks())
@@ -248,7 +248,7 @@ def test_a_wrong_tolerance_is_refused(text: Any) -> None:
 
 
 @given(st.floats(0, 1e3), st.sampled_from(["", "%"]))
-def test_a_tolerance_is_read_as_it_is_written(amount: float, unit: str) -> None:
+def test_a_tolerance_is_read_as_written(amount: float, unit: str) -> None:
     parsed = Tolerance.parse(f"{amount!r}{unit}")
     assert parsed.amount == pytest.approx(amount / 100 if unit else amount, abs=1e-300)
     assert Tolerance.parse(str(parsed)).kind == parsed.kind
@@ -268,7 +268,7 @@ def some_result() -> CheckResult:
     return check(now, was)
 
 
-def test_the_text_holds_value_baseline_interval_tolerance_and_changed_fields() -> None:
+def test_the_text_contains_value_baseline_interval_tolerance_and_changed_fields() -> None:
     text = str(some_result())
     for expected in ("0.300", "0.500", "-0.200", "[-0.200, -0.200]", "encoder was some, is mine|<b>& (mig)"):
         assert expected in text
@@ -297,7 +297,7 @@ def parsed_junit(text: str) -> ET.Element:
     return root
 
 
-def test_junit_has_one_case_a_score() -> None:
+def test_junit_has_one_case_per_score() -> None:
     root = parsed_junit(some_result().to_junit("disentmetrics.model"))
     found = {case.attrib["name"]: case[0] for case in root.iter("testcase")}
     kinds = {name: child.tag for name, child in found.items()}
@@ -329,7 +329,7 @@ def test_annotations_are_escaped_as_workflow_commands_are() -> None:
     assert line == f"::error title={title}::undefined: 50%25%0D%0A::warning::y"
 
 
-def test_no_line_of_the_text_is_made_by_a_name() -> None:
+def test_no_name_adds_a_line_to_the_text() -> None:
     name = "evil\n::error::x\x1b[31m"
     result = check(card(), dm.ScoreCard({name: replace(score(UNIT, 0.5), name=name)}))
     assert not any(line.lstrip().startswith("::") for line in str(result).splitlines())
@@ -414,7 +414,7 @@ def test_a_missing_baseline_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ['{"format": "disentmetrics-baseline-1"}', "", "notes", "[1]", '{"format": "disen'])
-def test_a_file_that_is_no_score_card_is_refused_and_never_replaced(tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_not_a_score_card_is_refused_and_never_replaced(tmp_path: Path, content: str) -> None:
     path = tmp_path / "b.json"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(CorruptFileError, match=r"b\.json must be a .*; to replace the baseline, delete .*b\.json and"):

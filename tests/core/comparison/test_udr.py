@@ -155,7 +155,7 @@ def test_collapsed_codes_are_left_out_by_their_kl() -> None:
     assert "mask:kl>0.01,varying|" in mixed.signature
 
 
-def test_given_masks_and_no_mask_are_used_as_they_are() -> None:
+def test_given_masks_and_no_mask_are_used_unchanged() -> None:
     codes = dead_code(orthogonal_codes(3))
     by_hand = udr([codes, codes], mask=[[True, True, False, False], [True, True, True, False]])
     assert by_hand.scores[0] == pytest.approx(4 / 5)
@@ -207,7 +207,7 @@ def test_the_table_ranks_the_models_by_name() -> None:
     )
 
 
-def test_representations_must_hold_the_same_rows() -> None:
+def test_representations_must_contain_the_same_rows() -> None:
     codes = orthogonal_codes(2)
     factors = np.arange(64)[:, None] % 4
     origin = Provenance(data="grid-1")

@@ -89,7 +89,7 @@ def test_a_card_of_a_table_contains_how_its_columns_were_chosen(rng: np.random.G
     assert "data_spec" not in about
 
 
-def test_the_whole_of_a_small_set_repeats() -> None:
+def test_the_full_grid_of_a_small_set_repeats() -> None:
     images = np.arange(12 * 16, dtype=np.uint8).reshape(12, 4, 4, 1)
     data = dm.CustomDataSet(images, {"row": np.arange(12) // 4, "column": np.arange(12) % 4})
     codes = dm.encode(brightness, data, full_grid=True, cache=False)
@@ -109,7 +109,7 @@ def test_an_encoder_of_another_name_with_the_same_codes_repeats(card: dm.ScoreCa
     assert found.remarks() == ["the encoder of the card is brightness-1, this one is unknown"]
 
 
-def test_another_version_is_said(card: dm.ScoreCard, shapes: DataSet) -> None:
+def test_another_version_is_reported(card: dm.ScoreCard, shapes: DataSet) -> None:
     older = {
         name: replace(s, signature=s.signature.replace(f"v:{dm.__version__}", "v:0.0.1")) for name, s in card.items()
     }
@@ -212,13 +212,13 @@ def test_other_rows_are_not_scored(card: dm.ScoreCard, shapes: DataSet, monkeypa
         ({"seed": 0}, "mig|seed:0", "chosen individually (unknown)"),
     ],
 )
-def test_a_card_that_does_not_say_enough_is_refused(about: dict[str, Any], signature: str, message: str) -> None:
+def test_a_card_that_lacks_information_is_refused(about: dict[str, Any], signature: str, message: str) -> None:
     kept = dm.ScoreCard({"mig": dm.Score("mig", 0.5, signature)}, about)
     with pytest.raises(InvalidInputError, match=re.escape(message)):
         verify(kept, "baseline:random")
 
 
-def test_a_metric_that_is_not_there_any_more_is_named(card: dm.ScoreCard) -> None:
+def test_a_metric_that_no_longer_exists_is_named(card: dm.ScoreCard) -> None:
     with pytest.raises(InvalidInputError, match="no metric is named 'migg'; did you mean 'mig'"):
         verify(dm.ScoreCard({"migg": card["mig"]}, card.about), brightness)
 

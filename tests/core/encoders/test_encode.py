@@ -140,7 +140,7 @@ def test_the_seed_alone_decides_the_draw(tiles: Tiles) -> None:
     assert not np.array_equal(first.factors, other.factors)
 
 
-def test_each_distinct_observation_is_encoded_once_and_put_where_it_was_asked_for(tiles: Tiles) -> None:
+def test_each_distinct_observation_is_encoded_once_and_returned_in_the_requested_order(tiles: Tiles) -> None:
     encoder = Counting()
     indices = tiles.space.indices_of(np.random.default_rng(0).integers(0, 30, 200))
     found = dm.encode(encoder, tiles, indices=indices, batch_size=8)
@@ -377,7 +377,7 @@ def test_an_encoder_that_depends_on_the_batch_is_named(tiles: Tiles, encoder: Ca
         dm.encode(encoder, tiles, n_samples=100, batch_size=64)
 
 
-def test_rounding_is_no_randomness(tiles: Tiles) -> None:
+def test_rounding_is_not_randomness(tiles: Tiles) -> None:
     rng = np.random.default_rng(0)
 
     def encoder(images: NDArray[Any]) -> NDArray[Any]:
@@ -462,7 +462,7 @@ def _change_attribute(path: Path) -> None:
     ],
     ids=["end lost", "much lost", "empty", "text", "a code altered", "of another encoder"],
 )
-def test_an_altered_file_of_the_cache_is_noticed_and_made_again(
+def test_an_altered_file_of_the_cache_is_detected_and_rewritten(
     tiles: Tiles, damage: Callable[[Path], object], caplog: pytest.LogCaptureFixture
 ) -> None:
     expected = np.array(dm.encode(Counting(), tiles, full_grid=True).codes)
@@ -553,7 +553,7 @@ def _set(key: str, value: object) -> Callable[[Path], object]:
         _set("dtype", "nonsense"),
     ],
 )
-def test_a_damaged_part_of_a_run_is_thrown_away(tiles: Tiles, damage: Callable[[Path], object]) -> None:
+def test_a_damaged_part_of_a_run_is_discarded(tiles: Tiles, damage: Callable[[Path], object]) -> None:
     interrupt(tiles, 8)
     damage(only_file("*.partial"))
     second = Counting()
@@ -572,7 +572,7 @@ def test_rows_after_the_last_certain_one_are_not_trusted(tiles: Tiles) -> None:
     assert np.array_equal(found.codes, codes_of(np.arange(2000)))
 
 
-def test_a_run_is_not_taken_up_by_an_encoder_of_another_width(tiles: Tiles) -> None:
+def test_a_run_is_not_resumed_by_an_encoder_of_another_width(tiles: Tiles) -> None:
     interrupt(tiles, 8)
 
     class Wider:
@@ -634,7 +634,7 @@ def test_a_read_only_cache_is_read(tiles: Tiles, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("full_at", [0, 1, 5])
-def test_a_disk_that_fills_up_while_codes_come_in_costs_the_cache_alone(
+def test_a_disk_that_fills_up_while_codes_come_in_only_disables_the_cache(
     tiles: Tiles, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, full_at: int
 ) -> None:
     write = PartialStore._write
@@ -657,7 +657,7 @@ def test_a_disk_that_fills_up_while_codes_come_in_costs_the_cache_alone(
     assert not list((cache_folder() / "representations").glob("*.h5"))
 
 
-def test_a_disk_that_is_full_when_the_result_is_saved_costs_the_cache_alone(
+def test_a_disk_that_is_full_when_the_result_is_saved_only_disables_the_cache(
     tiles: Tiles, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object) -> None:
@@ -773,7 +773,7 @@ def test_waiting_for_another_process_is_logged(own_cache: Path, monkeypatch: pyt
 
 @pytest.mark.skipif(importlib.util.find_spec("resource") is None, reason="needs file size limits")
 @pytest.mark.parametrize("most", [6_000, 30_000], ids=["while appending", "while saving"])
-def test_a_disk_that_is_really_full_costs_the_cache_alone(own_cache: Path, most: int) -> None:
+def test_a_disk_that_is_really_full_only_disables_the_cache(own_cache: Path, most: int) -> None:
     process = child(
         "import resource\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, {most}))\n"
@@ -819,9 +819,7 @@ def test_folders_and_files_of_others_are_neither_listed_nor_cleared(tiles: Tiles
     assert (own_cache / "representations" / TAG).read_text().startswith("Signature: 8a477f597d28d172789f06886806bc55")
 
 
-def test_a_link_in_the_cache_is_removed_and_what_it_points_to_is_not(
-    tiles: Tiles, own_cache: Path, tmp_path: Path
-) -> None:
+def test_a_link_in_the_cache_is_removed_and_its_target_is_not(tiles: Tiles, own_cache: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("years of work")
     dm.encode(Counting(), tiles, n_samples=50)

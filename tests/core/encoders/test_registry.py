@@ -54,7 +54,7 @@ def test_a_spec_is_split_into_scheme_target_and_options(spec: str, target: str, 
 
 
 @given(value=st.text(min_size=1))
-def test_any_value_comes_back_from_percent_encoding(value: str) -> None:
+def test_any_value_survives_percent_encoding(value: str) -> None:
     try:
         quoted = quote(value, safe="")
     except UnicodeEncodeError:  # half a surrogate pair is not valid text
@@ -63,7 +63,7 @@ def test_any_value_comes_back_from_percent_encoding(value: str) -> None:
 
 
 @pytest.mark.parametrize("spec", ["", "model.onnx", ":x", "onnx:", "torch:?weights=w.pt"])
-def test_what_is_no_spec_is_refused_with_the_form(spec: str) -> None:
+def test_an_invalid_spec_is_refused_with_the_form(spec: str) -> None:
     with pytest.raises(InvalidInputError, match="scheme:target"):
         EncoderSpec.parse(spec)
 
@@ -88,12 +88,12 @@ def test_all_bundled_schemes_are_found_and_documented() -> None:
         assert f"{scheme}:" in adapter.help  # an example
 
 
-def test_an_unknown_scheme_is_answered_by_the_nearest() -> None:
+def test_an_unknown_scheme_suggests_the_nearest() -> None:
     with pytest.raises(InvalidInputError, match="'baselin'; did you mean 'baseline'"):
         load_adapter("baselin")
 
 
-def test_an_unknown_option_is_answered_by_the_nearest() -> None:
+def test_an_unknown_option_suggests_the_nearest() -> None:
     with pytest.raises(InvalidInputError, match=r"no option 'n_code'; did you mean 'n_codes'.*fingerprint"):
         load_encoder("baseline:random?n_code=3")
 

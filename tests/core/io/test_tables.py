@@ -277,7 +277,7 @@ def test_a_group_may_be_a_factor_too() -> None:
         ({"codes": "*"}, "must contain labels in addition to codes"),
     ],
 )
-def test_a_choice_that_cannot_be_met_is_refused(options: dict[str, Any], message: str) -> None:
+def test_a_choice_that_cannot_be_satisfied_is_refused(options: dict[str, Any], message: str) -> None:
     refused(InvalidInputError, message, polars_frame(), **options)
 
 
@@ -430,7 +430,7 @@ cells = st.text(st.characters(codec="utf-8", exclude_characters="\r\x00"), min_s
     column=st.lists(cells.filter(lambda text: not text[0].isspace() and not text[0].isnumeric()), min_size=1),
     numbers=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1),
 )
-def test_what_the_csv_module_writes_is_read_back(column: list[str], numbers: list[float], tmp_path: Path) -> None:
+def test_output_of_the_csv_module_is_read_back(column: list[str], numbers: list[float], tmp_path: Path) -> None:
     rows = [[repr(number), f"_{label}"] for number, label in zip(numbers, column, strict=False)]
     path = tmp_path / "a.csv"
     with path.open("w", newline="", encoding="utf-8") as file:

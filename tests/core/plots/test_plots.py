@@ -138,7 +138,7 @@ def test_several_cards_are_identified_by_name(card: dm.ScoreCard, tmp_path: Path
         draw({f"model {i}": card for i in range(n_cards)}, "mi-matrix")
 
 
-def test_hostile_names_are_shown_as_they_are(tmp_path: Path) -> None:
+def test_hostile_names_are_shown_literally(tmp_path: Path) -> None:
     factors = np.random.default_rng(0).integers(6, size=(300, len(HOSTILE)))
     space = FactorSpace([Factor(name, 6, "ordinal") for name in HOSTILE])
     card = card_of(dm.Representation(factors * 1.0, factors, space=space, code_names=HOSTILE))
@@ -170,7 +170,7 @@ def test_extreme_numbers_of_codes_and_factors_are_drawn(n_codes: int, n_factors:
         assert all(axes.get_window_extent().width > 3 for axes in figure.axes if axes.get_visible())
 
 
-def test_what_a_card_lacks_is_said(card: dm.ScoreCard) -> None:
+def test_what_a_card_lacks_is_reported(card: dm.ScoreCard) -> None:
     old = dm.ScoreCard({"mig": replace(card["mig"], per_factor={})}, card.about)
     for kind in sorted(EXPECTED - {"scores", "dci-matrix", "per-factor"}):
         with pytest.raises(InvalidInputError, match=f"{kind} needs a card with a summary.*score again"):

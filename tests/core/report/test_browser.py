@@ -144,7 +144,7 @@ def test_a_signature_is_copied_where_the_clipboard_is_denied(opened: Open, one: 
         assert page.input_value("#filter") == card["mig"].signature
 
 
-def test_codes_are_ordered_and_cells_read_aloud(opened: Open, one: str, card: ScoreCard) -> None:
+def test_codes_are_ordered_and_cells_are_accessible_to_screen_readers(opened: Open, one: str, card: ScoreCard) -> None:
     assert card.summary is not None
     assert card.summary.kl is not None
     with opened(one) as found:
@@ -166,7 +166,7 @@ def test_codes_are_ordered_and_cells_read_aloud(opened: Open, one: str, card: Sc
         assert page.locator("#tip").is_hidden()
 
 
-def test_correlations_are_read_from_the_picture(opened: Open, one: str, card: ScoreCard) -> None:
+def test_correlations_are_read_from_the_image(opened: Open, one: str, card: ScoreCard) -> None:
     assert card.summary is not None
     with opened(one) as found:
         page = found.page
@@ -199,7 +199,7 @@ def test_the_theme_follows_the_system_until_it_is_chosen(opened: Open, one: str)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_has_the_contrast_that_wcag_asks_for(opened: Open, four: str, scheme: str) -> None:
+def test_text_has_the_contrast_that_wcag_requires(opened: Open, four: str, scheme: str) -> None:
     with opened(four, color_scheme=scheme) as found:
         page = found.page
         page.click("#unfold")

@@ -68,7 +68,7 @@ def id_of(one: object) -> tuple[object, ...]:
     return tuple(getattr(one, field) for field in ("metric", "names", "difference", "p_holm"))
 
 
-def test_of_many_cards_each_is_listed_beside_the_best(fifty: list[ScoreCard]) -> None:
+def test_of_many_cards_each_is_listed_next_to_the_best(fifty: list[ScoreCard]) -> None:
     names = [str(i) for i in range(len(fifty))]
     found = compare_cards(fifty, names)
     assert len(fifty) > ALL_PAIRS
@@ -93,7 +93,7 @@ def test_cards_of_other_rows_have_values_but_no_differences(four_cards: list[Sco
     assert len(found.forests[0].lines) == 2
 
 
-def test_a_score_that_one_card_lacks_is_said_to_be_missing() -> None:
+def test_a_score_that_one_card_lacks_is_reported_as_missing() -> None:
     first, second = cards_of(mig=(0.1, 0.2))
     second = replace(second, scores={**second.scores, "sap": Score("sap", 0.5, "sap|seed:0")})
     found = compare_cards([first, second], "ab")

@@ -40,7 +40,7 @@ def test_a_histogram_draws_every_bin_and_the_prior(card: ScoreCard) -> None:
     assert drawn[0].curve.startswith("M0 ")
 
 
-def test_a_histogram_of_extreme_values_holds_finite_numbers(card: ScoreCard) -> None:
+def test_a_histogram_of_extreme_values_contains_finite_numbers(card: ScoreCard) -> None:
     summary = card.summary
     assert summary is not None
     edges = 1.7e308 * np.linspace(-1, 1, summary.histogram_edges.shape[1])

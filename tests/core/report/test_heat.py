@@ -14,7 +14,7 @@ def opened(source: str) -> np.ndarray:
     return np.array(Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))).convert("RGBA"))
 
 
-def test_the_tables_hold_the_numbers_of_the_card(card: ScoreCard) -> None:
+def test_the_tables_contain_the_numbers_of_the_card(card: ScoreCard) -> None:
     (information,) = heat_tables(card)
     assert card.summary is not None
     assert information.factors == ("shape", "x", "y")
@@ -68,7 +68,7 @@ def test_opacity_shows_the_magnitude_and_hue_the_sign() -> None:
     assert pixels[0, 1, 0] < pixels[0, 1, 2]
 
 
-def test_the_strongest_correlations_are_said_in_words(card: ScoreCard) -> None:
+def test_the_strongest_correlations_are_described_in_words(card: ScoreCard) -> None:
     assert card.summary is not None
     found = correlation(card.summary)
     assert found is not None

@@ -73,6 +73,6 @@ def test_a_decoder_that_gives_no_images_has_failed() -> None:
         report_images(load_dataset("dsprites"), Mirror((64,)))
 
 
-def test_data_that_are_no_images_are_refused_in_a_sentence() -> None:
+def test_data_that_are_not_images_are_refused_in_a_sentence() -> None:
     with pytest.raises(InvalidInputError, match="leave --data out"):
         report_images(load_dataset("linear-gaussian"))

@@ -77,7 +77,7 @@ def test_a_missing_extra_is_named_with_its_install(
         report([card])
 
 
-def test_one_card_gives_one_file_that_asks_nothing_of_a_network(card: ScoreCard) -> None:
+def test_one_card_gives_one_file_that_makes_no_network_requests(card: ScoreCard) -> None:
     html = report([card])
     page = Reader(html)
     assert html.startswith("<!doctype html>")
@@ -113,7 +113,7 @@ def test_the_same_cards_give_the_same_page(four_cards: list[ScoreCard]) -> None:
     assert report(four_cards) == report(four_cards)
 
 
-def test_the_page_holds_every_score_with_its_explanation_and_signature(card: ScoreCard) -> None:
+def test_the_page_contains_every_score_with_its_explanation_and_signature(card: ScoreCard) -> None:
     text = " ".join(Reader(report([card], explorer=False)).text)
     for score in card.every_score():
         assert f"{score.value:.3f}" in text
@@ -180,7 +180,7 @@ def test_text_from_outside_is_text(card: ScoreCard, hostile: Callable[[str], Sco
     assert not set("<>&\u2028\u2029") & set(data)
 
 
-def test_a_page_is_written_whole(tmp_path: Path) -> None:
+def test_a_page_is_written_completely(tmp_path: Path) -> None:
     save_report("<p>é</p>", tmp_path / "new" / "report.html")
     assert (tmp_path / "new" / "report.html").read_text(encoding="utf-8") == "<p>é</p>"
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["report.html"]

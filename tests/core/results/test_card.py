@@ -53,7 +53,7 @@ def test_html_escapes_what_users_named(rng: np.random.Generator) -> None:
     assert "&lt;script&gt;" in html
 
 
-def test_html_shows_signatures_scores_and_remarks_by_question(card: dm.ScoreCard) -> None:
+def test_html_shows_signatures_scores_and_notes_by_question(card: dm.ScoreCard) -> None:
     html = card._repr_html_()
     assert f'title="{card["mig"].signature}"' in html.replace("&quot;", '"').replace("&#x27;", "'")
     assert f"{card['mig'].value:.3f}" in html
@@ -125,7 +125,7 @@ def test_a_card_written_before_scores_had_parts_is_read() -> None:
         dm.ScoreCard.from_json(json.dumps(old))
 
 
-def test_a_card_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_card_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="there is no such file"):
         dm.ScoreCard.from_json(tmp_path / "none.json")
 

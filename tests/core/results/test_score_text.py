@@ -127,7 +127,7 @@ def test_scores_of_factors_are_turned_where_they_are_too_wide() -> None:
     assert factor_table({"mig": score()}) is None
 
 
-def test_no_line_of_the_text_is_made_by_a_name() -> None:
+def test_no_name_adds_a_line_to_the_text() -> None:
     evil = "evil\n::error::x\x1b[31m"
     text = str(dm.ScoreCard({evil: score(evil, per_factor={evil: 0.5}, notes=(evil,))}, notes=(evil,)))
     assert not any(line.lstrip().startswith("::") for line in text.splitlines())

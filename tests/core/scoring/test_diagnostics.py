@@ -82,13 +82,13 @@ def test_bins_of_real_values_are_not_called_values(rng: np.random.Generator) -> 
     )
 
 
-def test_too_many_codes_for_probes_are_counted_when_a_probe_was_asked_for(rng: np.random.Generator) -> None:
+def test_too_many_codes_for_probes_are_counted_when_probes_are_requested(rng: np.random.Generator) -> None:
     representation = dm.Representation(rng.normal(size=(200, 30)), rng.integers(3, size=(200, 2)))
     assert "30 latents for 200 rows" in diagnostics(representation, "linear_r2")
     assert "30 latents for 200 rows" not in diagnostics(representation, "mig")
 
 
-def test_too_few_rows_for_bins_are_counted_when_bins_were_asked_for(rng: np.random.Generator) -> None:
+def test_too_few_rows_for_bins_are_counted_when_binned_metrics_are_requested(rng: np.random.Generator) -> None:
     representation = dm.Representation(rng.normal(size=(300, 2)), rng.integers(10, size=(300, 2)))
     assert "300 rows are fewer than 5 per cell of bins and values (1000 would suffice)" in diagnostics(
         representation, "mig@locatello2019"
@@ -96,7 +96,7 @@ def test_too_few_rows_for_bins_are_counted_when_bins_were_asked_for(rng: np.rand
     assert "per cell of bins" not in diagnostics(representation, "mig")
 
 
-def test_clusters_do_not_make_the_gate_see_relations_that_are_not_there() -> None:
+def test_clusters_do_not_make_the_gate_see_relations_that_do_not_exist() -> None:
     found = 0
     for seed in range(30):
         rng = np.random.default_rng(seed)
@@ -132,7 +132,7 @@ def test_two_latents_of_a_circular_factor_are_explained(rng: np.random.Generator
 @pytest.mark.parametrize(
     ("metrics", "seeing"), [(["higgins"], "factorvae"), (["higgins", "mig", "factorvae"], "mig, factorvae")]
 )
-def test_a_good_score_of_codes_that_miss_a_factor_is_put_right(
+def test_a_good_score_of_codes_that_miss_a_factor_is_qualified_by_a_note(
     factors: np.ndarray, rng: np.random.Generator, metrics: list[str], seeing: str
 ) -> None:
     codes = np.hstack([factors[:, :2], rng.normal(size=(3_000, 1))])

@@ -36,6 +36,6 @@ def test_a_score_takes_presets_among_names(rng: np.random.Generator) -> None:
     ("metrics", "message"),
     [("robustt", "did you mean 'robust'"), ("", "at least one"), (["mig", 3], "list of names"), (7, "list of names")],
 )
-def test_what_is_neither_is_refused(metrics: object, message: str) -> None:
+def test_any_other_input_is_refused(metrics: object, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         parse(metrics)  # type: ignore[arg-type] # wrong on purpose

@@ -216,7 +216,7 @@ def test_the_jackknife_takes_the_bias_out_of_a_binned_information() -> None:
     assert dm.ScoreCard.from_json(dm.ScoreCard({"x": score}).to_json())["x"].corrected == score.corrected
 
 
-def test_one_group_has_no_interval_and_few_groups_a_remark() -> None:
+def test_one_group_has_no_interval_and_few_groups_a_note() -> None:
     one = dm.score(blurred(groups=np.zeros(600, int)), ["mig", "factorvae"])
     assert one["mig"].interval is None
     assert "no interval: all rows are of one group" in one["mig"].notes

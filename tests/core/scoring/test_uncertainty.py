@@ -24,7 +24,7 @@ def test_each_row_is_deleted_exactly_once(n: int, seed: int) -> None:
 
 
 @pytest.mark.parametrize("n_groups", [7, 20, 50])
-def test_clusters_are_deleted_and_halved_whole(n_groups: int, rng: np.random.Generator) -> None:
+def test_clusters_are_deleted_and_halved_as_units(n_groups: int, rng: np.random.Generator) -> None:
     groups = rng.integers(n_groups, size=600)
     for subsets in (jackknife_rows(table(600, groups), rng), half_sample_rows(table(600, groups), rng)):
         for rows in subsets:
@@ -63,7 +63,7 @@ def test_intervals_cover_the_value_of_a_large_sample(method: IntervalMethod) -> 
     assert covered >= 52
 
 
-def test_an_interval_stays_within_the_bounds_and_holds_its_value() -> None:
+def test_an_interval_stays_within_the_bounds_and_contains_its_value() -> None:
     interval = t_interval(0.99, 0.02, 19, (0.0, 1.0), "jackknife")
     assert interval.high == 1.0
     assert interval.low == pytest.approx(0.99 - 2.093 * 0.02, abs=1e-4)

@@ -40,7 +40,7 @@ def test_every_metric_has_a_value_or_a_reason(metric: Metric) -> None:
                 assert np.isfinite(found.value)
 
 
-def test_unsupervised_metrics_do_not_ask_for_factors() -> None:
+def test_unsupervised_metrics_do_not_require_factors() -> None:
     unsupervised = {name for name, metric in registered_metrics().items() if metric.needs.factors == 0}
     assert {"active_units", "gaussian_total_correlation", "mean_pairwise_mi", "hoyer_sparsity"} <= unsupervised
 

@@ -145,7 +145,7 @@ def test_the_suite_catches_high_scores_of_noise(bug: str, metric: Arrays) -> Non
         check_metric(metric, noise=0.0)
 
 
-def test_the_suite_catches_a_missing_factor_that_costs_nothing() -> None:
+def test_the_suite_catches_a_missing_factor_that_is_not_penalised() -> None:
     with pytest.raises(BrokenClaimError, match="missing factor"):
         check_metric(mean_over_matched_factors, detects=["missing factor"])
 

@@ -47,7 +47,7 @@ def test_a_configuration_belongs_to_one_method() -> None:
         ({"learning_rate": -1}, "learning_rate must be above 0"),
     ],
 )
-def test_wrong_settings_are_answered_by_what_must_hold(changes: dict[str, Any], message: str) -> None:
+def test_wrong_settings_report_the_requirement(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         find_method("beta_vae").preset("smoke").changed(changes)
 

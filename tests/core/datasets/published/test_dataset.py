@@ -285,7 +285,7 @@ def test_nothing_is_kept_of_a_file_damaged_inside(layout: str, damage: str, tmp_
     assert not list(cache.rglob("*.partial"))
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_file_that_does_not_exist_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "none.npz", tmp_path):
         with pytest.raises(InvalidInputError, match="must be a file or a folder"):
             load_published(publish(), str(path))

@@ -155,7 +155,7 @@ def test_a_server_that_ignores_the_range_is_read_from_the_start(server: Server, 
     assert_only_the_whole_file_is_there(cache)
 
 
-def test_the_beginning_of_another_version_is_thrown_away(server: Server, cache: Path) -> None:
+def test_the_beginning_of_another_version_is_discarded(server: Server, cache: Path) -> None:
     folder = cache / "datasets" / "original"
     folder.mkdir(parents=True)
     (folder / "größe.npz.partial").write_bytes(b"?" * 1000)
@@ -196,7 +196,7 @@ def test_a_silently_truncated_download_is_rejected(server: Server, cache: Path) 
     assert_no_file_is_there(cache)
 
 
-def test_a_file_that_is_not_there_is_not_asked_for_again(server: Server, cache: Path) -> None:
+def test_a_missing_remote_file_is_not_requested_again(server: Server, cache: Path) -> None:
     server.behaviours = ["404"]
     with pytest.raises(DownloadError, match=r"404 Not Found at http.*by other means and give its path"):
         get(server.url)
