@@ -83,7 +83,8 @@ def train(
         progress=not quiet and err.is_terminal,
     )
     if scored:
-        representation = encode(run, images, n_samples=_SCORED_ROWS, seed=seed)
+        few = images.has_full_grid and len(images) <= _SCORED_ROWS
+        representation = encode(run, images, n_samples=None if few else _SCORED_ROWS, full_grid=few, seed=seed)
         card = score(representation, seed=seed, progress=not quiet and err.is_terminal)
         card.to_json(out_folder / "card.json")
         for table in card.tables():

@@ -20,8 +20,9 @@ from disentmetrics.datasets.base import DataSet
 BLOBS = "blobs?size=16&width=1&positions=8"
 
 
+@pytest.mark.parametrize(("limit", "n_rows"), [(50, 50), (64, 64), (10_000, 64)])
 def test_a_trained_model_is_scored_without_loading_run_or_data_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    limit: int, n_rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded: list[str] = []
 
@@ -30,7 +31,7 @@ def test_a_trained_model_is_scored_without_loading_run_or_data_again(
         return dm.load_dataset(spec)
 
     monkeypatch.setattr(training, "load_dataset", load_dataset)
-    monkeypatch.setattr(training, "_SCORED_ROWS", 50)
+    monkeypatch.setattr(training, "_SCORED_ROWS", limit)
     settings = ["--preset", "smoke", "--set", "n_steps=5", "--set", "architecture=small-fc", "--device", "cpu"]
     out = tmp_path / "run"
     result = CliRunner().invoke(cli.app, ["train", "vae", "--data", BLOBS, *settings, "--out", str(out), "--score"])
@@ -39,6 +40,7 @@ def test_a_trained_model_is_scored_without_loading_run_or_data_again(
     card = dm.ScoreCard.from_json(out / "card.json")
     assert card.about["encoder"] == load_run(out).fingerprint
     assert card.about["data_spec"] == BLOBS
+    assert card.about["rows"] == n_rows
     assert verify(card, f"reference:{out}").passed
 
 
