@@ -31,7 +31,7 @@ class Forest:
         max_features: float | Literal["sqrt"] = 1.0,
         **settings: Any,
     ) -> "Forest":
-        """Grow trees.
+        """Grow the trees.
 
         Parameters
         ----------

@@ -13,8 +13,8 @@ SMALLEST_EIGENVALUE = 1e-10
 def copula_correlation(codes: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the correlation matrix of the Gaussian variables of which the latents are monotone functions.
 
-    ``2 sin(pi r / 6)`` of Spearman's correlation r, which an outlier hardly moves; the matrix may have small negative
-    eigenvalues. 0 for a constant code.
+    ``2 sin(pi r / 6)`` of Spearman's correlation r, which an outlier hardly affects; the matrix may have small negative
+    eigenvalues. 0 for a constant latent.
 
     References
     ----------

@@ -52,7 +52,7 @@ def disentanglement(matrix: Floats) -> tuple[Floats, Floats]:
 def completeness(matrix: Floats) -> tuple[Floats, Floats]:
     """Return the completeness of each factor and its weight, the factor's share of all importance.
 
-    ``C_k = 1 - H_D(R_.k / sum_j R_jk)``, the entropy to base D, the number of codes.
+    ``C_k = 1 - H_D(R_.k / sum_j R_jk)``, the entropy to base D, the number of latents.
 
     Parameters
     ----------

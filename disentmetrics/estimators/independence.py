@@ -9,8 +9,8 @@ def independence_p_value(counts: NDArray[np.integer]) -> float:
     """P-value of the chi-squared statistic under random pairing of rows.
 
     Pearson's statistic has a known mean and variance over all tables with the same margins, also
-    where most cells are empty; a gamma distribution with these two moments gives the probability. With less
-    than a row a cell a probability of .01 is really up to .015.
+    where most cells are empty; a gamma distribution with these two moments gives the probability. With fewer
+    than one row per cell, a nominal probability of .01 may be as large as .015.
 
     Parameters
     ----------

@@ -13,8 +13,8 @@ PENALTIES = np.geomspace(1.0, 1e-4, 9)
 def cross_validated_lasso(inputs: Floats, targets: Floats, fold: NDArray[np.int64]) -> tuple[Floats, Floats]:
     """Fit each target by the Lasso, with the largest penalty that predicts held-out folds about as well as the best.
 
-    It is the largest whose error is within one standard error, over folds, of the least: the penalty of least error
-    jumps from draw to draw, for the curve is flat.
+    It is the largest penalty whose error is within one standard error, over folds, of the smallest: the penalty with
+    the smallest error varies strongly between samples, because the curve is flat.
 
     Parameters
     ----------

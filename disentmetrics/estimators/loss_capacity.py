@@ -20,7 +20,7 @@ def explicitness_above_minimum(
     """Explicitness of a loss-capacity curve, as published.
 
     ``1 - 2 * area / (baseline * (widest - first capacity))`` with the area between the running minimum of the
-    loss and its end.
+    loss and its final value.
 
     Parameters
     ----------

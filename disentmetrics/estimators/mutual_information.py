@@ -50,13 +50,13 @@ def expected_information(first: NDArray[np.integer], second: NDArray[np.integer]
 
     Both margins are held fixed, so cell (i, j) is hypergeometric. The sum is exact where
     fewer than 50 rows are expected in a cell, and a fourth-order expansion above, whose
-    error is below 1e-3 / n nats a cell. Margins that come again (as under permutation of
-    rows) are looked up.
+    error is below 1e-3 / n nats per cell. Results for margins that recur (as under permutation of
+    rows) are cached.
 
     Parameters
     ----------
     first, second : (n_values,) integer
-        How often each value occurs; both sum to the number of rows.
+        Number of occurrences of each value; both sum to the number of rows.
 
     References
     ----------

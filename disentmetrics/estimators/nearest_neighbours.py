@@ -32,7 +32,7 @@ def neighbour_information(code: NDArray[np.float64], labels: NDArray[np.integer]
         Without ties, see :func:`jittered`.
     labels : (n,) integer
     n_neighbors : int
-        k; more are less noisy and blur more.
+        k; more neighbours reduce the noise and increase the blur.
 
     Returns
     -------
@@ -41,8 +41,8 @@ def neighbour_information(code: NDArray[np.float64], labels: NDArray[np.integer]
 
     Notes
     -----
-    The formula is that of ``sklearn.feature_selection.mutual_info_classif``, which finds neighbours by
-    trees; in one dimension sorting does.
+    The formula is that of ``sklearn.feature_selection.mutual_info_classif``, which finds neighbours with
+    trees; in one dimension sorting suffices.
 
     References
     ----------

@@ -53,7 +53,7 @@ def forest_importance(
 ) -> ForestImportance:
     """Fit a random forest and permute its inputs on held-out rows.
 
-    Each split considers all inputs, so that noise inputs are not chosen for want of others; leaves have 5 rows or
+    Each split considers all inputs, so that noise inputs are not chosen for lack of others; leaves have 5 rows or
     more. Splits choose among equal inputs at random, so that these share the importance. A small held-out set is
     permuted up to five times.
 

@@ -63,7 +63,7 @@ class Score:
     signature : str
         See :class:`disentmetrics.results.signature.Signature`.
     undefined : str or None
-        Why there is no value.
+        Reason for which there is no value.
     notes : tuple of str
         Caveats for the reader of this score, such as a known failure that applies here.
     seed_sd : float

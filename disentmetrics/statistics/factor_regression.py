@@ -23,7 +23,7 @@ class TrueFactors:
     rows : (n,) int
         These rows.
     columns : (n_samples, width) float
-        Of all factors, standardised, NaN in all other rows: one for ordinal and continuous factors, cosine and sine
+        Columns of all factors, standardised, NaN in all other rows: one for ordinal and continuous factors, cosine and sine
         for circular ones, indicators of all values but the first for categories. Constant factors have none.
     of_factor : tuple of tuple of int
         Columns of each factor.

@@ -76,7 +76,7 @@ def fit_probe(
     ----------
     representation : Representation
     position : int
-        Of the factor.
+        Position of the factor.
     n_train : int
         Training rows; a smaller training set is a subset of a larger one. At most 10,000, and at most the
         rows of the fold.

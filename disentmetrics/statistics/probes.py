@@ -50,7 +50,7 @@ def held_out_score(
     ----------
     representation : Representation
     position : int
-        Of the factor.
+        Position of the factor.
     probe : {"linear", "boosting"}
         Least squares or logistic regression; histogram gradient boosting.
     seed : int or tuple of int

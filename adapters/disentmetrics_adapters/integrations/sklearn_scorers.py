@@ -140,7 +140,7 @@ def scorer(
     Scores on held-out folds measure how the codes generalise to rows to which the transformer was not fitted; on its
     training rows, a transformer that overfits is overrated. Metrics that train probes split the held-out rows again.
     This has three consequences. First, folds should be large, with thousands of rows if possible: on few rows,
-    information metrics and probes are biased. On folds of equal size the bias is alike for all candidates and hardly
+    information metrics and probes are biased. On folds of equal size the bias is similar for all candidates and hardly
     affects their order, but it affects the values. Second, candidates with more latents reach higher scores by chance
     on few rows; metrics corrected for chance (the preset ``robust``) account for that. Third, the best score of a
     search is optimistic because it was selected: score the winner with :func:`disentmetrics.score` on rows that were

@@ -37,7 +37,7 @@ def make(folder: Path, kind: str) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
-def test_all_hold_the_same(tmp_path: Path, kind: str) -> None:
+def test_all_contain_the_same_files(tmp_path: Path, kind: str) -> None:
     files = ArchivedFiles(make(tmp_path, kind))
     again = pickle.loads(pickle.dumps(files))
     assert files.names == again.names == tuple(sorted(CONTENT))
