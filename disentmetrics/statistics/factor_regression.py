@@ -23,8 +23,8 @@ class TrueFactors:
     rows : (n,) int
         These rows.
     columns : (n_samples, width) float
-        Columns of all factors, standardised, NaN in all other rows: one for ordinal and continuous factors, cosine and sine
-        for circular ones, indicators of all values but the first for categories. Constant factors have none.
+        Columns of all factors, standardised, NaN in all other rows: one for ordinal and continuous factors, cosine
+        and sine for circular ones, indicators of all values but the first for categories. Constant factors have none.
     of_factor : tuple of tuple of int
         Columns of each factor.
     """
