@@ -83,7 +83,7 @@ class TextTable:
     align : str
         ``l`` or ``r`` for each column; by default the first is aligned left and the others right.
     titles : sequence of str
-        One per row that is no section: shown in HTML when the mouse rests on the row.
+        One per row that is not a section, shown in HTML as a tooltip.
 
     Examples
     --------

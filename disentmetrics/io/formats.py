@@ -115,7 +115,7 @@ def split_array(values: Any, key: str, role: str, named: Mapping[str, Sequence[s
     values : array, sparse matrix, data frame or mapping of columns
         One row per observation.
     key, role : str
-        Its name in the source, and the role it is to have.
+        Name of the values in the source, and their role.
     named : mapping of role to sequence of str
         Names of the columns in the source; numbered names are the default.
     """

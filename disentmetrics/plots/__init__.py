@@ -41,14 +41,14 @@ def draw(cards: Mapping[str, ScoreCard], kind: str = "scores") -> "Figure":
     Parameters
     ----------
     cards : mapping of name to ScoreCard
-        Names are shown as they are.
+        Score cards by name; names are shown unchanged.
     kind : str
         One of :func:`kinds`.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Made without pyplot, so no window opens and no setting of yours is changed.
+        Created without pyplot, so that no window opens and no global setting changes.
 
     Raises
     ------
@@ -75,12 +75,12 @@ def save_figure(figure: "Figure", path: Path | str) -> None:
     ----------
     figure : matplotlib.figure.Figure
     path : path
-        Ends in ``.pdf``, ``.svg`` or ``.png`` (300 dots an inch).
+        Ends in ``.pdf``, ``.svg`` or ``.png`` (300 dots per inch).
 
     Raises
     ------
     InvalidInputError
-        If the name ends otherwise.
+        If the name has another ending.
     StorageError
         If the file cannot be written.
     """

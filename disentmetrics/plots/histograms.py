@@ -18,7 +18,7 @@ _MOST_OF_CURVE = 3.0
 def draw(cards: Mapping[str, ScoreCard]) -> "Figure":
     """Draw up to 20 latents, largest KL first, or most informative first without a posterior.
 
-    Beside them stands N(0, 1), or the normal distribution of the same mean and spread where there are no posteriors.
+    The curve is N(0, 1), or without posteriors the normal distribution with the same mean and standard deviation.
     """
     summary = summary_of(cards, "histograms", factors=False)
     by_kl = summary.kl is not None
