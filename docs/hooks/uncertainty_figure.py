@@ -38,8 +38,8 @@ def figure() -> str:
     parts.append(_dot("null", x(numbers["null"]), y))
     caption = (
         f"<code>mig</code> of a table of {_N_ROWS} rows. Each replicate omits one of 20 groups of rows and therefore "
-        "varies little; the standard error is √19 times their standard deviation. The hollow mark is the null, the mean over "
-        "permutations."
+        "varies little; the standard error is √19 times their standard deviation. The hollow mark is the null, the "
+        "mean over permutations."
     )
     label = f"mig {numbers['value']:.2f}, interval {numbers['low']:.2f} to {numbers['high']:.2f}"
     svg = f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
