@@ -125,7 +125,7 @@ class ExecEncoder:
         if self._loop != "yes":
             process.end_input()
         if process.has_answered and process.has_ended_well():
-            log.info("the program %s exits after each batch: it is started again for every batch", process.name)
+            log.info("the program %s exits after each batch and is started again for the next", process.name)
             self._loop, self._process = "no", None
             process.kill()
             return None
