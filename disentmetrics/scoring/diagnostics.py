@@ -283,7 +283,8 @@ def _resampling(representation: Representation, scored: Representation) -> Itera
         )
     if len(scored) < len(representation):
         yield (
-            f"{len(scored)} of {len(representation)} rows were retained, with probabilities proportional to their weights"
+            f"{len(scored)} of {len(representation)} rows were retained, with probabilities proportional to their "
+            "weights"
         )
 
 

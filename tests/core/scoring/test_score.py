@@ -126,7 +126,7 @@ def test_randomised_metrics_report_their_own_spread_apart() -> None:
 def test_rows_are_resampled_by_weight_and_the_card_reports_it() -> None:
     weights = np.where(np.arange(600) % 3, 1.0, 0.5)
     card = dm.score(blurred(weights=weights), ["mig"], interval=None, null=False)
-    assert any("rows were used" in note for note in card.notes)
+    assert any("rows were retained" in note for note in card.notes)
     rows = int(dm.Signature.parse(card["mig"].signature).fields["rows"])
     assert 450 < rows < 550
 
