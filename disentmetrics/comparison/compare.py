@@ -197,7 +197,8 @@ class Comparison:
             p_values = ["—" if p is None else "<0.001" if p < 0.0005 else f"{p:.3f}" for p in (d.p_value, d.p_holm)]
             pair = f"{d.names[1]} − {d.names[0]}"
             rows.append((d.metric, pair, f"{d.difference:+.3f}", interval, effect, *p_values))
-        return TextTable(_DIFFERENCE_HEADINGS, rows)
+        filled = [i for i, column in enumerate(zip(*rows, strict=True)) if set(column) != {"—"}]
+        return TextTable([_DIFFERENCE_HEADINGS[i] for i in filled], [[row[i] for i in filled] for row in rows])
 
 
 def compare(*cards: ScoreCard, names: Sequence[str] | None = None, force: bool = False) -> Comparison:

@@ -13,6 +13,7 @@ import disentmetrics as dm
 from disentmetrics._utils.tables import plain_text
 from disentmetrics.comparison.compare import Comparison, _holm
 from disentmetrics.errors import InvalidInputError
+from disentmetrics.results.score import Score
 from disentmetrics.scoring.declarations import declared
 
 
@@ -65,7 +66,7 @@ def test_metrics_that_only_one_card_contains_are_named() -> None:
     second = dm.ScoreCard({"mig": first["mig"]}, first.about)
     comparison = dm.compare(first, second)
     assert comparison.skipped == ("factorvae: not in card 2",)
-    with pytest.raises(InvalidInputError, match="share no metric"):
+    with pytest.raises(InvalidInputError, match="have no metric in common"):
         dm.compare(second, dm.ScoreCard({"factorvae": first["factorvae"]}, first.about))
 
 
@@ -236,6 +237,19 @@ def test_every_format_has_the_legend() -> None:
         assert effect in flat
     bare = [replace(made(value=value), adjusted=None) for value in (0.2, 0.4)]
     assert effect not in str(dm.compare(*map(of, bare)))
+
+
+def test_columns_without_a_value_are_not_shown() -> None:
+    def headings(*changed: Score) -> list[str]:
+        lines = dm.compare(*map(of, changed)).to_markdown().splitlines()
+        return next(line for line in lines if "difference" in line).strip("| ").split(" | ")
+
+    scores = [made(value=value) for value in (0.2, 0.4)]
+    tested = ["metric", "second − first", "difference", "95 % interval", "effect", "p", "p (Holm)"]
+    assert headings(*scores) == tested
+    assert headings(*(replace(s, adjusted=None) for s in scores)) == [h for h in tested if h != "effect"]
+    bare = (replace(s, adjusted=None, interval=None, replicates=()) for s in scores)
+    assert headings(*bare) == ["metric", "second − first", "difference"]
 
 
 def test_names_are_escaped_in_html() -> None:
