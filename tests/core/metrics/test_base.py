@@ -295,7 +295,7 @@ def test_options_may_be_numbers_of_numpy() -> None:
 
 def test_a_representation_in_the_place_of_factors_is_refused() -> None:
     with pytest.raises(InvalidInputError, match=r"call mig\(representation\), or mig\(codes, representation.factors\)"):
-        dm.metrics.mig(CODES, TABLE)  # type: ignore[arg-type] # on purpose
+        dm.metrics.mig(CODES, TABLE)
 
 
 def test_needs_are_checked_before_the_formula() -> None:
