@@ -203,7 +203,7 @@ def test_bits_are_unpacked_alike_on_every_device() -> None:
 def test_one_grey_pixel_among_many_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     from disentmetrics_adapters.integrations import torch_data
 
-    monkeypatch.setattr(torch_data, "_AT_ONCE", 8)
+    monkeypatch.setattr(torch_data, "_BLOCK_ROWS", 8)
     pixels = 255 * np.random.default_rng(1).integers(0, 2, (40, 5, 6, 1), dtype=np.uint8)
     pixels[35, 2, 2] = 7
     view = as_torch(dm.CustomDataSet(pixels))

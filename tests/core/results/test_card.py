@@ -11,8 +11,9 @@ import disentmetrics as dm
 from disentmetrics.errors import CorruptFileError, DisentmetricsError, InvalidInputError
 
 
-@pytest.fixture
-def card(rng: np.random.Generator) -> dm.ScoreCard:
+@pytest.fixture(scope="module")
+def card() -> dm.ScoreCard:
+    rng = np.random.default_rng(0)
     factors = rng.integers((3, 4), size=(400, 2))
     codes = np.hstack([factors + 0.3 * rng.normal(size=factors.shape), np.zeros((400, 1))])
     return dm.score(dm.Representation(codes, factors), ["mig", "mig@chen2018", "factorvae"])

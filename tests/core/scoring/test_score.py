@@ -145,7 +145,7 @@ def test_codes_that_hardly_vary_are_shown_in_raw_units() -> None:
     representation = blurred()
     codes = representation.codes * [1.0, 1.0, 1.0, 1e-4]
     card = dm.score(dm.Representation(codes, representation.factors), ["mig"], interval=None, null=False)
-    assert any("may be dead: z3 (0.0001" in note for note in card.notes)
+    assert any("may be unused: z3 (0.0001" in note for note in card.notes)
 
 
 def test_the_signature_repeats_the_number() -> None:

@@ -92,7 +92,7 @@ def test_there_is_no_grid_and_too_few_arms_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="pinwheel has no full grid"):
         Pinwheel().full_grid()
     with pytest.raises(
-        InvalidInputError, match="can be selected of a grid of factors or of rows .*; pinwheel has no full"
+        InvalidInputError, match="select needs a grid of factors or a table of rows; pinwheel has no full grid"
     ):
         load_dataset("pinwheel?select=arm:0")
     for option in ("correlate=arm,radial,0.5", "chen2018=radial,arm,B"):
