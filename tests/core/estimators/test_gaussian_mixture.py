@@ -264,9 +264,9 @@ def test_single_precision_is_accepted_and_inputs_are_left_alone() -> None:
         ({"weights": np.zeros(4)}, "some positive"),
         ({"weights": -np.ones(4)}, "none negative"),
         ({"weights": np.ones(3)}, "4 finite numbers"),
-        ({"log_variance": np.full((4, 1), -100.0)}, "code 0 must span less than"),
-        ({"log_variance": np.full((4, 1), -2000.0)}, "code 0 must span less than"),
-        ({"log_variance": np.full((4, 1), 2000.0)}, "code 0 must span less than"),
+        ({"log_variance": np.full((4, 1), -100.0)}, "latent 0 must span less than"),
+        ({"log_variance": np.full((4, 1), -2000.0)}, "latent 0 must span less than"),
+        ({"log_variance": np.full((4, 1), 2000.0)}, "latent 0 must span less than"),
     ],
 )
 def test_bad_input_is_named(change: dict[str, Any], message: str) -> None:
