@@ -250,7 +250,7 @@ def published_table() -> dict[str, str]:
 def test_the_documents_state_which_published_files_cannot_be_verified(manifest: Manifest) -> None:
     row = published_table()[manifest.name]
     assert ("`verify=false`" in row) == (not all(file.is_verifiable for file in manifest.files))
-    assert ("fetched and verified" in row) == all(file.urls for file in manifest.files)
+    assert ("downloaded and verified" in row) == all(file.urls for file in manifest.files)
     assert ("[tables]" in row) == any(file.name.endswith(".xlsx") for file in manifest.files)
 
 

@@ -84,7 +84,7 @@ def test_a_worse_encoder_fails_readably_until_it_is_accepted(project: Path) -> N
     assert "pytest_plugin" not in failed.stdout.replace("disentmetrics_adapters.integrations.pytest_plugin", "")
 
     # The limit of the other test still applies, whatever baseline is accepted.
-    accepted = run(project, "python -m pytest --disentmetrics-update -k behind && python -m pytest -k behind")
+    accepted = run(project, "python -m pytest --disentmetrics-update -k regressed && python -m pytest -k regressed")
     assert accepted.returncode == 0, accepted.stdout + accepted.stderr
     folders = (PROJECT, project)
     first, second = (dm.ScoreCard.from_json(folder / "baselines" / "encoder.json")["mig"] for folder in folders)
