@@ -51,12 +51,12 @@ class Import:
 
 def modules() -> dict[str, Path]:
     """Return the file of every module of the project, by full name."""
-    found = {}
+    paths = {}
     for package, folder in SOURCES.items():
         for path in sorted(folder.rglob("*.py")):
             parts = path.relative_to(folder).with_suffix("").parts
-            found[".".join((package, *parts)).removesuffix(".__init__")] = path
-    return found
+            paths[".".join((package, *parts)).removesuffix(".__init__")] = path
+    return paths
 
 
 def imports() -> list[Import]:
