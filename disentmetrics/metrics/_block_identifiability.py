@@ -99,7 +99,8 @@ def block_identifiability(
     Notes
     -----
     Blocks of constant factors are excluded. Latents are assigned using all rows, which inflates the score of noise
-    only slightly because the score itself is held out. CITRIS learns the assignment with its model and uses neural
+    only slightly because the score itself is held out. Boosted probes bound outlying labels by Tukey's outer fences.
+    CITRIS learns the assignment with its model and uses neural
     networks as probes.
 
     Examples
