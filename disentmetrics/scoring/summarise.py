@@ -108,6 +108,7 @@ def summarise(representation: Representation, *, seed: int = 0) -> Representatio
     some = codes[rows].astype(np.float64)
     counts, edges = _histograms(some)
     sample = random_subset(len(some), min(MAX_SAMPLE, _MAX_SAMPLE_NUMBERS // len(shown)), rng)
+    ranked = some[random_subset(len(some), _MAX_RANKED_ROWS, rng)]
     numbers = representation.cached(factor_values)[rows]
     nats = nats[shown]
     return RepresentationSummary(
@@ -122,7 +123,7 @@ def summarise(representation: Representation, *, seed: int = 0) -> Representatio
         active=~dead if kl is None else ~dead & (kl > KL_THRESHOLD),
         histogram_counts=counts,
         histogram_edges=_rounded(edges),
-        correlation=_correlation(some[:_MAX_RANKED_ROWS], dead | representation.categorical_codes[shown]).round(3),
+        correlation=_correlation(ranked, dead | representation.categorical_codes[shown]).round(3),
         mutual_information=_rounded(nats),
         factor_entropies=_rounded(entropies),
         best_codes=np.where(nats.max(axis=0) > 0, np.argmax(nats, axis=0), -1).astype(np.int64),
