@@ -158,7 +158,7 @@ def score(
 
       disentmetrics score baseline:pca --data dsprites --samples 20000
 
-      disentmetrics score "torch:model.py:build?weights=w.safetensors" --data dsprites --out card.json
+      disentmetrics score "torch:model.py:build?weights=w.pt&select=0,1" --data dsprites --out card.json
 
       disentmetrics score "exec:python my_encoder.py" --data dsprites --samples 2000
 
