@@ -151,7 +151,8 @@ def _spread_without_tails(codes: NDArray[np.floating]) -> Floats:
     """Return the standard deviation of each latent, estimated from its central 90 % where outliers inflate it."""
     some = codes[random_subset(len(codes), _ENOUGH_ROWS, generator(0, "spread"))].astype(np.float64)
     low, high = np.quantile(some, [0.05, 0.95], axis=0)
-    return np.minimum(high / _CENTRAL_RANGE_OF_NORMAL - low / _CENTRAL_RANGE_OF_NORMAL, standard_deviation(codes))
+    central = high / _CENTRAL_RANGE_OF_NORMAL - low / _CENTRAL_RANGE_OF_NORMAL
+    return np.asarray(np.minimum(central, standard_deviation(codes)))
 
 
 def _wide_posteriors(representation: Representation) -> Iterator[str]:

@@ -225,7 +225,8 @@ class OutputConvention:
             for blocks in _parse(self.select)
         ]
         if len(chosen) == 2 and self.spread is None:
-            require_log_variances(*([steps for steps, _, _ in term] for term in chosen), self.select)
+            means, spreads = ([steps for steps, _, _ in term] for term in chosen)
+            require_log_variances(means, spreads, self.select)
         terms = [
             [_split(_array(leaf, n, path, output, to_array), split, channel_axis) for _, leaf, (path, split) in term]
             for term in chosen
@@ -440,11 +441,11 @@ def _ways(rows: list[Steps], shapes: Mapping[Steps, tuple[int, ...]]) -> list[st
     second = next((steps for steps in rows if steps != first and shapes[steps] == shapes[first]), None)
     if not pairs and second is not None:
         others = f"spread={or_(SPREADS[1:])}"
-        pair = f"select={_path(first, second)}"
+        selected = f"select={_path(first, second)}"
         ways.append(
-            f"{pair}&spread=log_variance for mean and log-variance (or {others})"
+            f"{selected}&spread=log_variance for mean and log-variance (or {others})"
             if distinct_name(second, first)
-            else f"{pair} for mean and log-variance (with {others} for another measure of spread)"
+            else f"{selected} for mean and log-variance (with {others} for another measure of spread)"
         )
     return ways
 

@@ -81,7 +81,7 @@ def named_pairs(shapes: Mapping[Steps, tuple[int, ...]]) -> dict[tuple[Steps, St
                 continue
             (kind, owner), (measure, other_owner) = role(mean[-1]), role(spread[-1])
             if kind == "mean" and measure in SPREADS and owner == other_owner:
-                pairs[mean, spread] = cast("Spread", measure)
+                pairs[mean, spread] = measure
     return pairs
 
 

@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -40,7 +43,7 @@ def test_noise_scores_0_for_any_number_of_latents() -> None:
     assert (score.details["held_out"] < 0).all()
 
 
-HEAVY = {
+HEAVY: dict[str, Callable[[Any, Any], Any]] = {
     "t(1.5) noise": lambda z, rng: z + stats.t(1.5).rvs(z.shape, random_state=rng),
     "Cauchy noise": lambda z, rng: z + stats.cauchy.rvs(size=z.shape, random_state=rng),
     "t(1.5) quantiles": lambda z, _: stats.t(1.5).ppf(stats.norm.cdf(z)),
