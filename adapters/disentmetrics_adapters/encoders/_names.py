@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Literal, NamedTuple, cast, get_args
 
 from disentmetrics.errors import InvalidInputError
@@ -24,7 +25,8 @@ _NAME = re.compile(
     r"|(?P<log>log|ln)?(?:(?P<variance>variance|var|(?:sigma|std)(?:2|sq|squared?))"
     r"|(?P<std>std|stdev|stddev|standarddeviation|sigma|scale)))s?(?P<number>\d*)"
 )
-_MOST_WORDS = 5  # of z_log_standard_deviation
+_TRANSFORMED = {"half", "inv", "inverse", "neg", "negative", "pre", "raw", "sqrt", "tril"}
+"""Words by which a name is not that of the quantity itself."""
 
 
 class Role(NamedTuple):
@@ -41,18 +43,22 @@ def role(name: str) -> Role:
     --------
     >>> [role(name).kind for name in ("mu", "z_logvar", "logSigma2", "log_sigma", "enc/scale:0", "var", "z")]
     ['mean', 'log_variance', 'log_variance', 'log_std', 'std', 'variance', '']
-    >>> role("enc_mu").owner, role("z_mu").owner
+    >>> role("enc_mu").owner, role("mu_z").owner
     ('enc', '')
     """
     words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+\d*|[A-Z]+\d*|\d+", name)]
     numbers = []
     while len(words) > 1 and words[-1].isdigit():  # sigma_2 is the second sigma; sigma2 is a square
         numbers.append(words.pop())
-    for first in range(max(0, len(words) - _MOST_WORDS), len(words)):
-        match = _NAME.fullmatch("".join(words[first:]))
+    spans = sorted(combinations(range(len(words) + 1), 2), key=lambda span: span[0] - span[1])  # the longest first
+    for first, last in spans:
+        match = _NAME.fullmatch("".join(words[first:last]))
         if match is None:
             continue
-        owner = ".".join([*words[:first], match["number"], *numbers]).strip(".")
+        others = [word for word in (*words[:first], *words[last:]) if word != "z"]
+        if _TRANSFORMED & set(others) or any(_NAME.fullmatch(word) for word in others):
+            break  # such as std_from_logvar
+        owner = ".".join([*others, match["number"], *numbers]).strip(".")
         if match["mean"]:
             return Role("mean", owner)
         measure = "variance" if match["variance"] else "std"

@@ -11,6 +11,16 @@ def test_other_names_have_no_role(name: str) -> None:
     assert role(name).kind == ""
 
 
+@pytest.mark.parametrize("name", ["std_from_logvar", "neg_log_var", "half_logvar", "raw_std", "pre_sigma", "inv_var"])
+def test_a_name_of_two_quantities_or_of_a_transformed_one_has_no_role(name: str) -> None:
+    assert role(name).kind == ""
+
+
+@pytest.mark.parametrize("name", ["log_var_z", "zLogVar", "logvars", "lnvar", "LOGVAR", "logvar_q", "q/logvar:0"])
+def test_a_name_is_recognised_before_and_after_that_of_its_owner(name: str) -> None:
+    assert role(name).kind == "log_variance"
+
+
 def test_a_number_after_a_name_is_an_index_and_a_digit_in_it_a_square() -> None:
     assert [role(name).kind for name in ("sigma2", "sigma_2", "log_sigma2", "log_sigma:2")] == [
         "variance",
