@@ -440,12 +440,11 @@ def _ways(rows: list[Steps], shapes: Mapping[Steps, tuple[int, ...]]) -> list[st
     first = (means or rows or [()])[0]
     second = next((steps for steps in rows if steps != first and shapes[steps] == shapes[first]), None)
     if not pairs and second is not None:
-        others = f"spread={or_(SPREADS[1:])}"
         selected = f"select={_path(first, second)}"
         ways.append(
-            f"{selected}&spread=log_variance for mean and log-variance (or {others})"
+            f"{selected}&spread=SPREAD for mean and spread, where SPREAD is {or_(SPREADS)}"
             if distinct_name(second, first)
-            else f"{selected} for mean and log-variance (with {others} for another measure of spread)"
+            else f"{selected} for mean and log-variance (with spread={or_(SPREADS[1:])} for another measure of spread)"
         )
     return ways
 

@@ -106,7 +106,8 @@ def require_log_variances(means: Sequence[Steps], spreads: Sequence[Steps], sele
             continue
         if kind == "mean":
             raise InvalidInputError(
-                f"select= names the mean first, then its spread; select={select} names {name!r} as the spread"
+                f"select= names the mean first, then its spread; select={select} names {name!r} as the spread: "
+                "exchange the two terms"
             )
         required = f"without spread=, the second term of select= must be a log-variance; select={select} names {name!r}"
         if not kind:

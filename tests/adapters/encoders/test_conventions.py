@@ -254,7 +254,10 @@ def test_the_only_array_of_codes_is_inferred(output: Any) -> None:
         ((MEAN, LOGVAR), ["0: array (4, 3), 1: array (4, 3)", "select=0 for codes", "select=0,1 for mean"]),
         ([MEAN, LOGVAR, SAMPLE], ["2: array (4, 3)", "select=0,1"]),
         ((IMAGE.reshape(N, -1), MEAN, LOGVAR), ["0: array (4, 64)", "select="]),
-        ({"a": MEAN, "b": SAMPLE}, ["a: array (4, 3)", "select=a,b&spread=log_variance for mean"]),
+        (
+            {"a": MEAN, "b": SAMPLE},
+            ["a: array (4, 3)", "select=a,b&spread=SPREAD for mean and spread, where SPREAD is log_variance, log_std"],
+        ),
         ({"mu": MEAN, "logvar": LOGVAR, "enc": Pair(MEAN, LOGVAR)}, ["mu: array (4, 3)"]),
         ((NORMAL, Normal(MEAN, MEAN)), ["0: Normal", "*.mean,*.variance"]),
         ({"p": Categorical(MEAN)}, ["p: Categorical"]),
