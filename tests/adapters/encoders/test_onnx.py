@@ -143,9 +143,7 @@ def test_outputs_are_named_by_select(tmp_path: Path) -> None:
     assert (codes.mean == table).all()
     assert (codes.log_variance == -table).all()
     assert (codes_of(f"{spec}?select=enc/lv.1", table) == -table).all()
-    with pytest.raises(
-        InvalidInputError, match=r"enc/mean:0: array.*select=enc/mean:0,enc/lv.1&spread=SPREAD"
-    ):
+    with pytest.raises(InvalidInputError, match=r"enc/mean:0: array.*select=enc/mean:0,enc/lv.1&spread=SPREAD"):
         load_encoder(spec)(table)
     with pytest.raises(InvalidInputError, match=r"there is no 'z'.*enc/mean:0"):
         load_encoder(f"{spec}?select=z")(table)
