@@ -14,6 +14,7 @@ from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import random_subset
 from disentmetrics.results.summary import RepresentationSummary, TuningMap
 from disentmetrics.statistics.mutual_information import factor_entropies, information_matrix
+from disentmetrics.statistics.resolution import sampled
 from disentmetrics.statistics.targets import factor_columns, factor_values
 
 MAX_CODES = 256
@@ -97,15 +98,16 @@ def summarise(representation: Representation, *, seed: int = 0) -> Representatio
     """
     rng = np.random.default_rng([seed, 0x5375])
     representation = representation.resampled_by_weight(rng)
-    nats = representation.cached(information_matrix, "rank-spacing", 20)
+    nats = representation.cached(information_matrix, "finite-resolution", 20)
     entropies = representation.cached(factor_entropies)
     shown = _most_informative(representation, nats, entropies)
     codes = representation.codes[:, shown]
+    drawn = sampled(representation).codes[:, shown]  # as the metrics read them
     log_variance = None if representation.log_variance is None else representation.log_variance[:, shown]
     kl = None if log_variance is None else mean_kl(codes, log_variance)
     dead = constant(codes)
     rows = random_subset(len(representation), _MAX_ROWS, rng)
-    some = codes[rows].astype(np.float64)
+    some = drawn[rows].astype(np.float64)
     counts, edges = _histograms(some)
     sample = random_subset(len(some), min(MAX_SAMPLE, _MAX_SAMPLE_NUMBERS // len(shown)), rng)
     ranked = some[random_subset(len(some), _MAX_RANKED_ROWS, rng)]
