@@ -30,6 +30,7 @@ _IN_CACHE = 1 << 18  # values gathered at once, so that they fit into the proces
     protocols={
         "default": Protocol(
             source="disentmetrics: constant and collapsed latents excluded, disjoint training and test rows",
+            needs=Needs(factors=2, rows=40, groups=2),
         ),
         "kim2018": Protocol(
             source="Kim & Mnih (2018): 800 votes of 100 rows, scored on the same votes; collapsed latents excluded",

@@ -33,6 +33,7 @@ _CHUNK = 1 << 20  # values drawn at once: 8 MB; changing it changes the random d
     protocols={
         "default": Protocol(
             source="disentmetrics: constant and collapsed latents excluded, disjoint training and test rows",
+            needs=Needs(factors=2, rows=40, groups=2),
         ),
         "carbonneau2022": Protocol(
             source="Carbonneau et al. (2022): latents with standard deviation below 0.05 excluded, 800 training "
