@@ -152,7 +152,7 @@ def factorvae(
     per_factor = np.full(representation.n_factors, np.nan)
     per_factor[positions] = np.divide(correct, drawn, out=np.full(len(drawn), np.nan), where=drawn > 0)
     table = np.zeros((representation.n_codes, representation.n_factors))
-    table[np.ix_(kept, positions)] = votes.T
+    table[np.ix_(np.flatnonzero(kept), np.array(positions))] = votes.T
     return RawScore(
         value=float(correct.sum() / drawn.sum()),
         per_factor=per_factor,

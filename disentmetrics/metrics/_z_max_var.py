@@ -130,7 +130,7 @@ def z_max_var(
     per_factor = np.full(representation.n_factors, np.nan)
     per_factor[positions] = np.divide(correct, drawn, out=np.full(len(drawn), np.nan), where=drawn > 0)
     table = np.zeros((representation.n_codes, representation.n_factors))
-    table[np.ix_(kept, positions)] = votes.T
+    table[np.ix_(np.flatnonzero(kept), np.array(positions))] = votes.T
     accuracy, chance = float(correct.sum() / drawn.sum()), 1 / len(positions)
     return RawScore(
         value=max(0.0, (accuracy - chance) / (1 - chance)) if rescale else accuracy,

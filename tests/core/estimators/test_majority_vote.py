@@ -5,7 +5,7 @@ from disentmetrics.estimators.majority_vote import correct_votes, note_on_ties, 
 
 
 def test_divided_votes_do_not_depend_on_the_order_of_latents(rng: np.random.Generator) -> None:
-    variance = rng.integers(3, size=(500, 4)) + 0.0
+    variance = rng.integers(3, size=(500, 4)).astype(np.float64)
     votes, n_tied = tally(variance, share_ties=True)
     order = [2, 0, 3, 1]
     assert tally(variance[:, order], share_ties=True)[0] == pytest.approx(votes[order])

@@ -152,7 +152,7 @@ def nested() -> np.ndarray:
     ("factors", "value"),
     [
         (nested(), 5 / 6),  # while the first factor is fixed, the latents of the first two are constant
-        (ordered(10, 4, 4)[:, [0, 1, 1]], 2 / 3),  # two equal factors cannot be told apart
+        (ordered(10, 4, 4)[:, [0, 1, 1]], 2 / 3),  # two equal factors are indistinguishable
         (ordered(6, 8, 5), 1.0),
     ],
 )
