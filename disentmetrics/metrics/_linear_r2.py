@@ -27,7 +27,7 @@ MOST_NAMES = 8
     paper="Hyvärinen & Morioka (2016) and Roeder, Metz & Kingma (2021), On Linear Identifiability of Learned "
     "Representations, for identifiability up to an affine map; scores of predictors as in Eastwood & Williams (2018)",
     known_failure="An invertible linear mixture of all factors scores 1: the score ignores axis alignment.",
-    needs=Needs(rows=20),
+    needs=Needs(rows=20, groups=2),
     randomised=True,
     parts={"codes_from_factors": (0.0, 1.0)},
     invariant_to=all_except("monotone warp", "outlier", "relabelled factors"),

@@ -23,6 +23,7 @@ from disentmetrics._version import __version__
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError, did_you_mean
 from disentmetrics.metrics.documentation import call_docstring, call_signature, merged_docstring, options_of
 from disentmetrics.representation import Representation
+from disentmetrics.representation.resampling import number_of_units
 from disentmetrics.results.questions import question_of
 from disentmetrics.results.score import Score
 from disentmetrics.results.signature import Signature
@@ -108,6 +109,8 @@ class Needs:
     codes, factors, rows : int
         Minimum numbers of latents, of factors that take at least two values, and of rows. A metric that needs no
         factors is unsupervised.
+    groups : int
+        Minimum number of groups, of rows that are grouped; short sequences count as blocks.
     log_variance : bool
         Whether posterior variances are required.
     symbols : bool
@@ -119,6 +122,7 @@ class Needs:
     codes: int = 1
     factors: int = 1
     rows: int = 2
+    groups: int = 1
     log_variance: bool = False
     symbols: bool = False
     circular: bool = False
@@ -442,13 +446,19 @@ class Metric:
         if needs.factors and not representation.n_factors:
             return f"{name} compares codes with known factors; there are none here"
         varied = int(representation.cached(varied_factors).sum())
-        for what, least, came in (
-            ("latents", needs.codes, representation.n_codes),
-            ("factors that take two values", needs.factors, varied),
-            ("rows", needs.rows, representation.n_samples),
+        for what, least, came, advice in (
+            ("latents", needs.codes, representation.n_codes, ""),
+            ("factors that take two values", needs.factors, varied, ""),
+            ("rows", needs.rows, representation.n_samples, ""),
+            (
+                "groups of rows, because it trains on some and tests on others",
+                needs.groups,
+                number_of_units(representation),
+                ": add groups, or omit them if the rows are independent",
+            ),
         ):
             if came < least:
-                return f"{name} needs {least} or more {what}; got {came}"
+                return f"{name} needs {least} or more {what}; got {came}{advice}"
         if needs.log_variance and representation.log_variance is None:
             return f"{name} needs posterior variances (log_variance); the encoder returned codes only"
         if needs.symbols and not are_symbols(representation):
