@@ -110,7 +110,9 @@ def encode(
         )
         run = _Run(opened, data, distinct, batch_size, provenance, progress=progress)
         encoded = run.cached() if cache and fingerprint else run.in_memory()
-    encoded = encoded.with_provenance(provenance)  # cached codes may be of the same data by another name
+    encoded = encoded.with_notes(data.notes).with_provenance(
+        provenance
+    )  # cached codes may be of the same data by another name
     return encoded if back is None else encoded.take(back)
 
 

@@ -25,6 +25,8 @@ from disentmetrics.results.summary import RepresentationSummary
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_MOST_FACTORS = 20  # in one line
+
 
 @dataclass(frozen=True, eq=False)
 class ScoreCard(Mapping[str, Score]):
@@ -34,7 +36,7 @@ class ScoreCard(Mapping[str, Score]):
     ----------
     scores : dict of str to Score
     about : dict of str
-        Data, encoder, numbers of rows, latents and factors; ``row_key``, which is equal for two cards exactly
+        Data, encoder, numbers of rows and latents, names and kinds of factors; ``row_key``, which is equal for two cards exactly
         when their rows can be compared in pairs; ``data_spec`` or ``columns``, by which the data can be loaded again.
     notes : tuple of str
         Diagnostics of the representation in words, such as constant latents.
@@ -87,7 +89,8 @@ class ScoreCard(Mapping[str, Score]):
         footnotes = self.footnotes()
         remarks = [f"• {one_line(line)}" for line in self.remarks()]
         signatures = [part for line in self.signature_lines() for part in wrapped_signature(one_line(line), TERMINAL)]
-        lines = [*tables[:1], *footnotes, *tables[1:], *remarks, *([""] if remarks else []), *signatures]
+        factors = [one_line(line) for line in self.factor_lines()]
+        lines = [*tables[:1], *footnotes, *tables[1:], *remarks, *([""] if remarks else []), *factors, *signatures]
         return plain_text(*lines, width=TERMINAL)
 
     def tables(self) -> list[RenderableType]:
@@ -109,6 +112,15 @@ class ScoreCard(Mapping[str, Score]):
         ]
         return [*self.notes, *of_scores]
 
+    def factor_lines(self) -> list[str]:
+        """Return a line with the kind of each factor, which decides how metrics read it; none on older cards."""
+        if self.summary is not None:
+            factors = [factor.description for factor in self.summary.factors]
+        else:
+            factors = [f"{name} ({kind})" for name, kind in dict(self.about.get("kinds", {})).items()]
+        more = [f"and {len(factors) - _MOST_FACTORS} more"] if len(factors) > _MOST_FACTORS else []
+        return [f"factors: {', '.join([*factors[:_MOST_FACTORS], *more])}"] if factors else []
+
     def signature_lines(self, *, full: bool = False) -> list[str]:
         """Return the fields that all signatures share in one line, then those that differ, by score.
 
@@ -122,7 +134,7 @@ class ScoreCard(Mapping[str, Score]):
     def _repr_html_(self) -> str:
         by_factor = factor_table(self.scores)
         tables = [score_table(self.scores).to_html(), *([by_factor.to_html()] if by_factor else [])]
-        lines = [*self.footnotes(), *self.remarks()]
+        lines = [*self.footnotes(), *self.remarks(), *self.factor_lines()]
         return f"<div>{html_caption(self._caption())}{''.join(tables)}{html_lines(lines)}</div>"
 
     def _caption(self) -> str:

@@ -186,6 +186,7 @@ def _copied_codes(representation: Representation) -> Iterator[str]:
 def _labels(representation: Representation) -> Iterator[str]:
     if not representation.n_factors:
         yield "no factors are known: metrics that compare codes with factors are undefined"
+    yield from representation.notes
     for position, factor in enumerate(representation.space):
         labels = representation.labels(position)
         missing = int((labels < 0).sum())

@@ -302,6 +302,7 @@ def _about(representation: Representation, seed: int) -> dict[str, object]:
         "rows": representation.n_samples,
         "codes": representation.n_codes,
         "factors": list(representation.space.names),
+        "kinds": {factor.name: factor.kind_spec for factor in representation.space},
         "row_key": representation.row_key,
         "seed": seed,
         "version": __version__,

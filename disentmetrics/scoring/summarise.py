@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -185,7 +186,7 @@ def _correlation(codes: Floats, meaningless: NDArray[np.bool_]) -> Floats:
 
 
 def _without_many_names(factor: Factor) -> Factor:
-    return factor if len(factor.values) <= MAX_VALUE_NAMES else Factor(factor.name, factor.size, factor.kind)
+    return factor if len(factor.values) <= MAX_VALUE_NAMES else replace(factor, values=())
 
 
 def position_pairs(factors: Sequence[Factor]) -> list[tuple[int, int]]:
