@@ -12,6 +12,7 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 READABLE = 0.6
 """Share from which a factor that is spread or mixed is called readable, below only partly so."""
 _LISTED = 8
+_NAMED = 3  # latents in the sentence of the entire verdict
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class FactorVerdict:
     single_share : float
         The same for the best single latent, the first of ``latents``.
     latents : tuple of str
-        Latents that encode the factor, the best one first; one if it is captured, none if it is missing.
+        Latents that encode the factor, the best one first; one if it is captured. If it is missing, those that it
+        changes nevertheless.
     mixed_with : tuple of str
         Factors that these latents encode, too.
     copies : tuple of str
@@ -64,10 +66,12 @@ class FactorVerdict:
         """The verdict on this factor in words."""
         share = _percent(self.share)
         if self.status == "missing":
-            return f"{self.name} is not captured: all latents together explain {share} of it"
+            changed = f", although it changes {_and(self.latents)}" if self.latents else ""
+            return f"{self.name} is not captured: all latents together explain {share} of it{changed}"
         listed = _and(self.latents)
         if self.status == "captured":
-            copied = f"; so {'do' if len(self.copies) > 1 else 'does'} {_and(self.copies)}" if self.copies else ""
+            capture = "capture" if len(self.copies) > 1 else "captures"
+            copied = f"; {_and(self.copies)} {capture} it as well" if self.copies else ""
             shared = f", which also encodes {_and(self.depends_on)}, on which it depends" if self.depends_on else ""
             return f"{self.name} is captured by {listed} ({share}){shared}{copied}"
         together = f"{share} together, {_percent(self.single_share)} by {self.latents[0]} alone"
@@ -123,7 +127,7 @@ class Verdict:
         missing = [factor.name for factor in others if factor.status == "missing"]
         clauses = [_mixed_clause(together) for together in _mixed_together(others)]
         clauses += [
-            f"{factor.name} is {_readably(factor)}spread over {_and(factor.latents)}"
+            f"{factor.name} is {_readably(factor)}spread over {_latents(factor.latents)}"
             for factor in others
             if factor.status == "spread"
         ]
@@ -139,12 +143,23 @@ class Verdict:
             return f"None of {n} factors is disentangled" if not count else f"All {n} factors are disentangled"
         return f"{count} of {n} factors {'is' if count == 1 else 'are'} disentangled"
 
-    def sentences(self) -> list[str]:
-        """Return one sentence per factor, then one about unused latents and one per factor without a verdict."""
-        lines = [factor.sentence for factor in self.factors.values()]
+    def sentences(self, *, most: int | None = None) -> list[str]:
+        """Return one sentence per factor, then one about unused latents and one per factor without a verdict.
+
+        Parameters
+        ----------
+        most : int, optional
+            Of more factors, those that are not disentangled come first, and one line counts the others.
+        """
+        listed = list(self.factors.values())
+        if most is not None and len(listed) > most:
+            listed = sorted(listed, key=lambda factor: factor.is_disentangled)
+        lines = [factor.sentence for factor in listed[:most]]
+        lines += [f"and {len(listed) - len(lines)} more factors" for _ in listed[len(lines) : len(lines) + 1]]
         if self.unused:
-            lines.append(f"{_some(self.unused)} {'encodes' if len(self.unused) == 1 else 'encode'} none of the factors")
-        return lines + [f"{name} has no verdict: it {reason}" for name, reason in self.left_out.items()]
+            lines.append(f"{_and(self.unused)} {'encodes' if len(self.unused) == 1 else 'encode'} none of the factors")
+        reasons = [f"{name} has no verdict: it {reason}" for name, reason in self.left_out.items()]
+        return [*lines, *reasons[:most]]
 
     def to_plain(self) -> dict[str, Any]:
         """Return the verdict as dicts, lists and scalars of JSON, with its sentence."""
@@ -206,7 +221,7 @@ def _mixed_together(factors: Sequence[FactorVerdict]) -> list[list[FactorVerdict
 
 def _mixed_clause(together: Sequence[FactorVerdict]) -> str:
     first = together[0]
-    names, latents = _and([factor.name for factor in together]), _and(first.latents)
+    names, latents = _and([factor.name for factor in together]), _latents(first.latents)
     be = "is" if len(together) == 1 else "are"
     others = [name for name in first.mixed_with if name not in {factor.name for factor in together}]
     over = f"{'over' if len(first.latents) > 1 else 'in'} {latents}"
@@ -218,6 +233,10 @@ def _mixed_clause(together: Sequence[FactorVerdict]) -> str:
 
 def _readably(factor: FactorVerdict) -> str:
     return "" if factor.share >= READABLE else "only partly readable and "
+
+
+def _latents(names: Sequence[str]) -> str:
+    return _and(names) if len(names) <= _NAMED else f"{len(names)} latents"
 
 
 def _percent(share: float) -> str:

@@ -32,6 +32,7 @@ from disentmetrics.scoring.uncertainty import (
     standard_error,
     t_interval,
 )
+from disentmetrics.scoring.verdict import verdict
 
 N_PERMUTATIONS = 99
 N_FEW_PERMUTATIONS = 19
@@ -182,6 +183,7 @@ def score(
         {**_about(representation, seed), "interval": interval, "null": null, **_origin(representation)},
         tuple(notes),
         summarise(scored, seed=seed),
+        verdict(scored, seed=seed) if scored.n_factors else None,
     )
 
 

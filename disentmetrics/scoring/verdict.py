@@ -29,6 +29,8 @@ LEAST_SHARE = 0.3
 """Share of a factor's variance that all latents explain below which it is missing."""
 CARRIED = 0.1
 """Share of what all factors explain of a latent from which another factor is named as encoded in it, too."""
+CHANGED = 0.2
+"""Share of a latent that a missing factor explains from which it is named as changing it."""
 PACKED = 0.3
 """Share of another factor that a latent reads from which the latent is packed."""
 GAIN = 0.02
@@ -293,7 +295,10 @@ class _Reading:
         for k in self.targets:
             name = self.space.names[k]
             if together[k] < LEAST_SHARE:
-                factors[name] = FactorVerdict(name, "missing", together[k], float(self.single[:, k].max()))
+                changed = np.flatnonzero(self.of_latents[0].max(axis=0)[:, k] >= CHANGED)
+                factors[name] = FactorVerdict(
+                    name, "missing", together[k], float(self.single[:, k].max()), self._named(changed.tolist())
+                )
             elif captured[k] and not packed[k]:
                 factors[name] = self._captured(k, captured[k])
             else:
