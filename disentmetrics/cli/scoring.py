@@ -358,6 +358,8 @@ def _refuse(what: str, options: dict[str, Any]) -> None:
 
 
 def _show_card(card: ScoreCard, *, full_signatures: bool) -> None:
+    for line in card.verdict_lines():
+        out.print(line, highlight=False, markup=False)
     scores, *by_factor = card.tables()
     out.print(scores)
     for line in card.footnotes():

@@ -33,7 +33,8 @@ from disentmetrics.scoring.uncertainty import (
     standard_error,
     t_interval,
 )
-from disentmetrics.statistics.resolution import with_resolution
+from disentmetrics.scoring.verdict import verdict
+from disentmetrics.statistics.resolution import sampled, with_resolution
 
 N_PERMUTATIONS = 99
 N_FEW_PERMUTATIONS = 19
@@ -188,6 +189,7 @@ def score(
         {**_about(representation, seed), "interval": interval, "null": null, **_origin(representation)},
         tuple(notes),
         summarise(scored, seed=seed),
+        verdict(sampled(scored), seed=seed) if scored.n_factors else None,
     )
 
 
