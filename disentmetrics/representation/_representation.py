@@ -375,7 +375,7 @@ class Representation:
             If it is truncated, altered, or not written by :meth:`save`.
         """
         new = object.__new__(cls)
-        transient = {"resolved": None, "_unresolved": None, "_cached": {}, "_cached_by_codes": {}}
+        transient: dict[str, Any] = {"resolved": None, "_unresolved": None, "_cached": {}, "_cached_by_codes": {}}
         for name, value in {**read_representation(Path(path)), **transient}.items():
             object.__setattr__(new, name, value)
         return new

@@ -15,6 +15,7 @@ from disentmetrics.metrics.base import Metric
 from disentmetrics.representation import Representation, is_binned
 from disentmetrics.representation.resampling import random_subset
 from disentmetrics.results.score import Score
+from disentmetrics.statistics.resolution import sampled
 from disentmetrics.statistics.significance import significant_information
 
 Requested = Sequence[tuple[Metric, str]]
@@ -61,7 +62,7 @@ def diagnose(representation: Representation, scored: Representation, requested: 
     return [
         *_silent_codes(representation, scored),
         *_wide_posteriors(representation),
-        *_copied_codes(representation),
+        *_copied_codes(sampled(scored)),
         *_labels(representation),
         *_encoded_factors(scored),
         *_dependent_factors(scored, requested),

@@ -66,7 +66,7 @@ def significant_information(representation: Representation) -> SignificantInform
     nats = representation.cached(information_matrix, "finite-resolution", 20)
     share = np.where(defined, nats / np.where(defined, entropies, 1.0), 0.0)
     passed = at_resolution(representation).cached(related_pairs)
-    settings = {"resolution": resolution_of(representation)}
+    settings: dict[str, str] = {"resolution": resolution_of(representation)}
     kept = np.any(passed, axis=1, keepdims=True) & np.any(passed, axis=0)
     return SignificantInformation(np.where(kept, np.minimum(share, 1.0), 0.0), defined, settings)
 

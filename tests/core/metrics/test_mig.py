@@ -185,9 +185,9 @@ def test_the_adjusted_estimator_excludes_collapsed_latents_like_its_siblings() -
         [factors, 1e-3 * factors[:, 0]]
     )  # the last latent is collapsed, yet its mean is a clean trace
     log_variance = np.array([-6.0, -6.0, 0.0]) * np.ones_like(codes)
-    data = {"log_variance": log_variance, "estimator": "adjusted"}
-    masked = dm.metrics.mig(codes, factors, protocol="spacing", **data)
-    sibling = dm.metrics.average_maximal_mi(codes, factors, protocol="chen2018", **data)
+    table = dm.Representation(codes, factors, log_variance=log_variance)
+    masked = dm.metrics.mig(table, protocol="spacing", estimator="adjusted")
+    sibling = dm.metrics.average_maximal_mi(table, protocol="chen2018", estimator="adjusted")
     assert masked.value > 0.99
     assert "mask:kl>0.01" in masked.signature
     assert "mask:kl>0.01" in sibling.signature
