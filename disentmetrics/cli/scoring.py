@@ -168,7 +168,7 @@ def score(
 
       disentmetrics score baseline:pca --data dsprites --samples 20000
 
-      disentmetrics score "torch:model.py:build?weights=w.safetensors" --data dsprites --out card.json
+      disentmetrics score "torch:model.py:build?weights=w.pt&select=0,1" --data dsprites --out card.json
 
       disentmetrics score "exec:python my_encoder.py" --data dsprites --samples 2000
 
@@ -358,6 +358,8 @@ def _refuse(what: str, options: dict[str, Any]) -> None:
 
 
 def _show_card(card: ScoreCard, *, full_signatures: bool) -> None:
+    for line in card.verdict_lines():
+        out.print(line, highlight=False, markup=False)
     scores, *by_factor = card.tables()
     out.print(scores)
     for line in card.footnotes():

@@ -9,9 +9,10 @@ from disentmetrics._utils.typing import Seed
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
+from disentmetrics.representation.resampling import number_of_units
 from disentmetrics.statistics.factor_regression import factors_as_codes, true_factors
 from disentmetrics.statistics.probes import Probe, held_out_score, step_prediction
-from disentmetrics.statistics.targets import varied_factors
+from disentmetrics.statistics.targets import target, varied_factors
 
 Blocks = tuple[tuple[int, ...], ...]
 
@@ -23,7 +24,7 @@ Blocks = tuple[tuple[int, ...], ...]
     paper="von Kügelgen et al. (2021), Self-Supervised Learning with Data Augmentations Provably Isolates Content from "
     "Style, section 5; Lippe et al. (2022), CITRIS, section 6, for codes assigned to factors",
     known_failure="A block of latents that also encodes the factors of all other blocks scores 1; see leakage.",
-    needs=Needs(rows=60),
+    needs=Needs(rows=60, groups=2),
     randomised=True,
     parts={"leakage": (0.0, 1.0), "excess_leakage": (0.0, 1.0)},
     lower_is_better=("leakage", "excess_leakage"),
@@ -98,10 +99,10 @@ def block_identifiability(
 
     Notes
     -----
-    Blocks of constant factors are excluded. Latents are assigned using all rows, which inflates the score of noise
-    only slightly because the score itself is held out. Boosted probes bound outlying labels by Tukey's outer fences.
-    CITRIS learns the assignment with its model and uses neural
-    networks as probes.
+    Factors that are constant, or labelled in a single group of rows, are excluded. Latents are assigned using all
+    rows, which inflates the score of noise only slightly because the score itself is held out. Boosted probes bound
+    outlying labels by Tukey's outer fences. CITRIS learns the assignment with its model and uses neural networks as
+    probes.
 
     Examples
     --------
@@ -120,7 +121,10 @@ def block_identifiability(
         raise InvalidInputError(
             f"code_blocks must contain one block for each of {len(targets)} blocks of factors; got {len(sources)}"
         )
-    varied = representation.cached(varied_factors)
+    varied = representation.cached(varied_factors) & [
+        number_of_units(representation, representation.cached(target, k).rows) > 1
+        for k in range(representation.n_factors)
+    ]
     kept = [b for b, block in enumerate(targets) if varied[list(block)].any()]
     factors_of = [[k for k in targets[b] if varied[k]] for b in kept]
     codes_of = [sources[b] for b in kept]

@@ -23,7 +23,7 @@ from disentmetrics.statistics.targets import factor_columns, label_angles, label
     higher_is_better=True,
     paper="Mahon, Sha & Lukasiewicz (2024), Correcting Flaws in Common Disentanglement Metrics, section 6",
     known_failure="An invertible mixture of all factors can score 1: a strong probe unmixes it.",
-    needs=Needs(rows=60),
+    needs=Needs(rows=60, groups=2),
     randomised=True,
     invariant_to=all_except("relabelled factors", "repeated rows", "rotation"),
     detects={"rotated", "missing factor", "blurred", "synergy lost"},

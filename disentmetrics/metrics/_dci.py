@@ -14,13 +14,13 @@ from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.estimators.forest import Forest
 from disentmetrics.estimators.importance import completeness, disentanglement
 from disentmetrics.estimators.lasso_path import cross_validated_lasso
-from disentmetrics.estimators.permutation_importance import forest_importance
+from disentmetrics.estimators.permutation_importance import MIN_GROUPS, forest_importance
 from disentmetrics.estimators.rank_correlation import standardise, standardised_ranks
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
-from disentmetrics.representation.resampling import fold_of_each_row, train_and_test_rows
-from disentmetrics.statistics.probes import N_FOLDS
-from disentmetrics.statistics.targets import Target, outer_fences, target
+from disentmetrics.representation.resampling import fold_of_each_row
+from disentmetrics.statistics.probes import N_FOLDS, single_split, without_split
+from disentmetrics.statistics.targets import outer_fences, target
 
 Predictor = Literal["forest", "boosting", "lasso", "impurity forest"]
 
@@ -57,7 +57,7 @@ class _Importance:
     paper="Eastwood & Williams (2018), A Framework for the Quantitative Evaluation of Disentangled "
     "Representations, section 2",
     known_failure="A perfect code with a rotated copy of it appended scores 1: predictors ignore the copy.",
-    needs=Needs(rows=40),
+    needs=Needs(rows=40, groups=2),
     randomised=True,
     parts={"completeness": (0.0, 1.0), "informativeness": (0.0, 1.0)},
     invariant_to=all_except("relabelled factors", "repeated rows", "rotation"),
@@ -66,6 +66,7 @@ class _Importance:
     protocols={
         "default": Protocol(
             source="disentmetrics: random forest on ranked codes, permutation importance on held-out rows, gated",
+            needs=Needs(rows=40, groups=MIN_GROUPS),
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: scikit-learn's gradient boosting classifier with default settings, "
@@ -136,7 +137,8 @@ def dci(
     Raises
     ------
     UndefinedScoreError
-        If no factor varies among the training rows, or the Lasso does not converge.
+        If no factor varies among the training rows, if rows are of fewer than four groups (two, for all predictors
+        but ``forest``), or if the Lasso does not converge.
 
     Notes
     -----
@@ -166,11 +168,14 @@ def dci(
     informativeness = np.full(representation.n_factors, np.nan)
     significant = np.zeros(importance.shape, dtype=bool)
     alive = ~representation.cached_by_codes(constant)
+    min_groups = MIN_GROUPS if predictor == "forest" else 2
     for position in range(representation.n_factors):
         factor = representation.cached(target, position, classes=predictor == "boosting")
-        task = _task(representation, factor, n_train, n_test, n_trees, seed)
-        if task is None:
+        split = single_split(representation, factor, n_train, n_test, seed, min_groups=min_groups)
+        if split is None:
             continue
+        train, test = split
+        task = _Task(train, test, factor.values[train], factor.values[test], n_trees, seed)
         informativeness[position] = 0.0
         if alive.any():
             result = _PREDICTORS[predictor](representation, alive, task)
@@ -178,8 +183,9 @@ def dci(
             informativeness[position] = result.informativeness
     importance[~significant.any(axis=1)] = 0.0  # weak relations count only for latents that also have a strong one
     defined = ~np.isnan(informativeness)
+    excluded = without_split(representation, defined, min_groups=min_groups)
     if not defined.any():
-        raise UndefinedScoreError("dci needs a factor that varies among the training rows; every factor is constant")
+        raise UndefinedScoreError(f"dci cannot score any factor: {'; '.join(excluded)}")
     by_code, weights = disentanglement(importance[:, defined])
     complete, factor_weights = completeness(importance[:, defined])
     by_factor = np.full(representation.n_factors, np.nan)
@@ -200,21 +206,11 @@ def dci(
             "completeness": float(complete @ factor_weights),
             "informativeness": float(informativeness[defined].mean()),
         },
-        notes=() if mass.any() else ("no latent predicts a factor better than chance: D and C are 0",),
+        notes=(
+            *(() if mass.any() else ("no latent predicts a factor better than chance: D and C are 0",)),
+            *excluded,
+        ),
     )
-
-
-def _task(
-    representation: Representation, factor: Target, n_train: int, n_test: int, n_trees: int, seed: Seed
-) -> _Task | None:
-    """Split the rows of a factor; None if it does not vary among the training rows or no test rows are left."""
-    if not factor.varies:
-        return None
-    train, test = train_and_test_rows(representation, factor.rows, n_train, n_test, seed)
-    y_train, y_test = factor.values[train], factor.values[test]
-    if not len(test) or not len(train) or not np.ptp(y_train, axis=0).any():
-        return None
-    return _Task(train, test, y_train, y_test, n_trees, seed)
 
 
 def _forest(representation: Representation, alive: NDArray[np.bool_], task: _Task) -> _Importance:
@@ -231,7 +227,7 @@ def _forest(representation: Representation, alive: NDArray[np.bool_], task: _Tas
         y_test,
         rng=generator(task.seed, "dci forest"),
         n_trees=task.n_trees,
-        clusters=None if representation.groups is None else representation.groups[task.test],
+        clusters=None if representation.resampling_units is None else representation.resampling_units[task.test],
     )
     return _Importance(
         fit.importance * fit.beats_null, fit.clear & fit.beats_null, max(fit.score, 0.0) * fit.beats_null

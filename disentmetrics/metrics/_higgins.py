@@ -33,6 +33,7 @@ _IN_CACHE = 1 << 18  # values gathered at once, so that they fit into the proces
     protocols={
         "default": Protocol(
             source="disentmetrics: scale-free features, converged logistic regression, disjoint training and test rows",
+            needs=Needs(factors=2, rows=40, groups=2),
         ),
         "higgins2017": Protocol(
             source="Kim & Mnih (2018), appendix B: linear softmax, Adagrad 0.01, 10,000 batches of 10 new "

@@ -19,7 +19,7 @@ from disentmetrics.statistics.targets import varied_factors
     paper="von Kügelgen et al. (2021), Self-Supervised Learning with Data Augmentations Provably Isolates Content from "
     "Style, section 5",
     known_failure="An invertible mixture of all factors scores 1: the score ignores axis alignment.",
-    needs=Needs(rows=60),
+    needs=Needs(rows=60, groups=2),
     randomised=True,
     parts={"codes_from_factors": (0.0, 1.0)},
     invariant_to=all_except("relabelled factors", "repeated rows"),

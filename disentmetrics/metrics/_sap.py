@@ -51,6 +51,7 @@ Predictability = Literal["steps", "linear", "svm accuracy", "svm balanced accura
             detects={"rotated", "packed", "rotated copy", "blurred"},
             perfect=float("nan"),
             costly=True,
+            needs=Needs(rows=20, groups=2),
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: LinearSVC(C=0.01, class_weight='balanced'), 10,000 and 5,000 rows",
@@ -61,6 +62,7 @@ Predictability = Literal["steps", "linear", "svm accuracy", "svm balanced accura
             detects={"rotated", "packed", "rotated copy", "blurred"},
             perfect=float("nan"),
             costly=True,
+            needs=Needs(rows=20, groups=2),
         ),
     },
 )

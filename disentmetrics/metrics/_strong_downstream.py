@@ -26,7 +26,7 @@ _N_TRAIN = 1_000
     paper="Locatello et al. (2020), A Sober Look at the Unsupervised Learning of Disentangled Representations, strong "
     "generalisation; disentanglement_lib 1.5",
     known_failure="A rotated code scores as high as a perfect one: the classifier uses all latents jointly.",
-    needs=Needs(factors=2, rows=40),
+    needs=Needs(factors=2, rows=40, groups=2),
     randomised=True,
     parts={"accuracy": (0.0, 1.0), "usual_accuracy": (0.0, 1.0), "generalisation_gap": (-math.inf, 1.0)},
     lower_is_better=("generalisation_gap",),

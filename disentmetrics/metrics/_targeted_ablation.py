@@ -24,7 +24,7 @@ _N_TRAIN, _VARIANCE = 4_000, 1e2
     higher_is_better=True,
     paper="Marks et al. (2024), Sparse Feature Circuits; SAEBench (2025), targeted probe perturbation",
     known_failure="Duplicating every latent lowers the score: a probe uses both copies, and only one is ablated.",
-    needs=Needs(factors=2, rows=40),
+    needs=Needs(factors=2, rows=40, groups=2),
     randomised=True,
     parts={"own": (-1.0, 1.0), "others": (-1.0, 1.0)},
     lower_is_better=("others",),

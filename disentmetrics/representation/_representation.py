@@ -104,6 +104,8 @@ class Representation:
     provenance: Provenance
     inference: tuple[str, ...]
     notes: tuple[str, ...]
+    resolved: NDArray[np.floating] | None = None
+    _unresolved: "Representation | None" = field(default=None, repr=False)
     _cached: dict[Any, Any] = field(default_factory=dict, repr=False)
     _cached_by_codes: dict[Any, Any] = field(default_factory=dict, repr=False)
 
@@ -157,6 +159,8 @@ class Representation:
             "provenance": provenance or Provenance(),
             "inference": inference,
             "notes": notes,
+            "resolved": None,
+            "_unresolved": None,
             "_cached": {},
             "_cached_by_codes": {},
         }
@@ -228,7 +232,8 @@ class Representation:
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "Representation":
         """Return the representation of these rows only."""
         return self._with(
-            **{name: None if (array := getattr(self, name)) is None else array[rows] for name in ARRAYS},
+            **{name: None if (array := getattr(self, name)) is None else array[rows] for name in (*ARRAYS, "resolved")},
+            _unresolved=None if self._unresolved is None else self._unresolved.take(rows),
             provenance=replace(self.provenance, population=False),
         )
 
@@ -239,7 +244,7 @@ class Representation:
         groups individually. Sequential rows are shifted cyclically, each group by its own random distance.
         """
         order = shuffled_order(self.groups, len(self), rng, sequential=self.sequential)
-        return self._with(factors=self.factors[order])
+        return self.with_factors(self.factors[order], self.space)
 
     @property
     def shuffles_groups(self) -> bool:
@@ -261,15 +266,36 @@ class Representation:
         kept = np.flatnonzero(rng.random(len(self)) * self.weights.max() < self.weights)
         return Representation._with(self.take(kept), weights=None)
 
-    def without_codes(self, dropped: NDArray[np.bool_]) -> "Representation":
-        """Return the representation without some latents."""
-        kept = ~dropped
-        return self._with(
-            codes=self.codes[:, kept],
-            log_variance=None if self.log_variance is None else self.log_variance[:, kept],
-            code_names=tuple(name for name, keep in zip(self.code_names, kept, strict=True) if keep),
-            categorical_codes=self.categorical_codes[kept],
-        )
+    def with_factors(self, factors: NDArray[Any], space: FactorSpace) -> "Representation":
+        """Return the same codes with other factors, laid out as a space requires."""
+        before = None if self._unresolved is None else self._unresolved.with_factors(factors, space)
+        return self._with(factors=factors, space=space, _unresolved=before)
+
+    def with_resolved_codes(self, codes: NDArray[np.floating]) -> "Representation":
+        """Return the same representation with codes at finite resolution attached, which its rows retain."""
+        return self._with(resolved=read_only(codes))
+
+    def at_resolved_codes(self) -> "Representation":
+        """Return the representation whose codes are the attached ones, without posterior variances."""
+        if self.resolved is None:
+            raise InvalidInputError("no codes at finite resolution are attached; see with_resolved_codes")
+        # Permuted factors share the codes at finite resolution, and what was computed from them.
+        _, cached = self._cached_by_codes.setdefault(("resolved", id(self.resolved)), (self.resolved, {}))
+        return self._with(codes=self.resolved, log_variance=None, _unresolved=self, _cached_by_codes=cached)
+
+    def without_posterior(self) -> "Representation":
+        """Return the posterior means alone, without variances and without codes at finite resolution."""
+        return self._with(log_variance=None, resolved=None, _unresolved=None)
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether the codes are those at finite resolution."""
+        return self._unresolved is not None
+
+    @property
+    def unresolved(self) -> "Representation":
+        """The representation as it was encoded, where this one has its codes at finite resolution."""
+        return self if self._unresolved is None else self._unresolved
 
     def with_provenance(self, provenance: Provenance) -> "Representation":
         """Return the representation with another provenance."""
@@ -284,7 +310,7 @@ class Representation:
         for name in self.__dataclass_fields__:
             object.__setattr__(new, name, changes.get(name, getattr(self, name)))
         object.__setattr__(new, "_cached", {})
-        if "codes" in changes:
+        if "codes" in changes and "_cached_by_codes" not in changes:
             object.__setattr__(new, "_cached_by_codes", {})
         return new
 
@@ -349,7 +375,8 @@ class Representation:
             If it is truncated, altered, or not written by :meth:`save`.
         """
         new = object.__new__(cls)
-        for name, value in {**read_representation(Path(path)), "_cached": {}, "_cached_by_codes": {}}.items():
+        transient: dict[str, Any] = {"resolved": None, "_unresolved": None, "_cached": {}, "_cached_by_codes": {}}
+        for name, value in {**read_representation(Path(path)), **transient}.items():
             object.__setattr__(new, name, value)
         return new
 

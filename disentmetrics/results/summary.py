@@ -89,7 +89,7 @@ class RepresentationSummary:
     correlation : (n_codes, n_codes) float
         Spearman's, signed, in [-1, 1], of at most 5,000 rows; NaN for constant codes and for categories.
     mutual_information : (n_codes, n_factors) float
-        Nats, by rank spacings as in ``mig``: unbiased, so slightly negative at times, for unrelated pairs.
+        Nats, at finite resolution as in ``mig``: unbiased, so slightly negative at times, for unrelated pairs.
     factor_entropies : (n_factors,) float
         Nats. 0 for a factor that takes one value.
     best_codes : (n_factors,) int

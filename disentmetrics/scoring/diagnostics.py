@@ -5,18 +5,24 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl
+from disentmetrics._utils.random import generator
+from disentmetrics._utils.typing import Floats
+from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, standard_deviation
 from disentmetrics.estimators.independence import independence_p_value
 from disentmetrics.estimators.mutual_information import adjusted_information, contingency, entropy
 from disentmetrics.estimators.rank_correlation import rank_correlation
 from disentmetrics.metrics.base import Metric
 from disentmetrics.representation import Representation, is_binned
+from disentmetrics.representation.resampling import random_subset
 from disentmetrics.results.score import Score
+from disentmetrics.statistics.resolution import sampled
 from disentmetrics.statistics.significance import significant_information
 from disentmetrics.statistics.targets import factor_columns
 
 Requested = Sequence[tuple[Metric, str]]
 
+NARROW = 0.01
+"""Share of the spread of the widest latent below which an uninformative latent is reported as possibly unused."""
 COPIED = 0.999
 """Rank correlation above which two latents are copies of each other."""
 DEPENDENT = 0.05
@@ -40,6 +46,8 @@ GOOD = 0.9
 _MANY_CODES = 512
 _ENOUGH_ROWS = 5_000
 _MANY_FACTORS = 60
+_CENTRAL_RANGE_OF_NORMAL = 3.29
+"""Standard deviations between the 5 % and the 95 % quantile of a normal distribution."""
 
 
 def diagnose(representation: Representation, scored: Representation, requested: Requested) -> list[str]:
@@ -57,8 +65,9 @@ def diagnose(representation: Representation, scored: Representation, requested: 
         Sentences, each with the number that it is based on.
     """
     return [
-        *_silent_codes(representation),
-        *_copied_codes(representation),
+        *_silent_codes(representation, scored),
+        *_wide_posteriors(representation),
+        *_copied_codes(sampled(scored)),
         *_labels(representation),
         *_encoded_factors(scored),
         *_dependent_factors(scored, requested),
@@ -117,7 +126,7 @@ def _best_shares(representation: Representation) -> list[tuple[str, float]]:
     return [(names[k], float(information.share[:, k].max())) for k in np.flatnonzero(information.defined)]
 
 
-def _silent_codes(representation: Representation) -> Iterator[str]:
+def _silent_codes(representation: Representation, scored: Representation) -> Iterator[str]:
     codes, names = representation.codes, np.array(representation.code_names)
     dead = constant(codes)
     if dead.any():
@@ -130,20 +139,44 @@ def _silent_codes(representation: Representation) -> Iterator[str]:
                 f"{KL_THRESHOLD} nats): {_some(names[collapsed])}"
             )
     elif representation.n_codes > 1:
-        spread = np.std(codes, axis=0, dtype=np.float64)
-        quiet = (spread < 0.01 * spread.max()) & ~dead
+        spread = standard_deviation(codes)
+        widest = float(_spread_without_tails(codes).max())
+        quiet = (spread < NARROW * widest) & ~dead
+        # A narrow latent may only have another unit: whether it is used is a question of information, not of scale.
+        quiet = quiet & ~scored.cached(significant_information).related_codes if quiet.any() else quiet
         if quiet.any():
             listed = [f"{name} ({sd:.2g})" for name, sd in zip(names[quiet], spread[quiet], strict=True)]
+            uninformative = ", are not informative about any factor" if scored.n_factors else ""
             yield (
-                f"{quiet.sum()} of {len(dead)} latents vary by less than 1 % of the widest (standard deviation "
-                f"{spread.max():.2g}) and may be unused: {_some(listed)}"
+                f"{quiet.sum()} of {len(dead)} latents vary by less than {_percent(NARROW)} of the widest (standard "
+                f"deviation {widest:.2g}){uninformative} and may be unused: {_some(listed)}"
             )
+
+
+def _spread_without_tails(codes: NDArray[np.floating]) -> Floats:
+    """Return the standard deviation of each latent, estimated from its central 90 % where outliers inflate it."""
+    some = codes[random_subset(len(codes), _ENOUGH_ROWS, generator(0, "spread"))].astype(np.float64)
+    low, high = np.quantile(some, [0.05, 0.95], axis=0)
+    central = high / _CENTRAL_RANGE_OF_NORMAL - low / _CENTRAL_RANGE_OF_NORMAL
+    return np.asarray(np.minimum(central, standard_deviation(codes)))
+
+
+def _wide_posteriors(representation: Representation) -> Iterator[str]:
+    if representation.log_variance is None or not (low := float(representation.log_variance.min())) > 0:
+        return
+    yield (
+        f"all log-variances are positive ({low:.2g} to {float(representation.log_variance.max()):.2g}), so that every "
+        "posterior is wider than the prior: if the encoder returns standard deviations or variances, specify that by "
+        "spread=std or spread=variance"
+    )
 
 
 def _copied_codes(representation: Representation) -> Iterator[str]:
     if not 1 < representation.n_codes <= _MANY_CODES:
         return
-    some = representation.codes[:: max(1, len(representation) // _ENOUGH_ROWS)]
+    # Random rows: on a grid in order, every k-th row would miss values of the factors that vary fastest.
+    rows = random_subset(len(representation), _ENOUGH_ROWS, generator(0, "copied codes"))
+    some = representation.codes[rows]
     alike = rank_correlation(some, some) > COPIED
     listed = [
         f"{representation.code_names[i]} and {representation.code_names[j]}"

@@ -201,6 +201,7 @@ def _as_metric(
     declared = ResolvedProtocol(
         source="",
         options={},
+        reads="mean",
         needs=Needs(),
         invariant_to=frozenset(claims),
         detects=frozenset(detects),
