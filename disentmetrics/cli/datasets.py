@@ -191,7 +191,7 @@ def _described(spec: str) -> tuple[DataSetInfo, tuple[str, ...]]:
     )
     while isinstance(data, Wrapped):
         data = data.base
-    return loaded, data.inference if isinstance(data, CustomDataSet) else ()
+    return loaded, (*data.inference, *data.notes) if isinstance(data, CustomDataSet) else ()
 
 
 def _options(name: str) -> dict[str, str]:

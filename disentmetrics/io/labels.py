@@ -232,6 +232,11 @@ def encode_factor(
     return EncodedFactor(factor, encoded.indices, reason, n_missing, (*notes, *encoded.notes))
 
 
+def notes_on_groups(encoded: EncodedFactor) -> tuple[str, ...]:
+    """Return the notes of a column that numbers the groups of rows and is no factor."""
+    return tuple(f"groups: {note.partition(': ')[2]}" for note in encoded.notes)
+
+
 def _parsed_kind(name: str, kind: str) -> tuple[Kind, float | None]:
     try:
         return parse_kind(kind)
@@ -388,13 +393,15 @@ def _from_text(name: str, column: CategoricalColumn, kind: Kind | None) -> _Colu
         return column
     parsed = [_number_in(label) for label in column.categories]
     is_number = [number is not None for number in parsed]
-    if not any(is_number):
-        return column
     wants_numbers = kind is not None
+    if not any(is_number) and not (wants_numbers and all(map(_is_whole, column.categories))):
+        return column
     if all(is_number) and (column.as_written or wants_numbers):
         values = np.array([*parsed, np.nan], dtype=np.float64)  # the last entry is for index -1
         return _numbers(values[column.indices], column.missing)
     if any(_is_whole(label) for label, number in zip(column.categories, is_number, strict=True) if not number):
+        if wants_numbers and all(map(_is_whole, column.categories)):
+            return _as_numbers(name, CategoricalColumn(column.indices, tuple(map(int, column.categories))))
         return column  # identifiers, of which the short ones look like numbers
     if not all(is_number) and (wants_numbers or (column.as_written and _dominate(column, is_number))):
         raise _stray_labels(name, column, is_number)
@@ -487,7 +494,8 @@ def _as_values(distinct: NDArray[Any], *, integers: bool) -> tuple[float, ...]:
 def _rounded_integers(name: str, distinct: NDArray[Any]) -> Iterator[str]:
     if distinct.dtype.kind in "iu" and len(distinct) and max(abs(int(distinct[0])), abs(int(distinct[-1]))) > MAX_EXACT:
         rounded = distinct.astype(np.float64)
-        n_changed = sum(int(a) != int(b) for a, b in zip(distinct.tolist(), rounded.tolist(), strict=True))
+        with np.errstate(invalid="ignore"):  # 2^63 is no 64-bit integer
+            n_changed = int(np.count_nonzero(rounded.astype(distinct.dtype) != distinct))
         if n_changed:
             n_equal = len(distinct) - len(np.unique(rounded))
             yield (

@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from disentmetrics._utils.cache import sha256_of
 from disentmetrics.errors import InvalidInputError, did_you_mean
 from disentmetrics.io.formats import Source, open_file, open_object, some_of, split_array
-from disentmetrics.io.labels import CategoricalColumn, as_floats, encode_factor, mark_texts
+from disentmetrics.io.labels import (
+    MISSING_OR_NAME,
+    CategoricalColumn,
+    as_floats,
+    encode_factor,
+    mark_texts,
+    notes_on_groups,
+)
 
 _FAMILY = re.compile(r"(z|code|latent|pc)(_?)(\d+)", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+")
@@ -45,6 +52,8 @@ class RawTable:
         First 16 digits of the file's SHA-256; ``memory`` for objects.
     notes : tuple of str
         Notes for users on what was chosen by default.
+    group_notes : tuple of str
+        What looks like a mistake in the names of groups.
     """
 
     codes: NDArray[np.floating]
@@ -56,6 +65,7 @@ class RawTable:
     source: str
     fingerprint: str
     notes: tuple[str, ...]
+    group_notes: tuple[str, ...] = ()
 
 
 def read_table(
@@ -176,16 +186,18 @@ def _choose(
             )
     for name, column in {**factors, **chosen["groups"]}.items():
         _refuse_decimal_commas(name, column)
+    numbered, group_notes = _groups(chosen["groups"], missing)
     table = RawTable(
         codes=_real("codes", source, codes),
         code_names=tuple(codes),
         factors=factors,
         log_variance=_real("log_variance", source, variance) if (variance := chosen["log_variance"]) else None,
-        groups=_groups(chosen["groups"], missing),
+        groups=numbered,
         weights=_real("weights", source, w)[:, 0].astype(np.float64) if (w := chosen["weights"]) else None,
         source=source.name,
         fingerprint=fingerprint,
         notes=tuple(notes),
+        group_notes=group_notes,
     )
     _check_lengths(table)
     return table
@@ -276,13 +288,16 @@ def _numbers(role: str, name: str, column: Any) -> NDArray[Any]:
 
 
 def _refuse_decimal_commas(name: str, column: Any) -> None:
-    texts = [*map(str, column.categories)] if isinstance(column, CategoricalColumn) else []
+    labels = map(str, column.categories) if isinstance(column, CategoricalColumn) else ()
+    texts = [text for text in labels if text.strip() not in MISSING_OR_NAME]
     commas = [text for text in texts if _DECIMAL_COMMA.fullmatch(text)]
     if commas and all(_DECIMAL_COMMA.fullmatch(text) or text.lstrip("+-").isdecimal() for text in texts):
         raise InvalidInputError(f"numbers must be written with decimal points; {name!r} contains {commas[0]!r}")
 
 
-def _groups(columns: Mapping[str, Any], missing: Collection[str | float] | str | float) -> NDArray[np.int64] | None:
+def _groups(
+    columns: Mapping[str, Any], missing: Collection[str | float] | str | float
+) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
     for name, labels in columns.items():
         encoded = encode_factor(name, labels, kind="categorical", missing=missing)
         if encoded.n_missing:
@@ -290,8 +305,8 @@ def _groups(columns: Mapping[str, Any], missing: Collection[str | float] | str |
                 f"every row must belong to a group; {name!r} has no value in {encoded.n_missing:,} "
                 f"of {len(labels):,} rows; leave these rows out"
             )
-        return encoded.indices.astype(np.int64, copy=False)
-    return None
+        return encoded.indices.astype(np.int64, copy=False), notes_on_groups(encoded)
+    return None, ()
 
 
 def _check_lengths(table: RawTable) -> None:

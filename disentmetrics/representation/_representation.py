@@ -146,19 +146,20 @@ class Representation:
         names = tuple(code_names) if code_names is not None else tuple(f"z{j}" for j in range(n_codes))
         if len(names) != n_codes:
             raise InvalidInputError(f"code_names must name {n_codes} latents; got {len(names)} names")
+        numbered, group_notes = check_groups(groups, n_samples)
         given = {
             "codes": checked,
             "factors": columns,
             "space": space,
             "log_variance": variance,
-            "groups": check_groups(groups, n_samples),
+            "groups": numbered,
             "weights": check_weights(weights, n_samples),
             "sequential": bool(sequential),
             "code_names": names,
             "categorical_codes": check_categorical(categorical_codes, n_codes),
             "provenance": provenance or Provenance(),
             "inference": inference,
-            "notes": notes,
+            "notes": (*notes, *group_notes),
             "resolved": None,
             "_unresolved": None,
             "_cached": {},
@@ -196,7 +197,7 @@ class Representation:
     def labels(self, position: int, n_bins: int = FACTOR_BINS) -> Integers:
         """Return a factor as integers from 0, -1 where missing.
 
-        A continuous factor, and a circular one of more than 100 values, is discretised into ``n_bins`` bins of
+        A factor of real values, and a circular one of more than 100 values, is discretised into ``n_bins`` bins of
         equal frequency.
         """
         return self.cached(_labels, position, n_bins)
@@ -357,7 +358,11 @@ class Representation:
                 columns={name: _plain_option(option) for name, option in given.items()},
             ),
         )
-        return cls._with(representation, inference=(*raw.notes, *representation.inference))
+        return cls._with(
+            representation,
+            inference=(*raw.notes, *representation.inference),
+            notes=(*representation.notes, *raw.group_notes),
+        )
 
     def save(self, path: Path | str) -> None:
         """Write to one HDF5 file, completely or not at all; each array carries its checksum."""

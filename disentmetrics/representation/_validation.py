@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from disentmetrics._utils.typing import Floats, Integers
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import FactorSpace
-from disentmetrics.io.labels import CategoricalColumn, encode_factor
+from disentmetrics.io.labels import CategoricalColumn, encode_factor, notes_on_groups
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
@@ -175,9 +175,11 @@ def check_length(name: str, length: int, n_samples: int) -> None:
         )
 
 
-def check_groups(groups: ArrayLike | CategoricalColumn | None, n_samples: int) -> Integers | None:
+def check_groups(
+    groups: ArrayLike | CategoricalColumn | None, n_samples: int
+) -> tuple[Integers | None, tuple[str, ...]]:
     if groups is None:
-        return None
+        return None, ()
     column: Any = groups if isinstance(groups, CategoricalColumn) else np.asarray(groups)
     if isinstance(column, np.ndarray) and column.ndim != 1:
         raise InvalidInputError(f"groups must have shape (n_samples,); got {column.shape}")
@@ -185,7 +187,7 @@ def check_groups(groups: ArrayLike | CategoricalColumn | None, n_samples: int) -
     encoded = encode_factor("groups", groups, kind="categorical")
     if encoded.n_missing:
         raise InvalidInputError(f"every row must belong to a group; {encoded.n_missing} of {n_samples} rows have none")
-    return np.asarray(encoded.indices, dtype=np.int64)
+    return np.asarray(encoded.indices, dtype=np.int64), notes_on_groups(encoded)
 
 
 def check_weights(weights: ArrayLike | None, n_samples: int) -> Floats | None:

@@ -117,7 +117,7 @@ def label_table(representation: Representation) -> Integers:
 def value_target(representation: Representation, position: int, n_bins: int = FACTOR_BINS) -> Target:
     """Return a factor as classes that are numbered as its values are, whether or not all of them occur.
 
-    A continuous factor, and a circular one of more than 100 values, is discretised into ``n_bins`` bins of equal
+    A factor of real values, and a circular one of more than 100 values, is discretised into ``n_bins`` bins of equal
     frequency.
     """
     labels = representation.labels(position, n_bins)

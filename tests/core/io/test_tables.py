@@ -435,6 +435,22 @@ def test_a_column_that_turns_to_text_late_keeps_its_first_labels_as_written(tmp_
         encode_factor("a", column)
 
 
+@pytest.mark.parametrize("kind", [None, "categorical", "ordinal", "continuous"])
+def test_identifiers_beyond_double_precision_are_names_unless_declared(kind: str | None, tmp_path: Path) -> None:
+    identifiers = [2**53 + 3 * row for row in range(4)]
+    table = read_table(write_csv(tmp_path / "a.csv", "z0,id\n" + "".join(f"1,{i}\n" for i in identifiers)))
+    encoded = encode_factor("id", table.factors["id"], kind=kind)
+    if kind == "continuous":
+        assert "2 of 4 whole numbers beyond 2^53 are rounded" in encoded.notes[0]
+    else:
+        assert list(map(int, encoded.factor.values)) == identifiers
+
+
+def test_groups_of_a_table_whose_names_are_nearly_equal_are_reported(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", "z0,a,donor\n1,x,d1\n2,y,D1\n")
+    assert "'D1' and 'd1'" in read_table(path, groups="donor").group_notes[0]
+
+
 def test_columns_without_a_name_are_left_out_with_a_note(tmp_path: Path) -> None:
     table = read_table(write_csv(tmp_path / "a.csv", ",z0,a,\n0,1,x,\n1,2,y,\n"))
     assert list(table.factors) == ["a"]
@@ -456,6 +472,7 @@ def test_blank_lines_are_not_rows(tmp_path: Path) -> None:
         ("1,2\n3,4\n", InvalidInputError, "first line of .* must name the columns; got 1, 2"),
         ("z0;a\n1,5;x\n2,5;y\n", InvalidInputError, "'z0' contains str such as '1,5'; use decimal points"),
         ("z0;a\n1;0,5\n2;1\n", InvalidInputError, "must be written with decimal points; 'a' contains '0,5'"),
+        ("z0;a\n1;0,5\n2;?\n", InvalidInputError, "must be written with decimal points; 'a' contains '0,5'"),
         ("z0,a\n1,x\nabc,y\n", InvalidInputError, "'z0' contains str such as 'abc'"),
         ("\n\n", InvalidInputError, "it contains no column"),
     ],

@@ -169,3 +169,11 @@ def test_marks_of_missing_labels_can_be_added() -> None:
     )  # fmt: skip
     with pytest.raises(InvalidInputError, match="labels of a given space are indices, -1 where missing; omit missing"):
         dm.Representation(np.zeros((3, 1)), np.zeros((3, 2), int), space=table.space, missing="?")
+
+
+def test_groups_whose_names_are_nearly_equal_are_reported() -> None:
+    table = dm.Representation(np.zeros((4, 1)), [1, 2, 1, 2], groups=["d1", "D1", "d2", "d2"])
+    assert table.groups is not None
+    assert table.groups.tolist() == [1, 0, 2, 2]
+    (note,) = table.notes
+    assert note.startswith("groups: names that differ only in blanks or capitals are different values: 'D1' and 'd1'")
