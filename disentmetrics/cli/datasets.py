@@ -82,7 +82,7 @@ def datasets_info(name: DataSetArgument, as_json: JsonOption = False) -> None:
     if len(info.space):
         print_table(
             ("factor", "size", "kind", "values"),
-            [(f.name, str(f.size or "real"), f.kind, _first(_values(f))) for f in info.space],
+            [(f.name, str(f.size or "real"), f.kind_spec, _first(_values(f))) for f in info.space],
         )
     for sentence in inference:
         out.print(f"inferred: {sentence}", highlight=False, markup=False)

@@ -88,7 +88,7 @@ def encode(
     ...     return images.mean(axis=(1, 2))
     >>> dm.encode(brightness, dm.load_dataset("dsprites"), n_samples=100)
     Representation(100 rows, 1 latent, factors: shape (categorical, 3), scale (ordinal, 6),
-        orientation (circular, 40), x (ordinal, 32), y (ordinal, 32))
+        orientation (circular, 40, period 2pi), x (ordinal, 32), y (ordinal, 32))
     """
     if not isinstance(data, DataSet):
         raise InvalidInputError(f"data must be a data set, such as load_dataset('dsprites'); got {data!r}")

@@ -60,7 +60,7 @@ def _page(info: DataSetInfo, published: Manifest | None) -> str:
     if _has_preview(info):
         parts.append(f"![Samples of {info.name}, then one row per factor](../{preview_path(info.name)}){{ .sheet }}")
     if len(info.space):
-        rows = [f"| {f.name} | {f.size or 'real'} | {f.kind} | {_values(f)} |" for f in info.space]
+        rows = [f"| {f.name} | {f.size or 'real'} | {f.kind_spec} | {_values(f)} |" for f in info.space]
         parts.append("\n".join(["## Factors", "", "| factor | size | kind | values |", "|---|---|---|---|", *rows]))
     parts += ["## Facts", _facts(info)]
     parts += [f"!!! note\n\n    {remark[0].upper()}{remark[1:]}." for remark in info.remarks]
