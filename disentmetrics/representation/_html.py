@@ -29,7 +29,7 @@ def representation_html(representation: "Representation") -> str:
         body.append([f"{row}", *values, *more_codes, *labels, *more_factors])
     if n_rows < len(representation):
         body.append([_MORE] * (1 + len(head)))
-    kinds = [f"{f.name}: {f.kind}{f' of {f.size} values' if f.size else ''}" for f in space.factors[:n_factors]]
+    kinds = [factor.description for factor in space.factors[:n_factors]]
     kinds += [f"{representation.n_factors - n_factors} more"] if more_factors else []
     also = [name for name in ("log_variance", "groups", "weights") if getattr(representation, name) is not None]
     plural = "" if representation.n_codes == 1 else "s"
@@ -38,7 +38,7 @@ def representation_html(representation: "Representation") -> str:
         f"Representation · {representation.n_samples} rows · {representation.n_codes} latent{plural} · "
         f"{origin.encoder} encoder · data {origin.data}"
     )
-    about = [f"factors: {'; '.join(kinds) or 'none'}", *([f"with {', '.join(also)}"] if also else [])]
+    about = [f"factors: {', '.join(kinds) or 'none'}", *([f"with {', '.join(also)}"] if also else [])]
     return f"<div>{caption}{TextTable(['row', *head], body).to_html()}{html_lines(about)}</div>"
 
 

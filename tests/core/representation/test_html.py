@@ -21,7 +21,7 @@ def representation(rng: np.random.Generator) -> dm.Representation:
 
 def test_a_representation_shows_its_counts_factors_and_first_rows(representation: dm.Representation) -> None:
     html = representation._repr_html_()
-    for message in ("60 rows · 2 latents", "depth: continuous", "categorical of 2 values", "data table"):
+    for message in ("60 rows · 2 latents", "depth (continuous)", "(categorical, 2)", "data table"):
         assert message in html
     rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr.*?</tr>", html)[1:]]
     assert [row[0] for row in rows] == ["0", "1", "2", "3", "4", "…"]
