@@ -29,7 +29,7 @@ from disentmetrics.results.signature import Signature
 from disentmetrics.results.verdict import Verdict
 from disentmetrics.scoring.uncertainty import N_SEEDS, standard_error, t_interval
 
-OF_THE_ENCODER = ("encoder", "code", "mask", "prune")
+OF_THE_ENCODER = ("encoder", "code", "mask", "prune", "resolution")
 """Fields of a signature that describe what was scored rather than how."""
 _COUNTS_OF_CODES = ("active", "averaged")  # if their value is a number, not the rule by which latents were chosen
 _OF_ROWS = ("data", "rows", "draw", "labels", "seed")
@@ -290,7 +290,10 @@ def compare(*cards: ScoreCard, names: Sequence[str] | None = None, force: bool =
         {name: tuple(scores.get(name) for scores in by_name) for name in metrics},
         tested,
         skipped,
-        _gathered([(pair.metric, pair.scored_differently()) for pair in compared if pair.differing]),
+        _gathered(
+            [(pair.metric, pair.scored_differently()) for pair in compared if pair.differing]
+            + [(pair.metric, why) for pair in compared if (why := pair.read_differently())]
+        ),
         tuple(card.verdict for card in cards),
         _conflicts(tested),
     )
@@ -317,7 +320,9 @@ def _conflicts(differences: Sequence[Difference]) -> tuple[str, ...]:
             for metric, purpose in PURPOSES.items()
             if metric in involved
         ]
-        sentences.append(f"metrics rank encoders in opposite order because they rate different things: {'; '.join(rated)}")
+        sentences.append(
+            f"metrics rank encoders in opposite order because they rate different things: {'; '.join(rated)}"
+        )
     return tuple(sentences)
 
 
@@ -344,6 +349,20 @@ class _Pair:
 
     def scored_differently(self) -> str:
         return f"{self} differ in {in_words(self.differing)}"
+
+    def read_differently(self) -> str | None:
+        """Return a warning where one encoder is read from its posterior and the other is not; None otherwise."""
+        fields = [Signature.parse(score.signature).fields for score in (self.first, self.second)]
+        if all("resolution" not in known for known in fields):
+            return None
+        read = [known.get("resolution", "none") for known in fields]
+        if read[0] == read[1]:
+            return None
+        means = self.names[read.index("posterior") - 1]
+        return (
+            f"{self} are read at different resolutions ({read[0]} and {read[1]}): the noise of a posterior "
+            f"lowers scores, and {means} has none; compare published protocols too, which read means"
+        )
 
     def skipped(self, *, force: bool) -> str | None:
         """Return why there is no difference; None if there is one."""

@@ -19,9 +19,7 @@ _BUMPS = ((0.12, 25, 60), (0.35, 10, 50))
 _PENALTIES = (1e-6, 1e-3, 1e-1)  # per row
 
 
-def moving_average_shares(
-    inputs: Floats, targets: Floats, groups: Sequence[slice], fold: Integers
-) -> Floats:
+def moving_average_shares(inputs: Floats, targets: Floats, groups: Sequence[slice], fold: Integers) -> Floats:
     """Return the share of each group of targets that moving averages along one input explain.
 
     Parameters
@@ -142,9 +140,7 @@ class _RidgeFit:
         ]
         # ||y - x w||² = y'y - 2 w'x'y + w'x'x w, so that the rows need not be predicted.
         errors = [
-            sum(
-                (w * (grams[f] @ w)).sum(axis=0) - 2 * (w * moments[f]).sum(axis=0) for f, w in enumerate(of_penalty)
-            )
+            sum((w * (grams[f] @ w)).sum(axis=0) - 2 * (w * moments[f]).sum(axis=0) for f, w in enumerate(of_penalty))
             for of_penalty in self.weights
         ]
         self.errors = self.total + np.array(errors)
