@@ -407,8 +407,11 @@ def tables(drawn: Sequence[Result]) -> str:
     for block in sorted({r.truth.block for r in drawn}):
         of_block = [r.right for r in drawn if r.truth.block == block]
         lines.append(f"| {block} | {len(of_block)} | {100 * np.mean(of_block):.1f} % |")
-    lines += ["", f"All: {len({r.seed for r in drawn})} encoders, {len(drawn)} factors, "
-              f"{100 * np.mean([r.right for r in drawn]):.1f} % right."]
+    lines += [
+        "",
+        f"All: {len({r.seed for r in drawn})} encoders, {len(drawn)} factors, "
+        f"{100 * np.mean([r.right for r in drawn]):.1f} % right.",
+    ]
     return "\n".join(lines)
 
 

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -188,7 +188,7 @@ def parse_kind(text: str) -> tuple[Kind, float | None]:
             f"got {text!r}{did_you_mean(str(name), KINDS)}"
         )
     if not colon:
-        return cast(Kind, name), None
+        return name, None
     period = _period_of(given.strip())
     if name != "circular" or period is None:
         raise InvalidInputError(

@@ -28,7 +28,7 @@ from disentmetrics.errors import (
     UntrustedFileError,
     did_you_mean,
 )
-from disentmetrics.io.labels import MISSING, MISSING_OR_NAME, CategoricalColumn, as_floats
+from disentmetrics.io.labels import MISSING, MISSING_OR_NAME, CategoricalColumn, MarkedNumbers, as_floats
 
 _SEPARATORS = (",", ";", "\t")
 _ROWS_AT_ONCE = 20_000
@@ -312,12 +312,12 @@ def _parse_csv(
 class _TextColumn:
     """A column of text, read as numbers if all cells are numbers or marks of missing values, and as labels otherwise.
 
-    Labels keep the marks that may also be names (``MISSING_OR_NAME``): the entire column decides what they are.
+    Labels keep the marks that may also be names, and those that the caller added: ``encode_factor`` decides.
     """
 
     def __init__(self, missing: frozenset[str], *, is_text: bool = False) -> None:
-        self._missing = missing | {*MISSING}
-        self._missing_number = self._missing | {*MISSING_OR_NAME}
+        self._added = missing | {*MISSING_OR_NAME}
+        self._marks = Counter[str]()
         self._is_text = is_text
         self._is_read_as_numbers = False
         self._seen: dict[str, int] = {}
@@ -332,23 +332,24 @@ class _TextColumn:
             self._numbers.append(numbers)
             return
         self._is_text = True
-        seen, missing = self._seen, self._missing
-        labels = (
-            -1 if cell in missing or cell.strip() in missing else seen.setdefault(cell, len(seen)) for cell in cells
-        )
+        seen = self._seen
+        labels = (-1 if cell.strip() in MISSING else seen.setdefault(cell, len(seen)) for cell in cells)
         self._indices.append(np.fromiter(labels, dtype=np.int64))
 
     def _as_numbers(self, cells: Sequence[str]) -> NDArray[np.float64] | None:
-        missing = self._missing_number
+        missing = self._added | {*MISSING}
+        if any(cell != cell.strip() for cell in cells):
+            cells = [cell.strip() for cell in cells]
         numbers = as_floats(["nan" if cell in missing else cell for cell in cells])
-        if numbers is None and any(cell != cell.strip() for cell in cells):
-            numbers = as_floats(["nan" if cell.strip() in missing else cell for cell in cells])
+        if numbers is not None:
+            self._marks.update(cell for cell in cells if cell in self._added)
         return numbers
 
-    def finish(self) -> NDArray[np.float64] | CategoricalColumn | None:
+    def finish(self) -> NDArray[np.float64] | MarkedNumbers | CategoricalColumn | None:
         """Return numbers or categories; None if some blocks were read as numbers and others as labels."""
         if not self._is_text:
-            return np.concatenate([np.empty(0), *self._numbers])
+            numbers = np.concatenate([np.empty(0), *self._numbers])
+            return MarkedNumbers(numbers, dict(self._marks)) if self._marks else numbers
         if self._is_read_as_numbers:
             return None
         return CategoricalColumn(np.concatenate(self._indices), tuple(self._seen), as_written=True)

@@ -8,7 +8,7 @@ interrupt are refused, numbers equal up to rounding are merged, and what was mer
 import math
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from numbers import Integral, Real
@@ -86,6 +86,28 @@ class CategoricalColumn:
     def family(self) -> str:
         """Type of the labels: text, booleans or numbers."""
         return _family_of(self.categories[0]) if self.categories else "text"
+
+
+@dataclass(frozen=True, eq=False)
+class MarkedNumbers:
+    """A column of numbers in which marks such as ``?`` were read as missing.
+
+    Parameters
+    ----------
+    values : (n_rows,) float
+        NaN where missing.
+    marks : mapping of str to int
+        Number of rows of each mark.
+    """
+
+    values: NDArray[np.float64]
+    marks: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: FBT001 # numpy's protocol
+        return np.array(self.values, dtype=dtype, copy=copy)
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,6 +206,8 @@ def encode_factor(
     declared, period = (None, None) if kind is None else _parsed_kind(name, kind)
     column, is_typed = _read(name, values)
     column, marks = _without_marks(column, _marks_of(missing), declared)
+    if isinstance(values, MarkedNumbers):
+        marks = {**values.marks, **marks}
     n_missing = int(np.count_nonzero(column.missing))
     if n_missing == len(column):
         raise InvalidInputError(
@@ -253,7 +277,7 @@ def mark_texts(missing: Collection[str | float] | str | float) -> frozenset[str]
     >>> sorted(mark_texts(["low", -999]))
     ['-999', 'low']
     """
-    given = [missing] if isinstance(missing, str | Real) else list(missing)
+    given: list[Any] = [missing] if isinstance(missing, str | Real) else list(missing)  # type: ignore[arg-type] # a float is Real
     for mark in given:
         if not isinstance(mark, str | Real) or isinstance(mark, bool):
             raise InvalidInputError(f"marks of missing labels must be text or numbers; got {mark!r}")
@@ -499,13 +523,12 @@ def _encode_circular(name: str, column: _NumberColumn, period: float | None) -> 
         distinct = np.maximum(_representatives(distinct, group), 0.0)
     values = distinct[position.ravel()][np.searchsorted(raw, present)]
     inferred, _ = _inferred(len(distinct), len(present), integers=integers)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if len(distinct) < len(raw):
         same = raw[position.ravel() == np.argmax(np.bincount(position.ravel()))]
-        notes = (
-            f"factor {name}: {len(raw):,} values are {len(distinct):,} on a circle of period {period:g}, such as "
-            f"{same[0]:g} and {same[-1]:g}",
-        )
+        example = f"{same[0]:g} and {same[-1]:g}"
+        fewer = f"{len(raw):,} values are {len(distinct):,} on a circle of period {period:g}"
+        notes = (f"factor {name}: {fewer}, such as {example}",)
     about = f"{how}, with period {period:g}"
     if inferred == "continuous" and not integers:
         reals = np.full(len(column), np.nan)
@@ -527,9 +550,9 @@ def _default_period(name: str, distinct: NDArray[Any], *, integers: bool) -> tup
     if not integers and 1 < widest <= FULL_TURN * slack:
         return FULL_TURN, "as specified, in radians"
     raise InvalidInputError(
-        f"factor {name!r}: the period of a circular factor must be declared unless its values are 0 .. n - 1 or radians; "
-        f"got values from {low:g} to {high:g}; declare kinds={{{name!r}: 'circular:360'}} (--kind {name}=circular:360) "
-        "for degrees, circular:24 for hours, circular:1 for hues, circular:2pi for radians"
+        f"factor {name!r}: the period of a circular factor must be declared unless its values are 0 .. n - 1 or "
+        f"radians; got values from {low:g} to {high:g}; declare kinds={{{name!r}: 'circular:360'}} "
+        f"(--kind {name}=circular:360) for degrees, circular:24 for hours, circular:2pi for radians"
     )
 
 
@@ -550,7 +573,7 @@ def _pair_tolerance(distinct: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _rounding_groups(distinct: NDArray[Any], tolerance: NDArray[np.float64]) -> NDArray[np.int64] | None:
-    """Number the groups of sorted distinct numbers that are equal up to rounding; None if there are none.
+    """Return the number of each sorted number's group of numbers equal up to rounding; None if all groups are single.
 
     Groups must be much narrower than the gaps between them: otherwise the numbers are dense, not rounded.
     """
@@ -687,6 +710,8 @@ def _read(name: str, values: Any) -> tuple[_Column, bool]:
     """Return a column, and whether its type declares categories, so that numbers among them are names."""
     if isinstance(values, CategoricalColumn):
         return values, True
+    if isinstance(values, MarkedNumbers):
+        values = values.values
     series = nw.from_native(values, series_only=True, pass_through=True)
     if isinstance(series, nw.Series):
         return _read_series(name, series)

@@ -41,8 +41,9 @@ class ScoreCard(Mapping[str, Score]):
     ----------
     scores : dict of str to Score
     about : dict of str
-        Data, encoder, numbers of rows and latents, names and kinds of factors; ``row_key``, which is equal for two cards exactly
-        when their rows can be compared in pairs; ``data_spec`` or ``columns``, by which the data can be loaded again.
+        Data, encoder, numbers of rows and latents, names and kinds of factors; ``row_key``, which is equal for two
+        cards exactly when their rows can be compared in pairs; ``data_spec`` or ``columns``, by which the data can be
+        loaded again.
     notes : tuple of str
         Diagnostics of the representation in words, such as constant latents.
     summary : RepresentationSummary or None

@@ -17,6 +17,7 @@ from disentmetrics.representation.resampling import random_subset
 from disentmetrics.results.score import Score
 from disentmetrics.statistics.resolution import sampled
 from disentmetrics.statistics.significance import significant_information
+from disentmetrics.statistics.targets import factor_columns
 
 Requested = Sequence[tuple[Metric, str]]
 
@@ -26,6 +27,10 @@ COPIED = 0.999
 """Rank correlation above which two latents are copies of each other."""
 DEPENDENT = 0.05
 """Mutual information, as a share of the smaller entropy, above which two factors are reported as dependent."""
+MOST_OUTLYING = 0.05
+"""Share of the rows up to which distant labels are reported as outlying; more of them are a group of their own."""
+FEWEST_OTHER_LABELS = 5
+"""Number of distinct labels from which others can be outlying."""
 MIN_ROWS_OF_CLASS = 10
 """Number of rows below which a value is reported as rare."""
 MIN_ROWS_OF_CELL = 5
@@ -193,6 +198,7 @@ def _labels(representation: Representation) -> Iterator[str]:
         missing = int((labels < 0).sum())
         if missing:
             yield f"factor {factor.name}: {missing} of {len(labels)} rows have no label and are left out for it"
+        yield from _outlying_labels(representation, position)
         if labels.max() <= 0 or (labels[labels >= 0] == labels.max()).all():
             yield f"factor {factor.name} takes a single value and is left out"
             continue
@@ -211,6 +217,53 @@ def _labels(representation: Representation) -> Iterator[str]:
                 f"factor {factor.name}: {len(rare)} of {np.count_nonzero(counts)} values have fewer than "
                 f"{MIN_ROWS_OF_CLASS} rows (rarest: {name}, {counts[least]}); {consequence}: merge them or add rows"
             )
+
+
+def _outlying_labels(representation: Representation, position: int) -> Iterator[str]:
+    """Report rare labels that are further from all others than these span, such as 1000 among 0 .. 99."""
+    factor = representation.space.factors[position]
+    numeric = factor.size is None or (factor.values and not isinstance(factor.values[0], str))
+    if factor.kind not in {"ordinal", "continuous"} or not numeric:
+        return
+    column = representation.cached(factor_columns, position)[:, 0]
+    values, counts = np.unique(column[~np.isnan(column)], return_counts=True)
+    start, end = _core(values, counts)
+    outlying = [*zip(values[:start], counts[:start], strict=True), *zip(values[end:], counts[end:], strict=True)]
+    if outlying:
+        outlying.sort(key=lambda pair: -abs(pair[0]))
+        listed = _some([f"{value:g} ({count} {'row' if count == 1 else 'rows'})" for value, count in outlying], 3)
+        yield (
+            f"factor {factor.name} has outlying labels: {listed}, while all others are from {values[start]:g} to "
+            f"{values[end - 1]:g}; they dominate metrics of linear relations, such as linear_r2; if they mark missing "
+            f"labels, give missing={outlying[0][0]:g}"
+        )
+
+
+def _core(values: NDArray[np.floating], counts: NDArray[np.int64]) -> tuple[int, int]:
+    """Return the range of sorted values without those whose distance to it exceeds its own width.
+
+    The range grows from the middle half of the rows. All values belong to it if more than a few rows would not.
+    """
+    everything = (0, len(values))
+    if len(values) < FEWEST_OTHER_LABELS:
+        return everything
+    below = np.cumsum(counts) / counts.sum()
+    start, last = (int(np.searchsorted(below, share)) for share in (0.25, 0.75))
+    wide = np.flatnonzero(np.diff(values) > values[last] - values[start])  # gaps that the range might not cross
+    while True:
+        before, after = wide[wide < start], wide[wide >= last]
+        start = int(before[-1]) + 1 if len(before) else 0
+        last = int(after[0]) if len(after) else len(values) - 1
+        width = values[last] - values[start]
+        if len(after) and values[last + 1] - values[last] <= width:
+            last += 1
+        elif len(before) and values[start] - values[start - 1] <= width:
+            start -= 1
+        else:
+            break
+    n_outside = counts.sum() - counts[start : last + 1].sum()
+    few = n_outside <= max(1, MOST_OUTLYING * counts.sum()) and last - start + 1 >= FEWEST_OTHER_LABELS
+    return (start, last + 1) if few and width > 0 else everything
 
 
 def _encoded_factors(representation: Representation) -> Iterator[str]:

@@ -16,7 +16,13 @@ from disentmetrics._utils.random import generator
 from disentmetrics._utils.threads import single_threaded_blas
 from disentmetrics._utils.typing import Floats, Integers
 from disentmetrics.estimators.activity import constant
-from disentmetrics.estimators.smooth_regression import linear_shares, mean_ranks, moving_average_shares, smooth_fit, smooth_shares
+from disentmetrics.estimators.smooth_regression import (
+    linear_shares,
+    mean_ranks,
+    moving_average_shares,
+    smooth_fit,
+    smooth_shares,
+)
 from disentmetrics.factors import Factor
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import folds_of_units, sorted_subset
@@ -348,9 +354,7 @@ class _Reading:
         copies = self._named(latents[1:])
         return FactorVerdict(name, "captured", share, share, self._named([best]), (), copies, depends_on)
 
-    def _several(
-        self, k: int, relevant: Integers, share_of_all: float, packed: Sequence[int]
-    ) -> FactorVerdict:
+    def _several(self, k: int, relevant: Integers, share_of_all: float, packed: Sequence[int]) -> FactorVerdict:
         """Return the verdict on a factor that no latent captures."""
         if packed:
             chosen, share = [int(np.argmax(self.single[:, k]))], float(self.single[:, k].max())
@@ -385,7 +389,9 @@ class _Reading:
                 break
             group = _groups([residuals.shape[1]])
             left = [
-                moving_average_shares(self.ranks[rows, j], residuals - residuals.mean(axis=0), group, self.fold[rows])[0]
+                moving_average_shares(self.ranks[rows, j], residuals - residuals.mean(axis=0), group, self.fold[rows])[
+                    0
+                ]
                 for j in rest
             ]
             candidates = {rest[int(np.argmax(left))], max(rest, key=lambda j: self.of_latents[0][0, j, k])}
@@ -411,9 +417,7 @@ class _Reading:
         return [
             m
             for m in partners
-            if not any(
-                self.of_factors[n, m] >= ENOUGH and (alone[n], -n) > (alone[m], -m) for n in partners if n != m
-            )
+            if not any(self.of_factors[n, m] >= ENOUGH and (alone[n], -n) > (alone[m], -m) for n in partners if n != m)
         ]
 
     def _named(self, latents: Iterable[int]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ Arrays have one entry per row of the representation, and a mask (or -1, or NaN) 
 rows of a fold or of a subset index them directly.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from disentmetrics._utils.typing import Floats, Integers
 from disentmetrics.estimators.mutual_information import quantile_bins
 from disentmetrics.representation import FACTOR_BINS, Representation, is_binned
+
+FENCE = 3.0
+"""Labels further than this many interquartile ranges from the quartiles are outlying (Tukey's outer fences)."""
 
 MOST_CLASSES = 10
 """Ordinal, circular and continuous factors of more values are merged into this many classes of equal frequency."""
@@ -129,6 +132,34 @@ def target(representation: Representation, position: int, *, classes: bool = Fal
     if classes or representation.space.factors[position].kind == "categorical":
         return class_target(representation, position, None)
     return representation.cached(column_target, position)
+
+
+def bounded_target(representation: Representation, position: int) -> Target:
+    """Return a factor as :func:`target` does, with its outlying numbers moved to the outer fences.
+
+    For predictors of any shape of relation, such as trees, whose squared error a single outlying label would dominate.
+    """
+    factor = representation.cached(target, position)
+    if factor.is_class:
+        return factor
+    bounded = np.clip(factor.values, *outer_fences(factor.values[factor.present]))
+    return factor if np.array_equal(bounded, factor.values, equal_nan=True) else replace(factor, values=bounded)
+
+
+def outer_fences(values: Floats) -> tuple[Floats, Floats]:
+    """Return the lower and upper outer fence of each column; infinite where most values are equal, (width,) each.
+
+    They contain every label of a uniform factor, and 99.9998 % of a normal one.
+
+    References
+    ----------
+    Tukey (1977), *Exploratory Data Analysis*, section 2D.
+    """
+    if not len(values):
+        return np.full(values.shape[1], -np.inf), np.full(values.shape[1], np.inf)
+    low, high = np.quantile(values, [0.25, 0.75], axis=0)
+    reach = np.where(high > low, FENCE * (high - low), np.inf)
+    return low - reach, high + reach
 
 
 def column_target(representation: Representation, position: int) -> Target:

@@ -31,9 +31,7 @@ def test_unrelated_inputs_explain_nothing(inputs: np.ndarray, fold: np.ndarray, 
     assert linear_shares(inputs, target, ONE, fold)[0] < 0.02
 
 
-def test_a_function_of_the_inputs_is_explained(
-    inputs: np.ndarray, fold: np.ndarray, rng: np.random.Generator
-) -> None:
+def test_a_function_of_the_inputs_is_explained(inputs: np.ndarray, fold: np.ndarray, rng: np.random.Generator) -> None:
     x, y = inputs.T
     wave, bowl = np.sin(8 * x), (x - 0.2) ** 2 + y**2 - 0.3 * x * y
     targets = np.stack([wave - wave.mean(), bowl - bowl.mean()], axis=1)

@@ -211,3 +211,48 @@ def test_a_good_score_is_left_alone_where_nothing_is_missing_and_a_bad_one_where
     seen = dm.score(dm.Representation(np.eye(3)[[0]] + factors * [1, 1, 0.0], factors), ["mig"], interval=None)
     for card in (complete, nothing, seen):
         assert "although" not in "\n".join(card.notes)
+
+
+NUMBERS = np.arange(600) % 100 + 0.0
+
+
+def with_labels(values: dict[int, float]) -> np.ndarray:
+    labels = NUMBERS.copy()
+    labels[[*values]] = [*values.values()]
+    return labels
+
+
+@pytest.mark.parametrize(
+    ("values", "listed"),
+    [
+        ({5: 1000.0}, "1000 (1 row)"),
+        ({5: 1000.0, 6: -999.0, 7: 5000.0}, "5000 (1 row), 1000 (1 row), -999 (1 row)"),
+        (dict.fromkeys(range(30), -999.0), "-999 (30 rows)"),
+    ],
+)
+def test_outlying_labels_are_named(values: dict[int, float], listed: str) -> None:
+    labels = with_labels(values)
+    sentence = f"factor a has outlying labels: {listed}, while all others are from 0 to 99; "
+    assert sentence in diagnostics(dm.Representation(labels, {"a": labels}, kinds={"a": "continuous"}))
+    assert sentence in diagnostics(dm.Representation(labels, {"a": labels}, kinds={"a": "ordinal"}))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        NUMBERS,
+        with_labels({5: 150.0}),
+        with_labels(dict.fromkeys(range(100), -999.0)),  # a group of its own
+        np.exp(np.random.default_rng(0).normal(size=600)),
+        np.random.default_rng(0).poisson(2, 600),
+        np.where(NUMBERS < 97, 0.0, NUMBERS),
+        np.where(NUMBERS < 99, NUMBERS % 2, 50),
+    ],
+)
+def test_labels_of_one_range_are_not_outlying(labels: np.ndarray) -> None:
+    assert "outlying" not in diagnostics(dm.Representation(labels.astype(float), {"a": labels}))
+
+
+def test_notes_on_labels_stand_on_the_card() -> None:
+    table = dm.Representation(NUMBERS, {"a": np.tile(["ball", "Ball", "cube"], 200)})
+    assert "names that differ only in blanks or capitals are different values: 'Ball' and 'ball'" in diagnostics(table)
