@@ -46,6 +46,7 @@ Invariance = Literal[
     "repeated rows",
     "rotation",
     "dependent factors",
+    "determined factors",
 ]
 INVARIANCES: tuple[Invariance, ...] = get_args(Invariance)
 Defect = Literal["rotated", "packed", "rotated copy", "missing factor", "blurred", "synergy lost"]
@@ -55,14 +56,16 @@ Noise = float | Literal["chance"]
 
 
 def all_except(*exceptions: Invariance) -> frozenset[Invariance]:
-    """Return every invariance but these.
+    """Return every invariance but these; without ``dependent factors`` also without ``determined factors``.
 
     Examples
     --------
     >>> "rotation" in all_except("rotation"), "scale" in all_except("rotation")
     (False, True)
     """
-    return frozenset(INVARIANCES) - frozenset(exceptions)
+    # a factor that determines another is an extreme case of dependence
+    implied = {"determined factors"} if "dependent factors" in exceptions else set()
+    return frozenset(INVARIANCES) - frozenset(exceptions) - implied
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ class Protocol:
         Origin of the settings.
     options : mapping
         Keyword arguments of the formula.
-    needs, invariant_to, detects, perfect, noise, precision, costly, slow, unsettled
+    needs, invariant_to, detects, perfect, noise, precision, costly, slow, unsettled, enough_rows
         Overrides.
     """
 
@@ -155,13 +158,14 @@ class Protocol:
     costly: bool | None = None
     slow: bool | None = None
     unsettled: Collection[Invariance] | None = None
+    enough_rows: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedProtocol:
     """A protocol of a registered metric, together with what the metric needs and claims under it.
 
-    The attributes are those of :class:`Protocol`, none of them None.
+    The attributes are those of :class:`Protocol`, none of them None except ``enough_rows``.
     """
 
     source: str
@@ -175,6 +179,7 @@ class ResolvedProtocol:
     costly: bool
     slow: bool
     unsettled: Collection[Invariance]
+    enough_rows: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -534,6 +539,7 @@ def metric(
     costly: bool = False,
     slow: bool = False,
     unsettled: Collection[Invariance] = frozenset(),
+    enough_rows: int | None = None,
 ) -> Callable[[Callable[..., RawScore]], Metric]:
     """Register a formula as a metric under the name of the function.
 
@@ -567,7 +573,7 @@ def metric(
     invariant_to : collection of Invariance
         Changes of the representation that do not change the score, beyond the spread of its own random draws. The
         property suite tests every claim, and finds a counterexample to every change that is not claimed.
-        ``dependent factors`` is claimed for perfect codes only.
+        ``dependent factors`` and ``determined factors`` are claimed for perfect codes only.
     detects : collection of Defect
         Defects that lower the score of a perfect code by more than 0.1; the suite tests that all others do not.
         ``synergy lost`` compares latents that carry a factor only jointly with uninformative latents.
@@ -585,6 +591,10 @@ def metric(
     unsettled : collection of Invariance
         Changes that are not claimed although the suite finds no counterexample: the invariance holds on the many
         rows of its examples and fails on few.
+    enough_rows : int, optional
+        For a score that more rows keep changing: the number beyond which they do not. Its bias is assumed to fall with
+        the square root of the number of rows. Intervals of fewer rows allow for twice that bias, and below a quarter of
+        the number there are none.
 
     Returns
     -------
@@ -608,6 +618,7 @@ def metric(
         costly=costly,
         slow=slow,
         unsettled=frozenset(unsettled),
+        enough_rows=enough_rows,
     )
 
     def decorate(formula: Callable[..., RawScore]) -> Metric:
