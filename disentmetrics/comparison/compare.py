@@ -470,7 +470,7 @@ def paired_interval(first: Score, second: Score) -> tuple[Interval, float] | Non
     """
     if _unpairable(first, second):
         return None
-    method = str(first.interval.method if first.interval else None)
+    method = _resampling(first)
     difference = second.value - first.value
     pairs = _pairs(first, second)
     if method in {"seeds", "exact"}:
@@ -480,8 +480,17 @@ def paired_interval(first: Score, second: Score) -> tuple[Interval, float] | Non
         degrees = pairs.shape[1] - 1
     # With zero standard error, equal values are certainly equal and different ones certainly differ.
     distance = abs(difference) / error if error > 0 else math.inf if difference else 0.0
-    interval = t_interval(difference, error, degrees, (-math.inf, math.inf), method)
+    interval = t_interval(difference, error, degrees, (-math.inf, math.inf), str(method))
     return interval, float(2 * stdtr(degrees, -distance))
+
+
+def _resampling(score: Score) -> str | None:
+    """Return how rows were resampled for a score; one that is biased on few rows has replicates but no interval."""
+    if score.interval:
+        return score.interval.method
+    valid = ~np.isnan(np.array(score.replicates, dtype=np.float64))
+    enough = score.randomised and valid.sum() >= max(2, len(valid) // 2)
+    return "half-sampling" if enough else None
 
 
 def _pairs(first: Score, second: Score) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -493,7 +502,7 @@ def _pairs(first: Score, second: Score) -> np.ndarray[Any, np.dtype[np.float64]]
 
 def _unpairable(first: Score, second: Score) -> str | None:
     """Return why two scores of the same rows have no paired interval; None if they have one."""
-    methods = [score.interval.method if score.interval else None for score in (first, second)]
+    methods = [_resampling(score) for score in (first, second)]
     if None in methods:
         return "no interval was requested" if methods == [None, None] else "only one of them has an interval"
     if methods[0] != methods[1]:

@@ -44,7 +44,7 @@ AXIOMS: dict[str, tuple[str, ...]] = {
     "A10": ("missing factor",),
     "A11": ("blurred",),
     "A12": ("relabelled factors", "factor order"),
-    "A13": ("dependent factors",),
+    "A13": ("dependent factors", "determined factors"),
     "A14": ("outlier",),
     "A15": ("row order", "repeated rows"),
     "A16": ("synergy lost",),
@@ -53,7 +53,7 @@ AXIOMS: dict[str, tuple[str, ...]] = {
 }
 """The axioms of a good metric, each with the properties by which it is tested."""
 _AXIOM_OF = {name: axiom for axiom, names in AXIOMS.items() for name in names}
-_ONLY_ON: dict[Invariance, tuple[str, ...]] = {"dependent factors": ("perfect",)}
+_ONLY_ON: dict[Invariance, tuple[str, ...]] = {"dependent factors": ("perfect",), "determined factors": ("perfect",)}
 _COUNTEREXAMPLES_FIRST = ("noisy", "rotated", "perfect", "noise")
 """Examples in the order in which they usually refute an invariance that is not claimed."""
 _JOINT: tuple[Invariance, ...] = (

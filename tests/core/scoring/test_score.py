@@ -97,6 +97,7 @@ def test_a_random_code_adjusts_to_zero_and_a_perfect_one_to_one(rng: np.random.G
         assert noise[name].p_value > 0.05  # type: ignore[operator] # a null was asked for
         assert perfect[name].adjusted == pytest.approx(1.0, abs=0.01)
     assert perfect["mig"].p_value == 0.01
+    assert perfect["higgins"].p_value == perfect["factorvae"].p_value == 0.01
     assert perfect["higgins"].null == pytest.approx(1 / 3)
 
 
@@ -264,3 +265,46 @@ def test_names_may_come_in_one_text() -> None:
         "mig",
         "factorvae@kim2018",
     ]
+
+
+def biased(value: float, half: float, n_rows: int, enough_rows: int | None) -> dm.Score:
+    """Return a score with its interval from given values on all rows, with other seeds and on halves of the rows."""
+    from disentmetrics.scoring.score import _Replicates, _with_uncertainty
+
+    rng = np.random.default_rng(0)
+    drawn = _Replicates(
+        seeds=(value + 0.001 * rng.normal(size=4)).tolist(), rows=(half + 0.005 * rng.normal(size=20)).tolist(), null=[]
+    )
+    point = dm.Score("dci", value, "dci|", bounds=(0.0, 1.0), higher_is_better=True, randomised=True)
+    return _with_uncertainty(point, drawn, "half-sampling", population=False, n_rows=n_rows, enough_rows=enough_rows)
+
+
+def test_intervals_of_few_rows_allow_for_a_bias_that_falls_slowly() -> None:
+    """The forest of dci misses weak relations: .874 on 1,000 rows and .904 on halves, where many rows give .838."""
+    plain, slow, enough = (biased(0.874, 0.904, n, rows) for n, rows in ((1_000, None), (1_000, 4_000), (4_000, 4_000)))
+    assert plain.interval is not None
+    assert slow.interval is not None
+    assert enough.interval is not None
+    assert slow.interval.low < plain.interval.low < 0.838 < slow.interval.high
+    assert slow.interval.high == pytest.approx(0.885, abs=0.003)
+    assert slow.corrected == pytest.approx(0.838, abs=0.003)
+    (note,) = slow.notes
+    assert note.startswith("the interval allows for a bias of up to 0.07, because predictors of 1,000 rows miss weak")
+    assert note.endswith("4,000 rows suffice")
+    assert enough.corrected == pytest.approx(0.874, abs=0.002)  # all rows are used, halves alone are biased
+    assert enough.notes == plain.notes == ()
+
+
+def test_too_few_rows_have_no_interval_but_replicates_that_can_be_paired() -> None:
+    from disentmetrics.comparison.compare import paired_interval
+
+    first, second = biased(0.95, 0.97, 999, 4_000), biased(0.85, 0.88, 999, 4_000)
+    for score in (first, second):
+        assert (score.interval, score.corrected) == (None, None)
+        assert "no interval: predictors of 999 rows miss weak relations" in score.notes[0]
+        assert score.notes[0].endswith("intervals need 1,000 rows")
+    pair = paired_interval(first, second)
+    assert pair is not None
+    assert pair[1] < 0.001
+    unpaired = dm.Score("dci", 0.9, "dci|", randomised=True)
+    assert paired_interval(unpaired, first) is None
