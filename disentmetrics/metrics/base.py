@@ -481,7 +481,7 @@ class Metric:
                     f"{self.name} has no option {name!r}{did_you_mean(name, self.options)}; "
                     f"its options: {', '.join(self.options) or 'none'}"
                 )
-        hints = get_type_hints(self.formula)
+        hints = get_type_hints(self.formula) if options else {}  # takes as long as some formulas
         for name, value in options.items():
             kinds = get_args(hints[name]) if isinstance(hints[name], UnionType) else (hints[name],)
             if value is None and type(None) in kinds:

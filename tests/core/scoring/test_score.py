@@ -1,7 +1,6 @@
 import json
 import time
 from collections.abc import Iterable
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -20,18 +19,6 @@ def blurred(n: int = 600, seed: int = 0, **options: Any) -> dm.Representation:
     mixing = np.array([[1.0, 0.5, 0.0], [0.0, 1.0, 0.6], [0.7, 0.0, 1.0]])
     codes = np.hstack([factors @ mixing + 0.4 * rng.normal(size=factors.shape), rng.normal(size=(n, 1))])
     return dm.Representation(codes, factors, **options)
-
-
-@pytest.fixture
-def few_replicates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw just a few seeds, halves of the rows and permutations, where their number does not matter."""
-    for module, name, n in (
-        ("disentmetrics.scoring.score", "N_SEEDS", 2),
-        ("disentmetrics.scoring.score", "N_PERMUTATIONS", 6),
-        ("disentmetrics.scoring.score", "N_FEW_PERMUTATIONS", 3),
-        ("disentmetrics.representation.resampling", "N_REPLICATES", 3),
-    ):
-        monkeypatch.setattr(import_module(module), name, n)  # the name of the first is that of the function too
 
 
 @pytest.mark.usefixtures("few_replicates")
