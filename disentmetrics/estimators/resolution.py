@@ -39,8 +39,16 @@ def noise_by_rank(code: NDArray[np.floating], seed: int = 0) -> Floats:
     >>> bool((noise_by_rank(code[::-1]) == noise[::-1]).all()), bool((noise_by_rank(-5 * code) == -noise).all())
     (True, True)
     """
+    order = sorted_rows(code)
+    ordered = code[order]
+    start = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    n_equal = np.diff(np.r_[start, len(code)])
+    # Rows of equal values are in their own order, whichever the sign of the code: that of one orientation decides.
+    unequal = np.flatnonzero(n_equal != n_equal[::-1])
+    if len(unequal) and n_equal[unequal[0]] > n_equal[::-1][unequal[0]]:
+        return -noise_by_rank(-code, seed)
     noise = np.empty(len(code))
-    noise[sorted_rows(code)] = _antisymmetric(len(code), seed)
+    noise[order] = _antisymmetric(len(code), seed)
     return noise
 
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from disentmetrics._utils.typing import Seed
 from disentmetrics.errors import InvalidInputError
+from disentmetrics.estimators.assignment import one_to_one_assignment
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import number_of_units
@@ -14,6 +15,7 @@ from disentmetrics.statistics.factor_regression import factors_as_codes, true_fa
 from disentmetrics.statistics.probes import Probe, held_out_score, step_prediction
 from disentmetrics.statistics.targets import target, varied_factors
 
+_TIED = 1e-6
 Blocks = tuple[tuple[int, ...], ...]
 
 
@@ -176,7 +178,12 @@ def _checked(name: str, blocks: Blocks | None, size: int) -> Blocks | None:
 
 
 def _assigned(representation: Representation, targets: Blocks) -> Blocks:
-    best = representation.cached(step_prediction).argmax(axis=1)
+    prediction = representation.cached(step_prediction)
+    best = prediction.argmax(axis=1)
+    # a latent that predicts several factors equally well is assigned to one that no other latent predicts as well
+    codes, factors = one_to_one_assignment(np.maximum(prediction, 0.0))
+    tied = prediction[codes, factors] >= prediction[codes].max(axis=1) - _TIED
+    best[codes[tied]] = factors[tied]
     return tuple(tuple(np.flatnonzero(np.isin(best, block)).tolist()) for block in targets)
 
 

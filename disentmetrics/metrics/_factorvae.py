@@ -28,7 +28,7 @@ _IN_CACHE = 1 << 18  # values gathered at once, so that they fit into the proces
     needs=Needs(factors=2, rows=40),
     randomised=True,
     least={"n_rows": 2, "n_test": 0, "n_neighbours": 2},
-    invariant_to=all_except("rotation"),
+    invariant_to=all_except("rotation", "determined factors"),
     detects={"rotated", "packed", "missing factor"},
     noise="chance",
     protocols={
@@ -40,14 +40,18 @@ _IN_CACHE = 1 << 18  # values gathered at once, so that they fit into the proces
         "kim2018": Protocol(
             source="Kim & Mnih (2018): 800 votes of 100 rows, scored on the same votes; collapsed latents excluded",
             options={"variance": "plain", "n_train": 800, "n_test": 0, "n_rows": 100},
-            invariant_to=all_except("code order", "monotone warp", "outlier", "noise code", "rotation"),
+            invariant_to=all_except(
+                "code order", "monotone warp", "outlier", "noise code", "rotation", "determined factors"
+            ),
             unsettled={"code order", "noise code"},
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5, study settings: latents with standard deviation below 0.05 "
             "excluded, 10,000 training and 5,000 test votes of 64 rows",
             options={"pruning": "sd", "variance": "plain", "n_train": 10_000, "n_test": 5_000},
-            invariant_to=all_except("code order", "scale", "monotone warp", "outlier", "noise code", "rotation"),
+            invariant_to=all_except(
+                "code order", "scale", "monotone warp", "outlier", "noise code", "rotation", "determined factors"
+            ),
             unsettled={"code order", "noise code"},
         ),
     },

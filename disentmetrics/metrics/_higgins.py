@@ -101,6 +101,8 @@ def higgins(
 
     Notes
     -----
+    Where one factor determines another, a mixture of their latents scores as high as a perfect code.
+
     The authors draw pairs from a simulator; on a full grid, drawing from the table is equivalent. Each factor is
     chosen equally often here, and at random by the authors. L = 200 for Higgins et al. is the value quoted by later
     papers. The Adagrad classifier starts at zero and keeps improving with the number of iterations (Kim & Mnih,

@@ -33,7 +33,7 @@ from disentmetrics.statistics.significance import significant_information
     protocols={
         "default": Protocol(
             source="disentmetrics: rank spacings at finite resolution, significant associations only, over H(v_k)",
-            precision=RESOLUTION_PRECISION,
+            precision=2 * RESOLUTION_PRECISION,
         ),
         "cao2022": Protocol(
             source="Cao et al. (2022): mean code in 20 equal-width bins, mutual informations of each factor "

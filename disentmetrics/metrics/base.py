@@ -47,6 +47,7 @@ Invariance = Literal[
     "repeated rows",
     "rotation",
     "dependent factors",
+    "determined factors",
 ]
 INVARIANCES: tuple[Invariance, ...] = get_args(Invariance)
 Defect = Literal["rotated", "packed", "rotated copy", "missing factor", "blurred", "synergy lost"]
@@ -58,14 +59,16 @@ Noise = float | Literal["chance"]
 
 
 def all_except(*exceptions: Invariance) -> frozenset[Invariance]:
-    """Return every invariance but these.
+    """Return every invariance but these; without ``dependent factors`` also without ``determined factors``.
 
     Examples
     --------
     >>> "rotation" in all_except("rotation"), "scale" in all_except("rotation")
     (False, True)
     """
-    return frozenset(INVARIANCES) - frozenset(exceptions)
+    # a factor that determines another is an extreme case of dependence
+    implied = {"determined factors"} if "dependent factors" in exceptions else set()
+    return frozenset(INVARIANCES) - frozenset(exceptions) - implied
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ class Protocol:
         Which codes the formula receives where posterior variances are known: the posterior means, or one sample
         per posterior, as :func:`disentmetrics.statistics.resolution.sampled` draws it. By default the sample for the
         protocol ``default``, unless it needs the variances or symbols, and the mean for all others, as published.
-    needs, invariant_to, detects, perfect, noise, precision, costly, slow, unsettled
+    needs, invariant_to, detects, perfect, noise, precision, costly, slow, unsettled, enough_rows
         Overrides.
     """
 
@@ -163,13 +166,14 @@ class Protocol:
     costly: bool | None = None
     slow: bool | None = None
     unsettled: Collection[Invariance] | None = None
+    enough_rows: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedProtocol:
     """A protocol of a registered metric, together with what the metric needs and claims under it.
 
-    The attributes are those of :class:`Protocol`, none of them None.
+    The attributes are those of :class:`Protocol`, none of them None except ``enough_rows``.
     """
 
     source: str
@@ -184,6 +188,7 @@ class ResolvedProtocol:
     costly: bool
     slow: bool
     unsettled: Collection[Invariance]
+    enough_rows: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -476,7 +481,7 @@ class Metric:
                     f"{self.name} has no option {name!r}{did_you_mean(name, self.options)}; "
                     f"its options: {', '.join(self.options) or 'none'}"
                 )
-        hints = get_type_hints(self.formula)
+        hints = get_type_hints(self.formula) if options else {}  # takes as long as some formulas
         for name, value in options.items():
             kinds = get_args(hints[name]) if isinstance(hints[name], UnionType) else (hints[name],)
             if value is None and type(None) in kinds:
@@ -548,6 +553,7 @@ def metric(
     costly: bool = False,
     slow: bool = False,
     unsettled: Collection[Invariance] = frozenset(),
+    enough_rows: int | None = None,
 ) -> Callable[[Callable[..., RawScore]], Metric]:
     """Register a formula as a metric under the name of the function.
 
@@ -581,7 +587,7 @@ def metric(
     invariant_to : collection of Invariance
         Changes of the representation that do not change the score, beyond the spread of its own random draws. The
         property suite tests every claim, and finds a counterexample to every change that is not claimed.
-        ``dependent factors`` is claimed for perfect codes only.
+        ``dependent factors`` and ``determined factors`` are claimed for perfect codes only.
     detects : collection of Defect
         Defects that lower the score of a perfect code by more than 0.1; the suite tests that all others do not.
         ``synergy lost`` compares latents that carry a factor only jointly with uninformative latents.
@@ -599,6 +605,10 @@ def metric(
     unsettled : collection of Invariance
         Changes that are not claimed although the suite finds no counterexample: the invariance holds on the many
         rows of its examples and fails on few.
+    enough_rows : int, optional
+        For a score that more rows keep changing: the number beyond which they do not. Its bias is assumed to fall with
+        the square root of the number of rows. Intervals of fewer rows allow for twice that bias, and below a quarter of
+        the number there are none.
 
     Returns
     -------
@@ -623,6 +633,7 @@ def metric(
         costly=costly,
         slow=slow,
         unsettled=frozenset(unsettled),
+        enough_rows=enough_rows,
     )
 
     def decorate(formula: Callable[..., RawScore]) -> Metric:

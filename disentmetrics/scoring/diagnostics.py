@@ -11,7 +11,7 @@ from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, s
 from disentmetrics.estimators.independence import independence_p_value
 from disentmetrics.estimators.mutual_information import adjusted_information, contingency, entropy
 from disentmetrics.estimators.rank_correlation import rank_correlation
-from disentmetrics.metrics.base import Metric
+from disentmetrics.metrics.base import Invariance, Metric
 from disentmetrics.representation import Representation, is_binned
 from disentmetrics.representation.resampling import random_subset
 from disentmetrics.results.score import Score
@@ -31,6 +31,8 @@ MOST_OUTLYING = 0.05
 """Share of the rows up to which distant labels are reported as outlying; more of them are a group of their own."""
 FEWEST_OTHER_LABELS = 5
 """Number of distinct labels from which others can be outlying."""
+DETERMINED = 0.6
+"""The same share, above which even metrics that tolerate dependent factors may score a perfect code below 1."""
 MIN_ROWS_OF_CLASS = 10
 """Number of rows below which a value is reported as rare."""
 MIN_ROWS_OF_CELL = 5
@@ -315,14 +317,18 @@ def _dependent_factors(representation: Representation, requested: Requested) -> 
         return
     dependent.sort(reverse=True)
     listed = _some([f"{names} ({_percent(share)})" for share, names in dependent], 4)
+    tolerated: set[Invariance] = {"dependent factors"}
+    if dependent[0][0] > DETERMINED:
+        tolerated.add("determined factors")
     unaffected = [
-        metric.name if protocol == "default" else f"{metric.name}@{protocol}"
+        metric.full_name(protocol)
         for metric, protocol in requested
-        if "dependent factors" in metric.protocol(protocol).invariant_to
+        if tolerated <= set(metric.protocol(protocol).invariant_to)
     ]
     yield (
         f"dependent factors, with their mutual information as a share of the smaller entropy: {listed}; many metrics "
-        f"score even a perfect code below 1; not affected here: {', '.join(unaffected) or 'none of the requested ones'}"
+        "score even a perfect code below its best value, and mixtures of such factors above it; a perfect code keeps "
+        f"its score under: {', '.join(unaffected) or 'none of the requested metrics'}"
     )
 
 

@@ -47,8 +47,8 @@ def _samples_and_means(scored: Representation, scores: Sequence[tuple[Metric, st
             listed.append(f"{score.name} {score.value:.3f} ({value:.3f})")
     if listed:
         yield (
-            "read from samples of the posterior, and in brackets from posterior means, whose last digits no decoder "
-            f"can use: {', '.join(listed)}"
+            "read from samples of the posterior, and in brackets from posterior means, where no noise hides small "
+            f"traces of factors: {', '.join(listed)}"
         )
 
 

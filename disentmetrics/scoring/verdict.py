@@ -29,7 +29,7 @@ from disentmetrics.representation.resampling import folds_of_units, sorted_subse
 from disentmetrics.results.verdict import FactorVerdict, Verdict
 from disentmetrics.statistics.targets import factor_columns, factor_values
 
-ENOUGH = 0.94
+ENOUGH = 0.95
 """A latent reads a factor, or a factor explains a latent, as well as all do from this share of what all do."""
 LEAST_SHARE = 0.3
 """Share of a factor's variance that all latents explain below which it is missing."""
@@ -79,9 +79,9 @@ def verdict(representation: Representation, *, seed: int = 0) -> Verdict:
     share of latent j explained by factor k alone, and R(j) that explained by all factors. Factor k is
 
     - missing if J(k) < 0.3;
-    - captured by latent j if S(j, k) ≥ 0.94 J(k) and M(j, k) ≥ 0.94 R(j), and j is not packed: it must not read
+    - captured by latent j if S(j, k) ≥ 0.95 J(k) and M(j, k) ≥ 0.95 R(j), and j is not packed: it must not read
       30 % of a factor that no other latent captures;
-    - otherwise latents are added one by one while J grows. It is mixed with the factors that explain 6 % of R(j)
+    - otherwise latents are added one by one while J grows. It is mixed with the factors that explain 10 % of R(j)
       beyond factor k in one of these latents, and spread if there are none.
 
     The documentation shows how often this is right on random encoders.
@@ -217,8 +217,29 @@ class _Reading:
         if rows.sum() < max(FEWEST_ROWS, len(rows) // 4):
             rows = np.ones(len(rows), dtype=bool)  # missing labels are 0, the mean
         together = self._explained_by(every, _centred(self.scales[rows]), rows)
-        together = np.maximum(together, alone.max(axis=1, initial=0.0))
-        return alone.reshape(2, len(self.varied), -1), together.reshape(2, -1)
+        together = np.maximum(together, alone.max(axis=1, initial=0.0)).reshape(2, -1)
+        alone = alone.reshape(2, len(self.varied), -1)
+        return alone, np.maximum(together, self._explained_by_three(alone, together))
+
+    def _explained_by_three(self, alone: Floats, together: Floats) -> Floats:
+        """Return the share of each latent that the three most related factors explain, 0 where one or none does.
+
+        With many factors, or few rows that have labels of all, three explain more than all together.
+        """
+        shares = np.zeros(together.shape)
+        chosen: dict[tuple[int, ...], list[int]] = {}
+        most = alone.max(axis=0)
+        if len(self.targets) > 3:
+            for j in np.flatnonzero((most.max(axis=1) < ENOUGH) & (together.max(axis=0) >= _UNUSED)):
+                three = sorted(self.targets, key=lambda k: -most[j, k])[:3]
+                chosen.setdefault(tuple(sorted(three)), []).append(int(j))
+        for three, latents in chosen.items():
+            rows = self._rows(*three)
+            if rows.sum() >= FEWEST_ROWS:
+                columns = [*latents, *(len(self.varied) + j for j in latents)]
+                explained = self._explained_by(three, _centred(self.scales[rows][:, columns]), rows)
+                shares[:, latents] = explained.reshape(2, -1)
+        return shares
 
     def _explained_by(self, factors: Sequence[int], columns: Floats, rows: NDArray[np.bool_]) -> Floats:
         """Return the share of each column that these factors explain together."""
@@ -295,16 +316,19 @@ class _Reading:
         explained = self.of_latents[1].max(axis=0)
         relevant = np.flatnonzero((explained >= _RELEVANT) | (self.single.max(axis=1) >= _RELEVANT))
         together = {k: self._share_of_all(k, relevant) for k in self.targets}
+        changed = {k: np.flatnonzero(self.of_latents[0].max(axis=0)[:, k] >= CHANGED).tolist() for k in self.targets}
+        for k in self.targets:
+            if together[k] < LEAST_SHARE and changed[k]:  # a few latents may read more than all, which are many inputs
+                together[k] = max(together[k], self._selected(k, relevant, 1.0)[1])
         captured = {k: self._capturing(k, together[k]) for k in self.targets if together[k] >= LEAST_SHARE}
         packed = {k: self._packed(k, captured) for k in captured if captured[k]}
+        self._prefer_own_latents(captured)
         factors = {}
         for k in self.targets:
             name = self.space.names[k]
             if together[k] < LEAST_SHARE:
-                changed = np.flatnonzero(self.of_latents[0].max(axis=0)[:, k] >= CHANGED)
-                factors[name] = FactorVerdict(
-                    name, "missing", together[k], float(self.single[:, k].max()), self._named(changed.tolist())
-                )
+                best = float(self.single[:, k].max())
+                factors[name] = FactorVerdict(name, "missing", together[k], best, self._named(changed[k]))
             elif captured[k] and not packed[k]:
                 factors[name] = self._captured(k, captured[k])
             else:
@@ -333,6 +357,13 @@ class _Reading:
         reading = np.flatnonzero(self.single[:, k] >= ENOUGH * share_of_all)
         pure = [int(j) for j in reading if self._pure(j, k)]
         return sorted(pure, key=lambda j: (-round(min(1.0, float(self.purity[j, k])), 2), -self.single[j, k]))
+
+    def _prefer_own_latents(self, captured: dict[int, list[int]]) -> None:
+        """Put a latent first that comes first for no other factor, where factors depend on each other."""
+        taken: set[int] = set()
+        for latents in sorted(captured.values(), key=len):
+            latents.sort(key=lambda j: j in taken)
+            taken.update(latents[:1])
 
     def _packed(self, k: int, captured: dict[int, list[int]]) -> list[int]:
         """Return the factors that the latent of factor k reads, although they do not depend on it, and no other does."""

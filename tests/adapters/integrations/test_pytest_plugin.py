@@ -100,7 +100,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def card(disentmetrics_score):
-    return disentmetrics_score(FACTORS + {blur} * NOISE, ["mig", "sap"], factors=FACTORS)
+    return disentmetrics_score(FACTORS + {blur} * NOISE, ["mig", "sap"], factors=FACTORS, null=False)
 
 def test_card(card):
     assert_no_regression(card, "baselines/card.json")

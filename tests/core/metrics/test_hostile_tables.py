@@ -39,6 +39,7 @@ def test_a_continuous_factor_with_few_labels_harms_no_other(
     assert all(math.isfinite(score.value) != bool(score.undefined) for score in card.every_score())
 
 
+@pytest.mark.usefixtures("few_replicates")  # which make intervals wide
 def test_intervals_and_corrected_values_stay_within_bounds() -> None:
     for seed in range(3):
         rng = np.random.default_rng(seed)

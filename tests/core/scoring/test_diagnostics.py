@@ -106,7 +106,21 @@ def test_dependent_factors_are_measured_and_unaffected_metrics_are_named(rng: np
     sentences = diagnostics(dm.Representation(factors.astype(float), factors), "mig", "mcc", "explicitness_adj")
     share = int(sentences.split("factor_0 and factor_1 (")[1].split(" %")[0])
     assert 30 < share < 60
-    assert "not affected here: mcc, explicitness_adj" in sentences
+    assert "a perfect code keeps its score under: mcc, explicitness_adj" in sentences
+
+
+@pytest.mark.parametrize(
+    ("exceptions", "unaffected"),
+    [(0.4, "dci, factorvae, higgins, mcc"), (0.02, "higgins, mcc"), (0.0, "higgins, mcc")],
+)
+def test_metrics_that_do_not_tolerate_determined_factors_are_not_called_unaffected_by_them(
+    rng: np.random.Generator, exceptions: float, unaffected: str
+) -> None:
+    first = rng.integers(10, size=4_000)
+    second = np.where(rng.random(4_000) < exceptions, rng.integers(5, size=4_000), first // 2)
+    representation = dm.Representation(np.stack([first, second], axis=1) + 0.0, np.stack([first, second], axis=1))
+    sentences = diagnostics(representation, "mig", "dci", "factorvae", "higgins", "mcc")
+    assert f"a perfect code keeps its score under: {unaffected}\n" in sentences + "\n"
 
 
 def test_independent_factors_are_not_called_dependent_however_few_the_rows(rng: np.random.Generator) -> None:
