@@ -205,6 +205,7 @@ def encode_factor(
     """
     declared, period = (None, None) if kind is None else _parsed_kind(name, kind)
     column, is_typed = _read(name, values)
+    n_unmarked = np.count_nonzero(~column.missing)
     column, marks = _without_marks(column, _marks_of(missing), declared)
     if isinstance(values, MarkedNumbers):
         marks = {**values.marks, **marks}
@@ -215,7 +216,8 @@ def encode_factor(
             "none with a label; leave it out"
         )
     if isinstance(column, CategoricalColumn):
-        column = _of_one_type(name, column, declared, is_typed=is_typed)
+        is_marked = bool(np.count_nonzero(~column.missing) < n_unmarked)
+        column = _of_one_type(name, column, declared, is_typed=is_typed, is_marked=is_marked)
     if isinstance(column, CategoricalColumn):
         encoded = _encode_categories(name, column, declared, period)
     elif declared == "circular":
@@ -363,7 +365,9 @@ def _is_whole(text: str) -> bool:
     return text.strip().lstrip("+-").isdecimal()
 
 
-def _of_one_type(name: str, column: CategoricalColumn, kind: Kind | None, *, is_typed: bool) -> _Column:
+def _of_one_type(
+    name: str, column: CategoricalColumn, kind: Kind | None, *, is_typed: bool, is_marked: bool
+) -> _Column:
     """Return numbers or names of one type; refuse a mixture of them."""
     families = [_family_of(label) for label in column.categories]
     example = dict(zip(reversed(families), reversed(column.categories), strict=True))
@@ -371,7 +375,7 @@ def _of_one_type(name: str, column: CategoricalColumn, kind: Kind | None, *, is_
         if family not in {"text", "booleans", "numbers"}:
             raise _unusable(name, family, [label])
     if set(example) == {"text"}:
-        return _from_text(name, column, kind)
+        return _from_text(name, column, kind, is_marked=is_marked and not is_typed)
     if len(example) > 1:
         if kind == "categorical":
             renamed = factorise(map(str, column.categories))
@@ -387,8 +391,12 @@ def _of_one_type(name: str, column: CategoricalColumn, kind: Kind | None, *, is_
     return column
 
 
-def _from_text(name: str, column: CategoricalColumn, kind: Kind | None) -> _Column:
-    """Return names, or numbers where the text of a file, or a numeric kind, makes it clear that they are numbers."""
+def _from_text(name: str, column: CategoricalColumn, kind: Kind | None, *, is_marked: bool) -> _Column:
+    """Return names, or numbers where the text of a file, or a numeric kind, makes it clear that they are numbers.
+
+    Text of other origin is refused if marks of missing labels explain why its numbers are text (``is_marked``), or if
+    it contains measurements.
+    """
     if kind == "categorical" or (column.ordered and kind != "continuous"):
         return column
     parsed = [_number_in(label) for label in column.categories]
@@ -405,13 +413,16 @@ def _from_text(name: str, column: CategoricalColumn, kind: Kind | None) -> _Colu
         return column  # identifiers, of which the short ones look like numbers
     if not all(is_number) and (wants_numbers or (column.as_written and _dominate(column, is_number))):
         raise _stray_labels(name, column, is_number)
-    if not column.as_written and _dominate(column, is_number) and _are_measurements(column, parsed):
-        if not all(is_number):
-            raise _stray_labels(name, column, is_number)
+    are_measurements = _dominate(column, is_number) and _are_measurements(column, parsed)
+    if not column.as_written and all(is_number) and (is_marked or are_measurements):
+        marks = ", next to marks of missing labels" if is_marked else ""
         raise InvalidInputError(
             f"factor {name!r} must not contain numbers written as text; got {column.categories[0]!r} and "
-            f"{len(parsed) - 1:,} more; convert them to numbers, or declare its kind as continuous or categorical"
+            f"{len(parsed) - 1:,} more{marks}; convert them to numbers, or declare its kind, such as continuous or "
+            "categorical"
         )
+    if not column.as_written and are_measurements:
+        raise _stray_labels(name, column, is_number)
     return column
 
 
@@ -644,7 +655,7 @@ def _encode_categories(name: str, column: CategoricalColumn, kind: Kind | None, 
         labels, indices, notes = _merged_categories(name, labels, indices)
     else:
         labels = list(map(str, labels))
-        notes = tuple(_similar_names(name, labels))
+        notes = (*_similar_names(name, labels), *(_numbers_among_names(name, column) if kind is None else ()))
     if family == "booleans":
         why = "because its values are true or false"
     elif column.ordered:
@@ -688,6 +699,18 @@ def _similar_names(name: str, labels: Sequence[str]) -> Iterator[str]:
         yield (
             f"factor {name}: names that differ only in blanks or capitals are different values: {pairs}{rest}; "
             "write them alike if they are one value"
+        )
+
+
+def _numbers_among_names(name: str, column: CategoricalColumn) -> Iterator[str]:
+    is_number = [isinstance(label, str) and _number_in(label) is not None for label in column.categories]
+    if any(is_number) and not all(is_number) and not column.ordered and _dominate(column, is_number):
+        rows = column.counts
+        n_numbers = int(rows[np.array(is_number)].sum())
+        label = column.categories[is_number.index(False)]
+        yield (
+            f"factor {name}: {n_numbers:,} of {_count(int(rows.sum()), 'label')} are numbers written as text, and read "
+            f"as names because of others such as {label!r}; declare its kind categorical if they are names"
         )
 
 
@@ -735,12 +758,12 @@ def _read(name: str, values: Any) -> tuple[_Column, bool]:
         raise _unusable(name, f"dtype {array.dtype}", array.tolist())
     # numpy silently converts ["a", nan] and ["a", 1] to text and [2**60 + 1, 0.5] to rounded numbers, so sequences are
     # read without it unless all of their values are numbers that it holds exactly
-    if array.dtype.kind in "iuf" and (isinstance(values, np.ndarray) or _are_exact(values, array)):
+    if array.dtype.kind in "iuf" and (not isinstance(values, list | tuple) or _are_exact(values, array)):
         return _numbers(array.data, np.ma.getmaskarray(array)), False
     return _read_objects(name, array.tolist() if isinstance(values, np.ndarray) else list(values)), False
 
 
-def _are_exact(values: Any, array: NDArray[Any]) -> bool:
+def _are_exact(values: Sequence[Any], array: NDArray[Any]) -> bool:
     """Whether numpy's array holds a sequence's numbers as they are: no booleans, and no large integers as floats."""
     if array.dtype.kind != "f":
         return not any(isinstance(value, bool | np.bool_) for value in values)

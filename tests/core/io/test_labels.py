@@ -406,13 +406,25 @@ def test_text_that_is_declared_numeric_is_read_as_numbers(kind: str) -> None:
 
 
 def test_whole_numbers_as_text_are_names_and_measurements_as_text_are_refused() -> None:
-    clusters = ["0", "1", "10", "unassigned"] * 3
-    assert encode_factor("cluster", clusters).factor.values == ("0", "1", "10", "unassigned")
+    digits = encode_factor("digit", ["0", "1", "10"] * 3)
+    assert (digits.factor.values, digits.notes) == (("0", "1", "10"), ())
+    clusters = encode_factor("cluster", ["0", "1", "10", "unassigned"] * 3)
+    assert clusters.factor.values == ("0", "1", "10", "unassigned")
+    assert clusters.notes[0].startswith(
+        "factor cluster: 9 of 12 labels are numbers written as text, and read as names because of others such as "
+        "'unassigned'"
+    )
+    assert encode_factor("cluster", ["0", "1", "10", "unassigned"] * 3, kind="categorical").notes == ()
     doses = ["0.5", "1.5"] * 5
     assert encode_factor("dose", doses).factor.values == ("0.5", "1.5")
     measured = [f"{value:.1f}" for value in np.linspace(20.1, 60, 50)]
     with pytest.raises(InvalidInputError, match="must not contain numbers written as text; got '20.1' and 49 more"):
         encode_factor("age", measured)
+    for mark in ("?", "nan"):
+        with pytest.raises(InvalidInputError, match="got '50' and 1 more, next to marks of missing labels; convert"):
+            encode_factor("age", np.array(["50", "47", mark] * 4))
+        column = CategoricalColumn(np.array([0, 1, 2, 1]), ("0", "1", mark))
+        assert encode_factor("cluster", column).factor.values == ("0", "1")
     with pytest.raises(InvalidInputError, match="50 of 51 rows contain numbers and 1 other text: 'low'"):
         encode_factor("age", [*measured, "low"])
 
