@@ -226,7 +226,7 @@ def _forest(representation: Representation, alive: NDArray[np.bool_], task: _Tas
     # ranks are invariant to monotone maps and robust to outliers
     ranks = representation.cached_by_codes(standardised_ranks)[:, alive]
     y_train, y_test = task.y_train, task.y_test
-    if y_train.ndim == 2:  # of numbers, an outlying one would dominate the squared error
+    if y_train.ndim == 2 and y_train.shape[1] == 1:  # an outlying number would dominate the squared error
         fences = outer_fences(y_train)
         y_train, y_test = np.clip(y_train, *fences), np.clip(y_test, *fences)
     fit = forest_importance(

@@ -140,14 +140,14 @@ def bounded_target(representation: Representation, position: int) -> Target:
     For predictors of any shape of relation, such as trees, whose squared error a single outlying label would dominate.
     """
     factor = representation.cached(target, position)
-    if factor.is_class:
+    if factor.is_class or factor.values.shape[1] > 1:  # cosine and sine are bounded
         return factor
     bounded = np.clip(factor.values, *outer_fences(factor.values[factor.present]))
     return factor if np.array_equal(bounded, factor.values, equal_nan=True) else replace(factor, values=bounded)
 
 
 def outer_fences(values: Floats) -> tuple[Floats, Floats]:
-    """Return the lower and upper outer fence of each column; infinite where most values are equal, (width,) each.
+    """Return the lower and upper outer fence of each column, (width,) each; infinite where half of it is equal.
 
     They contain every label of a uniform factor, and 99.9998 % of a normal one.
 

@@ -114,3 +114,9 @@ def test_outlying_numbers_are_moved_to_the_outer_fences() -> None:
 def test_labels_without_outliers_are_the_target_itself(labels: Any) -> None:
     table = Representation(np.zeros(len(labels)), {"a": labels})
     assert bounded_target(table, 0) is table.cached(target, 0)
+
+
+def test_angles_are_never_outlying() -> None:
+    angle = np.random.default_rng(0).vonmises(0, 8, 1_000)
+    table = Representation(np.zeros(1_000), {"angle": angle}, kinds={"angle": "circular"})
+    assert bounded_target(table, 0) is table.cached(target, 0)
