@@ -20,7 +20,7 @@ from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, me
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import fold_of_each_row
 from disentmetrics.statistics.probes import N_FOLDS, single_split, without_split
-from disentmetrics.statistics.targets import outer_fences, target
+from disentmetrics.statistics.targets import label_bounds, target
 
 Predictor = Literal["forest", "boosting", "lasso", "impurity forest"]
 
@@ -227,8 +227,8 @@ def _forest(representation: Representation, alive: NDArray[np.bool_], task: _Tas
     ranks = representation.cached_by_codes(standardised_ranks)[:, alive]
     y_train, y_test = task.y_train, task.y_test
     if y_train.ndim == 2 and y_train.shape[1] == 1:  # an outlying number would dominate the squared error
-        fences = outer_fences(y_train)
-        y_train, y_test = np.clip(y_train, *fences), np.clip(y_test, *fences)
+        bounds = label_bounds(y_train)
+        y_train, y_test = np.clip(y_train, *bounds), np.clip(y_test, *bounds)
     fit = forest_importance(
         ranks[task.train],
         y_train,

@@ -15,8 +15,8 @@ from disentmetrics._utils.typing import Floats, Integers
 from disentmetrics.estimators.mutual_information import quantile_bins
 from disentmetrics.representation import FACTOR_BINS, Representation, is_binned
 
-FENCE = 3.0
-"""Labels further than this many interquartile ranges from the quartiles are outlying (Tukey's outer fences)."""
+USUAL = (0.05, 0.95)
+"""Quantiles of labels between which they are usual; labels further beyond them than they are apart are outlying."""
 
 MOST_CLASSES = 10
 """Ordinal, circular and continuous factors of more values are merged into this many classes of equal frequency."""
@@ -135,30 +135,27 @@ def target(representation: Representation, position: int, *, classes: bool = Fal
 
 
 def bounded_target(representation: Representation, position: int) -> Target:
-    """Return a factor as :func:`target` does, with its outlying numbers moved to the outer fences.
+    """Return a factor as :func:`target` does, with its outlying numbers moved to the nearest of :func:`label_bounds`.
 
     For predictors of any shape of relation, such as trees, whose squared error a single outlying label would dominate.
     """
     factor = representation.cached(target, position)
     if factor.is_class or factor.values.shape[1] > 1:  # cosine and sine are bounded
         return factor
-    bounded = np.clip(factor.values, *outer_fences(factor.values[factor.present]))
+    bounded = np.clip(factor.values, *label_bounds(factor.values[factor.present]))
     return factor if np.array_equal(bounded, factor.values, equal_nan=True) else replace(factor, values=bounded)
 
 
-def outer_fences(values: Floats) -> tuple[Floats, Floats]:
-    """Return the lower and upper outer fence of each column, (width,) each; infinite where half of it is equal.
+def label_bounds(values: Floats) -> tuple[Floats, Floats]:
+    """Return the numbers beyond which labels are outlying, (width,) each; infinite where 90 % of them are equal.
 
-    They contain every label of a uniform factor, and 99.9998 % of a normal one.
-
-    References
-    ----------
-    Tukey (1977), *Exploratory Data Analysis*, section 2D.
+    ``q05 - (q95 - q05)`` and ``q95 + (q95 - q05)`` with the 5th and 95th percentiles: no label of a uniform factor, and
+    one in a million of a normal one, lies beyond. Quartiles would bound the values of a factor that is 0 in most rows.
     """
     if not len(values):
         return np.full(values.shape[1], -np.inf), np.full(values.shape[1], np.inf)
-    low, high = np.quantile(values, [0.25, 0.75], axis=0)
-    reach = np.where(high > low, FENCE * (high - low), np.inf)
+    low, high = np.quantile(values, USUAL, axis=0)
+    reach = np.where(high > low, high - low, np.inf)
     return low - reach, high + reach
 
 
