@@ -584,10 +584,13 @@ def _pair_tolerance(distinct: NDArray[Any]) -> NDArray[np.float64]:
     magnitude = np.maximum(np.abs(values[:-1]), np.abs(values[1:]))
     tolerance = np.full(len(magnitude), _DOUBLE_ROUNDING * float(np.abs(values).max(initial=0.0)))
     with np.errstate(over="ignore"):
-        is_single = values.astype(np.float32) == values
+        is_single, half = values.astype(np.float32) == values, values.astype(np.float16)
     whole = values == np.floor(values)
     one_is_single = is_single[:-1] | is_single[1:]
     tolerance = np.maximum(tolerance, np.where(one_is_single, _SINGLE_ROUNDING * magnitude, 0.0))
+    # half precision is so coarse that one number must be exactly the other, rounded
+    one_is_half = (half[:-1] == values[1:]) | (half[1:] == values[:-1])
+    tolerance = np.where(one_is_half, np.inf, tolerance)
     return np.asarray(np.where(whole[:-1] & whole[1:], -1.0, tolerance))
 
 
