@@ -377,8 +377,8 @@ def test_a_mark_among_numbers_and_names_is_missing_wherever_it_comes_from(
     elif suffix == ".xlsx":
         write_xlsx(path, ["z0", "age", "kind"], *rows)
     elif suffix == ".npz":
-        table = np.array(list(zip(texts, kinds, strict=True)), dtype=[("age", "U7"), ("kind", "U7")])
-        np.savez(path, codes=np.arange(6.0), factors=table)
+        records = np.array(list(zip(texts, kinds, strict=True)), dtype=[("age", "U7"), ("kind", "U7")])
+        np.savez(path, codes=np.arange(6.0), factors=records)
     elif suffix == ".h5ad":
         write_h5ad(path)
         with h5py.File(path, "a") as file:
