@@ -23,11 +23,13 @@ from disentmetrics._utils.tables import (
 )
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.results.card import ScoreCard
+from disentmetrics.results.questions import PURPOSES
 from disentmetrics.results.score import Interval, Score
 from disentmetrics.results.signature import Signature
+from disentmetrics.results.verdict import Verdict
 from disentmetrics.scoring.uncertainty import N_SEEDS, standard_error, t_interval
 
-OF_THE_ENCODER = ("encoder", "code", "mask", "prune")
+OF_THE_ENCODER = ("encoder", "code", "mask", "prune", "resolution")
 """Fields of a signature that describe what was scored rather than how."""
 _COUNTS_OF_CODES = ("active", "averaged")  # if their value is a number, not the rule by which latents were chosen
 _OF_ROWS = ("data", "rows", "draw", "labels", "seed")
@@ -35,6 +37,9 @@ _OF_ROWS = ("data", "rows", "draw", "labels", "seed")
 _ARROWS = {True: "↑", False: "↓", None: ""}
 SIGNIFICANT = 0.05
 """Corrected p-value from which two scores do not differ significantly."""
+
+MOST_CONFLICTS = 6
+"""Largest number of pairs of encoders that are listed as ranked in opposite order."""
 
 _DIFFERENCE_HEADINGS = ("metric", "second − first", "difference", "95 % interval", "effect", "p", "p (Holm)")
 
@@ -90,6 +95,10 @@ class Comparison:
         Comparisons that could not be made, and why.
     warnings : tuple of str
         Fields in which cards disagree although they were compared.
+    verdicts : tuple of (Verdict or None)
+        One per card.
+    conflicts : tuple of str
+        Cards that metrics of the default preset rank in opposite order, both significantly, and what each metric rates.
     """
 
     names: tuple[str, ...]
@@ -97,6 +106,8 @@ class Comparison:
     differences: tuple[Difference, ...]
     skipped: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    verdicts: tuple[Verdict | None, ...] = ()
+    conflicts: tuple[str, ...] = ()
 
     def tables(self) -> tuple[RenderableType, RenderableType]:
         """Return the values and the differences as tables for terminals."""
@@ -118,8 +129,10 @@ class Comparison:
         return lines
 
     def remarks(self) -> list[str]:
-        """Return the warnings, then what could not be compared or tested."""
-        return [*self.warnings, *self.skipped]
+        """Return the verdicts, warnings, metrics in conflict, then what could not be compared or tested."""
+        verdicts = zip(self.names, self.verdicts, strict=False)
+        sentences = [f"{name}: {verdict.sentence}" for name, verdict in verdicts if verdict is not None]
+        return [*sentences, *self.warnings, *self.conflicts, *self.skipped]
 
     def __str__(self) -> str:
         values, differences = self.tables()
@@ -158,6 +171,11 @@ class Comparison:
             "differences": self.differences,
             "skipped": self.skipped,
             "warnings": self.warnings,
+            "verdicts": {
+                name: None if verdict is None else verdict.to_plain()
+                for name, verdict in zip(self.names, self.verdicts, strict=False)
+            },
+            "conflicts": self.conflicts,
         }
         return json.dumps(to_plain(content), indent=1, ensure_ascii=False, allow_nan=False)
 
@@ -266,13 +284,50 @@ def compare(*cards: ScoreCard, names: Sequence[str] | None = None, force: bool =
         )
     differences = [pair.difference() for pair in compared]
     holm = _holm([d.p_value for d in differences])
+    tested = tuple(replace(d, p_holm=p) for d, p in zip(differences, holm, strict=True))
     return Comparison(
         called,
         {name: tuple(scores.get(name) for scores in by_name) for name in metrics},
-        tuple(replace(d, p_holm=p) for d, p in zip(differences, holm, strict=True)),
+        tested,
         skipped,
-        _gathered([(pair.metric, pair.scored_differently()) for pair in compared if pair.differing]),
+        _gathered(
+            [(pair.metric, pair.scored_differently()) for pair in compared if pair.differing]
+            + [(pair.metric, why) for pair in compared if (why := pair.read_differently())]
+        ),
+        tuple(card.verdict for card in cards),
+        _conflicts(tested),
     )
+
+
+def _conflicts(differences: Sequence[Difference]) -> tuple[str, ...]:
+    """Return a sentence for each two cards that metrics rank in opposite order, then what these metrics rate."""
+    winners: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for d in differences:
+        if d.metric in PURPOSES and d.effect and d.p_holm is not None and d.p_holm < SIGNIFICANT:
+            winners.setdefault(d.names, {}).setdefault(d.names[d.effect > 0], []).append(d.metric)
+    opposite = {names: better for names, better in winners.items() if len(better) > 1}
+    sentences = [
+        f"{names[0]} and {names[1]} are ranked in opposite order: {names[0]} is better by {_and(better[names[0]])}, "
+        f"{names[1]} by {_and(better[names[1]])}"
+        for names, better in opposite.items()
+    ]
+    if len(sentences) > MOST_CONFLICTS:
+        sentences = [*sentences[:MOST_CONFLICTS], f"and {len(sentences) - MOST_CONFLICTS} more pairs in opposite order"]
+    involved = {metric for better in opposite.values() for metrics in better.values() for metric in metrics}
+    if involved:
+        rated = [
+            f"{metric} rates {purpose.rates} (prefer it for {purpose.prefer})"
+            for metric, purpose in PURPOSES.items()
+            if metric in involved
+        ]
+        sentences.append(
+            f"metrics rank encoders in opposite order because they rate different things: {'; '.join(rated)}"
+        )
+    return tuple(sentences)
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 @dataclass(frozen=True)
@@ -294,6 +349,20 @@ class _Pair:
 
     def scored_differently(self) -> str:
         return f"{self} differ in {in_words(self.differing)}"
+
+    def read_differently(self) -> str | None:
+        """Return a warning where one encoder is read from its posterior and the other is not; None otherwise."""
+        fields = [Signature.parse(score.signature).fields for score in (self.first, self.second)]
+        if all("resolution" not in known for known in fields):
+            return None
+        read = [known.get("resolution", "none") for known in fields]
+        if read[0] == read[1]:
+            return None
+        means = self.names[read.index("posterior") - 1]
+        return (
+            f"{self} are read at different resolutions ({read[0]} and {read[1]}): the noise of a posterior "
+            f"lowers scores, and {means} has none; compare published protocols too, which read means"
+        )
 
     def skipped(self, *, force: bool) -> str | None:
         """Return why there is no difference; None if there is one."""

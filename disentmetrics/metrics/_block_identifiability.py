@@ -102,8 +102,9 @@ def block_identifiability(
     Notes
     -----
     Factors that are constant, or labelled in a single group of rows, are excluded. Latents are assigned using all
-    rows, which inflates the score of noise only slightly because the score itself is held out. CITRIS learns the
-    assignment with its model and uses neural networks as probes.
+    rows, which inflates the score of noise only slightly because the score itself is held out. Boosted probes bound
+    outlying labels by Tukey's outer fences. CITRIS learns the assignment with its model and uses neural networks as
+    probes.
 
     Examples
     --------

@@ -14,7 +14,7 @@ from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, me
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import deal, some_rows, without_units_of
 from disentmetrics.statistics.probes import Probe, predict
-from disentmetrics.statistics.targets import factor_columns, label_table, varied_factors
+from disentmetrics.statistics.targets import factor_columns, label_angles, label_table, varied_factors
 
 
 @metric(
@@ -185,5 +185,9 @@ def _predicted_labels(
         upper = np.array([columns[labels == value].max() for value in values])
         return np.asarray(values[np.searchsorted(upper[:-1], y_pred[:, 0])])
     # nearest value; circular factors as points on the unit circle
-    centres = np.stack([columns[np.argmax(labels == value)] for value in values])
+    if factor.kind == "circular":
+        angle = representation.cached(label_angles, position)[values]
+        centres = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    else:
+        centres = np.stack([columns[np.argmax(labels == value)] for value in values])
     return np.asarray(values[((y_pred[:, None, :] - centres) ** 2).sum(axis=2).argmin(axis=1)])

@@ -20,7 +20,7 @@ from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, me
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import fold_of_each_row
 from disentmetrics.statistics.probes import N_FOLDS, single_split, without_split
-from disentmetrics.statistics.targets import target
+from disentmetrics.statistics.targets import outer_fences, target
 
 Predictor = Literal["forest", "boosting", "lasso", "impurity forest"]
 
@@ -225,11 +225,15 @@ def dci(
 def _forest(representation: Representation, alive: NDArray[np.bool_], task: _Task) -> _Importance:
     # ranks are invariant to monotone maps and robust to outliers
     ranks = representation.cached_by_codes(standardised_ranks)[:, alive]
+    y_train, y_test = task.y_train, task.y_test
+    if y_train.ndim == 2:  # of numbers, an outlying one would dominate the squared error
+        fences = outer_fences(y_train)
+        y_train, y_test = np.clip(y_train, *fences), np.clip(y_test, *fences)
     fit = forest_importance(
         ranks[task.train],
-        task.y_train,
+        y_train,
         ranks[task.test],
-        task.y_test,
+        y_test,
         rng=generator(task.seed, "dci forest"),
         n_trees=task.n_trees,
         clusters=None if representation.resampling_units is None else representation.resampling_units[task.test],

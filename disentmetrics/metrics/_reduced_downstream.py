@@ -84,7 +84,7 @@ def reduced_downstream(
     True
     """
     n = representation.n_factors
-    importance = representation.cached(information_matrix, "rank-spacing", 20)
+    importance = representation.cached(information_matrix, "finite-resolution", 20)
     before = _chance_corrected_accuracy(representation, seed, classifier, None)
     loss = np.full((n, n), np.nan)
     varied = np.flatnonzero(~np.isnan(before))

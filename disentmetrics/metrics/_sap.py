@@ -120,7 +120,8 @@ def sap(
     squared multiple correlation (``linear``), whereas the authors correlate label numbers; circular factors are
     predicted via cosine and sine jointly; the support vector machines classify values, and 10 bins of a continuous
     factor. With a single latent the gap is S itself. By design, duplicating every latent gives 0. A dead latent has S
-    = 0, or the accuracy of a constant prediction.
+    = 0, or the accuracy of a constant prediction. With ``steps``, labels further from the quartiles than three
+    interquartile ranges (Tukey's outer fences) count as being there.
 
     Examples
     --------

@@ -71,6 +71,7 @@ def unique_information(
     discretised latents and the decoder's posterior; the estimator here is a different one. Candidates are evaluated
     in order of decreasing score, until none can be better. This metric detects a perfect code with a rotated copy of
     it. With dependent factors a perfect code scores below 1, because other latents are informative about its factor.
+    Step functions and boosted probes bound outlying labels by Tukey's outer fences.
 
     Examples
     --------

@@ -27,6 +27,7 @@ from disentmetrics.representation.resampling import number_of_units
 from disentmetrics.results.questions import question_of
 from disentmetrics.results.score import Score
 from disentmetrics.results.signature import Signature
+from disentmetrics.statistics.resolution import sampled
 from disentmetrics.statistics.symbols import are_symbols
 from disentmetrics.statistics.targets import varied_factors
 
@@ -52,6 +53,8 @@ INVARIANCES: tuple[Invariance, ...] = get_args(Invariance)
 Defect = Literal["rotated", "packed", "rotated copy", "missing factor", "blurred", "synergy lost"]
 DEFECTS: tuple[Defect, ...] = get_args(Defect)
 Family = Literal["information", "predictor", "matching", "intervention", "geometry", "downstream", "unsupervised"]
+Reads = Literal["mean", "sample"]
+"""Codes that a formula receives where posterior variances are known."""
 Noise = float | Literal["chance"]
 
 
@@ -143,12 +146,17 @@ class Protocol:
         Origin of the settings.
     options : mapping
         Keyword arguments of the formula.
+    reads : {"mean", "sample"}, optional
+        Which codes the formula receives where posterior variances are known: the posterior means, or one sample
+        per posterior, as :func:`disentmetrics.statistics.resolution.sampled` draws it. By default the sample for the
+        protocol ``default``, unless it needs the variances or symbols, and the mean for all others, as published.
     needs, invariant_to, detects, perfect, noise, precision, costly, slow, unsettled, enough_rows
         Overrides.
     """
 
     source: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    reads: Reads | None = None
     needs: Needs | None = None
     invariant_to: Collection[Invariance] | None = None
     detects: Collection[Defect] | None = None
@@ -170,6 +178,7 @@ class ResolvedProtocol:
 
     source: str
     options: Mapping[str, Any]
+    reads: Reads
     needs: Needs
     invariant_to: Collection[Invariance]
     detects: Collection[Defect]
@@ -408,7 +417,12 @@ class Metric:
             settings["seed"] = seed
         elif self.randomised:
             settings["rng"] = generator(seed, self.name)
-        return self.formula(representation, **settings)
+        if self.protocol(protocol).reads == "mean":
+            return self.formula(representation, **settings)
+        raw = self.formula(sampled(representation), **settings)
+        if representation.log_variance is None or "code" in raw.settings:
+            return raw
+        return replace(raw, settings={"code": "sample", "resolution": "posterior", **raw.settings})
 
     def protocol(self, name: str) -> ResolvedProtocol:
         """Return the protocol of this name, with everything that the metric claims under it."""
@@ -467,7 +481,7 @@ class Metric:
                     f"{self.name} has no option {name!r}{did_you_mean(name, self.options)}; "
                     f"its options: {', '.join(self.options) or 'none'}"
                 )
-        hints = get_type_hints(self.formula)
+        hints = get_type_hints(self.formula) if options else {}  # takes as long as some formulas
         for name, value in options.items():
             kinds = get_args(hints[name]) if isinstance(hints[name], UnionType) else (hints[name],)
             if value is None and type(None) in kinds:
@@ -609,6 +623,7 @@ def metric(
     inherited = ResolvedProtocol(
         source="",
         options={},
+        reads="mean",
         needs=needs,
         invariant_to=frozenset(invariant_to),
         detects=frozenset(detects),
@@ -631,7 +646,7 @@ def metric(
                 higher_is_better=higher_is_better,
                 paper=paper,
                 known_failure=known_failure,
-                protocols={name: _resolved(protocol, inherited) for name, protocol in protocols.items()},
+                protocols={name: _resolved(name, protocol, inherited) for name, protocol in protocols.items()},
                 randomised=randomised,
                 parts=parts or {},
                 lower_is_better=lower_is_better,
@@ -680,7 +695,7 @@ def alias(
                 name=description.__name__,
                 paper=paper,
                 known_failure=known_failure,
-                protocols={"default": default, **{name: _resolved(p, default) for name, p in protocols.items()}},
+                protocols={"default": default, **{n: _resolved(n, p, default) for n, p in protocols.items()}},
                 documentation=merged_docstring(inspect.getdoc(description) or "", of.documentation),
             ),
             description,
@@ -689,12 +704,15 @@ def alias(
     return decorate
 
 
-def _resolved(protocol: Protocol, inherited: ResolvedProtocol) -> ResolvedProtocol:
+def _resolved(name: str, protocol: Protocol, inherited: ResolvedProtocol) -> ResolvedProtocol:
     """Return a protocol in which None is replaced by the inherited value."""
     stated = {item.name: getattr(protocol, item.name) for item in fields(protocol)}
     stated |= {
         name: frozenset(stated[name]) for name in ("invariant_to", "detects", "unsettled") if stated[name] is not None
     }
+    needs = protocol.needs or inherited.needs
+    if protocol.reads is None:
+        stated["reads"] = "sample" if name == "default" and not (needs.log_variance or needs.symbols) else "mean"
     return replace(inherited, **{name: value for name, value in stated.items() if value is not None})
 
 

@@ -25,6 +25,7 @@ from disentmetrics.report.images import ReportImages
 from disentmetrics.report.tables import FactorPanel, Origin, Row, factor_panels, origin, score_rows
 from disentmetrics.results.card import ScoreCard
 from disentmetrics.results.summary import RepresentationSummary
+from disentmetrics.results.verdict import Verdict
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -38,6 +39,8 @@ FEW_CODES = 24
 """Number of histograms shown initially, and largest number of latents for which heat-map cells show numbers."""
 SOME_NOTES = 8
 """Number of notes shown initially."""
+SOME_FACTORS = 40
+"""Number of factors with a sentence of their own."""
 _DIGITS = 4
 _MAX_INTEGER = 2**53  # larger integers are not exact in JSON
 
@@ -49,6 +52,7 @@ class CardView:
     number: int
     name: str
     about: dict[str, Any]
+    verdict: Verdict | None
     notes: tuple[str, ...]
     rows: list[Row]
     panels: list[FactorPanel]
@@ -169,6 +173,7 @@ def _view(number: int, card: ScoreCard, name: str, path: str, depth: _Depth) -> 
         number=number,
         name=name,
         about=dict(card.about),
+        verdict=card.verdict,
         notes=tuple(card.remarks()),
         rows=score_rows(card),
         panels=factor_panels(card),
@@ -277,7 +282,7 @@ class _PageBuilder:
     def part(self, number: int, depth: _Depth) -> str:
         """Return the HTML of one complete card."""
         view = _view(number, self.cards[number], self.names[number], self.paths[number], depth)
-        return self.card_template.render(card=view, few=FEW_CODES, some=SOME_NOTES)
+        return self.card_template.render(card=view, few=FEW_CODES, some=SOME_NOTES, some_factors=SOME_FACTORS)
 
     def rendered(self, first: str, packed: Sequence[str], depth: _Depth) -> str:
         """Return the page with the first card as plain HTML and the others compressed."""

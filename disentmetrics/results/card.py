@@ -21,9 +21,16 @@ from disentmetrics.results.score_text import (
 )
 from disentmetrics.results.serialization import parts_of, text_of
 from disentmetrics.results.summary import RepresentationSummary
+from disentmetrics.results.verdict import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_MOST_FACTORS = 20  # in one line
+MOST_SENTENCES = 12
+"""Sentences about single factors that are printed."""
+EXPLAINED = "Percentages are shares of the variance of a factor explained on held-out rows."
+"""Printed below the verdict."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +41,16 @@ class ScoreCard(Mapping[str, Score]):
     ----------
     scores : dict of str to Score
     about : dict of str
-        Data, encoder, numbers of rows, latents and factors; ``row_key``, which is equal for two cards exactly
-        when their rows can be compared in pairs; ``data_spec`` or ``columns``, by which the data can be loaded again.
+        Data, encoder, numbers of rows and latents, names and kinds of factors; ``row_key``, which is equal for two
+        cards exactly when their rows can be compared in pairs; ``data_spec`` or ``columns``, by which the data can be
+        loaded again.
     notes : tuple of str
         Diagnostics of the representation in words, such as constant latents.
     summary : RepresentationSummary or None
         Histograms, matrices and sample rows for plots and reports. None in cards of older versions.
+    verdict : Verdict or None
+        Which factors are disentangled, and what is wrong with the others; its ``sentence`` sums it up. None without
+        factors, and in cards of older versions.
 
     Examples
     --------
@@ -48,6 +59,8 @@ class ScoreCard(Mapping[str, Score]):
     >>> card = dm.score(dm.Representation(factors.astype(float), factors), ["mig"], interval=None)
     >>> card["mig"].value
     1.0
+    >>> card.verdict.sentence
+    'All 2 factors are disentangled.'
     >>> ScoreCard.from_json(card.to_json())["mig"].value
     1.0
     """
@@ -56,6 +69,7 @@ class ScoreCard(Mapping[str, Score]):
     about: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     summary: RepresentationSummary | None = None
+    verdict: Verdict | None = None
 
     def __repr__(self) -> str:
         about = {
@@ -87,8 +101,16 @@ class ScoreCard(Mapping[str, Score]):
         footnotes = self.footnotes()
         remarks = [f"• {one_line(line)}" for line in self.remarks()]
         signatures = [part for line in self.signature_lines() for part in wrapped_signature(one_line(line), TERMINAL)]
-        lines = [*tables[:1], *footnotes, *tables[1:], *remarks, *([""] if remarks else []), *signatures]
-        return plain_text(*lines, width=TERMINAL)
+        factors = [one_line(line) for line in self.factor_lines()]
+        lines = [*tables[:1], *footnotes, *tables[1:], *remarks, *([""] if remarks else []), *factors, *signatures]
+        return plain_text(*map(one_line, self.verdict_lines()), *lines, width=TERMINAL)
+
+    def verdict_lines(self) -> list[str]:
+        """Return the verdict, a line per factor, what percentages are and an empty line; nothing without a verdict."""
+        if self.verdict is None:
+            return []
+        lines = [f"• {line}" for line in self.verdict.sentences(most=MOST_SENTENCES)]
+        return [self.verdict.sentence, *lines, *([EXPLAINED] if self.verdict.factors else []), ""]
 
     def tables(self) -> list[RenderableType]:
         """Return the scores by question, and the scores of single factors if there are any, for terminals."""
@@ -109,6 +131,15 @@ class ScoreCard(Mapping[str, Score]):
         ]
         return [*self.notes, *of_scores]
 
+    def factor_lines(self) -> list[str]:
+        """Return a line with the kind of each factor, which decides how metrics read it; none on older cards."""
+        if self.summary is not None:
+            factors = [factor.description for factor in self.summary.factors]
+        else:
+            factors = [f"{name} ({kind})" for name, kind in dict(self.about.get("kinds", {})).items()]
+        more = [f"and {len(factors) - _MOST_FACTORS} more"] if len(factors) > _MOST_FACTORS else []
+        return [f"factors: {', '.join([*factors[:_MOST_FACTORS], *more])}"] if factors else []
+
     def signature_lines(self, *, full: bool = False) -> list[str]:
         """Return the fields that all signatures share in one line, then those that differ, by score.
 
@@ -122,8 +153,9 @@ class ScoreCard(Mapping[str, Score]):
     def _repr_html_(self) -> str:
         by_factor = factor_table(self.scores)
         tables = [score_table(self.scores).to_html(), *([by_factor.to_html()] if by_factor else [])]
-        lines = [*self.footnotes(), *self.remarks()]
-        return f"<div>{html_caption(self._caption())}{''.join(tables)}{html_lines(lines)}</div>"
+        lines = [*self.footnotes(), *self.remarks(), *self.factor_lines()]
+        verdict = html_lines([line.removeprefix("• ") for line in self.verdict_lines()[:-1]])
+        return f"<div>{html_caption(self._caption())}{verdict}{''.join(tables)}{html_lines(lines)}</div>"
 
     def _caption(self) -> str:
         shown = [str(self.about[name]) for name in ("encoder", "data") if self.about.get(name)]
@@ -156,7 +188,7 @@ class ScoreCard(Mapping[str, Score]):
 
     def to_json(self, path: Path | str | None = None) -> str:
         """Return the card as JSON, and write it to ``path`` (completely or not at all) if given."""
-        text = text_of(self.scores, self.about, self.notes, self.summary)
+        text = text_of(self.scores, self.about, self.notes, self.summary, self.verdict)
         if path is not None:
             with atomic_path(Path(path)) as temporary:
                 temporary.write_text(text + "\n", encoding="utf-8")

@@ -57,6 +57,26 @@ _OF_FAMILIES = {
 }
 
 
+@dataclass(frozen=True)
+class Purpose:
+    """What a metric rates, and what it is the metric to prefer for, as parts of a sentence."""
+
+    rates: str
+    prefer: str
+
+
+PURPOSES = {
+    "modularity_adj": Purpose("all that each latent carries by itself", "whether each latent follows one factor"),
+    "compactness_adj": Purpose("how evenly latents share each factor", "whether each factor is in one latent"),
+    "mig": Purpose("the lead of each factor's best latent over the second best", "whether that latent is the only one"),
+    "explicitness_adj": Purpose("each factor's best latent", "how much of each factor one latent carries"),
+    "dci": Purpose("which latents a predictor of all of them uses", "what a downstream predictor relies on"),
+    "factorvae": Purpose("which latent varies least while a factor is fixed", "comparison with published numbers"),
+    "higgins": Purpose("whether a classifier recognises the fixed factor", "comparison with published numbers"),
+}
+"""Of the metrics of the default preset."""
+
+
 def question_of(metric: str, family: str) -> str:
     """Return the key of the question that a metric answers: its own, or by default that of its family.
 

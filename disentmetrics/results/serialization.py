@@ -14,6 +14,7 @@ from disentmetrics._utils.plain import to_plain
 from disentmetrics.errors import CorruptFileError, InvalidInputError
 from disentmetrics.results.score import Interval, Score
 from disentmetrics.results.summary import RepresentationSummary
+from disentmetrics.results.verdict import Verdict
 
 FORMAT = "disentmetrics-scorecard-1"
 
@@ -23,12 +24,14 @@ def text_of(
     about: Mapping[str, Any],
     notes: tuple[str, ...],
     summary: RepresentationSummary | None,
+    verdict: Verdict | None,
 ) -> str:
     """Return the parts of a card as JSON text."""
     content = {
         "format": FORMAT,
         "about": dict(about),
         "notes": list(notes),
+        **({} if verdict is None else {"verdict": verdict.to_plain()}),
         "scores": {name: to_plain(score) for name, score in scores.items()},
     }
     text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
@@ -46,7 +49,7 @@ def _with_summary(text: str, summary: RepresentationSummary) -> str:
 
 
 def parts_of(source: Path | str) -> dict[str, Any]:
-    """Return the scores, about, notes and summary of a card in JSON, given as a path or as text.
+    """Return the scores, about, notes, summary and verdict of a card in JSON, given as a path or as text.
 
     Raises
     ------
@@ -60,12 +63,13 @@ def parts_of(source: Path | str) -> dict[str, Any]:
         content = json.loads(text, parse_constant=_refuse_constant)
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise CorruptFileError(_other_format(origin, content))
-        summary = content.get("summary")  # older cards have none
+        summary, verdict = content.get("summary"), content.get("verdict")  # older cards have neither
         return {
             "scores": {name: _score_of(plain) for name, plain in content["scores"].items()},
             "about": dict(content["about"]),
             "notes": tuple(map(str, content["notes"])),
             "summary": None if summary is None else RepresentationSummary.from_plain(summary),
+            "verdict": None if verdict is None else Verdict.from_plain(verdict),
         }
     except (json.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         if isinstance(error, CorruptFileError):

@@ -22,6 +22,7 @@ from disentmetrics.results.card import ScoreCard
 from disentmetrics.results.score import Interval, Score
 from disentmetrics.scoring.diagnostics import diagnose, diagnose_scores
 from disentmetrics.scoring.presets import expand
+from disentmetrics.scoring.sensitivity import resolution_notes
 from disentmetrics.scoring.summarise import summarise
 from disentmetrics.scoring.uncertainty import (
     N_SEEDS,
@@ -33,6 +34,8 @@ from disentmetrics.scoring.uncertainty import (
     standard_error,
     t_interval,
 )
+from disentmetrics.scoring.verdict import verdict
+from disentmetrics.statistics.resolution import sampled, with_resolution
 
 N_PERMUTATIONS = 99
 N_FEW_PERMUTATIONS = 39
@@ -135,7 +138,8 @@ def score(
         raise InvalidInputError(f"interval must be 'jackknife', 'half-sampling' or None; got {interval!r}")
     names = expand(metrics, posterior=representation.log_variance is not None)
     requested = [_Requested(name, *find_metric(name)) for name in names]
-    scored = representation.resampled_by_weight(generator(seed, "weights"))
+    # Resampled and permuted rows are to keep the noise of these.
+    scored = with_resolution(representation.resampled_by_weight(generator(seed, "weights")))
     parallel = _threads(n_jobs)
     with suppress_sklearn_warnings():
         points = parallel(joblib.delayed(a.point)(scored, seed) for a in requested)
@@ -185,15 +189,19 @@ def score(
             for index, single in enumerate([point[a.name], *point[a.name].parts.values()])
         ]
         scores[a.name] = replace(finished[0], parts=dict(zip(a.metric.parts, finished[1:], strict=False)))
+    finished_scores = [(a.metric, a.protocol, scores[a.name]) for a in requested]
     notes = [
         *diagnose(representation, scored, [(a.metric, a.protocol) for a in requested]),
-        *diagnose_scores(scored, [(a.metric, a.protocol, scores[a.name]) for a in requested]),
+        *diagnose_scores(scored, finished_scores),
     ]
+    with single_threaded_blas(), suppress_sklearn_warnings():
+        notes += resolution_notes(scored, finished_scores, seed)
     return ScoreCard(
         scores,
         {**_about(representation, seed), "interval": interval, "null": null, **_origin(representation)},
         tuple(notes),
         summarise(scored, seed=seed),
+        verdict(sampled(scored), seed=seed) if scored.n_factors else None,
     )
 
 
@@ -341,6 +349,7 @@ def _about(representation: Representation, seed: int) -> dict[str, object]:
         "rows": representation.n_samples,
         "codes": representation.n_codes,
         "factors": list(representation.space.names),
+        "kinds": {factor.name: factor.kind_spec for factor in representation.space},
         "row_key": representation.row_key,
         "seed": seed,
         "version": __version__,

@@ -19,7 +19,7 @@ from disentmetrics.estimators.rank_correlation import standardise
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import Split, folds, number_of_units, some_rows, train_and_test_rows
 from disentmetrics.statistics.mutual_information import code_bins, information_matrix
-from disentmetrics.statistics.targets import Target, target, varied_factors
+from disentmetrics.statistics.targets import Target, bounded_target, target, varied_factors
 
 Probe = Literal["linear", "boosting"]
 _PROBES: tuple[Probe, ...] = ("linear", "boosting")
@@ -104,8 +104,9 @@ def held_out_score(
         R² relative to the mean of the training rows, over all columns jointly; for categorical factors
         ``(accuracy - a) / (1 - a)`` with a the accuracy of the most frequent class of the training rows.
         At most 1; 0 for uninformative codes, negative for misleading predictions; NaN if there is nothing to predict.
+        For boosting, outlying labels are bounded (:func:`~disentmetrics.statistics.targets.bounded_target`).
     """
-    y = representation.cached(target, position)
+    y = representation.cached(bounded_target if probe == "boosting" else target, position)
     chosen = list(range(representation.n_codes)) if codes is None else list(codes)
     values = representation.codes[:, chosen]
     values = standardise(values[:, ~constant(values)])
@@ -203,7 +204,8 @@ def step_prediction(representation: Representation, n_bins: int = 50) -> Floats:
     The correlation ratio of factor and binned latent, corrected for chance: 0 on average, and possibly negative, for
     independent latents; 1 where the latent determines the factor. Monotone transformations of a latent do not change
     its bins. For categorical factors it is the share of the Gini impurity, for circular factors the joint share of
-    cosine and sine. 0 for constant latents and where a factor does not vary.
+    cosine and sine. 0 for constant latents and where a factor does not vary. Outlying labels are bounded
+    (:func:`~disentmetrics.statistics.targets.bounded_target`).
 
     Parameters
     ----------
@@ -218,7 +220,7 @@ def step_prediction(representation: Representation, n_bins: int = 50) -> Floats:
     """
     explained = np.zeros((representation.n_codes, representation.n_factors))
     for position in range(representation.n_factors):
-        y = representation.cached(target, position)
+        y = representation.cached(bounded_target, position)
         n = len(y.rows)
         if not y.varies:
             continue

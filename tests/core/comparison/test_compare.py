@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 import disentmetrics as dm
 from disentmetrics._utils.tables import plain_text
-from disentmetrics.comparison.compare import Comparison, _holm
+from disentmetrics.comparison.compare import Comparison, Difference, _conflicts, _holm
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.results.score import Score
 from disentmetrics.scoring.declarations import declared
@@ -180,6 +180,22 @@ def test_a_setting_that_differs_leaves_out_one_metric_and_not_the_others() -> No
         dm.compare(of(made()), of(made(protocol="x")))
 
 
+def test_encoders_read_at_different_resolutions_are_compared_with_a_warning() -> None:
+    rng = np.random.default_rng(0)
+    factors = rng.integers((4, 5), size=(400, 2))
+    codes = factors + 0.3 * rng.normal(size=factors.shape)
+    with_posterior, without = (
+        dm.score(dm.Representation(codes, factors, log_variance=spread), ["mig"], null=False)
+        for spread in (np.full(codes.shape, -2.0), None)
+    )
+    comparison = dm.compare(with_posterior, without, names=["vae", "pca"])
+    assert comparison.differences[0].p_value is not None
+    (warning,) = comparison.warnings
+    assert "vae and pca are read at different resolutions (posterior and step)" in warning
+    assert "pca has none" in warning
+    assert dm.compare(without, without).warnings == ()
+
+
 def test_undefined_scores_are_shown_and_left_out() -> None:
     lost = replace(made(), value=math.nan, undefined="every code is constant")
     comparison = dm.compare(of(made(), made("dci")), of(lost, made("dci")), of(made(), made("dci")))
@@ -270,3 +286,35 @@ def test_names_are_escaped_in_html() -> None:
 def test_incomparable_cards_are_refused(cards: list[Any], names: list[str] | None, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         dm.compare(*cards, names=names)
+
+
+def test_the_verdict_of_each_encoder_is_listed() -> None:
+    comparison = dm.compare(card(0.1), card(5.0), names=["clean", "noisy"])
+    assert "clean: All 2 factors are disentangled." in comparison.remarks()
+    assert "noisy: None of 2 factors is disentangled; factor_0 and factor_1 are not captured." in comparison.remarks()
+    assert json.loads(comparison.to_json())["verdicts"]["clean"]["factors"][0]["status"] == "captured"
+
+
+def difference(metric: str, names: tuple[str, str], effect: float, p_holm: float = 0.001) -> Difference:
+    return Difference(metric, names, 0.5, 0.5 + effect, effect, effect, None, p_holm, p_holm)
+
+
+def test_metrics_that_rank_encoders_in_opposite_order_are_explained() -> None:
+    names = ("vae", "betah")
+    conflicts = _conflicts(
+        [difference("modularity_adj", names, -0.04), difference("dci", names, 0.1), difference("mig", names, 0.1)]
+    )
+    assert conflicts[0] == (
+        "vae and betah are ranked in opposite order: vae is better by modularity_adj, betah by dci and mig"
+    )
+    assert "modularity_adj rates all that each latent carries by itself (prefer it for " in conflicts[1]
+    assert "dci rates which latents a predictor of all of them uses" in conflicts[1]
+    assert "compactness_adj" not in conflicts[1]
+
+
+def test_agreement_chance_and_other_metrics_are_no_conflict() -> None:
+    names = ("a", "b")
+    assert not _conflicts([difference("mig", names, 0.1), difference("dci", names, 0.2)])
+    assert not _conflicts([difference("mig", names, -0.1, 0.2), difference("dci", names, 0.2)])
+    assert not _conflicts([difference("sap", names, -0.1), difference("dci", names, 0.2)])
+    assert not _conflicts([difference("mig", names, -0.1), difference("dci", ("a", "c"), 0.2)])

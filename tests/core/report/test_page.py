@@ -184,3 +184,12 @@ def test_a_page_is_written_completely(tmp_path: Path) -> None:
     save_report("<p>é</p>", tmp_path / "new" / "report.html")
     assert (tmp_path / "new" / "report.html").read_text(encoding="utf-8") == "<p>é</p>"
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["report.html"]
+
+
+def test_the_verdict_comes_before_the_findings(card: ScoreCard) -> None:
+    html = report([card], explorer=False)
+    assert card.verdict is not None
+    assert html.index(f"<h2>{card.verdict.sentence}</h2>") < html.index('<section id="findings"')
+    assert '<a href="#verdict">Verdict</a>' in html
+    assert all(f"<li>{line}</li>" in html for line in card.verdict.sentences())
+    assert 'id="verdict"' not in report([replace(card, verdict=None)], explorer=False)

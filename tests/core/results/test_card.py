@@ -169,3 +169,62 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
     dm.ScoreCard({}).to_json(tmp_path / "link.json")
     assert (tmp_path / "link.json").is_symlink()
     assert len(dm.ScoreCard.from_json(tmp_path / "card.json")) == 0
+
+
+def test_kinds_of_factors_stand_on_the_card() -> None:
+    rng = np.random.default_rng(0)
+    labels = {"label": rng.integers(0, 150, 300), "hour": rng.integers(0, 25, 300), "size": rng.integers(0, 3, 300)}
+    table = dm.Representation(rng.normal(size=(300, 2)), labels, kinds={"hour": "circular:24"})
+    card = dm.score(table, ["mcc"], interval=None, null=False)
+    line = "factors: label (continuous), hour (circular, 24, period 24), size (ordinal, 3)"
+    assert card.about["kinds"] == {"label": "continuous", "hour": "circular:24", "size": "ordinal"}
+    assert line in str(card)
+    assert line in card._repr_html_()
+    assert "factor hour: 25 values are 24 on a circle of period 24, such as 0 and 24" in card.remarks()
+    read = dm.ScoreCard.from_json(card.to_json())
+    assert read.factor_lines() == card.factor_lines() == [line]
+    assert read.summary is not None
+    assert read.summary.factors == table.space.factors[:1] + read.summary.factors[1:]
+    assert read.summary.factors[1].period == 24
+    assert dm.ScoreCard({}, {"kinds": {"a": "ordinal"}}).factor_lines() == ["factors: a (ordinal)"]
+    assert dm.ScoreCard({}).factor_lines() == []
+
+
+def test_many_factors_are_counted() -> None:
+    kinds = {f"v{k}": "ordinal" for k in range(25)}
+    assert dm.ScoreCard({}, {"kinds": kinds}).factor_lines()[0].endswith("v19 (ordinal), and 5 more")
+
+
+def test_the_verdict_is_printed_first_and_survives_json(card: dm.ScoreCard) -> None:
+    assert card.verdict is not None
+    shown = str(card)
+    assert shown.startswith("All 2 factors are disentangled.\n• factor_0 is captured by z0 (")
+    assert "Percentages are shares of the variance" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    again = dm.ScoreCard.from_json(card.to_json())
+    assert again.verdict == card.verdict
+    assert json.loads(card.to_json())["verdict"]["sentence"] == "All 2 factors are disentangled."
+    assert "All 2 factors are disentangled." in card._repr_html_()
+
+
+def test_a_card_of_an_older_version_has_no_verdict(card: dm.ScoreCard) -> None:
+    content = json.loads(card.to_json())
+    del content["verdict"]
+    old = dm.ScoreCard.from_json(json.dumps(content))
+    assert old.verdict is None
+    assert str(old).splitlines()[0].startswith("metric")
+    content["verdict"] = {"sentence": "fine"}
+    with pytest.raises(CorruptFileError):
+        dm.ScoreCard.from_json(json.dumps(content))
+
+
+def test_a_card_without_factors_has_no_verdict(rng: np.random.Generator) -> None:
+    assert dm.score(dm.Representation(rng.normal(size=(100, 2)), None), ["active_units"], null=False).verdict is None
+
+
+def test_names_in_a_verdict_are_escaped_in_html_and_stay_on_one_line(rng: np.random.Generator) -> None:
+    factors = {"<b>x</b>": rng.integers(5, size=300), "a\nb\x1b[31m": rng.integers(5, size=300)}
+    codes = np.stack(list(factors.values()), axis=1).astype(float)
+    named = dm.score(dm.Representation(codes, factors), ["mig"], interval=None, null=False)
+    assert "&lt;b&gt;x&lt;/b&gt; is captured" in named._repr_html_()
+    assert "a b [31m is captured by z1" in str(named)
