@@ -57,7 +57,8 @@ def compactness_adj(representation: Representation) -> RawScore:
     Notes
     -----
     A single informative latent is maximally compact and scores 1. Noise latents and dead latents do not change the
-    score, because d does not count them.
+    score, because d does not count them. If two factors depend on each other, a latent that mixes them is compact: at a
+    correlation of 0.9 a blurred sum and difference of both score 1.00, and blurred perfect latents 0.65.
 
     Examples
     --------

@@ -6,7 +6,7 @@ import numpy as np
 
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.information_scores import assign_codes, normalized_mutual_information
+from disentmetrics.statistics.information_scores import DETERMINED, assign_codes, normalized_mutual_information
 from disentmetrics.statistics.mutual_information import InformationEstimator, information_between_factors
 from disentmetrics.statistics.resolution import RESOLUTION_PRECISION
 
@@ -97,7 +97,7 @@ def dmig(
     # H(v_k | v_r) = H(v_k) - I(v_k; v_r); H(v_k) if no other latent is informative or z_r has no factor
     shared = np.where(v_r >= 0, representation.cached(information_between_factors)[k, v_r], 0.0)
     conditional_entropy = np.maximum(information.entropies - shared, 0.0)
-    determined = conditional_entropy <= 1e-9 * information.entropies  # v_k is a function of v_r: 0 / 0
+    determined = conditional_entropy <= DETERMINED * information.entropies  # v_k is a function of v_r: 0 / 0
     gap = np.clip((own - runner_up) / np.where(determined, 1.0, conditional_entropy), 0.0, 1.0)
     per_factor = information.per_factor(np.where(determined, np.nan, np.where(owned, gap, 0.0)))
     return RawScore(

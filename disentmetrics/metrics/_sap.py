@@ -110,6 +110,9 @@ def sap(
 
     Notes
     -----
+    If two factors depend on each other, a code that mixes them can score higher than a perfect one (0.92 and 0.48 at a
+    correlation of 0.9).
+
     These are different metrics under one name: a perfect code scores 1 with squared correlations, but below 0.5 with
     support vector machines, because a single threshold cannot separate a class between two others. Squared
     correlation decreases under a monotone warp; the default does not, detects any function of a single latent, and is

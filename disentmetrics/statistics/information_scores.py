@@ -17,6 +17,9 @@ from disentmetrics.statistics.resolution import resolution_of, with_resolution
 from disentmetrics.statistics.significance import active_codes
 from disentmetrics.statistics.targets import factor_values, varied_factors
 
+DETERMINED = 0.01
+"""Share of a factor's entropy that remains given another factor, up to which the other one determines it."""
+
 
 @dataclass(frozen=True, eq=False)
 class NormalizedMutualInformation:
