@@ -317,7 +317,9 @@ def _conflicts(differences: Sequence[Difference]) -> tuple[str, ...]:
             for metric, purpose in PURPOSES.items()
             if metric in involved
         ]
-        sentences.append(f"metrics rank encoders in opposite order because they rate different things: {'; '.join(rated)}")
+        sentences.append(
+            f"metrics rank encoders in opposite order because they rate different things: {'; '.join(rated)}"
+        )
     return tuple(sentences)
 
 

@@ -1,8 +1,8 @@
 """Share of the variance of targets that smooth functions of a few inputs explain on held-out rows.
 
-Two cheap regressions whose training costs milliseconds: moving averages along one sorted input, and ridge regression
-on Gaussian bumps of several inputs. Both are cross-validated, so that their shares have no optimism: 0, up to noise,
-for unrelated inputs.
+Cheap regressions whose training costs milliseconds: moving averages along one sorted input, means over the rows of one
+label, and ridge regression on Gaussian bumps of several inputs. All are cross-validated, so that their shares have no
+optimism: 0, up to noise, for unrelated inputs.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,7 @@ _BUMPS = ((0.12, 25, 60), (0.35, 10, 50))
 _PENALTIES = (1e-6, 1e-3, 1e-1)  # per row
 
 
-def moving_average_shares(
-    inputs: Floats, targets: Floats, groups: Sequence[slice], fold: Integers
-) -> Floats:
+def moving_average_shares(inputs: Floats, targets: Floats, groups: Sequence[slice], fold: Integers) -> Floats:
     """Return the share of each group of targets that moving averages along one input explain.
 
     Parameters
@@ -107,6 +105,27 @@ def smooth_fit(
     return fit.shares(groups), fit.residuals(groups)
 
 
+def group_mean_shares(labels: Integers, targets: Floats, groups: Sequence[slice], fold: Integers) -> Floats:
+    """Return the share of each group of targets that means over the rows of one label explain on held-out rows.
+
+    Parameters
+    ----------
+    labels : (n,) int
+        From 0. A label without any training row predicts the mean, 0.
+    targets, groups, fold
+        As in :func:`smooth_fit`.
+    """
+    n_folds, n_labels = int(fold.max()) + 1, int(labels.max()) + 1
+    cell = fold * n_labels + labels
+    counts = np.bincount(cell, minlength=n_folds * n_labels).reshape(n_folds, n_labels, 1)
+    flat = np.zeros((n_folds * n_labels, targets.shape[1]))
+    np.add.at(flat, cell, targets)
+    sums = flat.reshape(n_folds, n_labels, -1)
+    means = (sums.sum(axis=0) - sums) / np.maximum(counts.sum(axis=0) - counts, 1)
+    errors = np.square(targets - means.reshape(n_folds * n_labels, -1)[cell]).sum(axis=0)
+    return _shares(errors[None], np.square(targets).sum(axis=0), groups)
+
+
 def linear_shares(inputs: Floats, targets: Floats, groups: Sequence[slice], fold: Integers) -> Floats:
     """Return the share of each group of targets that a linear function of all inputs explains on held-out rows."""
     return _RidgeFit(np.hstack([np.ones((len(inputs), 1)), inputs]), targets, fold).shares(groups)
@@ -142,9 +161,7 @@ class _RidgeFit:
         ]
         # ||y - x w||² = y'y - 2 w'x'y + w'x'x w, so that the rows need not be predicted.
         errors = [
-            sum(
-                (w * (grams[f] @ w)).sum(axis=0) - 2 * (w * moments[f]).sum(axis=0) for f, w in enumerate(of_penalty)
-            )
+            sum((w * (grams[f] @ w)).sum(axis=0) - 2 * (w * moments[f]).sum(axis=0) for f, w in enumerate(of_penalty))
             for of_penalty in self.weights
         ]
         self.errors = self.total + np.array(errors)
