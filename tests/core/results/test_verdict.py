@@ -54,6 +54,10 @@ def test_one_sentence_says_what_is_right_and_what_is_wrong() -> None:
             (replace(ANGLE, is_circular=False), SCALE),
             "1 of 2 factors is disentangled; angle is spread over z0 and z1.",
         ),
+        (
+            (replace(SCALE, share=0.5), ANGLE),
+            "All 2 factors are disentangled; scale is captured only in part (50 %).",
+        ),
         ((), "No verdict: no factors are known."),
     ],
 )
