@@ -1,10 +1,11 @@
-"""Coverage of 95 % intervals, size of the paired test, and adjusted scores of random codes.
+"""Coverage of 95 % intervals, size of the paired test, and adjusted scores and p-values of random codes.
 
     python benchmarks/coverage.py --quick
     python benchmarks/coverage.py --sizes 300,1000 --runs 100 --out coverage.jsonl
     python benchmarks/coverage.py --out coverage.jsonl --report
+    python benchmarks/coverage.py --metrics dci --world weak --intervals-only --runs 60 --out dci-weak.jsonl
 
-Representations are drawn from a distribution with known large-sample scores: three factors of ten
+Representations are drawn from distributions with known large-sample scores (WORLDS): by default three factors of ten
 values, five latents that mix them with noise. Runs that are already in the file given by --out are
 skipped, so a study can be interrupted and resumed at any time.
 """
@@ -26,11 +27,17 @@ from disentmetrics._utils.progress import tracked
 from disentmetrics.metrics import find_metric
 from disentmetrics.scoring.presets import expand
 
+WORLDS: dict[str, tuple[tuple[int, ...], NDArray[np.float64], float]] = {
+    "mixed": ((10, 10, 10), np.array([[1, 0.3, 0], [0.2, 1, 0.2], [0, 0.3, 1], [0.5, 0.5, 0], [0, 0, 0]]), 0.5),
+    "weak": ((4, 6, 10), np.eye(3) + 0.15 * np.roll(np.eye(3), 1, axis=1), 0.3),
+    "rotated": ((4, 6, 10), np.array([[0.67, -0.33, 0.67], [0.67, 0.67, -0.33], [-0.33, 0.67, 0.67]]), 0.02),
+    "wide": ((3, 6, 10, 8, 4), np.vstack([1.5 * np.eye(5), 0.5 * np.eye(5) + np.roll(np.eye(5), 2, axis=0)]), 0.4),
+}
+"""Numbers of values of independent factors, weights of the standardised factors in each latent, and sd of the noise."""
 SIZES = (300, 1_000, 3_000, 10_000)
-MIXING = np.array([[1, 0.3, 0], [0.2, 1, 0.2], [0, 0.3, 1], [0.5, 0.5, 0], [0, 0, 0]])
-NOISE = 0.5
 SHARED = 0.8
 TRUTH_ROWS = 200_000
+N_TRUTHS = 8
 QUICK = ("mig", "mig_sup", "dcimig", "jemmig", "sap", "mcc", "modularity_adj", "compactness_adj", "explicitness_adj")
 Floats = NDArray[np.float64]
 
@@ -44,33 +51,40 @@ class World:
     second: Floats
 
     @classmethod
-    def draw(cls, n_rows: int, seed: int) -> "World":
+    def draw(cls, n_rows: int, seed: int, name: str = "mixed") -> "World":
         """Draw ``n_rows`` observations."""
         rng = np.random.default_rng([seed, n_rows])
-        factors = rng.integers(10, size=(n_rows, 3))
-        signal = (factors - 4.5) / np.sqrt(8.25) @ MIXING.T
+        sizes, mixing, noise = WORLDS[name]
+        factors = rng.integers(sizes, size=(n_rows, len(sizes)))
+        n_values = np.array(sizes)
+        signal = (factors - (n_values - 1) / 2) / np.sqrt((n_values**2 - 1) / 12) @ mixing.T
         common, own, other = (rng.normal(size=signal.shape) for _ in range(3))
         noises = [np.sqrt(SHARED) * common + np.sqrt(1 - SHARED) * single for single in (own, other)]
-        return cls(factors, signal + NOISE * noises[0], (signal + NOISE * noises[1])[:, [2, 0, 4, 1, 3]])
+        order = [2, 0, *range(signal.shape[1] - 1, 2, -1), 1]
+        return cls(factors, signal + noise * noises[0], (signal + noise * noises[1])[:, order])
 
 
-def study(n_rows: int, seed: int, metrics: Sequence[str]) -> dict[str, Any]:
-    """Score one sample, compare its two models, and score a random code."""
-    world = World.draw(n_rows, seed)
-    cards = [
-        dm.score(dm.Representation(codes, world.factors), metrics, seed=seed, null=False)
-        for codes in (world.first, world.second)
-    ]
-    random = np.random.default_rng([seed, 7]).normal(size=world.first.shape)
-    null = dm.score(dm.Representation(random, world.factors), metrics, seed=seed)
-    differences = {d.metric: d.p_value for d in dm.compare(*cards).differences}
-    return {
+def study(n_rows: int, seed: int, metrics: Sequence[str], world: str, *, intervals_only: bool) -> dict[str, Any]:
+    """Score one sample; compare its two models and score a random code, unless intervals alone are studied."""
+    drawn = World.draw(n_rows, seed, world)
+    models = (drawn.first,) if intervals_only else (drawn.first, drawn.second)
+    cards = [dm.score(dm.Representation(codes, drawn.factors), metrics, seed=seed, null=False) for codes in models]
+    run: dict[str, Any] = {
+        "world": world,
         "n": n_rows,
         "seed": seed,
         "scores": {score.name: _plain(score) for score in cards[0].every_score()},
-        "null": {score.name: _plain(score) for score in null.every_score()},
-        "p": differences,
+        "null": {},
+        "p": {},
+        "null_p": {},
     }
+    if not intervals_only:
+        random = np.random.default_rng([seed, 7]).normal(size=drawn.first.shape)
+        null = dm.score(dm.Representation(random, drawn.factors), metrics, seed=seed)
+        run["null"] = {score.name: _plain(score) for score in null.every_score()}
+        run["null_p"] = {score.name: score.p_value for score in null.every_score()}
+        run["p"] = {d.metric: d.p_value for d in dm.compare(*cards).differences}
+    return run
 
 
 def _plain(score: dm.Score) -> list[float | None]:
@@ -79,19 +93,25 @@ def _plain(score: dm.Score) -> list[float | None]:
     return [None if score.undefined else score.value, low, high, score.null, *score.replicates]
 
 
-def truths(metrics: Sequence[str]) -> dict[str, float]:
-    """Return large-sample values."""
-    world = World.draw(TRUTH_ROWS, 12_345)
-    card = dm.score(dm.Representation(world.first, world.factors), metrics, interval=None, null=False)
-    return {score.name: score.value for score in card.every_score()}
+def truths(metrics: Sequence[str], world: str) -> dict[str, float]:
+    """Return large-sample values, averaged over seeds for randomised metrics."""
+    drawn = World.draw(TRUTH_ROWS, 12_345, world)
+    representation = dm.Representation(drawn.first, drawn.factors)
+    every: list[dm.Score] = []
+    for name in metrics:
+        metric, protocol = find_metric(name)
+        for seed in range(N_TRUTHS if metric.randomised else 1):
+            score = metric.score(representation, protocol, seed=seed)
+            every += [score, *score.parts.values()]
+    names = dict.fromkeys(score.name for score in every)
+    return {name: float(np.mean([score.value for score in every if score.name == name])) for name in names}
 
 
 def report(runs: list[dict[str, Any]], truth: dict[str, float]) -> str:
     """Summarise as a Markdown table, one row per metric and size."""
-    lines = [
-        "| metric | n | runs | truth | mean | covered | half-width | paired test rejects | random code: adjusted 0 |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    heads = ["metric", "n", "runs", "truth", "mean", "covered", "half-width", "paired test rejects"]
+    heads += ["random code: adjusted 0", "random code: p ≤ .05"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for name, value in truth.items():
         for n in sorted({run["n"] for run in runs}):
             chosen = [run for run in runs if run["n"] == n and name in run["scores"]]
@@ -102,13 +122,17 @@ def report(runs: list[dict[str, Any]], truth: dict[str, float]) -> str:
             covered = np.mean((found[:, 1] <= value) & (value <= found[:, 2]))
             p_values = [run["p"][name] for run in chosen if run["p"].get(name) is not None]
             rejects = f"{np.mean(np.array(p_values) < 0.05):.2f}" if p_values else "–"
-            null = np.array([run["null"][name][:4] for run in chosen], dtype=float)
+            null = np.array([run["null"][name][:4] for run in chosen if name in run["null"]], dtype=float).reshape(
+                -1, 4
+            )
             null = null[~np.isnan(null).any(axis=1)]
-            zero = np.mean((null[:, 1] <= null[:, 3]) & (null[:, 3] <= null[:, 2])) if len(null) else np.nan
+            zero = f"{np.mean((null[:, 1] <= null[:, 3]) & (null[:, 3] <= null[:, 2])):.2f}" if len(null) else "–"
+            random_p = [p for run in chosen if (p := run.get("null_p", {}).get(name)) is not None]
+            small = f"{np.mean(np.array(random_p) <= 0.05):.2f}" if random_p else "–"
             half = (found[:, 2] - found[:, 1]).mean() / 2
             lines.append(
                 f"| {name} | {n} | {len(found)} | {value:.3f} | {found[:, 0].mean():.3f} | {covered:.2f} "
-                f"| {half:.3f} | {rejects} | {zero:.2f} |"
+                f"| {half:.3f} | {rejects} | {zero} | {small} |"
             )
     return "\n".join(lines)
 
@@ -117,6 +141,10 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--metrics", default="core", help="presets and names with commas (default core)")
+    parser.add_argument("--world", default="mixed", choices=list(WORLDS), help="distribution of the representations")
+    parser.add_argument(
+        "--intervals-only", action="store_true", help="neither compare two models nor score random codes"
+    )
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)), help="numbers of rows")
     parser.add_argument("--runs", type=int, default=100, help="draws of each size")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
@@ -130,8 +158,8 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def kept_runs(path: Path | None, metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Read the runs in a file for these metrics; a line truncated by a crash is skipped."""
+def kept_runs(path: Path | None, metrics: Sequence[str], world: str) -> Iterator[dict[str, Any]]:
+    """Read the runs in a file for these metrics and this distribution; a line truncated by a crash is skipped."""
     if path is None or not path.exists():
         return
     for line in path.read_text().splitlines():
@@ -139,7 +167,7 @@ def kept_runs(path: Path | None, metrics: Sequence[str]) -> Iterator[dict[str, A
             run = json.loads(line)
         except json.JSONDecodeError:
             continue
-        if set(metrics) <= set(run["scores"]):
+        if set(metrics) <= set(run["scores"]) and run["world"] == world:
             yield run
 
 
@@ -148,18 +176,21 @@ def main() -> None:
     options = arguments()
     for name in options.metrics:
         find_metric(name)
-    runs = list(kept_runs(options.out, options.metrics))
+    runs = list(kept_runs(options.out, options.metrics, options.world))
     done = {(run["n"], run["seed"]) for run in runs}
     todo = [(n, seed) for n in options.sizes for seed in range(options.runs) if (n, seed) not in done]
     if not options.report:
         parallel = joblib.Parallel(options.jobs, return_as="generator_unordered")
-        found = parallel(joblib.delayed(study)(n, seed, options.metrics) for n, seed in todo)
+        found = parallel(
+            joblib.delayed(study)(n, seed, options.metrics, options.world, intervals_only=options.intervals_only)
+            for n, seed in todo
+        )
         for run in tracked(found, len(todo), "scoring samples", shown=sys.stderr.isatty()):
             runs.append(run)
             if options.out is not None:
                 with options.out.open("a") as file:
                     file.write(json.dumps(run) + "\n")
-    print(report(runs, truths(options.metrics)))
+    print(report(runs, truths(options.metrics, options.world)))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Ground-truth factors of variation, and the space they span."""
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -8,10 +9,16 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from disentmetrics.errors import InvalidInputError
+from disentmetrics.errors import InvalidInputError, did_you_mean
 
 Kind = Literal["categorical", "ordinal", "circular", "continuous"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+
+FULL_TURN = 2 * math.pi
+"""Period of real values of a circular factor, if none is given: radians."""
+
+_MULTIPLE_OF_PI = re.compile(r"(\d*\.?\d*)\s*\*?\s*(?:pi|π)")
+_EVEN = 1e-6  # largest deviation of evenly spaced values, as a fraction of the mean spacing
 
 
 @dataclass(frozen=True)
@@ -23,35 +30,45 @@ class Factor:
     name : str
         Name as printed in tables; unique within a space.
     size : int or None
-        Number of values; None if and only if the factor is continuous.
+        Number of values; None for real values, which continuous factors have and circular ones may have.
     kind : {"categorical", "ordinal", "circular", "continuous"}
-        Circular factors are ordinal with the last value next to the first.
+        Circular factors are angles, hours and the like, which return to their start after one period.
     values : tuple of str or float, optional
         Meaning of each index: the name of a category, or the physical value.
+    period : float, optional
+        Of a circular factor, in the units of its values (of its indices, if the values are not numbers), such as 360
+        or 24. By default 2 pi for real values; values of a given number divide the circle evenly.
 
     Raises
     ------
     InvalidInputError
-        If kind and size contradict each other, or the number of values differs from size.
+        If kind and size contradict each other, the number of values differs from size, or a period is not positive,
+        is given for another kind, or is missing for values that do not divide the circle evenly.
 
     Examples
     --------
     >>> Factor("shape", 3, "categorical", ("square", "ellipse", "heart")).values[1]
     'ellipse'
+    >>> Factor("hour", 4, "circular", (0, 6, 18, 24), period=24).angles([0, 1, 2, 3]) / np.pi
+    array([0. , 0.5, 1.5, 0. ])
     """
 
     name: str
     size: int | None
     kind: Kind
     values: tuple[str, ...] | tuple[float, ...] = ()
+    period: float | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise InvalidInputError(f"factor {self.name!r}: kind must be one of {', '.join(KINDS)}; got {self.kind!r}")
-        if (self.size is None) != (self.kind == "continuous"):
+        if self.size is None and self.kind not in {"continuous", "circular"}:
             raise InvalidInputError(
-                f"factor {self.name!r}: size must be None if and only if the kind is continuous; "
-                f"got size {self.size} and kind {self.kind!r}"
+                f"factor {self.name!r}: size must be the number of values if the kind is {self.kind}; got None"
+            )
+        if self.size is not None and self.kind == "continuous":
+            raise InvalidInputError(
+                f"factor {self.name!r}: size must be None if the kind is continuous; got {self.size}"
             )
         if self.size is not None and self.size < 1:
             raise InvalidInputError(f"factor {self.name!r}: size must be at least 1; got {self.size}")
@@ -60,6 +77,148 @@ class Factor:
                 f"factor {self.name!r}: the number of values must equal size; "
                 f"got {len(self.values)} values for size {self.size}"
             )
+        self._check_period()
+
+    def _check_period(self) -> None:
+        if self.period is not None and self.kind != "circular":
+            raise InvalidInputError(
+                f"factor {self.name!r}: only circular factors have a period; got period {self.period} and kind "
+                f"{self.kind!r}"
+            )
+        if self.period is not None and not (math.isfinite(self.period) and self.period > 0):
+            raise InvalidInputError(
+                f"factor {self.name!r}: the period must be a finite number above 0; got {self.period}"
+            )
+        if self.kind != "circular" or self.period is not None:
+            return
+        if self.size is None:
+            object.__setattr__(self, "period", FULL_TURN)
+        elif not _are_evenly_spaced(numbers := self._numbers()):
+            raise InvalidInputError(
+                f"factor {self.name!r}: values that are not evenly spaced need a period, such as period=360 for "
+                f"degrees; got {', '.join(f'{value:g}' for value in numbers[:5])}{', …' if len(numbers) > 5 else ''}"
+            )
+
+    def _numbers(self) -> NDArray[np.float64]:
+        """Return the physical value of each index, or the index itself where values are names, (size,)."""
+        named = not self.values or isinstance(self.values[0], str)
+        return np.asarray(np.arange(self.size or 0) if named else self.values, dtype=np.float64)
+
+    def angles(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Return the angles of a circular factor in radians, in [0, 2 pi).
+
+        Parameters
+        ----------
+        values : array of indices, or of real values if ``size`` is None
+            NaN stays NaN.
+
+        Raises
+        ------
+        InvalidInputError
+            If the factor is not circular.
+        """
+        if self.kind != "circular":
+            raise InvalidInputError(f"only circular factors have angles; {self.name!r} is {self.kind}")
+        numbers = np.asarray(values, dtype=np.float64)
+        period = float(self.size or FULL_TURN) if self.period is None else self.period
+        if self.size is not None and self.period is not None:
+            missing = np.isnan(numbers)
+            indices = np.where(missing, 0, numbers).astype(np.int64)
+            numbers = np.where(missing, np.nan, self._numbers()[indices])
+        reduced = np.mod(numbers, period)
+        return np.asarray(FULL_TURN * np.where(reduced == period, 0.0, reduced) / period)  # np.mod(-1e-20, 1) is 1
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the values surround the circle, so that the last is a neighbour of the first."""
+        if self.kind != "circular" or self.size is None or self.size == 1:
+            return self.kind == "circular"
+        gaps = np.diff(np.sort(self.angles(np.arange(self.size))))
+        return bool(FULL_TURN - gaps.sum() <= 1.5 * gaps.max())
+
+    @property
+    def kind_spec(self) -> str:
+        """The kind as text, with the period if there is one, such as ``circular:24``; see :func:`parse_kind`."""
+        return self.kind if self.period is None else f"{self.kind}:{_period_text(self.period)}"
+
+    @property
+    def description(self) -> str:
+        """Name, kind, number of values and period, as printed in tables.
+
+        Examples
+        --------
+        >>> Factor("hour", 13, "circular", period=24).description
+        'hour (circular, 13, period 24)'
+        """
+        period = None if self.period is None else f"period {_period_text(self.period)}"
+        size = None if self.size is None else str(self.size)
+        return f"{self.name} ({', '.join(filter(None, [self.kind, size, period]))})"
+
+    def to_plain(self) -> list[Any]:
+        """Return the factor as lists and scalars of JSON."""
+        period = [] if self.period is None else [self.period]
+        return [self.name, self.size, self.kind, list(self.values), *period]
+
+    @classmethod
+    def from_plain(cls, plain: Sequence[Any]) -> "Factor":
+        """Restore what :meth:`to_plain` returned."""
+        name, size, kind, values, *period = plain
+        return cls(name, size, kind, tuple(values), *period)
+
+
+def parse_kind(text: str) -> tuple[Kind, float | None]:
+    """Parse a kind of factor and the period of a circular one: ``ordinal``, ``circular``, ``circular:24``.
+
+    Periods may be multiples of pi, such as ``circular:2pi``.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no such kind, or the period is not a positive number.
+
+    Examples
+    --------
+    >>> parse_kind("circular:360"), parse_kind("ordinal")
+    (('circular', 360.0), ('ordinal', None))
+    """
+    name, colon, given = text.partition(":") if isinstance(text, str) else (text, "", "")
+    if name not in KINDS:
+        raise InvalidInputError(
+            f"a kind must be one of {', '.join(KINDS)}, or circular:PERIOD such as circular:24; "
+            f"got {text!r}{did_you_mean(str(name), KINDS)}"
+        )
+    if not colon:
+        return name, None
+    period = _period_of(given.strip())
+    if name != "circular" or period is None:
+        raise InvalidInputError(
+            "only a circular kind has a period, a finite number above 0 such as circular:24 or circular:2pi; "
+            f"got {text!r}"
+        )
+    return "circular", period
+
+
+def _period_of(text: str) -> float | None:
+    factor = 1.0
+    if multiple := _MULTIPLE_OF_PI.fullmatch(text):
+        text, factor = multiple[1] or "1", math.pi
+    try:
+        period = float(text) * factor
+    except ValueError:
+        return None
+    return period if math.isfinite(period) and period > 0 else None
+
+
+def _period_text(period: float) -> str:
+    turns = period / math.pi
+    if turns * math.pi == period and turns == int(turns):
+        return "pi" if turns == 1 else f"{int(turns)}pi"
+    return repr(float(period)).removesuffix(".0")
+
+
+def _are_evenly_spaced(numbers: NDArray[np.float64]) -> bool:
+    steps = np.diff(numbers)
+    return len(steps) < 2 or bool(np.ptp(steps) <= _EVEN * abs(steps.mean()))
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,14 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import disentmetrics as dm
@@ -147,6 +151,32 @@ def test_the_functions_of_the_readme_run_unchanged(tmp_path: Path) -> None:
         [sys.executable, "-c", snippet], cwd=tmp_path, check=True, timeout=300, capture_output=True, text=True
     )
     assert "factorvae" in done.stdout
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_the_centre_of_the_readme_is_that_of_the_shape(page: str) -> None:
+    function = next(code for code in python_blocks(page) if "def brightness_and_centre" in code)
+    names: dict[str, Any] = {}
+    exec(function.partition("\nrepresentation =")[0].replace('dm.load_dataset("dsprites")', "None"), names)
+    images = np.zeros((2, 64, 64, 1), np.uint8)
+    images[0, 10:21, 30:61] = 1
+    images[1, 12:19, 40:51] = 1  # smaller, around the same centre
+    codes = names["brightness_and_centre"](images)
+    assert codes.tolist() == [[11 * 31 / 64**2, 15, 45], [7 * 11 / 64**2, 15, 45]]
+
+
+def test_commands_of_the_readme_run_as_they_are_or_mark_in_capitals_what_must_be_replaced() -> None:
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^(?:\| .*`)?(disentmetrics .*?)(?:`|$)", page, re.MULTILINE)
+    assert len(commands) > 20
+    for command in commands:
+        arguments = shlex.split(command, comments=True)
+        outputs = [value for option, value in pairwise(arguments) if option in {"-o", "--out"}]
+        for argument in arguments:
+            for file in re.findall(r"[\w*./-]+\.(?:csv|h5|json|npz|onnx|pt|py|safetensors|skops)\b", argument):
+                known = file in outputs or file.startswith("demo/") or (ROOT / file).exists()
+                assert known or re.search("[A-Z]{3}", file), command
+    assert "&select=0,1" in page
 
 
 def test_everything_that_the_readme_calls_exists() -> None:

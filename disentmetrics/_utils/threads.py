@@ -1,17 +1,25 @@
 """Contexts in which metrics run: single-threaded matrix products, no warnings from scikit-learn."""
 
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 
 def single_threaded_blas() -> AbstractContextManager[object]:
     """Limit matrix products to one thread inside the context."""
     # Sums split over threads round differently, and threads on few processors mostly wait for each other.
-    limits: AbstractContextManager[object] = threadpool_limits(1)
+    limits: AbstractContextManager[object] = _loaded_libraries(len(sys.modules)).limit(limits=1)
     return limits
+
+
+@lru_cache(maxsize=1)
+def _loaded_libraries(_n_modules: int) -> ThreadpoolController:
+    """Return the loaded libraries that have threads: finding them takes longer than many a metric."""
+    return ThreadpoolController()  # imports load libraries, so this is repeated whenever there are more modules
 
 
 @contextmanager

@@ -90,6 +90,7 @@ def _needs(metric: Metric) -> str:
     needs = metric.needs
     counts = ((needs.codes, "latents"), (needs.factors, "factors"))
     requirements = [f"{least} {what}" for least, what in counts if least > 1]
+    requirements += [f"{needs.groups} groups, if rows are grouped"] if needs.groups > 2 else []
     requirements += ["no factors"] if needs.factors == 0 else []
     requirements += ["circular factors"] if needs.circular else []
     requirements += ["symbols"] if needs.symbols else []

@@ -14,7 +14,7 @@ from disentmetrics.datasets.base import DataSet
 from disentmetrics.encoders.encode import encode as encode_rows
 from disentmetrics.encoders.registry import open_encoder
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.factors import KINDS
+from disentmetrics.factors import KINDS, parse_kind
 from disentmetrics.representation import Representation
 from disentmetrics.results.card import ScoreCard
 from disentmetrics.scoring.presets import ALL, PRESETS, parse
@@ -130,7 +130,17 @@ def score(
     separator: Annotated[str | None, typer.Option(help="Column separator of a .csv (default: detected).")] = None,
     kind: Annotated[
         list[str] | None,
-        typer.Option(help=f"Kind of a factor, as name=kind; kinds: {', '.join(KINDS)}. May be repeated."),
+        typer.Option(
+            help=f"Kind of a factor, as name=kind; kinds: {', '.join(KINDS)}, or circular with a period, such as "
+            "hour=circular:24. May be repeated."
+        ),
+    ] = None,
+    missing: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Text or number that marks a missing label, in addition to NA, nan, null, ? and the like. May be "
+            "repeated."
+        ),
     ] = None,
     interval: Annotated[
         IntervalChoice, typer.Option(help="Resampling of rows for 95 % intervals.")
@@ -158,7 +168,7 @@ def score(
 
       disentmetrics score baseline:pca --data dsprites --samples 20000
 
-      disentmetrics score "torch:model.py:build?weights=w.safetensors" --data dsprites --out card.json
+      disentmetrics score "torch:model.py:build?weights=w.pt&select=0,1" --data dsprites --out card.json
 
       disentmetrics score "exec:python my_encoder.py" --data dsprites --samples 2000
 
@@ -183,6 +193,7 @@ def score(
         "--sheet": sheet,
         "--separator": separator,
         "--kind": kind,
+        "--missing": missing,
     }
     if codes is not None:
         _refuse("--codes", {"--data": data, "--samples": samples, "--full-grid": full_grid or None})
@@ -200,6 +211,7 @@ def score(
                 "sheet": sheet,
                 "separator": separator,
                 "kinds": _kinds(kind),
+                "missing": missing or None,
             }
             representation = Representation.from_table(codes, **columns)
             for sentence in () if quiet else representation.inference:
@@ -325,12 +337,16 @@ def _selection(text: str | None) -> str | list[str] | None:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _kinds(given: list[str] | None) -> dict[str, Any] | None:
+def _kinds(given: list[str] | None) -> dict[str, str] | None:
     kinds = {}
     for pair in given or ():
         name, equals, kind = pair.rpartition("=")
-        if not equals or kind not in KINDS:
+        if not equals:
             raise InvalidInputError(f"--kind must be name=kind with a kind of {', '.join(KINDS)}; got {pair!r}")
+        try:
+            parse_kind(kind)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"--kind {pair}: {error}") from None
         kinds[name] = kind
     return kinds or None
 
@@ -354,5 +370,5 @@ def _show_card(card: ScoreCard, *, full_signatures: bool) -> None:
         out.print()
     for line in card.remarks():
         out.print(f"• {line}", highlight=False, markup=False)
-    for line in card.signature_lines(full=full_signatures):
+    for line in [*card.factor_lines(), *card.signature_lines(full=full_signatures)]:
         out.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)

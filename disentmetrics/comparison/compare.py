@@ -29,7 +29,7 @@ from disentmetrics.results.signature import Signature
 from disentmetrics.results.verdict import Verdict
 from disentmetrics.scoring.uncertainty import N_SEEDS, standard_error, t_interval
 
-OF_THE_ENCODER = ("encoder", "code", "mask", "prune")
+OF_THE_ENCODER = ("encoder", "code", "mask", "prune", "resolution")
 """Fields of a signature that describe what was scored rather than how."""
 _COUNTS_OF_CODES = ("active", "averaged")  # if their value is a number, not the rule by which latents were chosen
 _OF_ROWS = ("data", "rows", "draw", "labels", "seed")
@@ -290,7 +290,10 @@ def compare(*cards: ScoreCard, names: Sequence[str] | None = None, force: bool =
         {name: tuple(scores.get(name) for scores in by_name) for name in metrics},
         tested,
         skipped,
-        _gathered([(pair.metric, pair.scored_differently()) for pair in compared if pair.differing]),
+        _gathered(
+            [(pair.metric, pair.scored_differently()) for pair in compared if pair.differing]
+            + [(pair.metric, why) for pair in compared if (why := pair.read_differently())]
+        ),
         tuple(card.verdict for card in cards),
         _conflicts(tested),
     )
@@ -346,6 +349,20 @@ class _Pair:
 
     def scored_differently(self) -> str:
         return f"{self} differ in {in_words(self.differing)}"
+
+    def read_differently(self) -> str | None:
+        """Return a warning where one encoder is read from its posterior and the other is not; None otherwise."""
+        fields = [Signature.parse(score.signature).fields for score in (self.first, self.second)]
+        if all("resolution" not in known for known in fields):
+            return None
+        read = [known.get("resolution", "none") for known in fields]
+        if read[0] == read[1]:
+            return None
+        means = self.names[read.index("posterior") - 1]
+        return (
+            f"{self} are read at different resolutions ({read[0]} and {read[1]}): the noise of a posterior "
+            f"lowers scores, and {means} has none; compare published protocols too, which read means"
+        )
 
     def skipped(self, *, force: bool) -> str | None:
         """Return why there is no difference; None if there is one."""
@@ -453,7 +470,7 @@ def paired_interval(first: Score, second: Score) -> tuple[Interval, float] | Non
     """
     if _unpairable(first, second):
         return None
-    method = str(first.interval.method if first.interval else None)
+    method = _resampling(first)
     difference = second.value - first.value
     pairs = _pairs(first, second)
     if method in {"seeds", "exact"}:
@@ -463,8 +480,17 @@ def paired_interval(first: Score, second: Score) -> tuple[Interval, float] | Non
         degrees = pairs.shape[1] - 1
     # With zero standard error, equal values are certainly equal and different ones certainly differ.
     distance = abs(difference) / error if error > 0 else math.inf if difference else 0.0
-    interval = t_interval(difference, error, degrees, (-math.inf, math.inf), method)
+    interval = t_interval(difference, error, degrees, (-math.inf, math.inf), str(method))
     return interval, float(2 * stdtr(degrees, -distance))
+
+
+def _resampling(score: Score) -> str | None:
+    """Return how rows were resampled for a score; one that is biased on few rows has replicates but no interval."""
+    if score.interval:
+        return score.interval.method
+    valid = ~np.isnan(np.array(score.replicates, dtype=np.float64))
+    enough = score.randomised and valid.sum() >= max(2, len(valid) // 2)
+    return "half-sampling" if enough else None
 
 
 def _pairs(first: Score, second: Score) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -476,7 +502,7 @@ def _pairs(first: Score, second: Score) -> np.ndarray[Any, np.dtype[np.float64]]
 
 def _unpairable(first: Score, second: Score) -> str | None:
     """Return why two scores of the same rows have no paired interval; None if they have one."""
-    methods = [score.interval.method if score.interval else None for score in (first, second)]
+    methods = [_resampling(score) for score in (first, second)]
     if None in methods:
         return "no interval was requested" if methods == [None, None] else "only one of them has an interval"
     if methods[0] != methods[1]:

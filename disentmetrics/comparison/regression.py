@@ -22,6 +22,11 @@ from disentmetrics.results.signature import Signature
 ROUNDING = 1e-9
 """Values closer than this, relative to the larger of baseline and 1, are equal: processors round differently."""
 
+MOST_FACTORS = 3
+"""Factors that are named where a score regressed."""
+LARGE_FALL = 0.5
+"""Share of the largest fall from which another factor is named too."""
+
 _HEADINGS = ("score", "outcome", "baseline", "value", "change")
 
 
@@ -105,6 +110,9 @@ class ScoreCheck:
         Fields of the signature that differ from the baseline, with the former and the present value.
     signature : str
         Of the score, or of the baseline if the card has none.
+    factors : mapping of factor name to pair of float
+        Factors that explain a regression: those whose own score became worse by most, with the values of baseline
+        and card. Empty where the score did not regress or has no value per factor.
     """
 
     name: str
@@ -115,6 +123,7 @@ class ScoreCheck:
     interval: Interval | None = None
     changed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     signature: str = ""
+    factors: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return one_line(f"{self.name} {self.outcome}: {self.reason}")
@@ -325,6 +334,7 @@ def _checked(score: Score | None, was: Score, row_keys: tuple[str, str], toleran
         return ScoreCheck(was.name, CheckStatus.MISSING, reason, baseline=before, signature=was.signature)
     now = _value(score)
     change = None
+    factors: dict[str, tuple[float, float]] = {}
     which, reason = _refused(score, was, row_keys) or (CheckStatus.OK, "")
     if not reason and now is not None and before is not None:
         change = _interval_of_change(was, score) if tolerance.kind == "interval" else None
@@ -333,10 +343,12 @@ def _checked(score: Score | None, was: Score, row_keys: tuple[str, str], toleran
             reason = "neither score has an interval; score with one, or give a number as tolerance"
         else:
             limit = change or _allowed(tolerance, now - before, before)
-            which = _judged(limit, before, sign=1 if _direction(score, was) else -1)
-            reason = _in_words(now, before, change, tolerance)
+            sign = 1 if _direction(score, was) else -1
+            which = _judged(limit, before, sign=sign)
+            factors = _worst_factors(score, was, sign) if which is CheckStatus.REGRESSED else {}
+            reason = _in_words(now, before, change, tolerance) + _factors_in_words(factors, sign)
     changed = Signature.parse(was.signature).differences(Signature.parse(score.signature))
-    return ScoreCheck(was.name, which, reason, now, before, change, changed, score.signature)
+    return ScoreCheck(was.name, which, reason, now, before, change, changed, score.signature, factors)
 
 
 def _direction(score: Score, was: Score) -> bool | None:
@@ -402,6 +414,22 @@ def _in_words(now: float, before: float, interval: Interval | None, tolerance: T
     if interval is None:
         return f"{change}; the tolerance is {tolerance}"
     return f"{change}; 95 % interval of the change: {_signed(interval)}"
+
+
+def _worst_factors(score: Score, was: Score, sign: int) -> dict[str, tuple[float, float]]:
+    """Return the factors whose score became worse by most, with both values, the worst first."""
+    pairs = {name: (before, score.per_factor.get(name, math.nan)) for name, before in was.per_factor.items()}
+    falls = {name: sign * (before - now) for name, (before, now) in pairs.items() if not math.isnan(before - now)}
+    largest = max(falls.values(), default=0.0)
+    worst = [name for name in sorted(falls, key=lambda name: -falls[name]) if falls[name] >= LARGE_FALL * largest > 0]
+    return {name: pairs[name] for name in worst[:MOST_FACTORS]}
+
+
+def _factors_in_words(factors: Mapping[str, tuple[float, float]], sign: int) -> str:
+    if not factors:
+        return ""
+    listed = ", ".join(f"{name} ({before:.3f} to {now:.3f})" for name, (before, now) in factors.items())
+    return f"; {'fell' if sign > 0 else 'rose'} most for {listed}"
 
 
 def _signed(interval: Interval) -> str:

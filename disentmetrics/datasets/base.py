@@ -165,6 +165,8 @@ class DataSet(ABC):
         differ, rather than a complete grid or a generative process.
     spec : str or None
         Name by which :func:`disentmetrics.load_dataset` loads the data set again; None if it was not loaded by name.
+    notes : tuple of str
+        What was changed in recorded labels, or looks like a mistake in them; printed on score cards.
     """
 
     name: str = _must_be_set()
@@ -175,6 +177,7 @@ class DataSet(ABC):
     symmetries: tuple[Symmetry, ...] = ()
     is_observed: bool = False
     spec: str | None = None
+    notes: tuple[str, ...] = ()
 
     @abstractmethod
     def make(self, factors: NDArray[Any], nuisance: NDArray[np.uint64]) -> NDArray[Any]:

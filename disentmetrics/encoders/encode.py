@@ -110,7 +110,9 @@ def encode(
         )
         run = _Run(opened, data, distinct, batch_size, provenance, progress=progress)
         encoded = run.cached() if cache and fingerprint else run.in_memory()
-    encoded = encoded.with_provenance(provenance)  # cached codes may be of the same data by another name
+    encoded = encoded.with_notes(data.notes).with_provenance(
+        provenance
+    )  # cached codes may be of the same data by another name
     return encoded if back is None else encoded.take(back)
 
 
@@ -354,7 +356,8 @@ def _as_codes(values: Any, n_rows: int, where: str) -> NDArray[np.floating]:
         kind = type(values).__name__
         raise EncoderError(
             f"an encoder must return an array (batch, n_codes) or Posterior(mean, log_variance); {where} gave a "
-            f"{kind} of {len(values)}; select one of its parts (select= in an encoder's name)"
+            f"{kind} of {len(values)}; return one of its parts or disentmetrics.Posterior(mean, log_variance) "
+            "(for a network the option select= of its scheme does so: select=0,1)"
         )
     if values is None:
         raise EncoderError(f"an encoder must return its codes; {where} gave None")

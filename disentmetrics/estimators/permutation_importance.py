@@ -13,6 +13,8 @@ STANDARD_ERRORS = 3.0
 """Standard errors by which a difference in loss must exceed 0 to be significant."""
 FEWER_STANDARD_ERRORS = 1.5
 """Standard errors above which an importance is not set to 0: about Akaike's bound, the square root of 2."""
+MIN_GROUPS = 4
+"""Fewest groups of rows that allow standard errors over groups: two to train on and two that are held out."""
 _ENOUGH_PERMUTED_ROWS = 2_000
 _MOST_REPEATS = 5
 

@@ -81,10 +81,19 @@ def fit_softmax(
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    logits = logits - logits.max(axis=1, keepdims=True)
-    np.exp(logits, out=logits)
-    logits /= logits.sum(axis=1, keepdims=True)
-    return logits
+    powers, total, _ = _exponentials(logits)
+    powers /= total[:, None]
+    return powers
+
+
+def _exponentials(
+    logits: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return ``exp(logits - top)``, their sum over classes, and ``top``, the largest logit of each row."""
+    top = logits.max(axis=1)
+    powers = logits - top[:, None]
+    np.exp(powers, out=powers)
+    return powers, powers.sum(axis=1), top
 
 
 def _loss(
@@ -92,10 +101,12 @@ def _loss(
     labels: NDArray[np.integer],
     weights: NDArray[np.float64],
     precision: NDArray[np.float64],
-) -> float:
-    top = logits.max(axis=1)
-    total = np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top - logits[np.arange(len(labels)), labels]
-    return float(total.sum() + (precision * weights**2).sum() / 2)
+) -> tuple[float, NDArray[np.float64]]:
+    """Return the penalised loss, and the probabilities of all classes."""
+    powers, total, top = _exponentials(logits)
+    losses = np.log(total) + top - logits[np.arange(len(labels)), labels]
+    powers /= total[:, None]
+    return float(losses.sum() + (precision * weights**2).sum() / 2), powers
 
 
 def _newton(
@@ -108,9 +119,8 @@ def _newton(
     truth = np.zeros((len(labels), n_classes))
     truth[np.arange(len(labels)), labels] = 1.0
     logits = features @ weights
-    loss = _loss(logits, labels, weights, precision)
+    loss, probabilities = _loss(logits, labels, weights, precision)
     for _ in range(_MAX_STEPS):
-        probabilities = _softmax(logits)
         gradient = features.T @ (probabilities - truth) + precision * weights
         scaled = (probabilities[:, :, None] * features[:, None, :]).reshape(len(labels), -1)
         hessian = -(scaled.T @ scaled)
@@ -125,11 +135,12 @@ def _newton(
             return weights - step
         move, size = features @ step, 1.0
         while True:
-            new = _loss(logits - size * move, labels, weights - size * step, precision)
+            trial, trial_logits = weights - size * step, logits - size * move
+            new, probabilities = _loss(trial_logits, labels, trial, precision)
             if new <= loss - 0.1 * size * gain or size < 1e-6:
                 break
             size /= 2
-        weights, logits, loss = weights - size * step, logits - size * move, new
+        weights, logits, loss = trial, trial_logits, new
     return weights
 
 
@@ -148,8 +159,9 @@ def _l_bfgs(
     def objective(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         trial = flat.reshape(shape)
         logits = features @ trial
-        gradient = features.T @ (_softmax(logits) - truth) + precision * trial
-        return _loss(logits, labels, trial, precision), gradient.ravel()
+        loss, probabilities = _loss(logits, labels, trial, precision)
+        gradient = features.T @ (probabilities - truth) + precision * trial
+        return loss, gradient.ravel()
 
     result = minimize(objective, weights.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 500, "ftol": 1e-9})
     return np.asarray(result.x).reshape(shape)

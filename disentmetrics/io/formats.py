@@ -28,10 +28,7 @@ from disentmetrics.errors import (
     UntrustedFileError,
     did_you_mean,
 )
-from disentmetrics.io.labels import CategoricalColumn
-
-MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "null", "NULL")
-"""Text that marks a missing value, in files whose format has no missing values."""
+from disentmetrics.io.labels import MISSING, MISSING_OR_NAME, CategoricalColumn, MarkedNumbers, as_floats
 
 _SEPARATORS = (",", ";", "\t")
 _ROWS_AT_ONCE = 20_000
@@ -207,7 +204,7 @@ def open_object(table: Any) -> Source:
     return Source(name, frame_columns(name, table))
 
 
-def _read_npz(path: Path, missing: frozenset[str]) -> Source:
+def _read_npz(path: Path) -> Source:
     def load(key: str) -> Any:
         with _undamaged(path, *_DAMAGED_ZIP), zipfile.ZipFile(path) as archive:
             with archive.open(members[key]) as member:
@@ -215,9 +212,7 @@ def _read_npz(path: Path, missing: frozenset[str]) -> Source:
                     pass
             with archive.open(members[key]) as member:
                 array = _read_array(path, key, member)
-        if array.dtype.names:
-            return {name: _without_tokens(array[name], missing) for name in array.dtype.names}
-        return array if key in _NAMES.values() else _without_tokens(array, missing)
+        return {name: array[name] for name in array.dtype.names} if array.dtype.names else array
 
     with _undamaged(path, *_DAMAGED_ZIP), zipfile.ZipFile(path) as archive:
         members = {name.removesuffix(".npy"): name for name in archive.namelist()}
@@ -244,15 +239,6 @@ def _read_array(path: Path, key: str, member: Any) -> NDArray[Any]:
 
 def _text(array: NDArray[Any]) -> NDArray[Any]:
     return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
-
-
-def _without_tokens(array: NDArray[Any], missing: frozenset[str]) -> NDArray[Any]:
-    array = _text(array)
-    blank = np.isin(array, [*missing]) if array.dtype.kind == "U" else np.False_
-    if blank.any():
-        array = array.astype(object)
-        array[blank] = None
-    return array
 
 
 def _read_csv(path: Path, missing: frozenset[str], separator: str | None) -> Source:
@@ -324,46 +310,49 @@ def _parse_csv(
 
 
 class _TextColumn:
-    """A column of text, read as numbers if all cells are numbers and as labels otherwise."""
+    """A column of text, read as numbers if all cells are numbers or marks of missing values, and as labels otherwise.
+
+    Labels keep the marks that may also be names, and those that the caller added: ``encode_factor`` decides.
+    """
 
     def __init__(self, missing: frozenset[str], *, is_text: bool = False) -> None:
-        self._missing = missing | {""}
+        self._added = missing | {*MISSING_OR_NAME}
+        self._marks = Counter[str]()
         self._is_text = is_text
+        self._is_read_as_numbers = False
         self._seen: dict[str, int] = {}
         self._numbers: list[NDArray[np.float64]] = []
         self._indices: list[NDArray[np.int64]] = []
 
     def append(self, cells: Sequence[str]) -> None:
         """Append a block of cells, as numbers if possible."""
-        numbers = as_floats(["nan" if cell in self._missing else cell for cell in cells])
-        if numbers is not None and (np.isnan(numbers).all() or not self._is_text):
+        numbers = None if self._is_text else self._as_numbers(cells)
+        if numbers is not None:
+            self._is_read_as_numbers = True
             self._numbers.append(numbers)
-            self._indices.append(np.full(len(cells), -1))
             return
+        self._is_text = True
         seen = self._seen
-        labels = (-1 if cell in self._missing else seen.setdefault(cell, len(seen)) for cell in cells)
+        labels = (-1 if cell.strip() in MISSING else seen.setdefault(cell, len(seen)) for cell in cells)
         self._indices.append(np.fromiter(labels, dtype=np.int64))
 
-    def finish(self) -> NDArray[np.float64] | CategoricalColumn | None:
+    def _as_numbers(self, cells: Sequence[str]) -> NDArray[np.float64] | None:
+        missing = self._added | {*MISSING}
+        if any(cell != cell.strip() for cell in cells):
+            cells = [cell.strip() for cell in cells]
+        numbers = as_floats(["nan" if cell in missing else cell for cell in cells])
+        if numbers is not None:
+            self._marks.update(cell for cell in cells if cell in self._added)
+        return numbers
+
+    def finish(self) -> NDArray[np.float64] | MarkedNumbers | CategoricalColumn | None:
         """Return numbers or categories; None if some blocks were read as numbers and others as labels."""
-        if not self._seen:
-            return np.concatenate([np.empty(0), *self._numbers])
-        if all(np.isnan(numbers).all() for numbers in self._numbers):
-            return CategoricalColumn(np.concatenate(self._indices), tuple(self._seen))
-        return None
-
-
-def as_floats(cells: Sequence[str]) -> NDArray[np.float64] | None:
-    """Return cells as numbers; None if any is a label, such as 309_1 or an identifier of 20 digits."""
-    text = "".join(cells)
-    if "_" in text or not text.isascii():  # Python would accept both as parts of a number
-        return None
-    try:
-        numbers = np.array(cells, dtype=np.float64)
-    except ValueError:
-        return None
-    beyond_exact = np.flatnonzero(np.abs(numbers) >= 2**53)
-    return None if any(cells[i].lstrip("+-").isdecimal() for i in beyond_exact.tolist()) else numbers
+        if not self._is_text:
+            numbers = np.concatenate([np.empty(0), *self._numbers])
+            return MarkedNumbers(numbers, dict(self._marks)) if self._marks else numbers
+        if self._is_read_as_numbers:
+            return None
+        return CategoricalColumn(np.concatenate(self._indices), tuple(self._seen), as_written=True)
 
 
 def _read_parquet(path: Path) -> Source:
@@ -391,7 +380,8 @@ def _read_xlsx(path: Path, missing: frozenset[str], sheet: str | None) -> Source
         named = {j: title for j, title in enumerate(header) if title}
         if not named:
             raise InvalidInputError(f"the first row of a sheet must name its columns; {path.name} has no names there")
-        body = book.load_sheet(chosen, use_columns=[*named]).to_polars()
+        # types are inferred from all rows: text below the first thousand numbers would be lost
+        body = book.load_sheet(chosen, use_columns=[*named], schema_sample_rows=None).to_polars()
     body = body.filter(~polars.all_horizontal(polars.all().is_null()))
     columns = {title: _typed(body[:, k], missing) for k, title in enumerate(named.values())}
     others = f"sheet: {sheets[0]} (the first of {len(sheets)})"
@@ -459,7 +449,7 @@ def _extra(module: str, path: Path) -> ModuleType:
 
 
 _READERS: dict[str, tuple[Callable[..., Source], tuple[str, ...]]] = {
-    ".npz": (_read_npz, ("missing",)),
+    ".npz": (_read_npz, ()),
     ".csv": (_read_csv, ("missing", "separator")),
     ".tsv": (_read_csv, ("missing", "separator")),
     ".parquet": (_read_parquet, ()),

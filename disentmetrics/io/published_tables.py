@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.errors import CorruptFileError
-from disentmetrics.io.formats import MISSING, Source, open_file, some_of
+from disentmetrics.io.formats import Source, open_file, some_of
 from disentmetrics.io.labels import CategoricalColumn
 
 
@@ -21,7 +21,7 @@ def open_columns(path: Path, names: Sequence[str]) -> Source:
     CorruptFileError
         If a column is missing.
     """
-    source = open_file(path, {"missing": frozenset(MISSING), "separator": None, "sheet": None})
+    source = open_file(path, {"missing": frozenset(), "separator": None, "sheet": None})
     absent = [name for name in names if name not in source.columns]
     if absent:
         raise CorruptFileError(f"{path} must have the columns {some_of(names)}; it lacks {some_of(absent)}")

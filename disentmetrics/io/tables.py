@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from disentmetrics._utils.cache import sha256_of
 from disentmetrics.errors import InvalidInputError, did_you_mean
-from disentmetrics.io.formats import MISSING, Source, as_floats, open_file, open_object, some_of, split_array
-from disentmetrics.io.labels import CategoricalColumn, encode_factor
+from disentmetrics.io.formats import Source, open_file, open_object, some_of, split_array
+from disentmetrics.io.labels import CategoricalColumn, as_floats, encode_factor, mark_texts
 
 _FAMILY = re.compile(r"(z|code|latent|pc)(_?)(\d+)", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+")
@@ -66,7 +66,7 @@ def read_table(
     log_variance: str | Sequence[str] | None = None,
     groups: str | None = None,
     weights: str | None = None,
-    missing: Collection[str] = MISSING,
+    missing: Collection[str | float] | str | float = (),
     separator: str | None = None,
     sheet: str | None = None,
 ) -> RawTable:
@@ -88,8 +88,9 @@ def read_table(
         As ``codes``, in the same order; by default ``log_variance`` in ``.npz``.
     groups, weights : str, optional
         Column or key; by default ``groups`` and ``weights`` in ``.npz``.
-    missing : collection of str
-        Text that marks a missing value, in ``.csv``, ``.tsv``, ``.xlsx`` and ``.npz``.
+    missing : str or number, or a collection of them
+        Marks of missing labels in addition to :data:`~disentmetrics.io.labels.MISSING` and
+        :data:`~disentmetrics.io.labels.MISSING_OR_NAME`, such as -999.
     separator : str, optional
         Between cells of ``.csv`` and ``.tsv``; a comma, semicolon or tab is detected automatically.
     sheet : str, optional
@@ -126,8 +127,7 @@ def read_table(
     """
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        tokens = frozenset([missing] if isinstance(missing, str) else missing)
-        opened = open_file(path, {"missing": tokens, "separator": separator, "sheet": sheet})
+        opened = open_file(path, {"missing": mark_texts(missing), "separator": separator, "sheet": sheet})
         fingerprint = sha256_of(path)[:16]
     else:
         opened, fingerprint = open_object(source), "memory"
@@ -138,7 +138,9 @@ def read_table(
         "groups": groups,
         "weights": weights,
     }
-    return _choose(opened, fingerprint, {role: _listed(opened, role, names) for role, names in requested.items()})
+    return _choose(
+        opened, fingerprint, {role: _listed(opened, role, names) for role, names in requested.items()}, missing
+    )
 
 
 def _listed(source: Source, role: str, names: str | Sequence[str] | None) -> list[str]:
@@ -147,7 +149,12 @@ def _listed(source: Source, role: str, names: str | Sequence[str] | None) -> lis
     return [names] if isinstance(names, str) else list(names)
 
 
-def _choose(source: Source, fingerprint: str, requested: Mapping[str, list[str]]) -> RawTable:
+def _choose(
+    source: Source,
+    fingerprint: str,
+    requested: Mapping[str, list[str]],
+    missing: Collection[str | float] | str | float,
+) -> RawTable:
     notes = list(source.notes)
     codes = _resolve(source, "codes", requested["codes"] or _numbered_family(source, notes))
     chosen = {role: _resolve(source, role, requested[role]) for role in ("log_variance", "groups", "weights")}
@@ -174,7 +181,7 @@ def _choose(source: Source, fingerprint: str, requested: Mapping[str, list[str]]
         code_names=tuple(codes),
         factors=factors,
         log_variance=_real("log_variance", source, variance) if (variance := chosen["log_variance"]) else None,
-        groups=_groups(chosen["groups"]),
+        groups=_groups(chosen["groups"], missing),
         weights=_real("weights", source, w)[:, 0].astype(np.float64) if (w := chosen["weights"]) else None,
         source=source.name,
         fingerprint=fingerprint,
@@ -275,9 +282,9 @@ def _refuse_decimal_commas(name: str, column: Any) -> None:
         raise InvalidInputError(f"numbers must be written with decimal points; {name!r} contains {commas[0]!r}")
 
 
-def _groups(columns: Mapping[str, Any]) -> NDArray[np.int64] | None:
+def _groups(columns: Mapping[str, Any], missing: Collection[str | float] | str | float) -> NDArray[np.int64] | None:
     for name, labels in columns.items():
-        encoded = encode_factor(name, labels, kind="categorical")
+        encoded = encode_factor(name, labels, kind="categorical", missing=missing)
         if encoded.n_missing:
             raise InvalidInputError(
                 f"every row must belong to a group; {name!r} has no value in {encoded.n_missing:,} "

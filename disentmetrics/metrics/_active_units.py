@@ -27,6 +27,7 @@ _NARROW = 0.1  # fraction of the largest standard deviation of a latent
     noise=math.nan,
     protocols={
         "default": Protocol(
+            reads="mean",
             source="disentmetrics: mean KL above 0.01 nats where posterior variances are given, else not constant",
         ),
         "burda2016": Protocol(

@@ -4,6 +4,7 @@ from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, me
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.information_scores import normalized_mutual_information
 from disentmetrics.statistics.mutual_information import InformationEstimator
+from disentmetrics.statistics.resolution import RESOLUTION_PRECISION
 
 
 @metric(
@@ -17,7 +18,8 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
     detects={"rotated", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
-            source="disentmetrics: rank spacings of the mean code, collapsed latents excluded",
+            source="disentmetrics: rank spacings at finite resolution",
+            precision=RESOLUTION_PRECISION,
         ),
         "chen2018": Protocol(
             source="Chen et al. (2018): aggregate posteriors, integrated exactly instead of sampled",
@@ -31,7 +33,7 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
     },
 )
 def average_maximal_mi(
-    representation: Representation, *, estimator: InformationEstimator = "rank-spacing", n_bins: int = 20
+    representation: Representation, *, estimator: InformationEstimator = "finite-resolution", n_bins: int = 20
 ) -> RawScore:
     """Average maximal mutual information: share of each factor's entropy carried by its most informative latent.
 
@@ -42,7 +44,7 @@ def average_maximal_mi(
     representation : Representation
         Rows without a label for a factor are ignored for that factor; continuous factors are discretised into 10
         equal-frequency bins; circular factors keep their discrete values.
-    estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
+    estimator : {"finite-resolution", "rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
         Estimator of I(z_j; v_k), as in ``mig``.
     n_bins : int
         Number of bins per latent; ignored by estimators without bins.

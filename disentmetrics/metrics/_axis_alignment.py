@@ -6,6 +6,7 @@ from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, me
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.information_scores import normalized_mutual_information
 from disentmetrics.statistics.mutual_information import InformationEstimator
+from disentmetrics.statistics.resolution import RESOLUTION_PRECISION
 from disentmetrics.statistics.significance import significant_information
 
 
@@ -20,7 +21,8 @@ from disentmetrics.statistics.significance import significant_information
     detects={"rotated", "rotated copy", "missing factor"},
     protocols={
         "default": Protocol(
-            source="disentmetrics: rank spacings of the mean code, pairs that are related beyond chance",
+            source="disentmetrics: rank spacings at finite resolution, pairs that are related beyond chance",
+            precision=RESOLUTION_PRECISION,
         ),
         "dubois2019": Protocol(
             source="Dubois et al. (2019): aggregate posteriors, integrated exactly instead of sampled, all pairs",
@@ -38,7 +40,7 @@ from disentmetrics.statistics.significance import significant_information
 def axis_alignment(
     representation: Representation,
     *,
-    estimator: InformationEstimator = "rank-spacing",
+    estimator: InformationEstimator = "finite-resolution",
     n_bins: int = 20,
     gated: bool = True,
 ) -> RawScore:
@@ -52,7 +54,7 @@ def axis_alignment(
     representation : Representation
         Rows without a label for a factor are ignored for that factor; continuous factors are discretised into 10
         equal-frequency bins; circular factors keep their discrete values.
-    estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
+    estimator : {"finite-resolution", "rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
         Estimator of I(z_j; v_k), as in ``mig``.
     n_bins : int
         Number of bins per latent; ignored by estimators without bins.

@@ -4,7 +4,11 @@ import numpy as np
 
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
+from disentmetrics.statistics.resolution import RESOLUTION_PRECISION
 from disentmetrics.statistics.significance import above_chance, significant_information
+
+_TRACE = 0.05
+"""Share of a factor's entropy below which a latent does not count fully."""
 
 
 @metric(
@@ -18,16 +22,19 @@ from disentmetrics.statistics.significance import above_chance, significant_info
     detects={"rotated", "rotated copy"},
     protocols={
         "default": Protocol(
-            source="disentmetrics: rank spacings, gate at a false discovery rate of 1 %, weighted by information",
+            source="disentmetrics: rank spacings at finite resolution, "
+            "gate at a false discovery rate of 1 %, weighted by information",
+            precision=RESOLUTION_PRECISION,
         ),
     },
 )
 def compactness_adj(representation: Representation) -> RawScore:
     """Chance-corrected compactness: share of the information about each factor that its best latent carries.
 
-    ``C = (c - 1 / d) / (1 - 1 / d)`` with ``c = sum_k max_j A_jk / sum_jk A_jk``, where
-    ``A_jk = I(z_j; v_k) / H(v_k)``, 0 for latents and factors without any significant association, and d is the
-    number of latents with a significant association.
+    ``C = (c - 1 / d) / (1 - 1 / d)`` with ``c = sum_k max_j w_j A_jk / sum_jk w_j A_jk`` and ``d = sum_j w_j``, where
+    ``A_jk = I(z_j; v_k) / H(v_k)``, 0 for latents and factors without any significant association. A latent counts with
+    ``w_j = min(1, max_k A_jk / 0.05)^2``: fully if it carries 5 % of the entropy of a factor, and hardly if it carries
+    a trace, so that neither a collapsed latent nor the last bit of significance decides how many latents there are.
 
     Parameters
     ----------
@@ -40,7 +47,7 @@ def compactness_adj(representation: Representation) -> RawScore:
     RawScore
         In [0, 1]; 1 if no factor is encoded in a second latent, 0 if all d latents carry equal information, and 0 if
         no latent is informative. ``per_factor`` is NaN for a factor that no latent is informative about. Details:
-        ``share`` (n_codes, n_factors).
+        ``share`` (n_codes, n_factors), the matrix A, and ``weight`` (n_codes,).
 
     Raises
     ------
@@ -60,17 +67,18 @@ def compactness_adj(representation: Representation) -> RawScore:
     (1.0, 0.3)
     """
     gated = representation.cached(significant_information)
-    share = gated.share[gated.related_codes]
+    weight = np.clip(gated.share.max(axis=1) / _TRACE, 0.0, 1.0) ** 2
+    share, d = weight[:, None] * gated.share, float(weight.sum())
     per_factor = np.full(representation.n_factors, np.nan)
-    encoded = share.any(axis=0)
-    total, best = share.sum(axis=0), share.max(axis=0, initial=0.0)
-    per_factor[encoded] = above_chance(best[encoded] / total[encoded], len(share))
+    encoded = (share > 0).any(axis=0)
+    total, best = share.sum(axis=0), share.max(axis=0)
+    per_factor[encoded] = above_chance(best[encoded] / total[encoded], d)
     # summed before dividing: each factor is weighted by the information carried about it
-    value = float(above_chance(best.sum() / total.sum(), len(share))) if encoded.any() else 0.0
+    value = float(above_chance(best.sum() / total.sum(), d)) if encoded.any() else 0.0
     return RawScore(
-        value=min(value, 1.0),
-        per_factor=np.minimum(per_factor, 1.0),
-        details={"share": gated.share},
+        value=min(max(value, 0.0), 1.0),
+        per_factor=np.clip(per_factor, 0.0, 1.0),
+        details={"share": gated.share, "weight": weight},
         settings=gated.settings,
         notes=gated.notes,
     )

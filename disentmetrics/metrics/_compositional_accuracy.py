@@ -14,7 +14,7 @@ from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, me
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import deal, some_rows, without_units_of
 from disentmetrics.statistics.probes import Probe, predict
-from disentmetrics.statistics.targets import factor_columns, label_table, varied_factors
+from disentmetrics.statistics.targets import factor_columns, label_angles, label_table, varied_factors
 
 
 @metric(
@@ -23,9 +23,10 @@ from disentmetrics.statistics.targets import factor_columns, label_table, varied
     higher_is_better=True,
     paper="Mahon, Sha & Lukasiewicz (2024), Correcting Flaws in Common Disentanglement Metrics, section 6",
     known_failure="An invertible mixture of all factors can score 1: a strong probe unmixes it.",
-    needs=Needs(rows=60),
+    needs=Needs(rows=60, groups=2),
     randomised=True,
-    invariant_to=all_except("relabelled factors", "repeated rows", "rotation"),
+    # factors that determine each other leave few combinations of values to learn from
+    invariant_to=all_except("relabelled factors", "repeated rows", "rotation", "determined factors"),
     detects={"rotated", "missing factor", "blurred", "synergy lost"},
     costly=True,
     slow=True,
@@ -184,5 +185,9 @@ def _predicted_labels(
         upper = np.array([columns[labels == value].max() for value in values])
         return np.asarray(values[np.searchsorted(upper[:-1], y_pred[:, 0])])
     # nearest value; circular factors as points on the unit circle
-    centres = np.stack([columns[np.argmax(labels == value)] for value in values])
+    if factor.kind == "circular":
+        angle = representation.cached(label_angles, position)[values]
+        centres = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    else:
+        centres = np.stack([columns[np.argmax(labels == value)] for value in values])
     return np.asarray(values[((y_pred[:, None, :] - centres) ** 2).sum(axis=2).argmin(axis=1)])

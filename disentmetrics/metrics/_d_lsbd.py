@@ -7,7 +7,7 @@ from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.targets import varied_factors
+from disentmetrics.statistics.targets import label_angles, varied_factors
 from disentmetrics.statistics.traversals import cells
 
 _ROUNDING = 1e-18  # fraction of the variance that rounding errors can produce
@@ -86,7 +86,7 @@ def d_lsbd(representation: Representation, *, max_turns: int = 10) -> RawScore:
         points = np.add.reduceat(codes[table.rows], np.cumsum(in_run) - in_run) / in_run[:, None]
         points = points.reshape(-1, table.n_values, codes.shape[1])
         residual = (points - points.mean(axis=1, keepdims=True)).reshape(-1, codes.shape[1])
-        angle = 2 * np.pi * table.run_value / (representation.space.factors[position].size or 1)
+        angle = representation.cached(label_angles, position)[table.run_value]
         value[position], turns[position] = _variance_left(residual, angle, float(np.var(points)), max_turns)
     return RawScore(value=mean_over_factors(value), per_factor=value, details={"turns": turns})
 

@@ -15,11 +15,11 @@ from disentmetrics.estimators.loss_capacity import (
     random_feature_predictions,
     share_of_best_score,
 )
-from disentmetrics.estimators.permutation_importance import exceeds_its_noise
+from disentmetrics.estimators.permutation_importance import MIN_GROUPS, exceeds_its_noise
 from disentmetrics.estimators.rank_correlation import standardise
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
-from disentmetrics.representation.resampling import train_and_test_rows
+from disentmetrics.statistics.probes import single_split, without_split
 from disentmetrics.statistics.targets import Target, target
 
 Probe = Literal["random features", "forest depth"]
@@ -34,7 +34,7 @@ DEPTHS = (1, 2, 4, 8, 12, 20, 32)
     paper="Eastwood et al. (2023), DCI-ES: An Extended Disentanglement Framework with Connections to "
     "Identifiability, section 4",
     known_failure="A rotation of a perfect code scores as high as the code itself.",
-    needs=Needs(rows=40),
+    needs=Needs(rows=40, groups=2),
     randomised=True,
     parts={"size": (0.0, float("inf")), "informativeness": (0.0, 1.0)},
     invariant_to=all_except("monotone warp", "outlier", "relabelled factors"),
@@ -44,6 +44,7 @@ DEPTHS = (1, 2, 4, 8, 12, 20, 32)
     protocols={
         "default": Protocol(
             source="disentmetrics: ridge regression on codes and random Fourier features, share of the best score",
+            needs=Needs(rows=40, groups=MIN_GROUPS),
         ),
         "eastwood2023": Protocol(
             source="Eastwood et al. (2023): forests of 100 trees of increasing depth, loss above the minimal loss",
@@ -95,7 +96,8 @@ def dci_es(
     Raises
     ------
     UndefinedScoreError
-        If no factor varies among the training rows.
+        If no factor varies among the training rows, or if rows are of fewer than four groups (two for ``forest
+        depth``).
 
     Notes
     -----
@@ -116,32 +118,35 @@ def dci_es(
     alive = ~representation.cached_by_codes(constant)
     codes = well_scaled(representation.codes[:, alive]).astype(np.float64)
     forest = probe == "forest depth"
+    min_groups = 2 if forest else MIN_GROUPS
     capacity = np.array(DEPTHS) if forest else np.array(WIDTHS) + max(1, codes.shape[1])
     scores = np.full((len(capacity), representation.n_factors), np.nan)
     explicit = np.full(representation.n_factors, np.nan)
     for position in range(representation.n_factors):
         factor = representation.cached(target, position)
-        train, test = train_and_test_rows(representation, factor.rows, n_train, n_test, seed)
-        y_train, y_test = factor.values[train], factor.values[test]
-        if not factor.varies or not len(test) or not len(train) or not np.ptp(y_train, axis=0).any():
+        split = single_split(representation, factor, n_train, n_test, seed, min_groups=min_groups)
+        if split is None:
             continue
+        train, test = split
+        y_train, y_test = factor.values[train], factor.values[test]
         if forest:
             scores[:, position] = _forest_score(codes[train], y_train, codes[test], y_test, n_trees, seed)
             explicit[position] = max(0.0, explicitness_above_minimum(capacity, 1 - scores[:, position]))
         else:
-            clusters = None if representation.groups is None else representation.groups[test]
+            units = representation.resampling_units
             scores[:, position], significant = _random_feature_score(
                 codes[train],
                 codes[test],
                 _target_columns(factor, y_train),
                 _target_columns(factor, y_test),
-                clusters,
+                None if units is None else units[test],
                 seed,
             )
             explicit[position] = share_of_best_score(capacity, scores[:, position]) if significant else 0.0
     defined = ~np.isnan(explicit)
+    excluded = without_split(representation, defined, min_groups=min_groups)
     if not defined.any():
-        raise UndefinedScoreError("dci_es needs a factor that varies among the training rows; every factor is constant")
+        raise UndefinedScoreError(f"dci_es cannot score any factor: {'; '.join(excluded)}")
     return RawScore(
         value=mean_over_factors(explicit),
         per_factor=explicit,
@@ -150,6 +155,7 @@ def dci_es(
             "size": float(representation.n_factors / alive.sum()) if alive.any() else float("nan"),
             "informativeness": float(np.clip(scores[:, defined].max(axis=0), 0.0, 1.0).mean()),
         },
+        notes=excluded,
     )
 
 

@@ -8,6 +8,7 @@ from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, me
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.information_scores import assign_codes, normalized_mutual_information
 from disentmetrics.statistics.mutual_information import InformationEstimator, information_between_factors
+from disentmetrics.statistics.resolution import RESOLUTION_PRECISION
 
 
 @metric(
@@ -22,14 +23,15 @@ from disentmetrics.statistics.mutual_information import InformationEstimator, in
     detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
-            source="disentmetrics: rank spacings of the mean code, latents matched to factors, clipped to [0, 1]",
+            source="disentmetrics: rank spacings at finite resolution, latents matched to factors, clipped to [0, 1]",
+            precision=RESOLUTION_PRECISION,
         ),
     },
 )
 def dmig(
     representation: Representation,
     *,
-    estimator: InformationEstimator = "rank-spacing",
+    estimator: InformationEstimator = "finite-resolution",
     n_bins: int = 20,
     owners: Sequence[int] | None = None,
 ) -> RawScore:
@@ -43,7 +45,7 @@ def dmig(
     representation : Representation
         At least two latents. Rows without a label for a factor are ignored for that factor; continuous factors are
         discretised into 10 equal-frequency bins; circular factors keep their discrete values.
-    estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
+    estimator : {"finite-resolution", "rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
         Estimator of I(z_j; v_k), as in ``mig``.
     n_bins : int
         Number of bins per latent; ignored by estimators without bins.

@@ -21,7 +21,7 @@ _SIZES = (10, 100, 1_000, 10_000)
     higher_is_better=True,
     paper="Locatello et al. (2019), Challenging Common Assumptions, section 5.4 and appendix",
     known_failure="A rotated code scores as high as a perfect one: the classifier uses all latents jointly.",
-    needs=Needs(rows=20),
+    needs=Needs(rows=20, groups=2),
     randomised=True,
     parts={f"rows_{size}": (0.0, 1.0) for size in _SIZES},
     invariant_to=all_except("monotone warp"),

@@ -21,7 +21,7 @@ _FEW, _MANY = 100, 10_000
     higher_is_better=True,
     paper="Locatello et al. (2019), Challenging Common Assumptions, section 5.4",
     known_failure="Weakly informative codes score high if their little information is learnt from few rows.",
-    needs=Needs(rows=130),
+    needs=Needs(rows=130, groups=2),
     randomised=True,
     invariant_to=all_except("monotone warp"),
     detects={"packed", "missing factor"},

@@ -35,6 +35,7 @@ _CHANCE = 0.5  # area under the ROC curve of an uninformative classifier
     protocols={
         "default": Protocol(
             source="disentmetrics: cross-fitted multinomial logistic regression on standardised codes, 2 AUC - 1",
+            needs=Needs(rows=20, groups=2),
         ),
         "ridgeway2018": Protocol(
             source="Ridgeway & Mozer (2018): mean area under the ROC curve on the training rows",
@@ -47,11 +48,13 @@ _CHANCE = 0.5  # area under the ROC curve of an uninformative classifier
             options={"rows": "train and test", "scale": "as is", "inverse_penalty": 1.0, "rescaled": False},
             invariant_to=all_except("scale", "monotone warp"),
             noise=_CHANCE,
+            needs=Needs(rows=20, groups=2),
         ),
         "carbonneau2022": Protocol(
             source="Carbonneau et al. (2022): one-vs-rest logistic regressions, scored on the training rows, 2 AUC - 1",
             options={"rows": "in sample", "scale": "unit range", "inverse_penalty": 1.0, "classifier": "one-vs-rest"},
             invariant_to=all_except("monotone warp", "outlier", "repeated rows", "rotation", "dependent factors"),
+            unsettled={"determined factors"},
             # A single threshold cannot separate a class between two others; noise scores above 0 on few rows.
             perfect=float("nan"),
             noise=float("nan"),

@@ -4,6 +4,7 @@ import numpy as np
 
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
+from disentmetrics.statistics.resolution import RESOLUTION_PRECISION
 from disentmetrics.statistics.significance import significant_information
 
 
@@ -18,7 +19,8 @@ from disentmetrics.statistics.significance import significant_information
     detects={"rotated", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
-            source="disentmetrics: rank spacings, gate at a false discovery rate of 1 %",
+            source="disentmetrics: rank spacings at finite resolution, gate at a false discovery rate of 1 %",
+            precision=RESOLUTION_PRECISION,
         ),
     },
 )

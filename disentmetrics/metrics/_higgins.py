@@ -33,6 +33,7 @@ _IN_CACHE = 1 << 18  # values gathered at once, so that they fit into the proces
     protocols={
         "default": Protocol(
             source="disentmetrics: scale-free features, converged logistic regression, disjoint training and test rows",
+            needs=Needs(factors=2, rows=40, groups=2),
         ),
         "higgins2017": Protocol(
             source="Kim & Mnih (2018), appendix B: linear softmax, Adagrad 0.01, 10,000 batches of 10 new "
@@ -100,6 +101,8 @@ def higgins(
 
     Notes
     -----
+    Where one factor determines another, a mixture of their latents scores as high as a perfect code.
+
     The authors draw pairs from a simulator; on a full grid, drawing from the table is equivalent. Each factor is
     chosen equally often here, and at random by the authors. L = 200 for Higgins et al. is the value quoted by later
     papers. The Adagrad classifier starts at zero and keeps improving with the number of iterations (Kim & Mnih,

@@ -24,7 +24,7 @@ _N_TRAIN = 1_000
     higher_is_better=True,
     paper="Gurnee et al. (2023), Finding Neurons in a Haystack; SAEBench, sparse probing",
     known_failure="Two factors packed losslessly into one latent are not penalised.",
-    needs=Needs(rows=40),
+    needs=Needs(rows=40, groups=2),
     randomised=True,
     parts={f"best_{size}": (-1.0, 1.0) for size in _SIZES},
     # A monotone warp changes the score of noisy codes by 0.05 here, within the spread of the draws.

@@ -24,7 +24,7 @@ _SIZES = (10, 30, 100, 300, 1_000, 3_000, 10_000)
     "Brandfonbrener, Altosaar & Cho (2021), Evaluating Representations by the Complexity of Learning Low-Loss "
     "Predictors",
     known_failure="A rotated code scores as high as a perfect one: the probe uses all latents jointly.",
-    needs=Needs(rows=20),
+    needs=Needs(rows=20, groups=2),
     randomised=True,
     parts={
         "description_length": (0.0, math.inf),

@@ -44,11 +44,13 @@ _PREPARE: dict[str, Prepare] = {"spearman": standardised_ranks, "pearson": stand
         "default": Protocol(
             source="disentmetrics: Spearman, cross-fitted (matching and signs from training rows), mean over all "
             "factors",
+            needs=Needs(rows=20, groups=2),
         ),
         "crossfit_pearson": Protocol(
             source="disentmetrics: as the default, with Pearson's correlation",
             options={"correlation": "pearson"},
             invariant_to=all_except("monotone warp", "outlier", "relabelled factors", "rotation"),
+            needs=Needs(rows=20, groups=2),
         ),
         "spearman": Protocol(
             source="Spearman on all rows, mean over all factors",
@@ -71,6 +73,7 @@ _PREPARE: dict[str, Prepare] = {"spearman": standardised_ranks, "pearson": stand
             options={"correlation": "pearson", "fit": "affine"},
             invariant_to=all_except("monotone warp", "outlier", "relabelled factors"),
             detects={"packed", "missing factor", "blurred"},
+            needs=Needs(rows=20, groups=2),
         ),
     },
 )

@@ -15,6 +15,7 @@ from disentmetrics.statistics.information_scores import (
     normalized_mutual_information,
 )
 from disentmetrics.statistics.mutual_information import InformationEstimator
+from disentmetrics.statistics.resolution import RESOLUTION_PRECISION
 from disentmetrics.statistics.significance import significant_information
 
 
@@ -31,7 +32,8 @@ from disentmetrics.statistics.significance import significant_information
     detects={"rotated", "packed", "rotated copy"},
     protocols={
         "default": Protocol(
-            source="disentmetrics: rank spacings, significant associations only, divided by H(v_k)",
+            source="disentmetrics: rank spacings at finite resolution, significant associations only, over H(v_k)",
+            precision=2 * RESOLUTION_PRECISION,
         ),
         "cao2022": Protocol(
             source="Cao et al. (2022): mean code in 20 equal-width bins, mutual informations of each factor "
@@ -47,7 +49,7 @@ from disentmetrics.statistics.significance import significant_information
 def med(
     representation: Representation,
     *,
-    estimator: InformationEstimator = "rank-spacing",
+    estimator: InformationEstimator = "finite-resolution",
     n_bins: int = 20,
     gated: bool = True,
     normalise: Literal["entropy", "sum"] = "entropy",
@@ -63,7 +65,7 @@ def med(
     representation : Representation
         At least two factors that vary. Rows without a label for a factor are ignored for that factor; continuous
         factors are discretised into 10 equal-frequency bins; circular factors keep their discrete values.
-    estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
+    estimator : {"finite-resolution", "rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
         Estimator of I(z_j; v_k), as in ``mig``.
     n_bins : int
         Number of bins per latent; ignored by estimators without bins.

@@ -8,6 +8,7 @@ from disentmetrics.representation import Representation
 from disentmetrics.statistics.association import best_and_second
 from disentmetrics.statistics.information_scores import normalized_mutual_information
 from disentmetrics.statistics.mutual_information import InformationEstimator
+from disentmetrics.statistics.resolution import RESOLUTION_PRECISION
 
 
 @metric(
@@ -15,13 +16,19 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
     bounds=(0.0, 1.0),
     higher_is_better=True,
     paper="Chen, Li, Grosse & Duvenaud (2018), Isolating Sources of Disentanglement in VAEs, section 4",
-    known_failure="Two factors packed losslessly into one latent score 1.",
+    known_failure="Two factors packed into one latent score almost 1.",
     needs=Needs(codes=2, rows=20),
     invariant_to=all_except("duplicated code", "repeated rows", "rotation", "dependent factors"),
     detects={"rotated", "rotated copy", "missing factor", "blurred"},
     protocols={
         "default": Protocol(
-            source="disentmetrics: rank spacings of the mean code, collapsed latents excluded",
+            source="disentmetrics: rank spacings at finite resolution",
+            precision=RESOLUTION_PRECISION,
+        ),
+        "spacing": Protocol(
+            source="disentmetrics: rank spacings of the mean code at unlimited resolution, collapsed latents excluded",
+            options={"estimator": "rank-spacing"},
+            precision=1e-9,
         ),
         "chen2018": Protocol(
             source="Chen et al. (2018): aggregate posteriors, integrated exactly instead of sampled",
@@ -39,7 +46,7 @@ from disentmetrics.statistics.mutual_information import InformationEstimator
     },
 )
 def mig(
-    representation: Representation, *, estimator: InformationEstimator = "rank-spacing", n_bins: int = 20
+    representation: Representation, *, estimator: InformationEstimator = "finite-resolution", n_bins: int = 20
 ) -> RawScore:
     """Mutual information gap: difference between the two largest mutual informations of each factor with latents.
 
@@ -51,10 +58,13 @@ def mig(
     representation : Representation
         At least two latents. Rows without a label for a factor are ignored for that factor; continuous factors are
         discretised into 10 equal-frequency bins.
-    estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
-        Estimator of I(z_j; v_k). ``rank-spacing`` has no bins and is unbiased for unrelated latents; ``equal-width``
-        and ``quantile`` are plug-in estimates from ``n_bins`` bins per latent; ``adjusted`` corrects the latter for
-        chance; ``posterior`` integrates the aggregate posteriors q(z_j) and q(z_j | v_k).
+    estimator : {"finite-resolution", "rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
+        Estimator of I(z_j; v_k). ``finite-resolution`` reads one sample of the posterior per row where posterior
+        variances are known, and otherwise codes blurred by a tenth of their own step, and estimates their information
+        from rank spacings; ``rank-spacing`` does so from the codes as they are. Both have no bins and are unbiased
+        for unrelated latents. ``equal-width`` and ``quantile`` are plug-in estimates from ``n_bins`` bins per latent;
+        ``adjusted`` corrects the latter for chance; ``posterior`` integrates the aggregate posteriors q(z_j) and
+        q(z_j | v_k).
     n_bins : int
         Number of bins per latent; ignored by estimators without bins.
 
@@ -72,11 +82,17 @@ def mig(
 
     Notes
     -----
+    A noiseless real number has infinite information: perfect codes plus a millionth of another factor score 0 under
+    ``rank-spacing``. The resolution (``resolution`` in the signature) is therefore limited to that of the posterior,
+    or to a tenth of the step between the codes of neighbouring values of the factor that a latent follows, see
+    :func:`disentmetrics.estimators.resolution.step_blur`. A trace of another factor that is smaller than that is
+    ignored, and the score depends on it continuously; so it does on rounding. Where a resolution three times finer or
+    coarser would change the score by more than 0.05, a note gives both values.
+
     With posterior variances, ``rank-spacing`` and ``adjusted`` exclude latents whose mean KL to N(0, 1) is at most
     0.01 nats (``mask`` in the signature), because the mean of a collapsed latent can still contain a clean trace of a
     factor. The authors' code draws 10,000 samples, divides by log of the number of values (equal to H(v_k) on a full
-    grid) and omits the shape factor of dSprites: to compare, average ``per_factor`` without it. If a latent takes
-    only few distinct values, ``rank-spacing`` uses the chance-corrected information of those values.
+    grid) and omits the shape factor of dSprites: to compare, average ``per_factor`` without it.
 
     Examples
     --------

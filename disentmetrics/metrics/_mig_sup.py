@@ -16,6 +16,7 @@ from disentmetrics.statistics.information_scores import (
     normalized_mutual_information,
 )
 from disentmetrics.statistics.mutual_information import InformationEstimator
+from disentmetrics.statistics.resolution import RESOLUTION_PRECISION
 from disentmetrics.statistics.significance import significant_information
 
 _ACTIVE_VARIANCE = 0.01  # variance of the posterior mean above which Li et al. call a latent active
@@ -34,7 +35,8 @@ _ACTIVE_VARIANCE = 0.01  # variance of the posterior mean above which Li et al. 
     detects={"rotated", "packed", "rotated copy", "blurred"},
     protocols={
         "default": Protocol(
-            source="disentmetrics: rank spacings of the mean code, mean over significantly informative latents",
+            source="disentmetrics: rank spacings at finite resolution, mean over significantly informative latents",
+            precision=RESOLUTION_PRECISION,
         ),
         "li2020": Protocol(
             source="Li et al. (2020): aggregate posteriors, integrated exactly instead of sampled, mean over "
@@ -66,7 +68,7 @@ _ACTIVE_VARIANCE = 0.01  # variance of the posterior mean above which Li et al. 
 def mig_sup(
     representation: Representation,
     *,
-    estimator: InformationEstimator = "rank-spacing",
+    estimator: InformationEstimator = "finite-resolution",
     n_bins: int = 20,
     factor_bins: int | None = None,
     averaged: Literal["telling", "spread", "all"] = "telling",
@@ -80,7 +82,7 @@ def mig_sup(
     representation : Representation
         Rows without a label for a factor are ignored for that factor; continuous factors are discretised into 10
         equal-frequency bins unless ``factor_bins`` is given; circular factors keep their discrete values.
-    estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
+    estimator : {"finite-resolution", "rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
         Estimator of I(z_j; v_k), as in ``mig``.
     n_bins : int
         Number of bins per latent; ignored by estimators without bins.
@@ -117,7 +119,7 @@ def mig_sup(
     >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0)
     >>> packed = factors[:, 0] * 5.0 + factors[:, 1]
     >>> mig_sup(factors.astype(float), factors).value, round(mig_sup(packed, factors).value, 2)
-    (1.0, 0.0)
+    (1.0, 0.4)
     """
     information = normalized_mutual_information(representation, estimator, n_bins, factor_bins)
     defined = information.defined

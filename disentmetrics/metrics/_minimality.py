@@ -26,6 +26,7 @@ from disentmetrics.statistics.significance import active_codes
     protocols={
         "default": Protocol(
             source="disentmetrics: 10 equal-frequency bins per latent, chance-corrected, collapsed latents excluded",
+            precision=1e-2,
         ),
         "almudevar2024": Protocol(
             source="Almudévar & Ortega (2024): mean code in 15 equal-width bins",

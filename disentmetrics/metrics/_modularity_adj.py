@@ -4,6 +4,7 @@ import numpy as np
 
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
+from disentmetrics.statistics.resolution import RESOLUTION_PRECISION
 from disentmetrics.statistics.significance import above_chance, significant_information
 
 
@@ -18,7 +19,9 @@ from disentmetrics.statistics.significance import above_chance, significant_info
     detects={"rotated", "packed", "rotated copy"},
     protocols={
         "default": Protocol(
-            source="disentmetrics: rank spacings, gate at a false discovery rate of 1 %, weighted by information",
+            source="disentmetrics: rank spacings at finite resolution, "
+            "gate at a false discovery rate of 1 %, weighted by information",
+            precision=RESOLUTION_PRECISION,
         ),
     },
 )
@@ -57,7 +60,7 @@ def modularity_adj(representation: Representation) -> RawScore:
     >>> factors = np.indices((4, 5)).reshape(2, -1).T.repeat(30, axis=0)
     >>> packed = factors[:, 0] * 5.0 + factors[:, 1]
     >>> modularity_adj(factors.astype(float), factors).value, round(modularity_adj(packed, factors).value, 3)
-    (1.0, 0.0)
+    (1.0, 0.287)
     """
     gated = representation.cached(significant_information)
     share, n_factors = gated.share[:, gated.defined], int(gated.defined.sum())

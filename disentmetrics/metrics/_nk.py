@@ -16,7 +16,7 @@ from disentmetrics.statistics.targets import target
     higher_is_better=True,
     paper="Mahon, Sha & Lukasiewicz (2024), Correcting Flaws in Common Disentanglement Metrics, section 4",
     known_failure="Duplicating every latent gives 0, because the copy replaces the latent that is removed.",
-    needs=Needs(rows=40),
+    needs=Needs(rows=40, groups=2),
     randomised=True,
     invariant_to=all_except("duplicated code", "relabelled factors", "repeated rows", "rotation", "dependent factors"),
     detects={"rotated", "packed", "rotated copy", "missing factor", "blurred", "synergy lost"},

@@ -22,7 +22,7 @@ _N_TRAIN = 1_000
     higher_is_better=True,
     paper="disentanglement_lib 1.5, reduced_downstream_task; after Locatello et al. (2019)",
     known_failure="Duplicating every latent gives 0: the information remains in the copy.",
-    needs=Needs(codes=2, factors=2, rows=40),
+    needs=Needs(codes=2, factors=2, rows=40, groups=2),
     randomised=True,
     parts={"own": (-1.0, 1.0), "others": (-1.0, 1.0)},
     lower_is_better=("others",),
@@ -84,7 +84,7 @@ def reduced_downstream(
     True
     """
     n = representation.n_factors
-    importance = representation.cached(information_matrix, "rank-spacing", 20)
+    importance = representation.cached(information_matrix, "finite-resolution", 20)
     before = _chance_corrected_accuracy(representation, seed, classifier, None)
     loss = np.full((n, n), np.nan)
     varied = np.flatnonzero(~np.isnan(before))

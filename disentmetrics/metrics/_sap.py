@@ -51,6 +51,7 @@ Predictability = Literal["steps", "linear", "svm accuracy", "svm balanced accura
             detects={"rotated", "packed", "rotated copy", "blurred"},
             perfect=float("nan"),
             costly=True,
+            needs=Needs(rows=20, groups=2),
         ),
         "locatello2019": Protocol(
             source="disentanglement_lib 1.5: LinearSVC(C=0.01, class_weight='balanced'), 10,000 and 5,000 rows",
@@ -61,6 +62,7 @@ Predictability = Literal["steps", "linear", "svm accuracy", "svm balanced accura
             detects={"rotated", "packed", "rotated copy", "blurred"},
             perfect=float("nan"),
             costly=True,
+            needs=Needs(rows=20, groups=2),
         ),
     },
 )
@@ -115,7 +117,8 @@ def sap(
     squared multiple correlation (``linear``), whereas the authors correlate label numbers; circular factors are
     predicted via cosine and sine jointly; the support vector machines classify values, and 10 bins of a continuous
     factor. With a single latent the gap is S itself. By design, duplicating every latent gives 0. A dead latent has S
-    = 0, or the accuracy of a constant prediction.
+    = 0, or the accuracy of a constant prediction. With ``steps``, labels further from the quartiles than three
+    interquartile ranges (Tukey's outer fences) count as being there.
 
     Examples
     --------

@@ -22,7 +22,7 @@ _HALVES = np.array([[0, 0, 1, 1], [0, 1, 0, 1], [0, 1, 1, 0]])  # sides of (a, c
     paper="Bernardi et al. (2020), The Geometry of Abstraction in the Hippocampus and Prefrontal Cortex, "
     "shattering dimensionality; Rigotti et al. (2013)",
     known_failure="High-dimensional random features score 1 and perfect codes 5/6: the score measures capacity.",
-    needs=Needs(factors=2, rows=40),
+    needs=Needs(factors=2, rows=40, groups=2),
     randomised=True,
     parts={"factors": (0.0, 1.0), "parity": (0.0, 1.0)},
     # Repeated rows occur on both sides of a split, which raises the score of noise by .04 here, more on fewer rows.

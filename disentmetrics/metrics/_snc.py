@@ -23,7 +23,7 @@ Steps = Literal["best", "equal frequency"]
     higher_is_better=True,
     paper="Mahon, Sha & Lukasiewicz (2024), Correcting Flaws in Common Disentanglement Metrics, section 4",
     known_failure="A perfect code with a rotated copy of it appended scores 1: other latents are ignored.",
-    needs=Needs(rows=20),
+    needs=Needs(rows=20, groups=2),
     randomised=True,
     invariant_to=all_except("rotation"),
     detects={"rotated", "packed", "missing factor", "blurred"},

@@ -24,11 +24,11 @@ _N_TRAIN, _VARIANCE = 4_000, 1e2
     higher_is_better=True,
     paper="Marks et al. (2024), Sparse Feature Circuits; SAEBench (2025), targeted probe perturbation",
     known_failure="Duplicating every latent lowers the score: a probe uses both copies, and only one is ablated.",
-    needs=Needs(factors=2, rows=40),
+    needs=Needs(factors=2, rows=40, groups=2),
     randomised=True,
     parts={"own": (-1.0, 1.0), "others": (-1.0, 1.0)},
     lower_is_better=("others",),
-    invariant_to=all_except("monotone warp", "outlier", "duplicated code", "rotation"),
+    invariant_to=all_except("monotone warp", "outlier", "duplicated code", "rotation", "determined factors"),
     detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
     costly=True,
     protocols={
@@ -71,7 +71,8 @@ def targeted_ablation(representation: Representation, *, seed: Seed, n_ablated: 
     one which information the latents contain. The importance of a latent is the mean over classes of
     ``|weight| |class mean - mean|``; published probes are binary, and the latents with the largest products of weight
     and mean difference are set to 0, which means "inactive" there. Accuracies are corrected for the most frequent
-    class; a drop is at most the chance-corrected accuracy of the probe.
+    class; a drop is at most the chance-corrected accuracy of the probe. A factor that another one determines is
+    classified from the latents of both, so that a perfect code scores below 1.
 
     Examples
     --------

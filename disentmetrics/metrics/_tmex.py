@@ -30,7 +30,7 @@ _MIN_UNEXPLAINED = 1e-6
     paper="Yao, Huang, Cadei, Zhang & Locatello (2025), The Third Pillar of Causal Analysis? A Measurement Perspective "
     "on Causal Representations; Shah & Peters (2020), The Hardness of Conditional Independence Testing, for the test",
     known_failure="With few rows a mixed code can score 1: an undetected dependence counts as exclusive.",
-    needs=Needs(rows=_MIN_ROWS),
+    needs=Needs(rows=_MIN_ROWS, groups=2),
     randomised=True,
     parts={"found": (0.0, 1.0), "exclusive": (0.0, 1.0)},
     # With five latents of noise and three factors, one cell in five is expected to be dependent and is not. A single

@@ -21,7 +21,7 @@ from disentmetrics.statistics.targets import MOST_CLASSES, class_target
     paper="Locatello, Abbati, Rainforth, Bauer, Schölkopf & Bachem (2019), On the Fairness of Disentangled "
     "Representations, section 4",
     known_failure="Uninformative codes are perfectly fair, because all predictions are equal.",
-    needs=Needs(factors=2, rows=40),
+    needs=Needs(factors=2, rows=40, groups=2),
     randomised=True,
     parts={"maximum": (0.0, 1.0), "worst_pair": (0.0, 1.0)},
     invariant_to=all_except("monotone warp"),

@@ -19,7 +19,7 @@ _MIN_SCORE = 0.02
     higher_is_better=True,
     paper="Tokui & Sato (2022), Disentanglement Analysis with Partial Information Decomposition, section 4",
     known_failure="Two factors packed losslessly into one latent score 1.",
-    needs=Needs(rows=40),
+    needs=Needs(rows=40, groups=2),
     randomised=True,
     parts={"upper_bound": (0.0, 1.0)},
     invariant_to=all_except("duplicated code", "relabelled factors", "repeated rows", "rotation", "dependent factors"),
@@ -71,6 +71,7 @@ def unique_information(
     discretised latents and the decoder's posterior; the estimator here is a different one. Candidates are evaluated
     in order of decreasing score, until none can be better. This metric detects a perfect code with a rotated copy of
     it. With dependent factors a perfect code scores below 1, because other latents are informative about its factor.
+    Step functions and boosted probes bound outlying labels by Tukey's outer fences.
 
     Examples
     --------

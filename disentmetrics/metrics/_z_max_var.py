@@ -5,8 +5,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.typing import Floats
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, standard_deviation, well_scaled
+from disentmetrics.estimators.majority_vote import correct_votes, note_on_ties, tally
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import halves
@@ -33,13 +35,15 @@ _CHUNK = 1 << 20  # values drawn at once: 8 MB; changing it changes the random d
     protocols={
         "default": Protocol(
             source="disentmetrics: constant and collapsed latents excluded, disjoint training and test rows",
+            needs=Needs(factors=2, rows=40, groups=2),
         ),
         "carbonneau2022": Protocol(
             source="Carbonneau et al. (2022): latents with standard deviation below 0.05 excluded, 800 training "
             "and 800 test votes of 200 of the same rows; rescaled so that chance level is 0",
             options={"pruning": "sd", "n_train": 800, "n_test": 800, "n_rows": 200, "rescale": True},
-            invariant_to=all_except("scale", "monotone warp", "outlier", "noise code", "rotation"),
+            invariant_to=all_except("code order", "scale", "monotone warp", "outlier", "noise code", "rotation"),
             noise=0.0,
+            unsettled={"code order"},
         ),
     },
 )
@@ -70,7 +74,8 @@ def z_max_var(
     pruning : {"kl", "sd"}
         ``kl`` excludes constant latents and, with posterior variances, those whose mean KL to N(0, 1) is at most 0.01
         nats, and uses disjoint rows for training and test votes; ``sd`` excludes latents with a standard deviation
-        below 0.05, and uses all rows for both.
+        below 0.05, and uses all rows for both. Votes for which several latents vary equally, as where none follows
+        factor k, are divided among them with ``kl``, and go to the first of them with ``sd``.
     n_train, n_test : int
         Numbers of training and test votes.
     n_rows : int
@@ -117,25 +122,22 @@ def z_max_var(
         return RawScore(value=0.0, settings={"prune": rule}, notes=(note,), chance=_chance(positions, rescale=rescale))
     codes = well_scaled(np.ascontiguousarray(representation.codes[:, kept]))
     codes = codes / codes.std(axis=0, ddof=1, dtype=np.float64)
-    voters, chosen = _vote(codes, train, n_train, n_rows, rng)
-    votes = np.zeros((len(positions), codes.shape[1]), dtype=np.int64)
-    np.add.at(votes, (chosen, voters), 1)
-    voters, chosen = _vote(codes, test, n_test, n_rows, rng)
-    correct = votes.argmax(axis=0)[voters] == chosen
+    share_ties = pruning == "kl"
+    votes, _ = _votes(codes, train, n_train, n_rows, rng, share_ties=share_ties)
+    tested, n_tied = _votes(codes, test, n_test, n_rows, rng, share_ties=share_ties)
+    correct, drawn = correct_votes(votes, tested, share_ties=share_ties), tested.sum(axis=1)
 
     per_factor = np.full(representation.n_factors, np.nan)
+    per_factor[positions] = np.divide(correct, drawn, out=np.full(len(drawn), np.nan), where=drawn > 0)
     table = np.zeros((representation.n_codes, representation.n_factors))
-    for index, position in enumerate(positions):
-        drawn = chosen == index
-        per_factor[position] = correct[drawn].mean() if drawn.any() else np.nan
-        table[kept, position] = votes[index]
-    accuracy, chance = float(correct.mean()), 1 / len(positions)
+    table[np.ix_(np.flatnonzero(kept), np.array(positions))] = votes.T
+    accuracy, chance = float(correct.sum() / drawn.sum()), 1 / len(positions)
     return RawScore(
         value=max(0.0, (accuracy - chance) / (1 - chance)) if rescale else accuracy,
         per_factor=per_factor,
         details={"votes": table},
         settings={"prune": rule},
-        notes=left_out(representation, usable),
+        notes=(*left_out(representation, usable), *(() if share_ties else note_on_ties(n_tied / drawn.sum()))),
         chance=_chance(positions, rescale=rescale),
     )
 
@@ -157,17 +159,28 @@ def _surviving_latents(representation: Representation, pruning: Pruning) -> tupl
     return alive & (mean_kl(representation.codes, representation.log_variance) > KL_THRESHOLD), f"kl<={KL_THRESHOLD}"
 
 
-def _vote(
-    codes: NDArray[np.float64], groups: list[RowGroups], n_votes: int, n_rows: int, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _votes(
+    codes: NDArray[np.float64],
+    groups: list[RowGroups],
+    n_votes: int,
+    n_rows: int,
+    rng: np.random.Generator,
+    *,
+    share_ties: bool,
+) -> tuple[Floats, int]:
+    """Return the votes for each latent by varied factor, (n_factors, n_latents), and how many were tied."""
     chosen = rng.permutation(np.arange(n_votes) % len(groups))  # each factor equally often: chance is 1 / K
-    voters = np.empty(n_votes, dtype=np.int64)
+    votes = np.zeros((len(groups), codes.shape[1]))
+    n_tied = 0
     step = max(1, _CHUNK // (n_rows * codes.shape[1]))
     for index, group in enumerate(groups):
-        mine = np.flatnonzero(chosen == index)
-        for start in range(0, len(mine), step):
-            part = mine[start : start + step]
-            batch = codes[group.draw(len(part), n_rows, rng).T]  # numpy sums fastest over the first axis
+        n_mine = int((chosen == index).sum())
+        for start in range(0, n_mine, step):
+            batch = codes[
+                group.draw(min(step, n_mine - start), n_rows, rng).T
+            ]  # numpy sums fastest over the first axis
             batch -= batch.mean(axis=0)
-            voters[part] = np.einsum("lvj,lvj->vj", batch, batch).argmax(axis=1)
-    return voters, chosen
+            each, tied = tally(-np.einsum("lvj,lvj->vj", batch, batch) / n_rows, share_ties=share_ties)
+            votes[index] += each
+            n_tied += tied
+    return votes, n_tied

@@ -23,9 +23,11 @@ from disentmetrics._version import __version__
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError, did_you_mean
 from disentmetrics.metrics.documentation import call_docstring, call_signature, merged_docstring, options_of
 from disentmetrics.representation import Representation
+from disentmetrics.representation.resampling import number_of_units
 from disentmetrics.results.questions import question_of
 from disentmetrics.results.score import Score
 from disentmetrics.results.signature import Signature
+from disentmetrics.statistics.resolution import sampled
 from disentmetrics.statistics.symbols import are_symbols
 from disentmetrics.statistics.targets import varied_factors
 
@@ -45,23 +47,28 @@ Invariance = Literal[
     "repeated rows",
     "rotation",
     "dependent factors",
+    "determined factors",
 ]
 INVARIANCES: tuple[Invariance, ...] = get_args(Invariance)
 Defect = Literal["rotated", "packed", "rotated copy", "missing factor", "blurred", "synergy lost"]
 DEFECTS: tuple[Defect, ...] = get_args(Defect)
 Family = Literal["information", "predictor", "matching", "intervention", "geometry", "downstream", "unsupervised"]
+Reads = Literal["mean", "sample"]
+"""Codes that a formula receives where posterior variances are known."""
 Noise = float | Literal["chance"]
 
 
 def all_except(*exceptions: Invariance) -> frozenset[Invariance]:
-    """Return every invariance but these.
+    """Return every invariance but these; without ``dependent factors`` also without ``determined factors``.
 
     Examples
     --------
     >>> "rotation" in all_except("rotation"), "scale" in all_except("rotation")
     (False, True)
     """
-    return frozenset(INVARIANCES) - frozenset(exceptions)
+    # a factor that determines another is an extreme case of dependence
+    implied = {"determined factors"} if "dependent factors" in exceptions else set()
+    return frozenset(INVARIANCES) - frozenset(exceptions) - implied
 
 
 @dataclass(frozen=True)
@@ -105,6 +112,8 @@ class Needs:
     codes, factors, rows : int
         Minimum numbers of latents, of factors that take at least two values, and of rows. A metric that needs no
         factors is unsupervised.
+    groups : int
+        Minimum number of groups, of rows that are grouped; short sequences count as blocks.
     log_variance : bool
         Whether posterior variances are required.
     symbols : bool
@@ -116,6 +125,7 @@ class Needs:
     codes: int = 1
     factors: int = 1
     rows: int = 2
+    groups: int = 1
     log_variance: bool = False
     symbols: bool = False
     circular: bool = False
@@ -136,12 +146,17 @@ class Protocol:
         Origin of the settings.
     options : mapping
         Keyword arguments of the formula.
-    needs, invariant_to, detects, perfect, noise, precision, costly, slow, unsettled
+    reads : {"mean", "sample"}, optional
+        Which codes the formula receives where posterior variances are known: the posterior means, or one sample
+        per posterior, as :func:`disentmetrics.statistics.resolution.sampled` draws it. By default the sample for the
+        protocol ``default``, unless it needs the variances or symbols, and the mean for all others, as published.
+    needs, invariant_to, detects, perfect, noise, precision, costly, slow, unsettled, enough_rows
         Overrides.
     """
 
     source: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    reads: Reads | None = None
     needs: Needs | None = None
     invariant_to: Collection[Invariance] | None = None
     detects: Collection[Defect] | None = None
@@ -151,17 +166,19 @@ class Protocol:
     costly: bool | None = None
     slow: bool | None = None
     unsettled: Collection[Invariance] | None = None
+    enough_rows: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedProtocol:
     """A protocol of a registered metric, together with what the metric needs and claims under it.
 
-    The attributes are those of :class:`Protocol`, none of them None.
+    The attributes are those of :class:`Protocol`, none of them None except ``enough_rows``.
     """
 
     source: str
     options: Mapping[str, Any]
+    reads: Reads
     needs: Needs
     invariant_to: Collection[Invariance]
     detects: Collection[Defect]
@@ -171,6 +188,7 @@ class ResolvedProtocol:
     costly: bool
     slow: bool
     unsettled: Collection[Invariance]
+    enough_rows: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -399,7 +417,12 @@ class Metric:
             settings["seed"] = seed
         elif self.randomised:
             settings["rng"] = generator(seed, self.name)
-        return self.formula(representation, **settings)
+        if self.protocol(protocol).reads == "mean":
+            return self.formula(representation, **settings)
+        raw = self.formula(sampled(representation), **settings)
+        if representation.log_variance is None or "code" in raw.settings:
+            return raw
+        return replace(raw, settings={"code": "sample", "resolution": "posterior", **raw.settings})
 
     def protocol(self, name: str) -> ResolvedProtocol:
         """Return the protocol of this name, with everything that the metric claims under it."""
@@ -428,13 +451,19 @@ class Metric:
         if needs.factors and not representation.n_factors:
             return f"{name} compares codes with known factors; there are none here"
         varied = int(representation.cached(varied_factors).sum())
-        for what, least, came in (
-            ("latents", needs.codes, representation.n_codes),
-            ("factors that take two values", needs.factors, varied),
-            ("rows", needs.rows, representation.n_samples),
+        for what, least, came, advice in (
+            ("latents", needs.codes, representation.n_codes, ""),
+            ("factors that take two values", needs.factors, varied, ""),
+            ("rows", needs.rows, representation.n_samples, ""),
+            (
+                "groups of rows, because it trains on some and tests on others",
+                needs.groups,
+                number_of_units(representation),
+                ": add groups, or omit them if the rows are independent",
+            ),
         ):
             if came < least:
-                return f"{name} needs {least} or more {what}; got {came}"
+                return f"{name} needs {least} or more {what}; got {came}{advice}"
         if needs.log_variance and representation.log_variance is None:
             return f"{name} needs posterior variances (log_variance); the encoder returned codes only"
         if needs.symbols and not are_symbols(representation):
@@ -452,7 +481,7 @@ class Metric:
                     f"{self.name} has no option {name!r}{did_you_mean(name, self.options)}; "
                     f"its options: {', '.join(self.options) or 'none'}"
                 )
-        hints = get_type_hints(self.formula)
+        hints = get_type_hints(self.formula) if options else {}  # takes as long as some formulas
         for name, value in options.items():
             kinds = get_args(hints[name]) if isinstance(hints[name], UnionType) else (hints[name],)
             if value is None and type(None) in kinds:
@@ -524,6 +553,7 @@ def metric(
     costly: bool = False,
     slow: bool = False,
     unsettled: Collection[Invariance] = frozenset(),
+    enough_rows: int | None = None,
 ) -> Callable[[Callable[..., RawScore]], Metric]:
     """Register a formula as a metric under the name of the function.
 
@@ -557,7 +587,7 @@ def metric(
     invariant_to : collection of Invariance
         Changes of the representation that do not change the score, beyond the spread of its own random draws. The
         property suite tests every claim, and finds a counterexample to every change that is not claimed.
-        ``dependent factors`` is claimed for perfect codes only.
+        ``dependent factors`` and ``determined factors`` are claimed for perfect codes only.
     detects : collection of Defect
         Defects that lower the score of a perfect code by more than 0.1; the suite tests that all others do not.
         ``synergy lost`` compares latents that carry a factor only jointly with uninformative latents.
@@ -575,6 +605,10 @@ def metric(
     unsettled : collection of Invariance
         Changes that are not claimed although the suite finds no counterexample: the invariance holds on the many
         rows of its examples and fails on few.
+    enough_rows : int, optional
+        For a score that more rows keep changing: the number beyond which they do not. Its bias is assumed to fall with
+        the square root of the number of rows. Intervals of fewer rows allow for twice that bias, and below a quarter of
+        the number there are none.
 
     Returns
     -------
@@ -589,6 +623,7 @@ def metric(
     inherited = ResolvedProtocol(
         source="",
         options={},
+        reads="mean",
         needs=needs,
         invariant_to=frozenset(invariant_to),
         detects=frozenset(detects),
@@ -598,6 +633,7 @@ def metric(
         costly=costly,
         slow=slow,
         unsettled=frozenset(unsettled),
+        enough_rows=enough_rows,
     )
 
     def decorate(formula: Callable[..., RawScore]) -> Metric:
@@ -610,7 +646,7 @@ def metric(
                 higher_is_better=higher_is_better,
                 paper=paper,
                 known_failure=known_failure,
-                protocols={name: _resolved(protocol, inherited) for name, protocol in protocols.items()},
+                protocols={name: _resolved(name, protocol, inherited) for name, protocol in protocols.items()},
                 randomised=randomised,
                 parts=parts or {},
                 lower_is_better=lower_is_better,
@@ -659,7 +695,7 @@ def alias(
                 name=description.__name__,
                 paper=paper,
                 known_failure=known_failure,
-                protocols={"default": default, **{name: _resolved(p, default) for name, p in protocols.items()}},
+                protocols={"default": default, **{n: _resolved(n, p, default) for n, p in protocols.items()}},
                 documentation=merged_docstring(inspect.getdoc(description) or "", of.documentation),
             ),
             description,
@@ -668,12 +704,15 @@ def alias(
     return decorate
 
 
-def _resolved(protocol: Protocol, inherited: ResolvedProtocol) -> ResolvedProtocol:
+def _resolved(name: str, protocol: Protocol, inherited: ResolvedProtocol) -> ResolvedProtocol:
     """Return a protocol in which None is replaced by the inherited value."""
     stated = {item.name: getattr(protocol, item.name) for item in fields(protocol)}
     stated |= {
         name: frozenset(stated[name]) for name in ("invariant_to", "detects", "unsettled") if stated[name] is not None
     }
+    needs = protocol.needs or inherited.needs
+    if protocol.reads is None:
+        stated["reads"] = "sample" if name == "default" and not (needs.log_variance or needs.symbols) else "mean"
     return replace(inherited, **{name: value for name, value in stated.items() if value is not None})
 
 

@@ -152,8 +152,9 @@ def origin(card: ScoreCard, path: str = "") -> Origin:
     """Return the provenance of a card; unknown fields are shown under their own names."""
     facts = [("File", path)] if path else []
     about = card.about
-    keys = [key for key in (*_FACTS, *(key for key in about if key not in _FACTS)) if key in about]
-    facts += [(_FACTS.get(key, str(key)), _fact(key, about[key])) for key in keys]
+    keys = [key for key in (*_FACTS, *(key for key in about if key not in _FACTS)) if key in about and key != "kinds"]
+    kinds = "".join(card.factor_lines()).removeprefix("factors: ")
+    facts += [(_FACTS.get(key, key), (kinds if key == "factors" else "") or _fact(key, about[key])) for key in keys]
     drawn = dict.fromkeys(fields.get("draw", "") for fields in map(_fields, card.scores.values()))
     rows = ", ".join(filter(None, drawn))
     facts += [("Rows drawn", rows)] if rows else []

@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from disentmetrics._utils.typing import Floats, Integers
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.estimators.mutual_information import quantile_bins
-from disentmetrics.factors import Factor, FactorSpace, Kind
-from disentmetrics.io.labels import MAX_ORDINAL_VALUES, CategoricalColumn
+from disentmetrics.factors import Factor, FactorSpace
+from disentmetrics.io.labels import MAX_ORDINAL_VALUES, CategoricalColumn, mark_texts
 from disentmetrics.io.tables import RawTable, read_table
 from disentmetrics.representation._html import representation_html
 from disentmetrics.representation._storage import ARRAYS, array_sha256, read_representation, write_representation
@@ -50,8 +50,9 @@ class Representation:
         given as (n_samples,). Arrays are not copied: do not change them afterwards.
     factors : (n_samples, n_factors) array, mapping of columns, or data frame
         With ``space``: indices of the factors' values, -1 where missing (real values with NaN
-        where missing, for continuous factors). Without: raw labels of any type, whose kinds
-        are inferred; ``inference`` explains how. None: no factors are known, and only metrics of the
+        where missing, for real-valued factors). Without: raw labels of any type, whose kinds are inferred as in
+        :func:`disentmetrics.io.labels.encode_factor`; ``inference`` explains how, and ``notes`` contains what was
+        changed in the labels, or looks like a mistake in them. None: no factors are known, and only metrics of the
         codes themselves are defined.
     space : FactorSpace, optional
         The factors, where known.
@@ -68,7 +69,10 @@ class Representation:
     factor_names, code_names : sequence of str, optional
         Names of the columns.
     kinds : mapping of factor name to kind, optional
-        Overrides the inferred kinds.
+        Overrides the inferred kinds: ``categorical``, ``ordinal``, ``continuous``, ``circular``, or ``circular`` with a
+        period in the units of the labels, such as ``circular:24``.
+    missing : str or number, or a collection of them
+        Marks of missing labels in addition to the usual ones (NA, nan, null and the like).
     categorical_codes : (n_codes,) bool, optional
         Which latents are categorical, so that the distance between two values has no meaning.
     provenance : Provenance, optional
@@ -99,6 +103,9 @@ class Representation:
     categorical_codes: NDArray[np.bool_]
     provenance: Provenance
     inference: tuple[str, ...]
+    notes: tuple[str, ...]
+    resolved: NDArray[np.floating] | None = None
+    _unresolved: "Representation | None" = field(default=None, repr=False)
     _cached: dict[Any, Any] = field(default_factory=dict, repr=False)
     _cached_by_codes: dict[Any, Any] = field(default_factory=dict, repr=False)
 
@@ -114,12 +121,15 @@ class Representation:
         sequential: bool = False,
         factor_names: Sequence[str] | None = None,
         code_names: Sequence[str] | None = None,
-        kinds: Mapping[str, Kind] | None = None,
+        kinds: Mapping[str, str] | None = None,
+        missing: Collection[str | float] | str | float = (),
         categorical_codes: ArrayLike | None = None,
         provenance: Provenance | None = None,
     ) -> None:
         if space is not None and (factor_names is not None or kinds is not None):
             raise InvalidInputError("a given space names the factors and their kinds; omit factor_names and kinds")
+        if space is not None and mark_texts(missing):
+            raise InvalidInputError("labels of a given space are indices, -1 where missing; omit missing")
         if isinstance(code_names, str) or isinstance(factor_names, str):
             raise InvalidInputError("code_names and factor_names must be lists of names; got text")
         checked = check_real("codes", codes)
@@ -127,9 +137,9 @@ class Representation:
         if factors is None:
             space, factors = no_factors(space, factor_names, kinds), np.empty((n_samples, 0), np.int64)
         if space is None:
-            space, columns, inference = infer_factors(factors, factor_names, kinds, n_samples)
+            space, columns, inference, notes = infer_factors(factors, factor_names, kinds, missing, n_samples)
         else:
-            columns, inference = check_factors(factors, space, n_samples), ()
+            columns, inference, notes = check_factors(factors, space, n_samples), (), ()
         variance = None if log_variance is None else check_real("log_variance", log_variance)
         if variance is not None and variance.shape != checked.shape:
             raise InvalidInputError(f"log_variance must have the shape of codes, {checked.shape}; got {variance.shape}")
@@ -148,6 +158,9 @@ class Representation:
             "categorical_codes": check_categorical(categorical_codes, n_codes),
             "provenance": provenance or Provenance(),
             "inference": inference,
+            "notes": notes,
+            "resolved": None,
+            "_unresolved": None,
             "_cached": {},
             "_cached_by_codes": {},
         }
@@ -155,7 +168,7 @@ class Representation:
             object.__setattr__(self, name, read_only(value) if isinstance(value, np.ndarray) else value)
 
     def __repr__(self) -> str:
-        factors = ", ".join(f"{f.name} ({f.kind}{f', {f.size}' if f.size else ''})" for f in self.space)
+        factors = ", ".join(factor.description for factor in self.space)
         plural = "" if self.n_codes == 1 else "s"
         return f"Representation({self.n_samples} rows, {self.n_codes} latent{plural}, factors: {factors or 'none'})"
 
@@ -219,7 +232,8 @@ class Representation:
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "Representation":
         """Return the representation of these rows only."""
         return self._with(
-            **{name: None if (array := getattr(self, name)) is None else array[rows] for name in ARRAYS},
+            **{name: None if (array := getattr(self, name)) is None else array[rows] for name in (*ARRAYS, "resolved")},
+            _unresolved=None if self._unresolved is None else self._unresolved.take(rows),
             provenance=replace(self.provenance, population=False),
         )
 
@@ -230,7 +244,7 @@ class Representation:
         groups individually. Sequential rows are shifted cyclically, each group by its own random distance.
         """
         order = shuffled_order(self.groups, len(self), rng, sequential=self.sequential)
-        return self._with(factors=self.factors[order])
+        return self.with_factors(self.factors[order], self.space)
 
     @property
     def shuffles_groups(self) -> bool:
@@ -252,26 +266,51 @@ class Representation:
         kept = np.flatnonzero(rng.random(len(self)) * self.weights.max() < self.weights)
         return Representation._with(self.take(kept), weights=None)
 
-    def without_codes(self, dropped: NDArray[np.bool_]) -> "Representation":
-        """Return the representation without some latents."""
-        kept = ~dropped
-        return self._with(
-            codes=self.codes[:, kept],
-            log_variance=None if self.log_variance is None else self.log_variance[:, kept],
-            code_names=tuple(name for name, keep in zip(self.code_names, kept, strict=True) if keep),
-            categorical_codes=self.categorical_codes[kept],
-        )
+    def with_factors(self, factors: NDArray[Any], space: FactorSpace) -> "Representation":
+        """Return the same codes with other factors, laid out as a space requires."""
+        before = None if self._unresolved is None else self._unresolved.with_factors(factors, space)
+        return self._with(factors=factors, space=space, _unresolved=before)
+
+    def with_resolved_codes(self, codes: NDArray[np.floating]) -> "Representation":
+        """Return the same representation with codes at finite resolution attached, which its rows retain."""
+        return self._with(resolved=read_only(codes))
+
+    def at_resolved_codes(self) -> "Representation":
+        """Return the representation whose codes are the attached ones, without posterior variances."""
+        if self.resolved is None:
+            raise InvalidInputError("no codes at finite resolution are attached; see with_resolved_codes")
+        # Permuted factors share the codes at finite resolution, and what was computed from them.
+        _, cached = self._cached_by_codes.setdefault(("resolved", id(self.resolved)), (self.resolved, {}))
+        return self._with(codes=self.resolved, log_variance=None, _unresolved=self, _cached_by_codes=cached)
+
+    def without_posterior(self) -> "Representation":
+        """Return the posterior means alone, without variances and without codes at finite resolution."""
+        return self._with(log_variance=None, resolved=None, _unresolved=None)
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether the codes are those at finite resolution."""
+        return self._unresolved is not None
+
+    @property
+    def unresolved(self) -> "Representation":
+        """The representation as it was encoded, where this one has its codes at finite resolution."""
+        return self if self._unresolved is None else self._unresolved
 
     def with_provenance(self, provenance: Provenance) -> "Representation":
         """Return the representation with another provenance."""
         return self._with(provenance=provenance)
+
+    def with_notes(self, notes: Sequence[str]) -> "Representation":
+        """Return the representation with other notes on its labels."""
+        return self._with(notes=tuple(notes))
 
     def _with(self, **changes: Any) -> "Representation":
         new = object.__new__(Representation)
         for name in self.__dataclass_fields__:
             object.__setattr__(new, name, changes.get(name, getattr(self, name)))
         object.__setattr__(new, "_cached", {})
-        if "codes" in changes:
+        if "codes" in changes and "_cached_by_codes" not in changes:
             object.__setattr__(new, "_cached_by_codes", {})
         return new
 
@@ -291,8 +330,8 @@ class Representation:
             frame; or an object with ``obsm`` and ``obs``.
         **columns
             ``codes``, ``factors``, ``log_variance``, ``groups``, ``weights`` choose columns
-            or keys as in :func:`disentmetrics.io.tables.read_table`; ``kinds`` overrides kinds; ``sequential``
-            states that rows are consecutive in time.
+            or keys as in :func:`disentmetrics.io.tables.read_table`; ``missing`` adds marks of missing labels;
+            ``kinds`` overrides kinds; ``sequential`` states that rows are consecutive in time.
 
         Raises
         ------
@@ -301,7 +340,8 @@ class Representation:
         """
         given = {name: option for name, option in columns.items() if option is not None and option is not False}
         kinds, sequential = columns.pop("kinds", None), columns.pop("sequential", False)
-        raw: RawTable = read_table(source, **columns)
+        missing = () if (marks := columns.pop("missing", None)) is None else marks
+        raw: RawTable = read_table(source, **columns, missing=missing)
         representation = cls(
             raw.codes,
             raw.factors,
@@ -311,6 +351,7 @@ class Representation:
             sequential=sequential,
             code_names=raw.code_names,
             kinds=kinds,
+            missing=missing,
             provenance=Provenance(
                 data="table" if raw.fingerprint == "memory" else raw.fingerprint,
                 columns={name: _plain_option(option) for name, option in given.items()},
@@ -334,18 +375,21 @@ class Representation:
             If it is truncated, altered, or not written by :meth:`save`.
         """
         new = object.__new__(cls)
-        for name, value in {**read_representation(Path(path)), "_cached": {}, "_cached_by_codes": {}}.items():
+        transient: dict[str, Any] = {"resolved": None, "_unresolved": None, "_cached": {}, "_cached_by_codes": {}}
+        for name, value in {**read_representation(Path(path)), **transient}.items():
             object.__setattr__(new, name, value)
         return new
 
 
 def _plain_option(option: Any) -> Any:
     """Return an option of :meth:`Representation.from_table` as JSON can represent it."""
+    if isinstance(option, str | bool | int | float):
+        return option
     if isinstance(option, Mapping):
         return dict(option)
     if isinstance(option, set | frozenset):
         return sorted(option)
-    return option if isinstance(option, str | bool) else list(option)
+    return list(option)
 
 
 def _lock_of(store: dict[Any, Any], key: Any) -> AbstractContextManager[Any]:
@@ -371,7 +415,7 @@ def _row_key(representation: Representation) -> str:
 def is_binned(factor: Factor) -> bool:
     """Return whether ``Representation.labels`` discretises a factor into bins of equal frequency."""
     fine = factor.kind == "circular" and (factor.size or 0) > MAX_ORDINAL_VALUES
-    return factor.kind == "continuous" or fine
+    return factor.size is None or fine
 
 
 def _labels(representation: Representation, position: int, n_bins: int) -> Integers:

@@ -32,12 +32,13 @@ def write_representation(representation: "Representation", path: Path) -> None:
         file.attrs["format"] = _FORMAT
         file.attrs["about"] = json.dumps(
             {
-                "factors": [[f.name, f.size, f.kind, list(f.values)] for f in representation.space],
+                "factors": [factor.to_plain() for factor in representation.space],
                 "code_names": list(representation.code_names),
                 "sequential": representation.sequential,
                 "categorical_codes": representation.categorical_codes.tolist(),
                 "provenance": vars(representation.provenance),
                 "inference": list(representation.inference),
+                "notes": list(representation.notes),
             }
         )
         for name, array in arrays.items():
@@ -68,12 +69,13 @@ def read_representation(path: Path) -> dict[str, Any]:
             arrays = {name: _mapped(path, file, name) for name in ARRAYS}
         return {
             **arrays,
-            "space": FactorSpace([Factor(n, s, k, tuple(v)) for n, s, k, v in about["factors"]]),
+            "space": FactorSpace([Factor.from_plain(plain) for plain in about["factors"]]),
             "code_names": tuple(about["code_names"]),
             "sequential": bool(about.get("sequential", False)),  # older files have no such field
             "categorical_codes": np.array(about["categorical_codes"], dtype=bool),
             "provenance": Provenance(**about["provenance"]),
             "inference": tuple(about["inference"]),
+            "notes": tuple(about.get("notes", ())),
         }
     except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
         if isinstance(error, CorruptFileError):

@@ -1,6 +1,6 @@
 """Validation of the arrays that a representation is built from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import narwhals as nw
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from disentmetrics._utils.typing import Floats, Integers
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.factors import FactorSpace, Kind
+from disentmetrics.factors import FactorSpace
 from disentmetrics.io.labels import CategoricalColumn, encode_factor
 
 
@@ -80,8 +80,12 @@ def check_factors(factors: ArrayLike, space: FactorSpace, n_samples: int) -> NDA
 
 
 def infer_factors(
-    factors: Any, names: Sequence[str] | None, kinds: Mapping[str, Kind] | None, n_samples: int
-) -> tuple[FactorSpace, NDArray[Any], tuple[str, ...]]:
+    factors: Any,
+    names: Sequence[str] | None,
+    kinds: Mapping[str, str] | None,
+    missing: Collection[str | float] | str | float,
+    n_samples: int,
+) -> tuple[FactorSpace, NDArray[Any], tuple[str, ...], tuple[str, ...]]:
     columns = _columns_of(factors, names)
     if not columns:
         raise InvalidInputError("factors must have at least one column; pass None if no factor is known")
@@ -94,7 +98,7 @@ def infer_factors(
     encoded = []
     for name, values in columns.items():
         check_length(f"factor {name!r}", len(values), n_samples)
-        encoded.append(encode_factor(name, values, kind=(kinds or {}).get(name)))
+        encoded.append(encode_factor(name, values, kind=(kinds or {}).get(name), missing=missing))
     space = FactorSpace([column.factor for column in encoded])
     if space.is_grid:
         array = np.stack([column.indices for column in encoded], axis=1)
@@ -102,10 +106,11 @@ def infer_factors(
         array = np.stack(
             [np.where(c.indices < 0, np.nan, c.indices) if c.factor.size else c.indices for c in encoded], axis=1
         )
-    return space, array, tuple(column.reason for column in encoded)
+    notes = tuple(note for column in encoded for note in column.notes)
+    return space, array, tuple(column.reason for column in encoded), notes
 
 
-def no_factors(space: FactorSpace | None, names: Sequence[str] | None, kinds: Mapping[str, Kind] | None) -> FactorSpace:
+def no_factors(space: FactorSpace | None, names: Sequence[str] | None, kinds: Mapping[str, str] | None) -> FactorSpace:
     if space or names or kinds:
         raise InvalidInputError("factors must contain labels of the named factors; got None")
     return FactorSpace(())
@@ -128,7 +133,7 @@ def _columns_of(factors: Any, names: Sequence[str] | None) -> dict[str, Any]:
             raise InvalidInputError("these factors already have names; omit factor_names")
         return _unique([str(name) for name, _ in named], [values for _, values in named])
     _refuse_masked("factors", factors)
-    array = np.asarray(factors)
+    array = _as_given(factors)
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2 or not array.shape[1]:
@@ -139,6 +144,17 @@ def _columns_of(factors: Any, names: Sequence[str] | None) -> dict[str, Any]:
     if len(names) != array.shape[1]:
         raise InvalidInputError(f"factor_names must name {array.shape[1]} factors; got {len(names)} names")
     return _unique(names, list(array.T))
+
+
+def _as_given(factors: Any) -> NDArray[Any]:
+    """Return factors as an array; labels in lists keep their types, which numpy would convert to a common one."""
+    array = np.asarray(factors)
+    if isinstance(factors, list | tuple) and array.dtype.kind in "Uf":
+        original = np.array(factors, dtype=object)
+        scalars = {str, bool, int, float, type(None)}
+        if original.shape == array.shape and {type(label) for label in original.ravel()} <= scalars:
+            return original
+    return array
 
 
 def _unique(names: list[str], columns: list[Any]) -> dict[str, Any]:

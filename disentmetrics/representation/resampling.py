@@ -40,6 +40,14 @@ def resampling_units(groups: Integers | None, n_rows: int, *, sequential: bool) 
     return np.asarray(np.unique(unit, return_inverse=True)[1], dtype=np.int64).ravel()
 
 
+def number_of_units(representation: "Representation", rows: Integers | None = None) -> int:
+    """Return how many units these rows belong to, of all rows by default; rows that are not grouped are units."""
+    units = representation.resampling_units
+    if units is None:
+        return len(representation) if rows is None else len(rows)
+    return len(np.unique(units if rows is None else units[rows]))
+
+
 def deal(units: Integers | None, n_rows: int, n_parts: int, rng: np.random.Generator) -> Integers:
     """Deal units at random into parts of nearly equally many units; return the part of each row, from 0."""
     if units is None:

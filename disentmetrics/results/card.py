@@ -26,6 +26,7 @@ from disentmetrics.results.verdict import Verdict
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_MOST_FACTORS = 20  # in one line
 MOST_SENTENCES = 12
 """Sentences about single factors that are printed."""
 EXPLAINED = "Percentages are shares of the variance of a factor explained on held-out rows."
@@ -40,8 +41,9 @@ class ScoreCard(Mapping[str, Score]):
     ----------
     scores : dict of str to Score
     about : dict of str
-        Data, encoder, numbers of rows, latents and factors; ``row_key``, which is equal for two cards exactly
-        when their rows can be compared in pairs; ``data_spec`` or ``columns``, by which the data can be loaded again.
+        Data, encoder, numbers of rows and latents, names and kinds of factors; ``row_key``, which is equal for two
+        cards exactly when their rows can be compared in pairs; ``data_spec`` or ``columns``, by which the data can be
+        loaded again.
     notes : tuple of str
         Diagnostics of the representation in words, such as constant latents.
     summary : RepresentationSummary or None
@@ -99,7 +101,8 @@ class ScoreCard(Mapping[str, Score]):
         footnotes = self.footnotes()
         remarks = [f"• {one_line(line)}" for line in self.remarks()]
         signatures = [part for line in self.signature_lines() for part in wrapped_signature(one_line(line), TERMINAL)]
-        lines = [*tables[:1], *footnotes, *tables[1:], *remarks, *([""] if remarks else []), *signatures]
+        factors = [one_line(line) for line in self.factor_lines()]
+        lines = [*tables[:1], *footnotes, *tables[1:], *remarks, *([""] if remarks else []), *factors, *signatures]
         return plain_text(*map(one_line, self.verdict_lines()), *lines, width=TERMINAL)
 
     def verdict_lines(self) -> list[str]:
@@ -128,6 +131,15 @@ class ScoreCard(Mapping[str, Score]):
         ]
         return [*self.notes, *of_scores]
 
+    def factor_lines(self) -> list[str]:
+        """Return a line with the kind of each factor, which decides how metrics read it; none on older cards."""
+        if self.summary is not None:
+            factors = [factor.description for factor in self.summary.factors]
+        else:
+            factors = [f"{name} ({kind})" for name, kind in dict(self.about.get("kinds", {})).items()]
+        more = [f"and {len(factors) - _MOST_FACTORS} more"] if len(factors) > _MOST_FACTORS else []
+        return [f"factors: {', '.join([*factors[:_MOST_FACTORS], *more])}"] if factors else []
+
     def signature_lines(self, *, full: bool = False) -> list[str]:
         """Return the fields that all signatures share in one line, then those that differ, by score.
 
@@ -141,7 +153,7 @@ class ScoreCard(Mapping[str, Score]):
     def _repr_html_(self) -> str:
         by_factor = factor_table(self.scores)
         tables = [score_table(self.scores).to_html(), *([by_factor.to_html()] if by_factor else [])]
-        lines = [*self.footnotes(), *self.remarks()]
+        lines = [*self.footnotes(), *self.remarks(), *self.factor_lines()]
         verdict = html_lines([line.removeprefix("• ") for line in self.verdict_lines()[:-1]])
         return f"<div>{html_caption(self._caption())}{verdict}{''.join(tables)}{html_lines(lines)}</div>"
 

@@ -55,7 +55,8 @@ class Score:
     adjusted : float or None
         ``(value - null) / (best - null)``: 0 for a random code, 1 for a perfect one.
     p_value : float or None
-        Share of permutations, including the identity, that score at least as well.
+        Share of permutations, including the identity, that score at least as well; extrapolated if it is below
+        ``smallest_p_value``, see :func:`disentmetrics.scoring.uncertainty.permutation_p_value`.
     per_factor : mapping of factor name to float
         The score of each factor, where the metric has one; NaN where undefined.
     details : mapping of name to array

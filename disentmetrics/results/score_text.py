@@ -131,8 +131,8 @@ def _numbers(score: Score) -> tuple[str, ...]:
 
 def _p_value(score: Score) -> str:
     smallest = score.smallest_p_value
-    if score.p_value is not None and smallest is not None and math.isclose(score.p_value, smallest):
-        return f"≤ {smallest:.2g}"
+    if score.p_value is not None and smallest is not None and score.p_value <= smallest * (1 + 1e-9):
+        return f"{'≤' if math.isclose(score.p_value, smallest) else '≈'} {score.p_value:.2g}"
     return _number(score.p_value, 3)
 
 

@@ -89,7 +89,7 @@ class RepresentationSummary:
     correlation : (n_codes, n_codes) float
         Spearman's, signed, in [-1, 1], of at most 5,000 rows; NaN for constant codes and for categories.
     mutual_information : (n_codes, n_factors) float
-        Nats, by rank spacings as in ``mig``: unbiased, so slightly negative at times, for unrelated pairs.
+        Nats, at finite resolution as in ``mig``: unbiased, so slightly negative at times, for unrelated pairs.
     factor_entropies : (n_factors,) float
         Nats. 0 for a factor that takes one value.
     best_codes : (n_factors,) int
@@ -170,8 +170,7 @@ class RepresentationSummary:
 
     def to_plain(self) -> dict[str, Any]:
         """Return the summary as dicts, lists and scalars of JSON; NaN becomes None."""
-        factors = [[factor.name, factor.size, factor.kind, list(factor.values)] for factor in self.factors]
-        return {**to_plain(self), "factors": factors}
+        return {**to_plain(self), "factors": [factor.to_plain() for factor in self.factors]}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "RepresentationSummary":
@@ -183,7 +182,7 @@ class RepresentationSummary:
             If a part is missing or of a wrong type or shape.
         """
         names = tuple(map(str, plain["code_names"]))
-        factors = tuple(Factor(n, s, k, tuple(v)) for n, s, k, v in plain["factors"])
+        factors = tuple(map(Factor.from_plain, plain["factors"]))
         pairs = (len(names), len(factors))
         n_sample = len(plain["sample_codes"])
         return cls(

@@ -228,7 +228,8 @@ def _mixed_clause(together: Sequence[FactorVerdict]) -> str:
     others = [name for name in first.mixed_with if name not in {factor.name for factor in together}]
     over = f"{'over' if len(first.latents) > 1 else 'in'} {latents}"
     with_others = f" with {_and(others)}" if others else ""
-    readable = "readable but" if sum(f.share for f in together) >= READABLE * len(together) else "only partly readable and"
+    mean = sum(factor.share for factor in together) / len(together)
+    readable = "readable but" if mean >= READABLE else "only partly readable and"
     rotated = len(first.latents) > 1 and len(together) > 1 and all(factor.is_linear for factor in together)
     return f"{names} {be} {readable} {'rotated' if rotated else 'mixed'}{with_others} {over}"
 

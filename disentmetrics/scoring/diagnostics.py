@@ -5,21 +5,34 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl
+from disentmetrics._utils.random import generator
+from disentmetrics._utils.typing import Floats
+from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, standard_deviation
 from disentmetrics.estimators.independence import independence_p_value
 from disentmetrics.estimators.mutual_information import adjusted_information, contingency, entropy
 from disentmetrics.estimators.rank_correlation import rank_correlation
-from disentmetrics.metrics.base import Metric
+from disentmetrics.metrics.base import Invariance, Metric
 from disentmetrics.representation import Representation, is_binned
+from disentmetrics.representation.resampling import random_subset
 from disentmetrics.results.score import Score
+from disentmetrics.statistics.resolution import sampled
 from disentmetrics.statistics.significance import significant_information
+from disentmetrics.statistics.targets import factor_columns
 
 Requested = Sequence[tuple[Metric, str]]
 
+NARROW = 0.01
+"""Share of the spread of the widest latent below which an uninformative latent is reported as possibly unused."""
 COPIED = 0.999
 """Rank correlation above which two latents are copies of each other."""
 DEPENDENT = 0.05
 """Mutual information, as a share of the smaller entropy, above which two factors are reported as dependent."""
+MOST_OUTLYING = 0.05
+"""Share of the rows up to which distant labels are reported as outlying; more of them are a group of their own."""
+FEWEST_OTHER_LABELS = 5
+"""Number of distinct labels from which others can be outlying."""
+DETERMINED = 0.6
+"""The same share, above which even metrics that tolerate dependent factors may score a perfect code below 1."""
 MIN_ROWS_OF_CLASS = 10
 """Number of rows below which a value is reported as rare."""
 MIN_ROWS_OF_CELL = 5
@@ -35,6 +48,8 @@ GOOD = 0.9
 _MANY_CODES = 512
 _ENOUGH_ROWS = 5_000
 _MANY_FACTORS = 60
+_CENTRAL_RANGE_OF_NORMAL = 3.29
+"""Standard deviations between the 5 % and the 95 % quantile of a normal distribution."""
 
 
 def diagnose(representation: Representation, scored: Representation, requested: Requested) -> list[str]:
@@ -52,8 +67,9 @@ def diagnose(representation: Representation, scored: Representation, requested: 
         Sentences, each with the number that it is based on.
     """
     return [
-        *_silent_codes(representation),
-        *_copied_codes(representation),
+        *_silent_codes(representation, scored),
+        *_wide_posteriors(representation),
+        *_copied_codes(sampled(scored)),
         *_labels(representation),
         *_encoded_factors(scored),
         *_dependent_factors(scored, requested),
@@ -112,7 +128,7 @@ def _best_shares(representation: Representation) -> list[tuple[str, float]]:
     return [(names[k], float(information.share[:, k].max())) for k in np.flatnonzero(information.defined)]
 
 
-def _silent_codes(representation: Representation) -> Iterator[str]:
+def _silent_codes(representation: Representation, scored: Representation) -> Iterator[str]:
     codes, names = representation.codes, np.array(representation.code_names)
     dead = constant(codes)
     if dead.any():
@@ -125,20 +141,44 @@ def _silent_codes(representation: Representation) -> Iterator[str]:
                 f"{KL_THRESHOLD} nats): {_some(names[collapsed])}"
             )
     elif representation.n_codes > 1:
-        spread = np.std(codes, axis=0, dtype=np.float64)
-        quiet = (spread < 0.01 * spread.max()) & ~dead
+        spread = standard_deviation(codes)
+        widest = float(_spread_without_tails(codes).max())
+        quiet = (spread < NARROW * widest) & ~dead
+        # A narrow latent may only have another unit: whether it is used is a question of information, not of scale.
+        quiet = quiet & ~scored.cached(significant_information).related_codes if quiet.any() else quiet
         if quiet.any():
             listed = [f"{name} ({sd:.2g})" for name, sd in zip(names[quiet], spread[quiet], strict=True)]
+            uninformative = ", are not informative about any factor" if scored.n_factors else ""
             yield (
-                f"{quiet.sum()} of {len(dead)} latents vary by less than 1 % of the widest (standard deviation "
-                f"{spread.max():.2g}) and may be unused: {_some(listed)}"
+                f"{quiet.sum()} of {len(dead)} latents vary by less than {_percent(NARROW)} of the widest (standard "
+                f"deviation {widest:.2g}){uninformative} and may be unused: {_some(listed)}"
             )
+
+
+def _spread_without_tails(codes: NDArray[np.floating]) -> Floats:
+    """Return the standard deviation of each latent, estimated from its central 90 % where outliers inflate it."""
+    some = codes[random_subset(len(codes), _ENOUGH_ROWS, generator(0, "spread"))].astype(np.float64)
+    low, high = np.quantile(some, [0.05, 0.95], axis=0)
+    central = high / _CENTRAL_RANGE_OF_NORMAL - low / _CENTRAL_RANGE_OF_NORMAL
+    return np.asarray(np.minimum(central, standard_deviation(codes)))
+
+
+def _wide_posteriors(representation: Representation) -> Iterator[str]:
+    if representation.log_variance is None or not (low := float(representation.log_variance.min())) > 0:
+        return
+    yield (
+        f"all log-variances are positive ({low:.2g} to {float(representation.log_variance.max()):.2g}), so that every "
+        "posterior is wider than the prior: if the encoder returns standard deviations or variances, specify that by "
+        "spread=std or spread=variance"
+    )
 
 
 def _copied_codes(representation: Representation) -> Iterator[str]:
     if not 1 < representation.n_codes <= _MANY_CODES:
         return
-    some = representation.codes[:: max(1, len(representation) // _ENOUGH_ROWS)]
+    # Random rows: on a grid in order, every k-th row would miss values of the factors that vary fastest.
+    rows = random_subset(len(representation), _ENOUGH_ROWS, generator(0, "copied codes"))
+    some = representation.codes[rows]
     alike = rank_correlation(some, some) > COPIED
     listed = [
         f"{representation.code_names[i]} and {representation.code_names[j]}"
@@ -154,11 +194,13 @@ def _copied_codes(representation: Representation) -> Iterator[str]:
 def _labels(representation: Representation) -> Iterator[str]:
     if not representation.n_factors:
         yield "no factors are known: metrics that compare codes with factors are undefined"
+    yield from representation.notes
     for position, factor in enumerate(representation.space):
         labels = representation.labels(position)
         missing = int((labels < 0).sum())
         if missing:
             yield f"factor {factor.name}: {missing} of {len(labels)} rows have no label and are left out for it"
+        yield from _outlying_labels(representation, position)
         if labels.max() <= 0 or (labels[labels >= 0] == labels.max()).all():
             yield f"factor {factor.name} takes a single value and is left out"
             continue
@@ -177,6 +219,53 @@ def _labels(representation: Representation) -> Iterator[str]:
                 f"factor {factor.name}: {len(rare)} of {np.count_nonzero(counts)} values have fewer than "
                 f"{MIN_ROWS_OF_CLASS} rows (rarest: {name}, {counts[least]}); {consequence}: merge them or add rows"
             )
+
+
+def _outlying_labels(representation: Representation, position: int) -> Iterator[str]:
+    """Report rare labels that are further from all others than these span, such as 1000 among 0 .. 99."""
+    factor = representation.space.factors[position]
+    numeric = factor.size is None or (factor.values and not isinstance(factor.values[0], str))
+    if factor.kind not in {"ordinal", "continuous"} or not numeric:
+        return
+    column = representation.cached(factor_columns, position)[:, 0]
+    values, counts = np.unique(column[~np.isnan(column)], return_counts=True)
+    start, end = _core(values, counts)
+    outlying = [*zip(values[:start], counts[:start], strict=True), *zip(values[end:], counts[end:], strict=True)]
+    if outlying:
+        outlying.sort(key=lambda pair: -abs(pair[0]))
+        listed = _some([f"{value:g} ({count} {'row' if count == 1 else 'rows'})" for value, count in outlying], 3)
+        yield (
+            f"factor {factor.name} has outlying labels: {listed}, while all others are from {values[start]:g} to "
+            f"{values[end - 1]:g}; they dominate metrics of linear relations, such as linear_r2; if they mark missing "
+            f"labels, give missing={outlying[0][0]:g}"
+        )
+
+
+def _core(values: NDArray[np.floating], counts: NDArray[np.int64]) -> tuple[int, int]:
+    """Return the range of sorted values without those whose distance to it exceeds its own width.
+
+    The range grows from the middle half of the rows. All values belong to it if more than a few rows would not.
+    """
+    everything = (0, len(values))
+    if len(values) < FEWEST_OTHER_LABELS:
+        return everything
+    below = np.cumsum(counts) / counts.sum()
+    start, last = (int(np.searchsorted(below, share)) for share in (0.25, 0.75))
+    wide = np.flatnonzero(np.diff(values) > values[last] - values[start])  # gaps that the range might not cross
+    while True:
+        before, after = wide[wide < start], wide[wide >= last]
+        start = int(before[-1]) + 1 if len(before) else 0
+        last = int(after[0]) if len(after) else len(values) - 1
+        width = values[last] - values[start]
+        if len(after) and values[last + 1] - values[last] <= width:
+            last += 1
+        elif len(before) and values[start] - values[start - 1] <= width:
+            start -= 1
+        else:
+            break
+    n_outside = counts.sum() - counts[start : last + 1].sum()
+    few = n_outside <= max(1, MOST_OUTLYING * counts.sum()) and last - start + 1 >= FEWEST_OTHER_LABELS
+    return (start, last + 1) if few and width > 0 else everything
 
 
 def _encoded_factors(representation: Representation) -> Iterator[str]:
@@ -228,14 +317,18 @@ def _dependent_factors(representation: Representation, requested: Requested) -> 
         return
     dependent.sort(reverse=True)
     listed = _some([f"{names} ({_percent(share)})" for share, names in dependent], 4)
+    tolerated: set[Invariance] = {"dependent factors"}
+    if dependent[0][0] > DETERMINED:
+        tolerated.add("determined factors")
     unaffected = [
-        metric.name if protocol == "default" else f"{metric.name}@{protocol}"
+        metric.full_name(protocol)
         for metric, protocol in requested
-        if "dependent factors" in metric.protocol(protocol).invariant_to
+        if tolerated <= set(metric.protocol(protocol).invariant_to)
     ]
     yield (
         f"dependent factors, with their mutual information as a share of the smaller entropy: {listed}; many metrics "
-        f"score even a perfect code below 1; not affected here: {', '.join(unaffected) or 'none of the requested ones'}"
+        "score even a perfect code below its best value, and mixtures of such factors above it; a perfect code keeps "
+        f"its score under: {', '.join(unaffected) or 'none of the requested metrics'}"
     )
 
 

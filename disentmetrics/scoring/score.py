@@ -22,6 +22,7 @@ from disentmetrics.results.card import ScoreCard
 from disentmetrics.results.score import Interval, Score
 from disentmetrics.scoring.diagnostics import diagnose, diagnose_scores
 from disentmetrics.scoring.presets import expand
+from disentmetrics.scoring.sensitivity import resolution_notes
 from disentmetrics.scoring.summarise import summarise
 from disentmetrics.scoring.uncertainty import (
     N_SEEDS,
@@ -29,13 +30,19 @@ from disentmetrics.scoring.uncertainty import (
     bias_corrected,
     null_interval,
     permutation_p_value,
+    slow_bias_weight,
     standard_error,
     t_interval,
 )
 from disentmetrics.scoring.verdict import verdict
+from disentmetrics.statistics.resolution import sampled, with_resolution
 
 N_PERMUTATIONS = 99
-N_FEW_PERMUTATIONS = 19
+N_FEW_PERMUTATIONS = 39
+FEWEST_ROWS = 0.25
+"""Share of ``enough_rows`` below which there is no interval: weak relations are missed by halves as by all rows."""
+SLACK_REPORTED = 0.01
+"""Estimated bias above which a note explains the width of an interval."""
 MANY_ROWS = 100_000
 """Above this the null hardly varies, so that few permutations suffice."""
 
@@ -95,7 +102,7 @@ def score(
         How rows are resampled for the 95 % interval. Randomised metrics always use half-sampling: a
         jackknife would multiply the noise of their own draws by the square root of 19.
     null : bool
-        Whether to permute rows for ``null``, ``adjusted`` and ``p_value``: 99 times, or 19 for
+        Whether to permute rows for ``null``, ``adjusted`` and ``p_value``: 99 times, or 39 for
         randomised and costly metrics and for more than 100,000 rows.
     n_jobs : int
         Number of threads; -1 uses all CPUs. Results do not depend on it.
@@ -131,7 +138,8 @@ def score(
         raise InvalidInputError(f"interval must be 'jackknife', 'half-sampling' or None; got {interval!r}")
     names = expand(metrics, posterior=representation.log_variance is not None)
     requested = [_Requested(name, *find_metric(name)) for name in names]
-    scored = representation.resampled_by_weight(generator(seed, "weights"))
+    # Resampled and permuted rows are to keep the noise of these.
+    scored = with_resolution(representation.resampled_by_weight(generator(seed, "weights")))
     parallel = _threads(n_jobs)
     with suppress_sklearn_warnings():
         points = parallel(joblib.delayed(a.point)(scored, seed) for a in requested)
@@ -170,20 +178,30 @@ def score(
     scores = {}
     for a in requested:
         finished = [
-            _with_uncertainty(single, _Replicates.of(replicates, a.name, index), interval, population=population)
+            _with_uncertainty(
+                single,
+                _Replicates.of(replicates, a.name, index),
+                interval,
+                population=population,
+                n_rows=len(scored),
+                enough_rows=a.metric.protocol(a.protocol).enough_rows,
+            )
             for index, single in enumerate([point[a.name], *point[a.name].parts.values()])
         ]
         scores[a.name] = replace(finished[0], parts=dict(zip(a.metric.parts, finished[1:], strict=False)))
+    finished_scores = [(a.metric, a.protocol, scores[a.name]) for a in requested]
     notes = [
         *diagnose(representation, scored, [(a.metric, a.protocol) for a in requested]),
-        *diagnose_scores(scored, [(a.metric, a.protocol, scores[a.name]) for a in requested]),
+        *diagnose_scores(scored, finished_scores),
     ]
+    with single_threaded_blas(), suppress_sklearn_warnings():
+        notes += resolution_notes(scored, finished_scores, seed)
     return ScoreCard(
         scores,
         {**_about(representation, seed), "interval": interval, "null": null, **_origin(representation)},
         tuple(notes),
         summarise(scored, seed=seed),
-        verdict(scored, seed=seed) if scored.n_factors else None,
+        verdict(sampled(scored), seed=seed) if scored.n_factors else None,
     )
 
 
@@ -239,6 +257,8 @@ def _with_uncertainty(
     interval: IntervalMethod | None,
     *,
     population: bool,
+    n_rows: int,
+    enough_rows: int | None,
 ) -> Score:
     if point.undefined:
         return point
@@ -253,14 +273,10 @@ def _with_uncertainty(
         range_ = t_interval(point.value, seed_sd, N_SEEDS - 1, bounds, "seeds" if point.randomised else "exact")
     elif interval and len(replicates) >= max(2, len(drawn.rows) // 2):
         method: IntervalMethod = "half-sampling" if point.randomised else interval
-        error = standard_error(replicates, method)
-        corrected = min(max(bias_corrected(point.value, replicates, method), bounds[0]), bounds[1])
-        degrees = len(replicates) - 1
-        # A jackknife multiplies the bias by 19: too uncertain to move the centre by it, so it widens the interval.
-        if method == "jackknife":
-            range_ = t_interval(point.value, error, degrees, bounds, method, bias=point.value - corrected)
-        else:
-            range_ = t_interval(corrected, error, degrees, bounds, method).including(point.value)
+        # the correction of a bias multiplies the noise of a single seed
+        centre = float(np.mean(seeds)) if point.randomised else point.value
+        range_, corrected, reported = _resampled_interval(point, centre, replicates, method, n_rows, enough_rows)
+        notes += reported
     elif interval:
         reason = "the score is undefined on most resamples of the rows" if drawn.rows else "all rows are of one group"
         notes.append(f"no interval: {reason}")
@@ -291,6 +307,41 @@ def _with_uncertainty(
     )
 
 
+def _resampled_interval(
+    point: Score,
+    centre: float,
+    replicates: list[float],
+    method: IntervalMethod,
+    n_rows: int,
+    enough_rows: int | None,
+) -> tuple[Interval | None, float | None, list[str]]:
+    """Return the interval from resampled rows, the value without its bias, and notes."""
+    bounds, degrees = point.bounds, len(replicates) - 1
+    error = standard_error(replicates, method)
+    if enough_rows is not None and n_rows < FEWEST_ROWS * enough_rows:
+        note = (
+            f"no interval: predictors of {n_rows:,} rows miss weak relations, a bias that resampling does not show; "
+            f"intervals need {round(FEWEST_ROWS * enough_rows):,} rows"
+        )
+        return None, None, [note]
+    weight = 1.0 if enough_rows is None else slow_bias_weight(n_rows, enough_rows)
+    bias = centre - bias_corrected(centre, replicates, method, weight)
+    corrected = min(max(centre - bias, bounds[0]), bounds[1])
+    # A jackknife multiplies the bias by 19: too uncertain to move the centre by it, so it widens the interval.
+    if method == "jackknife":
+        return t_interval(point.value, error, degrees, bounds, method, bias=point.value - corrected), corrected, []
+    # A bias that falls slowly is known only roughly: between none and twice the estimate.
+    slack = 0.0 if enough_rows is None else abs(bias)
+    interval = t_interval(corrected, error, degrees, bounds, method, slack=slack).including(point.value)
+    notes = []
+    if slack > SLACK_REPORTED:
+        notes.append(
+            f"the interval allows for a bias of up to {2 * slack:.2f}, because predictors of {n_rows:,} rows miss weak "
+            f"relations; {enough_rows:,} rows suffice"
+        )
+    return interval, corrected, notes
+
+
 def _about(representation: Representation, seed: int) -> dict[str, object]:
     return {
         "data": representation.provenance.data,
@@ -298,6 +349,7 @@ def _about(representation: Representation, seed: int) -> dict[str, object]:
         "rows": representation.n_samples,
         "codes": representation.n_codes,
         "factors": list(representation.space.names),
+        "kinds": {factor.name: factor.kind_spec for factor in representation.space},
         "row_key": representation.row_key,
         "seed": seed,
         "version": __version__,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import random_subset
 from disentmetrics.results.summary import RepresentationSummary, TuningMap
 from disentmetrics.statistics.mutual_information import factor_entropies, information_matrix
+from disentmetrics.statistics.resolution import sampled
 from disentmetrics.statistics.targets import factor_columns, factor_values
 
 MAX_CODES = 256
@@ -97,17 +99,19 @@ def summarise(representation: Representation, *, seed: int = 0) -> Representatio
     """
     rng = np.random.default_rng([seed, 0x5375])
     representation = representation.resampled_by_weight(rng)
-    nats = representation.cached(information_matrix, "rank-spacing", 20)
+    nats = representation.cached(information_matrix, "finite-resolution", 20)
     entropies = representation.cached(factor_entropies)
     shown = _most_informative(representation, nats, entropies)
     codes = representation.codes[:, shown]
+    drawn = sampled(representation).codes[:, shown]  # as the metrics read them
     log_variance = None if representation.log_variance is None else representation.log_variance[:, shown]
     kl = None if log_variance is None else mean_kl(codes, log_variance)
     dead = constant(codes)
     rows = random_subset(len(representation), _MAX_ROWS, rng)
-    some = codes[rows].astype(np.float64)
+    some = drawn[rows].astype(np.float64)
     counts, edges = _histograms(some)
     sample = random_subset(len(some), min(MAX_SAMPLE, _MAX_SAMPLE_NUMBERS // len(shown)), rng)
+    ranked = some[random_subset(len(some), _MAX_RANKED_ROWS, rng)]
     numbers = representation.cached(factor_values)[rows]
     nats = nats[shown]
     return RepresentationSummary(
@@ -122,7 +126,7 @@ def summarise(representation: Representation, *, seed: int = 0) -> Representatio
         active=~dead if kl is None else ~dead & (kl > KL_THRESHOLD),
         histogram_counts=counts,
         histogram_edges=_rounded(edges),
-        correlation=_correlation(some[:_MAX_RANKED_ROWS], dead | representation.categorical_codes[shown]).round(3),
+        correlation=_correlation(ranked, dead | representation.categorical_codes[shown]).round(3),
         mutual_information=_rounded(nats),
         factor_entropies=_rounded(entropies),
         best_codes=np.where(nats.max(axis=0) > 0, np.argmax(nats, axis=0), -1).astype(np.int64),
@@ -182,7 +186,7 @@ def _correlation(codes: Floats, meaningless: NDArray[np.bool_]) -> Floats:
 
 
 def _without_many_names(factor: Factor) -> Factor:
-    return factor if len(factor.values) <= MAX_VALUE_NAMES else Factor(factor.name, factor.size, factor.kind)
+    return factor if len(factor.values) <= MAX_VALUE_NAMES else replace(factor, values=())
 
 
 def position_pairs(factors: Sequence[Factor]) -> list[tuple[int, int]]:

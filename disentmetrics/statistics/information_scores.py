@@ -13,6 +13,7 @@ from disentmetrics.estimators.mutual_information import equal_width_bins
 from disentmetrics.factors import Factor, FactorSpace
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.mutual_information import InformationEstimator, factor_entropies, information_matrix
+from disentmetrics.statistics.resolution import resolution_of, with_resolution
 from disentmetrics.statistics.significance import active_codes
 from disentmetrics.statistics.targets import factor_values, varied_factors
 
@@ -67,7 +68,7 @@ def normalized_mutual_information(
     Parameters
     ----------
     representation : Representation
-    estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
+    estimator : {"finite-resolution", "rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
         As in :func:`disentmetrics.statistics.mutual_information.information_matrix`. With ``rank-spacing`` and
         ``adjusted``, where posterior variances are given, latents whose mean KL to the prior is at most 0.01 nats are
         left out.
@@ -90,6 +91,8 @@ def normalized_mutual_information(
     kept, settings = np.ones(representation.n_codes, dtype=bool), {}
     if estimator == "posterior":
         settings = {"code": "mean+logvar"}
+    elif estimator == "finite-resolution":
+        settings = {"resolution": resolution_of(representation)}
     elif estimator in {"rank-spacing", "adjusted"}:
         kept, settings = active_codes(representation)
     return NormalizedMutualInformation(np.where(kept[:, None], estimates, 0.0), entropies, defined, kept, settings)
@@ -106,9 +109,9 @@ def with_binned_factors(representation: Representation, n_bins: int) -> Represen
             bins[present] = equal_width_bins(values[present], n_bins)
         columns.append(bins)
     space = FactorSpace([Factor(factor.name, n_bins, "ordinal") for factor in representation.space])
-    return Representation(
-        representation.codes, np.stack(columns, axis=1), space=space, log_variance=representation.log_variance
-    )
+    # The resolution is that of the factors before they are binned.
+    resolved = representation if representation.resolved is not None else representation.cached(with_resolution)
+    return resolved.with_factors(np.stack(columns, axis=1), space)
 
 
 def mean_by_best_factor(values: Floats, weights: Floats, shares: Floats) -> Floats:

@@ -22,9 +22,10 @@ from disentmetrics.estimators.mutual_information import (
 )
 from disentmetrics.estimators.rank_spacing import SortedCode, rank_spacing_information, sort_code
 from disentmetrics.representation import Representation
+from disentmetrics.statistics.resolution import at_resolution
 from disentmetrics.statistics.targets import Target, label_table, value_target
 
-InformationEstimator = Literal["rank-spacing", "equal-width", "quantile", "adjusted", "posterior"]
+InformationEstimator = Literal["finite-resolution", "rank-spacing", "equal-width", "quantile", "adjusted", "posterior"]
 Bins = Literal["equal-width", "quantile"]
 
 
@@ -35,15 +36,18 @@ def information_matrix(representation: Representation, estimator: InformationEst
     ----------
     representation : Representation
         Rows that miss a factor's label are left out for that factor.
-    estimator : {"rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
-        ``rank-spacing`` has no bins and mean 0 for independent latents; ``equal-width`` and ``quantile``
+    estimator : {"finite-resolution", "rank-spacing", "equal-width", "quantile", "adjusted", "posterior"}
+        ``rank-spacing`` has no bins and mean 0 for independent latents; ``finite-resolution`` applies it to
+        the codes of :func:`disentmetrics.statistics.resolution.at_resolution`; ``equal-width`` and ``quantile``
         discretise each latent into ``n_bins`` bins and use the plug-in estimate; ``adjusted`` corrects the latter for
         chance; ``posterior`` integrates the aggregate posterior.
     n_bins : int
         Only for estimators that have bins.
     """
     if estimator == "posterior":
-        return _posterior_information(representation)
+        return _posterior_information(representation.unresolved)
+    if estimator == "finite-resolution":
+        return at_resolution(representation).cached(information_matrix, "rank-spacing", n_bins)
     nats = np.zeros((representation.n_codes, representation.n_factors))
     how: Bins = "equal-width" if estimator == "equal-width" else "quantile"
     for position in range(representation.n_factors):

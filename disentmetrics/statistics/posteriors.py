@@ -74,6 +74,7 @@ def posterior_information(
     UndefinedScoreError
         If a posterior is too narrow for double precision.
     """
+    representation = representation.unresolved
     if representation.log_variance is None:
         raise UndefinedScoreError("posterior variances (log_variance) are needed")
     rng = generator(seed, "posterior information")

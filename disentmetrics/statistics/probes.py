@@ -17,9 +17,9 @@ from disentmetrics.estimators.assignment import one_to_one_assignment
 from disentmetrics.estimators.mutual_information import contingency
 from disentmetrics.estimators.rank_correlation import standardise
 from disentmetrics.representation import Representation
-from disentmetrics.representation.resampling import folds, some_rows
+from disentmetrics.representation.resampling import Split, folds, number_of_units, some_rows, train_and_test_rows
 from disentmetrics.statistics.mutual_information import code_bins, information_matrix
-from disentmetrics.statistics.targets import Target, target
+from disentmetrics.statistics.targets import Target, bounded_target, target, varied_factors
 
 Probe = Literal["linear", "boosting"]
 _PROBES: tuple[Probe, ...] = ("linear", "boosting")
@@ -27,6 +27,43 @@ N_FOLDS = 5
 _BOOSTING_LOCK = threading.Lock()
 BOOSTING: dict[str, Any] = {"max_iter": 50, "learning_rate": 0.2, "early_stopping": False}
 """As accurate as scikit-learn's default of 100 trees at rate 0.1, in half the time."""
+
+
+def single_split(
+    representation: Representation, factor: Target, n_train: int, n_test: int, seed: Seed, *, min_groups: int
+) -> Split | None:
+    """Return rows to train and to test a predictor of a factor on; None where this is not possible.
+
+    The factor must vary among the training rows, and its rows must belong to ``min_groups`` groups, if they are
+    grouped.
+    """
+    if not factor.varies or number_of_units(representation, factor.rows) < min_groups:
+        return None
+    train, test = train_and_test_rows(representation, factor.rows, n_train, n_test, seed)
+    enough = len(train) and len(test) and np.ptp(factor.values[train], axis=0).any()
+    return (train, test) if enough else None
+
+
+def without_split(representation: Representation, scored: NDArray[np.bool_], *, min_groups: int) -> tuple[str, ...]:
+    """Return a note for each factor that varies and that :func:`single_split` could not split.
+
+    Parameters
+    ----------
+    representation : Representation
+    scored : (n_factors,) bool
+        Factors that were split.
+    min_groups : int
+    """
+    notes = []
+    for position in np.flatnonzero(representation.cached(varied_factors) & ~scored):
+        name = representation.space.names[position]
+        n_groups = number_of_units(representation, representation.cached(target, int(position)).rows)
+        notes.append(
+            f"{name} is excluded: its rows belong to {n_groups} group{'s' * (n_groups != 1)}, fewer than {min_groups}"
+            if n_groups < min_groups
+            else f"{name} is excluded: it takes a single value among the training rows"
+        )
+    return tuple(notes)
 
 
 def standardised_codes(representation: Representation) -> Floats:
@@ -67,8 +104,9 @@ def held_out_score(
         R² relative to the mean of the training rows, over all columns jointly; for categorical factors
         ``(accuracy - a) / (1 - a)`` with a the accuracy of the most frequent class of the training rows.
         At most 1; 0 for uninformative codes, negative for misleading predictions; NaN if there is nothing to predict.
+        For boosting, outlying labels are bounded (:func:`~disentmetrics.statistics.targets.bounded_target`).
     """
-    y = representation.cached(target, position)
+    y = representation.cached(bounded_target if probe == "boosting" else target, position)
     chosen = list(range(representation.n_codes)) if codes is None else list(codes)
     values = representation.codes[:, chosen]
     values = standardise(values[:, ~constant(values)])
@@ -166,7 +204,8 @@ def step_prediction(representation: Representation, n_bins: int = 50) -> Floats:
     The correlation ratio of factor and binned latent, corrected for chance: 0 on average, and possibly negative, for
     independent latents; 1 where the latent determines the factor. Monotone transformations of a latent do not change
     its bins. For categorical factors it is the share of the Gini impurity, for circular factors the joint share of
-    cosine and sine. 0 for constant latents and where a factor does not vary.
+    cosine and sine. 0 for constant latents and where a factor does not vary. Outlying labels are bounded
+    (:func:`~disentmetrics.statistics.targets.bounded_target`).
 
     Parameters
     ----------
@@ -181,7 +220,7 @@ def step_prediction(representation: Representation, n_bins: int = 50) -> Floats:
     """
     explained = np.zeros((representation.n_codes, representation.n_factors))
     for position in range(representation.n_factors):
-        y = representation.cached(target, position)
+        y = representation.cached(bounded_target, position)
         n = len(y.rows)
         if not y.varies:
             continue

@@ -13,6 +13,7 @@ from disentmetrics.estimators.independence import chi_squared, false_discovery_g
 from disentmetrics.estimators.mutual_information import contingency
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.mutual_information import code_bins, factor_entropies, information_matrix
+from disentmetrics.statistics.resolution import at_resolution, resolution_of
 from disentmetrics.statistics.targets import value_target, varied_factors
 
 FALSE_DISCOVERY_RATE = 0.01
@@ -55,18 +56,17 @@ class SignificantInformation:
 def significant_information(representation: Representation) -> SignificantInformation:
     """Estimate I(z_j; v_k) / H(v_k) for latents and factors with a significant pair.
 
-    The estimate has no bins (rank spacings) and mean 0 for independent pairs. A pair is significant if the latent in
-    10 bins of equal frequency and the labels are dependent at a false discovery rate of 1 % over all pairs (the null
-    keeps clusters of rows together). Latents and factors without a significant pair become 0; of the others every
-    pair is retained, because leaving small ones out would bias ratios upwards. Collapsed latents are left out where
-    posterior variances identify them.
+    The estimate has no bins (rank spacings at finite resolution) and mean 0 for independent pairs. A pair is
+    significant if the latent in 10 bins of equal frequency and the labels are dependent at a false discovery rate of
+    1 % over all pairs (the null keeps clusters of rows together). Latents and factors without a significant pair
+    become 0; of the others every pair is retained, because leaving small ones out would bias ratios upwards.
     """
     defined = representation.cached(varied_factors)
     entropies = representation.cached(factor_entropies)
-    nats = representation.cached(information_matrix, "rank-spacing", 20)
+    nats = representation.cached(information_matrix, "finite-resolution", 20)
     share = np.where(defined, nats / np.where(defined, entropies, 1.0), 0.0)
-    active, settings = active_codes(representation)
-    passed = np.logical_and(representation.cached(related_pairs), active[:, None])
+    passed = at_resolution(representation).cached(related_pairs)
+    settings: dict[str, str] = {"resolution": resolution_of(representation)}
     kept = np.any(passed, axis=1, keepdims=True) & np.any(passed, axis=0)
     return SignificantInformation(np.where(kept, np.minimum(share, 1.0), 0.0), defined, settings)
 
@@ -82,7 +82,7 @@ def active_codes(representation: Representation) -> tuple[NDArray[np.bool_], dic
     return kl > KL_THRESHOLD, {"mask": f"kl>{KL_THRESHOLD}"}
 
 
-def above_chance(share: Floats | float, n: int) -> Floats:
+def above_chance(share: Floats | float, n: float) -> Floats:
     """Rescale the largest of ``n`` shares so that equal shares become 0 and a single nonzero share stays 1."""
     return np.asarray((share - 1 / n) / (1 - 1 / n)) if n > 1 else np.ones_like(share)
 

@@ -43,6 +43,7 @@ def soft_information(
     assignment : {"mass", "centres"}
         As in :func:`disentmetrics.estimators.soft_bins.soft_contingency`.
     """
+    representation = representation.unresolved
     if representation.log_variance is None:
         raise UndefinedScoreError("soft bins need posterior variances (log_variance)")
     labels = representation.cached(label_table)

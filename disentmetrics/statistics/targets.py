@@ -4,7 +4,7 @@ Arrays have one entry per row of the representation, and a mask (or -1, or NaN) 
 rows of a fold or of a subset index them directly.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from disentmetrics._utils.typing import Floats, Integers
 from disentmetrics.estimators.mutual_information import quantile_bins
-from disentmetrics.representation import FACTOR_BINS, Representation
+from disentmetrics.representation import FACTOR_BINS, Representation, is_binned
+
+FENCE = 3.0
+"""Labels further than this many interquartile ranges from the quartiles are outlying (Tukey's outer fences)."""
 
 MOST_CLASSES = 10
 """Ordinal, circular and continuous factors of more values are merged into this many classes of equal frequency."""
@@ -74,22 +77,36 @@ def factor_columns(representation: Representation, position: int) -> Floats:
     """Return a factor as columns of real numbers, (n_samples, width), NaN where missing.
 
     Ordinal and continuous factors have one column (physical values where the factor has numbers for
-    values), circular ones cosine and sine, categorical ones an indicator of each category but the first.
+    values), circular ones cosine and sine of their angle, categorical ones an indicator of each category but the first.
     """
     factor = representation.space.factors[position]
     values = representation.cached(factor_values)[:, position]
     missing = np.isnan(values)
-    if factor.size is None or factor.kind == "ordinal":
+    if factor.kind == "circular":
+        angle = factor.angles(values)
+        columns = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    elif factor.size is None or factor.kind == "ordinal":
         columns = values[:, None]
         if factor.values and not isinstance(factor.values[0], str):
             physical = np.array(factor.values, dtype=np.float64)
             columns = physical[np.where(missing, 0, values).astype(np.int64)][:, None]
-    elif factor.kind == "circular":
-        angle = 2 * np.pi * values / factor.size
-        columns = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     else:
         columns = (values[:, None] == np.arange(1, max(2, factor.size))).astype(np.float64)
     return np.asarray(np.where(missing[:, None], np.nan, columns))
+
+
+def label_angles(representation: Representation, position: int) -> Floats:
+    """Return the angle in radians of each label of a circular factor, see ``labels``, (n_values,).
+
+    For bins it is the direction of the mean of their rows.
+    """
+    factor = representation.space.factors[position]
+    if not is_binned(factor):
+        return factor.angles(np.arange(factor.size or 0))
+    labels, columns = representation.labels(position), representation.cached(factor_columns, position)
+    present = labels >= 0
+    cos, sin = (np.bincount(labels[present], column[present]) for column in columns.T)
+    return np.asarray(np.mod(np.arctan2(sin, cos), 2 * np.pi))
 
 
 def label_table(representation: Representation) -> Integers:
@@ -115,6 +132,34 @@ def target(representation: Representation, position: int, *, classes: bool = Fal
     if classes or representation.space.factors[position].kind == "categorical":
         return class_target(representation, position, None)
     return representation.cached(column_target, position)
+
+
+def bounded_target(representation: Representation, position: int) -> Target:
+    """Return a factor as :func:`target` does, with its outlying numbers moved to the outer fences.
+
+    For predictors of any shape of relation, such as trees, whose squared error a single outlying label would dominate.
+    """
+    factor = representation.cached(target, position)
+    if factor.is_class:
+        return factor
+    bounded = np.clip(factor.values, *outer_fences(factor.values[factor.present]))
+    return factor if np.array_equal(bounded, factor.values, equal_nan=True) else replace(factor, values=bounded)
+
+
+def outer_fences(values: Floats) -> tuple[Floats, Floats]:
+    """Return the lower and upper outer fence of each column; infinite where most values are equal, (width,) each.
+
+    They contain every label of a uniform factor, and 99.9998 % of a normal one.
+
+    References
+    ----------
+    Tukey (1977), *Exploratory Data Analysis*, section 2D.
+    """
+    if not len(values):
+        return np.full(values.shape[1], -np.inf), np.full(values.shape[1], np.inf)
+    low, high = np.quantile(values, [0.25, 0.75], axis=0)
+    reach = np.where(high > low, FENCE * (high - low), np.inf)
+    return low - reach, high + reach
 
 
 def column_target(representation: Representation, position: int) -> Target:

@@ -134,6 +134,12 @@ def _dependent_factors(parts: _Parts, rng: np.random.Generator) -> _Parts:
     return parts.rows(np.flatnonzero(rng.random(len(first)) < np.exp(-3 * (first - second) ** 2)))
 
 
+def _determined_factors(parts: _Parts, _: np.random.Generator) -> _Parts:
+    first, second = parts.factors[:, 0], parts.factors[:, 1]
+    per_value = (second.max() + 1) / (first.max() + 1)
+    return parts.rows(np.flatnonzero(first == (second / per_value).astype(np.int64)))
+
+
 _CHANGES: dict[Invariance, Callable[[_Parts, np.random.Generator], _Parts]] = {
     "row order": _row_order,
     "code order": _code_order,
@@ -150,6 +156,7 @@ _CHANGES: dict[Invariance, Callable[[_Parts, np.random.Generator], _Parts]] = {
     "repeated rows": _repeated_rows,
     "rotation": _rotation,
     "dependent factors": _dependent_factors,
+    "determined factors": _determined_factors,
 }
 
 

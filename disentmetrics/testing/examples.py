@@ -104,6 +104,61 @@ EXAMPLES: dict[str, Callable[..., Representation]] = {
 """Generators of examples: ``(n_rows, rng, posterior=False) -> Representation``."""
 
 
+def _zero_inflated(ideal: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    noisy = ideal + 0.1 * rng.normal(size=ideal.shape)
+    return np.asarray(np.maximum(noisy - np.quantile(noisy, 0.94, axis=0), 0.0))
+
+
+def _saturated(ideal: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    noisy = ideal + 0.1 * rng.normal(size=ideal.shape)
+    logits = 40 * (noisy - np.quantile(noisy, 0.06, axis=0))
+    return (1 / (1 + np.exp(-logits))).astype(np.float32).astype(np.float64)
+
+
+def _heavy_tailed(ideal: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    return np.asarray(np.sign(ideal) * np.expm1(3 * np.abs(ideal)) + 0.3 * rng.standard_t(1.5, size=ideal.shape))
+
+
+def _rectified(ideal: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    return np.maximum(np.hstack([ideal, -ideal]) + 0.1 * rng.normal(size=(len(ideal), 2 * ideal.shape[1])), 0.0)
+
+
+def _one_hot(ideal: NDArray[np.float64], _: np.random.Generator) -> NDArray[np.float64]:
+    return np.hstack([np.unique(column)[None, :] == column[:, None] for column in ideal.T]).astype(np.float64)
+
+
+def _rounded(ideal: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    return np.round(ideal + 0.3 * rng.normal(size=ideal.shape), 1)
+
+
+def _leaking(ideal: NDArray[np.float64], _: np.random.Generator) -> NDArray[np.float64]:
+    return ideal + 1e-6 * np.roll(ideal, 1, axis=1)
+
+
+CODES: dict[str, Callable[[NDArray[np.float64], np.random.Generator], NDArray[np.float64]]] = {
+    "zero-inflated": _zero_inflated,
+    "saturated": _saturated,
+    "heavy-tailed": _heavy_tailed,
+    "rectified": _rectified,
+    "one-hot": _one_hot,
+    "rounded": _rounded,
+    "leaking": _leaking,
+}
+"""Kinds of codes that real encoders have, as functions of the standardised factors."""
+
+
+def real_codes(kind: str, n: int, rng: np.random.Generator) -> Representation:
+    """Return a representation whose codes are of one of the kinds of :data:`CODES`.
+
+    Examples
+    --------
+    >>> real_codes("one-hot", 200, np.random.default_rng(0)).n_codes
+    19
+    """
+    factors, ideal = _draw(n, rng)
+    return _table(CODES[kind](ideal, rng), factors, posterior=False)
+
+
 def as_symbols(representation: Representation) -> Representation:
     """Return a quantised version whose codes are symbols, with a separate alphabet at each position."""
     codes = np.round(4 * representation.codes) + 100 * np.arange(representation.n_codes)

@@ -1,3 +1,4 @@
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -15,3 +16,15 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def few_replicates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw just a few seeds, halves of the rows and permutations, where their number does not matter."""
+    for module, name, n in (
+        ("disentmetrics.scoring.score", "N_SEEDS", 2),
+        ("disentmetrics.scoring.score", "N_PERMUTATIONS", 6),
+        ("disentmetrics.scoring.score", "N_FEW_PERMUTATIONS", 3),
+        ("disentmetrics.representation.resampling", "N_REPLICATES", 3),
+    ):
+        monkeypatch.setattr(import_module(module), name, n)  # the name of the first is that of the function too

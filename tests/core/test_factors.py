@@ -1,9 +1,11 @@
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.factors import Factor, FactorSpace
+from disentmetrics.factors import Factor, FactorSpace, parse_kind
 
 sizes = st.lists(st.integers(1, 6), min_size=1, max_size=4)
 
@@ -42,8 +44,9 @@ def test_sampling_with_replacement_is_uniform(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize(
     ("name", "size", "kind", "values", "message"),
     [
-        ("x", None, "ordinal", (), "size must be None if and only if"),
-        ("x", 3, "continuous", (), "size must be None if and only if"),
+        ("x", None, "ordinal", (), "size must be the number of values if the kind is ordinal; got None"),
+        ("x", 3, "continuous", (), "size must be None if the kind is continuous; got 3"),
+        ("x", 3, "circular", (0.0, 10.0, 180.0), "need a period, such as period=360 for degrees; got 0, 10, 180$"),
         ("x", 0, "ordinal", (), "size must be at least 1"),
         ("x", 2, "ordinal", (1.0,), "number of values must equal size"),
         ("x", 2, "nominal", (), "kind must be one of"),
@@ -102,3 +105,76 @@ def test_a_continuous_factor_makes_no_grid() -> None:
     assert not space.is_grid
     with pytest.raises(InvalidInputError, match="these are continuous: t"):
         _ = space.sizes
+
+
+# Angles.
+
+
+def test_angles_are_those_of_the_values_in_units_of_the_period() -> None:
+    hours = Factor("hour", 4, "circular", (0, 6, 18, 24), period=24)
+    np.testing.assert_allclose(hours.angles([0, 1, 2, 3, np.nan]), [0, np.pi / 2, 3 * np.pi / 2, 0, np.nan])
+    degrees = Factor("angle", None, "circular", period=360)
+    np.testing.assert_allclose(degrees.angles([-90.0, 0, 450, 360, -1e-20]), [3 * np.pi / 2, 0, np.pi / 2, 0, 0])
+    named = Factor("direction", 4, "circular", ("north", "east", "south", "west"))
+    np.testing.assert_array_equal(named.angles(np.arange(4)), np.arange(4) * np.pi / 2)
+    part = Factor("hour", 13, "circular", period=24)  # without values the indices are in units of the period
+    np.testing.assert_allclose(part.angles([0, 12]), [0, np.pi])
+
+
+def test_real_values_are_radians_unless_a_period_is_given() -> None:
+    assert Factor("angle", None, "circular").period == 2 * np.pi
+
+
+def test_only_values_that_surround_the_circle_are_closed() -> None:
+    assert Factor("hue", 10, "circular").is_closed
+    assert Factor("angle", 40, "circular", tuple(np.linspace(0, 360, 40)), period=360).is_closed
+    assert not Factor("hour", 13, "circular", tuple(range(8, 21)), period=24).is_closed
+    assert not Factor("size", 3, "ordinal").is_closed
+
+
+@pytest.mark.parametrize("period", [0.0, -1.0, np.inf, np.nan])
+def test_a_period_is_a_positive_number_of_a_circular_factor(period: float) -> None:
+    with pytest.raises(InvalidInputError, match="period must be a finite number above 0"):
+        Factor("angle", None, "circular", period=period)
+    with pytest.raises(InvalidInputError, match="only circular factors have a period"):
+        Factor("size", 3, "ordinal", period=period)
+    with pytest.raises(InvalidInputError, match="only circular factors have angles; 'size' is ordinal"):
+        Factor("size", 3, "ordinal").angles([0])
+
+
+@pytest.mark.parametrize(
+    "factor",
+    [
+        Factor("shape", 2, "categorical", ("a", "b")),
+        Factor("speed", None, "continuous"),
+        Factor("angle", None, "circular"),
+        Factor("hour", 13, "circular", tuple(range(13)), period=24.0),
+        Factor("hue", 3, "circular", (0.1, 0.4, 0.7), period=0.9),
+    ],
+)
+def test_a_factor_and_its_kind_are_restored_from_plain_data(factor: Factor) -> None:
+    assert Factor.from_plain(json.loads(json.dumps(factor.to_plain()))) == factor
+    assert parse_kind(factor.kind_spec) == (factor.kind, factor.period)
+
+
+@pytest.mark.parametrize(
+    ("text", "period"),
+    [("circular:24", 24.0), ("circular: 0.5", 0.5), ("circular:2pi", 2 * np.pi), ("circular:pi", np.pi)],
+)
+def test_periods_are_numbers_or_multiples_of_pi(text: str, period: float) -> None:
+    assert parse_kind(text) == ("circular", period)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("circl", "or circular:PERIOD such as circular:24; got 'circl'; did you mean 'circular'"),
+        ("circular:", "a finite number above 0 such as circular:24 or circular:2pi; got 'circular:'"),
+        ("circular:-24", "got 'circular:-24'"),
+        ("circular:nan", "got 'circular:nan'"),
+        ("ordinal:3", "only a circular kind has a period"),
+    ],
+)
+def test_a_kind_that_does_not_exist_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        parse_kind(text)

@@ -24,9 +24,12 @@ one array: log-variances, then means            log_variance_first
 one array: mean, log-variance, mean, ...        interleaved
 {"mu": ..., "logvar": ...}                      mu,logvar
 {"continuous": [mean, logvar], "discrete": [.]} continuous.0+discrete.*
+{"mu": ..., "std": ...}                         mu,std with spread=std
 {"a": Normal, "b": Normal}                      *.mean,*.variance with spread=variance
 [{"mean": ..., "log_std": ...}, ...]            *.mean,*.log_std with spread=log_std
 ==============================================  ==========================================
+
+Without ``spread`` the second term is read as a log-variance, and must be one by its name, or have none, as in a tuple.
 """
 
 import dataclasses
@@ -39,6 +42,16 @@ from numpy.typing import NDArray
 
 from disentmetrics.encoders.protocol import Posterior
 from disentmetrics.errors import DisentmetricsError, EncoderError, InvalidInputError
+from disentmetrics_adapters.encoders._names import (
+    IN_WORDS,
+    SPREADS,
+    Steps,
+    distinct_name,
+    named_pairs,
+    or_,
+    require_log_variances,
+    role,
+)
 from disentmetrics_adapters.encoders._options import choice, log
 
 Array = NDArray[Any]
@@ -46,11 +59,7 @@ Codes = NDArray[np.floating] | Posterior
 
 LAYOUTS = ("NCHW", "NHWC", "flat")
 NAMED_RANGES = ("auto", "raw", "0..1", "-1..1", "0..255")
-SPREADS = ("log_variance", "log_std", "std", "variance")
 SPLITS = ("whole", "halves", "interleaved", "log_variance_first")
-
-MEAN_NAMES = ("mean", "mu", "loc", "z_mean", "z_mu")
-LOG_VARIANCE_NAMES = ("log_variance", "logvar", "log_var", "z_log_variance", "z_logvar", "z_log_var")
 
 
 @dataclass(frozen=True)
@@ -162,8 +171,9 @@ class OutputConvention:
     ----------
     select : str, optional
         See the grammar in the docstring of this module; inferred by default where unambiguous.
-    spread : {"log_variance", "log_std", "std", "variance"}
-        Meaning of the second term of ``select``, or of the second half.
+    spread : {"log_variance", "log_std", "std", "variance"}, optional
+        Meaning of the second term of ``select``, or of the second half. ``log_variance`` by default, which is refused
+        where the output has another name.
     flatten : bool
         Whether each position of a feature map (n, channels, height, width) is a separate latent.
 
@@ -174,11 +184,12 @@ class OutputConvention:
     """
 
     select: str | None = None
-    spread: str = "log_variance"
+    spread: str | None = None
     flatten: bool = False
 
     def __post_init__(self) -> None:
-        choice("spread", self.spread, SPREADS)
+        if self.spread is not None:
+            choice("spread", self.spread, SPREADS)
         if self.select is not None:
             _parse(self.select)
 
@@ -205,14 +216,20 @@ class OutputConvention:
         """
         if self.select is None:
             return self.resolved(output, n).read(output, n, to_array=to_array, channel_axis=channel_axis)
-        terms = [
+        chosen = [
             [
-                part
-                for path, split in blocks
-                for leaf in _resolve(output, path, self.select, output)
-                for part in [_split(_array(leaf, n, path, output, to_array), split, channel_axis)]
+                (steps, leaf, block)
+                for block in blocks
+                for steps, leaf in _resolve(output, block[0], self.select, output)
             ]
             for blocks in _parse(self.select)
+        ]
+        if len(chosen) == 2 and self.spread is None:
+            means, spreads = ([steps for steps, _, _ in term] for term in chosen)
+            require_log_variances(means, spreads, self.select)
+        terms = [
+            [_split(_array(leaf, n, path, output, to_array), split, channel_axis) for _, leaf, (path, split) in term]
+            for term in chosen
         ]
         if len(terms) == 1 and all(len(part) == 2 for part in terms[0]):
             mean, spread = ([part[side] for part in terms[0]] for side in (0, 1))
@@ -229,19 +246,20 @@ class OutputConvention:
         return dataclasses.replace(self, select=select, spread=spread)
 
     def _posterior(self, mean: list[Array], spread: list[Array]) -> Posterior:
+        measure = self.spread or "log_variance"
         means, spreads = self._concatenated(mean), self._concatenated(spread)
         if means.shape != spreads.shape:
             raise InvalidInputError(
-                f"mean and {self.spread} must have the same shape; select={self.select} gives {means.shape} and "
+                f"mean and {measure} must have the same shape; select={self.select} gives {means.shape} and "
                 f"{spreads.shape}"
             )
-        if self.spread in {"std", "variance"} and not (spreads > 0).all():
+        if measure in {"std", "variance"} and not (spreads > 0).all():
             raise EncoderError(
-                f"a {self.spread} must be positive; the encoder returned {spreads.min():.4g}. "
-                f"If it is a logarithm, use spread=log_{self.spread}"
+                f"a {measure} must be positive; the encoder returned {spreads.min():.4g}. "
+                f"If it is a logarithm, use spread=log_{measure}"
             )
-        factor = 2 if self.spread in {"log_std", "std"} else 1
-        return Posterior(means, factor * (np.log(spreads) if self.spread in {"std", "variance"} else spreads))
+        factor = 2 if measure in {"log_std", "std"} else 1
+        return Posterior(means, factor * (np.log(spreads) if measure in {"std", "variance"} else spreads))
 
     def _concatenated(self, arrays: list[Array]) -> NDArray[np.floating]:
         columns = [self._columns(array) for array in arrays]
@@ -293,22 +311,24 @@ def _children(node: Any) -> dict[str, Any]:
     return {}
 
 
-def _resolve(node: Any, path: str, select: str, output: Any) -> list[Any]:
+def _resolve(node: Any, path: str, select: str, output: Any, at: Steps = ()) -> list[tuple[Steps, Any]]:
+    """Return what a path denotes, with the steps that lead to it."""
     if not path:
-        leaves = [leaf for _, leaf in _walk(node)]
-        return leaves if len(leaves) == 1 else [node]  # a tuple or dict with a single array denotes that array
+        leaves = list(_walk(node, at))
+        return leaves if len(leaves) == 1 else [(at, node)]  # a tuple or dict with a single array denotes that array
     children = {} if _is_array(node) else _children(node)
     # Output names may contain dots, so the longest matching key is the step.
     for key in sorted(children, key=len, reverse=True):
         if path == key or path.startswith(f"{key}."):
-            return _resolve(children[key], path[len(key) + 1 :], select, output)
+            return _resolve(children[key], path[len(key) + 1 :], select, output, (*at, key))
     step, _, rest = path.partition(".")
     if step == "*" and children:
-        return [leaf for child in children.values() for leaf in _resolve(child, rest, select, output)]
+        return [one for key, child in children.items() for one in _resolve(child, rest, select, output, (*at, key))]
     if isinstance(node, tuple | list) and step.lstrip("-").isdigit() and -len(node) <= int(step) < len(node):
-        return _resolve(node[int(step)], rest, select, output)
+        key = list(children)[int(step)]  # in a named tuple, the name of the position
+        return _resolve(node[int(step)], rest, select, output, (*at, key))
     if not children and not _is_array(node) and not step.startswith("_") and hasattr(node, step):
-        return _resolve(getattr(node, step), rest, select, output)
+        return _resolve(getattr(node, step), rest, select, output, (*at, step))
     raise InvalidInputError(f"select={select}: there is no {step!r} in the output of the encoder: {describe(output)}")
 
 
@@ -340,12 +360,12 @@ def _split(array: Array, split: str, axis: int) -> tuple[Array, ...]:
     return (first, second) if split == "halves" else (second, first)
 
 
-def _walk(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def _walk(node: Any, at: Steps = ()) -> Iterator[tuple[Steps, Any]]:
     children = {} if _is_array(node) else _children(node)
     if not children:
-        yield path, node
+        yield at, node
     for key, child in children.items():
-        yield from _walk(child, f"{path}.{key}" if path else key)
+        yield from _walk(child, (*at, key))
 
 
 def describe(output: Any) -> str:
@@ -357,11 +377,16 @@ def describe(output: Any) -> str:
     'tuple of 0: array (2, 3), 1.loss: array (), 1.kind: str'
     """
     leaves = [
-        (path, f"array {tuple(leaf.shape)}" if _is_array(leaf) else type(leaf).__name__) for path, leaf in _walk(output)
+        (steps, f"array {tuple(leaf.shape)}" if _is_array(leaf) else type(leaf).__name__)
+        for steps, leaf in _walk(output)
     ]
     if len(leaves) == 1 and not leaves[0][0]:
         return leaves[0][1]
-    return f"{type(output).__name__} of " + ", ".join(f"{path}: {what}" for path, what in leaves)
+    return f"{type(output).__name__} of " + ", ".join(f"{_path(steps)}: {what}" for steps, what in leaves)
+
+
+def _path(*places: Steps) -> str:
+    return ",".join(".".join(steps) for steps in places)
 
 
 def _is_normal(node: Any) -> bool:
@@ -370,51 +395,58 @@ def _is_normal(node: Any) -> bool:
     return type(base).__name__ == "Normal" and hasattr(base, "variance")
 
 
-def _infer(output: Any, n: int, spread: str) -> tuple[str, str, str]:
+def _infer(output: Any, n: int, spread: str | None) -> tuple[str, str | None, str]:
     """Return select, spread and the reason; raise if the output is ambiguous."""
     leaves = list(_walk(output))
-    arrays = [(path, tuple(leaf.shape)) for path, leaf in leaves if _is_array(leaf)]
-    normals = [path for path, leaf in leaves if _is_normal(leaf)]
+    shapes = {steps: tuple(leaf.shape) for steps, leaf in leaves if _is_array(leaf)}
+    normals = [steps for steps, leaf in leaves if _is_normal(leaf)]
     what = describe(output)
     if len(leaves) == 1 and normals:
-        dot = "." if normals[0] else ""
-        return (
-            f"{normals[0]}{dot}mean,{normals[0]}{dot}variance",
-            "variance",
-            "it returned one Normal distribution",
-        )
-    if len(leaves) == 1 and arrays:
-        path, shape = arrays[0]
+        mean, variance = ((*normals[0], name) for name in ("mean", "variance"))
+        return _path(mean, variance), "variance", "it returned one Normal distribution"
+    if len(leaves) == 1 and shapes:
+        steps, shape = next(iter(shapes.items()))
         if len(shape) == 2 and shape[1] % 2 == 0:
             log.warning(
                 "the encoder returned one array of shape %s, which is used as %d latents; confirm by select=whole, "
-                "or, if it contains mean and log-variance, use select=halves, interleaved or log_variance_first",
+                "or, if it contains mean and log-variance, use select=halves, interleaved or log_variance_first "
+                "(with spread=std, variance or log_std for another measure of spread)",
                 shape, shape[1],
             )  # fmt: skip
-        return path or "whole", spread, f"it returned one array of shape {shape}"
-    pairs = [
-        (mean, variance)
-        for mean, mean_shape in arrays
-        for variance, variance_shape in arrays
-        if mean_shape == variance_shape and _are_named_mean_and_log_variance(mean, variance)
-    ]
-    if len(pairs) == 1:
-        return ",".join(pairs[0]), "log_variance", f"by the names in {what}"
-    rows = [path for path, shape in arrays if len(shape) == 2 and shape[0] == n]
+        return _path(steps) or "whole", spread, f"it returned one array of shape {shape}"
+    pairs = named_pairs(shapes)
+    measure = spread or "log_variance"
+    inferred = [pair for pair, kind in pairs.items() if kind == measure and not role(pair[0][-1]).owner]
+    if len(inferred) == 1:
+        return _path(*inferred[0]), measure, f"by the names in {what}"
+    rows = [steps for steps, shape in shapes.items() if len(shape) == 2 and shape[0] == n]
     if len(rows) == 1 and not pairs and not normals:
-        return rows[0], spread, f"the only array of shape (n, n_codes) in {what}"
-    ways = [f"select={rows[0]} for codes"] if rows else []
-    same_shape = [path for path in rows if dict(arrays)[path] == dict(arrays)[rows[0]]]
-    ways += [f"select={same_shape[0]},{same_shape[1]} for mean and log-variance"] if len(same_shape) > 1 else []
+        return _path(rows[0]), spread, f"the only array of shape (n, n_codes) in {what}"
+    ways = _ways(rows, shapes)
     ways += ["select=*.mean,*.variance&spread=variance for distributions"] if normals else []
     raise InvalidInputError(
         f"the encoder returned {what}; specify the codes by select=, such as {', or '.join(ways or ['select=0'])}"
     )
 
 
-def _are_named_mean_and_log_variance(mean: str, variance: str) -> bool:
-    (folder, _, mean_name), (other, _, name) = mean.rpartition("."), variance.rpartition(".")
-    return folder == other and mean_name in MEAN_NAMES and name in LOG_VARIANCE_NAMES
+def _ways(rows: list[Steps], shapes: Mapping[Steps, tuple[int, ...]]) -> list[str]:
+    """Return what the user may specify, as far as the names and shapes of the outputs suggest it."""
+    pairs = named_pairs(shapes)
+    means = [mean for mean, _ in pairs] or [steps for steps in rows if role(steps[-1]).kind == "mean"]
+    ways = [f"select={_path((means or rows)[0])} for codes"] if means or rows else []
+    for pair, kind in pairs.items():
+        option = "" if kind == "log_variance" else f"&spread={kind}"
+        ways.append(f"select={_path(*pair)}{option} for mean and {IN_WORDS[kind]}")
+    first = (means or rows or [()])[0]
+    second = next((steps for steps in rows if steps != first and shapes[steps] == shapes[first]), None)
+    if not pairs and second is not None:
+        selected = f"select={_path(first, second)}"
+        ways.append(
+            f"{selected}&spread=SPREAD for mean and spread, where SPREAD is {or_(SPREADS)}"
+            if distinct_name(second, first)
+            else f"{selected} for mean and log-variance (with spread={or_(SPREADS[1:])} for another measure of spread)"
+        )
+    return ways
 
 
 @dataclass
@@ -476,7 +508,7 @@ class Pipeline:
             log.info("layout=%s inferred: the encoder runs with no other", layout)
         batch = self.inputs(observations, layout)
         log.info(
-            "batches have shape (n, %s); pixel range of the first batch: %.4g to %.4g (see layout= and range=)",
+            "batches have shape (n, %s); range of the first batch: %.4g to %.4g (see layout= and range=)",
             ", ".join(map(str, batch.shape[1:])), batch.min(), batch.max(),
         )  # fmt: skip
         self._layout, self.outputs = layout, outputs

@@ -19,6 +19,8 @@ from disentmetrics_adapters.encoders._options import log, positive_integer
 
 N_CODES, N_FIT = 10, 10_000
 FIT_BATCH = 1000
+NEGLIGIBLE = 1e-5
+"""Share of the largest standard deviation below which a direction of the observations is rounding noise."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,13 @@ class PixelsEncoder:
     """Flattened observations, scaled to 0..1."""
 
     def __call__(self, observations: NDArray[np.generic], /) -> NDArray[np.floating]:
-        """Return the pixels of observations (n, ...)."""
-        return _pixels(observations)
+        """Return the values of observations (n, ...)."""
+        return _flattened(observations)
 
 
 @dataclass(frozen=True, eq=False)
 class LinearEncoder:
-    """A linear projection of centred pixels."""
+    """A linear projection of centred observations."""
 
     mean: NDArray[np.floating]
     weights: NDArray[np.floating]
@@ -65,7 +67,7 @@ class LinearEncoder:
     def __call__(self, observations: NDArray[np.generic], /) -> NDArray[np.floating]:
         """Return the projections of observations (n, ...)."""
         with single_threaded_blas():
-            return np.asarray((_pixels(observations) - self.mean) @ self.weights)
+            return np.asarray((_flattened(observations) - self.mean) @ self.weights)
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class RandomEncoder:
         return np.asarray(ndtri((bits + 0.5) / 2.0**52), np.float64)
 
 
-def _pixels(observations: NDArray[np.generic]) -> NDArray[np.floating]:
+def _flattened(observations: NDArray[np.generic]) -> NDArray[np.floating]:
     flat = np.asarray(observations).reshape(len(observations), -1)
     values = scale(flat, "auto")
     return values if np.issubdtype(values.dtype, np.floating) else values.astype(np.float64)
@@ -104,51 +106,61 @@ def _n_fitted(data: DataSet, n_fit: int) -> int:
     return min(n_fit, len(data)) if _is_table(data) else n_fit
 
 
-def _fitting_images(data: DataSet, n_fit: int, seed: int) -> NDArray[np.floating]:
+def _fitting_observations(data: DataSet, n_fit: int, seed: int) -> NDArray[np.floating]:
     draws = data.sample(n_fit, np.random.default_rng(seed), replace=not _is_table(data))
     batches = [draws[i : i + FIT_BATCH] for i in range(0, n_fit, FIT_BATCH)]
-    first = _pixels(data.observations(batches[0].factors, batches[0].nuisance))
-    images = np.empty((n_fit, first.shape[1]), first.dtype)  # filled in place: one copy of all images and one batch
-    images[: len(first)] = first
+    first = _flattened(data.observations(batches[0].factors, batches[0].nuisance))
+    observations = np.empty((n_fit, first.shape[1]), first.dtype)  # filled in place: one copy of all and one batch
+    observations[: len(first)] = first
     for number, batch in enumerate(batches[1:], start=1):
-        images[number * FIT_BATCH : number * FIT_BATCH + len(batch)] = _pixels(
+        observations[number * FIT_BATCH : number * FIT_BATCH + len(batch)] = _flattened(
             data.observations(batch.factors, batch.nuisance)
         )
-    return images
+    return observations
 
 
-def fit_pca(images: NDArray[np.floating], n_codes: int, seed: int) -> LinearEncoder:
-    """Fit principal components to images (n, n_pixels), which are centred in place."""
+def fit_pca(observations: NDArray[np.floating], n_codes: int | None, seed: int) -> LinearEncoder:
+    """Fit principal components to observations (n, n_dimensions), which are centred in place.
+
+    Without ``n_codes`` there are 10 components, or as many as the observations have directions of non-negligible
+    variance, if these are fewer.
+    """
     from sklearn.utils.extmath import randomized_svd
 
-    n_components = min(images.shape)
-    if n_codes > n_components:
+    n_components = min(observations.shape)
+    if n_codes is not None and n_codes > n_components:
         raise InvalidInputError(
-            f"n_codes must be at most {n_components}, the smaller of n_fit = {images.shape[0]} images and "
-            f"{images.shape[1]} pixels; got {n_codes}"
+            f"n_codes must be at most {n_components}, the smaller of n_fit = {observations.shape[0]} observations and "
+            f"{observations.shape[1]} dimensions; got {n_codes}"
         )
-    mean = images.mean(axis=0)
-    images -= mean
-    # Same computation as sklearn's PCA(svd_solver="randomized"), without a second copy of the images.
-    components = randomized_svd(images, n_codes, random_state=seed)[2]
+    mean = observations.mean(axis=0)
+    observations -= mean
+    # Same computation as sklearn's PCA(svd_solver="randomized"), without a second copy of the observations.
+    _, spread, components = randomized_svd(observations, n_codes or min(N_CODES, n_components), random_state=seed)
+    if n_codes is None:
+        components = components[: max(1, _rank(spread))]
     return LinearEncoder(mean, components.T.copy())
 
 
-def fit_ica(images: NDArray[np.floating], n_codes: int, seed: int) -> LinearEncoder:
-    """Fit independent components, of unit variance, to the principal components of images."""
+def _rank(spread: NDArray[np.floating]) -> int:
+    return int((spread > NEGLIGIBLE * spread.max()).sum())
+
+
+def fit_ica(observations: NDArray[np.floating], n_codes: int | None, seed: int) -> LinearEncoder:
+    """Fit independent components, of unit variance, to the principal components of observations."""
     from sklearn.decomposition import FastICA
     from sklearn.exceptions import ConvergenceWarning
 
-    pca = fit_pca(images, n_codes, seed)
-    projected = (images @ pca.weights).astype(np.float64)
+    pca = fit_pca(observations, n_codes, seed)
+    projected = (observations @ pca.weights).astype(np.float64)
     spread = projected.std(axis=0)
-    rank = int((spread > 1e-5 * spread.max()).sum())
-    if rank < n_codes:
+    rank, width = _rank(spread), projected.shape[1]
+    if rank < width:
         raise InvalidInputError(
-            f"the {len(images)} images span {rank} dimensions, too few for {n_codes} independent components; "
-            f"give n_codes={max(rank, 1)} or more images by n_fit="
+            f"the {len(observations)} observations span {rank} dimensions, too few for {width} independent "
+            f"components; give n_codes={max(rank, 1)} or more observations by n_fit="
         )
-    ica = FastICA(n_codes, whiten="unit-variance", random_state=seed, max_iter=2_000, tol=1e-3)
+    ica = FastICA(width, whiten="unit-variance", random_state=seed, max_iter=2_000, tol=1e-3)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         ica.fit(projected / spread)
@@ -157,7 +169,7 @@ def fit_ica(images: NDArray[np.floating], n_codes: int, seed: int) -> LinearEnco
     return LinearEncoder(pca.mean, (pca.weights / spread) @ ica.components_.T)
 
 
-FITS: dict[str, Callable[[NDArray[np.floating], int, int], LinearEncoder]] = {"pca": fit_pca, "ica": fit_ica}
+FITS: dict[str, Callable[[NDArray[np.floating], int | None, int], LinearEncoder]] = {"pca": fit_pca, "ica": fit_ica}
 
 
 def load(
@@ -172,15 +184,17 @@ def load(
 
     ``baseline:factors`` gives the standardised ground truth, an upper bound;
     ``baseline:random`` gives noise, a deterministic function of each observation, a
-    lower bound. ``pixels`` gives the pixels unchanged; ``pca`` and ``ica`` are fitted
-    to images of the data set that are drawn at random by the seed.
+    lower bound. ``pixels`` gives the observations themselves, images as values in 0..1;
+    ``pca`` and ``ica`` are fitted to observations that are drawn at random by the seed.
 
     Options
     -------
     n_codes : integer, default 10
-        Number of latents of pca, ica and random.
+        Number of latents of pca, ica and random. By default pca and ica have fewer where
+        the observations have fewer dimensions.
     n_fit : integer, default 10000
-        Number of images to which pca and ica are fitted, at most the rows of a table.
+        Number of observations to which pca and ica are fitted, at most the rows of a
+        table.
 
     Example
     -------
@@ -196,10 +210,11 @@ def load(
             f"baseline:{target} has no option {'n_fit' if n_fit else 'n_codes'}: n_codes is for pca, ica and "
             "random, n_fit for pca and ica"
         )
-    width = positive_integer("n_codes", n_codes) if n_codes else N_CODES
+    width = positive_integer("n_codes", n_codes) if n_codes else None
     if target == "pixels":
         return Fingerprinted(PixelsEncoder(), "baseline-pixels")
     if target == "random":
+        width = width or N_CODES
         return Fingerprinted(RandomEncoder(width, seed), f"baseline-random-{width}-seed-{seed}")
     if data is None:
         raise InvalidInputError(
@@ -207,9 +222,10 @@ def load(
         )
     if target == "factors":
         return Fingerprinted(FactorsEncoder(data.space), f"baseline-factors-{data.fingerprint}")
-    n_images = _n_fitted(data, positive_integer("n_fit", n_fit) if n_fit else N_FIT)
-    log.info("fitting baseline:%s to %d images", target, n_images)
-    images = _fitting_images(data, n_images, seed)
+    n_observations = _n_fitted(data, positive_integer("n_fit", n_fit) if n_fit else N_FIT)
+    log.info("fitting baseline:%s to %d observations", target, n_observations)
+    observations = _fitting_observations(data, n_observations, seed)
     with single_threaded_blas():  # codes must not depend on the number of CPUs
-        encoder = FITS[target](images, width, seed)
-    return Fingerprinted(encoder, f"baseline-{target}-{width}-of-{n_images}-seed-{seed}-{data.fingerprint}")
+        encoder = FITS[target](observations, width, seed)
+    fitted = f"{encoder.weights.shape[1]}-of-{n_observations}"
+    return Fingerprinted(encoder, f"baseline-{target}-{fitted}-seed-{seed}-{data.fingerprint}")

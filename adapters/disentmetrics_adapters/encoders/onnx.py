@@ -42,8 +42,9 @@ class OnnxEncoder:
         model with integer input.
     select : str, optional
         Name of the output with the codes, or names of mean and log-variance: ``mu,logvar``.
-    spread : {"log_variance", "log_std", "std", "variance"}
-        Measure of spread that the model returns with the mean.
+    spread : {"log_variance", "log_std", "std", "variance"}, optional
+        Measure of spread that the model returns with the mean; ``log_variance`` by default, which is refused where
+        the output has another name.
     flatten : bool
         Whether each position of a feature map is a separate latent.
 
@@ -60,7 +61,7 @@ class OnnxEncoder:
         layout: str = "auto",
         range: str = "auto",  # noqa: A002 - the name of the option in a spec
         select: str | None = None,
-        spread: str = "log_variance",
+        spread: str | None = None,
         flatten: bool = False,
     ) -> None:
         inputs = session.get_inputs()
@@ -135,7 +136,7 @@ def load(
     layout: str = "auto",
     range: str = "auto",  # noqa: A002 - the name of the option in a spec
     select: str = "",
-    spread: str = "log_variance",
+    spread: str = "",
     flatten: str = "no",
 ) -> Encoder:
     """Run an ONNX model by onnxruntime, on the CPU.
@@ -155,7 +156,8 @@ def load(
         ``mu,logvar``; or the arrangement of both in a single output: ``halves``,
         ``interleaved``, ``log_variance_first``.
     spread : log_variance, log_std, std or variance; default log_variance
-        Measure of spread that is returned with the mean.
+        Measure of spread that is returned with the mean. It must be given where the
+        output has another name than that of a log-variance: ``select=mu,std&spread=std``.
     flatten : yes or no, default no
         Make each position of a feature map a separate latent.
 
@@ -169,7 +171,7 @@ def load(
         "layout": layout,
         "range": range,
         "select": select or None,
-        "spread": spread,
+        "spread": spread or None,
         "flatten": yes_no("flatten", flatten),
     }
     file = existing_file(target, "the ONNX model")

@@ -42,8 +42,9 @@ class TorchEncoder:
     select : str, optional
         Location of the codes in the output of the module, such as ``0``, ``0,1`` (mean and
         log-variance), ``mu,logvar``, ``halves`` or ``interleaved``.
-    spread : {"log_variance", "log_std", "std", "variance"}
-        Measure of spread that the module returns with the mean.
+    spread : {"log_variance", "log_std", "std", "variance"}, optional
+        Measure of spread that the module returns with the mean; ``log_variance`` by default, which is refused where
+        the output has another name.
     flatten : bool
         Whether each position of a feature map is a separate latent.
     batch_size : int, optional
@@ -72,7 +73,7 @@ class TorchEncoder:
         layout: str = "auto",
         range: str = "auto",  # noqa: A002 - the name of the option in a spec
         select: str | None = None,
-        spread: str = "log_variance",
+        spread: str | None = None,
         flatten: bool = False,
         batch_size: int | None = None,
         device: str | None = None,
@@ -114,7 +115,7 @@ def load(
     layout: str = "auto",
     range: str = "auto",  # noqa: A002 - the name of the option in a spec
     select: str = "",
-    spread: str = "log_variance",
+    spread: str = "",
     flatten: str = "no",
     batch_size: str = "",
     device: str = "",
@@ -153,7 +154,8 @@ def load(
         ``whole`` (one array of codes), ``*.mean`` (of every element), ``a.0+b.0``
         (concatenated).
     spread : log_variance, log_std, std or variance; default log_variance
-        Measure of spread that is returned with the mean.
+        Measure of spread that is returned with the mean. It must be given where the
+        output has another name than that of a log-variance: ``select=mu,std&spread=std``.
     flatten : yes or no, default no
         Make each position of a feature map (n, channels, height, width) a separate
         latent.
@@ -197,7 +199,7 @@ def network_settings(
         "layout": layout,
         "range": range,
         "select": select or None,
-        "spread": spread,
+        "spread": spread or None,
         "flatten": yes_no("flatten", flatten),
         "batch_size": positive_integer("batch_size", batch_size) if batch_size else None,
     }

@@ -18,7 +18,7 @@ def load(
     layout: str = "auto",
     range: str = "auto",  # noqa: A002 - the name of the option in a spec
     select: str = "",
-    spread: str = "log_variance",
+    spread: str = "",
     flatten: str = "no",
     batch_size: str = "",
     device: str = "",

@@ -8,7 +8,7 @@ import numpy as np
 
 from disentmetrics._utils.random import generator
 from disentmetrics.errors import InvalidInputError, UndefinedScoreError
-from disentmetrics.factors import FactorSpace, Kind
+from disentmetrics.factors import FactorSpace
 from disentmetrics.representation import Representation
 from disentmetrics.scoring.presets import expand
 from disentmetrics_adapters.integrations._named_scores import NamedScore
@@ -96,7 +96,7 @@ def scorer(
     seed: int = 0,
     method: str = "transform",
     greater_is_better: bool | None = None,
-    kinds: Mapping[str, Kind] | None = None,
+    kinds: Mapping[str, str] | None = None,
     factor_names: Sequence[str] | None = None,
     space: FactorSpace | None = None,
     **options: Any,

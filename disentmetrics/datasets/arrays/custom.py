@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from disentmetrics.datasets.arrays.image_folder import LabelledRows, read_folder
 from disentmetrics.datasets.arrays.row_sources import Observations, as_observations
 from disentmetrics.datasets.base import DataSet, Draws
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.factors import FactorSpace, Kind, as_table, check_count
+from disentmetrics.factors import FactorSpace, as_table, check_count
 from disentmetrics.representation import Representation
 
 _CHUNK_BYTES = 1 << 24
@@ -42,7 +42,9 @@ class CustomDataSet(DataSet):
     space : FactorSpace, optional
         The factors, if known.
     kinds : mapping of factor name to kind, optional
-        Overrides the kinds inferred from raw labels.
+        Overrides the kinds inferred from raw labels, as in :class:`disentmetrics.Representation`.
+    missing : str or number, or a collection of them
+        Further marks of missing labels.
     factor_names : sequence of str, optional
         Names of the columns of ``factors``.
     groups : (n,), optional
@@ -62,6 +64,8 @@ class CustomDataSet(DataSet):
         Cluster of each row.
     inference : tuple of str
         Kind of each factor, and why it was chosen.
+    notes : tuple of str
+        What was changed in the labels, or looks like a mistake in them; printed on score cards.
 
     Raises
     ------
@@ -93,7 +97,8 @@ class CustomDataSet(DataSet):
         factors: Any = None,
         *,
         space: FactorSpace | None = None,
-        kinds: Mapping[str, Kind] | None = None,
+        kinds: Mapping[str, str] | None = None,
+        missing: Collection[str | float] | str | float = (),
         factor_names: Sequence[str] | None = None,
         groups: ArrayLike | None = None,
         name: str = "custom",
@@ -108,6 +113,7 @@ class CustomDataSet(DataSet):
             factors,
             space=space,
             kinds=kinds,
+            missing=missing,
             factor_names=factor_names,
             groups=groups,
         )
@@ -116,6 +122,7 @@ class CustomDataSet(DataSet):
         self.factors = labelled.factors
         self.groups = labelled.groups
         self.inference = labelled.inference
+        self.notes = labelled.notes
         self.observation_shape = tuple(self._rows.shape[1:])
         self._combinations = Combinations(self.factors)
         complete = len(self.space) > 0 and self.space.is_grid and self.factors.min() >= 0
@@ -129,7 +136,7 @@ class CustomDataSet(DataSet):
     @cached_property
     def fingerprint(self) -> str:  # type: ignore[override] # computed on first access, then cached
         """Name, and hash of all rows and labels."""
-        factors = [(factor.name, factor.size, factor.kind, factor.values) for factor in self.space]
+        factors = [(f.name, f.size, f.kind, f.values, *([] if f.period is None else [f.period])) for f in self.space]
         digest = hashlib.sha256(repr((self._rows.shape, self._rows.dtype.str[1:], factors)).encode())
         little = self._rows.dtype.newbyteorder("<")
         step = max(1, _CHUNK_BYTES // (int(np.prod(self.observation_shape)) * little.itemsize))
@@ -150,7 +157,8 @@ class CustomDataSet(DataSet):
         image_column: str | None = None,
         factors: Sequence[str] | None = None,
         groups: str | None = None,
-        kinds: Mapping[str, Kind] | None = None,
+        kinds: Mapping[str, str] | None = None,
+        missing: Collection[str | float] | str | float = (),
         size: int | tuple[int, int] | None = None,
         name: str = "folder",
         fingerprint: str | None = None,
@@ -174,7 +182,9 @@ class CustomDataSet(DataSet):
         groups : str, optional
             Column with the cluster of each row, such as the person.
         kinds : mapping of factor name to kind, optional
-            Overrides the inferred kinds.
+            Overrides the inferred kinds, as in :class:`disentmetrics.Representation`.
+        missing : str or number, or a collection of them
+            Further marks of missing labels.
         size : int or (height, width), optional
             Size to which images are resized by averaging over pixels.
         name, fingerprint : str, optional
@@ -191,9 +201,15 @@ class CustomDataSet(DataSet):
             If the package that reads the table is not installed.
         """
         labelled = read_folder(
-            folder, table=table, image_column=image_column, factors=factors, groups=groups, size=parse_size(size)
+            folder,
+            table=table,
+            image_column=image_column,
+            factors=factors,
+            groups=groups,
+            missing=missing,
+            size=parse_size(size),
         )
-        return cls._from(labelled, kinds=kinds, name=name, fingerprint=fingerprint)
+        return cls._from(labelled, kinds=kinds, missing=missing, name=name, fingerprint=fingerprint)
 
     @classmethod
     def from_huggingface(
@@ -203,7 +219,8 @@ class CustomDataSet(DataSet):
         image: str | None = None,
         factors: Sequence[str] | None = None,
         groups: str | None = None,
-        kinds: Mapping[str, Kind] | None = None,
+        kinds: Mapping[str, str] | None = None,
+        missing: Collection[str | float] | str | float = (),
         size: int | tuple[int, int] | None = None,
         name: str = "huggingface",
         fingerprint: str | None = None,
@@ -222,7 +239,9 @@ class CustomDataSet(DataSet):
         groups : str, optional
             Column with the cluster of each row.
         kinds : mapping of factor name to kind, optional
-            Overrides the inferred kinds.
+            Overrides the inferred kinds, as in :class:`disentmetrics.Representation`.
+        missing : str or number, or a collection of them
+            Further marks of missing labels.
         size : int or (height, width), optional
             Size to which images are resized by averaging over pixels.
         name, fingerprint : str, optional
@@ -234,7 +253,7 @@ class CustomDataSet(DataSet):
             If the argument is not such a data set, a column does not exist, or images differ in size or mode.
         """
         labelled = read_huggingface(dataset, image=image, factors=factors, groups=groups, size=parse_size(size))
-        return cls._from(labelled, kinds=kinds, name=name, fingerprint=fingerprint)
+        return cls._from(labelled, kinds=kinds, missing=missing, name=name, fingerprint=fingerprint)
 
     @classmethod
     def _from(cls, labelled: LabelledRows, **options: Any) -> "CustomDataSet":

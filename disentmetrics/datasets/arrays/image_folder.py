@@ -1,6 +1,6 @@
 """Folders of images with a table of labels, or with one subfolder per label."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,8 +11,8 @@ import numpy as np
 
 from disentmetrics.datasets.arrays.image_files import SUFFIXES, ImageRows
 from disentmetrics.errors import CorruptFileError, InvalidInputError, did_you_mean
-from disentmetrics.io.formats import MISSING, open_file, some_of
-from disentmetrics.io.labels import CategoricalColumn
+from disentmetrics.io.formats import open_file, some_of
+from disentmetrics.io.labels import CategoricalColumn, mark_texts
 
 TABLES = ("labels.csv", "labels.tsv", "labels.parquet", "labels.xlsx")
 """File names of tables that are detected automatically."""
@@ -47,6 +47,7 @@ def read_folder(
     image_column: str | None = None,
     factors: Sequence[str] | None = None,
     groups: str | None = None,
+    missing: Collection[str | float] | str | float = (),
     size: tuple[int, int] | None = None,
 ) -> LabelledRows:
     """Read images and labels of a folder; see :meth:`disentmetrics.CustomDataSet.from_folder`."""
@@ -59,7 +60,7 @@ def read_folder(
             f"the labels must be in a single table; {root} has {some_of([t.name for t in tables])}; name one"
         )
     if tables:
-        return _from_table(root, tables[0], image_column, factors, groups, size)
+        return _from_table(root, tables[0], image_column, factors, groups, missing, size)
     if image_column or factors or groups:
         raise InvalidInputError(
             f"image column, factors and groups name columns of a table; {root} has none of {', '.join(TABLES)}; "
@@ -90,9 +91,10 @@ def _from_table(
     image_column: str | None,
     factors: Sequence[str] | None,
     groups: str | None,
+    missing: Collection[str | float] | str | float,
     size: tuple[int, int] | None,
 ) -> LabelledRows:
-    source = open_file(path, {"missing": frozenset(MISSING), "separator": None, "sheet": None})
+    source = open_file(path, {"missing": mark_texts(missing), "separator": None, "sheet": None})
     columns = source.columns
     image_column = _image_column(path, list(columns), image_column)
     selected = list(columns) if factors is None else list(factors)

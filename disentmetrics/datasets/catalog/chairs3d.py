@@ -70,7 +70,8 @@ def load(
     factors = []
     for factor, (values, _) in zip(manifest.space, values_and_indices, strict=True):
         labels = tuple(map(str, values)) if factor.kind == "categorical" else tuple(map(float, values))
-        factors.append(Factor(factor.name, len(labels), factor.kind, labels))
+        period = 360.0 if factor.kind == "circular" else None
+        factors.append(Factor(factor.name, len(labels), factor.kind, labels, period))
     rows = CroppedRows(ImageRows([name for name, _ in renderings], files.read), crop, size)
     return CustomDataSet(
         rows,

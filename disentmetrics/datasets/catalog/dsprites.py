@@ -34,7 +34,7 @@ POSITIONS = np.linspace(0, 1, 32)
 SPACE = FactorSpace((
     Factor("shape", 3, "categorical", ("square", "ellipse", "heart")),
     Factor("scale", 6, "ordinal", tuple(SCALES.tolist())),
-    Factor("orientation", 40, "circular", tuple(ORIENTATIONS.tolist())),
+    Factor("orientation", 40, "circular", tuple(ORIENTATIONS.tolist()), 2 * np.pi),
     Factor("x", 32, "ordinal", tuple(POSITIONS.tolist())),
     Factor("y", 32, "ordinal", tuple(POSITIONS.tolist())),
 ))  # fmt: skip

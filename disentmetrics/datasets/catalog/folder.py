@@ -22,7 +22,7 @@ def info() -> DataSetInfo:
         remarks=(
             "images are PNG, JPEG, BMP, GIF, WebP, TIFF or PPM, grey or RGB, of equal size unless size=64 is given",
             "the column image of the table (or the one given by image=) contains one file name per row",
-            "all other columns (or those given by factors=a,b) are factors, whose kinds are inferred",
+            "all other columns (or those given by factors=a,b) are factors of inferred kind, or kinds=hour:circular:24",
         ),
         nuisances=("observation",),
     )
@@ -35,6 +35,8 @@ def load(
     image: str = "",
     factors: str = "",
     groups: str = "",
+    kinds: str = "",
+    missing: str = "",
     size: str = "",
 ) -> CustomDataSet:
     """Load a folder of images.
@@ -51,6 +53,10 @@ def load(
         Columns to use as factors, separated by commas; all others by default.
     groups : str
         Column that identifies clusters of rows, such as the person.
+    kinds : str
+        Kinds that override the inferred ones, such as ``hour:circular:24,label:categorical``.
+    missing : str
+        Further marks of missing labels, separated by commas.
     size : str
         Height and width to resize images to: ``64`` or ``48x64``.
 
@@ -69,7 +75,20 @@ def load(
         target,
         table=table or None,
         image_column=image or None,
-        factors=[name.strip() for name in factors.split(",") if name.strip()] or None,
+        factors=_listed(factors) or None,
         groups=groups or None,
+        kinds=dict(map(_kind, _listed(kinds))) or None,
+        missing=_listed(missing),
         size=parse_size(size),
     )
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _kind(text: str) -> tuple[str, str]:
+    name, colon, kind = text.partition(":")
+    if not colon:
+        raise InvalidInputError(f"option kinds must have the form factor:kind,factor:kind; got {text!r}")
+    return name.strip(), kind.strip()

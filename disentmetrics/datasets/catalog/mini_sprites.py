@@ -22,7 +22,7 @@ CENTRES = np.arange(5, 5 + N_POSITIONS) / 16
 SPACE = FactorSpace((
     Factor("shape", 3, "categorical", ("square", "ellipse", "heart")),
     Factor("scale", len(SCALES), "ordinal", SCALES),
-    Factor("orientation", N_ORIENTATIONS, "circular", tuple(ANGLES.tolist())),
+    Factor("orientation", N_ORIENTATIONS, "circular", tuple(ANGLES.tolist()), 2 * np.pi),
     Factor("x", N_POSITIONS, "ordinal", tuple(CENTRES.tolist())),
     Factor("y", N_POSITIONS, "ordinal", tuple(CENTRES.tolist())),
 ))  # fmt: skip

@@ -23,9 +23,9 @@ SCALES = tuple(0.75 + 0.5 * k / 7 for k in range(8))
 ORIENTATIONS = tuple(-30 + 60 * k / 14 for k in range(15))
 HUES = tuple(k / 10 for k in range(10))
 SPACE = FactorSpace((
-    Factor("floor_hue", 10, "circular", HUES),
-    Factor("wall_hue", 10, "circular", HUES),
-    Factor("object_hue", 10, "circular", HUES),
+    Factor("floor_hue", 10, "circular", HUES, 1.0),
+    Factor("wall_hue", 10, "circular", HUES, 1.0),
+    Factor("object_hue", 10, "circular", HUES, 1.0),
     Factor("scale", 8, "ordinal", SCALES),
     Factor("shape", 4, "categorical", SHAPES),
     Factor("orientation", 15, "ordinal", ORIENTATIONS),

@@ -167,7 +167,7 @@ class _ComparedSweep:
                 differences.append(_difference(last, observation))
             first, last = observation if first is None else first, observation
         # The last value of a complete circular factor is a neighbour of the first.
-        is_closed = factor.kind == "circular" and len(classes) == factor.size
+        is_closed = factor.is_closed and len(classes) == factor.size
         if is_closed and len(classes) > 2 and first is not None and last is not None:
             differences.append(_difference(last, first))
         self.values = values

@@ -223,10 +223,10 @@ def _refuse_unknown(table: Mapping[str, Any], known: set[str]) -> None:
 
 
 def _factor_of(table: Mapping[str, Any]) -> Factor:
-    _refuse_unknown(table, {"name", "kind", "size", "values", "linspace"})
+    _refuse_unknown(table, {"name", "kind", "size", "values", "linspace", "period"})
     values = np.linspace(*table["linspace"]).tolist() if "linspace" in table else table.get("values", ())
     size = table.get("size", len(values) or None)
-    return Factor(table["name"], size, table["kind"], tuple(values))
+    return Factor(table["name"], size, table["kind"], tuple(values), table.get("period"))
 
 
 def _symmetry_of(table: Mapping[str, Any]) -> Symmetry:

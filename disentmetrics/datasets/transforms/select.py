@@ -93,8 +93,12 @@ def _restricted(factor: Factor, kept: int | tuple[int, ...], *, closed: bool) ->
     period = size - closed if size > 1 else 1
     gaps = {(b - a) % period for a, b in zip(indices, (*indices[1:], indices[0]), strict=True)}
     is_broken = factor.kind == "circular" and len(gaps) > 1 and len(indices) < size
-    values: Any = tuple(factor.values[index] for index in indices) if factor.values else ()
-    return Factor(factor.name, len(indices), "ordinal" if is_broken else factor.kind, values)
+    # a period is in the units of the values, which are the indices where there are no others
+    named: Any = factor.values or (() if factor.period is None else range(size))
+    values = tuple(named[index] for index in indices) if named else ()
+    if is_broken:
+        return Factor(factor.name, len(indices), "ordinal", values)
+    return Factor(factor.name, len(indices), factor.kind, values, factor.period)
 
 
 class Selected(GridWrapped):

@@ -38,6 +38,7 @@ class Wrapped(DataSet):
         self.nuisances = base.nuisances
         self.symmetries = base.symmetries
         self.is_observed = base.is_observed
+        self.notes = base.notes
 
     def prepare(self, *, progress: bool = False) -> None:
         """Prepare the base data set."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 from typing import Any
 
 import numpy as np
@@ -135,18 +136,41 @@ def test_fitting_is_decided_by_the_seed(squares: DataSet, name: str) -> None:
 
 
 def test_every_image_drawn_is_fitted_whatever_the_batches(squares: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = baseline._fitting_images(squares, 25, 0)
+    whole = baseline._fitting_observations(squares, 25, 0)
     monkeypatch.setattr(baseline, "FIT_BATCH", 10)
-    assert (baseline._fitting_images(squares, 25, 0) == whole).all()
+    assert (baseline._fitting_observations(squares, 25, 0) == whole).all()
 
 
 def test_more_components_than_there_are_is_refused(squares: DataSet) -> None:
-    with pytest.raises(InvalidInputError, match="n_codes must be at most 5, the smaller of n_fit = 5 images"):
+    with pytest.raises(InvalidInputError, match="n_codes must be at most 5, the smaller of n_fit = 5 observations"):
         load("pca?n_codes=6&n_fit=5", data=squares)
     with pytest.raises(InvalidInputError, match=r"span 1 dimensions.*n_codes=1"):
         baseline.fit_ica(np.outer(np.arange(9.0), np.ones(4)), 2, seed=0)
     with pytest.raises(InvalidInputError, match=r"span 0 dimensions"):
         baseline.fit_ica(np.ones((9, 4)), 2, seed=0)
+
+
+class Flat(CustomDataSet):
+    """Vectors of three dimensions, the last of which is the sum of the others."""
+
+    def __init__(self, n_rows: int = 300) -> None:
+        x, y = np.random.default_rng(0).uniform(size=(2, n_rows))
+        super().__init__(np.stack([x, y, x + y], axis=1), {"a": np.arange(n_rows) % 3}, name="flat", fingerprint="1")
+
+
+@pytest.mark.parametrize("name", ["pca", "ica"])
+@pytest.mark.parametrize("data", ["pinwheel", "flat"])
+def test_components_are_as_many_as_the_observations_have_dimensions(name: str, data: str) -> None:
+    """Of three columns of which one is a sum, a third component would be rounding noise."""
+    loaded = Flat() if data == "flat" else load_dataset(data)
+    encoder = load(name, data=loaded)
+    codes = encode(encoder, loaded, n_samples=200, seed=0, cache=False).codes
+    assert codes.shape == (200, 2)
+    assert (codes.std(axis=0) > 0.05).all()
+    assert f"baseline-{name}-2-of-" in encoder.fingerprint
+    with pytest.raises(InvalidInputError) as caught:
+        load(f"{name}?n_codes=10", data=loaded)
+    assert not {"pixels", "images"} & set(re.findall(r"\w+", str(caught.value)))
 
 
 def rows_of_noise(n_rows: int) -> CustomDataSet:
@@ -159,12 +183,12 @@ def test_all_rows_of_a_small_table_are_fitted_once(caplog: pytest.LogCaptureFixt
     images = data.observations(data.full_grid().factors, data.full_grid().nuisance).reshape(40, -1) / 255
     with caplog.at_level(logging.INFO, "disentmetrics"):
         encoder = load("pca?n_codes=3", data=data)
-    assert "fitting baseline:pca to 40 images" in caplog.text
+    assert "fitting baseline:pca to 40 observations" in caplog.text
     assert "-3-of-40-seed-0-" in encoder.fingerprint
     np.testing.assert_allclose(encoder.encoder.mean, images.mean(axis=0), atol=1e-6)
     assert "-3-of-30-seed-0-" in load("pca?n_codes=3&n_fit=30", data=data).fingerprint
-    assert len(np.unique(baseline._fitting_images(data, 30, 0), axis=0)) == 30
-    with pytest.raises(InvalidInputError, match="at most 12, the smaller of n_fit = 12 images and 16 pixels"):
+    assert len(np.unique(baseline._fitting_observations(data, 30, 0), axis=0)) == 30
+    with pytest.raises(InvalidInputError, match="at most 12, the smaller of n_fit = 12 observations and 16 dimensions"):
         load("pca?n_codes=13", data=rows_of_noise(12))
 
 

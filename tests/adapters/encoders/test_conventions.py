@@ -1,6 +1,7 @@
 """Input and output conventions of existing encoders, without any framework."""
 
 import logging
+import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -77,9 +78,9 @@ def assert_posterior(codes: Any) -> None:
         ((IMAGE, INTERLEAVED), "1.interleaved"),
         ({"out": INTERLEAVED}, "interleaved"),
         ({"mu": MEAN, "logvar": LOGVAR}, "mu,logvar"),
-        ({"enc/mean:0": MEAN, "enc/lv.1": LOGVAR}, "enc/mean:0,enc/lv.1"),
+        ({"enc/mean:0": MEAN, "enc/logvar.1": LOGVAR}, "enc/mean:0,enc/logvar.1"),
         ({"a": {"b": MEAN}, "a.b": LOGVAR}, "a.b,a.b"),
-        ([{"m": MEAN[:, :1], "s": LOGVAR[:, :1]}, {"m": MEAN[:, 1:], "s": LOGVAR[:, 1:]}], "*.m,*.s"),
+        ([{"m": MEAN[:, :1], "lnvar": LOGVAR[:, :1]}, {"m": MEAN[:, 1:], "lnvar": LOGVAR[:, 1:]}], "*.m,*.lnvar"),
         ([np.hstack([MEAN[:, :1], LOGVAR[:, :1]]), np.hstack([MEAN[:, 1:], LOGVAR[:, 1:]])], "*.halves"),
         (Pair(MEAN, LOGVAR), "mu,logvar"),
         (Output(0.1, MEAN, LOGVAR), "mu,logvar"),
@@ -104,6 +105,110 @@ def test_mean_and_log_variance_are_read_where_select_specifies(output: Any, sele
 def test_every_parametrisation_of_the_spread_becomes_log_variance(spread: str, values: Any) -> None:
     assert_posterior(read((MEAN, values), "0,1", spread=spread))
     assert_posterior(read(np.hstack([MEAN, values]), "halves", spread=spread))
+
+
+MEASURES: dict[str, Any] = {
+    "log_variance": LOGVAR,
+    "log_std": LOGVAR / 2,
+    "std": np.exp(LOGVAR / 2),
+    "variance": np.exp(LOGVAR),
+}
+NAMES = {
+    "log_variance": ["logvar", "log_var", "z_log_variance", "logSigma2", "log_sigma_sq"],
+    "log_std": ["log_std", "log_sigma", "logScale", "z_logsigma", "log_standard_deviation"],
+    "std": ["std", "sigma", "scale", "z_std", "stddev", "posteriorStd"],
+    "variance": ["var", "variance", "sigma2", "z_var", "sigma_squared"],
+}
+NAMED = [(name, spread) for spread, names in NAMES.items() for name in names]
+MISNAMED = [(name, spread) for name, spread in NAMED if spread != "log_variance"]
+
+
+def both(name: str, spread: str) -> dict[str, Any]:
+    mean = "posteriorMu" if name.startswith("posterior") else "mu"
+    return {name: MEASURES[spread], mean: MEAN, "sample": SAMPLE}  # in an order that says nothing
+
+
+@pytest.mark.parametrize(("name", "spread"), MISNAMED)
+def test_a_named_spread_is_read_as_the_refusal_advises(name: str, spread: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        read(both(name, spread))
+    assert spread_and_select(str(caught.value)) == (spread, f"{list(both(name, spread))[1]},{name}")
+    assert_posterior(read(both(name, spread), f"{list(both(name, spread))[1]},{name}", spread=spread))
+
+
+def spread_and_select(advice: str) -> tuple[str, str]:
+    match = re.search(r"or select=(\S+)&spread=(\w+)", advice)
+    assert match is not None, advice
+    return match[2], match[1]
+
+
+@pytest.mark.parametrize(("name", "spread"), MISNAMED)
+def test_a_spread_of_another_name_is_not_read_as_a_log_variance(name: str, spread: str) -> None:
+    mean = list(both(name, spread))[1]
+    with pytest.raises(InvalidInputError, match=f"select={mean},{name}&spread={spread} "):
+        read(both(name, spread), f"{mean},{name}")
+    read(both(name, spread), f"{mean},{name}", spread="log_variance")  # the user may know better than the name
+
+
+@pytest.mark.parametrize("name", NAMES["log_variance"])
+def test_a_log_variance_by_any_of_its_names_needs_no_spread(name: str) -> None:
+    assert_posterior(read(both(name, "log_variance"), f"mu,{name}"))
+    assert_posterior(read(both(name, "log_variance")))
+
+
+class Moments(NamedTuple):
+    mu: Any
+    sigma: Any
+
+
+@pytest.mark.parametrize(
+    ("output", "select"),
+    [
+        (Moments(MEAN, np.exp(LOGVAR / 2)), "0,1"),
+        (Moments(MEAN, np.exp(LOGVAR / 2)), "-2,-1"),
+        ((IMAGE, Moments(MEAN, np.exp(LOGVAR / 2))), "1.0,1.1"),
+        ({"q": {"mean": MEAN, "std": np.exp(LOGVAR / 2)}}, "q.mean,q.std"),
+        ({"mean": [MEAN[:, :1], MEAN[:, 1:]], "std": [LOGVAR[:, :1], LOGVAR[:, 1:]]}, "mean.*,std.*"),
+        ({"mean": MEAN, "std": {"of all": np.exp(LOGVAR / 2)}}, "mean,std.of all"),
+        ({"mean": MEAN, "lv": LOGVAR}, "mean,lv"),
+        ([{"m": MEAN, "std": LOGVAR}], "*.m,*.std"),
+        ({"a.mu": MEAN, "a.logvar": LOGVAR, "b.mu": MEAN, "b.std": LOGVAR}, "a.mu+b.mu,a.logvar+b.std"),
+        (NORMAL, "mean,variance"),
+        ([NORMAL, NORMAL], "*.mean,*.variance"),
+        ({"mu": MEAN, "logvar": LOGVAR}, "logvar,mu"),
+    ],
+)
+def test_names_are_read_wherever_they_are(output: Any, select: str) -> None:
+    with pytest.raises(InvalidInputError, match=r"the second term of select= must be a log-variance|the mean first"):
+        read(output, select)
+
+
+@pytest.mark.parametrize(
+    ("output", "select"),
+    [
+        ({"q": [MEAN, LOGVAR]}, "q.0,q.1"),
+        ({"std": [MEAN, LOGVAR]}, "std.0,std.1"),
+        ({"18": MEAN, "21": LOGVAR}, "18,21"),
+        ([(MEAN[:, :1], LOGVAR[:, :1]), (MEAN[:, 1:], LOGVAR[:, 1:])], "*.0,*.1"),
+    ],
+)
+def test_without_a_name_of_its_own_the_second_term_is_a_log_variance(output: Any, select: str) -> None:
+    assert_posterior(read(output, select))
+
+
+def test_the_advice_for_a_tuple_names_the_measure_and_the_other_ones() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        read((MEAN, LOGVAR))
+    assert "select=0,1 for mean and log-variance (with spread=log_std, std or variance for another" in str(caught.value)
+
+
+def test_an_explicit_spread_selects_the_pair_of_that_name() -> None:
+    output = {"mu": MEAN, "std": np.exp(LOGVAR / 2), "z": SAMPLE}
+    assert_posterior(read(output, spread="std"))
+    with pytest.raises(InvalidInputError, match="select=mu,std&spread=std for mean and standard deviation"):
+        read(output, spread="variance")
+    with pytest.raises(InvalidInputError, match="select=mu,logvar for mean and log-variance"):
+        read({"mu": MEAN, "logvar": LOGVAR}, spread="std")
 
 
 def test_distributions_side_by_side() -> None:
@@ -149,7 +254,10 @@ def test_the_only_array_of_codes_is_inferred(output: Any) -> None:
         ((MEAN, LOGVAR), ["0: array (4, 3), 1: array (4, 3)", "select=0 for codes", "select=0,1 for mean"]),
         ([MEAN, LOGVAR, SAMPLE], ["2: array (4, 3)", "select=0,1"]),
         ((IMAGE.reshape(N, -1), MEAN, LOGVAR), ["0: array (4, 64)", "select="]),
-        ({"a": MEAN, "b": SAMPLE}, ["a: array (4, 3)", "select=a,b for mean"]),
+        (
+            {"a": MEAN, "b": SAMPLE},
+            ["a: array (4, 3)", "select=a,b&spread=SPREAD for mean and spread, where"],
+        ),
         ({"mu": MEAN, "logvar": LOGVAR, "enc": Pair(MEAN, LOGVAR)}, ["mu: array (4, 3)"]),
         ((NORMAL, Normal(MEAN, MEAN)), ["0: Normal", "*.mean,*.variance"]),
         ({"p": Categorical(MEAN)}, ["p: Categorical"]),

@@ -138,15 +138,27 @@ def test_outputs_are_named_by_select(tmp_path: Path) -> None:
     outputs: dict[str, Any] = {"enc/mean:0": [("Identity", {})], "enc/lv.1": [("Neg", {})], "recon": [("Exp", {})]}
     spec = save_model(tmp_path / "m.onnx", ["n", 3], outputs)
     table = np.arange(6, dtype=np.float32).reshape(2, 3)
-    codes: Any = load_encoder(f"{spec}?select=enc/mean:0,enc/lv.1")(table)
+    codes: Any = load_encoder(f"{spec}?select=enc/mean:0,enc/lv.1&spread=log_variance")(table)
     assert isinstance(codes, Posterior)
     assert (codes.mean == table).all()
     assert (codes.log_variance == -table).all()
     assert (codes_of(f"{spec}?select=enc/lv.1", table) == -table).all()
-    with pytest.raises(InvalidInputError, match=r"enc/mean:0: array \(2, 3\).*select=enc/mean:0,enc/lv.1"):
+    with pytest.raises(InvalidInputError, match=r"enc/mean:0: array.*select=enc/mean:0,enc/lv.1&spread=SPREAD"):
         load_encoder(spec)(table)
     with pytest.raises(InvalidInputError, match=r"there is no 'z'.*enc/mean:0"):
         load_encoder(f"{spec}?select=z")(table)
+
+
+def test_a_standard_deviation_is_not_read_as_a_log_variance(tmp_path: Path) -> None:
+    outputs: dict[str, Any] = {"enc/sigma:0": [("Exp", {})], "enc/mu:0": [("Identity", {})]}
+    spec = save_model(tmp_path / "m.onnx", ["n", 3], outputs)
+    table = np.arange(6, dtype=np.float32).reshape(2, 3)
+    with pytest.raises(InvalidInputError, match="or select=enc/mu:0,enc/sigma:0&spread=std for mean and standard dev"):
+        load_encoder(spec)(table)
+    with pytest.raises(InvalidInputError, match="use select=enc/mu:0,enc/sigma:0&spread=std"):
+        load_encoder(f"{spec}?select=enc/mu:0,enc/sigma:0")(table)
+    codes: Any = load_encoder(f"{spec}?select=enc/mu:0,enc/sigma:0&spread=std")(table)
+    np.testing.assert_allclose(codes.log_variance, 2 * table, rtol=1e-6)
 
 
 def test_outputs_with_known_names_are_inferred(tmp_path: Path) -> None:

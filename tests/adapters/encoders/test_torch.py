@@ -20,6 +20,7 @@ import torch
 from disentmetrics_adapters.encoders.torch import TorchEncoder
 from torch import nn
 
+import disentmetrics as dm
 from disentmetrics.encoders.protocol import Posterior
 from disentmetrics.encoders.registry import load_encoder
 from disentmetrics.errors import (
@@ -452,3 +453,25 @@ def test_the_burgess_example_reads_interleaved_weights_of_a_complete_model(tmp_p
     assert isinstance(codes, Posterior)
     assert (codes.mean == whole[:, 0::2]).all()
     assert (codes.log_variance == whole[:, 1::2]).all()
+
+
+class MeanAndStd(nn.Module):
+    """Two active latents and four collapsed ones, as a mean and a standard deviation."""
+
+    def forward(self, table: Any) -> Any:
+        std = torch.tensor([0.05, 0.05, 1, 1, 1, 1]).expand(len(table), 6)
+        return {"mu": torch.cat([table, 1e-3 * table, 1e-3 * table], dim=1), "sigma": std}
+
+
+def test_latents_that_are_collapsed_by_their_standard_deviation_are_not_active(rng: np.random.Generator) -> None:
+    table = rng.normal(size=(500, 2)).astype(np.float32)
+    with pytest.raises(InvalidInputError) as caught:
+        TorchEncoder(MeanAndStd())(table)
+    assert "or select=mu,sigma&spread=std for" in str(caught.value)
+    with pytest.raises(InvalidInputError, match="use select=mu,sigma&spread=std"):
+        TorchEncoder(MeanAndStd(), select="mu,sigma")(table)
+    codes: Any = TorchEncoder(MeanAndStd(), select="mu,sigma", spread="std")(table)
+    posterior = dm.Representation(codes.mean, table > 0, log_variance=codes.log_variance)
+    assert dm.metrics.active_units(posterior).value == 2
+    wrong: Any = TorchEncoder(MeanAndStd(), select="mu,sigma", spread="log_variance")(table)
+    assert dm.metrics.active_units(wrong.mean, table > 0, log_variance=wrong.log_variance).value == 6

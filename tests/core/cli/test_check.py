@@ -34,6 +34,7 @@ def test_a_regression_exits_with_1_and_a_reason(run: Run, cards: tuple[Path, Pat
     ran = run("check", bad, "--baseline", good)
     assert (ran.code, ran.err) == (1, "")
     assert "mig regressed: " in ran.out
+    assert "; fell most for factor_" in ran.out.replace("\n", " ")
     assert "failed: 1 regressed (tolerance interval)" in ran.out
     assert "::error" not in ran.out
     assert run("check", good, "--baseline", bad).code == 0

@@ -34,7 +34,8 @@ def test_a_table_is_scored_and_inferred_columns_are_noted(run: Run, table: Path)
     ran = run("score", "--codes", table, "--metrics", "mig", *FAST)
     assert ran.code == 0
     assert "größe is ordinal" in ran.err
-    assert "ordinal" not in ran.out
+    assert "größe is ordinal" not in ran.out
+    assert "factors: größe (ordinal" in ran.out
     with np.load(table) as arrays:
         value = dm.metrics.mig(arrays["codes"], arrays["factors"]).value
     assert f"{value:.3f}" in ran.out
@@ -58,6 +59,53 @@ def test_columns_and_kinds_are_chosen(run: Run, csv: Path) -> None:
     assert ran.code == 0
     assert "size is circular as specified" in ran.err
     assert re.search(r"by factor +size +shape", ran.out)
+
+
+def interrupted(folder: Path) -> Path:
+    """Write ages with other text in ten rows, and hours."""
+    rng = np.random.default_rng(0)
+    age, hour = rng.normal(50, 12, 300).round(1), rng.integers(8, 21, 300)
+    turn = hour / 24
+    rows = [
+        f"{a / 12:.4f},{np.cos(2 * np.pi * t):.4f},{np.sin(2 * np.pi * t):.4f},{'low' if i % 30 == 0 else a},{h}"
+        for i, (a, t, h) in enumerate(zip(age, turn, hour, strict=True))
+    ]
+    path = folder / "ages.csv"
+    path.write_text("\n".join(["z0,z1,z2,age,hour", *rows]))
+    return path
+
+
+def test_numbers_that_text_interrupts_are_refused_with_both_ways_out(run: Run, tmp_path: Path) -> None:
+    scored = ("score", "--codes", interrupted(tmp_path), "--factor-columns", "age,hour", "--metrics", "mcc", *FAST)
+    refused = run(*scored, "--quiet")
+    assert refused.code == 2
+    assert "290 of 300 rows contain numbers and 10 other text: 'low' in 10 rows" in refused.err.replace("\n", " ")
+    assert "--missing 'low'" in refused.err.replace("\n", " ")
+    assert "--kind age=categorical" in refused.err.replace("\n", " ")
+    missing = run(*scored, "--missing", "low", "--quiet")
+    assert missing.code == 0
+    assert "age (continuous)" in missing.out
+    assert "factor age: read as missing labels: 'low' in 10 rows" in missing.out
+    named = run(*scored, "--kind", "age=categorical", "--quiet")
+    assert named.code == 0
+    assert "age (categorical, " in named.out
+
+
+def test_a_period_is_given_with_the_kind_and_verified_from_the_card(run: Run, tmp_path: Path) -> None:
+    path, card = interrupted(tmp_path), tmp_path / "card.json"
+    scored = ("score", "--codes", path, "--factor-columns", "age,hour", "--missing", "low", "--metrics", "linear_r2")
+    ran = run(*scored, "--kind", "hour=circular:24", "--out", card, *FAST, "--quiet")
+    assert ran.code == 0
+    assert "hour (circular, 13, period 24)" in ran.out
+    plain = json.loads(card.read_text())
+    assert plain["about"]["kinds"] == {"age": "continuous", "hour": "circular:24"}
+    assert plain["scores"]["linear_r2"]["per_factor"]["hour"] > 0.999
+    assert run("verify", card, "--codes", path, "--quiet").code == 0
+    unknown = run(*scored, "--kind", "hour=circular", *FAST)
+    assert unknown.code == 2
+    assert "--kind hour=circular:360" in unknown.err.replace("\n", " ")
+    for wrong in ("hour=circular:x", "hour=circl", "circular"):
+        assert run(*scored, "--kind", wrong, *FAST).code == 2
 
 
 def test_quiet_leaves_the_numbers_alone(run: Run, table: Path) -> None:

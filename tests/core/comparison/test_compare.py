@@ -180,6 +180,22 @@ def test_a_setting_that_differs_leaves_out_one_metric_and_not_the_others() -> No
         dm.compare(of(made()), of(made(protocol="x")))
 
 
+def test_encoders_read_at_different_resolutions_are_compared_with_a_warning() -> None:
+    rng = np.random.default_rng(0)
+    factors = rng.integers((4, 5), size=(400, 2))
+    codes = factors + 0.3 * rng.normal(size=factors.shape)
+    with_posterior, without = (
+        dm.score(dm.Representation(codes, factors, log_variance=spread), ["mig"], null=False)
+        for spread in (np.full(codes.shape, -2.0), None)
+    )
+    comparison = dm.compare(with_posterior, without, names=["vae", "pca"])
+    assert comparison.differences[0].p_value is not None
+    (warning,) = comparison.warnings
+    assert "vae and pca are read at different resolutions (posterior and step)" in warning
+    assert "pca has none" in warning
+    assert dm.compare(without, without).warnings == ()
+
+
 def test_undefined_scores_are_shown_and_left_out() -> None:
     lost = replace(made(), value=math.nan, undefined="every code is constant")
     comparison = dm.compare(of(made(), made("dci")), of(lost, made("dci")), of(made(), made("dci")))

@@ -206,6 +206,51 @@ def test_a_score_of_unknown_direction_is_not_judged_unless_either_card_declares_
     assert outcome(replace(now, higher_is_better=True), was) is CheckStatus.REGRESSED
 
 
+FACTORS = {"shape": 0.5, "x": 0.9, "y": 0.8, "z": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("now", "worst"),
+    [
+        ({"x": 0.3}, ["x"]),
+        ({"x": 0.3, "y": 0.1, "shape": 0.3}, ["y", "x"]),  # the fall of shape is less than half of the largest
+        ({"shape": 0.0, "x": 0.0, "y": 0.0, "z": 0.05}, ["x", "y", "shape"]),
+        ({"x": math.nan, "y": 0.7}, ["y"]),  # x has no value now
+        ({"x": 1.0}, []),
+    ],
+)
+@pytest.mark.parametrize("name", [UNIT, LOWER_IS_BETTER])
+def test_a_regression_names_the_factors_that_became_worse_by_most(
+    name: str, now: dict[str, float], worst: list[str]
+) -> None:
+    def with_factors(value: float, per_factor: dict[str, float]) -> dm.Score:
+        sign = 1 if name == UNIT else -1
+        return score(name, sign * value, per_factor={k: sign * v for k, v in per_factor.items()})
+
+    was, fallen = with_factors(0.5, FACTORS), with_factors(0.3, FACTORS | now)
+    regressed = check(card(fallen), card(was)).checks[0]
+    assert regressed.outcome is CheckStatus.REGRESSED
+    assert list(regressed.factors) == worst
+    assert all(regressed.factors[k] == (was.per_factor[k], fallen.per_factor[k]) for k in worst)
+    words = "fell most for " if name == UNIT else "rose most for "
+    assert (words + ", ".join(worst)[:1] in str(regressed)) == bool(worst)
+    improved = check(card(was), card(fallen)).checks[0]
+    assert improved.outcome is CheckStatus.IMPROVED
+    assert not improved.factors
+
+
+def test_the_factor_that_fell_is_named_wherever_a_result_is_shown(tmp_path: Path) -> None:
+    """Two of three latents are rotated by 45 degrees: their factors fell, and the third did not."""
+    factors = np.random.default_rng(0).integers(6, size=(1_000, 3))
+    rotated = factors @ [[1, 0, 0], [0, 0.7, -0.7], [0, 0.7, 0.7]]
+    before, after = (dm.score(dm.Representation(c, factors), ["mig"], null=False) for c in (factors * 1.0, rotated))
+    write_baseline(tmp_path / "baseline.json", before)
+    result = check(after, tmp_path / "baseline.json")
+    assert set(result.checks[0].factors) == {"factor_1", "factor_2"}
+    for text in (str(result), result.to_junit("all"), *result.annotations()):
+        assert "; fell most for factor_" in text
+
+
 def test_missing_fails_and_new_does_not() -> None:
     assert outcome(None, score(UNIT, 0.5)) is CheckStatus.MISSING
     result = check(card(score(UNIT, 0.5), score("higgins", 1.0)), card(score(UNIT, 0.5)))

@@ -263,7 +263,10 @@ WRONG: dict[str, tuple[Callable[[NDArray[Any]], Any], str]] = {
     "complex": (lambda codes: codes * 1j, r"codes must be real numbers; .* dtype complex"),
     "text": (lambda codes: codes.astype(str), r"codes must be real numbers"),
     "objects": (lambda codes: codes.astype(object), r"codes must be real numbers; .* dtype object"),
-    "tuple": (lambda codes: (codes, codes), r"gave a tuple of 2; select one of its parts"),
+    "tuple": (
+        lambda codes: (codes, codes),
+        r"gave a tuple of 2; return one of its parts or .*Posterior\(mean",
+    ),
     "list": (list, r"gave a list of"),
     "dict": (lambda codes: {"mu": codes}, r"gave a dict of 1"),
     "None": (lambda _: None, r"gave None"),

@@ -360,12 +360,64 @@ def test_the_usual_tokens_are_missing_labels(token: str, tmp_path: Path) -> None
     refused(InvalidInputError, "'z0' has no value in 1 of 2 rows", path)
 
 
-def test_tokens_can_be_chosen(tmp_path: Path) -> None:
-    path = write_csv(tmp_path / "a.csv", "z0,a\n1,NA\n2,?\n")
-    assert labels(read_table(path, missing="?")) == {"a": ["NA", None]}
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx", ".npz", ".h5ad", ".parquet", "frame", "objects"])
+@pytest.mark.parametrize("mark", ["NA", "?", "-", ".", "None", "n/a", "<NA>", "missing", "nan", "low"])
+def test_a_mark_among_numbers_and_names_is_missing_wherever_it_comes_from(
+    suffix: str, mark: str, tmp_path: Path
+) -> None:
+    """Of numbers with a few marks, and of names with a few marks, in every container of labels."""
+    ages: list[Any] = [20.5, 31.25, 47.0, 50.5, mark, 60.25]
+    kinds = ["b", "a", mark, "c", "b", "a"]
+    rows = [[float(row), age, kind] for row, (age, kind) in enumerate(zip(ages, kinds, strict=True))]
+    path = tmp_path / f"a{suffix}"
+    texts = np.array([str(age) for age in ages])
+    source: Any = path
+    if suffix == ".csv":
+        write_csv(path, "z0,age,kind\n" + "".join(f"{z},{age},{kind}\n" for z, age, kind in rows))
+    elif suffix == ".xlsx":
+        write_xlsx(path, ["z0", "age", "kind"], *rows)
+    elif suffix == ".npz":
+        table = np.array(list(zip(texts, kinds, strict=True)), dtype=[("age", "U7"), ("kind", "U7")])
+        np.savez(path, codes=np.arange(6.0), factors=table)
+    elif suffix == ".h5ad":
+        write_h5ad(path)
+        with h5py.File(path, "a") as file:
+            del file["obsm/z"], file["obs"]
+            file["obsm/z"] = np.arange(6.0)[:, None]
+            file.create_group("obs").attrs["column-order"] = np.array(["age", "kind"], dtype=object)
+            file["obs/age"], file["obs/kind"] = texts.astype(object), np.array(kinds, dtype=object)
+    elif suffix == ".parquet":
+        polars_frame(z0=np.arange(6.0), age=texts, kind=kinds).write_parquet(path)
+    else:
+        source = (
+            pandas_frame(z0=np.arange(6.0), age=ages, kind=kinds)
+            if suffix == "objects"
+            else polars_frame(z0=np.arange(6.0), age=texts, kind=kinds)
+        )
+    added = ["low"] if mark == "low" else []
+    table = read_table(source, missing=added)
+    age = encode_factor("age", table.factors["age"], kind="continuous", missing=added)
+    np.testing.assert_array_equal(age.indices, [20.5, 31.25, 47.0, 50.5, np.nan, 60.25])
+    kind = encode_factor("kind", table.factors["kind"], missing=added)
+    assert (kind.factor.values, kind.n_missing) == (("a", "b", "c"), 1)
+    if mark == "low":
+        with pytest.raises(InvalidInputError, match="5 of 6 rows contain numbers and 1 other text: 'low' in 1 row"):
+            encode_factor("age", read_table(source).factors["age"], kind="continuous")
 
 
-@pytest.mark.parametrize("label", ["309_1", "1e", "0x10", "12345678901234567890", "١", "1,5 kg", "None"])
+def test_numbers_interrupted_in_an_unused_column_do_not_matter(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", "z0,a,b\n1,1,x\n2,low,y\n3,4,x\n")
+    assert list(read_table(path, factors="b").factors) == ["b"]
+
+
+def test_text_far_below_numbers_in_a_sheet_is_not_lost(tmp_path: Path) -> None:
+    rows = [[row / 2, "low" if row == 1_500 else row + 0.25] for row in range(1_600)]
+    table = read_table(write_xlsx(tmp_path / "a.xlsx", ["z0", "a"], *rows))
+    with pytest.raises(InvalidInputError, match="1,599 of 1,600 rows contain numbers and 1 other text: 'low'"):
+        encode_factor("a", table.factors["a"])
+
+
+@pytest.mark.parametrize("label", ["309_1", "1e", "0x10", "12345678901234567890", "١", "1,5 kg"])
 def test_labels_that_only_resemble_numbers_stay_text(label: str, tmp_path: Path) -> None:
     table = read_table(write_csv(tmp_path / "a.csv", f'z0,a\n1,"{label}"\n2,7\n'))
     assert labels(table) == {"a": [label, "7"]}
@@ -376,7 +428,11 @@ def test_a_column_that_turns_to_text_late_keeps_its_first_labels_as_written(tmp_
     written = [f"{i % 7:03d}" for i in range(n_rows)]
     written[-1] = "other"
     text = "z0,a\n" + "".join(f"{i},{label}\n" for i, label in enumerate(written))
-    assert labels(read_table(write_csv(tmp_path / "a.csv", text))) == {"a": written}
+    column = read_table(write_csv(tmp_path / "a.csv", text)).factors["a"]
+    assert [column.categories[index] for index in column.indices] == written
+    assert encode_factor("a", column, kind="categorical").factor.size == 8
+    with pytest.raises(InvalidInputError, match="44,999 of 45,000 rows contain numbers and 1 other text: 'other'"):
+        encode_factor("a", column)
 
 
 def test_columns_without_a_name_are_left_out_with_a_note(tmp_path: Path) -> None:

@@ -49,3 +49,18 @@ def test_invalid_blocks_are_refused() -> None:
     ):
         with pytest.raises(InvalidInputError, match=message):
             dm.metrics.block_identifiability(factors, factors, protocol="linear", **options)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 0, 1)])
+@pytest.mark.parametrize("n_values", [1, 2, 5])
+def test_a_latent_that_predicts_two_factors_is_assigned_to_the_one_left(order: tuple[int, ...], n_values: int) -> None:
+    """The latent of a factor that determines another predicts both."""
+    rng = np.random.default_rng(0)
+    first = rng.integers(10, size=1_000)
+    factors = np.stack([first, first * n_values // 10 if n_values > 1 else first, rng.integers(6, size=1_000)], axis=1)
+    kinds = {f"factor_{k}": "ordinal" for k in range(3)}
+    for table in (
+        dm.Representation(factors[:, order] + 0.0, factors, kinds=kinds),
+        dm.Representation(factors + 0.0, factors[:, order], kinds=kinds),
+    ):
+        assert dm.metrics.block_identifiability.score(table, "linear").value == pytest.approx(1.0, abs=1e-6)

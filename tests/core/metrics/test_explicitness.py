@@ -117,4 +117,4 @@ def test_continuous_factors_missing_labels_and_dead_latents() -> None:
 def test_rows_that_cannot_be_scored_give_a_reason_instead_of_a_number() -> None:
     labels = np.arange(40)[:, None] % 2
     together = Representation(labels.astype(float), labels, groups=np.zeros(40))
-    assert "at least two classes" in str(dm.metrics.explicitness.score(together).undefined)
+    assert "2 or more groups of rows" in str(dm.metrics.explicitness.score(together).undefined)

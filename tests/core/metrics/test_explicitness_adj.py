@@ -29,11 +29,11 @@ def test_blur_lowers_explicitness_and_nothing_else() -> None:
     assert EXPLICITNESS(blurred, v).value < 0.4
 
 
-def test_a_collapsed_latent_with_a_clean_trace_is_excluded() -> None:
+def test_a_collapsed_latent_with_a_clean_trace_carries_nothing() -> None:
     v = factors_of(3_000, k=2)
     codes = np.stack([v[:, 0] * 1.0, 1e-3 * v[:, 1]], axis=1)
     log_variance = np.stack([np.full(3_000, -6.0), np.zeros(3_000)], axis=1)
-    masked = EXPLICITNESS(codes, v, log_variance=log_variance)
-    assert masked.value == pytest.approx(0.5, abs=0.01)
-    assert "mask:kl>0.01" in masked.signature
+    sampled = EXPLICITNESS(codes, v, log_variance=log_variance)
+    assert sampled.value == pytest.approx(0.5, abs=0.01)
+    assert "resolution:posterior" in sampled.signature
     assert EXPLICITNESS(codes, v).value == pytest.approx(1.0, abs=0.01)

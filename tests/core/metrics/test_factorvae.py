@@ -135,3 +135,117 @@ def test_one_extreme_outlier_in_an_uninformative_latent_does_not_matter() -> Non
 def test_invalid_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         dm.metrics.factorvae(np.zeros((50, 2)), np.arange(50) % 2, **options)
+
+
+def ordered(*sizes: int, n: int = 4_000) -> np.ndarray:
+    return np.random.default_rng(0).integers(sizes, size=(n, len(sizes)))
+
+
+def nested() -> np.ndarray:
+    factors = ordered(10, 2, 5)
+    factors[:, 1] = factors[:, 0] // 2
+    return factors
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 1, 0), (1, 2, 0)])
+@pytest.mark.parametrize(
+    ("factors", "value"),
+    [
+        (nested(), 5 / 6),  # while the first factor is fixed, the latents of the first two are constant
+        (ordered(10, 4, 4)[:, [0, 1, 1]], 2 / 3),  # two equal factors are indistinguishable
+        (ordered(6, 8, 5), 1.0),
+    ],
+)
+def test_tied_votes_are_divided_whatever_the_order_of_latents_and_factors(
+    factors: np.ndarray, value: float, order: tuple[int, ...]
+) -> None:
+    codes = factors[:, order] + 0.0
+    assert dm.metrics.factorvae(codes, factors).value == pytest.approx(value, abs=0.01)
+    assert dm.metrics.factorvae(factors + 0.0, factors[:, order]).value == pytest.approx(value, abs=0.01)
+    assert dm.metrics.factorvae(codes / 3 + 0.1, factors).value == pytest.approx(value, abs=0.01)
+
+
+@pytest.mark.parametrize("protocol", ["kim2018", "locatello2019"])
+def test_published_protocols_give_ties_to_the_first_latent_and_note_it(protocol: str) -> None:
+    """Latents in the order of factors score 1, in the reverse order 2 / 3, or near it if training votes are scored."""
+    factors = nested()
+    codes = factors + 0.0
+    first, last = (dm.metrics.factorvae(z, factors, protocol=protocol) for z in (codes, codes[:, ::-1]))
+    assert first.value - last.value > 0.25
+    for score in (first, last):
+        assert any("33 % of the votes are tied and go to the first" in note for note in score.notes)
+    assert dm.metrics.factorvae(codes[:, [0, 2]], factors[:, [0, 2]], protocol=protocol).notes == ()
+
+
+def noise_of_shape(shape: str, n: int, rng: np.random.Generator) -> np.ndarray:
+    normal = rng.normal(size=n)
+    active = {"active in 1 %": 0.01, "active in 3 %": 0.03, "active in 10 %": 0.1}
+    return {
+        "saturated": np.tanh(20 * (normal + 2)).astype(np.float32).astype(float),
+        "one-hot": (rng.random(n) < 0.02).astype(float),
+        "rectified": np.maximum(normal - 1.5, 0),
+        "heavy tails": normal / rng.normal(size=n),
+        "normal": normal,
+    }.get(shape, normal * (rng.random(n) < active.get(shape, 1)))
+
+
+@pytest.mark.parametrize(
+    "shape",
+    ["active in 1 %", "active in 3 %", "active in 10 %", "saturated", "one-hot", "rectified", "heavy tails", "normal"],
+)
+@pytest.mark.parametrize("blur", [0.0, 0.6])
+def test_a_latent_of_noise_of_any_shape_does_not_matter(shape: str, blur: float) -> None:
+    rng = np.random.default_rng(1)
+    factors = uniform_factors(4_000)
+    ideal = (factors - factors.mean(0)) / factors.std(0) + blur * rng.normal(size=factors.shape)
+    codes = np.c_[ideal, noise_of_shape(shape, 4_000, rng)]
+    assert dm.metrics.factorvae(codes, factors).value > 0.99
+
+
+def test_published_protocols_name_latents_that_are_constant_in_most_rows() -> None:
+    rng = np.random.default_rng(1)
+    factors = uniform_factors(4_000)
+    codes = np.c_[noise_of_shape("active in 1 %", 4_000, rng), factors]
+    score = dm.metrics.factorvae(codes, factors, protocol="locatello2019", pruning="kl")
+    assert score.value < 0.7
+    assert "z0 takes one value in so many rows that" in score.notes[0]
+    assert "it wins votes whichever factor is fixed" in score.notes[0]
+
+
+@pytest.mark.parametrize("level", [-0.5, 0.0, 1.0])
+def test_saturated_latents_and_their_mirror_images_score_alike(level: float) -> None:
+    """Half of the rows or more share the extreme value of each latent."""
+    factors = ordered(10, 10, 10)
+    ideal = (factors - factors.mean(0)) / factors.std(0)
+    codes = np.maximum(ideal + 0.1 * np.random.default_rng(2).normal(size=ideal.shape), level)
+    plain, mirrored = dm.metrics.factorvae(codes, factors), dm.metrics.factorvae(-codes, factors)
+    assert mirrored.value == plain.value
+    assert plain.value > {-0.5: 0.99, 0.0: 0.97, 1.0: 0.8}[level]
+
+
+def test_a_rare_value_costs_a_perfect_code_little() -> None:
+    """The latent of a rare event is constant in many batches in which other factors are fixed."""
+    rng = np.random.default_rng(0)
+    factors = np.c_[rng.random(4_000) < 0.03, ordered(6, 8, 5)]
+    assert dm.metrics.factorvae(factors + 0.0, factors).value > 0.97
+    assert dm.metrics.factorvae(factors + 0.0, factors, variance="plain").value < 0.95
+
+
+def test_ranks_make_the_score_independent_of_warps_and_outliers() -> None:
+    factors = uniform_factors()
+    codes = factors @ (np.eye(5) + 0.4 * np.roll(np.eye(5), 1, axis=0)) + np.random.default_rng(0).normal(
+        size=(6_000, 5)
+    )
+    value = dm.metrics.factorvae(codes, factors).value
+    assert dm.metrics.factorvae(np.exp(codes), factors).value == value
+    assert dm.metrics.factorvae(-codes.astype(np.float32), factors).value == pytest.approx(value, abs=0.005)
+
+
+def test_the_noise_of_gini_variances_is_that_of_repeated_samples() -> None:
+    from disentmetrics.metrics._factorvae import _gini, _gini_noise
+
+    rng = np.random.default_rng(0)
+    for share in ([0.5, 0.5], [0.98, 0.01, 0.01], [0.2] * 5):
+        values = np.repeat(np.arange(len(share)), np.rint(np.array(share) * 10_000).astype(int)).astype(float)
+        samples = _gini(rng.choice(values, size=(20_000, 64)))
+        assert _gini_noise(values, 64) == pytest.approx(samples.std() / samples.mean(), rel=0.04)

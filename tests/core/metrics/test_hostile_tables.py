@@ -21,7 +21,7 @@ def test_one_group_leaves_cross_fitted_metrics_undefined_and_the_card_complete(
 ) -> None:
     one = dm.Representation(*table, groups=np.zeros(200, int))
     card = dm.score(one, "robust", null=False)
-    assert "there is only one group" in (card["mcc"].undefined or "")
+    assert "2 or more groups of rows" in (card["mcc"].undefined or "")
     assert card["mig"].value > 0.2
 
 
@@ -39,6 +39,7 @@ def test_a_continuous_factor_with_few_labels_harms_no_other(
     assert all(math.isfinite(score.value) != bool(score.undefined) for score in card.every_score())
 
 
+@pytest.mark.usefixtures("few_replicates")  # which make intervals wide
 def test_intervals_and_corrected_values_stay_within_bounds() -> None:
     for seed in range(3):
         rng = np.random.default_rng(seed)
@@ -136,3 +137,12 @@ def test_threads_share_cached_values_and_a_representation_can_still_be_pickled(
     assert len(calls) == 1
     copy = pickle.loads(pickle.dumps(representation))
     assert dm.metrics.mig.score(copy).value == dm.metrics.mig.score(representation).value
+
+
+@pytest.mark.parametrize("name", ["dci", "nonlinear_r2", "sap", "unique_information", "block_identifiability"])
+def test_one_outlying_label_does_not_hide_a_factor(name: str) -> None:
+    rng = np.random.default_rng(0)
+    label, other = np.arange(501) % 100 + 0.0, rng.normal(size=501)
+    label[-1] = 1000
+    codes = np.stack([label, other + rng.normal(0, 0.1, 501)], axis=1)
+    assert dm.metrics.find_metric(name)[0](codes, {"a": label, "b": other}).per_factor["a"] > 0.93

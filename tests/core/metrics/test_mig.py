@@ -17,13 +17,19 @@ def dsprites_like(n: int, seed: int = 0) -> np.ndarray:
 def test_a_perfect_code_scores_one_for_any_sizes_of_the_factors(sizes: list[int], seed: int) -> None:
     rng = np.random.default_rng(seed)
     factors = rng.integers(sizes, size=(5_000, len(sizes)))
-    assert dm.metrics.mig(factors.astype(float), factors).value >= 0.99
+    assert dm.metrics.mig(factors.astype(float), factors, protocol="spacing").value >= 0.99
+    # The second most informative latent has chance information, of which the larger of several estimates is positive.
+    score = dm.metrics.mig(factors.astype(float), factors)
+    assert score.value >= 0.97
+    assert score.details["average_maximal_information"][0] >= 0.99
 
 
 def test_a_perfect_code_with_room_within_each_value_scores_one() -> None:
+    """A room of 0.8 of the step leaves two standard deviations of the blur between neighbouring values."""
     factors = dsprites_like(10_000)
     codes = factors + np.random.default_rng(1).uniform(-0.4, 0.4, size=factors.shape)
-    assert dm.metrics.mig(codes, factors).value >= 0.99
+    assert dm.metrics.mig(codes, factors, protocol="spacing").value >= 0.99
+    assert dm.metrics.mig(codes, factors).value >= 0.97
 
 
 def test_noise_scores_zero() -> None:
@@ -36,19 +42,22 @@ def test_warps_outliers_and_dead_latents_do_not_change_the_default() -> None:
     factors = dsprites_like(5_000)
     codes = factors + np.random.default_rng(1).normal(size=factors.shape)
     plain = dm.metrics.mig(codes, factors).value
-    assert dm.metrics.mig(np.exp(codes / 5), factors).value == pytest.approx(plain, abs=1e-9)
+    spaced = dm.metrics.mig(codes, factors, protocol="spacing").value
+    assert dm.metrics.mig(np.exp(codes / 5), factors, protocol="spacing").value == pytest.approx(spaced, abs=1e-9)
+    assert dm.metrics.mig(np.exp(codes / 5), factors).value == pytest.approx(plain, abs=1e-3)
     assert dm.metrics.mig(np.hstack([codes, np.ones((5_000, 3))]), factors).value == plain
     broken = codes.copy()
     broken[17] = 1e9
     assert dm.metrics.mig(broken, factors).value == pytest.approx(plain, abs=1e-3)
 
 
-def test_known_failure_two_factors_packed_into_one_latent_score_one_and_a_note_reports_it() -> None:
+def test_known_failure_two_factors_packed_into_one_latent_score_almost_one_and_a_note_reports_it() -> None:
     rng = np.random.default_rng(0)
     factors = rng.integers(3, size=(6_000, 3))
     codes = np.stack([3.0 * factors[:, 0] + factors[:, 1], factors[:, 2], rng.normal(size=6_000)], axis=1)
+    assert dm.metrics.mig(codes, factors, protocol="spacing").value > 0.99
     score = dm.metrics.mig(codes, factors)
-    assert score.value > 0.99
+    assert score.value > 0.9
     assert any("z0 carries most of the entropy of factor_0 and factor_1" in note for note in score.notes)
 
 
@@ -120,16 +129,20 @@ def test_chen2018_agrees_with_its_sampled_estimator() -> None:
     assert ours.details["mutual_information"] == pytest.approx(nats, abs=0.03)
 
 
-def test_a_collapsed_latent_is_masked_by_its_kl_and_the_signature_records_it() -> None:
+def test_a_collapsed_latent_carries_nothing_and_the_signature_records_how_codes_are_read() -> None:
     """A latent of 0.001 nats can carry a clean trace of a factor in its mean."""
     rng = np.random.default_rng(0)
     factors = rng.integers(4, size=(2_000, 2))
     codes = np.hstack([factors, 0.001 * factors[:, :1]]).astype(float)
     log_variance = np.array([-6.0, -6.0, 0.0]) * np.ones_like(codes)
-    unmasked = dm.metrics.mig(codes, factors)
-    masked = dm.metrics.mig(codes, factors, log_variance=log_variance)
-    assert unmasked.per_factor["factor_0"] == 0.0
+    of_means = dm.metrics.mig(codes, factors)
+    of_samples = dm.metrics.mig(codes, factors, log_variance=log_variance)
+    masked = dm.metrics.mig(codes, factors, log_variance=log_variance, protocol="spacing")
+    assert of_means.per_factor["factor_0"] == pytest.approx(0.0, abs=0.01)
+    assert of_samples.value > 0.99
     assert masked.value > 0.99
+    assert "|code:mean|resolution:step|" in of_means.signature
+    assert "|code:sample|resolution:posterior|" in of_samples.signature
     assert "mask:kl>0.01" in masked.signature
 
 
@@ -139,9 +152,14 @@ def test_rows_without_a_label_are_left_out_for_that_factor_only() -> None:
     holes = whole.copy()
     holes[:1_000, 1] = np.nan
     codes = whole + 0.2 * rng.normal(size=whole.shape)
-    score = dm.metrics.mig(codes, holes)
-    assert score.per_factor["factor_0"] == dm.metrics.mig(codes, whole).per_factor["factor_0"]
-    assert score.per_factor["factor_1"] == dm.metrics.mig(codes[1_000:], whole[1_000:]).per_factor["factor_1"]
+    spaced, labelled = (dm.metrics.mig(codes, table, protocol="spacing").per_factor for table in (holes, whole))
+    assert spaced["factor_0"] == labelled["factor_0"]
+    some = dm.metrics.mig(codes[1_000:], whole[1_000:], protocol="spacing").per_factor
+    assert spaced["factor_1"] == some["factor_1"]
+    # The blur of all rows is estimated from those that have a label.
+    assert dm.metrics.mig(codes, holes).per_factor == pytest.approx(
+        {"factor_0": dm.metrics.mig(codes, whole).per_factor["factor_0"], "factor_1": some["factor_1"]}, abs=0.02
+    )
 
 
 @pytest.mark.parametrize("protocol", ["default", "locatello2019"])
@@ -167,8 +185,9 @@ def test_the_adjusted_estimator_excludes_collapsed_latents_like_its_siblings() -
         [factors, 1e-3 * factors[:, 0]]
     )  # the last latent is collapsed, yet its mean is a clean trace
     log_variance = np.array([-6.0, -6.0, 0.0]) * np.ones_like(codes)
-    masked = dm.metrics.mig(codes, factors, log_variance=log_variance, estimator="adjusted")
-    sibling = dm.metrics.average_maximal_mi(codes, factors, log_variance=log_variance, estimator="adjusted")
+    table = dm.Representation(codes, factors, log_variance=log_variance)
+    masked = dm.metrics.mig(table, protocol="spacing", estimator="adjusted")
+    sibling = dm.metrics.average_maximal_mi(table, protocol="chen2018", estimator="adjusted")
     assert masked.value > 0.99
     assert "mask:kl>0.01" in masked.signature
     assert "mask:kl>0.01" in sibling.signature

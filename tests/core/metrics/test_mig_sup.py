@@ -21,10 +21,12 @@ def test_what_gaps_of_latents_detect_and_what_they_miss() -> None:
     rng = np.random.default_rng(0)
     factors = rng.integers(3, size=(6_000, 3))
     packed = np.stack([3.0 * factors[:, 0] + factors[:, 1], factors[:, 2], rng.normal(size=6_000)], axis=1)
-    assert M.mig(packed, factors).value > 0.99
-    assert M.average_maximal_mi(packed, factors).value > 0.99
-    assert M.dcimig(packed, factors).value == pytest.approx(1 / 3, abs=0.02)
-    assert M.mig_sup(packed, factors).value == pytest.approx(1 / 2, abs=0.02)
+    assert M.mig(packed, factors).value > 0.9
+    assert M.average_maximal_mi(packed, factors).value > 0.9
+    assert M.mig(packed, factors, estimator="rank-spacing").value > 0.99
+    assert M.average_maximal_mi(packed, factors, estimator="rank-spacing").value > 0.99
+    assert M.dcimig(packed, factors, estimator="rank-spacing").value == pytest.approx(1 / 3, abs=0.02)
+    assert M.mig_sup(packed, factors, estimator="rank-spacing").value == pytest.approx(1 / 2, abs=0.02)
     assert M.minimality(packed, factors).value == pytest.approx((0.5 + 1 + 0) / 3, abs=0.02)
     assert M.med(packed, factors).value < 0.8
     one = M.mig_sup(factors[:, [0, 0]].astype(float), factors)

@@ -42,4 +42,4 @@ def test_constant_factors_dead_latents_and_missing_labels(name: str) -> None:
     assert score.value > 0.99
     assert np.isnan(score.per_factor["b"])
     together = Representation(factors + 0.0, factors, space=SPACE, groups=np.zeros(600))
-    assert "at least two groups" in str(getattr(dm.metrics, name).score(together).undefined)
+    assert "2 or more groups of rows" in str(getattr(dm.metrics, name).score(together).undefined)

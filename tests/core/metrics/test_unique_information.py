@@ -76,4 +76,4 @@ def test_constant_factors_dead_latents_one_latent_and_missing_labels() -> None:
     assert np.isnan(result.per_factor["b"])
     assert score(ideal[:, :1], factors).per_factor["shape"] == 1.0
     together = Representation(ideal, factors, space=SPACE, groups=np.zeros(600))
-    assert "at least two groups" in str(dm.metrics.unique_information.score(together).undefined)
+    assert "2 or more groups of rows" in str(dm.metrics.unique_information.score(together).undefined)

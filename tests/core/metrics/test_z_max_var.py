@@ -43,3 +43,13 @@ def test_known_failure_of_z_max_var_every_latent_may_change_with_a_factor() -> N
     factors = grid(5, 5, 5)
     mixed = factors @ (np.full((3, 3), 0.6) + 0.4 * np.eye(3))
     assert dm.metrics.z_max_var.score(ordinal(mixed, factors)).value == 1.0
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_votes_for_a_factor_that_no_latent_follows_are_divided(order: tuple[int, ...]) -> None:
+    """No latent varies with the third factor; both keep the majority of their own."""
+    factors = grid(5, 4, 6)
+    codes = factors[:, order] + 0.0
+    assert dm.metrics.z_max_var.score(ordinal(codes, factors)).value == pytest.approx(2 / 3, abs=0.01)
+    published = dm.metrics.z_max_var.score(ordinal(codes, factors), "carbonneau2022")
+    assert any("33 % of the votes are tied" in note for note in published.notes)

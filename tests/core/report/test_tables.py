@@ -64,3 +64,10 @@ def test_the_origin_agrees_with_the_card_and_lists_signatures_once() -> None:
         "Rows drawn": "uniform/0",
     }
     assert found.signatures == (signature, "|broken")
+
+
+def test_kinds_of_factors_are_among_the_facts() -> None:
+    card = ScoreCard({}, {"factors": ["a", "hour"], "kinds": {"a": "ordinal", "hour": "circular:24"}})
+    assert ("Factors", "a (ordinal), hour (circular:24)") in origin(card).facts
+    assert not any(name == "kinds" for name, _ in origin(card).facts)
+    assert ("Factors", "a, hour") in origin(ScoreCard({}, {"factors": ["a", "hour"]})).facts

@@ -145,3 +145,27 @@ def test_data_frames_give_named_factors(frame: str) -> None:
         assert dm.Representation(np.arange(3.0), library.DataFrame(np.eye(3, dtype=int))).space.names == ("0", "1", "2")
         with pytest.raises(InvalidInputError, match="must be unique"):
             dm.Representation(np.arange(3.0), library.DataFrame(np.eye(3, dtype=int), columns=["a", "a", "b"]))
+
+
+def test_labels_in_nested_lists_keep_their_types() -> None:
+    rows = [["a", float("nan"), True], ["b", 1.5, False], ["nan", 2.5, True]]
+    table = dm.Representation(np.zeros((3, 1)), rows)
+    assert [(factor.kind, factor.values) for factor in table.space] == [
+        ("categorical", ("a", "b")), ("continuous", ()), ("categorical", ("False", "True")),
+    ]  # fmt: skip
+    np.testing.assert_array_equal(table.factors, [[0, np.nan, 1], [1, 1.5, 0], [np.nan, 2.5, 1]])
+    mixed = dm.Representation(np.zeros((2, 1)), [[True, 0.5], [False, 1.5]])
+    assert [factor.kind for factor in mixed.space] == ["categorical", "continuous"]
+    large = dm.Representation(np.zeros((2, 1)), [[2**60, 0.5], [2**60 + 1, 1.5]], kinds={"factor_0": "ordinal"})
+    assert large.space["factor_0"].values == (2**60, 2**60 + 1)
+
+
+def test_marks_of_missing_labels_can_be_added() -> None:
+    labels = {"age": [20.5, -999, 31.0], "kind": ["a", "b", "low"]}
+    table = dm.Representation(np.zeros((3, 1)), labels, missing=[-999, "low"])
+    np.testing.assert_array_equal(table.factors, [[20.5, 0], [np.nan, 1], [31, np.nan]])
+    assert table.take(np.array([0, 1])).notes == table.notes == (
+        "factor age: read as missing labels: '-999' in 1 row", "factor kind: read as missing labels: 'low' in 1 row",
+    )  # fmt: skip
+    with pytest.raises(InvalidInputError, match="labels of a given space are indices, -1 where missing; omit missing"):
+        dm.Representation(np.zeros((3, 1)), np.zeros((3, 2), int), space=table.space, missing="?")

@@ -120,3 +120,24 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkey
         table().save(path)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_periods_and_notes_are_saved_and_older_files_without_them_are_read(tmp_path: Path) -> None:
+    original = dm.Representation(
+        np.zeros((6, 1)),
+        {"hour": [0, 6, 24, 0, 6, 12], "t": [0.5, -1.0, 2.0, 3.0, 0.1, 0.2], "name": ["a", "A", "?", "b", "c", "d"]},
+        kinds={"hour": "circular:24", "t": "circular"},
+    )
+    assert [factor.period for factor in original.space] == [24, 2 * np.pi, None]
+    assert len(original.notes) == 3
+    path = tmp_path / "r.h5"
+    original.save(path)
+    read = dm.Representation.load(path)
+    assert (read.space, read.notes) == (original.space, original.notes)
+    with h5py.File(path, "a") as file:
+        about = json.loads(file.attrs["about"])
+        del about["notes"]
+        about["factors"] = [["hour", 3, "circular", [0, 6, 12]], ["t", None, "continuous", []], about["factors"][2]]
+        file.attrs["about"] = json.dumps(about)
+    older = dm.Representation.load(path)
+    assert (older.space["hour"].period, older.notes) == (None, ())

@@ -171,6 +171,30 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
     assert len(dm.ScoreCard.from_json(tmp_path / "card.json")) == 0
 
 
+def test_kinds_of_factors_stand_on_the_card() -> None:
+    rng = np.random.default_rng(0)
+    labels = {"label": rng.integers(0, 150, 300), "hour": rng.integers(0, 25, 300), "size": rng.integers(0, 3, 300)}
+    table = dm.Representation(rng.normal(size=(300, 2)), labels, kinds={"hour": "circular:24"})
+    card = dm.score(table, ["mcc"], interval=None, null=False)
+    line = "factors: label (continuous), hour (circular, 24, period 24), size (ordinal, 3)"
+    assert card.about["kinds"] == {"label": "continuous", "hour": "circular:24", "size": "ordinal"}
+    assert line in str(card)
+    assert line in card._repr_html_()
+    assert "factor hour: 25 values are 24 on a circle of period 24, such as 0 and 24" in card.remarks()
+    read = dm.ScoreCard.from_json(card.to_json())
+    assert read.factor_lines() == card.factor_lines() == [line]
+    assert read.summary is not None
+    assert read.summary.factors == table.space.factors[:1] + read.summary.factors[1:]
+    assert read.summary.factors[1].period == 24
+    assert dm.ScoreCard({}, {"kinds": {"a": "ordinal"}}).factor_lines() == ["factors: a (ordinal)"]
+    assert dm.ScoreCard({}).factor_lines() == []
+
+
+def test_many_factors_are_counted() -> None:
+    kinds = {f"v{k}": "ordinal" for k in range(25)}
+    assert dm.ScoreCard({}, {"kinds": kinds}).factor_lines()[0].endswith("v19 (ordinal), and 5 more")
+
+
 def test_the_verdict_is_printed_first_and_survives_json(card: dm.ScoreCard) -> None:
     assert card.verdict is not None
     shown = str(card)

@@ -92,14 +92,23 @@ def test_no_column_is_empty() -> None:
 
 @pytest.mark.parametrize(
     ("p_value", "n_permutations", "shown"),
-    [(0.05, 19, "≤ 0.05"), (0.01, 99, "≤ 0.01"), (0.1, 19, "0.100"), (0.05, 0, "0.050"), (1 / 20, 99, "0.050")],
+    [
+        (0.05, 19, "≤ 0.05"),
+        (0.01, 99, "≤ 0.01"),
+        (0.1, 19, "0.100"),
+        (0.05, 0, "0.050"),
+        (1 / 20, 99, "0.050"),
+        (0.013, 39, "≈ 0.013"),
+    ],
 )
-def test_the_smallest_possible_p_value_is_a_bound(p_value: float, n_permutations: int, shown: str) -> None:
+def test_the_smallest_possible_p_value_is_a_bound_and_a_smaller_one_an_estimate(
+    p_value: float, n_permutations: int, shown: str
+) -> None:
     assert lines_of(score(p_value=p_value, n_permutations=n_permutations))[1].endswith(f"0.500  {shown}")
 
 
 def test_the_number_of_permutations_is_that_of_the_null(card: dm.ScoreCard) -> None:
-    assert (card["mig"].n_permutations, card["factorvae"].n_permutations) == (99, 19)
+    assert (card["mig"].n_permutations, card["factorvae"].n_permutations) == (99, 39)
     assert card["mig"].smallest_p_value == 0.01
     assert card["dci.completeness"].n_permutations == card["dci"].n_permutations
     assert dm.score(dm.Representation([0.0, 1.0], [0, 1]), ["mig"], null=False)["mig"].smallest_p_value is None

@@ -27,6 +27,65 @@ def test_copies_are_named_with_their_consequence(factors: np.ndarray) -> None:
     assert "z0 and z3" in diagnostics(dm.Representation(codes, factors))
 
 
+def test_copies_on_an_ordered_grid_are_those_of_all_rows(rng: np.random.Generator) -> None:
+    """Every second row has one value of the factor that varies fastest, and 10,000 rows are twice as many as needed."""
+    grid = np.indices((5_000, 2)).reshape(2, -1).T
+    slow, fast = grid.T.astype(float)
+    alike_in_every_second_row = np.where(fast == 0, slow, rng.permutation(slow))
+    codes = np.stack([slow, alike_in_every_second_row, fast, -fast], axis=1)
+    sentences = diagnostics(dm.Representation(codes, {"fast": grid[:, 1]}))
+    assert "copies of each other (rank correlation above 0.999): z2 and z3;" in sentences
+
+
+def unused(codes: np.ndarray, factors: np.ndarray | None) -> str:
+    return "\n".join(line for line in diagnostics(dm.Representation(codes, factors)).split("\n") if "unused" in line)
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1e3, 1e30])
+def test_a_latent_that_carries_information_is_not_called_unused_whatever_its_unit(
+    factors: np.ndarray, unit: float
+) -> None:
+    assert not unused(factors * [1.0, unit, 1.0], factors)
+
+
+def test_a_narrow_latent_that_is_not_informative_may_be_unused(factors: np.ndarray, rng: np.random.Generator) -> None:
+    codes = np.hstack([factors, 1e-3 * rng.normal(size=(3_000, 2))])
+    sentence = (
+        "2 of 5 latents vary by less than 1 % of the widest (standard deviation 1.{}), are not informative about any "
+        "factor and may be unused: z3 (0.001), z4 (0.00"
+    )
+    found = unused(codes, factors)
+    assert any(sentence.format(digit) in found for digit in range(2, 6)), found
+    without_factors = unused(codes, None)
+    assert "any factor" not in without_factors
+    assert "and may be unused: z3 (0.001)" in without_factors
+
+
+@pytest.mark.parametrize("outlier", [1e6, -1e12])
+def test_an_outlying_row_of_a_latent_does_not_make_others_narrow(
+    factors: np.ndarray, rng: np.random.Generator, outlier: float
+) -> None:
+    codes = np.hstack([factors, rng.normal(size=(3_000, 2))])
+    codes[7, 0] = outlier
+    assert not unused(codes, factors)
+    assert not unused(codes, None)
+
+
+def test_a_latent_that_fires_rarely_is_not_narrow(factors: np.ndarray, rng: np.random.Generator) -> None:
+    fires = (rng.random((3_000, 1)) < 0.02) * rng.normal(size=(3_000, 1))
+    assert not unused(np.hstack([factors, fires]), factors)
+
+
+def test_log_variances_that_are_all_positive_are_suspected_to_be_standard_deviations(
+    factors: np.ndarray, rng: np.random.Generator
+) -> None:
+    sd = rng.uniform(0.05, 1, size=factors.shape)
+    suspected = diagnostics(dm.Representation(factors.astype(float), factors, log_variance=sd))
+    assert "all log-variances are positive (0.05 to 1), so that every posterior is wider than the prior" in suspected
+    right = diagnostics(dm.Representation(factors.astype(float), factors, log_variance=2 * np.log(sd)))
+    assert "log-variances" not in right
+
+
 def test_a_factor_that_is_not_encoded_is_named(factors: np.ndarray, rng: np.random.Generator) -> None:
     codes = np.hstack([factors[:, :2], rng.normal(size=(3_000, 1))])
     assert "no latent is informative about factor_2" in diagnostics(dm.Representation(codes, factors))
@@ -47,7 +106,21 @@ def test_dependent_factors_are_measured_and_unaffected_metrics_are_named(rng: np
     sentences = diagnostics(dm.Representation(factors.astype(float), factors), "mig", "mcc", "explicitness_adj")
     share = int(sentences.split("factor_0 and factor_1 (")[1].split(" %")[0])
     assert 30 < share < 60
-    assert "not affected here: mcc, explicitness_adj" in sentences
+    assert "a perfect code keeps its score under: mcc, explicitness_adj" in sentences
+
+
+@pytest.mark.parametrize(
+    ("exceptions", "unaffected"),
+    [(0.4, "dci, factorvae, higgins, mcc"), (0.02, "higgins, mcc"), (0.0, "higgins, mcc")],
+)
+def test_metrics_that_do_not_tolerate_determined_factors_are_not_called_unaffected_by_them(
+    rng: np.random.Generator, exceptions: float, unaffected: str
+) -> None:
+    first = rng.integers(10, size=4_000)
+    second = np.where(rng.random(4_000) < exceptions, rng.integers(5, size=4_000), first // 2)
+    representation = dm.Representation(np.stack([first, second], axis=1) + 0.0, np.stack([first, second], axis=1))
+    sentences = diagnostics(representation, "mig", "dci", "factorvae", "higgins", "mcc")
+    assert f"a perfect code keeps its score under: {unaffected}\n" in sentences + "\n"
 
 
 def test_independent_factors_are_not_called_dependent_however_few_the_rows(rng: np.random.Generator) -> None:
@@ -152,3 +225,48 @@ def test_a_good_score_is_left_alone_where_nothing_is_missing_and_a_bad_one_where
     seen = dm.score(dm.Representation(np.eye(3)[[0]] + factors * [1, 1, 0.0], factors), ["mig"], interval=None)
     for card in (complete, nothing, seen):
         assert "although" not in "\n".join(card.notes)
+
+
+NUMBERS = np.arange(600) % 100 + 0.0
+
+
+def with_labels(values: dict[int, float]) -> np.ndarray:
+    labels = NUMBERS.copy()
+    labels[[*values]] = [*values.values()]
+    return labels
+
+
+@pytest.mark.parametrize(
+    ("values", "listed"),
+    [
+        ({5: 1000.0}, "1000 (1 row)"),
+        ({5: 1000.0, 6: -999.0, 7: 5000.0}, "5000 (1 row), 1000 (1 row), -999 (1 row)"),
+        (dict.fromkeys(range(30), -999.0), "-999 (30 rows)"),
+    ],
+)
+def test_outlying_labels_are_named(values: dict[int, float], listed: str) -> None:
+    labels = with_labels(values)
+    sentence = f"factor a has outlying labels: {listed}, while all others are from 0 to 99; "
+    assert sentence in diagnostics(dm.Representation(labels, {"a": labels}, kinds={"a": "continuous"}))
+    assert sentence in diagnostics(dm.Representation(labels, {"a": labels}, kinds={"a": "ordinal"}))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        NUMBERS,
+        with_labels({5: 150.0}),
+        with_labels(dict.fromkeys(range(100), -999.0)),  # a group of its own
+        np.exp(np.random.default_rng(0).normal(size=600)),
+        np.random.default_rng(0).poisson(2, 600),
+        np.where(NUMBERS < 97, 0.0, NUMBERS),
+        np.where(NUMBERS < 99, NUMBERS % 2, 50),
+    ],
+)
+def test_labels_of_one_range_are_not_outlying(labels: np.ndarray) -> None:
+    assert "outlying" not in diagnostics(dm.Representation(labels.astype(float), {"a": labels}))
+
+
+def test_notes_on_labels_stand_on_the_card() -> None:
+    table = dm.Representation(NUMBERS, {"a": np.tile(["ball", "Ball", "cube"], 200)})
+    assert "names that differ only in blanks or capitals are different values: 'Ball' and 'ball'" in diagnostics(table)

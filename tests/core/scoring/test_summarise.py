@@ -29,6 +29,13 @@ def test_perfect_codes_have_a_diagonal_of_entropies(grid: np.ndarray) -> None:
     assert found.active.all()
 
 
+def test_correlations_are_of_rows_from_the_entire_table() -> None:
+    """The first 5,000 rows of this ordered grid have a single value of the factor that varies most slowly."""
+    factors = np.indices((3, 2, 3_000)).reshape(3, -1).T
+    codes = np.stack([factors[:, 0], -factors[:, 0], factors[:, 2]], axis=1)
+    assert np.allclose(summarise(dm.Representation(codes, factors[:, :1])).correlation[0], [1, -1, 0], atol=0.05)
+
+
 def test_a_card_carries_its_summary_through_json(grid: np.ndarray, rng: np.random.Generator) -> None:
     codes = rng.normal(size=(len(grid), 4)) + np.pad(grid, ((0, 0), (0, 1)))
     log_variance = np.full(codes.shape, -1.0)

@@ -8,7 +8,7 @@ import pytest
 import disentmetrics as dm
 from disentmetrics.factors import Factor, FactorSpace, Kind
 from disentmetrics.representation import Representation
-from disentmetrics.statistics.targets import class_target, factor_columns, target
+from disentmetrics.statistics.targets import bounded_target, class_target, factor_columns, target
 
 KINDS = FactorSpace(
     [
@@ -89,3 +89,28 @@ def test_neighbouring_values_are_merged_and_categories_are_not() -> None:
     assert (np.diff(merged.values) >= 0).all()
     assert np.bincount(merged.values).tolist() == [40] * 10
     assert kept.n_classes == class_target(table, 0, None).n_classes == 40
+
+
+def test_outlying_numbers_are_moved_to_the_outer_fences() -> None:
+    labels = np.arange(100) / 1.0
+    labels[[3, 7]] = [1e6, np.nan]
+    present = labels[~np.isnan(labels)]
+    low, high = np.quantile(present, [0.25, 0.75])
+    bounded = bounded_target(Representation(np.zeros(100), {"a": labels}, kinds={"a": "continuous"}), 0).values[:, 0]
+    expected = labels.copy()
+    expected[3] = high + 3 * (high - low)
+    np.testing.assert_array_equal(bounded, expected)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.arange(100.0),
+        np.random.default_rng(0).normal(size=5_000),
+        np.where(np.arange(100) < 80, 0.0, np.arange(100)),  # most labels are equal
+        np.array(["a", "b"])[np.arange(100) % 2],
+    ],
+)
+def test_labels_without_outliers_are_the_target_itself(labels: Any) -> None:
+    table = Representation(np.zeros(len(labels)), {"a": labels})
+    assert bounded_target(table, 0) is table.cached(target, 0)

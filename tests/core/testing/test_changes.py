@@ -69,3 +69,13 @@ def test_dependent_factors_are_a_subset_of_rows_with_correlated_factors(table: d
     changed = CHANGES["dependent factors"](table, np.random.default_rng(5))
     assert len(changed) < len(table)
     assert np.corrcoef(changed.factors[:, 0], changed.factors[:, 1])[0, 1] > 0.2
+
+
+def test_determined_factors_are_a_subset_of_rows_in_which_one_factor_determines_another(
+    table: dm.Representation,
+) -> None:
+    changed = CHANGES["determined factors"](table, np.random.default_rng(5))
+    first, second = changed.factors[:, 0], changed.factors[:, 1]
+    assert np.array_equal(first, second // 2)
+    assert len(np.unique(first)) == 3
+    assert len(np.unique(second)) == 6

@@ -1,7 +1,7 @@
 """Base class of the generated metrics."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -11,7 +11,7 @@ from torchmetrics.utilities import dim_zero_cat, rank_zero_warn
 
 from disentmetrics._utils.random import generator
 from disentmetrics.errors import InvalidInputError
-from disentmetrics.factors import FactorSpace, Kind
+from disentmetrics.factors import FactorSpace
 from disentmetrics.representation import Representation
 from disentmetrics.results.score import Score
 from disentmetrics_adapters.integrations._named_scores import NamedScore
@@ -42,7 +42,7 @@ class ScoreMetric(torchmetrics.Metric):
         batch). All rows are kept by default. After ``reset`` the sample is drawn with the same seed; each process of a
         distributed run keeps its own sample, from which the common sample is drawn.
     kinds : mapping of factor name to kind, optional
-        Overrides the kinds inferred from the values, such as ``{"factor_2": "circular"}``.
+        Overrides the kinds inferred from the values, such as ``{"factor_2": "circular:24"}``.
     factor_names : sequence of str, optional
     space : FactorSpace, optional
         The factors, where known; ``factors`` are then indices of their values.
@@ -77,7 +77,7 @@ class ScoreMetric(torchmetrics.Metric):
         protocol: str = "default",
         seed: int = 0,
         max_rows: int | None = None,
-        kinds: dict[str, Kind] | None = None,
+        kinds: Mapping[str, str] | None = None,
         factor_names: Sequence[str] | None = None,
         space: FactorSpace | None = None,
         **options: Any,

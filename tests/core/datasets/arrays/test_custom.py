@@ -130,7 +130,7 @@ def test_data_without_factors() -> None:
 
 def test_kinds_are_inferred_with_their_reasons() -> None:
     data = dm.CustomDataSet(
-        images(4), {"shape": ["b", "a", None, "a"], "angle": [0, 90, 0, 90]}, kinds={"angle": "circular"}
+        images(4), {"shape": ["b", "a", None, "a"], "angle": [0, 90, 0, 90]}, kinds={"angle": "circular:360"}
     )
     assert [(f.name, f.kind, f.values) for f in data.space] == [
         ("shape", "categorical", ("a", "b")), ("angle", "circular", (0, 90)),

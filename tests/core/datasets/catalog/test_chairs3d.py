@@ -56,7 +56,7 @@ def test_factors_are_parsed_from_file_names(tmp_path: Path) -> None:
     assert [(f.name, f.kind, f.size) for f in data.space] == [
         ("model", "categorical", 3), ("elevation", "ordinal", 2), ("azimuth", "circular", 4),
     ]  # fmt: skip
-    assert data.space["azimuth"] == Factor("azimuth", 4, "circular", (11.0, 95.0, 191.0, 350.0))
+    assert data.space["azimuth"] == Factor("azimuth", 4, "circular", (11.0, 95.0, 191.0, 350.0), 360.0)
     assert data.nuisances == ()
     assert data.fingerprint.startswith("chairs3d-file-")
     grid = data.space.indices_of(np.arange(24))

@@ -50,3 +50,16 @@ def test_invalid_folders_are_refused(folder: Path) -> None:
         dm.CustomDataSet.from_folder(folder / "empty")
     with pytest.raises(InvalidInputError, match="name columns of a table"):
         dm.CustomDataSet.from_folder(folder / "empty", image_column="image")
+
+
+def test_kinds_and_marks_of_missing_labels_are_given_in_the_spec(folder: Path) -> None:
+    (folder / "labels.csv").rename(folder / "table.csv")
+    spec = f"folder:{folder}?table=table.csv&image=image&factors=angle,person&kinds=angle:circular:360&missing=90"
+    data = dm.load_dataset(spec)
+    assert (data.space["angle"].kind, data.space["angle"].period) == ("circular", 360)
+    assert data.notes == ("factor angle: read as missing labels: '90' in 2 rows",)
+    assert data.spec == spec
+    codes = dm.encode(lambda rows: rows[:, 0, 0, :1].astype(float), data, full_grid=True)
+    assert codes.notes == data.notes
+    with pytest.raises(InvalidInputError, match="kinds must have the form factor:kind,factor:kind; got 'angle'"):
+        dm.load_dataset(f"folder:{folder}?table=table.csv&image=image&kinds=angle")

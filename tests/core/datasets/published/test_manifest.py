@@ -34,7 +34,7 @@ symmetries = [{ factor = "angle", same = [0, 3], given = { toy = [1] } }]
 observations = { shape = [8, 8, 1] }
 factors = [
     { name = "toy", kind = "categorical", values = ["cup", "ball"] },
-    { name = "angle", kind = "circular", linspace = [0, 270, 4] },
+    { name = "angle", kind = "circular", linspace = [0, 270, 4], period = 360 },
     { name = "place", kind = "ordinal", size = 5 },
     { name = "light", kind = "continuous" },
 ]
@@ -56,6 +56,7 @@ def test_every_key_of_a_manifest_is_read() -> None:
         ("continuous", None),
     ]
     assert toys.space["angle"].values == (0.0, 90.0, 180.0, 270.0)
+    assert toys.space["angle"].period == 360
     assert toys.space["place"].values == ()
     assert (toys.shape, toys.white, toys.homepage) == ((8, 8, 1), None, "https://example.org")
     assert {part: [f.name for f in files] for part, files in toys.parts.items()} == {
@@ -164,6 +165,11 @@ def test_angles_and_hues_are_circular() -> None:
         "cars3d.azimuth",
         "coil20.angle",
     }
+    named = {"energy-efficiency.orientation", "chairs3d.azimuth"}  # names, and angles that only the files contain
+    without = {
+        f"{m.name}.{f.name}" for m in PUBLISHED.values() for f in m.space if f.kind == "circular" and not f.period
+    }
+    assert without == named
     assert not circular & {"shapes3d.orientation", "mpi3d-real.horizontal_axis", "faces3d.azimuth"}
 
 

@@ -91,3 +91,15 @@ def test_selections_without_rows_are_rejected() -> None:
     fewer = CustomDataSet(np.eye(3), np.array([[0, 0], [1, 0], [1, 1]]), space=space)
     with pytest.raises(InvalidInputError, match="no row of custom does"):
         fewer.select({"a": 0, "b": [1, 2]})
+
+
+def test_a_part_of_a_circle_keeps_its_angles() -> None:
+    kept = range(0, 39, 3)
+    orientation = DSprites().select({"orientation": kept}).space["orientation"]
+    np.testing.assert_allclose(orientation.angles(np.arange(13)), 2 * np.pi * np.arange(13) / 13, atol=1e-12)
+    hours = CustomDataSet(
+        np.zeros((24, 2)), np.arange(24), space=FactorSpace([Factor("hour", 24, "circular", period=24)])
+    )
+    even = hours.select({"hour": range(0, 24, 2)}).space["hour"]
+    assert (even.period, even.values) == (24, tuple(range(0, 24, 2)))
+    assert hours.select({"hour": [0, 1, 5]}).space["hour"] == Factor("hour", 3, "ordinal", (0, 1, 5))
