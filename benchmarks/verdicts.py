@@ -512,8 +512,8 @@ def tables(drawn: Sequence[Result]) -> str:
     for block in sorted({r.truth.block for r in drawn}):
         of_block = [r.right for r in drawn if r.truth.block == block]
         lines.append(f"| {block} | {len(of_block)} | {100 * np.mean(of_block):.1f} % |")
-    n_encoders, right = len({r.seed for r in drawn}), np.mean([r.right for r in drawn])
-    lines += ["", f"All: {n_encoders} encoders, {len(drawn)} factors, {100 * right:.1f} % right."]
+    n_encoders, n_right = len({r.seed for r in drawn}), sum(r.right for r in drawn)
+    lines += ["", f"{n_encoders} encoders, {n_right} of {len(drawn)} verdicts on factors right."]
     return "\n".join(lines)
 
 

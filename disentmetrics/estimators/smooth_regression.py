@@ -38,18 +38,20 @@ def moving_average_shares(inputs: Floats, targets: Floats, groups: Sequence[slic
     (n_groups,) float
         ``1 - sum of squared errors / sum of squares`` for the best of three spans; at least 0.
     """
+    order = np.argsort(inputs, kind="stable")
+    targets, fold = targets[order], fold[order]
     errors = np.zeros((len(SPANS), targets.shape[1]))
     for f in range(int(fold.max()) + 1):
-        held_out = fold == f
-        order = np.argsort(inputs[~held_out], kind="stable")
-        known = inputs[~held_out][order]
-        sums = np.vstack([np.zeros(targets.shape[1]), np.cumsum(targets[~held_out][order], axis=0)])
-        place = np.searchsorted(known, inputs[held_out])
+        known = fold != f
+        n_known = int(known.sum())
+        place = np.cumsum(known)[~known]  # number of known rows before each held-out one
+        sums = np.zeros((n_known + 1, targets.shape[1]))
+        np.cumsum(targets[known], axis=0, out=sums[1:])
         for s, span in enumerate(SPANS):
-            width = min(span, len(known))
-            start = np.clip(place - width // 2, 0, len(known) - width)
+            width = min(span, n_known)
+            start = np.clip(place - width // 2, 0, n_known - width)
             mean = (sums[start + width] - sums[start]) / width
-            errors[s] += np.square(targets[held_out] - mean).sum(axis=0)
+            errors[s] += np.square(targets[~known] - mean).sum(axis=0)
     return _shares(errors, np.square(targets).sum(axis=0), groups)
 
 

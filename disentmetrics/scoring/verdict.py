@@ -43,6 +43,8 @@ PACKED = 0.3
 """Share of another factor that a latent reads from which the latent is packed."""
 GAIN = 0.02
 """Gain in the share that justifies another latent."""
+LINEAR = 0.9
+"""Share of what a curved function reads that a linear one must read of factors that are called rotated."""
 FEWEST_ROWS = 50
 """Fewer labelled rows allow no verdict on a factor."""
 FEWEST_GROUPS = 20
@@ -429,7 +431,7 @@ class _Reading:
             min(1.0, single),
             self._named(chosen),
             tuple(self.space.names[m] for m in sorted(partners)),
-            is_linear=self.linear(k, chosen) >= 0.85 * share,
+            is_linear=self.linear(k, chosen) >= LINEAR * share,
             is_circular=self.space.factors[k].kind == "circular",
         )
 
