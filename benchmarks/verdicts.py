@@ -14,7 +14,7 @@ rounding, missing labels and the number of rows are random, too. Thresholds of t
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -137,10 +137,10 @@ def _factors(rng: np.random.Generator, n_rows: int, n_factors: int) -> tuple[Fac
             factors.append(Factor(f"f{k}", size, kind))
             columns.append(np.minimum(np.floor(uniform[:, k] * size), size - 1))
     if n_factors > 2 and rng.random() < 0.15:  # the last factor is a function of the first
-        size, first = factors[0].size, columns[0]
-        if size is not None and size > 5:
+        n_values, first = factors[0].size or 0, columns[0]
+        if n_values > 5:
             function = rng.choice(["half", "square", "parity"])
-            values = {"half": first // 2, "square": (first - size // 2) ** 2, "parity": first % 3}[function]
+            values = {"half": first // 2, "square": (first - n_values // 2) ** 2, "parity": first % 3}[function]
             values = np.unique(values, return_inverse=True)[1].astype(float)
             factors[-1] = Factor(f"f{n_factors - 1}", int(values.max()) + 1, "ordinal")
             columns[-1] = values
@@ -152,7 +152,7 @@ def _numeric(factor: Factor, column: Floats, rng: np.random.Generator) -> Floats
     """Return a factor as one standardised number per row; categories in random order."""
     if factor.kind == "categorical":
         column = rng.permutation(factor.size or 0)[column.astype(int)].astype(float)
-    return (column - column.mean()) / column.std()
+    return np.asarray((column - column.mean()) / column.std())
 
 
 def _deal(
@@ -168,7 +168,10 @@ def _deal(
     while left:
         mixable = [k for k in left if k not in linked and space.factors[k].kind != "circular"]
         kind = str(rng.choice(list(BLOCKS), p=np.array(list(BLOCKS.values())) / sum(BLOCKS.values())))
-        if kind in ("packed pair", "network"):  # of a sum, no half of the variance of indicators of many categories is readable
+        if kind in (
+            "packed pair",
+            "network",
+        ):  # of a sum, no half of the variance of indicators of many categories is readable
             mixable = [k for k in mixable if space.factors[k].kind != "categorical" or space.factors[k].size == 2]
         mixed = mixable[: MIXED.get(kind, 0)]
         if kind == "turned circle":
@@ -271,86 +274,144 @@ def _mixed(
     indices: Floats,
     space: FactorSpace,
 ) -> None:
-    v = numbers[:, list(mixed)]
-    noise = rng.choice([0.0, 0.05, 0.1])
-    if kind == "rotated pair":
-        near_axis = rng.random() < 0.2
-        low, high = (0.0, SMALL_ANGLE) if near_axis else CLEAR_ANGLES
-        angle = np.radians(rng.uniform(low, high) * rng.choice([-1, 1]))
-        turned = v @ np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]).T
-        turned = turned + noise * rng.normal(size=turned.shape)
-        places = encoder.add(*(_warped(z, rng) for z in turned.T))
-        if near_axis:
-            for k, place in zip(mixed, places, strict=True):
-                encoder.truths[k] = Truth("captured", "small rotation", frozenset([place]))
-            return
-    elif kind in ("rotated triple", "projection"):
-        n_latents = len(mixed) if kind == "rotated triple" else len(mixed) + int(rng.integers(0, 5))
-        while True:
-            turn = np.linalg.qr(rng.normal(size=(n_latents, n_latents)))[0][:, : len(mixed)]
-            explained = turn**2 / (turn**2).sum(axis=1, keepdims=True)
-            strong = (turn**2 > 0.1) & (explained < 0.8)
-            if explained.max() < MIXED_BELOW and strong.any(axis=0).all():
-                break
-        turned = v @ turn.T
-        turned = turned + noise * turned.std(axis=0) * rng.normal(size=turned.shape)
-        places = encoder.add(*(_warped(z, rng) for z in turned.T))
-        for i, k in enumerate(mixed):
-            # A factor that is weak in all latents of this one may be named or not.
-            certain = {m for n, m in enumerate(mixed) if n != i and ((explained[:, n] > 0.15) & strong[:, i]).any()}
-            certain = certain if n_latents == len(mixed) else set()
-            encoder.truths[k] = Truth("mixed", kind, frozenset(places), frozenset(certain), frozenset(mixed) - {k})
-        return
-    elif kind == "network":  # two layers, each of which mixes all factors
-        first = second = _mixing(rng, 3)
-        while np.square(second @ first).max() > 0.7:  # the second must not undo the first
-            second = _mixing(rng, 3)
-        hidden = v @ first.T
-        hidden = np.where(hidden > 0, hidden, 0.3 * hidden)
-        turned = (hidden - hidden.mean(axis=0)) / hidden.std(axis=0) @ second.T
-        places = encoder.add(*(turned + noise * turned.std(axis=0) * rng.normal(size=turned.shape)).T)
-        for k in mixed:
-            encoder.truths[k] = Truth("mixed", kind, frozenset(places), frozenset(), frozenset(mixed) - {k})
-        return
-    elif kind == "turned circle":
-        angle = 2 * np.pi * indices[:, mixed[0]] / (space.factors[mixed[0]].size or 1) + rng.uniform(0, 2 * np.pi)
-        turned = np.stack([1.4 * np.cos(angle), 1.4 * np.sin(angle), v[:, 1]], axis=1) @ _mixing(rng, 3).T
-        places = encoder.add(*(turned + noise * rng.normal(size=turned.shape)).T)
-    elif kind == "leaking pair":  # one factor has a latent of its own, which also occurs in that of the other
-        weight = np.exp(rng.uniform(np.log(0.5), np.log(2)))
-        turned = np.stack([v[:, 0], v[:, 1] + weight * v[:, 0]], axis=1)
-        turned = turned + noise * rng.normal(size=v.shape)
-        places = encoder.add(*(_warped(z, rng) for z in turned.T))
-        encoder.truths[mixed[0]] = Truth("captured", kind, frozenset(places[:1]))
-        encoder.truths[mixed[1]] = Truth("mixed", kind, frozenset(places), frozenset(mixed[:1]))
-        return
-    elif kind == "curved pair":
-        if rng.random() < 0.5:  # a swirl: farther points are turned farther
-            radius = np.linalg.norm(v, axis=1)
-            angle = np.radians(rng.uniform(35, 55)) + rng.uniform(0.2, 0.6) * (radius - radius.mean())
-            turned = np.stack(
-                [
-                    np.cos(angle) * v[:, 0] - np.sin(angle) * v[:, 1],
-                    np.sin(angle) * v[:, 0] + np.cos(angle) * v[:, 1],
-                ],
-                axis=1,
+    """Add the latents of a block of several factors."""
+    sizes = [space.factors[k].size or 0 for k in mixed]
+    latents, truths = _MIXERS[kind](rng, Given(numbers[:, mixed], indices[:, mixed], sizes))
+    if kind != "packed pair":
+        noise = rng.choice([0.0, 0.05, 0.1])
+        latents = latents + noise * latents.std(axis=0) * rng.normal(size=latents.shape)
+        latents = np.stack([_warped(z, rng) for z in latents.T], axis=1)
+    places = encoder.add(*latents.T)
+    for k, truth in zip(mixed, truths, strict=True):
+        encoder.truths[k] = replace(
+            truth,
+            latents=frozenset(places[j] for j in truth.latents),
+            mixed_with=frozenset(mixed[m] for m in truth.mixed_with),
+            may_be_mixed_with=frozenset(mixed[m] for m in truth.may_be_mixed_with),
+        )
+
+
+@dataclass(frozen=True)
+class Given:
+    """Factors of a block: standardised numbers, indices, and the number of values, 0 if they are continuous."""
+
+    numbers: Floats
+    indices: Floats
+    sizes: list[int]
+
+
+Block = tuple[Floats, list[Truth]]
+"""Latents of a block and the truth about its factors, both numbered within the block."""
+
+
+def _each_with_the_other(block: str) -> list[Truth]:
+    return [Truth("mixed", block, mixed_with=frozenset([1 - i])) for i in range(2)]
+
+
+def _each_with_some(block: str, n_factors: int) -> list[Truth]:
+    others = [frozenset(range(n_factors)) - {i} for i in range(n_factors)]
+    return [Truth("mixed", block, may_be_mixed_with=frozenset(o)) for o in others]
+
+
+def _turn(v: Floats, angle: float | Floats) -> Floats:
+    cosine, sine = np.cos(angle), np.sin(angle)
+    return np.stack([cosine * v[:, 0] - sine * v[:, 1], sine * v[:, 0] + cosine * v[:, 1]], axis=1)
+
+
+def _rotated_pair(rng: np.random.Generator, given: Given) -> Block:
+    near_axis = rng.random() < 0.2
+    angle = np.radians(rng.uniform(*((0.0, SMALL_ANGLE) if near_axis else CLEAR_ANGLES)) * rng.choice([-1, 1]))
+    if near_axis:
+        return _turn(given.numbers, angle), [Truth("captured", "small rotation", frozenset([i])) for i in range(2)]
+    return _turn(given.numbers, angle), _each_with_the_other("rotated pair")
+
+
+def _projected(rng: np.random.Generator, given: Given, n_latents: int, block: str) -> Block:
+    while True:
+        turn = np.linalg.qr(rng.normal(size=(n_latents, n_latents)))[0][:, :3]
+        explained = turn**2 / (turn**2).sum(axis=1, keepdims=True)
+        strong = (turn**2 > 0.1) & (explained < 0.8)
+        if explained.max() < MIXED_BELOW and strong.any(axis=0).all():
+            break
+    truths = _each_with_some(block, 3)
+    # One latent may read all digits of factors of few values. Otherwise three latents are needed, and only a factor
+    # that is weak in those of another one may be named or not.
+    if n_latents == 3 and all(size == 0 or size > 6 for size in given.sizes):
+        truths = [
+            replace(
+                truth,
+                mixed_with=frozenset(m for m in range(3) if m != i and ((explained[:, m] > 0.15) & strong[:, i]).any()),
             )
-        else:
-            turned = np.stack([_warped(v[:, 0] + v[:, 1], rng), _warped(v[:, 0] - v[:, 1], rng)], axis=1)
-            turned = (turned - turned.mean(axis=0)) / turned.std(axis=0)
-            angle = np.radians(rng.uniform(-15, 15))
-            turned = turned @ np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]).T
-        places = encoder.add(*turned.T)
+            for i, truth in enumerate(truths)
+        ]
+    return given.numbers @ turn.T, truths
+
+
+def _rotated_triple(rng: np.random.Generator, given: Given) -> Block:
+    return _projected(rng, given, 3, "rotated triple")
+
+
+def _projection(rng: np.random.Generator, given: Given) -> Block:
+    return _projected(rng, given, int(rng.integers(4, 8)), "projection")
+
+
+def _network(rng: np.random.Generator, given: Given) -> Block:
+    """Return two layers, each of which mixes all factors."""
+    first = second = _mixing(rng, 3)
+    while np.square(second @ first).max() > 0.7:  # the second must not undo the first
+        second = _mixing(rng, 3)
+    hidden = given.numbers @ first.T
+    hidden = np.where(hidden > 0, hidden, 0.3 * hidden)
+    return (hidden - hidden.mean(axis=0)) / hidden.std(axis=0) @ second.T, _each_with_some("network", 3)
+
+
+def _turned_circle(rng: np.random.Generator, given: Given) -> Block:
+    angle = 2 * np.pi * given.indices[:, 0] / given.sizes[0] + rng.uniform(0, 2 * np.pi)
+    around = np.stack([1.4 * np.cos(angle), 1.4 * np.sin(angle), given.numbers[:, 1]], axis=1)
+    return around @ _mixing(rng, 3).T, _each_with_the_other("turned circle")
+
+
+def _leaking_pair(rng: np.random.Generator, given: Given) -> Block:
+    """Return a latent of one factor, which also occurs in that of the other."""
+    weight = np.exp(rng.uniform(np.log(0.5), np.log(2)))
+    truths = [
+        Truth("captured", "leaking pair", frozenset([0])),
+        Truth("mixed", "leaking pair", frozenset(), frozenset([0])),
+    ]
+    return np.stack([given.numbers[:, 0], given.numbers[:, 1] + weight * given.numbers[:, 0]], axis=1), truths
+
+
+def _curved_pair(rng: np.random.Generator, given: Given) -> Block:
+    if rng.random() < 0.5:  # a swirl: farther points are turned farther
+        radius = np.linalg.norm(given.numbers, axis=1)
+        angle = np.radians(rng.uniform(35, 55)) + rng.uniform(0.2, 0.6) * (radius - radius.mean())
+        return _turn(given.numbers, angle), _each_with_the_other("curved pair")
+    first, second = given.numbers.T
+    bent = np.stack([_warped(first + second, rng), _warped(first - second, rng)], axis=1)
+    bent = (bent - bent.mean(axis=0)) / bent.std(axis=0)
+    return _turn(bent, np.radians(rng.uniform(-15, 15))), _each_with_the_other("curved pair")
+
+
+def _packed_pair(rng: np.random.Generator, given: Given) -> Block:
+    """Return one latent: both digits of a number, or a sum of which about half of each factor is readable."""
+    numbers = [len(np.unique(column)) for column in given.indices.T]
+    if max(numbers) <= 10 and (rng.random() < 0.5 or min(numbers) > 2):
+        packed = given.indices[:, 0] * numbers[1] + given.indices[:, 1]
     else:
-        first, second = (indices[:, k] for k in mixed)
-        n_first, n_second = len(np.unique(first)), len(np.unique(second))
-        if max(n_first, n_second) <= 10 and (rng.random() < 0.5 or min(n_first, n_second) > 2):
-            packed = first * n_second + second  # both are readable, digit by digit
-        else:
-            packed = v[:, 0] + np.exp(rng.uniform(-0.15, 0.15)) * v[:, 1]
-        places = encoder.add(_warped(packed, rng, gentle=True))
-    for i, k in enumerate(mixed):
-        encoder.truths[k] = Truth("mixed", kind, frozenset(places), frozenset([mixed[1 - i]]))
+        packed = given.numbers[:, 0] + np.exp(rng.uniform(-0.15, 0.15)) * given.numbers[:, 1]
+    return packed[:, None], _each_with_the_other("packed pair")
+
+
+_MIXERS: dict[str, Callable[[np.random.Generator, Given], Block]] = {
+    "rotated pair": _rotated_pair,
+    "rotated triple": _rotated_triple,
+    "projection": _projection,
+    "network": _network,
+    "turned circle": _turned_circle,
+    "leaking pair": _leaking_pair,
+    "curved pair": _curved_pair,
+    "packed pair": _packed_pair,
+}
 
 
 def _mixing(rng: np.random.Generator, n: int) -> Floats:
@@ -361,12 +422,10 @@ def _mixing(rng: np.random.Generator, n: int) -> Floats:
             return np.asarray(turn)
 
 
-def _warped(z: Floats, rng: np.random.Generator, *, gentle: bool = False) -> Floats:
+def _warped(z: Floats, rng: np.random.Generator) -> Floats:
     z = (z - z.mean()) / z.std()
     warp = rng.choice(["none", "none", "exp", "cube", "tanh"])
-    if gentle or warp == "none":
-        return z
-    return {"exp": np.exp, "cube": lambda x: x**3 + 0.3 * x, "tanh": lambda x: np.tanh(1.5 * x)}[warp](z)
+    return np.asarray({"none": z, "exp": np.exp(z), "cube": z**3 + 0.3 * z, "tanh": np.tanh(1.5 * z)}[warp])
 
 
 def _extras(encoder: Encoder, rng: np.random.Generator, n_rows: int) -> None:
@@ -453,11 +512,8 @@ def tables(drawn: Sequence[Result]) -> str:
     for block in sorted({r.truth.block for r in drawn}):
         of_block = [r.right for r in drawn if r.truth.block == block]
         lines.append(f"| {block} | {len(of_block)} | {100 * np.mean(of_block):.1f} % |")
-    lines += [
-        "",
-        f"All: {len({r.seed for r in drawn})} encoders, {len(drawn)} factors, "
-        f"{100 * np.mean([r.right for r in drawn]):.1f} % right.",
-    ]
+    n_encoders, n_right = len({r.seed for r in drawn}), sum(r.right for r in drawn)
+    lines += ["", f"{n_encoders} encoders, {n_right} of {len(drawn)} verdicts on factors right."]
     return "\n".join(lines)
 
 

@@ -1,8 +1,8 @@
 """Share of the variance of targets that smooth functions of a few inputs explain on held-out rows.
 
-Two cheap regressions whose training costs milliseconds: moving averages along one sorted input, and ridge regression
-on Gaussian bumps of several inputs. Both are cross-validated, so that their shares have no optimism: 0, up to noise,
-for unrelated inputs.
+Cheap regressions whose training costs milliseconds: moving averages along one sorted input, means over the rows of one
+label, and ridge regression on Gaussian bumps of several inputs. All are cross-validated, so that their shares have no
+optimism: 0, up to noise, for unrelated inputs.
 """
 
 from collections.abc import Sequence
@@ -38,18 +38,20 @@ def moving_average_shares(inputs: Floats, targets: Floats, groups: Sequence[slic
     (n_groups,) float
         ``1 - sum of squared errors / sum of squares`` for the best of three spans; at least 0.
     """
+    order = np.argsort(inputs, kind="stable")
+    targets, fold = targets[order], fold[order]
     errors = np.zeros((len(SPANS), targets.shape[1]))
     for f in range(int(fold.max()) + 1):
-        held_out = fold == f
-        order = np.argsort(inputs[~held_out], kind="stable")
-        known = inputs[~held_out][order]
-        sums = np.vstack([np.zeros(targets.shape[1]), np.cumsum(targets[~held_out][order], axis=0)])
-        place = np.searchsorted(known, inputs[held_out])
+        known = fold != f
+        n_known = int(known.sum())
+        place = np.cumsum(known)[~known]  # number of known rows before each held-out one
+        sums = np.zeros((n_known + 1, targets.shape[1]))
+        np.cumsum(targets[known], axis=0, out=sums[1:])
         for s, span in enumerate(SPANS):
-            width = min(span, len(known))
-            start = np.clip(place - width // 2, 0, len(known) - width)
+            width = min(span, n_known)
+            start = np.clip(place - width // 2, 0, n_known - width)
             mean = (sums[start + width] - sums[start]) / width
-            errors[s] += np.square(targets[held_out] - mean).sum(axis=0)
+            errors[s] += np.square(targets[~known] - mean).sum(axis=0)
     return _shares(errors, np.square(targets).sum(axis=0), groups)
 
 
@@ -103,6 +105,27 @@ def smooth_fit(
     """
     fit = _RidgeFit(_bumps(inputs, rng), targets, fold)
     return fit.shares(groups), fit.residuals(groups)
+
+
+def group_mean_shares(labels: Integers, targets: Floats, groups: Sequence[slice], fold: Integers) -> Floats:
+    """Return the share of each group of targets that means over the rows of one label explain on held-out rows.
+
+    Parameters
+    ----------
+    labels : (n,) int
+        From 0. A label without any training row predicts the mean, 0.
+    targets, groups, fold
+        As in :func:`smooth_fit`.
+    """
+    n_folds, n_labels = int(fold.max()) + 1, int(labels.max()) + 1
+    cell = fold * n_labels + labels
+    counts = np.bincount(cell, minlength=n_folds * n_labels).reshape(n_folds, n_labels, 1)
+    flat = np.zeros((n_folds * n_labels, targets.shape[1]))
+    np.add.at(flat, cell, targets)
+    sums = flat.reshape(n_folds, n_labels, -1)
+    means = (sums.sum(axis=0) - sums) / np.maximum(counts.sum(axis=0) - counts, 1)
+    errors = np.square(targets - means.reshape(n_folds * n_labels, -1)[cell]).sum(axis=0)
+    return _shares(errors[None], np.square(targets).sum(axis=0), groups)
 
 
 def linear_shares(inputs: Floats, targets: Floats, groups: Sequence[slice], fold: Integers) -> Floats:

@@ -106,7 +106,7 @@ class ScoreCard(Mapping[str, Score]):
         return plain_text(*map(one_line, self.verdict_lines()), *lines, width=TERMINAL)
 
     def verdict_lines(self) -> list[str]:
-        """Return the verdict, a line per factor, what percentages are and an empty line; nothing without a verdict."""
+        """Return the lines of the verdict that are printed first, and an empty one; none where there is no verdict."""
         if self.verdict is None:
             return []
         lines = [f"• {line}" for line in self.verdict.sentences(most=MOST_SENTENCES)]

@@ -10,7 +10,7 @@ from disentmetrics._utils.plain import to_plain
 Status = Literal["captured", "spread", "mixed", "missing"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 READABLE = 0.6
-"""Share from which a factor that is spread or mixed is called readable, below only partly so."""
+"""Share from which a factor is called readable, below only partly so."""
 _LISTED = 8
 _NAMED = 3  # latents in the sentence of the entire verdict
 
@@ -131,6 +131,8 @@ class Verdict:
             for factor in others
             if factor.status == "spread"
         ]
+        weak = [factor for factor in self.factors.values() if factor.is_disentangled and factor.share < READABLE]
+        clauses += [f"{factor.name} is captured only in part ({_percent(factor.share)})" for factor in weak]
         if missing:
             clauses.append(f"{_and(missing)} {'is' if len(missing) == 1 else 'are'} not captured")
         return "; ".join([self._count(), *clauses]) + "."
@@ -226,7 +228,8 @@ def _mixed_clause(together: Sequence[FactorVerdict]) -> str:
     others = [name for name in first.mixed_with if name not in {factor.name for factor in together}]
     over = f"{'over' if len(first.latents) > 1 else 'in'} {latents}"
     with_others = f" with {_and(others)}" if others else ""
-    readable = "readable but" if min(factor.share for factor in together) >= READABLE else "only partly readable and"
+    mean = sum(factor.share for factor in together) / len(together)
+    readable = "readable but" if mean >= READABLE else "only partly readable and"
     rotated = len(first.latents) > 1 and len(together) > 1 and all(factor.is_linear for factor in together)
     return f"{names} {be} {readable} {'rotated' if rotated else 'mixed'}{with_others} {over}"
 

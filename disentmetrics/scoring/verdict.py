@@ -8,6 +8,7 @@ reads it as well as all do, and that factor explains this latent as well as all 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from disentmetrics._utils.threads import single_threaded_blas
 from disentmetrics._utils.typing import Floats, Integers
 from disentmetrics.estimators.activity import constant
 from disentmetrics.estimators.smooth_regression import (
+    group_mean_shares,
     linear_shares,
     mean_ranks,
     moving_average_shares,
@@ -41,14 +43,19 @@ PACKED = 0.3
 """Share of another factor that a latent reads from which the latent is packed."""
 GAIN = 0.02
 """Gain in the share that justifies another latent."""
+LINEAR = 0.9
+"""Share of what a curved function reads that a linear one must read of factors that are called rotated."""
 FEWEST_ROWS = 50
 """Fewer labelled rows allow no verdict on a factor."""
+FEWEST_GROUPS = 20
+"""With fewer groups of rows there is no verdict on a factor that takes one value in each of them."""
 _MOST_ROWS = 2_000
 _MOST_LATENTS = 64
 _MOST_FACTORS = 40
 _MOST_SELECTED = 6
 _MOST_COLUMNS = 32
 _N_FOLDS = 5
+_ROWS_PER_VALUE = 10
 _BLUR = 0.1
 _FEWEST_ON_CIRCLE = 8
 _RELEVANT = 0.03
@@ -100,10 +107,20 @@ def verdict(representation: Representation, *, seed: int = 0) -> Verdict:
 
 @dataclass(frozen=True)
 class _Target:
-    """A factor as centred columns, on the rows that have a label; 0 elsewhere."""
+    """A factor as centred columns, on the rows that have a label; 0 elsewhere.
+
+    Attributes
+    ----------
+    columns, inputs : (n, width) float
+        To be explained, and to explain other quantities by: scaled to ranges of about 1.
+    labels : (n,) int or None
+        Number of each value, 0 where missing; None if most values occur in few rows.
+    present : (n,) bool
+    """
 
     columns: Floats
     inputs: Floats
+    labels: Integers | None
     present: NDArray[np.bool_]
 
 
@@ -117,12 +134,13 @@ class _Reading:
         self.names = representation.code_names
         self.space = representation.space
         some = representation.take(rows)
-        self.fold = _folds(some, representation, rows, seed)
+        units = _units(representation, rows)
+        self.fold = _folds(units, len(some), seed)
         self.left_out: dict[str, str] = {}
         self.targets: dict[int, _Target] = {}
         values = some.cached(factor_values)
         for k, factor in enumerate(self.space):
-            reason = _unusable(values[:, k])
+            reason = _unusable(values[:, k], units)
             if reason or len(self.targets) == _MOST_FACTORS:
                 self.left_out[factor.name] = reason or f"comes after {_MOST_FACTORS} others"
             else:
@@ -174,14 +192,15 @@ class _Reading:
                 columns = np.hstack([self.targets[k].columns[rows] for k in factors])
                 groups = _groups([self.targets[k].columns.shape[1] for k in factors])
                 shares[j, factors] = moving_average_shares(place[rows], columns, groups, self.fold[rows])
-            for k in self.targets:
-                if self._is_circle(k):
-                    shares[j, k] = self._share_of_circle(j, k)
+            for k in self._circles:
+                shares[j, k] = self._share_of_circle(j, k)
         return shares
 
-    def _is_circle(self, k: int) -> bool:
-        values = np.unique(self.targets[k].columns[self.targets[k].present], axis=0)
-        return self.space.factors[k].kind == "circular" and len(values) >= _FEWEST_ON_CIRCLE
+    @cached_property
+    def _circles(self) -> list[int]:
+        """Circular factors of so many values that they are not merely categories."""
+        circular = [k for k in self.targets if self.space.factors[k].kind == "circular"]
+        return [k for k in circular if len(np.unique(self.targets[k].columns[:, 0])) > _FEWEST_ON_CIRCLE // 2]
 
     def _share_of_circle(self, j: int, k: int) -> float:
         """Return the share of a circular factor that a latent explains by running along the circle once.
@@ -218,8 +237,8 @@ class _Reading:
             rows = np.ones(len(rows), dtype=bool)  # missing labels are 0, the mean
         together = self._explained_by(every, _centred(self.scales[rows]), rows)
         together = np.maximum(together, alone.max(axis=1, initial=0.0)).reshape(2, -1)
-        alone = alone.reshape(2, len(self.varied), -1)
-        return alone, np.maximum(together, self._explained_by_three(alone, together))
+        by_factor = alone.reshape(2, len(self.varied), -1)
+        return by_factor, np.maximum(together, self._explained_by_three(by_factor, together))
 
     def _explained_by_three(self, alone: Floats, together: Floats) -> Floats:
         """Return the share of each latent that the three most related factors explain, 0 where one or none does.
@@ -233,18 +252,27 @@ class _Reading:
             for j in np.flatnonzero((most.max(axis=1) < ENOUGH) & (together.max(axis=0) >= _UNUSED)):
                 three = sorted(self.targets, key=lambda k: -most[j, k])[:3]
                 chosen.setdefault(tuple(sorted(three)), []).append(int(j))
-        for three, latents in chosen.items():
-            rows = self._rows(*three)
+        for factors, latents in chosen.items():
+            rows = self._rows(*factors)
             if rows.sum() >= FEWEST_ROWS:
                 columns = [*latents, *(len(self.varied) + j for j in latents)]
-                explained = self._explained_by(three, _centred(self.scales[rows][:, columns]), rows)
+                explained = self._explained_by(factors, _centred(self.scales[rows][:, columns]), rows)
                 shares[:, latents] = explained.reshape(2, -1)
         return shares
 
     def _explained_by(self, factors: Sequence[int], columns: Floats, rows: NDArray[np.bool_]) -> Floats:
         """Return the share of each column that these factors explain together."""
+        return self._shares_by(factors, columns, _groups([1] * columns.shape[1]), rows)
+
+    def _shares_by(
+        self, factors: Sequence[int], columns: Floats, groups: Sequence[slice], rows: NDArray[np.bool_]
+    ) -> Floats:
         inputs = np.hstack([self.targets[k].inputs[rows] for k in factors])
-        return smooth_shares(inputs, columns, _groups([1] * columns.shape[1]), self.fold[rows], self.rng)
+        shares = smooth_shares(inputs, columns, groups, self.fold[rows], self.rng)
+        labels = self.targets[factors[0]].labels
+        if len(factors) > 1 or labels is None:
+            return shares
+        return np.maximum(shares, group_mean_shares(labels[rows], columns, groups, self.fold[rows]))
 
     @cached_property
     def purity(self) -> Floats:
@@ -260,8 +288,7 @@ class _Reading:
             for factors, rows in self._complete_with(k):
                 columns = [_centred(self.targets[m].columns[rows]) for m in factors]
                 groups = _groups([block.shape[1] for block in columns])
-                inputs = self.targets[k].inputs[rows]
-                shares[k, factors] = smooth_shares(inputs, np.hstack(columns), groups, self.fold[rows], self.rng)
+                shares[k, factors] = self._shares_by([k], np.hstack(columns), groups, rows)
         return shares
 
     def _complete_with(self, k: int) -> list[tuple[list[int], NDArray[np.bool_]]]:
@@ -355,7 +382,7 @@ class _Reading:
     def _capturing(self, k: int, share_of_all: float) -> list[int]:
         """Return the latents that capture a factor, the best one first."""
         reading = np.flatnonzero(self.single[:, k] >= ENOUGH * share_of_all)
-        pure = [int(j) for j in reading if self._pure(j, k)]
+        pure = [j for j in reading.tolist() if self._pure(j, k)]
         return sorted(pure, key=lambda j: (-round(min(1.0, float(self.purity[j, k])), 2), -self.single[j, k]))
 
     def _prefer_own_latents(self, captured: dict[int, list[int]]) -> None:
@@ -366,7 +393,7 @@ class _Reading:
             taken.update(latents[:1])
 
     def _packed(self, k: int, captured: dict[int, list[int]]) -> list[int]:
-        """Return the factors that the latent of factor k reads, although they do not depend on it, and no other does."""
+        """Return the factors independent of factor k that its latent reads, and that no latent captures."""
         j = captured[k][0]
         return [
             m
@@ -404,7 +431,7 @@ class _Reading:
             min(1.0, single),
             self._named(chosen),
             tuple(self.space.names[m] for m in sorted(partners)),
-            is_linear=self.linear(k, chosen) >= 0.85 * share,
+            is_linear=self.linear(k, chosen) >= LINEAR * share,
             is_circular=self.space.factors[k].kind == "circular",
         )
 
@@ -455,20 +482,37 @@ class _Reading:
         return tuple(str(self.names[self.varied[j]]) for j in latents)
 
 
-def _folds(some: Representation, representation: Representation, rows: Integers, seed: int) -> Integers:
+def _units(representation: Representation, rows: Integers) -> Integers | None:
+    """Return the unit of each of these rows, numbered from 0 without gaps; None where each row is a unit."""
     units = representation.resampling_units
-    kept = None if units is None else np.unique(units[rows], return_inverse=True)[1].ravel()
-    fold = np.empty(len(some), dtype=np.int64)
-    for f, (_, test) in enumerate(folds_of_units(kept, len(some), _N_FOLDS, seed)):
-        fold[test] = f
+    return None if units is None else np.unique(units[rows], return_inverse=True)[1].ravel()
+
+
+def _folds(units: Integers | None, n_rows: int, seed: int) -> Integers:
+    fold = np.empty(n_rows, dtype=np.int64)
+    for f, (_, held_out) in enumerate(folds_of_units(units, n_rows, _N_FOLDS, seed)):
+        fold[held_out] = f
     return fold
 
 
-def _unusable(values: Floats) -> str:
-    present = values[~np.isnan(values)]
-    if len(present) < FEWEST_ROWS:
-        return f"has {len(present)} labelled rows, fewer than {FEWEST_ROWS}"
-    return "takes a single value" if present.min() == present.max() else ""
+def _unusable(values: Floats, units: Integers | None) -> str:
+    """Return why there is no verdict on a factor; empty if there is one."""
+    present = ~np.isnan(values)
+    if present.sum() < FEWEST_ROWS:
+        return f"has {present.sum()} labelled rows, fewer than {FEWEST_ROWS}"
+    labels = values[present]
+    if labels.min() == labels.max():
+        return "takes a single value"
+    if units is not None:
+        of_unit = units[present]
+        counts = np.bincount(of_unit)
+        low, high = np.full(len(counts), np.inf), np.full(len(counts), -np.inf)
+        np.minimum.at(low, of_unit, labels)
+        np.maximum.at(high, of_unit, labels)
+        n_units = int((counts > 0).sum())
+        if n_units < FEWEST_GROUPS and (low == high)[counts > 0].all():
+            return f"takes one value in each of {n_units} groups of rows; {FEWEST_GROUPS} are needed"
+    return ""
 
 
 def _target(factor: Factor, values: Floats, some: Representation, k: int, rng: np.random.Generator) -> _Target:
@@ -486,7 +530,10 @@ def _target(factor: Factor, values: Floats, some: Representation, k: int, rng: n
         columns = columns @ rng.normal(size=(columns.shape[1], _MOST_COLUMNS)) / np.sqrt(_MOST_COLUMNS)
     columns = np.where(present[:, None], columns - columns[present].mean(axis=0), 0.0)
     inputs = np.where(present[:, None], inputs - inputs[present].mean(axis=0), 0.0)
-    return _Target(columns, inputs, present)
+    distinct, labels = np.unique(values[present], return_inverse=True)
+    numbered = np.zeros(len(values), dtype=np.int64)
+    numbered[present] = labels.ravel()
+    return _Target(columns, inputs, numbered if len(distinct) * _ROWS_PER_VALUE <= len(labels) else None, present)
 
 
 def _most_related(codes: Floats, columns: Sequence[Floats]) -> Integers:
@@ -534,8 +581,7 @@ def _clipped(codes: Floats) -> Floats:
 
 
 def _groups(widths: Sequence[int]) -> list[slice]:
-    ends = np.cumsum([0, *widths])
-    return [slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(np.cumsum([0, *widths]).tolist())]
 
 
 def _centred(values: Floats) -> Floats:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from disentmetrics.estimators.smooth_regression import (
+    group_mean_shares,
     linear_shares,
     mean_ranks,
     moving_average_shares,
@@ -52,6 +53,15 @@ def test_the_share_of_a_noisy_function_is_that_of_its_signal(
         target -= target.mean()
         assert abs(moving_average_shares(inputs[:, 0], target, ONE, fold)[0] - share) < 0.06
         assert abs(smooth_shares(inputs[:, [0]], target, ONE, fold, rng)[0] - share) < 0.06
+
+
+def test_means_of_labels_explain_what_labels_determine(fold: np.ndarray, rng: np.random.Generator) -> None:
+    labels = rng.integers(7, size=2_000)
+    jagged = rng.normal(size=7)[labels][:, None]
+    assert group_mean_shares(labels, jagged - jagged.mean(), ONE, fold)[0] > 1 - 1e-9
+    assert group_mean_shares(labels, rng.normal(size=(2_000, 1)), ONE, fold)[0] < 0.01
+    once = np.arange(2_000)  # no label occurs in a training row
+    assert group_mean_shares(once, rng.normal(size=(2_000, 1)), ONE, fold)[0] == 0
 
 
 def test_the_columns_of_a_group_share_one_denominator(inputs: np.ndarray, fold: np.ndarray) -> None:

@@ -13,6 +13,8 @@ SHAPE = FactorVerdict("shape", "missing", 0.04, 0.02)
 SCALE = FactorVerdict("scale", "captured", 0.97, 0.97, ("z2",))
 ANGLE = FactorVerdict("angle", "spread", 0.99, 0.5, ("z0", "z1"), is_circular=True)
 
+CIRCLE = "one latent cannot encode a circle without a jump"
+
 
 def verdict(*factors: FactorVerdict) -> Verdict:
     return Verdict({factor.name: factor for factor in factors})
@@ -52,6 +54,10 @@ def test_one_sentence_says_what_is_right_and_what_is_wrong() -> None:
             (replace(ANGLE, is_circular=False), SCALE),
             "1 of 2 factors is disentangled; angle is spread over z0 and z1.",
         ),
+        (
+            (replace(SCALE, share=0.5), ANGLE),
+            "All 2 factors are disentangled; scale is captured only in part (50 %).",
+        ),
         ((), "No verdict: no factors are known."),
     ],
 )
@@ -71,8 +77,7 @@ def test_the_sentence_of_each_kind_of_verdict(factors: tuple[FactorVerdict, ...]
         ),
         (
             ANGLE,
-            "angle is spread over z0 and z1 (99 % together, 50 % by z0 alone); one latent cannot encode a circle "
-            "without a jump",
+            "angle is spread over z0 and z1 (99 % together, 50 % by z0 alone); " + CIRCLE,
         ),
         (X, "x is mixed with y over z4 and z8 (98 % together, 49 % by z4 alone)"),
         (replace(X, latents=("z4",)), "x is mixed with y in z4 (98 %)"),

@@ -1,6 +1,8 @@
 """Verdicts on encoders whose truth is known: each kind of encoding, invariances, hostile input."""
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,10 @@ from disentmetrics.factors import Factor, FactorSpace
 from disentmetrics.results.verdict import Verdict
 from disentmetrics.scoring.verdict import verdict
 
-N = 1_500
+N = 1_000
+sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
+
+import verdicts  # noqa: E402 - it lies in that folder
 
 
 @pytest.fixture
@@ -181,12 +186,21 @@ def test_missing_labels_are_left_out(factors: np.ndarray, rng: np.random.Generat
 
 def test_rows_of_a_group_do_not_predict_each_other(rng: np.random.Generator) -> None:
     """Codes and labels that are random, but constant within groups, are related by chance within groups alone."""
-    group = np.repeat(np.arange(60), 25)
-    codes = rng.normal(size=(60, 4))[group] + 0.01 * rng.normal(size=(N, 4))
-    labels = rng.integers(3, size=60)[group]
+    group = np.repeat(np.arange(50), 20)
+    codes = rng.normal(size=(50, 4))[group] + 0.01 * rng.normal(size=(N, 4))
+    labels = rng.integers(3, size=50)[group]
     x = rng.integers(9, size=N)
     given = on(np.c_[codes, x], {"label": labels, "x": x}, groups=group)
     assert statuses(given) == ["missing", "captured"]
+
+
+def test_a_factor_of_few_groups_has_no_verdict(rng: np.random.Generator) -> None:
+    """Donor 3 cannot be recognised by rows of the other donors."""
+    donor, x = rng.integers(5, size=N), rng.integers(9, size=N)
+    given = on(np.c_[donor, x], {"donor": donor, "x": x}, groups=donor)
+    assert statuses(given) == ["captured"]
+    assert given.left_out == {"donor": "takes one value in each of 5 groups of rows; 20 are needed"}
+    assert statuses(on(np.c_[donor, x], {"donor": donor, "x": x})) == ["captured"] * 2
 
 
 def test_the_verdict_depends_on_the_seed_alone(factors: np.ndarray) -> None:
@@ -221,11 +235,11 @@ def test_extreme_scales_change_no_status(factors: np.ndarray, scale: float) -> N
 
 
 def test_few_of_many_latents_capture_few_of_many_factors(rng: np.random.Generator) -> None:
-    factors = rng.integers(4, size=(600, 50))
-    codes = np.hstack([factors[:, :5], rng.normal(size=(600, 300))]).astype(float)
+    factors = rng.integers(4, size=(600, 45))
+    codes = np.hstack([factors[:, :5], rng.normal(size=(600, 100))]).astype(float)
     given = on(codes, factors)
     assert statuses(given)[:5] == ["captured"] * 5
-    assert len(given.factors) + len(given.left_out) == 50
+    assert len(given.factors) + len(given.left_out) == 45
 
 
 def test_a_factor_of_many_classes_is_captured(rng: np.random.Generator) -> None:
@@ -233,3 +247,29 @@ def test_a_factor_of_many_classes_is_captured(rng: np.random.Generator) -> None:
     names = np.array([f"person {k:03d}" for k in range(120)])[identity]
     given = on(np.c_[identity, rng.normal(size=2_000)], {"identity": names})
     assert statuses(given) == ["captured"]
+
+
+def right(n_encoders: int) -> tuple[list[verdicts.Result], float]:
+    drawn = list(verdicts.results(range(verdicts.FIRST_SEED, verdicts.FIRST_SEED + n_encoders)))
+    return drawn, float(np.mean([result.right for result in drawn]))
+
+
+def test_verdicts_on_random_encoders_are_right() -> None:
+    drawn, share = right(40)
+    assert share >= 0.97
+    assert {r.status for r in drawn if r.truth.block == "noise"} <= {"missing"}
+
+
+@pytest.mark.slow
+def test_the_table_of_the_page_repeats() -> None:
+    drawn, share = right(verdicts.N_ENCODERS)
+    assert share >= 0.98
+    for status in verdicts.STATUSES:
+        assert np.mean([r.right for r in drawn if r.truth.status == status]) >= 0.95
+    noise = [r.status for r in drawn if r.truth.block == "noise"]
+    assert len(noise) > 50
+    assert noise.count("missing") >= 0.99 * len(noise)
+    printed = verdicts.PAGE.read_text(encoding="utf-8").split(verdicts.START)[1].split(verdicts.END)[0]
+    assert f"{verdicts.N_ENCODERS} encoders, " in printed
+    documented = int(printed.split(" encoders, ")[1].split(" of ")[0]) / len(drawn)
+    assert abs(documented - share) < 0.005
