@@ -17,8 +17,9 @@ install = for try in 1 2 3; do echo "→ $(1) (try $$try)"; $(PIP) install $(2) 
 demo: $(VENV)/.core
 	$(BIN)/disentmetrics demo --out demo
 
+# Bytecode is kept, also where the environment turns that off: tests start many processes.
 test: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "not slow" $(ARGS)
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -m "not slow" $(ARGS)
 
 test-slow: $(VENV)/.dev
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m "slow or hypothesis" $(ARGS)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -180,10 +180,10 @@ def check_metric(
         seed=seed,
     )
     before = {name: _value(metric, tables.example(name), protocol, seed) for name in EXAMPLES}
-    spread = {name: _spread(metric, tables.example(name), protocol, seed, before[name]) for name in EXAMPLES}
+    spread = {name: _spread(metric, tables.example(name), protocol, seed) for name in EXAMPLES}
     joint = _hold_jointly(metric, protocol, tables, before, spread)
     findings = [_invariance(metric, protocol, tables, before, spread, change, joint) for change in INVARIANCES]
-    findings += [_defect(metric, protocol, tables, before, defect) for defect in DEFECTS]
+    findings += _defects(metric, protocol, tables)
     findings += _limits(metric, protocol, tables, before)
     findings += _robustness(metric, protocol, tables, claimed=registered)
     violated = [finding for finding in findings if finding.claimed and not finding.holds]
@@ -202,36 +202,35 @@ class _Tables:
     seed: int
 
     def example(self, name: str) -> Representation:
-        return _example(self, name)
+        return _generated(self, EXAMPLES[name], _STREAMS[name])
 
     def changed(self, name: str, *changes: Invariance) -> Representation:
         return _changed(self, name, changes)
 
+    def of_the_same_factors(self, make: Callable[..., Representation]) -> Representation:
+        """Return an intact or a defective table; all of them represent the same factors."""
+        return _generated(self, make, 100)
+
+    def generate(self, make: Callable[..., Representation], stream: int) -> Representation:
+        return self.suited(make(self.n_rows, np.random.default_rng([self.seed, stream]), posterior=self.posterior))
+
     def suited(self, representation: Representation) -> Representation:
         return as_symbols(representation) if self.symbols else representation
 
-    def generate(self, name: str) -> Representation:
-        make, stream = _GENERATORS[name]
-        return self.suited(make(self.n_rows, np.random.default_rng([self.seed, stream]), posterior=self.posterior))
 
-
-_GENERATORS: dict[str, tuple[Callable[..., Representation], int]] = {
-    **{name: (make, i) for i, (name, make) in enumerate(EXAMPLES.items())},
-    **{make.__name__: (make, 100) for make in (*DEFECTIVE.values(), synergy) if make.__name__ not in EXAMPLES},
-}
-"""Each example with the number of its random stream; examples of one stream have the same factors."""
+_STREAMS = {name: stream for stream, name in enumerate(EXAMPLES)}
 
 
 @lru_cache(maxsize=64)
-def _example(tables: _Tables, name: str) -> Representation:
-    return tables.generate(name)
+def _generated(tables: _Tables, make: Callable[..., Representation], stream: int) -> Representation:
+    return tables.generate(make, stream)
 
 
 @lru_cache(maxsize=128)
 def _changed(tables: _Tables, name: str, changes: tuple[Invariance, ...]) -> Representation:
     changed = tables.example(name)
     for change in changes:
-        changed = CHANGES[change](changed, np.random.default_rng([tables.seed, _GENERATORS[name][1]]))
+        changed = CHANGES[change](changed, np.random.default_rng([tables.seed, _STREAMS[name]]))
     return changed
 
 
@@ -285,10 +284,10 @@ def _value(metric: Metric, representation: Representation, protocol: str, seed: 
         return math.inf
 
 
-def _spread(metric: Metric, representation: Representation, protocol: str, seed: int, value: float) -> float:
+def _spread(metric: Metric, representation: Representation, protocol: str, seed: int) -> float:
     if not metric.randomised:
         return 0.0
-    values = [value, *(_value(metric, representation, protocol, (seed, r)) for r in range(3))]
+    values = [_value(metric, representation, protocol, (seed, r)) for r in range(4)]
     return 5 * float(np.std(values, ddof=1)) + 0.02
 
 
@@ -330,14 +329,18 @@ def _invariance(
     return Finding(change, claimed, holds, worst, example)
 
 
-def _defect(metric: Metric, protocol: str, tables: _Tables, before: dict[str, float], defect: Defect) -> Finding:
-    def value(name: str) -> float:
-        return before[name] if name in before else _value(metric, tables.example(name), protocol, tables.seed)
+def _defects(metric: Metric, protocol: str, tables: _Tables) -> list[Finding]:
+    @cache
+    def value(make: Callable[..., Representation]) -> float:
+        return _value(metric, tables.of_the_same_factors(make), protocol, tables.seed)
 
-    defective = DEFECTIVE[defect].__name__
-    drop = value("synergy" if defect == "synergy lost" else "perfect") - value(defective)
-    drop *= 1 if metric.higher_is_better else -1
-    return Finding(defect, defect in metric.protocol(protocol).detects, drop > DETECTED + 1e-9, drop, defective)
+    findings = []
+    for defect in DEFECTS:
+        drop = value(synergy if defect == "synergy lost" else EXAMPLES["perfect"]) - value(DEFECTIVE[defect])
+        drop *= 1 if metric.higher_is_better else -1
+        claimed = defect in metric.protocol(protocol).detects
+        findings.append(Finding(defect, claimed, drop > DETECTED + 1e-9, drop, DEFECTIVE[defect].__name__))
+    return findings
 
 
 def _limits(metric: Metric, protocol: str, tables: _Tables, before: dict[str, float]) -> list[Finding]:
@@ -346,7 +349,8 @@ def _limits(metric: Metric, protocol: str, tables: _Tables, before: dict[str, fl
     outside = max(max(low - value, value - high) for value in before.values())
     # tables of their own, since a Representation remembers what was computed from it
     repeated = max(
-        abs(_value(metric, tables.generate(name), protocol, tables.seed) - value) for name, value in before.items()
+        abs(_value(metric, tables.generate(EXAMPLES[name], _STREAMS[name]), protocol, tables.seed) - value)
+        for name, value in before.items()
     )
     n_factors = tables.example("noise").n_factors
     chance = 1 / n_factors if declared.noise == "chance" else float(declared.noise)
