@@ -117,11 +117,13 @@ def step_blur(code: NDArray[np.floating], factors: Sequence[Levels]) -> Floats:
     explained = np.array([max(0.0, _explained(ranks, factor)) for factor in factors])
     weights = explained**2
     mean_log, total = np.zeros(len(code)), 0.0
-    for k in np.flatnonzero(weights > _NEGLIGIBLE * weights.max(initial=0.0)):
-        at, log_step = _log_steps(code, ranks, factors[k])
+    for factor, weight in zip(factors, weights, strict=True):
+        if weight <= _NEGLIGIBLE * weights.max():
+            continue
+        at, log_step = _log_steps(code, ranks, factor)
         if len(at):
-            mean_log += weights[k] * np.interp(code, at, log_step)
-            total += weights[k]
+            mean_log += weight * np.interp(code, at, log_step)
+            total += weight
     return SHARE_OF_STEP * np.exp(mean_log / total) if total > 0 else np.zeros(len(code))
 
 

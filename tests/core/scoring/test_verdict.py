@@ -9,7 +9,7 @@ import pytest
 
 import disentmetrics as dm
 from disentmetrics.factors import Factor, FactorSpace
-from disentmetrics.results.verdict import Verdict
+from disentmetrics.results.verdict import STATUSES, Verdict
 from disentmetrics.scoring.verdict import verdict
 
 N = 1_000
@@ -26,7 +26,7 @@ def factors(rng: np.random.Generator) -> np.ndarray:
 def rotated(pair: np.ndarray, degrees: float) -> np.ndarray:
     angle = np.radians(degrees)
     centred = (pair - pair.mean(axis=0)) / pair.std(axis=0)
-    return centred @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    return np.asarray(centred @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]))
 
 
 def on(codes: np.ndarray, factors: object, **options: object) -> Verdict:
@@ -264,7 +264,7 @@ def test_verdicts_on_random_encoders_are_right() -> None:
 def test_the_table_of_the_page_repeats() -> None:
     drawn, share = right(verdicts.N_ENCODERS)
     assert share >= 0.98
-    for status in verdicts.STATUSES:
+    for status in STATUSES:
         assert np.mean([r.right for r in drawn if r.truth.status == status]) >= 0.95
     noise = [r.status for r in drawn if r.truth.block == "noise"]
     assert len(noise) > 50
