@@ -25,6 +25,7 @@ from disentmetrics.statistics.significance import active_codes
     precision=0.002,  # a row on the edge of a bin changes sides when the sign of the latent changes
     protocols={
         "default": Protocol(
+            reads="mean",  # the entropy of a sample in ten bins would be that of its noise
             source="disentmetrics: 10 equal-frequency bins per latent, chance-corrected, collapsed latents excluded",
             precision=1e-2,
         ),

@@ -85,7 +85,11 @@ def normalized_mutual_information(
     UndefinedScoreError
         If no factor takes two values.
     """
-    table = representation if factor_bins is None else representation.cached(with_binned_factors, factor_bins)
+    table = representation
+    if factor_bins is not None:
+        if estimator == "finite-resolution" and table.resolved is None:
+            table = table.cached(with_resolution)  # that of the factors before they are binned
+        table = table.cached(with_binned_factors, factor_bins)
     defined = table.cached(varied_factors)
     if not defined.any():
         raise UndefinedScoreError("at least one factor must take two values; every factor is constant")
@@ -112,9 +116,7 @@ def with_binned_factors(representation: Representation, n_bins: int) -> Represen
             bins[present] = equal_width_bins(values[present], n_bins)
         columns.append(bins)
     space = FactorSpace([Factor(factor.name, n_bins, "ordinal") for factor in representation.space])
-    # The resolution is that of the factors before they are binned.
-    resolved = representation if representation.resolved is not None else representation.cached(with_resolution)
-    return resolved.with_factors(np.stack(columns, axis=1), space)
+    return representation.with_factors(np.stack(columns, axis=1), space)
 
 
 def mean_by_best_factor(values: Floats, weights: Floats, shares: Floats) -> Floats:

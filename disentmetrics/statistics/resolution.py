@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics._utils.typing import Floats
-from disentmetrics.estimators.activity import constant
+from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.estimators.resolution import Levels, noise_by_rank, seed_of_values, step_blur
 from disentmetrics.representation import FACTOR_BINS, Representation
 from disentmetrics.statistics.targets import value_target
@@ -86,9 +86,10 @@ def _with_posterior_noise(
 
 def _blurred(representation: Representation, scale: float) -> NDArray[np.floating]:
     levels = [_levels(representation, k) for k in range(representation.n_factors)]
-    codes = np.array(representation.codes)
-    for j in np.flatnonzero(~constant(codes) & ~representation.categorical_codes):
-        code = np.ascontiguousarray(representation.codes[:, j])
+    exact = well_scaled(representation.codes)  # only the order of the result matters
+    codes = np.array(exact)
+    for j in np.flatnonzero(~constant(representation.codes) & ~representation.categorical_codes):
+        code = np.ascontiguousarray(exact[:, j])
         blur: Floats = step_blur(code, levels)
         if blur.any():
             codes[:, j] = code + scale * blur * noise_by_rank(code)

@@ -74,8 +74,9 @@ def significant_information(representation: Representation) -> SignificantInform
 def active_codes(representation: Representation) -> tuple[NDArray[np.bool_], dict[str, str]]:
     """Return which latents have not collapsed to the prior, and the field of the signature that records it.
 
-    Without posterior variances all latents are active.
+    Without posterior variances all latents are active. Where the codes are samples of posteriors, those decide.
     """
+    representation = representation.unresolved
     if representation.log_variance is None:
         return np.ones(representation.n_codes, dtype=bool), {}
     kl = mean_kl(representation.codes, representation.log_variance)

@@ -42,7 +42,7 @@ ENCODER = ("score", "baseline:random")
         (("score", "--codes", "codes.csv", "--metrics", ""), "must name at least one metric"),
         (("score", "--codes", "codes.csv", "--samples", "5"), "--samples cannot be combined with --codes"),
         (("score", "--codes", "codes.csv", "--kind", "size"), "--kind must be name=kind"),
-        (("score", "--codes", "codes.csv", "--kind", "size=round"), "--kind must be name=kind"),
+        (("score", "--codes", "codes.csv", "--kind", "size=round"), "a kind must be one of"),
         (("score", "--codes", "codes.csv", "--kind", "no=ordinal"), "there is no factor no"),
         (("score", "--codes", "codes.csv", "--code-columns", "y*"), "y*"),
         (("score", "--codes", "codes.csv", "--jobs", "0"), "--jobs must be at least 1, or -1 to use all CPUs"),

@@ -43,14 +43,17 @@ def test_constant_latents_are_pruned_instead_of_winning_every_vote(protocol: str
     assert dm.metrics.factorvae(codes, factors, protocol=protocol).value == 1.0
 
 
-def test_collapsed_latents_are_pruned_by_kl() -> None:
-    """A collapsed latent whose mean traces a factor wins its votes unless it is pruned."""
+def test_collapsed_latents_are_read_with_their_noise_or_pruned_by_kl() -> None:
+    """A collapsed latent whose mean traces a factor would win its votes."""
     factors = uniform_factors()
     rng = np.random.default_rng(1)
     codes = np.hstack([factors[:, :4] + 0.05 * rng.normal(size=(6_000, 4)), 1e-3 * factors[:, 4:]])
     log_variance = np.array([-5.0] * 4 + [0.0]) * np.ones_like(codes)
     assert dm.metrics.factorvae(codes, factors).value > 0.99
-    pruned = dm.metrics.factorvae(codes, factors, log_variance=log_variance)
+    sampled = dm.metrics.factorvae(codes, factors, log_variance=log_variance)
+    assert sampled.value < 0.9
+    assert "resolution:posterior" in sampled.signature
+    pruned = dm.metrics.factorvae(codes, factors, log_variance=log_variance, protocol="kim2018")
     assert pruned.value < 0.9
     assert "prune:kl<=0.01" in pruned.signature
     assert pruned.details["votes"][4].sum() == 0
@@ -104,7 +107,7 @@ def test_known_failure_a_rotation_still_wins_most_votes() -> None:
     ideal = (factors - factors.mean(0)) / factors.std(0)
     rotations = [np.linalg.qr(np.random.default_rng(seed).normal(size=(5, 5)))[0] for seed in range(6)]
     assert np.mean([dm.metrics.factorvae(ideal @ rotation, factors).value for rotation in rotations]) > 0.75
-    assert np.mean([dm.metrics.mig(ideal @ rotation, factors).value for rotation in rotations]) < 0.2
+    assert np.mean([dm.metrics.mig(ideal @ rotation, factors).value for rotation in rotations]) < 0.25
 
 
 @pytest.mark.parametrize("metric", ["factorvae", "higgins"])

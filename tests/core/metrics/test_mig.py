@@ -21,7 +21,7 @@ def test_a_perfect_code_scores_one_for_any_sizes_of_the_factors(sizes: list[int]
     # The second most informative latent has chance information, of which the larger of several estimates is positive.
     score = dm.metrics.mig(factors.astype(float), factors)
     assert score.value >= 0.97
-    assert score.details["average_maximal_information"][0] >= 0.99
+    assert score.details["average_maximal_information"][0] >= 0.98
 
 
 def test_a_perfect_code_with_room_within_each_value_scores_one() -> None:

@@ -153,7 +153,7 @@ def test_codes_are_ordered_and_cells_are_accessible_to_screen_readers(opened: Op
         page.check("#code-order input[value=kl]")
         assert texts(page, rows) == [f"z{j}" for j in np.argsort(-card.summary.kl, kind="stable")]
         page.check("#code-order input[value=factor]")
-        assert texts(page, rows)[-1] == "z2"
+        assert set(texts(page, rows)[-2:]) == {"z2", "z3"}  # neither carries information
         page.check("#code-order input[value=given]")
         page.hover(".heat-table tbody tr:nth-child(1) td:nth-child(3)")
         nats, share = card.summary.mutual_information[0, 1], card.summary.share[0, 1]

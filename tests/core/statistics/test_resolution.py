@@ -53,7 +53,11 @@ def test_default_protocols_read_samples_and_published_ones_means() -> None:
     for name, metric in REGISTERED.items():
         for protocol, declared in metric.protocols.items():
             needs = declared.needs
-            samples = protocol == "default" and not (needs.log_variance or needs.symbols) and name != "active_units"
+            samples = (
+                protocol == "default"
+                and not (needs.log_variance or needs.symbols)
+                and name not in {"active_units", "minimality"}
+            )
             assert declared.reads == ("sample" if samples else "mean"), f"{name}@{protocol}"
 
 
