@@ -20,6 +20,7 @@ from disentmetrics.statistics.resolution import RESOLUTION_PRECISION
         "default": Protocol(
             source="disentmetrics: rank spacings at finite resolution",
             precision=RESOLUTION_PRECISION,
+            detects={"rotated", "missing factor", "blurred", "packed"},
         ),
         "chen2018": Protocol(
             source="Chen et al. (2018): aggregate posteriors, integrated exactly instead of sampled",

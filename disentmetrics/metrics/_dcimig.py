@@ -24,6 +24,7 @@ from disentmetrics.statistics.resolution import RESOLUTION_PRECISION
         "default": Protocol(
             source="disentmetrics: rank spacings at finite resolution",
             precision=RESOLUTION_PRECISION,
+            unsettled={"repeated rows"},
         ),
         "carbonneau2022": Protocol(
             source="Carbonneau et al. (2022): codes and factors in 10 bins of equal width",

@@ -26,6 +26,7 @@ from disentmetrics.statistics.resolution import RESOLUTION_PRECISION
             source="disentmetrics: rank spacings at finite resolution, "
             "most informative latent of each factor, clipped to [0, 1]",
             precision=RESOLUTION_PRECISION,
+            unsettled={"repeated rows"},
         ),
     },
 )

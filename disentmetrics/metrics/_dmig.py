@@ -25,6 +25,7 @@ from disentmetrics.statistics.resolution import RESOLUTION_PRECISION
         "default": Protocol(
             source="disentmetrics: rank spacings at finite resolution, latents matched to factors, clipped to [0, 1]",
             precision=RESOLUTION_PRECISION,
+            unsettled={"repeated rows"},
         ),
     },
 )

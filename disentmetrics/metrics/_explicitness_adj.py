@@ -21,6 +21,7 @@ from disentmetrics.statistics.significance import significant_information
         "default": Protocol(
             source="disentmetrics: rank spacings at finite resolution, gate at a false discovery rate of 1 %",
             precision=RESOLUTION_PRECISION,
+            detects={"rotated", "missing factor", "blurred", "packed"},
         ),
     },
 )

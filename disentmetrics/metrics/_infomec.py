@@ -41,6 +41,7 @@ CodeKind = Literal["auto", "continuous", "discrete"]
             source="disentmetrics: rank spacings at finite resolution, gate at a false discovery rate of 1 %, ratios "
             "weighted by information, cross-fitted InfoE",
             precision=0.025,
+            unsettled={"duplicated code"},
         ),
         "hsu2023": Protocol(
             source="Hsu et al. (2023), released code: 10 neighbours or exact counts, latents of small range "

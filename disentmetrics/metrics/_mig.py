@@ -24,6 +24,8 @@ from disentmetrics.statistics.resolution import RESOLUTION_PRECISION
         "default": Protocol(
             source="disentmetrics: rank spacings at finite resolution",
             precision=RESOLUTION_PRECISION,
+            detects={"rotated", "packed", "rotated copy", "missing factor", "blurred"},
+            unsettled={"repeated rows"},
         ),
         "spacing": Protocol(
             source="disentmetrics: rank spacings of the mean code at unlimited resolution, collapsed latents excluded",

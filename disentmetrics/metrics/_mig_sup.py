@@ -37,6 +37,7 @@ _ACTIVE_VARIANCE = 0.01  # variance of the posterior mean above which Li et al. 
         "default": Protocol(
             source="disentmetrics: rank spacings at finite resolution, mean over significantly informative latents",
             precision=RESOLUTION_PRECISION,
+            unsettled={"repeated rows"},
         ),
         "li2020": Protocol(
             source="Li et al. (2020): aggregate posteriors, integrated exactly instead of sampled, mean over "

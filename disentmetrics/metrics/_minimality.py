@@ -28,6 +28,7 @@ from disentmetrics.statistics.significance import active_codes
             reads="mean",  # the entropy of a sample in ten bins would be that of its noise
             source="disentmetrics: 10 equal-frequency bins per latent, chance-corrected, collapsed latents excluded",
             precision=1e-2,
+            unsettled={"duplicated code", "repeated rows"},
         ),
         "almudevar2024": Protocol(
             source="Almudévar & Ortega (2024): mean code in 15 equal-width bins",

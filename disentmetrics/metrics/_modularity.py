@@ -33,6 +33,8 @@ from disentmetrics.statistics.significance import significant_information
             source="disentmetrics: rank spacings at finite resolution, "
             "significant associations only, latents weighted by information",
             precision=RESOLUTION_PRECISION,
+            detects={"rotated", "rotated copy", "packed"},
+            unsettled={"repeated rows", "dependent factors"},
         ),
         "ridgeway2018": Protocol(
             source="Ridgeway & Mozer (2018): mean code in 20 equal-width bins, mean over latents that are not constant",
