@@ -158,6 +158,12 @@ def check_metric(
     BrokenClaimError
         If a claimed property does not hold; the message lists all of them.
 
+    Notes
+    -----
+    Claimed changes that leave a score exactly as it is (such as signs and orders) are made one by one on two of the
+    four examples, and together on the other two; one by one there too if together they move the score. An invariance
+    that is not claimed is tested up to its first counterexample.
+
     Examples
     --------
     >>> from disentmetrics.estimators.rank_correlation import rank_correlation

@@ -102,7 +102,7 @@ def test_claims_of_deterministic_metrics_hold_on_tables_that_hypothesis_draws(
 def test_a_score_repeats_lies_within_its_bounds_and_leaves_its_inputs_as_they_are(
     metric: Metric, protocol: str
 ) -> None:
-    n = 100 if metric.protocol(protocol).slow else 400
+    n = 180 if metric.protocol(protocol).slow else 400
     tables = [example("noisy", n, 0, metric, protocol) for _ in range(2)]  # one would remember its first score
     codes, factors = tables[0].codes.copy(), tables[0].factors.copy()
     first, second = (metric.score(table, protocol, seed=9) for table in tables)
