@@ -17,7 +17,7 @@ def card(disentmetrics_score: Callable[..., ScoreCard]) -> ScoreCard:
 
 
 def test_each_factor_is_in_one_latent(card: ScoreCard) -> None:
-    assert_score(card, "mig", at_least=0.6, certain=True)
+    assert_score(card, "mig", at_least=0.55, certain=True)
 
 
 def test_no_score_regressed(card: ScoreCard) -> None:

@@ -133,7 +133,7 @@ def test_baselines_are_written_by_several_processes_guarded_and_renewed(pytester
     worse.assert_outcomes(failed=2, deselected=3)
     worse.stdout.fnmatch_lines(
         [
-            "E * baselines/card.json: mig regressed: 0.38* below the baseline's 0.6* 95 % interval *; fell most for *",
+            "E * baselines/card.json: mig regressed: 0.37* below the baseline's 0.6* 95 % interval *; fell most for *",
             "E       score * outcome * baseline * value * change *",
             "E       failed: 2 regressed (tolerance interval)",
             "E       signature: mig|protocol:default|*",
