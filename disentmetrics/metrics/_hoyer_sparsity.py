@@ -24,6 +24,7 @@ from disentmetrics.representation import Representation
     noise=math.nan,
     protocols={
         "default": Protocol(
+            reads="mean",  # of the means, as in the paper; the noise of the posterior is not sparse
             source="Mathieu et al. (2019): latents divided by their standard deviations, constant latents excluded",
         ),
     },

@@ -56,7 +56,7 @@ def test_default_protocols_read_samples_and_published_ones_means() -> None:
             samples = (
                 protocol == "default"
                 and not (needs.log_variance or needs.symbols)
-                and name not in {"active_units", "minimality"}
+                and name not in {"active_units", "minimality", "hoyer_sparsity"}
             )
             assert declared.reads == ("sample" if samples else "mean"), f"{name}@{protocol}"
 
