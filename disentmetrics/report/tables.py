@@ -65,7 +65,7 @@ def explain(key: str, part: str = "") -> Explanation:
     Examples
     --------
     >>> explain("mig").failure
-    'Two factors packed losslessly into one latent score 1.'
+    'Two factors packed into one latent score almost 1.'
     >>> explain("unheard-of").meaning
     'This metric is not installed, so no description is available.'
     """
