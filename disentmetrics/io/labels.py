@@ -298,8 +298,8 @@ def _without_marks(column: _Column, given: _Marks, kind: Kind | None) -> tuple[_
             return column, {}
         marked = np.isin(column.values, [*given.numbers]) & ~column.missing
         values, counts = np.unique(column.values[marked], return_counts=True)
-        found = {f"{value:g}": int(count) for value, count in zip(values, counts, strict=True)}
-        return _NumberColumn(column.values, column.missing | marked), found
+        rows_of_mark = {f"{value:g}": int(count) for value, count in zip(values, counts, strict=True)}
+        return _NumberColumn(column.values, column.missing | marked), rows_of_mark
     labels = column.categories
     counts = column.counts.tolist()
     known = [isinstance(label, str) and label.strip() in MISSING for label in labels]
