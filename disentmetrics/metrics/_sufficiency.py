@@ -14,6 +14,8 @@ from disentmetrics.metrics.base import Needs, Protocol, alias, all_except
             options={"estimator": "equal-width", "n_bins": 15},
             needs=Needs(rows=2),
             invariant_to=all_except("monotone warp", "outlier", "rotation"),
+            # packed factors differ by less than the width of a bin, unlike at the resolution of the default
+            detects={"rotated", "missing factor", "blurred"},
         ),
     },
 )
