@@ -56,19 +56,23 @@ class Forest:
         >>> bool((ours.predict(inputs)[:, 0] == theirs.predict(inputs)).all())
         True
         """
+        from sklearn import config_context
         from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor  # slow to import
         from sklearn.utils import check_random_state
 
         kind = DecisionTreeClassifier if target.ndim == 1 else DecisionTreeRegressor
         seeds = check_random_state(state)
-        narrow = inputs.astype(np.float32)
+        narrow = np.ascontiguousarray(inputs, dtype=np.float32)
+        target = np.ascontiguousarray(target)
         trees = []
-        for _ in range(n_trees):
-            seed = seeds.randint(np.iinfo(np.int32).max)
-            drawn = check_random_state(seed).randint(0, len(narrow), len(narrow))
-            counts = np.bincount(drawn, minlength=len(narrow)).astype(np.float64)
-            tree = kind(random_state=seed, max_features=max_features, **settings)
-            trees.append(tree.fit(narrow, target, sample_weight=counts))
+        # checks of inputs and parameters, the same for all trees, take as long as a small tree grows
+        with config_context(skip_parameter_validation=True, assume_finite=True):
+            for _ in range(n_trees):
+                seed = seeds.randint(np.iinfo(np.int32).max)
+                drawn = check_random_state(seed).randint(0, len(narrow), len(narrow))
+                counts = np.bincount(drawn, minlength=len(narrow)).astype(np.float64)
+                tree = kind(random_state=seed, max_features=max_features, **settings)
+                trees.append(tree.fit(narrow, target, sample_weight=counts, check_input=False))
         return cls(tuple(trees))
 
     def predict(self, inputs: NDArray[np.floating]) -> Floats:
@@ -76,13 +80,13 @@ class Forest:
 
         Classes absent from the training rows have probability 0.
         """
-        narrow = inputs.astype(np.float32)
+        narrow = np.ascontiguousarray(inputs, dtype=np.float32)
         classes = getattr(self.trees[0], "classes_", None)
         if classes is None:
-            total = sum(tree.predict(narrow).reshape(len(narrow), -1) for tree in self.trees)
+            total = sum(tree.predict(narrow, check_input=False).reshape(len(narrow), -1) for tree in self.trees)
         else:
             total = np.zeros((len(narrow), int(classes[-1]) + 1))
-            total[:, classes] = sum(tree.predict_proba(narrow) for tree in self.trees)
+            total[:, classes] = sum(tree.predict_proba(narrow, check_input=False) for tree in self.trees)
         return np.asarray(total / len(self.trees))
 
     @property

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from disentmetrics.estimators.activity import constant
+from disentmetrics.estimators.ranks import mid_ranks
 
 
 def standardise(values: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -40,9 +41,7 @@ def standardised_ranks(codes: NDArray[np.floating]) -> NDArray[np.float64]:
     (n_samples, n_codes) float
         0 in the columns of constant latents.
     """
-    from scipy.stats import rankdata  # slow to import
-
-    ranks = standardise(rankdata(codes, axis=0))
+    ranks = standardise(mid_ranks(codes))
     ranks[:, constant(codes)] = 0.0
     return ranks
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics._utils.typing import Floats, Integers
+from disentmetrics.estimators.ranks import mid_ranks
 
 SPANS = (6, 20, 60)
 """Numbers of neighbouring rows that a moving average is over."""
@@ -192,6 +193,4 @@ def _shares(errors: Floats, total: Floats, groups: Sequence[slice]) -> Floats:
 
 def mean_ranks(values: NDArray[np.floating]) -> Floats:
     """Return the ranks of each column, equal values sharing their mean, scaled to (-0.5, 0.5)."""
-    from scipy.stats import rankdata  # slow to import
-
-    return np.asarray((rankdata(values, axis=0) - 0.5) / len(values) - 0.5)
+    return np.asarray((mid_ranks(values) - 0.5) / len(values) - 0.5)

@@ -10,6 +10,7 @@ from disentmetrics._utils.typing import Floats, Seed
 from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.estimators.rank_correlation import standardise
+from disentmetrics.estimators.ranks import mid_ranks
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, mean_over_factors, metric
 from disentmetrics.representation import Representation
 from disentmetrics.representation.resampling import folds, some_rows, train_and_test_rows
@@ -184,10 +185,8 @@ def _areas(
 
 def _area(score: Floats, positive: NDArray[np.bool_]) -> Floats:
     """Return the area under the ROC curve of each column, by the Mann-Whitney statistic of ranks."""
-    from scipy.stats import rankdata  # slow to import
-
     n_positive = positive.sum(axis=0)
-    ranks = np.where(positive, rankdata(score, axis=0), 0.0).sum(axis=0)
+    ranks = np.where(positive, mid_ranks(score), 0.0).sum(axis=0)
     return np.asarray((ranks - n_positive * (n_positive + 1) / 2) / (n_positive * (len(score) - n_positive)))
 
 

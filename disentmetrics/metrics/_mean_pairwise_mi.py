@@ -12,6 +12,7 @@ from disentmetrics.estimators.mutual_information import (
     expected_information,
     plug_in_information,
 )
+from disentmetrics.estimators.ranks import mid_ranks
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 from disentmetrics.statistics.mutual_information import Bins, code_bins
@@ -111,13 +112,11 @@ def mean_pairwise_mi(
 
 def _mirrored_bins(codes: NDArray[np.floating], n_bins: int) -> list[NDArray[np.int64] | None]:
     """Return equal-frequency bins of the latents, mirrored for the negative of a latent if ``n_bins`` is odd."""
-    from scipy.stats import rankdata  # slow to import
-
     bins: list[NDArray[np.int64] | None] = []
     for column, dead in zip(codes.T, constant(codes), strict=True):
         distinct, index = np.unique(column, return_inverse=True)
         if len(distinct) > n_bins:
-            share = (rankdata(column) - 0.5) / len(column)
+            share = (mid_ranks(column) - 0.5) / len(column)
             outward = np.floor(n_bins * np.minimum(share, 1 - share))
             index = np.where(share < 0.5, outward, n_bins - 1 - outward)
         bins.append(None if dead else np.asarray(index, dtype=np.int64).ravel())

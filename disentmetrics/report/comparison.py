@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import rankdata
 
 from disentmetrics.comparison.compare import Comparison, Difference, compare
 from disentmetrics.errors import InvalidInputError
+from disentmetrics.estimators.ranks import mid_ranks
 from disentmetrics.report.figures import LEVELS, Whisker, axis_of, whisker
 from disentmetrics.report.tables import Explanation, explain
 from disentmetrics.results.card import ScoreCard
@@ -187,7 +187,7 @@ def _ranks(names: Sequence[str], values: np.ndarray) -> tuple[RankLine, ...]:
     ranks = np.full(values.shape, np.nan)
     for column, of_metric in enumerate(values.T):
         defined = ~np.isnan(of_metric)
-        ranks[defined, column] = rankdata(-of_metric[defined])
+        ranks[defined, column] = mid_ranks(-of_metric[defined])
     lines = []
     for name, row in zip(names, ranks, strict=True):
         defined = row[~np.isnan(row)]
@@ -234,7 +234,7 @@ def _agreement(metrics: tuple[str, ...], values: np.ndarray) -> Agreement | None
         both = ~np.isnan(values[:, [i, j]]).any(axis=1)
         first, second = values[both, i], values[both, j]
         if both.sum() >= FEWEST_RANKED and np.ptp(first) > 0 and np.ptp(second) > 0:
-            correlations[i, j] = correlations[j, i] = np.corrcoef(rankdata(first), rankdata(second))[0, 1]
+            correlations[i, j] = correlations[j, i] = np.corrcoef(mid_ranks(first), mid_ranks(second))[0, 1]
     cells = tuple(
         tuple((0, "–") if math.isnan(value) else (round(LEVELS * value), f"{value:z.2f}") for value in row)
         for row in correlations

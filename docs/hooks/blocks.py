@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from preloaded import preloaded
+from preloaded import environment, preloaded
 
 ROOT = Path(__file__).parents[2]
 _FENCE = re.compile(
@@ -31,15 +31,6 @@ _FENCE = re.compile(
 _TITLE = re.compile(r'title="([^"]+)"')
 _NOT_RUN = re.compile(r"<!-- not run: (.+?) -->\s*\Z")
 _DECIMAL = r"(?<![\w.])\d+\.\d+(?![\w.])"
-_INTERPRETER = """
-import contextlib, io, json, sys
-answers, space = sys.stdout, {"__name__": "__main__"}
-for line in sys.stdin:
-    output = io.StringIO()
-    with contextlib.redirect_stdout(output):
-        exec(compile(json.loads(line), "<block>", "exec"), space)
-    print(json.dumps(output.getvalue()), file=answers, flush=True)
-"""
 
 
 @dataclass(frozen=True)
@@ -132,9 +123,8 @@ def differences(text: str, folder: Path) -> Iterator[Difference]:
         If a command or a block of Python fails.
     """
     steps = blocks(text)
-    commands = any(block.is_run and block.language == "console" for block in steps)
-    server = preloaded(environment(folder)) if commands else contextlib.nullcontext(Path(sys.executable).parent)
-    with _interpreter(folder) as answer, server as programs:
+    programs = preloaded()
+    with _interpreter(folder, programs) as answer:
         for block in steps:
             if block.is_file:
                 path = folder / block.title
@@ -175,14 +165,6 @@ def _console(block: Block, folder: Path, programs: Path) -> Iterator[Difference]
         yield Difference(block, page, actual, actual)
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """Return the environment of a page's commands: files of the page are importable, the machine is invisible."""
-    hidden = {"GITHUB_ACTIONS", "CI", "PYTHONWARNINGS", "COLUMNS", "FORCE_COLOR"}
-    kept = {name: value for name, value in os.environ.items() if name not in hidden}
-    search = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    return {**kept, "PATH": search, "PYTHONPATH": str(folder), "PYTHONWARNINGS": "error", "NO_COLOR": "1"}
-
-
 def matches(expected: str, printed: str) -> bool:
     r"""Return whether printed output matches the page.
 
@@ -219,9 +201,9 @@ def _lines(text: str) -> str:
 
 
 @contextlib.contextmanager
-def _interpreter(folder: Path) -> Iterator[Callable[[str], str]]:
+def _interpreter(folder: Path, programs: Path) -> Iterator[Callable[[str], str]]:
     process = subprocess.Popen(
-        [sys.executable, "-c", _INTERPRETER], cwd=folder, env=environment(folder), text=True,
+        [programs / "answer-blocks"], cwd=folder, env=environment(folder), text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
