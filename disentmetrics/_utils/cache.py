@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ def atomic_path(path: Path, n_bytes: int = 0) -> Iterator[Path]:
     Parameters
     ----------
     path : Path
-        Its folder is created if necessary. A symbolic link is followed.
+        Its folder is created if necessary. A symbolic link is followed. The permissions of an existing file are kept.
     n_bytes : int
         How much will be written, if known, so that a full disk fails before any work.
 
@@ -70,7 +71,7 @@ def atomic_path(path: Path, n_bytes: int = 0) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        _set_default_mode(temporary)
+        temporary.chmod(_mode(path))
         temporary.replace(path)
     except (OSError, RuntimeError) as error:
         number = _error_number(error)
@@ -102,10 +103,13 @@ def _error_number(error: Exception) -> int:
     return int(match[1]) if match else 0
 
 
-def _set_default_mode(path: Path) -> None:
+def _mode(path: Path) -> int:
+    """Return the permissions of a file, or those of a new one if it does not exist."""
+    with contextlib.suppress(FileNotFoundError):
+        return stat.S_IMODE(path.stat().st_mode)
     mask = os.umask(0)
     os.umask(mask)
-    path.chmod(0o666 & ~mask)
+    return 0o666 & ~mask
 
 
 def sha256_of(path: Path) -> str:

@@ -3,13 +3,11 @@
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-T = TypeVar("T")
+from disentmetrics._utils.console import err
 
-err = Console(stderr=True)
-"""Standard error: text printed here while a bar is shown appears above the bar."""
+T = TypeVar("T")
 
 
 def progress_bar(*, shown: bool) -> Progress:

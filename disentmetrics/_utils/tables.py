@@ -15,6 +15,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from disentmetrics._utils.text import one_line
+
 _COLUMNS = 110
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -262,17 +264,6 @@ def plain_text(*parts: RenderableType, width: int = _COLUMNS) -> str:
     for part in parts:
         console.print(part)
     return "\n".join(line.rstrip() for line in buffer.getvalue().rstrip().splitlines())
-
-
-def one_line(text: str) -> str:
-    r"""Return the text with every control character replaced by a space, so that it stays on its line.
-
-    Examples
-    --------
-    >>> one_line("a\n::error::b\x1b[31m")
-    'a ::error::b [31m'
-    """
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", text)
 
 
 def escape_markdown(text: str) -> str:

@@ -9,9 +9,12 @@ import errno
 import logging
 import os
 import pkgutil
+import signal
 import sys
+import threading
 from importlib import import_module
 from importlib.metadata import entry_points
+from typing import NoReturn
 
 import typer
 
@@ -23,6 +26,14 @@ __all__ = ["app", "main"]
 
 _FIRST = "scoring"  # the main commands come first in the help
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
+_OF_THE_MACHINE: dict[type[Exception], str] = {
+    OSError: "a file or folder cannot be used",
+    UnicodeError: "a text or the name of a file cannot be represented",
+    MemoryError: "there is too little memory",
+    RecursionError: "the input is nested too deeply",
+}
+"""Errors that no reader describes better, and what they mean."""
 
 for _name in (_FIRST, *(listed.name for listed in pkgutil.iter_modules(__path__))):
     import_module(f"{__name__}.{_name}")
@@ -43,9 +54,24 @@ def _import_extensions() -> list[str]:
 _extension_warnings = _import_extensions()
 
 
+def _interrupt_at(number: signal.Signals, received: list[int]) -> None:
+    """Let a signal end the program as Ctrl-C does, so that files are removed and programs of encoders are ended."""
+
+    def handler(_number: int, _frame: object) -> NoReturn:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
+        signal.signal(number, handler)
+
+
 def main() -> None:
     """Run the command line; exit with 0 for success, 1 if a check failed, 2 for wrong input, 3 if an encoder failed."""
     prepare_streams()
+    received: list[int] = []
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name) and threading.current_thread() is threading.main_thread():
+            _interrupt_at(signal.Signals[name], received)
     if "_DISENTMETRICS_COMPLETE" not in os.environ:  # completion in a shell prints completions alone
         for warning in _extension_warnings:
             logging.getLogger("disentmetrics").warning("%s", warning)
@@ -62,6 +88,7 @@ def main() -> None:
             err.print(f"error: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
         raise SystemExit(code) from error
     if code == INTERRUPTED:
+        code = 128 + received[0] if received else INTERRUPTED
         err.print("error: interrupted; nothing half-written was left behind", style="red", highlight=False)
     raise SystemExit(code or OK)
 
@@ -78,4 +105,7 @@ def _message_and_code(error: Exception) -> tuple[str, int]:
     if isinstance(error, OSError) and error.filename is None and error.errno in _DISK_FULL:
         drop_output()
         return f"the output could not be written: {error.strerror}", WRONG_INPUT
+    for kind, what in _OF_THE_MACHINE.items():
+        if isinstance(error, kind):
+            return f"{what}: {one_line(error)}", WRONG_INPUT
     raise error

@@ -68,10 +68,10 @@ def _show(result: CheckResult, junit: Path | None, *, suite: str) -> None:
     out.print()
     for line in result.remarks():
         out.print(f"• {line}", markup=False, highlight=False)
-    out.print(result.verdict(), style="green" if result.passed else "red", highlight=False)
+    out.print(result.verdict(), style="green" if result.passed else "red", highlight=False, markup=False)
     if under_github_actions():
         for line in result.annotations():
-            out.print(line, markup=False, highlight=False, soft_wrap=True)
+            out.print_workflow_command(line)
     if junit is not None:
         with atomic_path(junit) as temporary:
             temporary.write_text(result.to_junit(suite), encoding="utf-8")

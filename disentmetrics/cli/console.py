@@ -4,15 +4,14 @@ import io
 import json
 import logging
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from rich.console import Console
-
+from disentmetrics._utils.console import SafeConsole, err
 from disentmetrics._utils.plain import to_plain
-from disentmetrics._utils.progress import err
 from disentmetrics._utils.tables import TextTable
 
 __all__ = ["drop_output", "err", "out", "prepare_streams", "print_json", "print_table", "print_text"]
@@ -21,7 +20,7 @@ _UNBOUNDED = 10_000  # columns
 _FULL_LINE = 60  # characters; a shorter line ends its paragraph
 
 
-class _Output(Console):
+class _Output(SafeConsole):
     """Standard output: as wide as the terminal, and of unlimited width in a file or a pipe."""
 
     def on_broken_pipe(self) -> NoReturn:
@@ -80,6 +79,7 @@ def print_json(content: Any) -> None:
     """Print JSON text, or an object as JSON, to standard output."""
     plain = json.loads(content) if isinstance(content, str) else to_plain(content)
     text = json.dumps(plain, indent=1, ensure_ascii=not sys.stdout.encoding.lower().startswith("utf"))
+    text = re.sub("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]", lambda found: f"\\u{ord(found[0]):04x}", text)
     try:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()

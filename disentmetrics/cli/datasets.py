@@ -106,7 +106,7 @@ def datasets_cite(name: DataSetArgument) -> None:
     """
     info, _ = _described(name)
     if info.citation == _USER_CITATION:
-        out.print(f"{info.name}: your own data, nothing to cite", highlight=False)
+        out.print(f"{info.name}: your own data, nothing to cite", highlight=False, markup=False)
         return
     paragraphs = (info.citation, info.bibtex.strip(), f"Licence: {info.licence}")
     out.print("\n\n".join(filter(None, paragraphs)), highlight=False, markup=False, soft_wrap=True)
@@ -118,7 +118,7 @@ def datasets_fetch(name: DataSetArgument, quiet: QuietOption = False) -> None:
     data = _loaded(name, quiet=quiet)
     data.prepare(progress=not quiet and err.is_terminal)
     if not quiet:
-        err.print(f"{data.name} ({data.fingerprint}) is ready", highlight=False)
+        err.print(f"{data.name} ({data.fingerprint}) is ready", highlight=False, markup=False)
 
 
 @datasets_app.command("preview")

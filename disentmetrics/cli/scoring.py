@@ -1,6 +1,5 @@
 """``score`` and ``encode``: an encoder on a data set, or a table of codes."""
 
-import logging
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +10,7 @@ from disentmetrics.cli.base import JobsOption, JsonOption, QuietOption, SeedOpti
 from disentmetrics.cli.console import err, out, print_json
 from disentmetrics.datasets import load_dataset
 from disentmetrics.datasets.base import DataSet
-from disentmetrics.encoders.encode import encode as encode_rows
+from disentmetrics.encoders.encode import DEFAULT_SAMPLES, encode as encode_rows
 from disentmetrics.encoders.registry import open_encoder
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import KINDS, parse_kind
@@ -20,8 +19,6 @@ from disentmetrics.results.card import ScoreCard
 from disentmetrics.scoring.presets import ALL, PRESETS, parse
 from disentmetrics.scoring.score import score as score_representation
 from disentmetrics.scoring.uncertainty import IntervalMethod
-
-DEFAULT_SAMPLES = 20_000
 
 
 class IntervalChoice(StrEnum):
@@ -84,7 +81,8 @@ TrustOption = Annotated[
     bool,
     typer.Option(
         "--trust-pickle",
-        help="Allow loading pickles. Pickles can execute arbitrary code; use only for files you trust.",
+        help="Allow pickles of the schemes sklearn and torch, and TorchScript archives that do more than tensor "
+        "arithmetic. They can execute arbitrary code; use only for files you trust.",
     ),
 ]
 
@@ -127,6 +125,9 @@ def score(
         typer.Option("--sequential", help="Rows are consecutive in time, within each group if there are groups."),
     ] = False,
     sheet: Annotated[str | None, typer.Option(help="Sheet of an .xlsx (default: the first).")] = None,
+    max_gigabytes: Annotated[
+        float | None, typer.Option(metavar="X", help="Memory that a column of a table may take (default: 4).")
+    ] = None,
     separator: Annotated[str | None, typer.Option(help="Column separator of a .csv (default: detected).")] = None,
     kind: Annotated[
         list[str] | None,
@@ -191,12 +192,14 @@ def score(
         "--weights": weights,
         "--sequential": sequential,
         "--sheet": sheet,
+        "--max-gigabytes": max_gigabytes,
         "--separator": separator,
         "--kind": kind,
         "--missing": missing,
     }
     if codes is not None:
-        _refuse("--codes", {"--data": data, "--samples": samples, "--full-grid": full_grid or None})
+        of_encoders = {"--data": data, "--samples": samples, "--full-grid": full_grid or None}
+        _refuse("--codes", {**of_encoders, "--trust-pickle": trust_pickle or None})
         if codes.suffix == ".h5":
             _refuse("a file of disentmetrics encode, which contains it", table_options)
             representation = Representation.load(codes)
@@ -209,6 +212,7 @@ def score(
                 "weights": weights,
                 "sequential": sequential,
                 "sheet": sheet,
+                "max_gigabytes": max_gigabytes,
                 "separator": separator,
                 "kinds": _kinds(kind),
                 "missing": missing or None,
@@ -308,11 +312,6 @@ def _encode(
     n_rows = _n_rows(loaded)
     if samples is not None and n_rows is not None and samples > n_rows and not loaded.nuisances:
         raise InvalidInputError(f"--samples must be at most {n_rows:,}, the rows of {data}; got {samples:,}")
-    if samples is None and not full_grid:
-        samples = DEFAULT_SAMPLES
-        if n_rows is not None and n_rows <= samples:
-            samples, full_grid = None, True
-            logging.getLogger("disentmetrics").info("%s has %d rows: all are encoded", data, n_rows)
     with open_encoder(encoder, data=loaded, seed=seed, trust_pickle=trust_pickle) as opened:
         return encode_rows(
             opened,

@@ -18,9 +18,9 @@ from disentmetrics._utils.tables import (
     escape_latex,
     escape_markdown,
     html_lines,
-    one_line,
     plain_text,
 )
+from disentmetrics._utils.text import one_line
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.results.card import ScoreCard
 from disentmetrics.results.questions import PURPOSES

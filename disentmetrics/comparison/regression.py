@@ -12,7 +12,8 @@ from xml.etree import ElementTree as ET
 
 from rich.console import RenderableType
 
-from disentmetrics._utils.tables import TextTable, one_line, plain_text
+from disentmetrics._utils.tables import TextTable, plain_text
+from disentmetrics._utils.text import one_line
 from disentmetrics.comparison.compare import OF_THE_ENCODER, disagreements, in_words, paired_interval
 from disentmetrics.errors import CorruptFileError, InvalidInputError
 from disentmetrics.results.card import ScoreCard

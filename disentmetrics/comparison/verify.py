@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import RenderableType
 
-from disentmetrics._utils.tables import TextTable, one_line, plain_text
+from disentmetrics._utils.tables import TextTable, plain_text
+from disentmetrics._utils.text import one_line
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.datasets.registry import load_dataset
 from disentmetrics.encoders.encode import encode

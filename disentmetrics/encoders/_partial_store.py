@@ -52,10 +52,10 @@ class PartialStore:
             dtype = np.dtype(about["dtype"])
             n_bytes = about["n_rows"] * math.prod(about["shape"]) * dtype.itemsize
             file = (self.folder / "rows.bin").open("r+b", buffering=0)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
         digest = hashlib.sha256()
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError, MemoryError):
             n_read = 0
             while piece := file.read(max(0, min(n_bytes - n_read, _FLUSH_BYTES))):
                 digest.update(piece)

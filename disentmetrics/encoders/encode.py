@@ -3,7 +3,8 @@
 import contextlib
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from disentmetrics._utils.arrays import as_array
 from disentmetrics._utils.cache import cache_folder, locked
 from disentmetrics._utils.progress import progress_bar
 from disentmetrics._utils.random import generator
@@ -23,6 +25,14 @@ from disentmetrics.representation import Provenance, Representation
 
 logger = logging.getLogger("disentmetrics")
 
+DEFAULT_SAMPLES = 20_000
+"""Rows that are drawn unless the caller chooses."""
+_WRAPPERS = {
+    "torch.nn.Module": "disentmetrics_adapters.encoders.torch.TorchEncoder(model)",
+    "sklearn.base.TransformerMixin": "disentmetrics_adapters.encoders.sklearn.SklearnEncoder(model)",
+    "onnxruntime.InferenceSession": "disentmetrics_adapters.encoders.onnx.OnnxEncoder(model)",
+}
+"""Classes of models, and what makes an encoder of one."""
 _CHECKED_ROWS = 16
 """Rows of the first batch that are encoded a second time."""
 _LAYOUT = "1"
@@ -52,11 +62,11 @@ def encode(
         Source of the observations.
     n_samples : int, optional
         Number of rows to draw: distinct combinations of factors, uniformly; independent draws where the
-        data set has another distribution of its factors.
+        data set has another distribution of its factors. By default 20,000, or all rows if there are no more.
     full_grid : bool
         Encode every combination of factors; every row of a table.
     indices : (n, n_factors) integer, optional
-        Encode exactly these combinations. Exactly one of the three must be given.
+        Encode exactly these combinations. At most one of the three may be given.
     seed : int
         Random seed of the draw, and of an encoder that is fitted when it is loaded by name.
     batch_size : int
@@ -79,7 +89,8 @@ def encode(
         codes for one observation (it is stochastic), or gives codes that depend on the other observations
         of the batch.
     InvalidInputError
-        If rows are chosen in none or several of the three ways, or there are fewer rows than requested.
+        If rows are chosen in several of the three ways, there are fewer rows than requested, or a model of a framework
+        is given instead of an encoder that wraps it.
 
     Examples
     --------
@@ -94,6 +105,12 @@ def encode(
         raise InvalidInputError(f"data must be a data set, such as load_dataset('dsprites'); got {data!r}")
     if batch_size < 1:
         raise InvalidInputError(f"batch_size must be at least 1; got {batch_size}")
+    _refuse_model(encoder)
+    if n_samples is None and indices is None and not full_grid:
+        full_grid = data.has_full_grid and len(data) <= DEFAULT_SAMPLES
+        n_samples = None if full_grid else DEFAULT_SAMPLES
+        if full_grid:
+            logger.info("%s has %d rows: all are encoded", data.spec, len(data))
     draws, sampling = _draws(data, n_samples, indices, seed, full_grid=full_grid)
     # The full grid contains each observation once; duplicates of a draw are encoded once and expanded afterwards.
     distinct, back = (draws, None) if full_grid else _distinct(draws, data)
@@ -114,6 +131,18 @@ def encode(
         provenance
     )  # cached codes may be of the same data by another name
     return encoded if back is None else encoded.take(back)
+
+
+def _refuse_model(encoder: Any) -> None:
+    """Raise InvalidInputError for a model of a framework, which expects other arrays than observations."""
+    for path, wrapper in _WRAPPERS.items():
+        module, _, name = path.rpartition(".")
+        kind = getattr(sys.modules.get(module), name, None)
+        if kind is not None and isinstance(encoder, kind) and not hasattr(encoder, "fingerprint"):
+            raise InvalidInputError(
+                f"an encoder must be a function from observations to codes; got a {path}, which expects its own type, "
+                f"layout and range of numbers: wrap it, as in encode({wrapper}, data)"
+            )
 
 
 def _fingerprint(encoder: Encoder) -> str | None:
@@ -336,6 +365,8 @@ class _Run:
         again = self.call(few.copy(), first)
         expected = codes[-n_few:]
         if not _differ(again, expected):
+            if len(self.rows) > len(batch) and len(self.rows) % self.batch_size == 1:
+                self.call(few[-1:].copy(), first)  # as the last batch, which is found to fail before all are encoded
             return codes
         once_more = self.call(few.copy(), first)
         if _differ(again, once_more):
@@ -352,21 +383,19 @@ class _Run:
 
 
 def _as_codes(values: Any, n_rows: int, where: str) -> NDArray[np.floating]:
-    if isinstance(values, tuple | list | dict):
-        kind = type(values).__name__
+    if isinstance(values, tuple | list | Mapping):
+        kind, parts = type(values).__name__, list(values) if isinstance(values, Mapping) else range(len(values))
         raise EncoderError(
             f"an encoder must return an array (batch, n_codes) or Posterior(mean, log_variance); {where} gave a "
             f"{kind} of {len(values)}; return one of its parts or disentmetrics.Posterior(mean, log_variance) "
-            "(for a network the option select= of its scheme does so: select=0,1)"
+            f"(for a network the option select= of its scheme does so: select={','.join(map(str, parts[:2])) or '0'})"
         )
     if values is None:
         raise EncoderError(f"an encoder must return its codes; {where} gave None")
     try:
-        array = np.array(np.asarray(values))  # a copy, since some encoders reuse one output buffer
-    except Exception as error:
-        raise EncoderError(
-            f"an encoder must return an array; {where} gave {type(values).__name__}, which cannot be converted: {error}"
-        ) from error
+        array = np.array(as_array("codes", values))  # a copy, since some encoders reuse one output buffer
+    except InvalidInputError as error:
+        raise EncoderError(f"an encoder must return an array: in {where} {error}") from error
     if array.ndim != 2 or len(array) != n_rows or not array.shape[1]:
         raise EncoderError(
             f"an encoder must return codes of shape ({n_rows}, n_codes) for {n_rows} observations; "

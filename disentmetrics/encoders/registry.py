@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics.datasets.base import DataSet
+from disentmetrics.encoders.fixed_batch import FixedBatch
 from disentmetrics.encoders.protocol import Encoder, Posterior
 from disentmetrics.errors import InvalidInputError, MissingExtraError, did_you_mean, one_line
 
@@ -259,12 +260,14 @@ def load_encoder(spec: str, *, data: DataSet | None = None, seed: int = 0, trust
     Raises
     ------
     InvalidInputError
-        If the scheme or an option is unknown or missing; the message suggests the nearest name.
+        If the scheme or an option is unknown or missing; the message suggests the nearest name. Also if
+        ``trust_pickle`` is given for a scheme that reads no pickles.
 
     Notes
     -----
-    Every scheme accepts the option ``fingerprint=NAME``: a name, chosen by the user, that identifies exactly this
-    encoder. Its codes are then cached even where the scheme cannot determine a fingerprint from the content.
+    Every scheme accepts two options. ``fingerprint=NAME`` is a name, chosen by the user, that identifies exactly this
+    encoder: its codes are then cached even where the scheme cannot determine a fingerprint from the content.
+    ``batch_size=N`` is the only number of observations that the encoder accepts: batches are padded and trimmed.
 
     Examples
     --------
@@ -277,31 +280,40 @@ def load_encoder(spec: str, *, data: DataSet | None = None, seed: int = 0, trust
     parsed = EncoderSpec.parse(spec)
     load = load_adapter(parsed.scheme).load
     parameters = inspect.signature(load).parameters
-    options, fingerprint = _checked_options(spec, parsed, parameters)
+    if trust_pickle and "trust_pickle" not in parameters:
+        raise InvalidInputError(
+            f"the scheme {parsed.scheme} reads no pickles, so trust_pickle (--trust-pickle) does not apply; "
+            f"omit it for {spec!r}"
+        )
+    options, fingerprint, batch_size = _checked_options(spec, parsed, parameters)
     context = {"data": data, "seed": seed, "trust_pickle": trust_pickle}
     encoder = load(parsed.target, **options, **{name: context[name] for name in CONTEXT if name in parameters})
+    encoder = FixedBatch(encoder, batch_size) if batch_size else encoder
     return Fingerprinted(encoder, fingerprint) if fingerprint else encoder
 
 
 def _checked_options(
     spec: str, parsed: EncoderSpec, parameters: Mapping[str, inspect.Parameter]
-) -> tuple[dict[str, str], str | None]:
-    """Return the options for ``load``, and the fingerprint if ``load`` has no such option itself."""
+) -> tuple[dict[str, str], str | None, int | None]:
+    """Return the options for ``load``, and the fingerprint and batch size if ``load`` has no such options itself."""
     settable = [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY and name not in CONTEXT]
     options = dict(parsed.options)
-    fingerprint = None if "fingerprint" in settable else options.pop("fingerprint", None)
+    general = {name: None if name in settable else options.pop(name, None) for name in ("fingerprint", "batch_size")}
     for name in options:
         if name not in settable:
+            known = [*settable, *(name for name in general if name not in settable)]
             raise InvalidInputError(
-                f"{parsed.scheme} has no option {name!r}{did_you_mean(name, settable)}; "
-                f"its options: {', '.join([*settable, 'fingerprint'])}"
+                f"{parsed.scheme} has no option {name!r}{did_you_mean(name, known)}; its options: {', '.join(known)}"
             )
     for name in settable:
         if name not in options and parameters[name].default is inspect.Parameter.empty:
             raise InvalidInputError(f"{parsed.scheme} needs the option {name!r}: add {name}=... to {spec!r}")
+    fingerprint, batch_size = general["fingerprint"], general["batch_size"]
     if fingerprint is not None and not fingerprint:
         raise InvalidInputError(f"fingerprint must name exactly this encoder; it is empty in {spec!r}")
-    return options, fingerprint
+    if batch_size is not None and not (batch_size.isdecimal() and int(batch_size) > 0):
+        raise InvalidInputError(f"batch_size must be a whole number of at least 1; got {batch_size!r} in {spec!r}")
+    return options, fingerprint, None if batch_size is None else int(batch_size)
 
 
 @contextlib.contextmanager

@@ -90,6 +90,15 @@ class Forest:
         return np.asarray(total / len(self.trees))
 
     @property
+    def used_inputs(self) -> NDArray[np.bool_]:
+        """Whether any tree splits on each input, as (n_inputs,)."""
+        used = np.zeros(self.trees[0].n_features_in_, dtype=bool)
+        for tree in self.trees:
+            split = tree.tree_.feature
+            used[split[split >= 0]] = True
+        return used
+
+    @property
     def importance(self) -> Floats:
         """Mean decrease in impurity at splits on each input, as (n_inputs,); sums to 1, or is 0 without a split."""
         each = np.stack(

@@ -1,5 +1,6 @@
 """Permutation importance: the rise of a random forest's held-out error when one input is permuted."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ MIN_GROUPS = 4
 """Fewest groups of rows that allow standard errors over groups: two to train on and two that are held out."""
 _ENOUGH_PERMUTED_ROWS = 2_000
 _MOST_REPEATS = 5
+_COPIED_NUMBERS = 1 << 22
+"""Numbers in the copies of held-out rows that are predicted at once: 16 MB."""
 
 
 @dataclass(frozen=True)
@@ -85,35 +88,70 @@ def forest_importance(
     """
     is_class = target.ndim == 1
     forest = Forest.fit(inputs, target, n_trees=n_trees, state=int(rng.integers(2**31)), min_samples_leaf=5)
-    n_new, n_inputs = new_inputs.shape
-    repeats = int(np.clip(_ENOUGH_PERMUTED_ROWS // n_new, 1, _MOST_REPEATS))
-    stacked = np.tile(new_inputs.astype(np.float32), (1 + n_inputs * repeats, 1, 1))
-    for copy in range(n_inputs * repeats):
-        stacked[1 + copy, :, copy % n_inputs] = rng.permutation(new_inputs[:, copy % n_inputs])
-    y_pred = forest.predict(stacked.reshape(-1, n_inputs))
+    narrow = new_inputs.astype(np.float32)
+    n_new, n_inputs = narrow.shape
     if is_class:
         n_classes = int(max(target.max(), new_target.max())) + 1
         y_true = np.eye(n_classes)[new_target]
-        y_pred = np.pad(y_pred, ((0, 0), (0, n_classes - y_pred.shape[1])))
         mean = np.bincount(target, minlength=n_classes) / len(target)
     else:
         y_true, mean = new_target, target.mean(axis=0)
-    loss = ((y_pred.reshape(1 + n_inputs * repeats, n_new, -1) - y_true) ** 2).sum(axis=2)
     baseline = ((mean - y_true) ** 2).sum(axis=1)
     total = float(baseline.mean())
     if total <= 0:
         return ForestImportance(np.zeros(n_inputs), np.zeros(n_inputs, dtype=bool), 0.0, beats_null=False)
-    rise = (loss[1:] - loss[0]).reshape(repeats, n_inputs, n_new).mean(axis=0)
-    gain = baseline - loss[0]
+    y_pred = _padded(forest.predict(narrow), y_true.shape[1])
+    loss = ((y_pred - y_true) ** 2).sum(axis=1)
+    repeats = int(np.clip(_ENOUGH_PERMUTED_ROWS // n_new, 1, _MOST_REPEATS))
+    used = forest.used_inputs
+    rise = np.zeros((n_inputs, n_new))  # 0 for an input without a split, on which no prediction depends
+    for copies in _permuted_copies(narrow, np.tile(used, repeats), rng):
+        permuted = np.concatenate([inputs for _, inputs in copies])
+        losses = (
+            (_padded(forest.predict(permuted), y_true.shape[1]).reshape(len(copies), n_new, -1) - y_true) ** 2
+        ).sum(axis=2)
+        for (column, _), of_copy in zip(copies, losses, strict=True):
+            rise[column] += of_copy - loss
+    rise /= repeats
+    gain = baseline - loss
     kept = exceeds_its_noise(rise, clusters, FEWER_STANDARD_ERRORS)
     importance = np.where(kept, rise.mean(axis=1) / total, 0.0)
-    score = 1 - float(loss[0].mean()) / total
+    score = 1 - float(loss.mean()) / total
     if is_class:
-        right = (y_pred[:n_new].argmax(axis=1) == new_target).mean()
+        right = (y_pred.argmax(axis=1) == new_target).mean()
         chance = (mean.argmax() == new_target).mean()
         score = float((right - chance) / (1 - chance)) if chance < 1 else 0.0
     beats_null = bool(exceeds_its_noise(gain[None], clusters)[0])
     return ForestImportance(importance, exceeds_its_noise(rise, clusters), score, beats_null)
+
+
+def _padded(y_pred: Floats, width: int) -> Floats:
+    """Add classes that are absent from the training rows."""
+    return np.pad(y_pred, ((0, 0), (0, width - y_pred.shape[1])))
+
+
+def _permuted_copies(
+    inputs: NDArray[np.float32], used: NDArray[np.bool_], rng: np.random.Generator
+) -> Iterator[list[tuple[int, NDArray[np.float32]]]]:
+    """Yield each used column with a copy of the inputs in which it is permuted, as many copies at once as are small.
+
+    Columns that are not used are permuted as well but not copied, so that the random numbers of the others do not
+    depend on them.
+    """
+    at_once = max(1, _COPIED_NUMBERS // max(1, inputs.size))
+    copies: list[tuple[int, NDArray[np.float32]]] = []
+    for position, is_used in enumerate(used):
+        column = position % inputs.shape[1]
+        permuted = rng.permutation(inputs[:, column])
+        if is_used:
+            copy = inputs.copy()
+            copy[:, column] = permuted
+            copies.append((column, copy))
+        if len(copies) == at_once:
+            yield copies
+            copies = []
+    if copies:
+        yield copies
 
 
 def exceeds_its_noise(

@@ -3,8 +3,11 @@
 import contextlib
 import csv
 import importlib
+import json
+import math
+import subprocess
+import sys
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from disentmetrics._utils.arrays import as_array
 from disentmetrics.errors import (
     CorruptFileError,
     DisentmetricsError,
@@ -28,22 +32,17 @@ from disentmetrics.errors import (
     UntrustedFileError,
     did_you_mean,
 )
+from disentmetrics.io.hdf5 import own_object
 from disentmetrics.io.labels import MISSING, MISSING_OR_NAME, CategoricalColumn, MarkedNumbers, as_floats
 
+MAX_BYTES = 4_000_000_000
+"""Memory that one column or array of a file may take unless the caller allows more."""
+_READER_BYTES = 4 << 30  # that a reader in another process may take in addition, mostly reserved and not used
 _SEPARATORS = (",", ";", "\t")
 _ROWS_AT_ONCE = 20_000
 _SHOWN = 12
-_DAMAGED_ZIP = (
-    zipfile.BadZipFile,
-    zlib.error,
-    ValueError,
-    EOFError,
-    OSError,
-    KeyError,
-    RuntimeError,
-    MemoryError,
-)
-_DAMAGED_HDF5 = (OSError, KeyError, RuntimeError, ValueError)
+_DAMAGED_ZIP = (Exception,)  # zipfile, decompressors and numpy raise errors of a dozen kinds
+_DAMAGED_HDF5 = (Exception,)  # and so does h5py
 _NUMBERED = {"codes": "z", "factors": "factor_"}
 _NAMES = {"codes": "code_names", "factors": "factor_names"}
 
@@ -120,7 +119,7 @@ def split_array(values: Any, key: str, role: str, named: Mapping[str, Sequence[s
         return values
     if nw.dependencies.is_into_dataframe(values):
         return frame_columns(key, values)
-    array = np.asarray(values.toarray() if sparse.issparse(values) else values)
+    array = as_array(repr(key), values.toarray() if sparse.issparse(values) else values)
     if array.ndim == 1 and key != role:
         return {key: array}
     matrix = array[:, None] if array.ndim == 1 else array
@@ -153,13 +152,23 @@ def open_file(path: Path, options: Mapping[str, Any]) -> Source:
         with path.open("rb") as file:
             if not file.read(1):
                 raise CorruptFileError(f"{path} must contain a table; the file is empty")
-        return reader(path, **{name: options[name] for name in applicable})
+        given = {"max_bytes": MAX_BYTES, **options}
+        return reader(path, **{name: given[name] for name in applicable})
     except PermissionError as error:
         raise InvalidInputError(f"{path} must be readable; {error.strerror}") from error
 
 
+def check_size(path: Path, what: str, n_bytes: int, max_bytes: int) -> None:
+    """Raise UntrustedFileError if a part of a file that may be small itself takes more memory than allowed."""
+    if n_bytes > max_bytes:
+        raise UntrustedFileError(
+            f"{what} of {path} would take {n_bytes / 1e9:,.1f} GB of memory, more than the limit of "
+            f"{max_bytes / 1e9:g} GB; set max_gigabytes (--max-gigabytes) if you trust the file"
+        )
+
+
 @contextlib.contextmanager
-def _undamaged(path: Path, *damage: type[Exception]) -> Iterator[None]:
+def _undamaged(path: Path, *damage: type[BaseException]) -> Iterator[None]:
     """Convert the errors of a reader about a damaged file to CorruptFileError."""
     try:
         yield
@@ -204,14 +213,15 @@ def open_object(table: Any) -> Source:
     return Source(name, frame_columns(name, table))
 
 
-def _read_npz(path: Path) -> Source:
+def _read_npz(path: Path, max_bytes: int) -> Source:
     def load(key: str) -> Any:
         with _undamaged(path, *_DAMAGED_ZIP), zipfile.ZipFile(path) as archive:
+            check_size(path, repr(key), archive.getinfo(members[key]).file_size, max_bytes)
             with archive.open(members[key]) as member:
                 while member.read(1 << 20):  # the checksum is verified at the end, before any value is used
                     pass
             with archive.open(members[key]) as member:
-                array = _read_array(path, key, member)
+                array = _read_array(path, key, member, archive.getinfo(members[key]).file_size)
         return {name: array[name] for name in array.dtype.names} if array.dtype.names else array
 
     with _undamaged(path, *_DAMAGED_ZIP), zipfile.ZipFile(path) as archive:
@@ -224,17 +234,29 @@ def _read_npz(path: Path) -> Source:
     return Source(path.name, factors, arrays, roles, names)
 
 
-def _read_array(path: Path, key: str, member: Any) -> NDArray[Any]:
+def _read_array(path: Path, key: str, member: Any, n_bytes: int) -> NDArray[Any]:
     try:
+        _check_header(member, n_bytes)
+        member.seek(0)
         array: NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
     except ValueError as error:
         if "allow_pickle" not in str(error):
             raise
         raise UntrustedFileError(
             f"arrays in {path} must be numbers or text; {key!r} contains pickled Python objects, which could "
-            "execute code when read and are refused; save it with a dtype of numbers or text"
+            "execute code when read and are always refused; save it with a dtype of numbers or text, such as "
+            "array.astype(str)"
         ) from error
     return array
+
+
+def _check_header(member: Any, n_bytes: int) -> None:
+    """Check that the array is not larger than the member: numpy allocates it before it reads."""
+    version = np.lib.format.read_magic(member)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(member)
+    if not dtype.hasobject and math.prod(shape) * dtype.itemsize > n_bytes:
+        raise ValueError(f"its header claims shape {shape}, which is more than it contains")
 
 
 def _text(array: NDArray[Any]) -> NDArray[Any]:
@@ -355,38 +377,65 @@ class _TextColumn:
         return CategoricalColumn(np.concatenate(self._indices), tuple(self._seen), as_written=True)
 
 
-def _read_parquet(path: Path) -> Source:
+def _read_parquet(path: Path, max_bytes: int) -> Source:
     polars = _extra("polars", path)
-    with _undamaged(path, polars.exceptions.PolarsError, OSError), path.open("rb") as file:
-        frame = polars.read_parquet(file)
+    with _undamaged(path, polars.exceptions.PolarsError, OSError, ValueError, _panic(polars)):
+        rows = polars.scan_parquet(path)
+        n_columns, n_rows = len(rows.collect_schema()), int(rows.select(polars.len()).collect().item())
+        check_size(path, "its columns", n_rows * n_columns * 8, max_bytes)
+        with path.open("rb") as file:
+            frame = polars.read_parquet(file)
     return Source(path.name, frame_columns(path.name, frame))
 
 
-def _read_xlsx(path: Path, missing: frozenset[str], sheet: str | None) -> Source:
-    fastexcel, polars = _extra("fastexcel", path), _extra("polars", path)
-    with _undamaged(path, fastexcel.FastExcelError, polars.exceptions.PolarsError):
-        book = fastexcel.read_excel(str(path))
-        sheets = book.sheet_names
-        if sheet is not None and sheet not in sheets:
-            raise InvalidInputError(
-                f"sheet must be in {path.name}; there is no {sheet!r}{did_you_mean(sheet, sheets)}; "
-                f"its sheets: {some_of(sheets)}"
-            )
-        chosen = sheets.index(sheet) if sheet is not None else 0
-        # the header is read separately, since fastexcel would rename duplicates
-        titles = book.load_sheet(chosen, header_row=None, n_rows=1, dtypes="string").to_polars()
-        header = [(title or "").strip() for title in (titles.row(0) if len(titles) else ())]
-        _check_names(path.name, [title for title in header if title])
-        named = {j: title for j, title in enumerate(header) if title}
-        if not named:
-            raise InvalidInputError(f"the first row of a sheet must name its columns; {path.name} has no names there")
-        # types are inferred from all rows: text below the first thousand numbers would be lost
-        body = book.load_sheet(chosen, use_columns=[*named], schema_sample_rows=None).to_polars()
-    body = body.filter(~polars.all_horizontal(polars.all().is_null()))
-    columns = {title: _typed(body[:, k], missing) for k, title in enumerate(named.values())}
+def _panic(polars: ModuleType) -> type[BaseException]:
+    panic: type[BaseException] = polars.exceptions.PanicException
+    return panic
+
+
+def _read_xlsx(path: Path, missing: frozenset[str], sheet: str | None, max_bytes: int) -> Source:
+    polars = _extra("polars", path)
+    _extra("fastexcel", path)
+    about, content = _excel(path, sheet or "", max_bytes)
+    sheets = about["sheets"]
+    if "header" not in about:
+        raise InvalidInputError(
+            f"sheet must be in {path.name}; there is no {sheet!r}{did_you_mean(sheet, sheets)}; "
+            f"its sheets: {some_of(sheets)}"
+        )
+    named = [title for title in about["header"] if title]
+    _check_names(path.name, named)
+    if not named:
+        raise InvalidInputError(f"the first row of a sheet must name its columns; {path.name} has no names there")
+    body = polars.read_ipc(content)
+    columns = {title: _typed(body[:, k], missing) for k, title in enumerate(named)}
     others = f"sheet: {sheets[0]} (the first of {len(sheets)})"
     notes = (others,) if sheet is None and len(sheets) > 1 else ()
     return Source(path.name, columns, notes=notes)
+
+
+def _excel(path: Path, sheet: str, max_bytes: int) -> tuple[dict[str, Any], bytes]:
+    """Read a sheet in another process, which its parser may abort."""
+    limit = _READER_BYTES + 2 * max_bytes
+    done = subprocess.run(  # noqa: S603 - a program of our own
+        [sys.executable, "-P", str(Path(__file__).with_name("_excel.py")), str(path), sheet, str(limit)],
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        raise CorruptFileError(
+            f"{path} must be a complete .xlsx file whose cells fit into {max_bytes / 1e9:g} GB; its reader failed "
+            f"(exit code {done.returncode}); write it again with the used cells only, or set max_gigabytes "
+            "(--max-gigabytes)"
+        )
+    line, _, content = done.stdout.partition(b"\n")
+    about = json.loads(line)
+    if "error" in about:
+        raise CorruptFileError(
+            f"{path} must be a complete .xlsx file; it is truncated, altered or of another format "
+            f"({about['error'].partition(chr(10))[0]}); write it again"
+        )
+    return about, content
 
 
 def _typed(series: Any, missing: frozenset[str]) -> Any:
@@ -398,42 +447,55 @@ def _typed(series: Any, missing: frozenset[str]) -> Any:
     return column.finish()
 
 
-def _read_h5ad(path: Path) -> Source:
+def _read_h5ad(path: Path, max_bytes: int) -> Source:
     def load(group: str, name: str) -> Any:
         with _undamaged(path, *_DAMAGED_HDF5), h5py.File(path) as file:
-            return _h5_column(path, file, file[group][name])
+            check_size(path, f"{group}/{name}", _n_bytes(own_object(file, f"{group}/{name}")), max_bytes)
+            return _h5_column(path, file, own_object(file, f"{group}/{name}"))
 
     with _undamaged(path, *_DAMAGED_HDF5), h5py.File(path) as file:
-        if not isinstance(file["obs"], h5py.Group):
+        table = own_object(file, "obs")
+        if not isinstance(table, h5py.Group):
             raise InvalidInputError(f"{path} must be written by anndata 0.7 or later; read it and write it again")
-        names = [str(name) for name in file["obs"].attrs["column-order"]]
-        keys = [*file["obsm"]] if "obsm" in file else []
+        names = [str(name) for name in table.attrs["column-order"]]
+        keys = [*own_object(file, "obsm")] if "obsm" in file else []
     roles = {"codes": keys[0]} if len(keys) == 1 else {}
     return Source(path.name, Lazy(names, partial(load, "obs")), Lazy(keys, partial(load, "obsm")), roles)
+
+
+def _n_bytes(stored: Any) -> int:
+    """Return the size of an array, or of all arrays in a group, when they are read."""
+    if isinstance(stored, h5py.Group):
+        return sum(_n_bytes(own_object(stored, name)) for name in stored)
+    return int((stored.size or 0) * stored.dtype.itemsize)
 
 
 def _h5_column(path: Path, file: h5py.File, stored: Any) -> Any:
     """Return an element in any encoding of anndata: array, text, data frame, categories or masked values."""
     if isinstance(stored, h5py.Dataset):
         if "categories" in stored.attrs:  # anndata before 0.8
-            categories = file[stored.attrs["categories"]]
+            categories = own_object(file, file[stored.attrs["categories"]].name)
             return _h5_categories(stored, categories, categories.attrs)
         return stored.asstr()[:] if h5py.check_string_dtype(stored.dtype) else stored[:]
     encoding = stored.attrs.get("encoding-type", "unknown")
     if encoding == "dataframe":
-        return {name: _h5_column(path, file, stored[name]) for name in stored.attrs["column-order"]}
+        return {name: _h5_column(path, file, own_object(stored, name)) for name in stored.attrs["column-order"]}
     if encoding == "categorical":
-        return _h5_categories(stored["codes"], stored["categories"], stored.attrs)
+        return _h5_categories(own_object(stored, "codes"), own_object(stored, "categories"), stored.attrs)
     if encoding in {"nullable-integer", "nullable-boolean", "nullable-string-array"}:
-        values = stored["values"]
+        values = own_object(stored, "values")
         values = values.asstr()[:] if h5py.check_string_dtype(values.dtype) else values[:]
-        return np.ma.MaskedArray(values, stored["mask"][:])
+        return np.ma.MaskedArray(values, own_object(stored, "mask")[:])
     raise InvalidInputError(f"{stored.name} of {path.name} must be an array or a column; its encoding is {encoding}")
 
 
 def _h5_categories(indices: Any, categories: Any, attributes: Mapping[str, Any]) -> CategoricalColumn:
     labels = categories.asstr()[:] if h5py.check_string_dtype(categories.dtype) else categories[:]
-    return CategoricalColumn(indices[:], tuple(labels.tolist()), bool(attributes.get("ordered", False)))
+    rows = indices[:]
+    is_numbered = rows.dtype.kind in "iu" and rows.ndim == 1
+    if not is_numbered or (rows.size and not -1 <= rows.min() <= rows.max() < len(labels)):
+        raise ValueError(f"categories must be numbered -1 .. {len(labels) - 1}")
+    return CategoricalColumn(rows, tuple(labels.tolist()), bool(attributes.get("ordered", False)))
 
 
 def _extra(module: str, path: Path) -> ModuleType:
@@ -449,10 +511,10 @@ def _extra(module: str, path: Path) -> ModuleType:
 
 
 _READERS: dict[str, tuple[Callable[..., Source], tuple[str, ...]]] = {
-    ".npz": (_read_npz, ()),
+    ".npz": (_read_npz, ("max_bytes",)),
     ".csv": (_read_csv, ("missing", "separator")),
     ".tsv": (_read_csv, ("missing", "separator")),
-    ".parquet": (_read_parquet, ()),
-    ".xlsx": (_read_xlsx, ("missing", "sheet")),
-    ".h5ad": (_read_h5ad, ()),
+    ".parquet": (_read_parquet, ("max_bytes",)),
+    ".xlsx": (_read_xlsx, ("missing", "sheet", "max_bytes")),
+    ".h5ad": (_read_h5ad, ("max_bytes",)),
 }

@@ -18,6 +18,7 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.arrays import as_array
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import FULL_TURN, Factor, Kind, parse_kind
 
@@ -749,6 +750,8 @@ def _read(name: str, values: Any) -> tuple[_Column, bool]:
     series = nw.from_native(values, series_only=True, pass_through=True)
     if isinstance(series, nw.Series):
         return _read_series(name, series)
+    if not isinstance(values, np.ndarray | list | tuple):
+        values = as_array(f"factor {name!r}", values)
     try:
         array = np.ma.asanyarray(values)
         if array.dtype.kind == "S":

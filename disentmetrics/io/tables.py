@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from disentmetrics._utils.cache import sha256_of
 from disentmetrics.errors import InvalidInputError, did_you_mean
-from disentmetrics.io.formats import Source, open_file, open_object, some_of, split_array
+from disentmetrics.io.formats import MAX_BYTES, Source, open_file, open_object, some_of, split_array
 from disentmetrics.io.labels import (
     MISSING_OR_NAME,
     CategoricalColumn,
@@ -79,6 +79,7 @@ def read_table(
     missing: Collection[str | float] | str | float = (),
     separator: str | None = None,
     sheet: str | None = None,
+    max_gigabytes: float = MAX_BYTES / 1e9,
 ) -> RawTable:
     r"""Read codes and labels from a file, a data frame or an AnnData object.
 
@@ -105,6 +106,8 @@ def read_table(
         Between cells of ``.csv`` and ``.tsv``; a comma, semicolon or tab is detected automatically.
     sheet : str, optional
         Name of a sheet of ``.xlsx``; the first by default.
+    max_gigabytes : float
+        Memory that a column or array may take, since a small file may claim any size.
 
     Returns
     -------
@@ -119,7 +122,7 @@ def read_table(
     CorruptFileError
         If the file is truncated, altered or not of its format.
     UntrustedFileError
-        If an array contains pickled objects.
+        If an array contains pickled objects, lies in another file, or takes more memory than allowed.
     MissingExtraError
         If the reader of this format is not installed.
 
@@ -137,7 +140,10 @@ def read_table(
     """
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        opened = open_file(path, {"missing": mark_texts(missing), "separator": separator, "sheet": sheet})
+        if not max_gigabytes > 0:
+            raise InvalidInputError(f"max_gigabytes must be greater than 0; got {max_gigabytes!r}")
+        options = {"separator": separator, "sheet": sheet, "max_bytes": int(max_gigabytes * 1e9)}
+        opened = open_file(path, {"missing": mark_texts(missing), **options})
         fingerprint = sha256_of(path)[:16]
     else:
         opened, fingerprint = open_object(source), "memory"

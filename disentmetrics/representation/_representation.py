@@ -332,17 +332,19 @@ class Representation:
         **columns
             ``codes``, ``factors``, ``log_variance``, ``groups``, ``weights`` choose columns
             or keys as in :func:`disentmetrics.io.tables.read_table`; ``missing`` adds marks of missing labels;
-            ``kinds`` overrides kinds; ``sequential`` states that rows are consecutive in time.
+            ``kinds`` overrides kinds; ``sequential`` states that rows are consecutive in time; ``max_gigabytes``
+            bounds the memory that a column may take.
 
         Raises
         ------
         InvalidInputError, CorruptFileError, MissingExtraError
             If it is ambiguous which columns are codes, the file is damaged, or a reader is missing.
         """
+        limit = {} if (most := columns.pop("max_gigabytes", None)) is None else {"max_gigabytes": most}
         given = {name: option for name, option in columns.items() if option is not None and option is not False}
         kinds, sequential = columns.pop("kinds", None), columns.pop("sequential", False)
         missing = () if (marks := columns.pop("missing", None)) is None else marks
-        raw: RawTable = read_table(source, **columns, missing=missing)
+        raw: RawTable = read_table(source, **columns, **limit, missing=missing)
         representation = cls(
             raw.codes,
             raw.factors,

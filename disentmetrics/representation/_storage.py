@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics._utils.cache import atomic_path
-from disentmetrics.errors import CorruptFileError, InvalidInputError
+from disentmetrics.errors import CorruptFileError, DisentmetricsError, InvalidInputError
 from disentmetrics.factors import Factor, FactorSpace
+from disentmetrics.io.hdf5 import own_object
 from disentmetrics.representation.provenance import Provenance
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 ARRAYS = ("codes", "factors", "log_variance", "groups", "weights")
 """The arrays of a representation that have one entry per row."""
+_DAMAGE = (
+    OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, OverflowError, MemoryError, RecursionError,
+)  # fmt: skip
 _FORMAT = "disentmetrics-representation-1"
 _OVERHEAD = 1 << 16  # bytes of a file that are not arrays
 
@@ -77,9 +81,9 @@ def read_representation(path: Path) -> dict[str, Any]:
             "inference": tuple(about["inference"]),
             "notes": tuple(about.get("notes", ())),
         }
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        if isinstance(error, CorruptFileError):
-            raise
+    except DisentmetricsError:
+        raise
+    except _DAMAGE as error:
         raise CorruptFileError(
             f"{path} must be a complete HDF5 file written by Representation.save; it could not be read "
             f"({error}); encode again"
@@ -91,7 +95,7 @@ def _mapped(path: Path, file: h5py.File, name: str) -> NDArray[Any] | None:
         if name in {"codes", "factors"}:
             raise CorruptFileError(f"{path} must contain codes and factors; {name} is missing; encode again")
         return None
-    stored = file[name]
+    stored = own_object(file, name)
     if not stored.size:  # HDF5 allocates no storage for empty arrays, so they cannot be mapped
         return np.empty(stored.shape, stored.dtype)
     array = np.asarray(np.memmap(path, stored.dtype, "r", stored.id.get_offset(), stored.shape))

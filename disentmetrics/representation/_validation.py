@@ -7,6 +7,7 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from disentmetrics._utils.arrays import as_array
 from disentmetrics._utils.typing import Floats, Integers
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import FactorSpace
@@ -21,8 +22,8 @@ def read_only(array: NDArray[Any]) -> NDArray[Any]:
 
 def check_real(name: str, values: ArrayLike) -> NDArray[np.floating]:
     _refuse_masked(name, values)
+    array = as_array(name, values)
     try:
-        array = np.asarray(values)
         if array.dtype == object:
             array = array.astype(np.float64)
     except (TypeError, ValueError) as error:
@@ -30,7 +31,7 @@ def check_real(name: str, values: ArrayLike) -> NDArray[np.floating]:
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2 or not array.shape[1]:
-        raise InvalidInputError(f"{name} must have shape (n_samples, n_codes); got {np.shape(values)}")
+        raise InvalidInputError(f"{name} must have shape (n_samples, n_codes); got {array.shape}")
     if not len(array):
         raise InvalidInputError(f"{name} must have at least one row; got shape {array.shape}")
     if array.dtype.kind not in "fiub":
@@ -48,7 +49,7 @@ def check_real(name: str, values: ArrayLike) -> NDArray[np.floating]:
 
 
 def check_factors(factors: ArrayLike, space: FactorSpace, n_samples: int) -> NDArray[Any]:
-    array = np.asarray(factors)
+    array = as_array("factors", factors)
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2 or array.shape[1] != len(space):
@@ -148,8 +149,9 @@ def _columns_of(factors: Any, names: Sequence[str] | None) -> dict[str, Any]:
 
 def _as_given(factors: Any) -> NDArray[Any]:
     """Return factors as an array; labels in lists keep their types, which numpy would convert to a common one."""
-    array = np.asarray(factors)
-    if isinstance(factors, list | tuple) and array.dtype.kind in "Uf":
+    array = as_array("factors", factors)
+    are_arrays = isinstance(factors, list | tuple) and any(hasattr(row, "__array__") for row in factors)
+    if isinstance(factors, list | tuple) and array.dtype.kind in "Uf" and not are_arrays:
         original = np.array(factors, dtype=object)
         scalars = {str, bool, int, float, type(None)}
         if original.shape == array.shape and {type(label) for label in original.ravel()} <= scalars:
@@ -180,11 +182,11 @@ def check_groups(
 ) -> tuple[Integers | None, tuple[str, ...]]:
     if groups is None:
         return None, ()
-    column: Any = groups if isinstance(groups, CategoricalColumn) else np.asarray(groups)
+    column: Any = groups if isinstance(groups, CategoricalColumn) else as_array("groups", groups)
     if isinstance(column, np.ndarray) and column.ndim != 1:
         raise InvalidInputError(f"groups must have shape (n_samples,); got {column.shape}")
     check_length("groups", len(column), n_samples)
-    encoded = encode_factor("groups", groups, kind="categorical")
+    encoded = encode_factor("groups", column, kind="categorical")
     if encoded.n_missing:
         raise InvalidInputError(f"every row must belong to a group; {encoded.n_missing} of {n_samples} rows have none")
     return np.asarray(encoded.indices, dtype=np.int64), notes_on_groups(encoded)
@@ -194,7 +196,7 @@ def check_weights(weights: ArrayLike | None, n_samples: int) -> Floats | None:
     if weights is None:
         return None
     try:
-        array = np.asarray(weights, dtype=np.float64)
+        array = as_array("weights", weights).astype(np.float64)
     except (TypeError, ValueError) as error:
         raise InvalidInputError(f"weights must be real numbers; {error}") from error
     if array.ndim != 1:
@@ -210,7 +212,7 @@ def check_weights(weights: ArrayLike | None, n_samples: int) -> Floats | None:
 def check_categorical(flags: ArrayLike | None, n_codes: int) -> NDArray[np.bool_]:
     if flags is None:
         return np.zeros(n_codes, dtype=bool)
-    array = np.asarray(flags)
+    array = as_array("categorical_codes", flags)
     if array.shape != (n_codes,) or array.dtype != bool:
         raise InvalidInputError(
             f"categorical_codes must be {n_codes} booleans, one per latent; "

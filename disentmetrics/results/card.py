@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 
 from disentmetrics._utils.cache import atomic_path
-from disentmetrics._utils.tables import html_caption, html_lines, one_line, plain_text
+from disentmetrics._utils.tables import html_caption, html_lines, plain_text
+from disentmetrics._utils.text import one_line
 from disentmetrics.errors import InvalidInputError, did_you_mean
 from disentmetrics.results.score import Score
 from disentmetrics.results.score_text import (

@@ -61,8 +61,8 @@ def parts_of(source: Path | str) -> dict[str, Any]:
     text, origin = _text_and_origin(source)
     try:
         content = json.loads(text, parse_constant=_refuse_constant)
-        if not isinstance(content, dict) or content.get("format") != FORMAT:
-            raise CorruptFileError(_other_format(origin, content))
+        json.dumps(content, ensure_ascii=False).encode()  # raises for half a character, which cannot be printed
+        _check_format(origin, content)
         summary, verdict = content.get("summary"), content.get("verdict")  # older cards have neither
         return {
             "scores": {name: _score_of(plain) for name, plain in content["scores"].items()},
@@ -71,13 +71,18 @@ def parts_of(source: Path | str) -> dict[str, Any]:
             "summary": None if summary is None else RepresentationSummary.from_plain(summary),
             "verdict": None if verdict is None else Verdict.from_plain(verdict),
         }
-    except (json.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        if isinstance(error, CorruptFileError):
-            raise
+    except CorruptFileError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise CorruptFileError(
             f"{origin} must be a complete score card in JSON; it could not be read "
             f"({type(error).__name__}: {error}); score again"
         ) from error
+
+
+def _check_format(origin: str, content: Any) -> None:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CorruptFileError(_other_format(origin, content))
 
 
 def _refuse_constant(name: str) -> None:

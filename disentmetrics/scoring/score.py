@@ -128,9 +128,11 @@ def score(
     (1.0, 'jackknife', 0.5)
     """
     if not isinstance(representation, Representation):
+        is_table = hasattr(representation, "obsm")
+        way = "Representation.from_table(table)" if is_table else "Representation(codes, factors)"
         raise InvalidInputError(
-            "score takes a Representation, such as Representation(codes, factors) or the result of encode; "
-            f"got {type(representation).__name__}"
+            f"score takes a Representation, such as {way} or the result of encode, and then the metrics: "
+            f"score({way}); got {type(representation).__name__}"
         )
     if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
         raise InvalidInputError(f"n_jobs must be a whole number other than 0; got {n_jobs!r}")

@@ -23,6 +23,7 @@ equal values, or where a warp of a rotated code changes its step."""
 _MOST_LEVELS = 40
 """Levels of a continuous factor, which has no step: finer bins than those of the estimate are used."""
 _ROWS_OF_LEVEL = 25
+_MOST_SINGLE_PRECISION_ROWS = 1_000_000
 _MAX_LOG_VARIANCE = {4: 80.0, 8: 600.0}
 """By the bytes of a number; larger variances drown any code, and their squares would overflow."""
 
@@ -73,7 +74,7 @@ def sampled(representation: Representation) -> Representation:
 def _with_posterior_noise(
     mean: NDArray[np.floating], log_variance: NDArray[np.floating], scale: float
 ) -> NDArray[np.floating]:
-    codes = np.empty_like(mean)
+    codes = np.empty(mean.shape, _dtype(mean))
     n_equal: dict[int, int] = {}
     for j in range(mean.shape[1]):
         code = np.ascontiguousarray(mean[:, j])
@@ -87,13 +88,18 @@ def _with_posterior_noise(
 def _blurred(representation: Representation, scale: float) -> NDArray[np.floating]:
     levels = [_levels(representation, k) for k in range(representation.n_factors)]
     exact = well_scaled(representation.codes)  # only the order of the result matters
-    codes = np.array(exact)
+    codes = exact.astype(_dtype(exact))
     for j in np.flatnonzero(~constant(representation.codes) & ~representation.categorical_codes):
         code = np.ascontiguousarray(exact[:, j])
         blur: Floats = step_blur(code, levels)
         if blur.any():
             codes[:, j] = code + scale * blur * noise_by_rank(code)
     return codes
+
+
+def _dtype(codes: NDArray[np.floating]) -> np.dtype[np.floating]:
+    """Return the type of codes with noise: of millions of rows many would be equal in single precision."""
+    return np.result_type(codes, np.float64 if len(codes) > _MOST_SINGLE_PRECISION_ROWS else codes)
 
 
 def _levels(representation: Representation, position: int) -> Levels:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from disentmetrics._utils.arrays import as_array
 from disentmetrics._utils.typing import Floats, Integers
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.representation import Representation
@@ -74,8 +75,11 @@ def screen(codes: Any, factors: Any, *, n_codes: int = 256, **options: Any) -> R
 
 
 def _checked(codes: Any) -> sparse.csc_array:
+    dense = None if sparse.issparse(codes) else as_array("codes", codes)
+    if dense is not None and dense.dtype == np.float16:  # of which there are no sparse matrices
+        dense = dense.astype(np.float32)
     try:
-        matrix = sparse.csc_array(codes)
+        matrix = sparse.csc_array(codes if dense is None else dense)
     except (TypeError, ValueError) as error:
         raise InvalidInputError(f"codes must be a matrix of real numbers, dense or sparse; {error}") from error
     if matrix.ndim != 2 or matrix.dtype.kind not in "fiub" or 0 in matrix.shape:

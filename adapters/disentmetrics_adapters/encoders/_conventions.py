@@ -74,6 +74,8 @@ class InputConvention:
         ``0..1``, ``-1..1`` or ``0..255``; ``raw`` leaves values unchanged;
         ``MEAN,STD`` standardises values in [0, 1] (for several channels: all means, then
         all standard deviations). ``auto`` is ``0..1`` for uint8 images and ``raw`` otherwise.
+    dtype : type
+        Precision in which integers are scaled. Observations that are not integers keep theirs.
 
     Examples
     --------
@@ -83,6 +85,7 @@ class InputConvention:
 
     layout: str = "auto"
     range: str = "auto"
+    dtype: type[np.floating] = np.float32
 
     def __post_init__(self) -> None:
         choice("layout", self.layout, ("auto", *LAYOUTS))
@@ -91,7 +94,7 @@ class InputConvention:
 
     def __call__(self, observations: Array, layout: str = "") -> Array:
         """Scale, then permute, then make contiguous."""
-        return arrange(scale(observations, self.range), layout or self.layout)
+        return arrange(scale(observations, self.range, self.dtype), layout or self.layout)
 
     def layouts(self, observations: Array) -> tuple[str, ...]:
         """Return the candidate layouts of these observations."""
@@ -112,7 +115,7 @@ def arrange(observations: Array, layout: str) -> Array:
     return np.ascontiguousarray(observations.transpose(0, 3, 1, 2) if layout == "NCHW" else observations)
 
 
-def scale(observations: Array, range_: str) -> Array:
+def scale(observations: Array, range_: str, dtype: type[np.floating] = np.float32) -> Array:
     """Scale observations to a range; the last axis contains the channels."""
     if range_ == "auto":
         range_ = "0..1" if observations.dtype in {np.dtype(np.uint8), np.dtype(bool)} else "raw"
@@ -120,13 +123,15 @@ def scale(observations: Array, range_: str) -> Array:
         return observations
     if range_ == "0..255":
         # Exact for uint8: 255 * (k / 255) is not always k.
-        return observations.astype(np.float32) if observations.dtype == np.uint8 else _unit(observations, range_) * 255
-    unit = _unit(observations, range_)
+        return (
+            observations.astype(dtype) if observations.dtype == np.uint8 else _unit(observations, range_, dtype) * 255
+        )
+    unit = _unit(observations, range_, dtype)
     if range_ == "0..1":
         return unit
     if range_ == "-1..1":
         return unit * 2 - 1
-    mean, std = _mean_and_std(range_)
+    mean, std = (numbers.astype(dtype) for numbers in _mean_and_std(range_))
     if len(mean) not in {1, unit.shape[-1]}:
         raise InvalidInputError(
             f"range={range_} names {len(mean)} means and {len(mean)} standard deviations; the observations, "
@@ -135,11 +140,11 @@ def scale(observations: Array, range_: str) -> Array:
     return (unit - mean) / std
 
 
-def _unit(observations: Array, range_: str) -> Array:
+def _unit(observations: Array, range_: str, dtype: type[np.floating]) -> Array:
     if observations.dtype == np.uint8:
-        return np.divide(observations, np.float32(255), dtype=np.float32)
+        return np.divide(observations, dtype(255), dtype=dtype)
     if observations.dtype == bool:
-        return observations.astype(np.float32)
+        return observations.astype(dtype)
     low, high = observations.min(), observations.max()
     if not (np.issubdtype(observations.dtype, np.floating) and low >= 0 and high <= 1):
         raise InvalidInputError(
@@ -151,10 +156,10 @@ def _unit(observations: Array, range_: str) -> Array:
 
 def _mean_and_std(range_: str) -> tuple[Array, Array]:
     try:
-        numbers = np.array([float(number) for number in range_.split(",")], np.float32)
+        numbers = np.array([float(number) for number in range_.split(",")])
         mean, std = np.split(numbers, 2)
     except ValueError:
-        mean = std = np.zeros(1, np.float32)
+        mean = std = np.zeros(1)
     if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
         raise InvalidInputError(
             f"range must be one of {', '.join(NAMED_RANGES)}, or MEAN,STD such as 0.13,0.31 (for 3 channels: "
@@ -296,6 +301,8 @@ def _parse_path(text: str) -> _Block:
 
 
 def _is_array(node: Any) -> bool:
+    if isinstance(node, Mapping | list | tuple):  # attributes of a dict may be its keys, whatever they are
+        return False
     return hasattr(node, "shape") and hasattr(node, "dtype")
 
 
@@ -343,6 +350,7 @@ def _array(leaf: Any, n: int, path: str, output: Any, to_array: Callable[[Any], 
         raise EncoderError(
             f"an encoder must return one row per observation; for {n} observations it returned shape {array.shape}"
         )
+    array = array.astype(np.float32) if array.dtype == np.float16 else array  # logarithms would be rounded
     return array[:, None] if array.ndim == 1 else array
 
 

@@ -40,6 +40,18 @@ MAX_HEADER_BYTES = 1 << 16
 STDERR_BYTES = 4096
 STDERR_LINES = 8
 GRACE_SECONDS = 5.0  # for a program to exit after the end of its input
+MAX_BYTES_PER_ROW = 1 << 20
+_WATCHDOG = """
+import os, signal, sys
+for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    signal.signal(getattr(signal, name), signal.SIG_IGN)
+sys.stdin.buffer.read()
+try:
+    os.killpg(int(sys.argv[1]), signal.SIGKILL)
+except OSError:
+    pass
+"""
+"""Kills a group of processes when its standard input closes, which the death of its parent does in every case."""
 
 
 class ExecEncoder:
@@ -154,8 +166,9 @@ class _Process:
             )
         except OSError as error:
             raise InvalidInputError(f"{arguments[0]} cannot be run: {error.strerror or error}") from error
-        # An encoder that is garbage-collected must not leave its program running.
-        self._finalizer = weakref.finalize(self, _kill, self._popen)
+        # Neither an encoder that is garbage-collected nor a process that is killed may leave the program running.
+        watchdog = _start_watchdog(self._popen) if os.name == "posix" else None
+        self._finalizer = weakref.finalize(self, _kill, self._popen, watchdog)
         self._input: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._output: queue.Queue[bytes] = queue.Queue(maxsize=64)
         self._buffer = bytearray()
@@ -210,6 +223,10 @@ class _Process:
         shape, dtype, by_columns = self._parsed(self._read(length))
         if dtype.kind not in "fiu":
             raise self.failure(f"must return real numbers; its .npy contains {dtype}")
+        if math.prod(shape) * dtype.itemsize > n * MAX_BYTES_PER_ROW:
+            raise self.failure(
+                f"must return at most {MAX_BYTES_PER_ROW >> 20} MB per observation; its .npy has shape {shape}"
+            )
         if not (len(shape) == 2 or (len(shape) == 3 and shape[1] == 2)) or shape[0] != n or min(shape) < 1:
             raise self.failure(
                 f"must return codes ({n}, n_codes), or mean and log-variance ({n}, 2, n_codes), for a batch of {n}; "
@@ -332,7 +349,17 @@ def _keep_tail(pipe: IO[bytes], tail: bytearray) -> None:
             del tail[:-STDERR_BYTES]
 
 
-def _kill(popen: "subprocess.Popen[bytes]") -> None:
+def _start_watchdog(popen: "subprocess.Popen[bytes]") -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(  # noqa: S603 - a program of our own
+        [sys.executable, "-IS", "-c", _WATCHDOG, str(popen.pid)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # so that a signal to the group of this process leaves it alive
+    )
+
+
+def _kill(popen: "subprocess.Popen[bytes]", watchdog: "subprocess.Popen[bytes] | None") -> None:
     with contextlib.suppress(OSError):  # it may have exited already
         if os.name == "posix":
             os.killpg(popen.pid, signal.SIGKILL)
@@ -340,6 +367,11 @@ def _kill(popen: "subprocess.Popen[bytes]") -> None:
             popen.kill()
     with contextlib.suppress(subprocess.TimeoutExpired):
         popen.wait(GRACE_SECONDS)
+    if watchdog is not None:
+        watchdog.kill()  # before the number of the group can belong to others
+        watchdog.wait()
+        if watchdog.stdin is not None:
+            watchdog.stdin.close()
 
 
 def _npy(observations: NDArray[np.generic]) -> bytes:

@@ -20,7 +20,8 @@ PICKLES = (".pkl", ".pickle", ".joblib")
 class SklearnEncoder:
     """A fitted scikit-learn transformer or pipeline as an encoder.
 
-    Observations are passed to it flattened, as (n, n_features).
+    Observations are passed to it flattened, as (n, n_features), in single precision if all of its fitted matrices are,
+    and in double precision otherwise: some transformers refuse numbers of another type than they were fitted to.
 
     Parameters
     ----------
@@ -51,8 +52,9 @@ class SklearnEncoder:
                 f"the transformer must have the method {method!r}; {type(transformer).__name__} has none"
             )
         self._encode = encode
+        self.dtype = _fitted_dtype(transformer)
         self._pipeline = Pipeline(
-            self._run, InputConvention("flat", range), OutputConvention("whole"), to_array=np.asarray
+            self._run, InputConvention("flat", range, self.dtype), OutputConvention("whole"), to_array=np.asarray
         )
 
     def __call__(self, observations: NDArray[np.generic], /) -> NDArray[np.floating] | Posterior:
@@ -60,8 +62,20 @@ class SklearnEncoder:
         return self._pipeline(observations)
 
     def _run(self, batch: NDArray[Any]) -> NDArray[Any]:
-        codes = self._encode(batch)
+        codes = self._encode(batch.astype(self.dtype, copy=False))
         return np.asarray(codes.toarray() if hasattr(codes, "toarray") else codes)
+
+
+def _fitted_dtype(transformer: Any) -> type[np.floating]:
+    """Return the type of the matrices that a transformer or the steps of a pipeline were fitted to."""
+    steps = [step for _, step in getattr(transformer, "steps", ())] or [transformer]
+    fitted = [
+        value.dtype
+        for step in steps
+        for name, value in getattr(step, "__dict__", {}).items()
+        if name.endswith("_") and isinstance(value, np.ndarray) and value.ndim == 2 and value.dtype.kind == "f"
+    ]
+    return np.float32 if fitted and all(dtype == np.float32 for dtype in fitted) else np.float64
 
 
 def load(
@@ -97,7 +111,7 @@ def load(
     else:
         transformer = _read_skops(file, [name for name in trust.split(",") if name])
     encoder = SklearnEncoder(transformer, method=method, range=range)
-    return Fingerprinted(encoder, fingerprint_of("sklearn", sha256_of(file), method, range))
+    return Fingerprinted(encoder, fingerprint_of("sklearn", sha256_of(file), method, range, encoder.dtype.__name__))
 
 
 def _read_skops(file: Path, trusted: list[str]) -> Any:

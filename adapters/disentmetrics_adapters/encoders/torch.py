@@ -6,16 +6,18 @@ import re
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics._utils.arrays import as_array
 from disentmetrics._utils.cache import sha256_of
 from disentmetrics.encoders.protocol import Encoder, Posterior
 from disentmetrics.encoders.registry import Fingerprinted
-from disentmetrics.errors import CorruptFileError, EncoderError, InvalidInputError, UntrustedFileError
+from disentmetrics.errors import CorruptFileError, EncoderError, InvalidInputError, UntrustedFileError, one_line
 from disentmetrics_adapters._extras import optional
 from disentmetrics_adapters.encoders._code import named_object, source_hashes
 from disentmetrics_adapters.encoders._conventions import InputConvention, OutputConvention, Pipeline
@@ -88,7 +90,7 @@ class TorchEncoder:
             self._run,
             InputConvention(layout, range),
             OutputConvention(select, spread, flatten),
-            to_array=_to_array,
+            to_array=partial(as_array, "codes"),
             batch_size=batch_size,
         )
 
@@ -119,6 +121,7 @@ def load(
     flatten: str = "no",
     batch_size: str = "",
     device: str = "",
+    trust_pickle: bool = False,
 ) -> Encoder:
     """Build a PyTorch module and load its weights (.pt, .ckpt, .safetensors).
 
@@ -130,8 +133,8 @@ def load(
     -------
     weights : file, or none
         A state dict (``torch.save(model.state_dict(), ...)``), a checkpoint that
-        contains one, or safetensors. Pickles that execute code are refused. With
-        ``none``, ``build`` loads the weights itself.
+        contains one, or safetensors. Pickles that execute code are refused without
+        ``--trust-pickle``. With ``none``, ``build`` loads the weights itself.
     key : text, default inferred if there is only one
         Entry of a checkpoint with the state dict, such as ``state_dict``.
     prefix : text, default empty
@@ -176,7 +179,8 @@ def load(
         module = _built(named.value, target)
         sources = source_hashes(named.module)
     if file:
-        _load_state(module, _state_of(read_weights(file), file, key), file, prefix=prefix, ignore=ignore)
+        read = read_weights(file, trust_pickle=trust_pickle)
+        _load_state(module, _state_of(read, file, key), file, prefix=prefix, ignore=ignore)
     encoder = TorchEncoder(module, **settings, device=device or best_device(torch))
     if not file:  # the origin of the weights is then unknown, so there is no fingerprint
         return encoder
@@ -271,18 +275,8 @@ def _evaluating(module: Any) -> Iterator[None]:
             part.training = training
 
 
-def _to_array(tensor: Any) -> NDArray[Any]:
-    import torch
-
-    if not isinstance(tensor, torch.Tensor):
-        return np.asarray(tensor)
-    if tensor.dtype in {torch.bfloat16, torch.float16}:
-        tensor = tensor.float()
-    return np.asarray(tensor.detach().cpu().numpy())
-
-
-def read_weights(file: Path) -> Any:
-    """Read a file of weights without executing any code in it.
+def read_weights(file: Path, *, trust_pickle: bool = False) -> Any:
+    """Read a file of weights; code in it is executed only if the file is trusted.
 
     Raises
     ------
@@ -299,14 +293,14 @@ def read_weights(file: Path) -> Any:
             from safetensors.torch import load_file
         try:
             return load_file(file)
-        except SafetensorError as error:
-            raise CorruptFileError(f"{file} is truncated or not a safetensors file: {error}") from error
+        except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as error:
+            raise CorruptFileError(f"{file} is truncated or not a safetensors file: {one_line(error)}") from error
     if _is_torchscript(file):
         raise InvalidInputError(f"{file} is a TorchScript archive, not a state dict: specify it as torchscript:{file}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # about the pickle protocol
-            return torch.load(file, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location="cpu", weights_only=not trust_pickle)
     except pickle.UnpicklingError as error:
         global_name = re.search(r"(?:GLOBAL|class|function) ([\w.]+\.\w+)", str(error))
         with file.open("rb") as content:
@@ -316,18 +310,18 @@ def read_weights(file: Path) -> Any:
         reason = f"would execute {global_name[1]}" if global_name else "could execute code"
         raise UntrustedFileError(
             f"{file} is a pickle that {reason}, and was not loaded; save only the weights, with "
-            "torch.save(model.state_dict(), path) or as safetensors"
+            "torch.save(model.state_dict(), path) or as safetensors, or add --trust-pickle if you trust the file"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise CorruptFileError(f"{file} is damaged, or not a PyTorch file of weights: {reason}") from error
+    except Exception as error:  # damaged files raise errors of many kinds, and trusted ones may run any code
+        raise CorruptFileError(f"{file} is damaged, or not a PyTorch file of weights: {one_line(error)}") from error
 
 
 def _is_torchscript(file: Path) -> bool:
-    if not zipfile.is_zipfile(file):
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return any(name.endswith("constants.pkl") for name in archive.namelist())
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):  # damaged files are reported by torch
         return False
-    with zipfile.ZipFile(file) as archive:
-        return any(name.endswith("constants.pkl") for name in archive.namelist())
 
 
 def _is_state(value: Any) -> bool:
@@ -339,7 +333,7 @@ def _is_state(value: Any) -> bool:
 
 
 def _has_shape(value: Any) -> bool:
-    return hasattr(value, "shape")
+    return not isinstance(value, Mapping) and hasattr(value, "shape")  # attributes of a dict may be its keys
 
 
 def _state_of(read: Any, file: Path, key: str) -> Mapping[str, Any]:

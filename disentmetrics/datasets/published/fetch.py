@@ -12,6 +12,8 @@ from disentmetrics.datasets.published.manifest import ManifestFile
 from disentmetrics.errors import DownloadError, StorageError
 
 _PIECE = 1 << 16  # bytes
+_MOST_BYTES = 1 << 40  # of a file of unknown size
+_LARGER_CONTAINER = 4
 
 
 class ResumingDownloader:
@@ -100,14 +102,21 @@ class ResumingDownloader:
             is_resumed = response.headers.get("Content-Range", "").startswith(f"bytes {n_present}-")
             if not is_resumed:
                 n_present = 0
-            n_bytes = int(response.headers.get("Content-Length", 0)) + n_present
+            declared = response.headers.get("Content-Length", "")
+            n_bytes = (int(declared) if declared.isdecimal() else 0) + n_present
+            # another container with the same content is accepted, and may be larger
+            most_bytes = (self.file.n_bytes or _MOST_BYTES) * (_LARGER_CONTAINER if self.file.content_sha256 else 1)
             with (
                 self.partial.open("ab" if is_resumed else "wb") as file,
                 progress_bar(shown=self.progress) as bar,
             ):
                 task = bar.add_task(f"downloading {self.file.name}", total=n_bytes or None, completed=n_present)
+                n_received = n_present
                 for piece in response.iter_content(_PIECE):
                     file.write(piece)
+                    n_received += len(piece)
+                    if n_received > most_bytes:
+                        raise DownloadError(f"the server sends more than the {most_bytes:,} bytes of {self.file.name}")
                     bar.advance(task, len(piece))
         return is_resumed
 

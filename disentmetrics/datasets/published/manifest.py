@@ -312,7 +312,7 @@ class _DigestCache:
         if self._path is not None and self._path.is_file():
             try:
                 self.digests = dict(json.loads(self._path.read_text(encoding="utf-8")))
-            except (OSError, ValueError):
+            except (OSError, ValueError, TypeError, RecursionError):
                 self.digests = {}  # damaged cache entries are recomputed and rewritten
 
     def add(self, digests: Mapping[str, str]) -> None:

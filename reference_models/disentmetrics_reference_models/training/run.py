@@ -337,7 +337,7 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CorruptFileError(f"{path} must be the JSON of a run; reading it failed: {error}") from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise CorruptFileError(f"{path} must be the {CONFIG} of a run (format {_FORMAT}); it has another format")

@@ -255,7 +255,8 @@ def test_a_program_that_never_reads_may_still_respond(program: Program) -> None:
         ("read(); write([1.0] * 9, (3, 3, 1))", r"has shape \(3, 3, 1\)"),
         ("read(); write([], (3, 0))", r"has shape \(3, 0\)"),
         ("read(); write([1.0] * 3, (3, -1))", r"has shape \(3, -1\)"),
-        ("read(); write([1.0] * 3, (3, 10**15)); stdout.flush()", "bytes received"),
+        ("read(); write([1.0] * 3, (3, 10**15)); stdout.flush()", "at most 1 MB per observation"),
+        ("read(); write([1.0] * 3, (3, 1000)); stdout.flush()", "bytes received"),
         ("read(); write([1] * 3, (3, 1), descr='|b1', code='B')", "real numbers; its .npy contains bool"),
         ("read(); write([1.0] * 3, (3, 1), descr='|O')", "real numbers; its .npy contains object"),
         ("read(); write([1.0] * 3, (3, 1), descr='nonsense')", "header that cannot be read"),
@@ -415,6 +416,42 @@ def test_ctrl_c_and_the_end_of_the_interpreter_leave_no_process(program: Program
     process.stderr.close()
     assert len(started()) == 1
     assert all(is_gone(pid) for pid in started())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_program_and_its_children_die_with_a_killed_parent(program: Program, number: signal.Signals) -> None:
+    arguments = program("""
+        import subprocess
+        child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"])
+        with open("starts", "a") as starts:
+            starts.write(f"{child.pid}\\n")
+        time.sleep(600)
+    """)
+    code = f"""
+        import numpy as np
+        from disentmetrics_adapters.encoders.exec import ExecEncoder
+        ExecEncoder({arguments!r})(np.zeros((1, 2, 2, 1), np.uint8))
+    """
+    parent = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)])
+    while not (Path("starts").exists() and len(started()) == 2):
+        assert parent.poll() is None
+        time.sleep(0.05)
+    parent.send_signal(number)
+    assert parent.wait(60) == -number
+    assert all(ends(pid) for pid in started())
+
+
+def ends(pid: int) -> bool:
+    """Wait for the end of a process, which may remain as a zombie where nothing collects orphans."""
+    for _ in range(600):
+        stat = Path(f"/proc/{pid}/stat")
+        try:
+            if stat.read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except OSError:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 # Names

@@ -13,9 +13,9 @@ from disentmetrics._utils.tables import (
     escape_markdown,
     html_caption,
     html_lines,
-    one_line,
     plain_text,
 )
+from disentmetrics._utils.text import one_line
 
 EVIL = '"><script>alert(1)</script>'
 GROUPED = TextTable(

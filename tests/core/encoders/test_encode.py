@@ -91,9 +91,9 @@ def only_file(pattern: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    "ways", [{}, {"n_samples": 5, "full_grid": True}, {"n_samples": 5, "indices": [[0, 0, 0]]}], ids=str
+    "ways", [{"n_samples": 5, "full_grid": True}, {"n_samples": 5, "indices": [[0, 0, 0]]}], ids=str
 )
-def test_rows_are_chosen_in_exactly_one_way(tiles: Tiles, ways: dict[str, Any]) -> None:
+def test_rows_are_chosen_in_one_way(tiles: Tiles, ways: dict[str, Any]) -> None:
     encoder = Counting()
     with pytest.raises(InvalidInputError, match="exactly one way"):
         dm.encode(encoder, tiles, **ways)
@@ -867,3 +867,28 @@ def test_a_table_has_all_its_rows_and_no_grid(step: str) -> None:
     assert dm.encode("baseline:pixels", some, full_grid=True, cache=False).provenance.rows == "all"
     assert dm.encode("baseline:pixels", complete, full_grid=True, cache=False).provenance.rows == "grid"
     assert dm.encode("baseline:pixels", some, n_samples=4, seed=3, cache=False).provenance.rows == "uniform/3"
+
+
+def test_all_rows_of_a_small_data_set_are_encoded_by_default(tiles: Tiles) -> None:
+    representation = dm.encode(Counting(), tiles)
+    assert len(representation) == len(tiles)
+    assert representation.provenance.population
+    assert len(dm.encode(lambda images: images.mean(axis=(1, 2)), dm.load_dataset("dsprites"), cache=False)) == 20_000
+
+
+def test_a_batch_of_one_at_the_end_is_tried_first(tiles: Tiles) -> None:
+    seen = []
+
+    def squeezed(images: NDArray[Any]) -> NDArray[Any]:
+        seen.append(len(images))
+        return images.reshape(len(images), -1)[:, :2].astype(float).squeeze()
+
+    with pytest.raises(EncoderError, match=r"\(1, n_codes\) for 1 observations.*gave shape \(2,\)"):
+        dm.encode(squeezed, tiles, n_samples=11, batch_size=5)
+    assert sum(seen) < 11
+    assert len(dm.encode(squeezed, tiles, n_samples=12, batch_size=5)) == 12
+
+
+def test_attributes_of_a_dict_of_codes_are_not_asked_for(tiles: Tiles) -> None:
+    with pytest.raises(EncoderError, match="select=mu,logvar"):
+        dm.encode(lambda images: {"mu": images, "logvar": images}, tiles, n_samples=5)
