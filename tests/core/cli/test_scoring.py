@@ -12,8 +12,7 @@ import pytest
 from PIL import Image
 
 import disentmetrics as dm
-from disentmetrics.cli import scoring
-from disentmetrics.errors import InvalidInputError
+from disentmetrics.encoders import encode
 from disentmetrics.scoring.presets import PRESETS
 
 Run = Callable[..., Any]
@@ -191,19 +190,10 @@ def test_numbers_do_not_depend_on_the_number_of_jobs(run: Run, table: Path) -> N
     assert one == two
 
 
-def test_a_small_data_set_is_encoded_completely(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "DEFAULT_SAMPLES", 800_000)
-    asked = {}
-
-    def stop(*_: object, **options: Any) -> None:
-        asked.update(options)
-        raise InvalidInputError("enough")
-
-    monkeypatch.setattr(scoring, "encode_rows", stop)
-    ran = run("score", "baseline:random", "--data", "dsprites")
-    assert "dsprites has 737280 rows: all are encoded" in ran.err
-    assert asked["full_grid"] is True
-    assert asked["n_samples"] is None
+def test_a_small_data_set_is_encoded_completely(run: Run) -> None:
+    ran = run("score", "baseline:random", "--data", "blobs", "--metrics", "modularity", *FAST)
+    assert "blobs has 1024 rows: all are encoded" in ran.err
+    assert "|rows:1024|" in ran.out
 
 
 @pytest.mark.parametrize(
@@ -308,6 +298,6 @@ def test_of_infinite_data_any_number_of_rows_is_scored(run: Run) -> None:
 
 
 def test_of_infinite_data_a_default_number_is_scored(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "DEFAULT_SAMPLES", 250)
+    monkeypatch.setattr(encode, "DEFAULT_SAMPLES", 250)
     ran = run("score", "baseline:factors", "--data", "pinwheel", "--metrics", "modularity", *FAST)
     assert "|rows:250|" in ran.out
