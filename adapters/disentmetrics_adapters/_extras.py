@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
+from disentmetrics._utils.installation import install_command
 from disentmetrics.errors import MissingExtraError
 
 
@@ -20,6 +21,4 @@ def optional(package: str, *, extra: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != package:
             raise
-        raise MissingExtraError(
-            f'this encoder needs the package {package}: pip install "disentmetrics[{extra}]"'
-        ) from error
+        raise MissingExtraError(f"this encoder needs the package {package}: {install_command(extra)}") from error

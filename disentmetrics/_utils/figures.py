@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from disentmetrics._utils.installation import install_command
 from disentmetrics.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -21,9 +22,7 @@ def import_matplotlib() -> Any:
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("matplotlib"):
             raise
-        raise MissingExtraError(
-            'plots need matplotlib, which is not installed; pip install "disentmetrics[plots]"'
-        ) from error
+        raise MissingExtraError(f"plots need matplotlib, which is not installed; {install_command('plots')}") from error
     return mpl
 
 

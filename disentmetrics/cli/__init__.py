@@ -5,6 +5,7 @@ here, followed by the entry points of the group ``disentmetrics.commands`` in in
 cannot be imported costs its own commands and a warning.
 """
 
+import contextlib
 import errno
 import logging
 import os
@@ -12,6 +13,7 @@ import pkgutil
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import NoReturn
@@ -54,29 +56,43 @@ def _import_extensions() -> list[str]:
 _extension_warnings = _import_extensions()
 
 
-def _interrupt_at(number: signal.Signals, received: list[int]) -> None:
-    """Let a signal end the program as Ctrl-C does, so that files are removed and programs of encoders are ended."""
+@contextlib.contextmanager
+def _interrupted_by_signals() -> Iterator[list[int]]:
+    """Let SIGTERM and SIGHUP end the program as Ctrl-C does, so that files and programs of encoders are tidied up.
 
-    def handler(_number: int, _frame: object) -> NoReturn:
+    Yields
+    ------
+    list of int
+        The signals that were received.
+    """
+    received: list[int] = []
+
+    def handler(number: int, _frame: object) -> NoReturn:
         received.append(number)
         raise KeyboardInterrupt
 
-    if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
+    numbers = [signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    is_main = threading.current_thread() is threading.main_thread()
+    handled = [n for n in numbers if is_main and signal.getsignal(n) is signal.SIG_DFL]  # nohup ignores SIGHUP
+    for number in handled:
         signal.signal(number, handler)
+    try:
+        yield received
+    finally:
+        for number in handled:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def main() -> None:
     """Run the command line; exit with 0 for success, 1 if a check failed, 2 for wrong input, 3 if an encoder failed."""
     prepare_streams()
-    received: list[int] = []
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name) and threading.current_thread() is threading.main_thread():
-            _interrupt_at(signal.Signals[name], received)
     if "_DISENTMETRICS_COMPLETE" not in os.environ:  # completion in a shell prints completions alone
         for warning in _extension_warnings:
             logging.getLogger("disentmetrics").warning("%s", warning)
+    received: list[int] = []
     try:
-        code = with_short_types(typer.main.get_command(app))(prog_name="disentmetrics", standalone_mode=False)
+        with _interrupted_by_signals() as received:
+            code = with_short_types(typer.main.get_command(app))(prog_name="disentmetrics", standalone_mode=False)
         sys.stdout.flush()
     except (typer.Abort, KeyboardInterrupt):  # depending on the version of typer; others return 130
         code = INTERRUPTED

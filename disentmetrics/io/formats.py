@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from disentmetrics._utils.arrays import as_array
+from disentmetrics._utils.installation import install_command
 from disentmetrics.errors import (
     CorruptFileError,
     DisentmetricsError,
@@ -505,8 +506,7 @@ def _extra(module: str, path: Path) -> ModuleType:
         if error.name != module:
             raise
         raise MissingExtraError(
-            f"{path.suffix.lower()} files are read with {module}, which is not installed; "
-            'pip install "disentmetrics[tables]"'
+            f"{path.suffix.lower()} files are read with {module}, which is not installed; {install_command('tables')}"
         ) from error
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from disentmetrics._utils.cache import atomic_path
+from disentmetrics._utils.installation import install_command
 from disentmetrics._version import __version__
 from disentmetrics.errors import InvalidInputError, MissingExtraError
 from disentmetrics.estimators.activity import codes_by_kl
@@ -322,7 +323,7 @@ def _environment() -> "Environment":
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError as error:
-        raise MissingExtraError("reports need jinja2 and plotly; pip install 'disentmetrics[report]'") from error
+        raise MissingExtraError(f"reports need jinja2 and plotly; {install_command('report')}") from error
     environment = Environment(
         loader=PackageLoader("disentmetrics.report", "templates"),
         autoescape=True,
@@ -365,7 +366,7 @@ def _plotly() -> str:
     try:
         return files("plotly").joinpath("package_data", "plotly.min.js").read_text(encoding="utf-8")
     except ImportError as error:
-        raise MissingExtraError("reports need jinja2 and plotly; pip install 'disentmetrics[report]'") from error
+        raise MissingExtraError(f"reports need jinja2 and plotly; {install_command('report')}") from error
 
 
 def _packed(text: str) -> str:

@@ -1,5 +1,6 @@
 """Encoder scheme ``reference``: a trained reference model."""
 
+from disentmetrics._utils.installation import install_command
 from disentmetrics.encoders.protocol import Encoder
 from disentmetrics.errors import MissingExtraError
 
@@ -18,5 +19,5 @@ def load(target: str) -> Encoder:
     try:
         from disentmetrics_reference_models.training.run import load_run
     except ImportError as error:
-        raise MissingExtraError("reference models need PyTorch; pip install 'disentmetrics[train]'") from error
+        raise MissingExtraError(f"reference models need PyTorch; {install_command('train')}") from error
     return load_run(target)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from disentmetrics_adapters import encoders, integrations
 
+from disentmetrics._utils.installation import install_command
 from disentmetrics.encoders.registry import load_encoder
 from disentmetrics.errors import MissingExtraError
 
@@ -73,7 +74,7 @@ def test_an_absent_package_is_named_with_the_exact_install_command(
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingExtraError) as caught:
         load_encoder(spec.format(file=file))
-    assert str(caught.value).endswith(f'pip install "disentmetrics[{extra}]"')
+    assert str(caught.value).endswith(install_command(extra))
 
 
 def test_a_broken_package_is_not_mistaken_for_an_absent_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

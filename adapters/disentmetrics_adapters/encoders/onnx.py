@@ -1,6 +1,7 @@
 """Scheme ``onnx``: a model file run by onnxruntime; ``OnnxEncoder`` wraps a live session."""
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,6 @@ def _content_hashes(file: Path) -> list[str]:
     external = [
         other
         for other in sorted(file.parent.iterdir())
-        if other != file and other.is_file() and other.name.encode() in model
+        if other != file and other.is_file() and os.fsencode(other.name) in model
     ]
     return [sha256_of(path) for path in (file, *external)]

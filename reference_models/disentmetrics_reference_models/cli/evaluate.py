@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from disentmetrics._utils.installation import install_command
 from disentmetrics.cli.base import JsonOption, QuietOption, SeedOption, app
 from disentmetrics.cli.console import err, print_json, print_table
 from disentmetrics.errors import MissingExtraError
@@ -38,7 +39,7 @@ def evaluate(
         from disentmetrics_reference_models.analysis.generative_evaluation import HEADINGS, evaluate_run
         from disentmetrics_reference_models.training.run import load_run
     except ImportError as error:
-        raise MissingExtraError("reference models need PyTorch; pip install 'disentmetrics[train]'") from error
+        raise MissingExtraError(f"reference models need PyTorch; {install_command('train')}") from error
     run = load_run(target.removeprefix("reference:"))
     dataset = data_for(run.data, data)
     report = evaluate_run(run, dataset, n_rows=rows, n_images=images, n_particles=particles, seed=seed)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from disentmetrics._utils.installation import install_command
 from disentmetrics.cli.base import JsonOption, QuietOption, SeedOption, app, check_output
 from disentmetrics.cli.console import err, out, print_json, print_table
 from disentmetrics.datasets import load_dataset
@@ -16,7 +17,6 @@ from disentmetrics.errors import InvalidInputError, MissingExtraError
 from disentmetrics.scoring.score import score
 from disentmetrics_reference_models.cli._run_data import data_for, other_data_note
 
-_EXTRA = "disentmetrics[train]"
 _SCORED_ROWS = 10_000
 
 
@@ -63,7 +63,7 @@ def train(
         from disentmetrics_reference_models.training.registry import find_method, find_methods
         from disentmetrics_reference_models.training.run import train as train_model
     except ImportError as error:
-        raise MissingExtraError(f"training needs PyTorch; pip install '{_EXTRA}'") from error
+        raise MissingExtraError(f"training needs PyTorch; {install_command('train')}") from error
     if method is None:
         for name, listed in find_methods().items():
             out.print(f"[bold]{name}[/]: {escape(listed.summary)}", highlight=False)
@@ -135,7 +135,7 @@ def traverse(
         )
         from disentmetrics_reference_models.training.run import load_run
     except ImportError as error:
-        raise MissingExtraError(f"reference models need PyTorch; pip install '{_EXTRA}'") from error
+        raise MissingExtraError(f"reference models need PyTorch; {install_command('train')}") from error
     run = load_run(target.removeprefix("reference:"))
     images = data_for(run.data, data)
     note = other_data_note(run.data, images)
@@ -175,7 +175,7 @@ def reproduce(
     try:
         from disentmetrics_reference_models.analysis.reproduce import find_table
     except ImportError as error:
-        raise MissingExtraError(f"training needs PyTorch; pip install '{_EXTRA}'") from error
+        raise MissingExtraError(f"training needs PyTorch; {install_command('train')}") from error
     reproduce_table = find_table(what)
     logging.getLogger("disentmetrics").setLevel(logging.WARNING)  # every encoder would report its first batch
     folder = out_folder or Path(f"{what}-{preset}")

@@ -23,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
 from disentmetrics._utils.cache import atomic_path
+from disentmetrics._utils.installation import install_command
 from disentmetrics._utils.progress import progress_bar
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.encoders.protocol import Posterior
@@ -397,7 +398,7 @@ def _write_history(path: Path, history: History) -> None:
         import polars as pl
     except ImportError as error:
         raise MissingExtraError(
-            "saving the history of a run as Parquet needs polars; pip install 'disentmetrics[train]'"
+            f"saving the history of a run as Parquet needs polars; {install_command('train')}"
         ) from error
     frame = pl.DataFrame({name: history[name] for name in history.names})
     with atomic_path(path) as temporary:
@@ -410,9 +411,7 @@ def _read_history(path: Path) -> History:
     try:
         import polars as pl
     except ImportError as error:
-        raise MissingExtraError(
-            f"reading the Parquet file {path} needs polars; pip install 'disentmetrics[train]'"
-        ) from error
+        raise MissingExtraError(f"reading the Parquet file {path} needs polars; {install_command('train')}") from error
     try:
         frame = pl.read_parquet(path)
     except (OSError, pl.exceptions.PolarsError) as error:

@@ -147,6 +147,23 @@ def test_baselines_are_written_by_several_processes_guarded_and_renewed(pytester
     assert again["scores"]["mig"]["value"] < card["scores"]["mig"]["value"]
 
 
+@pytest.mark.parametrize(
+    "call", ["assert_score(broken, 'mig', at_least=0.1, data='blobs')", "score_card(broken, data='blobs')"]
+)
+def test_an_encoder_that_fails_is_reported_in_a_few_lines(pytester: pytest.Pytester, call: str) -> None:
+    pytester.makepyfile(
+        "from disentmetrics_adapters.integrations.pytest_plugin import assert_score, score_card\n"
+        "def broken(images):\n    raise KeyError('missing layer')\n"
+        f"def test_it():\n    {call}\n"
+    )
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["E*EncoderError: the encoder failed with KeyError*missing layer*", "*raise KeyError('missing layer')*"]
+    )
+    assert len(result.outlines) < 30
+
+
 def test_an_encoder_is_scored_on_data() -> None:
     def brightness(images: NDArray[np.uint8]) -> NDArray[np.float64]:
         means: NDArray[np.float64] = images.mean(axis=(1, 2))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import disentmetrics as dm
+from disentmetrics._utils.installation import install_command
 from disentmetrics.errors import InvalidInputError, MissingExtraError
 from disentmetrics.factors import Factor, FactorSpace
 from disentmetrics.plots import draw, kinds, save_figure
@@ -220,5 +221,5 @@ def test_without_matplotlib_one_sentence_names_the_package_to_install(
     card: dm.ScoreCard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingExtraError, match=r'pip install "disentmetrics\[plots\]"$'):
+    with pytest.raises(MissingExtraError, match=re.escape(install_command("plots")) + "$"):
         card.plot()

@@ -16,6 +16,7 @@ It is active once disentmetrics is installed, and imports nothing but pytest unt
 
 import os
 import tempfile
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,6 +110,7 @@ def score_card(
     EncoderError
         If the encoder fails.
     """
+    __tracebackhide__ = True
     from disentmetrics.results.card import ScoreCard
     from disentmetrics.scoring.score import score
 
@@ -253,6 +255,28 @@ def assert_no_regression(
 
 
 def _representation(what: Any, given: dict[str, Any], seed: int) -> "Representation":
+    """Return the codes of an encoder, or the given ones; an error shows the user's own line alone.
+
+    pytest would print the source of every function in between, hundreds of lines.
+    """
+    __tracebackhide__ = True
+    from disentmetrics.errors import DisentmetricsError
+
+    try:
+        return _built(what, given, seed)
+    except DisentmetricsError as error:
+        _note_origin(error)
+        raise error.with_traceback(None) from None
+
+
+def _note_origin(error: Exception) -> None:
+    """Add the line of the user's code that failed to an error that another one caused."""
+    if error.__cause__ is not None and error.__cause__.__traceback__ is not None:
+        last = traceback.extract_tb(error.__cause__.__traceback__)[-1]
+        error.add_note(f"{type(error.__cause__).__name__} at {last.filename}:{last.lineno}: {last.line}")
+
+
+def _built(what: Any, given: dict[str, Any], seed: int) -> "Representation":
     from disentmetrics.errors import InvalidInputError
     from disentmetrics.representation import Representation
 

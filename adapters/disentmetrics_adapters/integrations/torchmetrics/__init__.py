@@ -21,6 +21,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from disentmetrics._utils.installation import install_command
 from disentmetrics.errors import InvalidInputError, MissingExtraError, did_you_mean
 from disentmetrics.metrics import registered_metrics
 from disentmetrics.scoring.presets import expand
@@ -125,7 +126,7 @@ def _install_hint() -> Iterator[None]:
         if error.name not in {"torch", "torchmetrics"}:
             raise
         raise MissingExtraError(
-            f'these metrics require the package {error.name}: pip install "disentmetrics[torch]" torchmetrics'
+            f"these metrics require the package {error.name}: {install_command('torch')} torchmetrics"
         ) from error
 
 

@@ -1,5 +1,6 @@
 """The contact sheet that shows the effect of each factor."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import disentmetrics as dm
+from disentmetrics._utils.installation import install_command
 from disentmetrics.datasets.arrays.custom import CustomDataSet
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.datasets.inspection.preview import contact_sheet, label_of, save_preview, sheet_rows, title_of
@@ -207,7 +209,7 @@ def test_a_table_of_vectors_without_labels_is_plotted(rng: np.random.Generator) 
 
 def test_without_matplotlib_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingExtraError, match=r'pip install "disentmetrics\[plots\]"'):
+    with pytest.raises(MissingExtraError, match=re.escape(install_command("plots"))):
         contact_sheet(Vectors(2))
 
 
