@@ -1,9 +1,11 @@
+import re
 import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from disentmetrics._utils.installation import install_command
 from disentmetrics.cli import app
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.results.card import ScoreCard
@@ -65,6 +67,6 @@ def test_nothing_is_written_where_the_extra_is_missing(
 ) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
     card.to_json(tmp_path / "card.json")
-    with pytest.raises(ImportError, match=r"disentmetrics\[report\]"):
+    with pytest.raises(ImportError, match=re.escape(install_command("report"))):
         run(str(tmp_path / "card.json"), "-o", str(tmp_path / "report.html"))
     assert not (tmp_path / "report.html").exists()
