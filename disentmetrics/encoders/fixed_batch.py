@@ -34,19 +34,24 @@ class FixedBatch:
         parts = []
         for start in range(0, len(observations), self.batch_size):
             part = observations[start : start + self.batch_size]
-            missing = self.batch_size - len(part)
-            # a row of zeros might not be a valid input
-            full = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)]) if missing else part
-            parts.append(_trimmed(self.encoder(full), self.batch_size, len(part)))
-        if len(parts) == 1:
-            return parts[0]
-        if all(isinstance(part, Posterior) for part in parts):
-            means, log_variances = zip(*((part.mean, part.log_variance) for part in parts), strict=True)
+            codes = _trimmed(self.encoder(padded(part, self.batch_size)), self.batch_size, len(part))
+            if not isinstance(codes, Posterior | np.ndarray):
+                return codes
+            parts.append(codes)
+        posteriors = [part for part in parts if isinstance(part, Posterior)]
+        if posteriors:
+            means, log_variances = zip(*((part.mean, part.log_variance) for part in posteriors), strict=True)
             return Posterior(np.concatenate(means), np.concatenate(log_variances))
-        return np.concatenate(parts)
+        return np.concatenate([part for part in parts if isinstance(part, np.ndarray)])
 
     def __getattr__(self, name: str) -> Any:
         return getattr(object.__getattribute__(self, "encoder"), name)
+
+
+def padded(observations: NDArray[Any], n: int) -> NDArray[Any]:
+    """Return ``n`` observations by repeating the last one: zeros might not be a valid input of the encoder."""
+    missing = n - len(observations)
+    return np.concatenate([observations, np.repeat(observations[-1:], missing, axis=0)]) if missing else observations
 
 
 def _trimmed(codes: Any, n_given: int, n_kept: int) -> Any:

@@ -35,11 +35,12 @@ Without ``spread`` the second term is read as a log-variance, and must be one by
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from disentmetrics.encoders.fixed_batch import FixedBatch, padded
 from disentmetrics.encoders.protocol import Posterior
 from disentmetrics.errors import DisentmetricsError, EncoderError, InvalidInputError
 from disentmetrics_adapters.encoders._names import (
@@ -485,11 +486,11 @@ class Pipeline:
         observations = np.asarray(observations)
         if observations.ndim < 2 or len(observations) == 0:
             raise InvalidInputError(f"observations must have shape (n, ...) with n >= 1; got {observations.shape}")
+        size = self.batch_size
         if not self._layout:
-            self._infer_conventions(observations[: min(2, self.batch_size or 2)])
-        size = self.batch_size or len(observations)
-        parts = [self._encode(observations[i : i + size], self._layout) for i in range(0, len(observations), size)]
-        return parts[0] if len(parts) == 1 else _stack(parts)
+            self._infer_conventions(padded(observations[:size], size) if size else observations[:2])
+        encode = FixedBatch(self._encode, size) if size else self._encode
+        return cast("Codes", encode(observations))
 
     def _infer_conventions(self, observations: Array) -> None:
         layouts = self.inputs.layouts(observations)
@@ -508,7 +509,7 @@ class Pipeline:
                 + "; ".join(f"{layout}: {failure}" for layout, failure in failures.items())
             )
         layout, *others = results
-        rows = self.batch_size or len(observations)
+        rows = len(observations)
         outputs = self.outputs.resolved(results[layout], rows)
         if others:
             self._check_same(results, outputs, rows)
@@ -529,16 +530,11 @@ class Pipeline:
                 f"specify the one that it was trained with, such as layout={next(iter(results))}"
             )
 
-    def _encode(self, observations: Array, layout: str) -> Codes:
-        rows = self.batch_size or len(observations)
-        codes = self._read(self._forward(observations, layout), rows, layout, self.outputs)
-        return _trim(codes, len(observations)) if self.batch_size else codes
+    def _encode(self, observations: Array) -> Codes:
+        return self._read(self._forward(observations, self._layout), len(observations), self._layout, self.outputs)
 
     def _forward(self, observations: Array, layout: str) -> Any:
         batch = self.inputs(observations, layout)
-        if self.batch_size and len(batch) < self.batch_size:
-            # Repeat the last row: a row of zeros might not be a valid input of the encoder.
-            batch = np.concatenate([batch, np.repeat(batch[-1:], self.batch_size - len(batch), axis=0)])
         try:
             return self.run(batch)
         except DisentmetricsError:
@@ -558,19 +554,3 @@ def _equal(one: Codes, other: Codes) -> bool:
     if isinstance(one, Posterior) and isinstance(other, Posterior):
         return _equal(one.mean, other.mean) and _equal(one.log_variance, other.log_variance)
     return np.array_equal(np.asarray(one), np.asarray(other), equal_nan=True)
-
-
-def _trim(codes: Codes, n: int) -> Codes:
-    if isinstance(codes, Posterior):
-        return Posterior(codes.mean[:n], codes.log_variance[:n])
-    return codes[:n]
-
-
-def _stack(parts: list[Codes]) -> Codes:
-    posteriors = [part for part in parts if isinstance(part, Posterior)]
-    if posteriors:
-        return Posterior(
-            np.concatenate([part.mean for part in posteriors]),
-            np.concatenate([part.log_variance for part in posteriors]),
-        )
-    return np.concatenate([part for part in parts if not isinstance(part, Posterior)])

@@ -26,7 +26,7 @@ def test_batches_of_any_size_are_encoded_in_batches_of_one_size(n: int) -> None:
 
 def test_what_is_no_array_of_codes_is_left_to_the_caller_to_report() -> None:
     wrapped: Any = lambda batch: {"mu": batch}  # noqa: E731 - an encoder that is none
-    assert FixedBatch(wrapped, 4)(np.zeros((2, 1))).keys() == {"mu"}
+    assert FixedBatch(wrapped, 4)(np.zeros((9, 1))).keys() == {"mu"}
     nothing: Any = lambda _: None  # noqa: E731 - idem
     assert FixedBatch(nothing, 4)(np.zeros((2, 1))) is None
     assert FixedBatch(lambda _: np.zeros((7, 2)), 4)(np.zeros((2, 1))).shape == (7, 2)
