@@ -32,7 +32,7 @@ def demo(
       disentmetrics demo --out cards
     """
     check_output(out_folder / "pca.json")
-    err.print("scoring five baseline encoders on dSprites, about half a minute", highlight=False)
+    err.print("scoring five baseline encoders on dSprites, about a minute", highlight=False)
     entries = []
     for entry in run_demo(out_folder, n_samples=samples, seed=seed, n_jobs=jobs, progress=err.is_terminal):
         entries.append(entry)

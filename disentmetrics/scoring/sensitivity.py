@@ -6,7 +6,7 @@ from disentmetrics.errors import UndefinedScoreError
 from disentmetrics.metrics.base import Metric
 from disentmetrics.representation import Representation
 from disentmetrics.results.score import Score
-from disentmetrics.statistics.resolution import with_resolution
+from disentmetrics.statistics.resolution import with_scaled_blur
 
 SENSITIVE = 0.05
 """Change of a score above which a note gives the value at another resolution."""
@@ -56,7 +56,7 @@ def _finer_and_coarser(scored: Representation, scores: Sequence[tuple[Metric, st
     resolved = [item for item in scores if "|resolution:step|" in item[2].signature and not item[0].randomised]
     if not resolved:
         return
-    tables = {scale: with_resolution(scored.without_posterior(), scale) for scale in (FINER, COARSER)}
+    tables = {scale: with_scaled_blur(scored, scale) for scale in (FINER, COARSER)}
     listed = []
     for metric, protocol, score in resolved:
         if score.undefined:

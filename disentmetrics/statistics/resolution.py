@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics._utils.typing import Floats
+from disentmetrics.errors import InvalidInputError
 from disentmetrics.estimators.activity import constant, well_scaled
 from disentmetrics.estimators.resolution import Levels, noise_by_rank, seed_of_values, step_blur
 from disentmetrics.representation import FACTOR_BINS, Representation
@@ -33,20 +34,19 @@ def resolution_of(representation: Representation) -> Resolution:
     return "step" if representation.unresolved.log_variance is None else "posterior"
 
 
-def with_resolution(representation: Representation, scale: float = 1.0) -> Representation:
-    """Return the same representation with its noise drawn, so that resampled and permuted rows retain theirs.
-
-    Parameters
-    ----------
-    representation : Representation
-    scale : float
-        Factor by which the standard deviation of the noise is multiplied.
-    """
+def with_resolution(representation: Representation) -> Representation:
+    """Return the same representation with its noise drawn, so that resampled and permuted rows retain theirs."""
     if representation.log_variance is None:
-        return representation.with_resolved_codes(_blurred(representation, scale))
-    return representation.with_resolved_codes(
-        _with_posterior_noise(representation.codes, representation.log_variance, scale)
-    )
+        return representation.with_resolved_codes(_blurred(representation))
+    return representation.with_resolved_codes(_with_posterior_noise(representation.codes, representation.log_variance))
+
+
+def with_scaled_blur(representation: Representation, scale: float) -> Representation:
+    """Return a representation blurred by :func:`with_resolution` with its blur multiplied by ``scale``."""
+    if representation.resolved is None or representation.log_variance is not None:
+        raise InvalidInputError("the representation must have codes that are blurred by a share of their step")
+    exact = well_scaled(representation.codes)
+    return representation.with_resolved_codes(exact + scale * (representation.resolved - exact))
 
 
 def at_resolution(representation: Representation) -> Representation:
@@ -71,9 +71,7 @@ def sampled(representation: Representation) -> Representation:
     return representation if representation.log_variance is None else representation.cached(at_resolution)
 
 
-def _with_posterior_noise(
-    mean: NDArray[np.floating], log_variance: NDArray[np.floating], scale: float
-) -> NDArray[np.floating]:
+def _with_posterior_noise(mean: NDArray[np.floating], log_variance: NDArray[np.floating]) -> NDArray[np.floating]:
     codes = np.empty(mean.shape, _dtype(mean))
     n_equal: dict[int, int] = {}
     for j in range(mean.shape[1]):
@@ -81,11 +79,11 @@ def _with_posterior_noise(
         seed = seed_of_values(code)
         n_equal[seed] = n_equal.get(seed, 0) + 1  # copies of a latent have independent noise
         variance = np.minimum(log_variance[:, j].astype(np.float64), _MAX_LOG_VARIANCE[mean.itemsize])
-        codes[:, j] = code + scale * np.exp(variance / 2) * noise_by_rank(code, seed + n_equal[seed])
+        codes[:, j] = code + np.exp(variance / 2) * noise_by_rank(code, seed + n_equal[seed])
     return codes
 
 
-def _blurred(representation: Representation, scale: float) -> NDArray[np.floating]:
+def _blurred(representation: Representation) -> NDArray[np.floating]:
     levels = [_levels(representation, k) for k in range(representation.n_factors)]
     exact = well_scaled(representation.codes)  # only the order of the result matters
     codes = exact.astype(_dtype(exact))
@@ -93,7 +91,7 @@ def _blurred(representation: Representation, scale: float) -> NDArray[np.floatin
         code = np.ascontiguousarray(exact[:, j])
         blur: Floats = step_blur(code, levels)
         if blur.any():
-            codes[:, j] = code + scale * blur * noise_by_rank(code)
+            codes[:, j] = code + blur * noise_by_rank(code)
     return codes
 
 
