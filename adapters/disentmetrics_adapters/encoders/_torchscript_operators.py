@@ -24,6 +24,9 @@ _BLANK = r"(?:[\s\\]|#[^\n]*(?:\n|$))*"
 _ATTRIBUTE = re.compile(rf"\.{_BLANK}([A-Za-z_]\w*)")
 _NAMESPACE = re.compile(rf"\bops{_BLANK}\.{_BLANK}([A-Za-z_]\w*)")
 _NAME = re.compile(r"[A-Za-z_]\w*")
+_CLASSES = re.compile(rb"torch\.classes\.(\w+)")
+_PARAMETERS = {b"quantized", b"sparse", b"rnn", b"mkldnn", b"xnnpack"}
+"""Namespaces of classes in C++ that hold packed weights."""
 
 
 def refused_operators(file: Path) -> list[str]:
@@ -37,7 +40,9 @@ def refused_operators(file: Path) -> list[str]:
     """
     found: set[str] = set()
     refused = _refused_names()
-    for text in _sources(file):
+    for content in _members(file):
+        found |= {f"torch.classes.{n.decode()}" for n in _CLASSES.findall(content) if n not in _PARAMETERS}
+        text = content.decode("utf-8", "surrogateescape")
         names = set(_ATTRIBUTE.findall(text))
         if re.search(r"\bgetattr\b", text):  # attributes may be named by texts
             names |= set(_NAME.findall(text))
@@ -46,7 +51,8 @@ def refused_operators(file: Path) -> list[str]:
     return sorted(found)
 
 
-def _sources(file: Path) -> list[str]:
+def _members(file: Path) -> list[bytes]:
+    """Return the source and the pickles of an archive, which name the classes of its objects."""
     problem = ""
     try:
         with zipfile.ZipFile(file) as archive:
@@ -55,11 +61,11 @@ def _sources(file: Path) -> list[str]:
                 problem = "it contains two members of one name"
             if any(name.endswith("model.json") for name in members):
                 problem = "it is in a format of PyTorch before 1.2; save it again"
-            sources = [info for info in archive.infolist() if info.filename.lower().endswith(".py")]
+            sources = [info for info in archive.infolist() if info.filename.lower().endswith((".py", ".pkl"))]
             if sum(info.file_size for info in sources) > MAX_SOURCE_BYTES:
                 problem = f"its source exceeds {MAX_SOURCE_BYTES >> 20} MB"
             if not problem:
-                return [archive.read(info).decode("utf-8", "surrogateescape") for info in sources]
+                return [archive.read(info) for info in sources]
     except Exception as error:  # of zipfile and decompressors, of many kinds
         raise CorruptFileError(f"{file} is damaged, or not a TorchScript archive: {one_line(error)}") from error
     raise CorruptFileError(f"{file} is damaged, or not a TorchScript archive: {problem}")

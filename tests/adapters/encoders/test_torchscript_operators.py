@@ -111,7 +111,7 @@ def test_an_archive_that_writes_a_file_is_refused_before_it_is_loaded(kind: type
     [
         'torch . save(x, "f")', 'torch.\\\n    save(x, "f")', '(x).save("f")', 'getattr(torch, "save")(x, "f")',
         'torch.from_file("f")', 'ops.other.read("f")', 'ops.image.read_file("f")', 'ops.prim.rpc_sync("f")',
-        'torch.  # nothing\n    save(x, "f")',
+        'torch.  # nothing\n    save(x, "f")', "v : __torch__.torch.classes.dist_rpc.WorkerInfo = x",
     ],
 )  # fmt: skip
 def test_an_operator_is_found_however_it_is_written(call: str) -> None:
@@ -119,6 +119,15 @@ def test_an_operator_is_found_however_it_is_written(call: str) -> None:
     assert refused_operators(Path("plain.pt")) == []
     changed = rewritten(Path("plain.pt"), lambda text: f"{text}\n    {call}\n")
     assert len(refused_operators(changed)) == 1
+
+
+def test_classes_are_looked_for_in_pickles_too_and_packed_weights_are_allowed() -> None:
+    torch.jit.save(torch.jit.script(torch.nn.Flatten()), "plain.pt")
+    line = "\n    v : __torch__.torch.classes.quantized.Conv2dPackedParamsBase = x\n"
+    assert refused_operators(rewritten(Path("plain.pt"), lambda text: text + line)) == []
+    with zipfile.ZipFile("plain.pt", "a") as archive:
+        archive.writestr("plain/more.pkl", b"c__torch__.torch.classes.c10d\nProcessGroup\n")
+    assert refused_operators(Path("plain.pt")) == ["torch.classes.c10d"]
 
 
 def test_two_members_of_one_name_and_files_that_are_no_archives_are_refused() -> None:
