@@ -116,6 +116,7 @@ class ResumingDownloader:
                     file.write(piece)
                     n_received += len(piece)
                     if n_received > most_bytes:
+                        self.partial.unlink()
                         raise DownloadError(f"the server sends more than the {most_bytes:,} bytes of {self.file.name}")
                     bar.advance(task, len(piece))
         return is_resumed

@@ -72,7 +72,9 @@ class Server:
                 self.send_response(206 if start else 200)
                 if start:
                     self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-                if behaviour != "length unknown":
+                if behaviour == "length malformed":
+                    self.send_header("Content-Length", "many")
+                elif behaviour != "length unknown":
                     self.send_header("Content-Length", str(len(content) - start))
                 self.end_headers()
                 breaks_off = behaviour in {"breaks off", "length unknown"}
@@ -194,6 +196,18 @@ def test_a_silently_truncated_download_is_rejected(server: Server, cache: Path) 
     with pytest.raises(DownloadError, match=r"sha256 .* found"):
         get(server.url)
     assert_no_file_is_there(cache)
+
+
+def test_a_download_ends_at_the_published_size(server: Server, cache: Path) -> None:
+    with pytest.raises(DownloadError, match="more than the 100,000 bytes"):
+        fetch(replace(file_at(server.url), n_bytes=100_000), timeout=0.3, pauses=())
+    assert_no_file_is_there(cache)
+    assert fetch(replace(file_at(server.url), n_bytes=len(CONTENT)), timeout=0.3, pauses=()).read_bytes() == CONTENT
+
+
+def test_a_malformed_length_is_ignored(server: Server) -> None:
+    server.behaviours = ["length malformed"]
+    assert get(server.url).read_bytes() == CONTENT
 
 
 def test_a_missing_remote_file_is_not_requested_again(server: Server, cache: Path) -> None:
