@@ -160,6 +160,7 @@ READERS: dict[str, tuple[str, Callable[[Path], None], Callable[[Path], Any]]] = 
     "csv": ("t.csv", _write_csv, _read_columns),
     "npz": ("t.npz", _write_npz, _read_arrays),
     "parquet": ("t.parquet", _write_parquet, _read_columns),
+    "xlsx": ("t.xlsx", _write_xlsx, _read_columns),
     "h5ad": ("t.h5ad", _write_h5ad, _read_arrays),
     "representation": ("t.h5", _write_representation, dm.Representation.load),
     "card": ("t.json", _write_card, dm.ScoreCard.from_json),
@@ -237,7 +238,8 @@ def outcomes(reader: str, damage: str, n: int, folder: Path) -> Counter[str]:
     return counted
 
 
-CASES = [(reader, damage) for reader in READERS for damage in DAMAGE if damage not in UNSAFE.get(reader, ())]
+IN_THIS_PROCESS = [reader for reader in READERS if reader != "xlsx"]  # each Excel file is read by a new process
+CASES = [(reader, damage) for reader in IN_THIS_PROCESS for damage in DAMAGE if damage not in UNSAFE.get(reader, ())]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -257,11 +259,7 @@ def test_two_hundred_damaged_files_of_each_kind(reader: str, damage: str, tmp_pa
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_excel_file_is_a_value_or_an_error_of_ours(damage: str, tmp_path: Path) -> None:
-    READERS["xlsx"] = ("t.xlsx", _write_xlsx, _read_columns)
-    try:
-        assert sum(outcomes("xlsx", damage, 3, tmp_path).values()) == 3
-    finally:
-        del READERS["xlsx"]
+    assert sum(outcomes("xlsx", damage, 3, tmp_path).values()) == 3
 
 
 # Files that claim more than they contain
@@ -322,6 +320,20 @@ def test_an_array_in_another_file_is_not_read(kind: str, tmp_path: Path) -> None
             layout[:] = h5py.VirtualSource("other.h5", "x", (20, 2))
             file.create_virtual_dataset("obsm/X_pca", layout)
     with pytest.raises(DisentmetricsError, match="lies in another file"):
+        _read_arrays(path)
+
+
+def test_groups_that_share_groups_are_not_followed_forever(tmp_path: Path) -> None:
+    path = tmp_path / "t.h5ad"
+    _write_h5ad(path)
+    with h5py.File(path, "a") as file:
+        del file["obsm/X_pca"]
+        level = file["obsm"].create_group("X_pca")
+        for _ in range(40):  # 2 ** 40 paths
+            below = level.create_group("a")
+            level["b"] = below
+            level = below
+    with pytest.raises(DisentmetricsError, match="nested too deeply"):
         _read_arrays(path)
 
 

@@ -141,7 +141,8 @@ def _refuse_model(encoder: Any) -> None:
         if kind is not None and isinstance(encoder, kind) and not hasattr(encoder, "fingerprint"):
             raise InvalidInputError(
                 f"an encoder must be a function from observations to codes; got a {path}, which expects its own type, "
-                f"layout and range of numbers: wrap it, as in encode({wrapper}, data)"
+                f"layout and range of numbers: wrap it, as in encode({wrapper}, data); if it takes arrays of "
+                "numpy, pass a function that calls it"
             )
 
 

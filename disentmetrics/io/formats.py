@@ -5,6 +5,7 @@ import csv
 import importlib
 import json
 import math
+import os
 import subprocess
 import sys
 import zipfile
@@ -38,7 +39,8 @@ from disentmetrics.io.labels import MISSING, MISSING_OR_NAME, CategoricalColumn,
 
 MAX_BYTES = 4_000_000_000
 """Memory that one column or array of a file may take unless the caller allows more."""
-_READER_BYTES = 4 << 30  # that a reader in another process may take in addition, mostly reserved and not used
+_DEEPEST = 2  # groups within an element of anndata: a data frame of categories
+_READER_BYTES = 1 << 30  # that a reader in another process takes for itself, mostly reserved and not used
 _SEPARATORS = (",", ";", "\t")
 _ROWS_AT_ONCE = 20_000
 _SHOWN = 12
@@ -417,9 +419,10 @@ def _read_xlsx(path: Path, missing: frozenset[str], sheet: str | None, max_bytes
 
 def _excel(path: Path, sheet: str, max_bytes: int) -> tuple[dict[str, Any], bytes]:
     """Read a sheet in another process, which its parser may abort."""
-    limit = _READER_BYTES + 2 * max_bytes
+    limit = _READER_BYTES + max_bytes
     done = subprocess.run(  # noqa: S603 - a program of our own
         [sys.executable, "-P", str(Path(__file__).with_name("_excel.py")), str(path), sheet, str(limit)],
+        env={**os.environ, "POLARS_MAX_THREADS": "1"},  # each thread reserves memory
         capture_output=True,
         check=False,
     )
@@ -451,8 +454,9 @@ def _typed(series: Any, missing: frozenset[str]) -> Any:
 def _read_h5ad(path: Path, max_bytes: int) -> Source:
     def load(group: str, name: str) -> Any:
         with _undamaged(path, *_DAMAGED_HDF5), h5py.File(path) as file:
-            check_size(path, f"{group}/{name}", _n_bytes(own_object(file, f"{group}/{name}")), max_bytes)
-            return _h5_column(path, file, own_object(file, f"{group}/{name}"))
+            stored = own_object(file, f"{group}/{name}")
+            check_size(path, f"{group}/{name}", _n_bytes(stored), max_bytes)
+            return _h5_column(path, file, stored)
 
     with _undamaged(path, *_DAMAGED_HDF5), h5py.File(path) as file:
         table = own_object(file, "obs")
@@ -464,11 +468,13 @@ def _read_h5ad(path: Path, max_bytes: int) -> Source:
     return Source(path.name, Lazy(names, partial(load, "obs")), Lazy(keys, partial(load, "obsm")), roles)
 
 
-def _n_bytes(stored: Any) -> int:
+def _n_bytes(stored: Any, depth: int = 0) -> int:
     """Return the size of an array, or of all arrays in a group, when they are read."""
-    if isinstance(stored, h5py.Group):
-        return sum(_n_bytes(own_object(stored, name)) for name in stored)
-    return int((stored.size or 0) * stored.dtype.itemsize)
+    if isinstance(stored, h5py.Dataset):
+        return int((stored.size or 0) * stored.dtype.itemsize)
+    if depth > _DEEPEST:  # groups that share groups could take forever
+        raise ValueError("its groups are nested too deeply")
+    return sum(_n_bytes(own_object(stored, name), depth + 1) for name in stored)
 
 
 def _h5_column(path: Path, file: h5py.File, stored: Any) -> Any:

@@ -124,6 +124,8 @@ def _run(streams: list[int], program: str, arguments: list[str], folder: str, en
         _PROGRAMS[program]()
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        if isinstance(error.code, str):
+            print(error.code, file=sys.stderr)
     except BaseException:  # noqa: BLE001 - reported as Python would
         traceback.print_exc()
         code = 1

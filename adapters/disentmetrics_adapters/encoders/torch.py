@@ -312,6 +312,10 @@ def read_weights(file: Path, *, trust_pickle: bool = False) -> Any:
             f"{file} is a pickle that {reason}, and was not loaded; save only the weights, with "
             "torch.save(model.state_dict(), path) or as safetensors, or add --trust-pickle if you trust the file"
         ) from error
+    except ModuleNotFoundError as error:  # of a class in a trusted pickle
+        raise InvalidInputError(
+            f"{file} contains objects of the module {error.name}; install it, or save only the weights"
+        ) from error
     except Exception as error:  # damaged files raise errors of many kinds, and trusted ones may run any code
         raise CorruptFileError(f"{file} is damaged, or not a PyTorch file of weights: {one_line(error)}") from error
 
