@@ -1,6 +1,8 @@
 """Random forests of scikit-learn's trees, grown in the calling thread."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -56,24 +58,8 @@ class Forest:
         >>> bool((ours.predict(inputs)[:, 0] == theirs.predict(inputs)).all())
         True
         """
-        from sklearn import config_context
-        from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor  # slow to import
-        from sklearn.utils import check_random_state
-
-        kind = DecisionTreeClassifier if target.ndim == 1 else DecisionTreeRegressor
-        seeds = check_random_state(state)
-        narrow = np.ascontiguousarray(inputs, dtype=np.float32)
-        target = np.ascontiguousarray(target)
-        trees = []
-        # checks of inputs and parameters, the same for all trees, take as long as a small tree grows
-        with config_context(skip_parameter_validation=True, assume_finite=True):
-            for _ in range(n_trees):
-                seed = seeds.randint(np.iinfo(np.int32).max)
-                drawn = check_random_state(seed).randint(0, len(narrow), len(narrow))
-                counts = np.bincount(drawn, minlength=len(narrow)).astype(np.float64)
-                tree = kind(random_state=seed, max_features=max_features, **settings)
-                trees.append(tree.fit(narrow, target, sample_weight=counts, check_input=False))
-        return cls(tuple(trees))
+        growing = grown_trees(inputs, target, state=state, max_features=max_features, **settings)
+        return cls(tuple(islice(growing, n_trees)))
 
     def predict(self, inputs: NDArray[np.floating]) -> Floats:
         """Return the mean prediction as (n, width): of numbers, or of the probability of each class, up to the last.
@@ -108,3 +94,31 @@ class Forest:
         if not mean.any():
             return np.zeros(self.trees[0].n_features_in_)
         return np.asarray(mean / mean.sum(), dtype=np.float64)
+
+
+def grown_trees(
+    inputs: NDArray[np.floating],
+    target: NDArray[Any],
+    *,
+    state: int,
+    max_features: float | Literal["sqrt"] = 1.0,
+    **settings: Any,
+) -> Iterator[Any]:
+    """Grow one tree after the other, without end; the first n are those of :meth:`Forest.fit`."""
+    from sklearn import config_context
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor  # slow to import
+    from sklearn.utils import check_random_state
+
+    kind = DecisionTreeClassifier if target.ndim == 1 else DecisionTreeRegressor
+    seeds = check_random_state(state)
+    narrow = np.ascontiguousarray(inputs, dtype=np.float32)
+    target = np.ascontiguousarray(target)
+    while True:
+        seed = seeds.randint(np.iinfo(np.int32).max)
+        drawn = check_random_state(seed).randint(0, len(narrow), len(narrow))
+        counts = np.bincount(drawn, minlength=len(narrow)).astype(np.float64)
+        # checks of inputs and parameters, the same for all trees, take as long as a small tree grows
+        with config_context(skip_parameter_validation=True, assume_finite=True):
+            tree = kind(random_state=seed, max_features=max_features, **settings)
+            tree.fit(narrow, target, sample_weight=counts, check_input=False)
+        yield tree

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics._utils.typing import Floats
-from disentmetrics.estimators.forest import Forest
+from disentmetrics.estimators.forest import Forest, grown_trees
 
 STANDARD_ERRORS = 3.0
 """Standard errors by which a difference in loss must exceed 0 to be significant."""
@@ -16,6 +17,8 @@ FEWER_STANDARD_ERRORS = 1.5
 """Standard errors above which an importance is not set to 0: about Akaike's bound, the square root of 2."""
 MIN_GROUPS = 4
 """Fewest groups of rows that allow standard errors over groups: two to train on and two that are held out."""
+_FIRST_TREES = 3
+"""Trees that decide whether more are grown."""
 _ENOUGH_PERMUTED_ROWS = 2_000
 _MOST_REPEATS = 5
 _COPIED_NUMBERS = 1 << 22
@@ -37,13 +40,19 @@ class ForestImportance:
         R² on held-out rows relative to the mean of the training rows; for classes, ``(accuracy - a) / (1 - a)``
         with a the accuracy of the most frequent class.
     beats_null : bool
-        Whether the forest's held-out error is below that of the mean by three standard errors.
+        Whether the forest's held-out error is below that of the mean by three standard errors. Otherwise the inputs
+        predict nothing, and all other attributes are 0.
     """
 
     importance: Floats
     clear: NDArray[np.bool_]
     score: float
     beats_null: bool
+
+    @classmethod
+    def none(cls, n_inputs: int) -> "ForestImportance":
+        """Return the importance of inputs that do not predict the target."""
+        return cls(np.zeros(n_inputs), np.zeros(n_inputs, dtype=bool), 0.0, beats_null=False)
 
 
 def forest_importance(
@@ -60,7 +69,8 @@ def forest_importance(
 
     Each split considers all inputs, so that noise inputs are not chosen for lack of others; leaves have 5 rows or
     more. Splits choose among equal inputs at random, so that these share the importance. A small held-out set is
-    permuted up to five times.
+    permuted up to five times. Where the first three trees show that even infinitely many would not have a smaller
+    held-out error than the mean, no more are grown.
 
     Parameters
     ----------
@@ -87,7 +97,6 @@ def forest_importance(
     (True, array([2., 0.]), 1.0)
     """
     is_class = target.ndim == 1
-    forest = Forest.fit(inputs, target, n_trees=n_trees, state=int(rng.integers(2**31)), min_samples_leaf=5)
     narrow = new_inputs.astype(np.float32)
     n_new, n_inputs = narrow.shape
     if is_class:
@@ -99,9 +108,16 @@ def forest_importance(
     baseline = ((mean - y_true) ** 2).sum(axis=1)
     total = float(baseline.mean())
     if total <= 0:
-        return ForestImportance(np.zeros(n_inputs), np.zeros(n_inputs, dtype=bool), 0.0, beats_null=False)
+        return ForestImportance.none(n_inputs)
+    growing = grown_trees(inputs, target, state=int(rng.integers(2**31)), min_samples_leaf=5)
+    trees = tuple(islice(growing, min(_FIRST_TREES, n_trees)))
+    if 1 < len(trees) < n_trees and _loss_of_infinitely_many(trees, narrow, y_true) >= total:
+        return ForestImportance.none(n_inputs)
+    forest = Forest((*trees, *islice(growing, n_trees - len(trees))))
     y_pred = _padded(forest.predict(narrow), y_true.shape[1])
     loss = ((y_pred - y_true) ** 2).sum(axis=1)
+    if not exceeds_its_noise((baseline - loss)[None], clusters)[0]:
+        return ForestImportance.none(n_inputs)
     repeats = int(np.clip(_ENOUGH_PERMUTED_ROWS // n_new, 1, _MOST_REPEATS))
     used = forest.used_inputs
     rise = np.zeros((n_inputs, n_new))  # 0 for an input without a split, on which no prediction depends
@@ -113,7 +129,6 @@ def forest_importance(
         for (column, _), of_copy in zip(copies, losses, strict=True):
             rise[column] += of_copy - loss
     rise /= repeats
-    gain = baseline - loss
     kept = exceeds_its_noise(rise, clusters, FEWER_STANDARD_ERRORS)
     importance = np.where(kept, rise.mean(axis=1) / total, 0.0)
     score = 1 - float(loss.mean()) / total
@@ -121,8 +136,17 @@ def forest_importance(
         right = (y_pred.argmax(axis=1) == new_target).mean()
         chance = (mean.argmax() == new_target).mean()
         score = float((right - chance) / (1 - chance)) if chance < 1 else 0.0
-    beats_null = bool(exceeds_its_noise(gain[None], clusters)[0])
-    return ForestImportance(importance, exceeds_its_noise(rise, clusters), score, beats_null)
+    return ForestImportance(importance, exceeds_its_noise(rise, clusters), score, beats_null=True)
+
+
+def _loss_of_infinitely_many(trees: tuple[Any, ...], new_inputs: NDArray[np.float32], y_true: Floats) -> float:
+    """Estimate the squared error of a forest of infinitely many trees from a few, without bias.
+
+    Trees are independent given the training rows, so that the product of the errors of two trees has this mean.
+    """
+    errors = [_padded(Forest((tree,)).predict(new_inputs), y_true.shape[1]) - y_true for tree in trees]
+    joint = float((np.sum(errors, axis=0) ** 2).sum()) - sum(float((error**2).sum()) for error in errors)
+    return joint / (len(errors) * (len(errors) - 1) * len(y_true))
 
 
 def _padded(y_pred: Floats, width: int) -> Floats:

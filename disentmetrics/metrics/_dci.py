@@ -238,9 +238,7 @@ def _forest(representation: Representation, alive: NDArray[np.bool_], task: _Tas
         n_trees=task.n_trees,
         clusters=None if representation.resampling_units is None else representation.resampling_units[task.test],
     )
-    return _Importance(
-        fit.importance * fit.beats_null, fit.clear & fit.beats_null, max(fit.score, 0.0) * fit.beats_null
-    )
+    return _Importance(fit.importance, fit.clear, max(fit.score, 0.0))
 
 
 def _boosting(representation: Representation, alive: NDArray[np.bool_], task: _Task) -> _Importance:

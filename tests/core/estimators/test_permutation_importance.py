@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from disentmetrics.estimators import permutation_importance
 from disentmetrics.estimators.permutation_importance import exceeds_its_noise, forest_importance
 
 
@@ -63,6 +64,23 @@ def test_a_constant_target_leaves_nothing_to_predict(rng: np.random.Generator) -
     found = forest_importance(known, np.zeros(800, int), new, np.zeros(800, int), rng=rng)
     assert (found.importance == 0).all()
     assert not found.beats_null
+
+
+def test_growth_ends_early_only_where_all_trees_would_not_beat_the_mean_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Effects around the size that the forest of all trees just detects."""
+
+    def detected(seed: int, effect: float) -> bool:
+        rng = np.random.default_rng(seed)
+        inputs = rng.normal(size=(1_000, 3))
+        target = effect * inputs[:, :1] + rng.normal(size=(1_000, 1))
+        parts = inputs[:500], target[:500], inputs[500:], target[500:]
+        return forest_importance(*parts, rng=rng, n_trees=15).beats_null
+
+    cases = [(seed, effect) for seed in range(8) for effect in (0.0, 0.5, 0.6, 0.8)]
+    early = [detected(*case) for case in cases]
+    monkeypatch.setattr(permutation_importance, "_FIRST_TREES", 15)
+    assert early == [detected(*case) for case in cases]
+    assert 4 < sum(early) < 24
 
 
 def test_rows_of_a_cluster_count_once() -> None:
