@@ -45,6 +45,9 @@ PACKED = 0.25
 """Share of a factor's entropy above which a latent counts as carrying it."""
 GOOD = 0.9
 """Share of the way from chance, or from the worst value, to the best one above which a score looks good."""
+FAR_FROM_PRIOR = 4.0
+"""Factor between the second moment of a latent under the aggregate posterior and that of the prior, 1, above which the
+encoder appears to see other inputs than those it was trained on."""
 _MANY_CODES = 512
 _ENOUGH_ROWS = 5_000
 _MANY_FACTORS = 60
@@ -69,6 +72,8 @@ def diagnose(representation: Representation, scored: Representation, requested: 
     return [
         *_silent_codes(representation, scored),
         *_wide_posteriors(representation),
+        *_far_from_the_prior(representation),
+        *_log_variances_among_codes(representation),
         *_copied_codes(sampled(scored)),
         *_labels(representation),
         *_encoded_factors(scored),
@@ -171,6 +176,54 @@ def _wide_posteriors(representation: Representation) -> Iterator[str]:
         "posterior is wider than the prior: if the encoder returns standard deviations or variances, specify that by "
         "spread=std or spread=variance"
     )
+
+
+def _far_from_the_prior(representation: Representation) -> Iterator[str]:
+    """Report posteriors whose mixture is far from N(0, 1): the KL term makes its second moment about 1."""
+    if representation.log_variance is None:
+        return
+    moments = _second_moments(representation.codes, representation.log_variance)
+    far = np.abs(np.log(moments)) > np.log(FAR_FROM_PRIOR)
+    if far.mean() > 0.5:
+        worst = int(np.argmax(np.abs(np.log(moments))))
+        yield (
+            f"the aggregate posterior of {far.sum()} of {len(far)} latents is far from N(0, 1) (second moment of "
+            f"{representation.code_names[worst]}: {moments[worst]:.2g} instead of about 1): if the encoder is a VAE "
+            "with this prior, check that its inputs have the range and layout that it was trained with (range=, layout=)"
+        )
+
+
+def _log_variances_among_codes(representation: Representation) -> Iterator[str]:
+    """Report codes of which every second one, or the second half, are the log-variances of the others.
+
+    The mixture of the posteriors of a trained VAE is close to N(0, 1) in its second moment, for used and for collapsed
+    latents, whereas exp(z) of latents z around 0 has a mean above 1.
+    """
+    codes, n_codes = representation.codes, representation.n_codes
+    if representation.log_variance is not None or n_codes % 2 or n_codes < 4:
+        return
+    half = n_codes // 2
+    arrangements = {
+        "halves": (codes[:, :half], codes[:, half:]),
+        "log_variance_first": (codes[:, half:], codes[:, :half]),
+        "interleaved": (codes[:, ::2], codes[:, 1::2]),
+    }
+    for name, (mean, log_variance) in arrangements.items():
+        if log_variance.max() > 3 or not (log_variance.mean(axis=0) < 0.1).all():
+            continue
+        moments = _second_moments(mean, log_variance)
+        if ((moments > 1 / 2) & (moments < 2)).all() and (moments > 0.7).mean() > 0.5 and (moments < 1.4).mean() > 0.5:
+            yield (
+                f"the {n_codes} latents may be means and log-variances of {half} latents, by their moments: if so, "
+                f"give select={name}; otherwise ignore this"
+            )
+            return
+
+
+def _second_moments(mean: NDArray[np.floating], log_variance: NDArray[np.floating]) -> Floats:
+    with np.errstate(over="ignore"):
+        spread = np.exp(log_variance.astype(np.float64)).mean(axis=0)
+        return np.asarray(np.clip((mean.astype(np.float64) ** 2).mean(axis=0) + spread, 1e-300, 1e300))
 
 
 def _copied_codes(representation: Representation) -> Iterator[str]:

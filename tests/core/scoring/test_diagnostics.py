@@ -86,6 +86,50 @@ def test_log_variances_that_are_all_positive_are_suspected_to_be_standard_deviat
     assert "log-variances" not in right
 
 
+def vae(rng: np.random.Generator, n_used: int = 3, n_collapsed: int = 2) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Means, log-variances and factors of a VAE with N(0, 1) as aggregate posterior."""
+    factors = rng.integers(3, size=(2_000, 2))
+    sd = rng.uniform(0.1, 0.4, size=n_used)
+    means = np.hstack(
+        [rng.normal(size=(2_000, n_used)) * np.sqrt(1 - sd**2), 0.01 * rng.normal(size=(2_000, n_collapsed))]
+    )
+    log_variance = 2 * np.log(np.append(sd, np.ones(n_collapsed))) + 0.02 * rng.normal(size=means.shape)
+    return means, log_variance, factors
+
+
+@pytest.mark.parametrize("arrangement", ["halves", "log_variance_first", "interleaved"])
+def test_log_variances_among_the_latents_are_noticed_in_every_arrangement(
+    arrangement: str, rng: np.random.Generator
+) -> None:
+    means, log_variance, factors = vae(rng)
+    pair = (log_variance, means) if arrangement == "log_variance_first" else (means, log_variance)
+    codes = np.stack(pair, axis=2).reshape(2_000, 10) if arrangement == "interleaved" else np.hstack(pair)
+    found = diagnostics(dm.Representation(codes, factors))
+    assert (
+        f"the 10 latents may be means and log-variances of 5 latents, by their moments: if so, give select={arrangement}"
+        in found
+    )
+    assert "may be means" not in diagnostics(dm.Representation(codes, factors, log_variance=0 * codes - 3))
+    assert "may be means" not in diagnostics(dm.Representation(means, factors))
+
+
+def test_ordinary_latents_are_not_taken_for_log_variances(rng: np.random.Generator) -> None:
+    factors = rng.integers(3, size=(500, 1))
+    for _ in range(50):
+        scale, shift = rng.choice([0.1, 1.0, 2.0], size=6), rng.choice([0.0, 0.0, -1.0], size=6)
+        codes = rng.normal(size=(500, 6)) * scale + shift
+        assert "may be means" not in diagnostics(dm.Representation(codes, factors))
+
+
+def test_an_encoder_that_sees_other_inputs_than_in_training_is_noticed(rng: np.random.Generator) -> None:
+    means, log_variance, factors = vae(rng, n_used=4, n_collapsed=1)
+    sentence = "check that its inputs have the range and layout that it was trained with"
+    assert sentence not in diagnostics(dm.Representation(means, factors, log_variance=log_variance))
+    elsewhere = diagnostics(dm.Representation(50 * means, factors, log_variance=log_variance))
+    assert "the aggregate posterior of 4 of 5 latents is far from N(0, 1)" in elsewhere
+    assert sentence in elsewhere
+
+
 def test_a_factor_that_is_not_encoded_is_named(factors: np.ndarray, rng: np.random.Generator) -> None:
     codes = np.hstack([factors[:, :2], rng.normal(size=(3_000, 1))])
     assert "no latent is informative about factor_2" in diagnostics(dm.Representation(codes, factors))
