@@ -34,7 +34,7 @@ from disentmetrics.errors import (
     UntrustedFileError,
     did_you_mean,
 )
-from disentmetrics.io.hdf5 import own_object
+from disentmetrics.io.hdf5 import own_object, rehearse
 from disentmetrics.io.labels import MISSING, MISSING_OR_NAME, CategoricalColumn, MarkedNumbers, as_floats
 
 MAX_BYTES = 4_000_000_000
@@ -458,6 +458,7 @@ def _read_h5ad(path: Path, max_bytes: int) -> Source:
             check_size(path, f"{group}/{name}", _n_bytes(stored), max_bytes)
             return _h5_column(path, file, stored)
 
+    rehearse(path, ("obs", "obsm"), max_bytes)
     with _undamaged(path, *_DAMAGED_HDF5), h5py.File(path) as file:
         table = own_object(file, "obs")
         if not isinstance(table, h5py.Group):

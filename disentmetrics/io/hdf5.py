@@ -1,10 +1,55 @@
-"""Objects of an HDF5 file that lie in the file itself."""
+"""HDF5 files from elsewhere: a first reading that may fail badly, and objects that lie in the file itself."""
 
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import h5py
 
-from disentmetrics.errors import UntrustedFileError
+from disentmetrics.errors import CorruptFileError, UntrustedFileError
+
+_SECONDS = 10
+_BYTES_PER_SECOND = 20_000_000
+
+
+def rehearse(path: Path, parts: Sequence[str], max_bytes: int) -> None:
+    """Read parts of a file in another process first, since libhdf5 may abort or never return on a damaged one.
+
+    Parameters
+    ----------
+    path : Path
+    parts : sequence of str
+        Names of groups or arrays that will be read; everything below them is.
+    max_bytes : int
+        Arrays larger than this are not read; 0 reads no array, only what describes them.
+
+    Raises
+    ------
+    CorruptFileError
+        If the process is ended by a signal, or needs more than 10 seconds of CPU, plus one per 20 MB of the file.
+    """
+    seconds = _SECONDS + path.stat().st_size // _BYTES_PER_SECOND
+    done = subprocess.run(  # noqa: S603 - a program of our own
+        [
+            sys.executable,
+            "-P",
+            str(Path(__file__).with_name("_hdf5.py")),
+            str(path),
+            str(seconds),
+            str(max_bytes),
+            *parts,
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode < 0:
+        raise CorruptFileError(
+            f"{path} must be an intact HDF5 file; the HDF5 library fails on it (signal {-done.returncode}); "
+            "write it again"
+        )
 
 
 def own_object(group: h5py.Group, name: str) -> Any:

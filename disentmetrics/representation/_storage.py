@@ -9,10 +9,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from disentmetrics._utils.cache import atomic_path
+from disentmetrics._utils.cache import atomic_path, cache_folder
 from disentmetrics.errors import CorruptFileError, DisentmetricsError, InvalidInputError
 from disentmetrics.factors import Factor, FactorSpace
-from disentmetrics.io.hdf5 import own_object
+from disentmetrics.io.hdf5 import own_object, rehearse
 from disentmetrics.representation.provenance import Provenance
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ def read_representation(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise InvalidInputError(f"{path} must be a saved representation; there is no such file")
+    if cache_folder() not in path.resolve().parents:  # files in the cache are written by this package
+        rehearse(path, ARRAYS, max_bytes=0)
     try:
         with h5py.File(path, "r") as file:
             if file.attrs.get("format") != _FORMAT:

@@ -189,7 +189,8 @@ def _far_from_the_prior(representation: Representation) -> Iterator[str]:
         yield (
             f"the aggregate posterior of {far.sum()} of {len(far)} latents is far from N(0, 1) (second moment of "
             f"{representation.code_names[worst]}: {moments[worst]:.2g} instead of about 1): if the encoder is a VAE "
-            "with this prior, check that its inputs have the range and layout that it was trained with (range=, layout=)"
+            "with this prior, check that its inputs have the range and layout that it was trained with (range=, "
+            "layout=)"
         )
 
 
