@@ -22,6 +22,14 @@ class UdrVariant(StrEnum):
     LASSO = "lasso"
 
 
+class UdrNormaliser(StrEnum):
+    """What the strengths of association of a latent are divided by."""
+
+    INFORMATIVE = "informative"
+    PAPER = "paper"
+    DISENTANGLEMENT_LIB = "disentanglement_lib"
+
+
 class TextFormat(StrEnum):
     """Output format of a comparison."""
 
@@ -103,6 +111,13 @@ def udr(
     variant: Annotated[
         UdrVariant, typer.Option(help="How the latents of two models are matched.")
     ] = UdrVariant.SPEARMAN,
+    normaliser: Annotated[
+        UdrNormaliser,
+        typer.Option(
+            help="Latents in maxima and sums: the informative ones, or all, as in the paper; disentanglement_lib "
+            "averages the two directions."
+        ),
+    ] = UdrNormaliser.INFORMATIVE,
     partners: Annotated[
         int | None, typer.Option(min=1, help="Number of partners drawn for each model (default: all others).")
     ] = None,
@@ -120,6 +135,7 @@ def udr(
     result = rank_models(
         [Representation.load(path) for path in models],
         variant=variant.value,
+        normaliser=normaliser.value,
         n_partners=partners,
         names=unique_names(models),
         seed=seed,

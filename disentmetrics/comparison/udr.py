@@ -21,7 +21,7 @@ from disentmetrics.representation import Representation
 from disentmetrics.results.signature import Signature
 
 Variant = Literal["spearman", "lasso"]
-Normaliser = Literal["paper", "disentanglement_lib"]
+Normaliser = Literal["informative", "paper", "disentanglement_lib"]
 Mask = Literal["auto", "kl", "variance", "none"]
 
 Reals = NDArray[np.floating]
@@ -87,7 +87,7 @@ def udr(
     representations: Sequence[Representation | Posterior | ArrayLike],
     *,
     variant: Variant = "spearman",
-    normaliser: Normaliser = "paper",
+    normaliser: Normaliser = "informative",
     n_partners: int | None = None,
     groups: Sequence[Any] | None = None,
     mask: Mask | Sequence[ArrayLike] = "auto",
@@ -98,10 +98,10 @@ def udr(
 
     For models i and j, ``R(a, b)`` is the strength of association of latent a of i with latent b of j, and ::
 
-        UDR_ij = [sum_b max_a R(a, b)^2 / sum_a R(a, b) + sum_a max_b R(a, b)^2 / sum_b R(a, b)] / (d_i + d_j)
+        UDR_ij = [sum_b I(b) max_a R(a, b)^2 / sum_a R(a, b) + sum_a I(a) max_b R(a, b)^2 / sum_b R(a, b)] / (d_i + d_j)
 
-    over informative latents, d_i of model i; 0 / 0 counts as 0. A model's score is the median over
-    its partners.
+    with I(a) = 1 for informative latents and 0 for others, and d_i the number of those of model i; 0 / 0 counts as 0.
+    A model's score is the median over its partners.
 
     Parameters
     ----------
@@ -111,16 +111,18 @@ def udr(
     variant : {"spearman", "lasso"}
         R is the absolute Spearman correlation, or the absolute coefficient of a Lasso regression
         (alpha 0.1) of each standardised latent of j on all those of i.
-    normaliser : {"paper", "disentanglement_lib"}
-        The formula above, or the mean of the two directions' means, which differs if the numbers
-        of informative latents do.
+    normaliser : {"informative", "paper", "disentanglement_lib"}
+        ``paper`` is the formula above, whose maxima and sums are over all latents: those that have collapsed lower
+        the score by chance correlations, or by traces of factors in their means. ``informative`` leaves them out of
+        maxima and sums as well, so that they change nothing. ``disentanglement_lib`` does so too, and takes the mean
+        of the two directions' means, which differs if the numbers of informative latents do.
     n_partners : int, optional
         Number of partners drawn for each model, without replacement; all others by default. At least
         five are recommended.
     groups : sequence, optional
         One entry per model, such as its hyperparameters: partners are drawn from the same group.
     mask : {"auto", "kl", "variance", "none"} or sequence of (n_codes,) bool arrays
-        Which latents are informative; all others are left out beforehand. ``kl``:
+        Which latents are informative. ``kl``:
         mean KL to N(0, 1) above 0.01 nats. ``variance``: not constant up to rounding, at any
         scale, because without a posterior there is no reference scale. ``auto``: ``kl`` for models with
         posterior variances and ``variance`` for others.
@@ -156,7 +158,7 @@ def udr(
     a        0.675         2               2 of 2
     b        0.675         2               2 of 2
     rotated  0.351         2               2 of 2
-    udr|variant:spearman|normaliser:paper|mask:varying|partners:all|models:3|groups:1|rows:25|...
+    udr|variant:spearman|normaliser:informative|mask:varying|partners:all|models:3|groups:1|rows:25|...
     """
     for name, value, options in (("variant", variant, Variant), ("normaliser", normaliser, Normaliser)):
         _check_choice(name, value, get_args(options))
@@ -172,9 +174,12 @@ def udr(
     members = _members(groups if groups is not None else [0] * n_models)
     partners = _draw_partners(members, n_models, n_partners, np.random.default_rng(seed))
 
-    pairwise = _pairwise(
-        [codes[:, kept] for (codes, _), kept in zip(models, informative, strict=True)], members, variant, normaliser
-    )
+    if normaliser == "paper":
+        pairwise = _pairwise([codes for codes, _ in models], informative, members, variant, normaliser)
+    else:
+        chosen = [codes[:, kept] for (codes, _), kept in zip(models, informative, strict=True)]
+        all_of_them = [np.ones(codes.shape[1], dtype=bool) for codes in chosen]
+        pairwise = _pairwise(chosen, all_of_them, members, variant, normaliser)
     scores = np.array([np.median(pairwise[others, m]) if len(others) else np.nan for m, others in enumerate(partners)])
     reasons = tuple(_reason(m, partners[m], informative) for m in range(n_models))
     fields = {
@@ -194,15 +199,21 @@ def udr(
     return UDRResult(scores, pairwise, partners, informative, reasons, shown, signature)
 
 
-def relative_strength(strengths: Floats, normaliser: Normaliser = "paper") -> float:
+def relative_strength(
+    strengths: Floats,
+    normaliser: Normaliser = "informative",
+    informative: tuple[Flags, Flags] | None = None,
+) -> float:
     """Return how close a matrix of non-negative strengths is to a permutation: 1 for one, 0 for an empty matrix.
 
     Parameters
     ----------
     strengths : (n_first, n_second) float
-        R(a, b) of two models, over their informative latents.
-    normaliser : {"paper", "disentanglement_lib"}
+        R(a, b) of two models.
+    normaliser : {"informative", "paper", "disentanglement_lib"}
         As in :func:`udr`.
+    informative : tuple of (n_first,) and (n_second,) bool arrays, optional
+        Latents of either model that count, for ``paper``; all by default.
 
     Returns
     -------
@@ -218,22 +229,30 @@ def relative_strength(strengths: Floats, normaliser: Normaliser = "paper") -> fl
     if not strengths.size:
         return 0.0
     parts = []
-    for axis in (0, 1):
+    for axis, counted in zip((1, 0), informative or (slice(None), slice(None)), strict=True):
         largest, total = strengths.max(axis=axis), strengths.sum(axis=axis)
-        parts.append(np.divide(largest**2, total, out=np.zeros_like(total), where=total > 0))
-    if normaliser == "paper":
-        return float(np.concatenate(parts).mean())
-    return float((parts[0].mean() + parts[1].mean()) / 2)
+        parts.append(np.divide(largest**2, total, out=np.zeros_like(total), where=total > 0)[counted])
+    if normaliser == "disentanglement_lib":
+        return float((parts[0].mean() + parts[1].mean()) / 2)
+    each = np.concatenate(parts)
+    return float(each.mean()) if each.size and all(map(len, parts)) else 0.0
 
 
-def _pairwise(codes: Sequence[Reals], members: list[list[int]], variant: Variant, normaliser: Normaliser) -> Floats:
+def _pairwise(
+    codes: Sequence[Reals],
+    informative: Sequence[Flags],
+    members: list[list[int]],
+    variant: Variant,
+    normaliser: Normaliser,
+) -> Floats:
     pairwise = np.full((len(codes), len(codes)), np.nan)
     for group in members:
         strengths, blocks = _strengths([codes[m] for m in group], variant)
         for i, rows in zip(group, blocks, strict=True):
             for j, columns in zip(group, blocks, strict=True):
                 if i != j:
-                    pairwise[i, j] = relative_strength(strengths[rows, columns], normaliser)
+                    flags = informative[i], informative[j]
+                    pairwise[i, j] = relative_strength(strengths[rows, columns], normaliser, flags)
     return pairwise
 
 

@@ -39,7 +39,7 @@ def straightforward_udr(first: Floats, second: Floats, variant: Variant, normali
     for a in range(n_first):
         if strengths[a].sum() > 0:
             by_first += float(strengths[a].max() ** 2 / strengths[a].sum())
-    if normaliser == "paper":
+    if normaliser != "disentanglement_lib":
         return float((by_second + by_first) / (n_first + n_second))
     return float((by_second / n_second + by_first / n_first) / 2)
 
@@ -47,7 +47,7 @@ def straightforward_udr(first: Floats, second: Floats, variant: Variant, normali
 def test_relative_strength_at_its_limits() -> None:
     permutation = np.eye(4)[[2, 0, 3, 1]]
     three_of_five = np.eye(5)[:, [4, 0, 2]]
-    partial: dict[Normaliser, float] = {"paper": 0.75, "disentanglement_lib": 0.8}
+    partial: dict[Normaliser, float] = {"informative": 0.75, "paper": 0.75, "disentanglement_lib": 0.8}
     for normaliser, value in partial.items():
         assert relative_strength(permutation, normaliser) == 1.0
         assert relative_strength(0.9 * permutation, normaliser) == pytest.approx(0.9)
@@ -65,7 +65,9 @@ def test_permuted_codes_score_1_and_0_9_with_the_lasso(variant: Variant, perfect
     np.testing.assert_allclose(result.scores, perfect, atol=1e-10)
 
 
-@pytest.mark.parametrize(("normaliser", "value"), [("paper", 0.75), ("disentanglement_lib", 0.8)])
+@pytest.mark.parametrize(
+    ("normaliser", "value"), [("informative", 0.75), ("paper", 0.75), ("disentanglement_lib", 0.8)]
+)
 def test_three_matched_latents_of_five_distinguish_the_normalisers(normaliser: Normaliser, value: float) -> None:
     codes = orthogonal_codes(5)
     result = udr([codes, codes[:, :3]], normaliser=normaliser)
@@ -75,7 +77,7 @@ def test_three_matched_latents_of_five_distinguish_the_normalisers(normaliser: N
 @given(
     seed=st.integers(0, 2**32 - 1),
     variant=st.sampled_from(["spearman", "lasso"]),
-    normaliser=st.sampled_from(["paper", "disentanglement_lib"]),
+    normaliser=st.sampled_from(["informative", "paper", "disentanglement_lib"]),
 )
 def test_pairs_agree_with_the_formula_written_out(seed: int, variant: Variant, normaliser: Normaliser) -> None:
     rng = np.random.default_rng(seed)
@@ -155,6 +157,36 @@ def test_collapsed_codes_are_left_out_by_their_kl() -> None:
     assert "mask:kl>0.01,varying|" in mixed.signature
 
 
+@given(seed=st.integers(0, 2**32 - 1), variant=st.sampled_from(["spearman", "lasso"]))
+def test_the_formula_of_the_paper_masks_the_numerators_alone(seed: int, variant: Variant) -> None:
+    rng = np.random.default_rng(seed)
+    first, second = (rng.normal(size=(60, d)) + rng.normal(size=(60, 1)) for d in (4, 3))
+    counts = [np.array([True, False, True, True]), np.array([True, True, False])]
+    found = udr([first, second], variant=variant, normaliser="paper", mask=counts).pairwise[0, 1]
+    if variant == "spearman":
+        strengths = np.array([[abs(np.corrcoef(rankdata(a), rankdata(b))[0, 1]) for b in second.T] for a in first.T])
+    else:
+        first, second = ((codes - codes.mean(axis=0)) / codes.std(axis=0) for codes in (first, second))
+        strengths = np.abs(Lasso(alpha=0.1, tol=1e-14, max_iter=10**6).fit(first, second).coef_.T)
+    total = 0.0
+    for b in np.flatnonzero(counts[1]):
+        column = strengths[:, b]  # over all latents of the first model, also those that do not count
+        total += column.max() ** 2 / column.sum() if column.any() else 0.0
+    for a in np.flatnonzero(counts[0]):
+        total += strengths[a].max() ** 2 / strengths[a].sum() if strengths[a].any() else 0.0
+    assert found == pytest.approx(total / 5, abs=1e-6)
+
+
+def test_a_collapsed_latent_lowers_the_formula_of_the_paper_but_not_the_default() -> None:
+    codes = orthogonal_codes(4)
+    traced = np.column_stack([codes[:, :3], 1e-3 * (codes[:, 0] + codes[:, 3])])
+    models = [Posterior(traced, np.tile([-4.0, -4.0, -4.0, 0.0], (64, 1)))] * 2
+    np.testing.assert_allclose(udr(models).scores, 1)
+    assert (udr(models, normaliser="paper").scores < 0.95).all()
+    empty = Posterior(codes, np.zeros((64, 4)) - 1e-3 * codes**2)
+    assert udr([Posterior(1e-3 * codes, np.zeros((64, 4))), empty], normaliser="paper").scores[0] == 0
+
+
 def test_given_masks_and_no_mask_are_used_unchanged() -> None:
     codes = dead_code(orthogonal_codes(3))
     by_hand = udr([codes, codes], mask=[[True, True, False, False], [True, True, True, False]])
@@ -203,7 +235,7 @@ def test_the_table_ranks_the_models_by_name() -> None:
     assert [line.split()[0] for line in lines[1:4]] == ["first", "second", "rotated"]
     assert lines[4] == result.signature
     assert result.signature.startswith(
-        "udr|variant:spearman|normaliser:paper|mask:varying|partners:all|models:3|groups:1|rows:64|"
+        "udr|variant:spearman|normaliser:informative|mask:varying|partners:all|models:3|groups:1|rows:64|"
     )
 
 
