@@ -38,6 +38,12 @@ def train(
     seed: Annotated[int, typer.Option(min=0, help="Random seed of initial weights, batches and noise.")] = 0,
     out_folder: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder to create.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume from the last checkpoint in the folder.")] = False,
+    snapshots: Annotated[
+        str,
+        typer.Option(
+            metavar="STEPS", help="Keep the weights after these steps, such as 1000,5000: reference:RUN?step=1000."
+        ),
+    ] = "",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write TensorBoard event files.")] = False,
     scored: Annotated[
@@ -79,6 +85,7 @@ def train(
         out=out_folder,
         resume=resume,
         device=device,
+        snapshots=_steps(snapshots),
         tensorboard=tensorboard,
         progress=not quiet and err.is_terminal,
     )
@@ -91,9 +98,11 @@ def train(
             out.print(table)
     if not quiet and run.n_steps:
         last = dict(zip(run.history.names, run.history.rows[-1], strict=True))
+        names = {"reconstruction": "reconstruction", "kl": "KL"}
+        evidence = " and ".join(f"{shown} {last[name]:.2f}" for name, shown in names.items() if name in last)
+        reached = f"{evidence} nats" if evidence else f"loss {last['loss']:.4g}"
         err.print(
-            f"{run.n_steps:,} steps; reconstruction {last['reconstruction']:.2f} and KL {last['kl']:.2f} nats; "
-            f"to score it: disentmetrics score reference:{out_folder} --data {data}",
+            f"{run.n_steps:,} steps; {reached}; to score it: disentmetrics score reference:{out_folder} --data {data}",
             highlight=False,
             markup=False,
             soft_wrap=True,
@@ -187,6 +196,13 @@ def reproduce(
     if not quiet:
         for note in (*table.notes(), f"models are in {folder}"):
             err.print(note, highlight=False, markup=False, soft_wrap=True)
+
+
+def _steps(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(step) for step in text.replace("_", "").split(",") if step.strip())
+    except ValueError as error:
+        raise InvalidInputError(f"--snapshots needs steps with commas, such as 1000,5000; got {text!r}") from error
 
 
 def _settings(texts: list[str] | None) -> dict[str, str]:

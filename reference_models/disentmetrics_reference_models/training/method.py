@@ -22,6 +22,8 @@ from disentmetrics_reference_models.nn.networks import ARCHITECTURES, Shape
 from disentmetrics_reference_models.nn.priors import Gaussian, Prior
 
 PRESETS = ("smoke", "small", "paper")
+REPORTED = ("loss", "reconstruction", "kl")
+"""Terms of methods with an evidence lower bound."""
 Terms = dict[str, Tensor]
 Weights = Mapping[str, Tensor]
 
@@ -357,6 +359,8 @@ class Method:
         Modules that are trained with separate losses.
     n_batches : int
         Number of independent batches per step.
+    reported : tuple of str
+        Terms that the objective must return, ``loss`` among them; they are shown during training.
     """
 
     name: str
@@ -372,6 +376,7 @@ class Method:
     prior: Callable[[AutoEncoder, Weights, Any], Prior] = _standard_normal
     adversaries: tuple[Adversary, ...] = ()
     n_batches: int = 1
+    reported: tuple[str, ...] = REPORTED
 
     def preset(self, name: str) -> Config:
         """Return the configuration of a preset: smoke, small or paper."""
@@ -409,6 +414,7 @@ def method(
     prior: Callable[[AutoEncoder, Weights, Any], Prior] = _standard_normal,
     adversaries: tuple[Adversary, ...] = (),
     n_batches: int = 1,
+    reported: tuple[str, ...] = REPORTED,
 ) -> Callable[[Objective], Method]:
     """Declare an objective as a method.
 
@@ -441,6 +447,7 @@ def method(
             prior=prior,
             adversaries=adversaries,
             n_batches=n_batches,
+            reported=reported,
         )
         _DECLARED[config] = declared
         return declared

@@ -1,20 +1,23 @@
 """Training into a run folder, resuming from its checkpoint, and loading trained runs.
 
 A run folder contains ``config.json`` (the resolved configuration, the fingerprint of the data and package versions),
-``weights.safetensors``, ``history.parquet``, and ``checkpoint.safetensors`` until training is complete. Every file is
-written atomically.
+``weights.safetensors``, ``history.parquet``, ``snapshot-STEP.safetensors`` for chosen steps, and
+``checkpoint.safetensors`` until training is complete. Every file is written atomically.
 """
 
+import contextlib
 import json
 import logging
 import math
 import platform
+import signal
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -40,7 +43,6 @@ from disentmetrics_reference_models.training.trainer import (
     TrainingImages,
     as_dict,
     choose_device,
-    steps_per_chunk,
 )
 
 CHECKPOINT, CONFIG, WEIGHTS, HISTORY = (
@@ -52,6 +54,8 @@ CHECKPOINT, CONFIG, WEIGHTS, HISTORY = (
 _FORMAT = "disentmetrics-run-1"
 _ZOO = Path(__file__).parents[1] / "zoo"
 _N_RECORDS = 200  # rows of the history
+_TERM_NAMES = {"kl": "KL"}
+_ESTIMATE_SECONDS = 3.0  # after which the duration is estimated
 _LOG_SECONDS = 30.0  # between log messages where no progress bar is shown
 logger = logging.getLogger("disentmetrics")
 
@@ -136,10 +140,14 @@ def train(
     resume: bool = False,
     device: str = "auto",
     checkpoint_seconds: float = 60.0,
+    snapshots: Collection[int] = (),
     tensorboard: bool = False,
     progress: bool = False,
 ) -> Run:
     """Train one model.
+
+    On SIGINT (Ctrl-C), SIGTERM and SIGHUP the state is saved after the current step, before the signal takes effect,
+    so that ``resume`` loses nothing.
 
     Parameters
     ----------
@@ -155,6 +163,8 @@ def train(
         ``auto``, ``cpu``, ``cuda``, ``mps`` …
     checkpoint_seconds : float
         Minimum time between two checkpoints.
+    snapshots : collection of int
+        Steps after which a copy of the weights is kept in the folder, for :func:`load_run`.
     tensorboard : bool
         Also write TensorBoard event files into the folder.
     progress : bool
@@ -167,47 +177,131 @@ def train(
     Raises
     ------
     InvalidInputError
-        If the configuration does not belong to a method, the folder contains another run, or the checkpoint was
-        written with another configuration.
+        If the configuration does not belong to a method, the folder contains another run, the checkpoint was
+        written with another configuration, or a snapshot is requested without a folder or after the last step.
     TrainingError
         If the loss is not finite.
     StorageError
         If a file cannot be written; the last checkpoint remains intact.
     """
     folder = None if out is None else Path(out)
+    _check_snapshots(snapshots, config, folder)
     images = TrainingImages(data)
     trainer = Trainer([config], images, choose_device(device))
-    recorder = Recorder(0)
-    if folder is not None:
-        recorder = _start_or_resume(folder, trainer, resume=resume)
+    recorder = Recorder(0) if folder is None else _start_or_resume(folder, trainer, resume=resume)
     events = _summary_writer(folder) if tensorboard else None
-    last_saved = last_logged = time.monotonic()
-    every = max(1, config.n_steps // _N_RECORDS)
-    chunk = steps_per_chunk(config)
-    with progress_bar(shown=progress) as bar:
-        task = bar.add_task(trainer.method.name, total=config.n_steps, completed=trainer.step)
+    last_saved = time.monotonic()
+    with _signals_after_the_step() as received, progress_bar(shown=progress) as bar:
+        report = _Report(trainer, recorder, bar, events, log=not progress)
         for terms in trainer.run(config.n_steps):
-            recorder.add(terms)
-            if trainer.step % every == 0 or trainer.step == config.n_steps:
-                row = recorder.record(trainer.step)
-                summary = _summary(trainer.method.name, row)
-                bar.update(task, completed=trainer.step, description=summary)
-                if not progress and time.monotonic() - last_logged > _LOG_SECONDS:
-                    logger.info("step %s of %s: %s", f"{trainer.step:,}", f"{config.n_steps:,}", summary)
-                    last_logged = time.monotonic()
-                if events is not None:
-                    for name, value in row.items():
-                        events.add_scalar(name, value, trainer.step)
-            if folder is not None and trainer.step % chunk == 0 and time.monotonic() - last_saved > checkpoint_seconds:
+            report.add(terms)
+            if folder is not None and trainer.step in snapshots:
+                _write_tensors(snapshot_path(folder, trainer.step), _weights(trainer.models()[0]), {})
+            if folder is not None and (received or time.monotonic() - last_saved > checkpoint_seconds):
                 _save_checkpoint(folder, trainer, recorder)
                 last_saved = time.monotonic()
+            if received:
+                break
     if events is not None:
         events.close()
+    if received and trainer.step < config.n_steps:
+        _end_as_signalled(received[0], trainer, folder)
     run = _trained_run(trainer, 0, recorder.history)
     if folder is not None:
         save_run(run, folder)
         (folder / CHECKPOINT).unlink(missing_ok=True)
     return run
+
+
+class _Report:
+    """Records the terms of training, and shows them by a progress bar, in messages and to TensorBoard."""
+
+    def __init__(self, trainer: Trainer, recorder: Recorder, bar: Any, events: Any, *, log: bool) -> None:
+        self._trainer, self._recorder, self._bar, self._events, self._log = trainer, recorder, bar, events, log
+        self._last = trainer.config.n_steps
+        self._every = max(1, self._last // _N_RECORDS)
+        self._task = bar.add_task(trainer.method.name, total=self._last, completed=trainer.step)
+        self._first, self._since, self._is_estimated = trainer.step, time.monotonic(), False
+        self._last_logged = self._since
+
+    def add(self, terms: dict[str, torch.Tensor]) -> None:
+        """Add the terms of the step just completed."""
+        step, now = self._trainer.step, time.monotonic()
+        self._recorder.add(terms)
+        if self._log and not self._is_estimated and now - self._since > _ESTIMATE_SECONDS:
+            self._is_estimated = True
+            pace = (step - self._first) / (now - self._since)
+            logger.info("%.1f steps per second: %s left", pace, _duration((self._last - step) / pace))
+        if step % self._every and step != self._last:
+            return
+        row = self._recorder.record(step)
+        summary = _summary(self._trainer.method, row)
+        self._bar.update(self._task, completed=step, description=summary)
+        if self._log and now - self._last_logged > _LOG_SECONDS:
+            logger.info("step %s of %s: %s", f"{step:,}", f"{self._last:,}", summary)
+            self._last_logged = now
+        if self._events is not None:
+            for name, value in row.items():
+                self._events.add_scalar(name, value, step)
+
+
+def _end_as_signalled(number: int, trainer: Trainer, folder: Path | None) -> NoReturn:
+    where = f"; its state is in {folder}: train again with resume (--resume) to continue" if folder else ""
+    logger.warning("training stopped at step %s of %s%s", f"{trainer.step:,}", f"{trainer.config.n_steps:,}", where)
+    signal.raise_signal(number)
+    raise KeyboardInterrupt  # where the signal does not end the program
+
+
+def _duration(seconds: float) -> str:
+    """Return a rounded duration in words.
+
+    Examples
+    --------
+    >>> _duration(40.2), _duration(600), _duration(40_000), _duration(1e6)
+    ('about 40 seconds', 'about 10 minutes', 'about 11 hours', 'about 12 days')
+    """
+    for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"about {seconds / size:.0f} {unit}"
+    return f"about {seconds:.0f} seconds"
+
+
+@contextlib.contextmanager
+def _signals_after_the_step() -> Iterator[list[int]]:
+    """Collect signals that would end the program, so that it can save its state first; a second one ends it at once."""
+    received: list[int] = []
+    is_main = threading.current_thread() is threading.main_thread()
+    numbers = [signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {n: signal.getsignal(n) for n in numbers} if is_main else {}
+    handled = {n: handler for n, handler in before.items() if handler not in (signal.SIG_IGN, None)}
+
+    def restore() -> None:
+        for number, handler in handled.items():
+            signal.signal(number, handler)
+
+    def collect(number: int, _frame: object) -> None:
+        received.append(number)
+        restore()
+
+    for number in handled:
+        signal.signal(number, collect)
+    try:
+        yield received
+    finally:
+        restore()
+
+
+def snapshot_path(folder: Path, step: int) -> Path:
+    """Return the file of the weights that were kept after a step."""
+    return folder / f"snapshot-{step}.safetensors"
+
+
+def _check_snapshots(snapshots: Collection[int], config: Config, folder: Path | None) -> None:
+    wrong = sorted(step for step in snapshots if not 1 <= step <= config.n_steps)
+    if wrong:
+        raise InvalidInputError(f"snapshots must be steps in 1 .. {config.n_steps}; got {wrong[0]}")
+    if snapshots and folder is None:
+        raise InvalidInputError("snapshots are written into the run folder; specify one with out")
 
 
 def train_many(configs: Sequence[Config], data: DataSet, *, device: str = "auto", progress: bool = False) -> list[Run]:
@@ -245,8 +339,8 @@ def train_many(configs: Sequence[Config], data: DataSet, *, device: str = "auto"
     return [_trained_run(trainer, member, recorder.history) for member, recorder in enumerate(recorders)]
 
 
-def _summary(name: str, row: dict[str, float]) -> str:
-    return f"{name}  loss {row['loss']:.1f}  reconstruction {row['reconstruction']:.1f}  KL {row['kl']:.1f}"
+def _summary(method: Method, row: dict[str, float]) -> str:
+    return "  ".join([method.name, *(f"{_TERM_NAMES.get(name, name)} {row[name]:.1f}" for name in method.reported)])
 
 
 def _summary_writer(folder: Path | None) -> Any:
@@ -388,9 +482,12 @@ def save_run(run: Run, folder: Path | str) -> None:
         else {},
     }
     _write_history(folder / HISTORY, run.history)
-    weights = {name: tensor.contiguous() for name, tensor in run.model.state_dict().items()}
-    _write_tensors(folder / WEIGHTS, weights, {})
+    _write_tensors(folder / WEIGHTS, _weights(run.model), {})
     _write_json(folder / CONFIG, about)
+
+
+def _weights(model: AutoEncoder) -> dict[str, torch.Tensor]:
+    return {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
 
 
 def _write_history(path: Path, history: History) -> None:
@@ -445,14 +542,16 @@ def _resolved(folder: Path) -> Path:
     return pretrained[folder.name]
 
 
-def load_run(folder: Path | str) -> Run:
-    """Load a trained run.
+def load_run(folder: Path | str, *, step: int | None = None) -> Run:
+    """Load a trained run, or its weights after an earlier step.
 
     Parameters
     ----------
     folder : path
         Folder written by :func:`train` or :func:`save_run`, or ``zoo/NAME`` for a small pretrained model of the
         package, see :func:`find_zoo`.
+    step : int, optional
+        One of the ``snapshots`` of :func:`train`, which exist before training is complete; the last step by default.
 
     Returns
     -------
@@ -461,15 +560,20 @@ def load_run(folder: Path | str) -> Run:
     Raises
     ------
     InvalidInputError
-        If the folder contains no run, or its training is not complete.
+        If the folder contains no run, its training is not complete, or there is no snapshot of this step.
     CorruptFileError
         If a file is damaged, or the weights do not fit the configuration.
     """
     folder = _resolved(Path(folder))
     if not (folder / CONFIG).is_file():
         raise InvalidInputError(f"a run must be a folder with {CONFIG} and {WEIGHTS}; {folder} is not")
-    if not (folder / WEIGHTS).is_file():
-        raise InvalidInputError(f"training of the run in {folder} is not complete; resume it first")
+    kept = _snapshots(folder)
+    if step is not None and step not in kept:
+        others = f"available steps: {', '.join(map(str, kept))}" if kept else "it has none; train with snapshots"
+        raise InvalidInputError(f"step must be a snapshot of the run in {folder}; got {step}; {others}")
+    if step is None and not (folder / WEIGHTS).is_file():
+        earlier = f", or choose a snapshot, such as step={kept[-1]}" if kept else ""
+        raise InvalidInputError(f"training of the run in {folder} is not complete; resume it first{earlier}")
     about = _read_json(folder / CONFIG)
     try:
         method = find_method(about["method"])
@@ -477,11 +581,22 @@ def load_run(folder: Path | str) -> Run:
         shape: Shape = tuple(about["shape"])
         with torch.random.fork_rng(devices=[]):
             model = method.build(config, shape)
-        model.load_state_dict(_read_tensors(folder / WEIGHTS)[0])
+        path = folder / WEIGHTS if step is None else snapshot_path(folder, step)
+        model.load_state_dict(_read_tensors(path)[0])
     except (KeyError, TypeError, RuntimeError) as error:
         raise CorruptFileError(
             f"{folder} must be a complete run; its configuration and weights do not match: {error}"
         ) from error
     history = _read_history(folder / HISTORY)
+    n_steps = about.get("n_steps", 0)
+    if step is not None:
+        n_steps = step
+        history = History(history.names, history.rows[history["step"] <= step] if len(history.rows) else history.rows)
     model = model.eval().requires_grad_(False)
-    return Run(config, model, shape, about["data"], about.get("n_steps", 0), history, _fingerprint(model))
+    return Run(config, model, shape, about["data"], n_steps, history, _fingerprint(model))
+
+
+def _snapshots(folder: Path) -> list[int]:
+    """Return the steps after which weights were kept, in order."""
+    names = (path.name.removeprefix("snapshot-").removesuffix(".safetensors") for path in folder.glob("snapshot-*"))
+    return sorted(int(name) for name in names if name.isdigit())

@@ -181,18 +181,20 @@ class Trainer:
         # On CPUs, grouped convolutions and batched products are slower than one member after the other.
         self._vectorised = len(models) > 1 and (self.device.type != "cpu" if vectorised is None else vectorised)
         if len(models) == 1:
-            own = {n: _channels_last(p.detach().clone()) for n, p in self._model.named_parameters()}
-            self.parameters = {n: p.requires_grad_() for n, p in own.items()}
+            self.parameters = {n: _channels_last(p.detach().clone()) for n, p in self._model.named_parameters()}
             self.buffers = {n: b.detach().clone() for n, b in self._model.named_buffers()}
         else:
             stacked, buffers = stack_module_state(models)
-            self.parameters = {n: p.detach().clone().requires_grad_() for n, p in stacked.items()}
+            self.parameters = {n: p.detach().clone() for n, p in stacked.items()}
             self.buffers = {n: b.detach().clone() for n, b in buffers.items()}
+        for name, parameter in self._model.named_parameters():  # frozen parts stay frozen
+            self.parameters[name].requires_grad_(parameter.requires_grad)
         self.weights = {
             name: torch.tensor([config.weights[name] for config in configs], device=self.device)
             for name in self.config.weights
         }
         self.generators = [torch.Generator().manual_seed(_seed_of_draws(config)) for config in configs]
+        self._before_chunk = [generator.get_state() for generator in self.generators]
         self.parameter_groups = _parameter_groups(method, self.config, self.parameters)
 
     @property
@@ -203,19 +205,28 @@ class Trainer:
     def run(self, until: int) -> Iterator[dict[str, Tensor]]:
         """Train until ``until`` steps are completed, and yield the terms of each step, (n_members, ...) each.
 
-        Training can be resumed without a difference only at multiples of :func:`steps_per_chunk`.
+        Training can be interrupted after any step: :meth:`state` contains the generators as they were before the
+        random numbers of the current chunk were drawn, which are then drawn again.
         """
         chunk = steps_per_chunk(self.config)
         while self.step < until:
+            done = self.step % chunk
+            if done:
+                self._rewind()
+            self._before_chunk = [generator.get_state() for generator in self.generators]
             inputs = self._draw(chunk)
             together = max(1, _IMAGES_AT_ONCE // inputs.rows[:, 0].size)
-            for start in range(0, min(chunk, until - self.step), together):
+            for start in range(done, min(chunk, done + until - self.step), together):
                 stop = min(start + together, chunk, start + until - self.step)
                 images = self.images.at(inputs.rows[:, start:stop], self.device)
                 factors = self.images.factors_at(inputs.rows[:, start:stop], self.device)
                 for number in range(start, stop):
                     noise = {name: values[:, number].to(self.device) for name, values in inputs.noise.items()}
                     yield self._advance(images[:, number - start], factors[:, number - start], noise)
+
+    def _rewind(self) -> None:
+        for generator, state in zip(self.generators, self._before_chunk, strict=True):
+            generator.set_state(state)
 
     def _draw(self, n_steps: int) -> StepInputs:
         n_images = self.config.batch_size * self.method.n_batches
@@ -236,7 +247,8 @@ class Trainer:
             terms, gradients = self._member_by_member(images, factors, noise)
         for names, optimizer in self.parameter_groups.values():
             for name in names:
-                self.parameters[name].grad = _laid_out_as(self.parameters[name], gradients[name])
+                gradient = gradients.get(name)  # none for a parameter that no loss uses, which stays as it is
+                self.parameters[name].grad = None if gradient is None else _laid_out_as(self.parameters[name], gradient)
             optimizer.step()
         self.step += 1
         return {name: value.detach() for name, value in terms.items()}
@@ -246,7 +258,7 @@ class Trainer:
         for member in range(self.n_members):
             own = self.parameters
             if self.n_members > 1:
-                own = {name: stacked[member].detach().requires_grad_() for name, stacked in own.items()}
+                own = {n: stacked[member].detach().requires_grad_(stacked.requires_grad) for n, stacked in own.items()}
             terms.append(
                 self._terms(
                     own,
@@ -270,6 +282,12 @@ class Trainer:
         objective = _ObjectiveModule(self._model, self.method.objective, self.config)
         state = {f"model.{n}": t for n, t in (*parameters.items(), *buffers.items())}
         terms: Terms = functional_call(objective, state, (batch, weights))
+        required = {*self.method.reported, *(f"{a.part}_loss" for a in self.method.adversaries)}
+        if missing := sorted(required - terms.keys()):
+            raise TrainingError(
+                f"the objective of {self.method.name} must return the terms {', '.join(sorted(required))}; "
+                f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+            )
         return terms
 
     def _gradients(self, terms: Terms, parameters: Named) -> Named:
@@ -278,8 +296,9 @@ class Trainer:
         for number, (group_name, (names, _)) in enumerate(self.parameter_groups.items(), start=1):
             loss = terms[f"{group_name}_loss" if group_name else "loss"]
             inputs = [parameters[name] for name in names]
-            of_group = torch.autograd.grad(loss, inputs, retain_graph=number < len(self.parameter_groups))
-            gradients |= dict(zip(names, of_group, strict=True))
+            retained = number < len(self.parameter_groups)
+            of_group = torch.autograd.grad(loss, inputs, retain_graph=retained, allow_unused=True)
+            gradients |= {name: g for name, g in zip(names, of_group, strict=True) if g is not None}
         return gradients
 
     def state(self) -> dict[str, Tensor]:
@@ -290,7 +309,9 @@ class Trainer:
             for name in names:
                 for key, value in optimizer.state[self.parameters[name]].items():
                     tensors[f"optimizer.{group_name}.{key}.{name}"] = torch.as_tensor(value)
-        tensors |= {f"generator.{i}": g.get_state() for i, g in enumerate(self.generators)}
+        between_chunks = self.step % steps_per_chunk(self.config) == 0
+        generators = [g.get_state() for g in self.generators] if between_chunks else self._before_chunk
+        tensors |= {f"generator.{i}": state for i, state in enumerate(generators)}
         tensors["step"] = torch.tensor(self.step)
         return {name: value.cpu().contiguous().clone() for name, value in tensors.items()}
 
@@ -317,6 +338,7 @@ class Trainer:
                     optimizer.state[parameter][key] = placed
         for number, generator in enumerate(self.generators):
             generator.set_state(tensors[f"generator.{number}"])
+        self._before_chunk = [generator.get_state() for generator in self.generators]
         self.step = int(tensors["step"])
 
     def models(self) -> list[AutoEncoder]:
@@ -417,10 +439,11 @@ ParameterGroup = tuple[tuple[str, ...], torch.optim.Optimizer]
 def _parameter_groups(method: Method, config: Config, parameters: dict[str, Tensor]) -> dict[str, ParameterGroup]:
     """Return names of parameters and an optimiser for the model (key ``""``) and for each of its adversaries."""
     prefixes = {adversary.part: f"parts.{adversary.part}." for adversary in method.adversaries}
-    own = tuple(name for name in parameters if not name.startswith(tuple(prefixes.values()) or ("\0",)))
+    trained = [name for name, parameter in parameters.items() if parameter.requires_grad]
+    own = tuple(name for name in trained if not name.startswith(tuple(prefixes.values()) or ("\0",)))
     parameter_groups: dict[str, ParameterGroup] = {"": (own, _optimizer(config, [parameters[n] for n in own]))}
     for adversary in method.adversaries:
-        names = tuple(name for name in parameters if name.startswith(prefixes[adversary.part]))
+        names = tuple(name for name in trained if name.startswith(prefixes[adversary.part]))
         adam = torch.optim.Adam(
             [parameters[n] for n in names], lr=adversary.learning_rate(config), betas=adversary.betas, fused=True
         )

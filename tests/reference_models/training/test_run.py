@@ -1,6 +1,7 @@
 """Run folders: written atomically, resumed to identical weights, and validated when they are loaded."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from disentmetrics_reference_models.training.run import Run, load_run, save_run,
 
 import disentmetrics as dm
 from disentmetrics.datasets.base import DataSet
+from disentmetrics.encoders.protocol import Posterior
 from disentmetrics.errors import CorruptFileError, InvalidInputError, StorageError, TrainingError
 
 
@@ -96,6 +98,66 @@ def test_a_killed_run_resumes_to_identical_weights(spots: DataSet, tmp_path: Pat
     assert same_weights(resumed, unbroken)
     assert resumed.history["step"].tolist() == unbroken.history["step"].tolist()
     assert not checkpoint.exists()
+
+
+SIGNALLED = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+import torch; torch.set_num_threads(1)
+from conftest import Spots
+from disentmetrics_reference_models.training import run
+from disentmetrics_reference_models.training.registry import find_method
+add = run.Recorder.add
+def signal_at_step_37(recorder, terms):
+    add(recorder, terms)
+    recorder.n_added = getattr(recorder, "n_added", 0) + 1
+    if recorder.n_added == 37:
+        signal.raise_signal({number})
+run.Recorder.add = signal_at_step_37
+config = find_method("beta_vae").preset("smoke").changed(
+    {{"architecture": "small-fc", "batch_size": 16, "n_steps": 120}})
+run.train(config, Spots(), out={out!r}, device="cpu", checkpoint_seconds=1000.0)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_the_state_after_the_step_and_the_run_resumes_to_identical_weights(
+    number: signal.Signals, spots: DataSet, tmp_path: Path
+) -> None:
+    out = tmp_path / "stopped"
+    program = SIGNALLED.format(tests=str(Path(__file__).parents[1]), out=str(out), number=int(number))
+    process = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert process.returncode == -number, process.stderr
+    assert f"training stopped at step 37 of 120; its state is in {out}: train again with resume" in process.stderr
+    resumed = train(tiny(n_steps=120), spots, out=out, resume=True, device="cpu")
+    assert same_weights(resumed, train(tiny(n_steps=120), spots, device="cpu"))
+
+
+def test_weights_of_chosen_steps_are_kept_and_are_those_of_a_shorter_run(spots: DataSet, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    whole = train(tiny(n_steps=30), spots, out=out, device="cpu", snapshots=(10, 20))
+    early = load_run(out, step=10)
+    assert early.n_steps == 10
+    assert early.history["step"].max() <= 10
+    assert same_weights(early, train(tiny(n_steps=10), spots, device="cpu"))
+    assert not same_weights(early, whole)
+    images = spots.observations(spots.full_grid().factors)
+    posterior = dm.load_encoder(f"reference:{out}?step=10")(images)
+    assert isinstance(posterior, Posterior)
+    assert np.array_equal(posterior.mean, early(images).mean)
+    with pytest.raises(InvalidInputError, match="snapshot of the run in .*; got 11; available steps: 10, 20"):
+        dm.load_encoder(f"reference:{out}?step=11")
+    with pytest.raises(InvalidInputError, match="step must be a whole number"):
+        dm.load_encoder(f"reference:{out}?step=last")
+    (out / "weights.safetensors").unlink()
+    with pytest.raises(InvalidInputError, match="or choose a snapshot, such as step=20"):
+        load_run(out)
+    for wrong in (0, 31):
+        with pytest.raises(InvalidInputError, match=f"snapshots must be steps in 1 .. 30; got {wrong}"):
+            train(tiny(n_steps=30), spots, out=tmp_path / "other", snapshots=(wrong,))
+    with pytest.raises(InvalidInputError, match="specify one with out"):
+        train(tiny(n_steps=30), spots, snapshots=(3,))
 
 
 def test_a_folder_belongs_to_one_run_and_is_resumed_with_its_settings(spots: DataSet, tmp_path: Path) -> None:

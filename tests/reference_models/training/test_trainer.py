@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from disentmetrics_reference_models.training.device_store import DeviceStore
-from disentmetrics_reference_models.training.method import Config, evidence
+from disentmetrics_reference_models.training.method import Config, evidence, method
 from disentmetrics_reference_models.training.registry import find_method, find_methods
 from disentmetrics_reference_models.training.trainer import (
     History,
@@ -78,14 +78,62 @@ def test_a_restored_trainer_reaches_identical_weights(name: str, spots: DataSet)
     unbroken = trainer_of([config], spots)
     train_to_end(unbroken, until=120)
     broken = trainer_of([config], spots)
-    chunk = steps_per_chunk(config)
-    train_to_end(broken, until=chunk)
+    within_a_chunk = steps_per_chunk(config) // 2 + 1
+    train_to_end(broken, until=7)
+    train_to_end(broken, until=within_a_chunk)
     fresh = trainer_of([config], spots)
     fresh.restore(broken.state())
-    assert fresh.step == chunk
+    assert fresh.step == within_a_chunk
     train_to_end(fresh, until=120)
     for key, parameter in unbroken.parameters.items():
         assert torch.equal(parameter, fresh.parameters[key]), key
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PartlyFrozenConfig(Config):
+    """A method with a frozen part and one that no loss uses."""
+
+
+class Parts(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.frozen = torch.nn.Linear(2, 2).requires_grad_(requires_grad=False)
+        self.unused = torch.nn.Linear(2, 2)
+        self.scale = torch.nn.Parameter(torch.ones(()))
+
+
+def test_frozen_and_unused_parts_stay_as_they_are_and_terms_are_those_that_the_method_declares(spots: DataSet) -> None:
+    def objective(model: Any, batch: Any, weights: Any, config: Any) -> dict[str, torch.Tensor]:
+        brightness = batch.images.mean(dim=(1, 2, 3))
+        part = model.parts["own"]
+        error = (part.frozen(brightness[:, None] * part.scale.expand(2)) - 1) ** 2
+        return {"loss": error.mean(), "brightness": brightness.mean()}
+
+    objective.__name__ = "partly_frozen"
+    declared = method(
+        config=PartlyFrozenConfig,
+        paper="",
+        parts=lambda *_: {"own": Parts()},
+        reported=("loss", "brightness"),
+    )(objective)
+    configs: list[Config] = [
+        PartlyFrozenConfig(architecture="small-fc", batch_size=8, n_steps=5, seed=seed) for seed in (0, 1)
+    ]
+    alone, stacked = trainer_of(configs[:1], spots), trainer_of(configs, spots, vectorised=True)
+    before = {name: parameter.clone() for name, parameter in alone.parameters.items()}
+    (history,), _ = train_to_end(alone), train_to_end(stacked)
+    changed = {name for name, parameter in alone.parameters.items() if not torch.equal(parameter, before[name])}
+    assert changed == {"parts.own.scale"}
+    assert not alone.parameters["parts.own.frozen.weight"].requires_grad
+    assert torch.equal(stacked.parameters["parts.own.frozen.weight"][0], before["parts.own.frozen.weight"])
+    assert stacked.parameters["parts.own.scale"][0].item() == pytest.approx(alone.parameters["parts.own.scale"].item())
+    assert {"loss", "brightness"} <= set(history.names)
+    fresh = trainer_of(configs[:1], spots)
+    fresh.restore(alone.state())
+    wanting = dataclasses.replace(declared, reported=("loss", "contrast"))
+    fresh.method = wanting
+    with pytest.raises(TrainingError, match="must return the terms contrast, loss; contrast is missing"):
+        train_to_end(fresh, until=6)
 
 
 def test_the_loss_falls_and_terms_add_up(spots: DataSet) -> None:
