@@ -28,7 +28,7 @@ def score_table(scores: Mapping[str, Score]) -> TextTable:
         rows += [Section(question)] if headed else []
         for score in members:
             for depth, single in enumerate((score, *score.parts.values())):
-                rows.append([Cell(single.name, indent=int(headed) + int(depth > 0)), *map(Cell, _numbers(single))])
+                rows.append([Cell(single.name, indent=int(depth > 0)), *map(Cell, _numbers(single))])
                 titles.append(single.signature)
     kept = [
         position

@@ -85,8 +85,8 @@ def test_undefined():
     lines = [
         ">       assert_score(NOISE, *",
         "E       AssertionError: mig = 0.00* must be at least 0.3; it is 0.3 below",
-        "E       metric  value   95 % interval *null*",
-        "E         mig   0.00* [[]0.000, *",
+        "E       metric *value   95 % interval *null*",
+        "E       mig   * 0.00* [[]0.000, *",
         "E       signature: mig|protocol:default|rows:600|*",
         "test_*.py:*: AssertionError",
     ]

@@ -153,7 +153,7 @@ def test_metrics_are_named_with_or_without_spaces(run: Run, table: Path, asked: 
 def test_a_refused_metric_gives_a_reason_and_the_others_run(run: Run, table: Path) -> None:
     ran = run("score", "--codes", table, "--metrics", "mig@chen2018,mig", *FAST)
     assert ran.code == 0
-    assert re.search(r"^  mig@chen2018 +undefined", ran.out, re.MULTILINE)
+    assert re.search(r"^mig@chen2018 +undefined", ran.out, re.MULTILINE)
     assert "• mig@chen2018: undefined: mig@chen2018 needs posterior variances" in ran.out
 
 
@@ -233,9 +233,9 @@ def test_a_card_fits_80_columns_unbroken(narrow: Run, tmp_path: Path, rng: np.ra
     head = next(number for number, line in enumerate(lines) if line.startswith("metric"))
     assert all(len(line) <= 80 for line in lines[:head])
     lines = lines[head:]
-    row = r"  mig +0\.\d{3} +\[0\.\d{3}, 0\.\d{3}\] +0\.\d{3} +0\.\d{3} +(0\.\d{3}|≤ 0\.01)"
+    row = r"mig +0\.\d{3} +\[0\.\d{3}, 0\.\d{3}\] +0\.\d{3} +0\.\d{3} +(0\.\d{3}|≤ 0\.01)"
     assert re.fullmatch(row, lines[2].rstrip())
-    row = r"  factorvae@locatello2019 +\d\.\d{3} +\[\d\.\d{3}, \d\.\d{3}\] +(\d\.\d{3} +){2}(\d\.\d{3}|[≤≈] 0\.0\d)"
+    row = r"factorvae@locatello2019 +\d\.\d{3} +\[\d\.\d{3}, \d\.\d{3}\] +(\d\.\d{3} +){2}(\d\.\d{3}|[≤≈] 0\.0\d)"
     assert re.fullmatch(row, lines[4].rstrip())
     by_factor = next(number for number, line in enumerate(lines) if line.startswith("by factor"))
     assert lines[by_factor].split() == ["by", "factor", *names]
