@@ -21,7 +21,7 @@ def _limit_time(seconds: int) -> None:
 
 
 def _read(node: Any, n_bytes: int, depth: int = 0) -> None:
-    """Read attributes, and arrays of at most ``n_bytes`` in blocks of rows."""
+    """Read attributes, and arrays of at most ``n_bytes``."""
     import h5py
 
     with contextlib.suppress(Exception):
@@ -30,21 +30,28 @@ def _read(node: Any, n_bytes: int, depth: int = 0) -> None:
         with contextlib.suppress(Exception):
             node.attrs[name]
     if isinstance(node, h5py.Dataset):
-        size = (node.size or 0) * node.dtype.itemsize
-        if node.external or node.is_virtual or not n_bytes or size > n_bytes:
-            return
-        if not node.shape:
-            node[()]
-            return
-        step = max(1, _BLOCK * node.shape[0] // max(1, size))
-        for start in range(0, node.shape[0], step):
-            node[start : start + step]
+        _read_array(node, n_bytes)
     elif depth < _DEEPEST:
         for name in node:
             with contextlib.suppress(Exception):
-                link = node.get(name, getlink=True)
-                if not isinstance(link, h5py.ExternalLink):
+                if not isinstance(node.get(name, getlink=True), h5py.ExternalLink):
                     _read(node[name], n_bytes, depth + 1)
+
+
+def _read_array(array: Any, n_bytes: int) -> None:
+    """Read an array of at most ``n_bytes``, piece by piece."""
+    size = (array.size or 0) * array.dtype.itemsize
+    if array.external or array.is_virtual or not n_bytes or size > n_bytes:
+        return
+    if array.chunks:  # each is decompressed once
+        for chunk in array.iter_chunks():
+            array[chunk]
+    elif array.shape:
+        step = max(1, _BLOCK * array.shape[0] // max(1, size))
+        for start in range(0, array.shape[0], step):
+            array[start : start + step]
+    else:
+        array[()]
 
 
 def main() -> None:

@@ -149,6 +149,8 @@ def open_file(path: Path, options: Mapping[str, Any]) -> Source:
             f"got {path.name!r}{did_you_mean(suffix, _READERS)}"
         )
     if not path.is_file():
+        if path.exists():
+            raise InvalidInputError(f"a table must be a file; {path} is {'a folder' if path.is_dir() else 'a pipe'}")
         raise InvalidInputError(f"a table must be a file; there is no file at {path}")
     reader, applicable = _READERS[suffix]
     try:

@@ -10,8 +10,7 @@ import h5py
 
 from disentmetrics.errors import CorruptFileError, UntrustedFileError
 
-_SECONDS = 10
-_BYTES_PER_SECOND = 20_000_000
+_SIGXCPU = 24
 
 
 def rehearse(path: Path, parts: Sequence[str], max_bytes: int) -> None:
@@ -28,28 +27,35 @@ def rehearse(path: Path, parts: Sequence[str], max_bytes: int) -> None:
     Raises
     ------
     CorruptFileError
-        If the process is ended by a signal, or needs more than 10 seconds of CPU, plus one per 20 MB of the file.
+        If the process crashes, or needs more time than :func:`time_limit`.
     """
-    seconds = _SECONDS + path.stat().st_size // _BYTES_PER_SECOND
-    done = subprocess.run(  # noqa: S603 - a program of our own
-        [
-            sys.executable,
-            "-P",
-            str(Path(__file__).with_name("_hdf5.py")),
-            str(path),
-            str(seconds),
-            str(max_bytes),
-            *parts,
-        ],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
-    if done.returncode < 0:
+    seconds = time_limit(path, max_bytes)
+    program = [sys.executable, "-P", str(Path(__file__).with_name("_hdf5.py")), str(path), str(seconds), str(max_bytes)]
+    try:
+        done = subprocess.run(  # noqa: S603 - a program of our own
+            [*program, *parts], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=10 * seconds
+        )
+    except subprocess.TimeoutExpired as error:
+        raise CorruptFileError(_too_slow(path, seconds)) from error
+    if done.returncode == -_SIGXCPU:
+        raise CorruptFileError(_too_slow(path, seconds))
+    if done.returncode not in (0, 1):  # 1 after an error of Python, which reading again will show
         raise CorruptFileError(
-            f"{path} must be an intact HDF5 file; the HDF5 library fails on it (signal {-done.returncode}); "
+            f"{path} must be an intact HDF5 file; the HDF5 library crashes on it (exit code {done.returncode}); "
             "write it again"
         )
+
+
+def time_limit(path: Path, max_bytes: int) -> int:
+    """Return the seconds of CPU in which a file must be read: 10, one per 20 MB, and one per 200 MB of its arrays."""
+    return 10 + path.stat().st_size // 20_000_000 + max_bytes // 200_000_000
+
+
+def _too_slow(path: Path, seconds: int) -> str:
+    return (
+        f"{path} must be an intact HDF5 file; reading it took more than {seconds} s: it may refer to itself in a "
+        "circle, or have very small chunks; write it again"
+    )
 
 
 def own_object(group: h5py.Group, name: str) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from disentmetrics._utils.text import one_line
 from disentmetrics._utils.typing import Floats, Integers
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.estimators.mutual_information import quantile_bins
@@ -143,7 +144,11 @@ class Representation:
         variance = None if log_variance is None else check_real("log_variance", log_variance)
         if variance is not None and variance.shape != checked.shape:
             raise InvalidInputError(f"log_variance must have the shape of codes, {checked.shape}; got {variance.shape}")
-        names = tuple(code_names) if code_names is not None else tuple(f"z{j}" for j in range(n_codes))
+        names = (
+            tuple(one_line(str(name)) for name in code_names)
+            if code_names is not None
+            else tuple(f"z{j}" for j in range(n_codes))
+        )
         if len(names) != n_codes:
             raise InvalidInputError(f"code_names must name {n_codes} latents; got {len(names)} names")
         numbered, group_notes = check_groups(groups, n_samples)

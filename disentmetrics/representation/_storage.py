@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 ARRAYS = ("codes", "factors", "log_variance", "groups", "weights")
 """The arrays of a representation that have one entry per row."""
+_TABLES = ("codes", "factors", "log_variance")
 _DAMAGE = (
-    OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, OverflowError, MemoryError, RecursionError,
+    OSError, LookupError, ValueError, TypeError, RuntimeError, AttributeError, ArithmeticError, MemoryError,
+    RecursionError,
 )  # fmt: skip
 _FORMAT = "disentmetrics-representation-1"
 _OVERHEAD = 1 << 16  # bytes of a file that are not arrays
@@ -98,6 +100,12 @@ def _mapped(path: Path, file: h5py.File, name: str) -> NDArray[Any] | None:
             raise CorruptFileError(f"{path} must contain codes and factors; {name} is missing; encode again")
         return None
     stored = own_object(file, name)
+    n_axes = 2 if name in _TABLES else 1
+    if not isinstance(stored, h5py.Dataset) or stored.dtype.kind not in "iuf" or len(stored.shape) != n_axes:
+        # the bytes of other types are not numbers: those of text would be taken for addresses of objects
+        raise CorruptFileError(f"{path} must contain {name} as numbers with {n_axes} axes; encode again")
+    if stored.size and stored.id.get_offset() is None:
+        raise CorruptFileError(f"{path} must contain {name} in one piece, without chunks or compression; encode again")
     if not stored.size:  # HDF5 allocates no storage for empty arrays, so they cannot be mapped
         return np.empty(stored.shape, stored.dtype)
     array = np.asarray(np.memmap(path, stored.dtype, "r", stored.id.get_offset(), stored.shape))

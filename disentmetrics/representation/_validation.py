@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from disentmetrics._utils.arrays import as_array
+from disentmetrics._utils.text import one_line
 from disentmetrics._utils.typing import Floats, Integers
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.factors import FactorSpace
@@ -38,7 +39,9 @@ def check_real(name: str, values: ArrayLike) -> NDArray[np.floating]:
         raise InvalidInputError(f"{name} must be real numbers; got dtype {array.dtype}")
     if array.dtype not in (np.float32, np.float64):
         array = array.astype(np.float64)
-    if not np.isfinite(array.sum()) and not np.isfinite(array).all():
+    with np.errstate(over="ignore"):  # large numbers may have an infinite sum
+        total = array.sum()
+    if not np.isfinite(total) and not np.isfinite(array).all():
         bad = ~np.isfinite(array)
         columns = ", ".join(str(j) for j in np.flatnonzero(bad.any(axis=0))[:10])
         raise InvalidInputError(
@@ -99,7 +102,7 @@ def infer_factors(
     encoded = []
     for name, values in columns.items():
         check_length(f"factor {name!r}", len(values), n_samples)
-        encoded.append(encode_factor(name, values, kind=(kinds or {}).get(name), missing=missing))
+        encoded.append(encode_factor(one_line(name), values, kind=(kinds or {}).get(name), missing=missing))
     space = FactorSpace([column.factor for column in encoded])
     if space.is_grid:
         array = np.stack([column.indices for column in encoded], axis=1)

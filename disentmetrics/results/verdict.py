@@ -133,14 +133,16 @@ class Verdict:
         ]
         weak = [factor for factor in self.factors.values() if factor.is_disentangled and factor.share < READABLE]
         clauses += [f"{factor.name} is captured only in part ({_percent(factor.share)})" for factor in weak]
-        if missing:
+        if missing and len(self.factors) > 1:
             clauses.append(f"{_and(missing)} {'is' if len(missing) == 1 else 'are'} not captured")
         return "; ".join([self._count(), *clauses]) + "."
 
     def _count(self) -> str:
         n, count = len(self.factors), self.n_disentangled
         if n == 1:
-            return f"The only factor, {next(iter(self.factors))}, is {'' if count else 'not '}disentangled"
+            name, factor = next(iter(self.factors.items()))
+            is_ = "disentangled" if count else "not captured" if factor.status == "missing" else "not disentangled"
+            return f"The only factor, {name}, is {is_}"
         if count in (0, n):
             return f"None of {n} factors is disentangled" if not count else f"All {n} factors are disentangled"
         return f"{count} of {n} factors {'is' if count == 1 else 'are'} disentangled"

@@ -46,8 +46,8 @@ PACKED = 0.25
 GOOD = 0.9
 """Share of the way from chance, or from the worst value, to the best one above which a score looks good."""
 FAR_FROM_PRIOR = 4.0
-"""Factor between the second moment of a latent under the aggregate posterior and that of the prior, 1, above which the
-encoder appears to see other inputs than those it was trained on."""
+"""Second moment of a latent under the aggregate posterior, about 1 in a trained VAE, above which the encoder appears to
+see other inputs than those it was trained on."""
 _MANY_CODES = 512
 _ENOUGH_ROWS = 5_000
 _MANY_FACTORS = 60
@@ -183,12 +183,13 @@ def _far_from_the_prior(representation: Representation) -> Iterator[str]:
     if representation.log_variance is None:
         return
     moments = _second_moments(representation.codes, representation.log_variance)
-    far = np.abs(np.log(moments)) > np.log(FAR_FROM_PRIOR)
+    far = moments > FAR_FROM_PRIOR  # small moments are those of a small weight of the KL as well
     if far.mean() > 0.5:
-        worst = int(np.argmax(np.abs(np.log(moments))))
+        worst = int(np.argmax(moments))
+        size = f"{moments[worst]:.2g}" if np.isfinite(moments[worst]) else "infinite"
         yield (
             f"the aggregate posterior of {far.sum()} of {len(far)} latents is far from N(0, 1) (second moment of "
-            f"{representation.code_names[worst]}: {moments[worst]:.2g} instead of about 1): if the encoder is a VAE "
+            f"{representation.code_names[worst]}: {size} instead of about 1): if the encoder is a VAE "
             "with this prior, check that its inputs have the range and layout that it was trained with (range=, "
             "layout=)"
         )
@@ -213,18 +214,26 @@ def _log_variances_among_codes(representation: Representation) -> Iterator[str]:
         if log_variance.max() > 3 or not (log_variance.mean(axis=0) < 0.1).all():
             continue
         moments = _second_moments(mean, log_variance)
-        if ((moments > 1 / 2) & (moments < 2)).all() and (moments > 0.7).mean() > 0.5 and (moments < 1.4).mean() > 0.5:
+        near = ((moments > 1 / 2) & (moments < 2)).all() and np.median(np.abs(np.log(moments))) < np.log(1.4)
+        # a used latent has a mean that varies and a narrow posterior; small codes of any kind have exp(z) near 1
+        used = ((mean.astype(np.float64) ** 2).mean(axis=0) > 0.5) & (_mean_exp(log_variance) < 0.25)
+        if near and used.any():
             yield (
                 f"the {n_codes} latents may be means and log-variances of {half} latents, by their moments: if so, "
-                f"give select={name}; otherwise ignore this"
+                f"separate them (select={name} for an encoder, --log-variance-columns for a table); otherwise ignore "
+                "this"
             )
             return
 
 
 def _second_moments(mean: NDArray[np.floating], log_variance: NDArray[np.floating]) -> Floats:
     with np.errstate(over="ignore"):
-        spread = np.exp(log_variance.astype(np.float64)).mean(axis=0)
-        return np.asarray(np.clip((mean.astype(np.float64) ** 2).mean(axis=0) + spread, 1e-300, 1e300))
+        return np.asarray((mean.astype(np.float64) ** 2).mean(axis=0) + _mean_exp(log_variance))
+
+
+def _mean_exp(log_variance: NDArray[np.floating]) -> Floats:
+    with np.errstate(over="ignore"):
+        return np.asarray(np.exp(log_variance.astype(np.float64)).mean(axis=0))
 
 
 def _copied_codes(representation: Representation) -> Iterator[str]:
@@ -269,9 +278,11 @@ def _labels(representation: Representation) -> Iterator[str]:
         elif len(rare):
             least = int(rare[np.argmin(counts[rare])])
             name = factor.values[least] if factor.values else least
+            name = f"{name:g}" if isinstance(name, float) else name
             yield (
                 f"factor {factor.name}: {len(rare)} of {np.count_nonzero(counts)} values have fewer than "
-                f"{MIN_ROWS_OF_CLASS} rows (rarest: {name}, {counts[least]}); {consequence}: merge them or add rows"
+                f"{MIN_ROWS_OF_CLASS} rows (rarest: {name}, {counts[least]} of them); {consequence}: merge them or add "
+                "rows"
             )
 
 

@@ -30,7 +30,7 @@ def test_one_sentence_says_what_is_right_and_what_is_wrong() -> None:
     ("factors", "sentence"),
     [
         ((SCALE,), "The only factor, scale, is disentangled."),
-        ((SHAPE,), "The only factor, shape, is not disentangled; shape is not captured."),
+        ((SHAPE,), "The only factor, shape, is not captured."),
         ((SCALE, ANGLE), "All 2 factors are disentangled."),
         ((SCALE, SHAPE), "1 of 2 factors is disentangled; shape is not captured."),
         ((X, Y), "None of 2 factors is disentangled; x and y are readable but rotated over z4 and z8."),

@@ -106,7 +106,7 @@ def test_log_variances_among_the_latents_are_noticed_in_every_arrangement(
     codes = np.stack(pair, axis=2).reshape(2_000, 10) if arrangement == "interleaved" else np.hstack(pair)
     found = diagnostics(dm.Representation(codes, factors))
     assert "the 10 latents may be means and log-variances of 5 latents, by their moments" in found
-    assert f"if so, give select={arrangement};" in found
+    assert f"if so, separate them (select={arrangement} for an encoder" in found
     assert "may be means" not in diagnostics(dm.Representation(codes, factors, log_variance=0 * codes - 3))
     assert "may be means" not in diagnostics(dm.Representation(means, factors))
 
@@ -117,6 +117,10 @@ def test_ordinary_latents_are_not_taken_for_log_variances(rng: np.random.Generat
         scale, shift = rng.choice([0.1, 1.0, 2.0], size=6), rng.choice([0.0, 0.0, -1.0], size=6)
         codes = rng.normal(size=(500, 6)) * scale + shift
         assert "may be means" not in diagnostics(dm.Representation(codes, factors))
+        on_a_sphere = codes / np.linalg.norm(codes, axis=1, keepdims=True)
+        shares = np.exp(codes) / np.exp(codes).sum(axis=1, keepdims=True)
+        for bounded in (on_a_sphere, shares, np.tanh(codes), np.maximum(codes, 0), -(codes > 0)):
+            assert "may be means" not in diagnostics(dm.Representation(bounded.astype(float), factors))
 
 
 def test_an_encoder_that_sees_other_inputs_than_in_training_is_noticed(rng: np.random.Generator) -> None:
@@ -175,7 +179,7 @@ def test_rare_values_are_counted_and_the_rarest_named(rng: np.random.Generator) 
     kind = np.where(np.arange(2_000) < 4, "rare", np.where(np.arange(2_000) < 11, "scarce", "common"))
     codes = rng.normal(size=(2_000, 2))
     sentences = diagnostics(dm.Representation(codes, {"type": kind, "other": rng.integers(2, size=2_000)}))
-    assert "factor type: 2 of 3 values have fewer than 10 rows (rarest: rare, 4)" in sentences
+    assert "factor type: 2 of 3 values have fewer than 10 rows (rarest: rare, 4 of them)" in sentences
 
 
 def test_bins_of_real_values_are_not_called_values(rng: np.random.Generator) -> None:
