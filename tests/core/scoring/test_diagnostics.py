@@ -119,8 +119,8 @@ def test_ordinary_latents_are_not_taken_for_log_variances(rng: np.random.Generat
         assert "may be means" not in diagnostics(dm.Representation(codes, factors))
         on_a_sphere = codes / np.linalg.norm(codes, axis=1, keepdims=True)
         shares = np.exp(codes) / np.exp(codes).sum(axis=1, keepdims=True)
-        for bounded in (on_a_sphere, shares, np.tanh(codes), np.maximum(codes, 0), -(codes > 0)):
-            assert "may be means" not in diagnostics(dm.Representation(bounded.astype(float), factors))
+        for bounded in (on_a_sphere, shares, np.tanh(codes), np.maximum(codes, 0), -1.0 * (codes > 0)):
+            assert "may be means" not in diagnostics(dm.Representation(bounded, factors))
 
 
 def test_an_encoder_that_sees_other_inputs_than_in_training_is_noticed(rng: np.random.Generator) -> None:
