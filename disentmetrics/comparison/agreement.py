@@ -13,10 +13,10 @@ from disentmetrics._utils.tables import TextTable, plain_text
 from disentmetrics._utils.threads import single_threaded_blas
 from disentmetrics._utils.typing import Floats
 from disentmetrics._version import __version__
-from disentmetrics.comparison.udr import relative_strength
+from disentmetrics.comparison.udr import divergence, relative_strength
 from disentmetrics.encoders.protocol import Posterior
 from disentmetrics.errors import InvalidInputError, did_you_mean
-from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl
+from disentmetrics.estimators.activity import KL_THRESHOLD, constant
 from disentmetrics.estimators.assignment import one_to_one_assignment
 from disentmetrics.estimators.rank_correlation import standardise, standardised_ranks
 from disentmetrics.representation import Representation
@@ -320,10 +320,8 @@ def _codes(item: Representation | Posterior | ArrayLike, position: int) -> Float
 
 def _informative(item: Representation | Posterior | ArrayLike, codes: Floats) -> NDArray[np.bool_]:
     """Return which latents are informative: as in ``udr``, by their KL if there are posterior variances."""
-    log_variance = item.log_variance if isinstance(item, Representation | Posterior) else None
-    if log_variance is None:
-        return ~constant(codes)
-    return (mean_kl(codes, np.asarray(log_variance)) > KL_THRESHOLD) & ~constant(codes)
+    kl = divergence(item)
+    return ~constant(codes) if kl is None else (kl.mean > KL_THRESHOLD) & ~constant(codes)
 
 
 def _check_rows(items: Sequence[object], codes: list[Floats], *, least: int) -> int:

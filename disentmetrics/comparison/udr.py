@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise as successive
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,7 +17,7 @@ from disentmetrics.errors import InvalidInputError, did_you_mean
 from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl
 from disentmetrics.estimators.lasso import lasso_coefficients
 from disentmetrics.estimators.rank_correlation import standardise, standardised_ranks
-from disentmetrics.representation import Representation
+from disentmetrics.representation import OWN_PRIOR, STANDARD_NORMAL, Representation
 from disentmetrics.results.signature import Signature
 
 Variant = Literal["spearman", "lasso"]
@@ -29,6 +29,24 @@ Flags = NDArray[np.bool_]
 
 ALPHA = 0.1
 MIN_ROWS = 20
+
+
+class Divergence(NamedTuple):
+    """Mean KL divergence of each latent from the prior, (n_codes,), and its name in signatures."""
+
+    mean: Floats
+    name: str
+
+
+def divergence(item: Any) -> Divergence | None:
+    """Return the divergence of a Representation or Posterior from its prior; None without posterior variances."""
+    if isinstance(item, Representation):
+        return None if item.mean_kl is None else Divergence(item.mean_kl, item.kl_name)
+    if not isinstance(item, Posterior):
+        return None
+    if item.kl is not None:
+        return Divergence(np.asarray(item.kl).mean(axis=0, dtype=np.float64), OWN_PRIOR)
+    return Divergence(mean_kl(np.asarray(item.mean), np.asarray(item.log_variance)), STANDARD_NORMAL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +141,7 @@ def udr(
         One entry per model, such as its hyperparameters: partners are drawn from the same group.
     mask : {"auto", "kl", "variance", "none"} or sequence of (n_codes,) bool arrays
         Which latents are informative. ``kl``:
-        mean KL to N(0, 1) above 0.01 nats. ``variance``: not constant up to rounding, at any
+        mean KL to N(0, 1), or to the model's own prior where the posteriors have ``kl``, above 0.01 nats. ``variance``: not constant up to rounding, at any
         scale, because without a posterior there is no reference scale. ``auto``: ``kl`` for models with
         posterior variances and ``variance`` for others.
     names : sequence of str, optional
@@ -315,9 +333,10 @@ def _draw_partners(
     return tuple(partners)
 
 
-def _posterior(item: Representation | Posterior | ArrayLike, position: int) -> tuple[Reals, Reals | None]:
+def _posterior(item: Representation | Posterior | ArrayLike, position: int) -> tuple[Reals, Divergence | None]:
+    """Return the codes of a model, and the mean KL divergence of each latent if it has posteriors."""
     if isinstance(item, Representation):
-        return item.codes, item.log_variance
+        return item.codes, divergence(item)
     codes = np.asarray(item.mean if isinstance(item, Posterior) else item)
     log_variance = np.asarray(item.log_variance) if isinstance(item, Posterior) else None
     if codes.ndim != 2 or codes.dtype.kind not in "fiub":
@@ -334,7 +353,7 @@ def _posterior(item: Representation | Posterior | ArrayLike, position: int) -> t
             raise InvalidInputError(
                 f"codes of model {position} must be finite; got NaN or infinity; leave such rows out of all models"
             )
-    return codes if codes.dtype.kind == "f" else codes.astype(np.float64), log_variance
+    return codes if codes.dtype.kind == "f" else codes.astype(np.float64), divergence(item)
 
 
 def _check_same_rows(items: Sequence[Any], codes: list[Reals]) -> int:
@@ -358,7 +377,7 @@ def _check_same_rows(items: Sequence[Any], codes: list[Reals]) -> int:
 
 
 def _informative(
-    models: list[tuple[Reals, Reals | None]], mask: Mask | Sequence[ArrayLike]
+    models: list[tuple[Reals, Divergence | None]], mask: Mask | Sequence[ArrayLike]
 ) -> tuple[tuple[Flags, ...], str]:
     """Return which latents are informative, and by which criteria, for the signature."""
     if not isinstance(mask, str):
@@ -372,20 +391,20 @@ def _informative(
         return flags, "given"
     _check_choice("mask", mask, get_args(Mask))
     kept, criteria = [], []
-    for m, (codes, log_variance) in enumerate(models):
+    for m, (codes, kl) in enumerate(models):
         if mask == "none":
             kept.append(np.full(codes.shape[1], True))
             criteria.append("none")
-        elif mask == "variance" or (mask == "auto" and log_variance is None):
+        elif mask == "variance" or (mask == "auto" and kl is None):
             kept.append(~constant(codes))
             criteria.append("varying")
-        elif log_variance is None:
+        elif kl is None:
             raise InvalidInputError(
                 f"mask='kl' needs posterior variances of every model; model {m} has none; use 'auto' or 'variance'"
             )
         else:
-            kept.append(mean_kl(codes, log_variance) > KL_THRESHOLD)
-            criteria.append(f"kl>{KL_THRESHOLD}")
+            kept.append(kl.mean > KL_THRESHOLD)
+            criteria.append(f"{kl.name}>{KL_THRESHOLD}")
     return tuple(kept), ",".join(sorted(set(criteria)))
 
 

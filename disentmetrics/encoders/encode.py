@@ -286,14 +286,16 @@ class _Run:
         return None
 
     def representation(self, stacked: NDArray[np.floating]) -> Representation:
-        """Build the table from (n, n_codes) codes or (n, 2, n_codes) posteriors."""
-        codes, log_variance = (stacked[:, 0], stacked[:, 1]) if stacked.ndim == 3 else (stacked, None)
+        """Build the table from (n, n_codes) codes, or posteriors (n, 2 or 3, n_codes): mean, log-variance, KL."""
+        codes, *posterior = np.moveaxis(stacked, 1, 0) if stacked.ndim == 3 else [stacked]
+        log_variance, kl = [*map(np.ascontiguousarray, posterior), None, None][:2]
         return Representation(
             np.ascontiguousarray(codes),
             self.rows.factors,
             groups=self.rows.groups,
             space=self.data.space,
-            log_variance=None if log_variance is None else np.ascontiguousarray(log_variance),
+            log_variance=log_variance,
+            kl=kl,
             provenance=self.provenance,
         )
 
@@ -343,14 +345,16 @@ class _Run:
     def check(self, answer: Any, batch: NDArray[Any], first: int) -> NDArray[np.floating]:
         where = self.where(first, len(batch))
         if isinstance(answer, Posterior):
-            mean = _as_codes(answer.mean, len(batch), f"the posterior mean of {where}")
-            log_variance = _as_codes(answer.log_variance, len(batch), f"the log-variance of {where}")
-            if mean.shape != log_variance.shape:
+            named = {"posterior mean": answer.mean, "log-variance": answer.log_variance}
+            if answer.kl is not None:
+                named["KL divergence"] = answer.kl
+            parts = [_as_codes(part, len(batch), f"the {name} of {where}") for name, part in named.items()]
+            if len({part.shape for part in parts}) > 1:
                 raise EncoderError(
-                    "mean and log_variance must have the same shape; "
-                    f"{where} gave {mean.shape} and {log_variance.shape}"
+                    f"{' and '.join(('mean', 'log_variance', 'kl')[: len(parts)])} must have the same shape; "
+                    f"{where} gave {' and '.join(str(part.shape) for part in parts)}"
                 )
-            return np.stack([mean, log_variance], axis=1)
+            return np.stack(parts, axis=1)
         return _as_codes(answer, len(batch), where)
 
     def call_first(self, batch: NDArray[Any], first: int) -> NDArray[np.floating]:
@@ -414,7 +418,8 @@ def _as_codes(values: Any, n_rows: int, where: str) -> NDArray[np.floating]:
 
 def _kind(codes: NDArray[np.floating]) -> str:
     shape = f"(batch, {codes.shape[-1]})"
-    return f"{'mean and log-variance' if codes.ndim == 3 else 'codes'} {shape} {codes.dtype}"
+    what = ("mean and log-variance", "mean, log-variance and KL")[codes.shape[1] - 2] if codes.ndim == 3 else "codes"
+    return f"{what} {shape} {codes.dtype}"
 
 
 def _differ(a: NDArray[np.floating], b: NDArray[np.floating]) -> bool:

@@ -17,10 +17,14 @@ class Posterior:
         Posterior means, used as the codes.
     log_variance : (n, n_codes) float
         Natural logarithm of the posterior variances.
+    kl : (n, n_codes) float, optional
+        KL divergence in nats of the posterior of each latent from the model's own prior, if that is not N(0, 1): by
+        its mean over rows a latent counts as collapsed.
     """
 
     mean: NDArray[np.floating]
     log_variance: NDArray[np.floating]
+    kl: NDArray[np.floating] | None = None
 
 
 @runtime_checkable

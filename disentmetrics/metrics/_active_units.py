@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, standard_deviation
+from disentmetrics.estimators.activity import KL_THRESHOLD, constant, standard_deviation
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
 
@@ -74,15 +74,15 @@ def active_units(representation: Representation, *, rule: Rule = "kl") -> RawSco
     >>> active_units(codes, np.arange(8)).value, active_units(codes, np.arange(8), protocol="burda2016").value
     (2.0, 1.0)
     """
-    codes, log_variance = representation.codes, representation.log_variance
+    codes = representation.codes
     deviation = standard_deviation(codes)
     details = {"standard_deviation": deviation}
     notes: tuple[str, ...] = ()
     if rule == "variance":
         active, criterion = deviation > math.sqrt(0.01), "variance>0.01"
-    elif log_variance is not None:
-        details["kl"] = mean_kl(codes, log_variance)
-        active, criterion = details["kl"] > KL_THRESHOLD, f"kl>{KL_THRESHOLD}"
+    elif representation.mean_kl is not None:
+        details["kl"] = representation.mean_kl
+        active, criterion = details["kl"] > KL_THRESHOLD, f"{representation.kl_name}>{KL_THRESHOLD}"
     else:
         # the scale of the prior is unknown: only constant latents are certain to be inactive
         active, criterion = ~representation.cached_by_codes(constant), "not constant"

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics._utils.typing import Floats
-from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, standard_deviation, well_scaled
+from disentmetrics.estimators.activity import KL_THRESHOLD, constant, standard_deviation, well_scaled
 from disentmetrics.estimators.majority_vote import OFTEN, correct_votes, note_on_ties, tally
 from disentmetrics.estimators.rank_correlation import standardised_ranks
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
@@ -171,9 +171,9 @@ def _surviving_latents(representation: Representation, pruning: Pruning) -> tupl
     if pruning == "sd":
         return standard_deviation(representation.codes) >= 0.05, "sd<0.05"
     alive = ~constant(representation.codes)
-    if representation.log_variance is None:
+    if representation.mean_kl is None:
         return alive, "constant"
-    return alive & (mean_kl(representation.codes, representation.log_variance) > KL_THRESHOLD), f"kl<={KL_THRESHOLD}"
+    return alive & (representation.mean_kl > KL_THRESHOLD), f"{representation.kl_name}<={KL_THRESHOLD}"
 
 
 class _Spread:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from disentmetrics._utils.typing import Floats
 from disentmetrics.errors import UndefinedScoreError
-from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, standard_deviation, well_scaled
+from disentmetrics.estimators.activity import KL_THRESHOLD, constant, standard_deviation, well_scaled
 from disentmetrics.estimators.majority_vote import correct_votes, note_on_ties, tally
 from disentmetrics.metrics.base import Needs, Protocol, RawScore, all_except, metric
 from disentmetrics.representation import Representation
@@ -154,9 +154,9 @@ def _surviving_latents(representation: Representation, pruning: Pruning) -> tupl
     if pruning == "sd":
         return standard_deviation(representation.codes) >= 0.05, "sd<0.05"
     alive = ~representation.cached_by_codes(constant)
-    if representation.log_variance is None:
+    if representation.mean_kl is None:
         return alive, "constant"
-    return alive & (mean_kl(representation.codes, representation.log_variance) > KL_THRESHOLD), f"kl<={KL_THRESHOLD}"
+    return alive & (representation.mean_kl > KL_THRESHOLD), f"{representation.kl_name}<={KL_THRESHOLD}"
 
 
 def _votes(

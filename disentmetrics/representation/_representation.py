@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from disentmetrics._utils.text import one_line
 from disentmetrics._utils.typing import Floats, Integers
 from disentmetrics.errors import InvalidInputError
+from disentmetrics.estimators.activity import mean_kl
 from disentmetrics.estimators.mutual_information import quantile_bins
 from disentmetrics.factors import Factor, FactorSpace
 from disentmetrics.io.labels import MAX_ORDINAL_VALUES, CategoricalColumn, mark_texts
@@ -35,6 +36,9 @@ from disentmetrics.representation.resampling import resampling_units, shuffled_o
 
 FACTOR_BINS = 10
 """Number of bins of equal frequency into which a continuous factor is discretised."""
+
+STANDARD_NORMAL, OWN_PRIOR = "kl", "kl(own-prior)"
+"""Names of the KL divergence in signatures, by the prior that it is measured from."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,6 +63,8 @@ class Representation:
         The factors, where known.
     log_variance : (n_samples, n_codes) real, optional
         Natural logarithm of the posterior variances.
+    kl : (n_samples, n_codes) real, optional
+        KL divergence in nats of each posterior from the model's own prior, where that is not N(0, 1).
     groups : (n_samples,), optional
         Cluster of each row, a number or a name, such as donor or speaker; rows of one cluster stay together
         when rows are resampled.
@@ -97,6 +103,7 @@ class Representation:
     factors: NDArray[Any]
     space: FactorSpace
     log_variance: NDArray[np.floating] | None
+    kl: NDArray[np.floating] | None
     groups: Integers | None
     weights: Floats | None
     sequential: bool
@@ -117,6 +124,7 @@ class Representation:
         *,
         space: FactorSpace | None = None,
         log_variance: ArrayLike | None = None,
+        kl: ArrayLike | None = None,
         groups: ArrayLike | CategoricalColumn | None = None,
         weights: ArrayLike | None = None,
         sequential: bool = False,
@@ -141,9 +149,15 @@ class Representation:
             space, columns, inference, notes = infer_factors(factors, factor_names, kinds, missing, n_samples)
         else:
             columns, inference, notes = check_factors(factors, space, n_samples), (), ()
-        variance = None if log_variance is None else check_real("log_variance", log_variance)
-        if variance is not None and variance.shape != checked.shape:
-            raise InvalidInputError(f"log_variance must have the shape of codes, {checked.shape}; got {variance.shape}")
+        posterior = {
+            name: None if array is None else check_real(name, array)
+            for name, array in (("log_variance", log_variance), ("kl", kl))
+        }
+        for name, array in posterior.items():
+            if array is not None and array.shape != checked.shape:
+                raise InvalidInputError(f"{name} must have the shape of codes, {checked.shape}; got {array.shape}")
+        if kl is not None and log_variance is None:
+            raise InvalidInputError("kl is the divergence of posteriors from their prior: give log_variance as well")
         names = (
             tuple(one_line(str(name)) for name in code_names)
             if code_names is not None
@@ -156,7 +170,7 @@ class Representation:
             "codes": checked,
             "factors": columns,
             "space": space,
-            "log_variance": variance,
+            **posterior,
             "groups": numbered,
             "weights": check_weights(weights, n_samples),
             "sequential": bool(sequential),
@@ -291,7 +305,20 @@ class Representation:
 
     def without_posterior(self) -> "Representation":
         """Return the posterior means alone, without variances and without codes at finite resolution."""
-        return self._with(log_variance=None, resolved=None, _unresolved=None)
+        return self._with(log_variance=None, kl=None, resolved=None, _unresolved=None)
+
+    @property
+    def mean_kl(self) -> Floats | None:
+        """Mean KL divergence in nats of the posteriors of each latent from its prior, (n_codes,); None without them.
+
+        The prior is N(0, 1) unless the encoder gave the divergence from its own.
+        """
+        return self.cached(_mean_kl)
+
+    @property
+    def kl_name(self) -> str:
+        """Name of the divergence in signatures: ``kl`` from N(0, 1), ``kl(own-prior)`` from the model's own prior."""
+        return STANDARD_NORMAL if self.kl is None else OWN_PRIOR
 
     @property
     def is_resolved(self) -> bool:
@@ -407,6 +434,14 @@ def _plain_option(option: Any) -> Any:
 def _lock_of(store: dict[Any, Any], key: Any) -> AbstractContextManager[Any]:
     lock: AbstractContextManager[Any] = store.setdefault(("lock", key), threading.RLock())  # setdefault is atomic
     return lock
+
+
+def _mean_kl(representation: Representation) -> Floats | None:
+    if representation.log_variance is None:
+        return None
+    if representation.kl is not None:
+        return np.asarray(representation.kl.mean(axis=0, dtype=np.float64))
+    return mean_kl(representation.codes, representation.log_variance)
 
 
 def _resampling_units(representation: Representation) -> Integers | None:

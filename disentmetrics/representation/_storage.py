@@ -18,9 +18,9 @@ from disentmetrics.representation.provenance import Provenance
 if TYPE_CHECKING:
     from disentmetrics.representation._representation import Representation
 
-ARRAYS = ("codes", "factors", "log_variance", "groups", "weights")
+ARRAYS = ("codes", "factors", "log_variance", "kl", "groups", "weights")
 """The arrays of a representation that have one entry per row."""
-_TABLES = ("codes", "factors", "log_variance")
+_TABLES = ("codes", "factors", "log_variance", "kl")
 _DAMAGE = (
     OSError, LookupError, ValueError, TypeError, RuntimeError, AttributeError, ArithmeticError, MemoryError,
     RecursionError,

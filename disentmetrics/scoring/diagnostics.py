@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from disentmetrics._utils.random import generator
 from disentmetrics._utils.typing import Floats
-from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, standard_deviation
+from disentmetrics.estimators.activity import KL_THRESHOLD, constant, standard_deviation
 from disentmetrics.estimators.independence import independence_p_value
 from disentmetrics.estimators.mutual_information import adjusted_information, contingency, entropy
 from disentmetrics.estimators.rank_correlation import rank_correlation
@@ -138,11 +138,12 @@ def _silent_codes(representation: Representation, scored: Representation) -> Ite
     dead = constant(codes)
     if dead.any():
         yield f"{dead.sum()} of {len(dead)} latents are constant: {_some(names[dead])}"
-    if representation.log_variance is not None:
-        collapsed = (mean_kl(codes, representation.log_variance) <= KL_THRESHOLD) & ~dead
+    if representation.mean_kl is not None:
+        collapsed = (representation.mean_kl <= KL_THRESHOLD) & ~dead
         if collapsed.any():
+            prior = "the prior" if representation.kl is None else "the model's own prior"
             yield (
-                f"{collapsed.sum()} of {len(dead)} latents are collapsed to the prior (mean KL at most "
+                f"{collapsed.sum()} of {len(dead)} latents are collapsed to {prior} (mean KL at most "
                 f"{KL_THRESHOLD} nats): {_some(names[collapsed])}"
             )
     elif representation.n_codes > 1:
@@ -180,7 +181,7 @@ def _wide_posteriors(representation: Representation) -> Iterator[str]:
 
 def _far_from_the_prior(representation: Representation) -> Iterator[str]:
     """Report posteriors whose mixture is far from N(0, 1): the KL term makes its second moment about 1."""
-    if representation.log_variance is None:
+    if representation.log_variance is None or representation.kl is not None:
         return
     moments = _second_moments(representation.codes, representation.log_variance)
     far = moments > FAR_FROM_PRIOR  # small moments are those of a small weight of the KL as well

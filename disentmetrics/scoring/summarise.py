@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disentmetrics._utils.typing import Floats
-from disentmetrics.estimators.activity import KL_THRESHOLD, constant, mean_kl, standard_deviation
+from disentmetrics.estimators.activity import KL_THRESHOLD, constant, standard_deviation
 from disentmetrics.estimators.rank_correlation import standardised_ranks
 from disentmetrics.factors import Factor
 from disentmetrics.representation import Representation
@@ -104,8 +104,7 @@ def summarise(representation: Representation, *, seed: int = 0) -> Representatio
     shown = _most_informative(representation, nats, entropies)
     codes = representation.codes[:, shown]
     drawn = sampled(representation).codes[:, shown]  # as the metrics read them
-    log_variance = None if representation.log_variance is None else representation.log_variance[:, shown]
-    kl = None if log_variance is None else mean_kl(codes, log_variance)
+    kl = None if representation.mean_kl is None else representation.mean_kl[shown]
     dead = constant(codes)
     rows = random_subset(len(representation), _MAX_ROWS, rng)
     some = drawn[rows].astype(np.float64)
@@ -141,8 +140,8 @@ def _most_informative(representation: Representation, nats: Floats, entropies: F
         return np.arange(representation.n_codes)
     if (entropies > 0).any():
         importance = (nats / np.where(entropies > 0, entropies, np.inf)).max(axis=1)
-    elif representation.log_variance is not None:
-        importance = mean_kl(representation.codes, representation.log_variance)
+    elif representation.mean_kl is not None:
+        importance = representation.mean_kl
     else:
         importance = standard_deviation(representation.codes)
     return np.sort(np.argsort(-importance, kind="stable")[:MAX_CODES])

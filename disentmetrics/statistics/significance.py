@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from disentmetrics._utils.random import generator
 from disentmetrics._utils.typing import Floats, Integers
-from disentmetrics.estimators.activity import KL_THRESHOLD, mean_kl
+from disentmetrics.estimators.activity import KL_THRESHOLD
 from disentmetrics.estimators.independence import chi_squared, false_discovery_gate, gamma_p_value, independence_p_value
 from disentmetrics.estimators.mutual_information import contingency
 from disentmetrics.representation import Representation
@@ -77,10 +77,9 @@ def active_codes(representation: Representation) -> tuple[NDArray[np.bool_], dic
     Without posterior variances all latents are active. Where the codes are samples of posteriors, those decide.
     """
     representation = representation.unresolved
-    if representation.log_variance is None:
+    if representation.mean_kl is None:
         return np.ones(representation.n_codes, dtype=bool), {}
-    kl = mean_kl(representation.codes, representation.log_variance)
-    return kl > KL_THRESHOLD, {"mask": f"kl>{KL_THRESHOLD}"}
+    return representation.mean_kl > KL_THRESHOLD, {"mask": f"{representation.kl_name}>{KL_THRESHOLD}"}
 
 
 def above_chance(share: Floats | float, n: float) -> Floats:

@@ -24,6 +24,9 @@ MIN_EXPONENT = 1.8
 _MIN_COORDINATE = 1e-8  # |z|^p has no gradient at 0 where p < 1
 
 
+_N_SAMPLES = 32  # of each posterior, where the KL has no closed form
+
+
 class Prior(ABC):
     """A prior distribution of the latents."""
 
@@ -81,6 +84,38 @@ class Gaussian(SampledPrior):
     def sample(self, normal: Tensor, uniform: Tensor) -> Tensor:  # noqa: ARG002 - normal noise is enough
         """Scale and shift the noise."""
         return gaussians.reparameterise(torch.as_tensor(self.mean, device=normal.device), self.log_variance, normal)
+
+
+def is_standard_normal(prior: Prior) -> bool:
+    """Return whether a prior is N(0, I).
+
+    Examples
+    --------
+    >>> is_standard_normal(Gaussian(torch.zeros(2))), is_standard_normal(Gaussian(torch.ones(2)))
+    (True, False)
+    """
+    return isinstance(prior, Gaussian) and not prior.log_variance.any() and not torch.as_tensor(prior.mean).any()
+
+
+def kl_of_posteriors(prior: Prior, mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Return the KL divergence of each posterior from a prior, (n, n_codes), in nats.
+
+    Exact for Gaussians. Otherwise the mean over 32 samples, whose standard normal noise is the same for all rows and
+    calls, so that an observation has the same divergence in every batch.
+
+    Examples
+    --------
+    >>> kl_of_posteriors(Gaussian(torch.zeros(2)), torch.tensor([[0.0, 2.0]]), torch.zeros(1, 2))
+    tensor([[0., 2.]])
+    """
+    if isinstance(prior, Gaussian):
+        return prior.kl(mean, log_variance, mean)
+    half = torch.randn(_N_SAMPLES // 2, mean.shape[1], generator=torch.Generator().manual_seed(0)).to(mean)
+    noise = torch.cat([half, -half])[:, None]
+    total = torch.zeros_like(mean)
+    for epsilon in noise:
+        total += prior.kl(mean, log_variance, gaussians.reparameterise(mean, log_variance, epsilon))
+    return total / len(noise)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from disentmetrics.encoders.protocol import Posterior
 from disentmetrics.errors import CorruptFileError, InvalidInputError, MissingExtraError, did_you_mean
 from disentmetrics_reference_models.nn.likelihoods import mean_image
 from disentmetrics_reference_models.nn.networks import Shape
-from disentmetrics_reference_models.nn.priors import Prior
+from disentmetrics_reference_models.nn.priors import Prior, is_standard_normal, kl_of_posteriors
 from disentmetrics_reference_models.training.method import AutoEncoder, Config, Method
 from disentmetrics_reference_models.training.registry import find_method
 from disentmetrics_reference_models.training.trainer import (
@@ -89,11 +89,17 @@ class Run:
     fingerprint: str
 
     def __call__(self, observations: NDArray[Any], /) -> Posterior:
-        """Return the posterior of observations (n, height, width, channels) uint8."""
+        """Return the posterior of observations (n, height, width, channels) uint8.
+
+        Where the prior of the method is not N(0, I), its ``kl`` is the divergence from that prior.
+        """
         images = as_images(observations, self.shape)
         with torch.inference_mode():
             mean, log_variance = self.model.encoder(images)
-        return Posterior(mean.numpy().astype(np.float32), log_variance.numpy().astype(np.float32))
+            prior = self.prior
+            kl = None if is_standard_normal(prior) else kl_of_posteriors(prior, mean, log_variance)
+        parts = (None if part is None else part.numpy().astype(np.float32) for part in (mean, log_variance, kl))
+        return Posterior(*parts)  # type: ignore[arg-type] # only the last may be None
 
     @property
     def method(self) -> Method:
