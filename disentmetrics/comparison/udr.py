@@ -140,10 +140,9 @@ def udr(
     groups : sequence, optional
         One entry per model, such as its hyperparameters: partners are drawn from the same group.
     mask : {"auto", "kl", "variance", "none"} or sequence of (n_codes,) bool arrays
-        Which latents are informative. ``kl``:
-        mean KL to N(0, 1), or to the model's own prior where the posteriors have ``kl``, above 0.01 nats. ``variance``: not constant up to rounding, at any
-        scale, because without a posterior there is no reference scale. ``auto``: ``kl`` for models with
-        posterior variances and ``variance`` for others.
+        Which latents are informative. ``kl``: mean KL to N(0, 1), or to the model's own prior where the posteriors have
+        ``kl``, above 0.01 nats. ``variance``: not constant up to rounding, at any scale, because without a posterior
+        there is no reference scale. ``auto``: ``kl`` for models with posterior variances and ``variance`` for others.
     names : sequence of str, optional
         Names of the models; their positions by default.
     seed : int

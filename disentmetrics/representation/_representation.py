@@ -25,6 +25,7 @@ from disentmetrics.representation._validation import (
     check_categorical,
     check_factors,
     check_groups,
+    check_posterior,
     check_real,
     check_weights,
     infer_factors,
@@ -149,15 +150,6 @@ class Representation:
             space, columns, inference, notes = infer_factors(factors, factor_names, kinds, missing, n_samples)
         else:
             columns, inference, notes = check_factors(factors, space, n_samples), (), ()
-        posterior = {
-            name: None if array is None else check_real(name, array)
-            for name, array in (("log_variance", log_variance), ("kl", kl))
-        }
-        for name, array in posterior.items():
-            if array is not None and array.shape != checked.shape:
-                raise InvalidInputError(f"{name} must have the shape of codes, {checked.shape}; got {array.shape}")
-        if kl is not None and log_variance is None:
-            raise InvalidInputError("kl is the divergence of posteriors from their prior: give log_variance as well")
         names = (
             tuple(one_line(str(name)) for name in code_names)
             if code_names is not None
@@ -166,11 +158,11 @@ class Representation:
         if len(names) != n_codes:
             raise InvalidInputError(f"code_names must name {n_codes} latents; got {len(names)} names")
         numbered, group_notes = check_groups(groups, n_samples)
-        given = {
+        given: dict[str, Any] = {
             "codes": checked,
             "factors": columns,
             "space": space,
-            **posterior,
+            **check_posterior(checked.shape, log_variance=log_variance, kl=kl),
             "groups": numbered,
             "weights": check_weights(weights, n_samples),
             "sequential": bool(sequential),
