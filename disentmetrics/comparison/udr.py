@@ -122,10 +122,9 @@ def udr(
     groups : sequence, optional
         One entry per model, such as its hyperparameters: partners are drawn from the same group.
     mask : {"auto", "kl", "variance", "none"} or sequence of (n_codes,) bool arrays
-        Which latents are informative. ``kl``:
-        mean KL to N(0, 1) above 0.01 nats. ``variance``: not constant up to rounding, at any
-        scale, because without a posterior there is no reference scale. ``auto``: ``kl`` for models with
-        posterior variances and ``variance`` for others.
+        Which latents are informative. ``kl``: mean KL to N(0, 1), or to the model's own prior where the posteriors have
+        ``kl``, above 0.01 nats. ``variance``: not constant up to rounding, at any scale, because without a posterior
+        there is no reference scale. ``auto``: ``kl`` for models with posterior variances and ``variance`` for others.
     names : sequence of str, optional
         Names of the models; their positions by default.
     seed : int
@@ -229,7 +228,8 @@ def relative_strength(
     if not strengths.size:
         return 0.0
     parts = []
-    for axis, counted in zip((1, 0), informative or (slice(None), slice(None)), strict=True):
+    of_first, of_second = informative or (slice(None), slice(None))
+    for axis, counted in ((0, of_second), (1, of_first)):
         largest, total = strengths.max(axis=axis), strengths.sum(axis=axis)
         parts.append(np.divide(largest**2, total, out=np.zeros_like(total), where=total > 0)[counted])
     if normaliser == "disentanglement_lib":

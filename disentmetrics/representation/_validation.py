@@ -180,6 +180,21 @@ def check_length(name: str, length: int, n_samples: int) -> None:
         )
 
 
+def check_posterior(
+    shape: tuple[int, ...], *, log_variance: ArrayLike | None, kl: ArrayLike | None
+) -> dict[str, NDArray[np.floating] | None]:
+    """Return log-variances and divergences by name, which must have the shape of the codes."""
+    if kl is not None and log_variance is None:
+        raise InvalidInputError("kl is the divergence of posteriors from their prior: give log_variance as well")
+    arrays: dict[str, NDArray[np.floating] | None] = {}
+    for name, given in (("log_variance", log_variance), ("kl", kl)):
+        array = None if given is None else check_real(name, given)
+        if array is not None and array.shape != shape:
+            raise InvalidInputError(f"{name} must have the shape of codes, {shape}; got {array.shape}")
+        arrays[name] = array
+    return arrays
+
+
 def check_groups(
     groups: ArrayLike | CategoricalColumn | None, n_samples: int
 ) -> tuple[Integers | None, tuple[str, ...]]:

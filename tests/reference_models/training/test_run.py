@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from disentmetrics_reference_models.analysis.posteriors import kl_per_latent
 from disentmetrics_reference_models.training import run as run_module
 from disentmetrics_reference_models.training.method import Config
 from disentmetrics_reference_models.training.registry import find_method
@@ -132,6 +133,18 @@ def test_a_signal_saves_the_state_after_the_step_and_the_run_resumes_to_identica
     assert f"training stopped at step 37 of 120; its state is in {out}: train again with resume" in process.stderr
     resumed = train(tiny(n_steps=120), spots, out=out, resume=True, device="cpu")
     assert same_weights(resumed, train(tiny(n_steps=120), spots, device="cpu"))
+
+
+def test_posteriors_carry_their_divergence_from_the_models_own_prior(spots: DataSet) -> None:
+    images = spots.observations(spots.full_grid().factors)
+    assert train(tiny("vae", n_steps=5), spots, device="cpu")(images).kl is None
+    for prior, tolerance in (("anisotropic", 1e-5), ("student-t", 0.05)):
+        run = train(tiny("decomposition_vae", n_steps=5, prior=prior), spots, device="cpu")
+        posterior = run(images)
+        assert np.asarray(posterior.kl).mean(axis=0) == pytest.approx(kl_per_latent(run, posterior), abs=tolerance)
+        alone = np.asarray(run(images[:5]).kl)
+        assert np.allclose(alone, np.asarray(posterior.kl)[:5], atol=1e-5)  # independent of the batch
+    assert dm.encode(run, spots, full_grid=True).kl is not None
 
 
 def test_weights_of_chosen_steps_are_kept_and_are_those_of_a_shorter_run(spots: DataSet, tmp_path: Path) -> None:
