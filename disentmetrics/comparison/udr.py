@@ -246,7 +246,8 @@ def relative_strength(
     if not strengths.size:
         return 0.0
     parts = []
-    for axis, counted in zip((1, 0), informative or (slice(None), slice(None)), strict=True):
+    of_first, of_second = informative or (slice(None), slice(None))
+    for axis, counted in ((0, of_second), (1, of_first)):
         largest, total = strengths.max(axis=axis), strengths.sum(axis=axis)
         parts.append(np.divide(largest**2, total, out=np.zeros_like(total), where=total > 0)[counted])
     if normaliser == "disentanglement_lib":
