@@ -40,8 +40,7 @@ class FixedBatch:
             parts.append(codes)
         posteriors = [part for part in parts if isinstance(part, Posterior)]
         if posteriors:
-            means, log_variances = zip(*((part.mean, part.log_variance) for part in posteriors), strict=True)
-            return Posterior(np.concatenate(means), np.concatenate(log_variances))
+            return Posterior.concatenated(posteriors)
         return np.concatenate([part for part in parts if isinstance(part, np.ndarray)])
 
     def __getattr__(self, name: str) -> Any:
@@ -57,7 +56,7 @@ def padded(observations: NDArray[Any], n: int) -> NDArray[Any]:
 def _trimmed(codes: Any, n_given: int, n_kept: int) -> Any:
     """Return the first rows of what an encoder returned; unchanged if it is invalid, which is reported elsewhere."""
     if isinstance(codes, Posterior):
-        return Posterior(*(_trimmed(part, n_given, n_kept) for part in (codes.mean, codes.log_variance)))
+        return Posterior(*(_trimmed(part, n_given, n_kept) for part in (codes.mean, codes.log_variance, codes.kl)))
     if codes is None or isinstance(codes, tuple | list | dict):
         return codes
     array = as_array("codes", codes)

@@ -1,5 +1,6 @@
 """The encoder protocol: observations in, codes out, and nothing else."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -25,6 +26,16 @@ class Posterior:
     mean: NDArray[np.floating]
     log_variance: NDArray[np.floating]
     kl: NDArray[np.floating] | None = None
+
+    @classmethod
+    def concatenated(cls, parts: Sequence["Posterior"]) -> "Posterior":
+        """Return the posteriors of several batches as one; ``kl`` if every part has it."""
+        kl = [part.kl for part in parts if part.kl is not None]
+        return cls(
+            np.concatenate([part.mean for part in parts]),
+            np.concatenate([part.log_variance for part in parts]),
+            np.concatenate(kl) if len(kl) == len(parts) else None,
+        )
 
 
 @runtime_checkable

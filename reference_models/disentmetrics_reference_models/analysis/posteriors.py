@@ -29,8 +29,7 @@ def encode_draws(run: Run, data: DataSet, draws: Draws) -> Posterior:
     for start in range(0, len(draws), _BATCH_SIZE):
         batch = draws[start : start + _BATCH_SIZE]
         parts.append(run(data.observations(batch.factors, batch.nuisance)))
-    mean = np.concatenate([part.mean for part in parts])
-    return Posterior(mean, np.concatenate([part.log_variance for part in parts]))
+    return Posterior.concatenated(parts)
 
 
 def kl_per_latent(run: Run, posteriors: Posterior, *, seed: int = 0) -> NDArray[np.float64]:

@@ -98,8 +98,7 @@ class Run:
             mean, log_variance = self.model.encoder(images)
             prior = self.prior
             kl = None if is_standard_normal(prior) else kl_of_posteriors(prior, mean, log_variance)
-        parts = (None if part is None else part.numpy().astype(np.float32) for part in (mean, log_variance, kl))
-        return Posterior(*parts)  # type: ignore[arg-type] # only the last may be None
+        return Posterior(_float32(mean), _float32(log_variance), None if kl is None else _float32(kl))
 
     @property
     def method(self) -> Method:
@@ -119,6 +118,10 @@ class Run:
             output = self.model.decoder(torch.tensor(np.array(codes, np.float32)))
             images = mean_image(output, self.config.likelihood)
         return np.asarray((images * 255).round().to(torch.uint8).movedim(1, -1).numpy(), np.uint8)
+
+
+def _float32(tensor: torch.Tensor) -> NDArray[np.float32]:
+    return tensor.numpy().astype(np.float32)
 
 
 def as_images(observations: NDArray[Any], shape: Shape) -> torch.Tensor:
@@ -184,7 +187,8 @@ def train(
     ------
     InvalidInputError
         If the configuration does not belong to a method, the folder contains another run, the checkpoint was
-        written with another configuration, or a snapshot is requested without a folder or after the last step.
+        written with another configuration, or a snapshot is requested without a folder, after the last step, or of a
+        step before the checkpoint that was not kept.
     TrainingError
         If the loss is not finite.
     StorageError
@@ -195,6 +199,8 @@ def train(
     images = TrainingImages(data)
     trainer = Trainer([config], images, choose_device(device))
     recorder = Recorder(0) if folder is None else _start_or_resume(folder, trainer, resume=resume)
+    if folder is not None:
+        _check_past_snapshots(snapshots, trainer.step, folder)
     events = _summary_writer(folder) if tensorboard else None
     last_saved = time.monotonic()
     with _signals_after_the_step() as received, progress_bar(shown=progress) as bar:
@@ -216,7 +222,18 @@ def train(
     if folder is not None:
         save_run(run, folder)
         (folder / CHECKPOINT).unlink(missing_ok=True)
+    if received:  # after the last step: the run is complete, and the signal still ends the program
+        signal.raise_signal(received[0])
     return run
+
+
+def _check_past_snapshots(snapshots: Collection[int], done: int, folder: Path) -> None:
+    missed = sorted(step for step in snapshots if step <= done and not snapshot_path(folder, step).is_file())
+    if missed:
+        raise InvalidInputError(
+            f"snapshots must be of steps that are still to come, or were kept; the run in {folder} is at step {done:,} "
+            f"and has none of step {missed[0]}"
+        )
 
 
 class _Report:

@@ -15,6 +15,7 @@ from disentmetrics_reference_models.training import run as run_module
 from disentmetrics_reference_models.training.method import Config
 from disentmetrics_reference_models.training.registry import find_method
 from disentmetrics_reference_models.training.run import Run, load_run, save_run, train, train_many
+from disentmetrics_reference_models.training.trainer import Trainer, TrainingImages
 
 import disentmetrics as dm
 from disentmetrics.datasets.base import DataSet
@@ -99,6 +100,28 @@ def test_a_killed_run_resumes_to_identical_weights(spots: DataSet, tmp_path: Pat
     assert same_weights(resumed, unbroken)
     assert resumed.history["step"].tolist() == unbroken.history["step"].tolist()
     assert not checkpoint.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_signal_at_the_last_step_ends_the_program_after_the_run_is_saved(spots: DataSet, tmp_path: Path) -> None:
+    out = tmp_path / "complete"
+    program = SIGNALLED.format(tests=str(Path(__file__).parents[1]), out=str(out), number=int(signal.SIGTERM))
+    program = program.replace('"n_steps": 120', '"n_steps": 37')
+    process = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert process.returncode == -signal.SIGTERM, process.stderr
+    assert same_weights(load_run(out), train(tiny(n_steps=37), spots, device="cpu"))
+
+
+def test_a_snapshot_of_a_step_that_has_passed_is_refused_when_resuming(spots: DataSet, tmp_path: Path) -> None:
+    trainer = Trainer([tiny(n_steps=30)], TrainingImages(spots))
+    recorder = run_module._start_or_resume(tmp_path / "run", trainer, resume=False)
+    for _ in trainer.run(12):
+        pass
+    run_module._save_checkpoint(tmp_path / "run", trainer, recorder)
+    with pytest.raises(InvalidInputError, match="is at step 12 and has none of step 10"):
+        train(tiny(n_steps=30), spots, out=tmp_path / "run", resume=True, device="cpu", snapshots=(10, 20))
+    train(tiny(n_steps=30), spots, out=tmp_path / "run", resume=True, device="cpu", snapshots=(20,))
+    assert load_run(tmp_path / "run", step=20).n_steps == 20
 
 
 SIGNALLED = """
