@@ -13,9 +13,11 @@ import numpy as np
 import torch
 from disentmetrics_reference_models.nn.gaussians import kl_to_standard_normal, reparameterise
 from disentmetrics_reference_models.nn.likelihoods import reconstruction_loss
-from disentmetrics_reference_models.training.method import PRECISIONS, Config
+from disentmetrics_reference_models.training.config import PRECISIONS, Config
+from disentmetrics_reference_models.training.data import TrainingData
+from disentmetrics_reference_models.training.device import choose_device
 from disentmetrics_reference_models.training.registry import find_method
-from disentmetrics_reference_models.training.trainer import Trainer, TrainingImages, choose_device, with_seeds
+from disentmetrics_reference_models.training.trainer import Trainer, with_seeds
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -43,7 +45,7 @@ def textbook(config: Config, images: Tensor, device: torch.device) -> Iterator[N
             yield
 
 
-def ours(configs: list[Config], images: TrainingImages, device: torch.device) -> Iterator[None]:
+def ours(configs: list[Config], images: TrainingData, device: torch.device) -> Iterator[None]:
     trainer = Trainer(configs, images, device)
     for _ in trainer.run(10**9):
         yield
@@ -71,7 +73,7 @@ def main() -> None:
     given = parser.parse_args()
     device = choose_device(given.device)
     data = load_dataset("dsprites")
-    images = TrainingImages(data)
+    images = TrainingData(data)
     # As many images as a tutorial would load: workers copy what they are given.
     drawn = data.sample(50_000, np.random.default_rng(0))
     array = torch.from_numpy(data.observations(drawn.factors) // 255).movedim(-1, 1)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from disentmetrics_reference_models.training.run import CONFIG, WEIGHTS, load_run
+from disentmetrics_reference_models.training.run_folder import CONFIG, WEIGHTS, load_run
 
 from disentmetrics.results.card import ScoreCard
 

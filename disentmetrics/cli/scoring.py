@@ -87,6 +87,15 @@ TrustOption = Annotated[
 ]
 
 
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Device that computes the codes, for schemes with the option device, such as reference and torch: cpu, "
+        "cuda, cuda:1 or mps."
+    ),
+]
+
+
 @app.command()
 def score(
     encoder: EncoderArgument = None,
@@ -152,6 +161,7 @@ def score(
     seed: SeedOption = 0,
     jobs: JobsOption = -1,
     batch_size: BatchOption = 256,
+    device: DeviceOption = None,
     out_file: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write the score card as JSON to this file.")
     ] = None,
@@ -199,7 +209,7 @@ def score(
     }
     if codes is not None:
         of_encoders = {"--data": data, "--samples": samples, "--full-grid": full_grid or None}
-        _refuse("--codes", {**of_encoders, "--trust-pickle": trust_pickle or None})
+        _refuse("--codes", {**of_encoders, "--trust-pickle": trust_pickle or None, "--device": device})
         if codes.suffix == ".h5":
             _refuse("a file of disentmetrics encode, which contains it", table_options)
             representation = Representation.load(codes)
@@ -231,6 +241,7 @@ def score(
             batch_size=batch_size,
             cache=not no_cache,
             trust_pickle=trust_pickle,
+            device=device,
             quiet=quiet,
         )
     card = score_representation(
@@ -261,6 +272,7 @@ def encode(
     full_grid: FullGridOption = False,
     seed: SeedOption = 0,
     batch_size: BatchOption = 256,
+    device: DeviceOption = None,
     no_cache: NoCacheOption = False,
     trust_pickle: TrustOption = False,
     quiet: QuietOption = False,
@@ -283,6 +295,7 @@ def encode(
         batch_size=batch_size,
         cache=not no_cache,
         trust_pickle=trust_pickle,
+        device=device,
         quiet=quiet,
     )
     representation.save(out_file)
@@ -300,6 +313,7 @@ def _encode(
     batch_size: int,
     cache: bool,
     trust_pickle: bool,
+    device: str | None,
     quiet: bool,
 ) -> Representation:
     if data is None:
@@ -312,7 +326,7 @@ def _encode(
     n_rows = _n_rows(loaded)
     if samples is not None and n_rows is not None and samples > n_rows and not loaded.nuisances:
         raise InvalidInputError(f"--samples must be at most {n_rows:,}, the rows of {data}; got {samples:,}")
-    with open_encoder(encoder, data=loaded, seed=seed, trust_pickle=trust_pickle) as opened:
+    with open_encoder(encoder, data=loaded, seed=seed, trust_pickle=trust_pickle, device=device) as opened:
         return encode_rows(
             opened,
             loaded,

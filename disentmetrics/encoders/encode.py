@@ -237,6 +237,10 @@ class _Run:
         digest.update(_content(self.rows, self.data))
         return digest.hexdigest()[:32]
 
+    def categorical_codes(self) -> tuple[bool, ...]:
+        """Return the flags that the encoder declares; empty if it declares none, or not yet."""
+        return tuple(bool(flag) for flag in getattr(self.encoder, "categorical_codes", ()))
+
     def load_or_encode(self, path: Path) -> Representation:
         representation = self.read_cache(path)  # another process may have written it in the meantime
         if representation is not None:
@@ -277,9 +281,13 @@ class _Run:
             reason = str(error)
         else:
             expected = (self.provenance, self.data.space, len(self.rows))
-            if (representation.provenance, representation.space, len(representation)) == expected:
+            declared = self.categorical_codes()
+            if declared and declared != tuple(representation.categorical_codes):
+                reason = f"{path} has other categorical latents than the encoder"
+            elif (representation.provenance, representation.space, len(representation)) == expected:
                 return representation
-            reason = f"{path} contains other rows than its name specifies"
+            else:
+                reason = f"{path} contains other rows than its name specifies"
         logger.warning("encoding again: %s", reason)
         with contextlib.suppress(OSError):
             path.unlink()
@@ -294,6 +302,7 @@ class _Run:
             self.rows.factors,
             groups=self.rows.groups,
             space=self.data.space,
+            categorical_codes=self.categorical_codes() or None,
             log_variance=log_variance,
             kl=kl,
             provenance=self.provenance,
@@ -301,6 +310,9 @@ class _Run:
 
     def encoded_from(self, start: int) -> Iterator[NDArray[np.floating]]:
         """Yield the codes batch by batch; the next batch is generated while the encoder runs."""
+        if start >= len(self.rows):
+            # All rows were encoded before an interruption; the encoder must still declare its categorical latents.
+            self.call(self.batch(0), 0)
         starts = range(start, len(self.rows), self.batch_size)
         kind = ""
         with ThreadPoolExecutor(1) as ahead, progress_bar(shown=self.progress) as bar:

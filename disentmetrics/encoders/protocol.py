@@ -44,7 +44,10 @@ class Encoder(Protocol):
 
     An encoder is independent of data sets and metrics. It may have an attribute
     ``fingerprint`` (str), a name that identifies its weights and settings: its
-    codes are then cached, and a second run needs no forward pass.
+    codes are then cached, and a second run needs no forward pass. An attribute
+    ``categorical_codes`` (sequence of bool, one per latent, or empty) marks latents
+    whose values are categories, so that distances between them have no meaning; it
+    is read after the first batch.
 
     Examples
     --------

@@ -238,7 +238,9 @@ def load_adapter(scheme: str) -> Adapter:
     return loaders[scheme]()
 
 
-def load_encoder(spec: str, *, data: DataSet | None = None, seed: int = 0, trust_pickle: bool = False) -> Encoder:
+def load_encoder(
+    spec: str, *, data: DataSet | None = None, seed: int = 0, trust_pickle: bool = False, device: str | None = None
+) -> Encoder:
     """Load the encoder named by ``scheme:target[?key=value&...]``.
 
     Parameters
@@ -251,6 +253,8 @@ def load_encoder(spec: str, *, data: DataSet | None = None, seed: int = 0, trust
         Random seed of schemes that fit an encoder or draw one.
     trust_pickle : bool
         Allow loading pickles. Pickles can execute arbitrary code; use only for files you trust.
+    device : str, optional
+        Device that computes the codes, for schemes with the option ``device``: ``cpu``, ``cuda``, ``mps`` and others.
 
     Returns
     -------
@@ -261,7 +265,7 @@ def load_encoder(spec: str, *, data: DataSet | None = None, seed: int = 0, trust
     ------
     InvalidInputError
         If the scheme or an option is unknown or missing; the message suggests the nearest name. Also if
-        ``trust_pickle`` is given for a scheme that reads no pickles.
+        ``trust_pickle`` is given for a scheme that reads no pickles, or ``device`` for one without devices.
 
     Notes
     -----
@@ -285,11 +289,24 @@ def load_encoder(spec: str, *, data: DataSet | None = None, seed: int = 0, trust
             f"the scheme {parsed.scheme} reads no pickles, so trust_pickle (--trust-pickle) does not apply; "
             f"omit it for {spec!r}"
         )
+    if device is not None:
+        parsed = _on_device(spec, parsed, parameters, device)
     options, fingerprint, batch_size = _checked_options(spec, parsed, parameters)
     context = {"data": data, "seed": seed, "trust_pickle": trust_pickle}
     encoder = load(parsed.target, **options, **{name: context[name] for name in CONTEXT if name in parameters})
     encoder = FixedBatch(encoder, batch_size) if batch_size else encoder
     return Fingerprinted(encoder, fingerprint) if fingerprint else encoder
+
+
+def _on_device(spec: str, parsed: EncoderSpec, parameters: Mapping[str, inspect.Parameter], device: str) -> EncoderSpec:
+    if "device" not in parameters:
+        raise InvalidInputError(
+            f"the scheme {parsed.scheme} has no option device, so device (--device) does not apply; "
+            f"omit it for {spec!r}"
+        )
+    if "device" in parsed.options:
+        raise InvalidInputError(f"the device is given twice: device={parsed.options['device']} and {device}")
+    return EncoderSpec(parsed.scheme, parsed.target, {**parsed.options, "device": device})
 
 
 def _checked_options(
@@ -323,6 +340,7 @@ def open_encoder(
     data: DataSet | None = None,
     seed: int = 0,
     trust_pickle: bool = False,
+    device: str | None = None,
 ) -> Iterator[Encoder]:
     """Yield an encoder for the duration of a ``with`` block.
 
@@ -333,7 +351,7 @@ def open_encoder(
     ----------
     encoder : Encoder or str
         A callable, or a spec such as ``onnx:model.onnx``.
-    data, seed, trust_pickle
+    data, seed, trust_pickle, device
         As for :func:`load_encoder`.
 
     Yields
@@ -343,7 +361,7 @@ def open_encoder(
     if not isinstance(encoder, str):
         yield encoder
         return
-    loaded = load_encoder(encoder, data=data, seed=seed, trust_pickle=trust_pickle)
+    loaded = load_encoder(encoder, data=data, seed=seed, trust_pickle=trust_pickle, device=device)
     try:
         yield loaded
     finally:

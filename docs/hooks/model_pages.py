@@ -3,7 +3,8 @@
 import dataclasses
 import inspect
 
-from disentmetrics_reference_models.training.method import PRESETS, Config, Method
+from disentmetrics_reference_models.training.config import Config
+from disentmetrics_reference_models.training.method import PRESETS, Method
 from disentmetrics_reference_models.training.registry import find_methods
 from docstrings import body, summary
 

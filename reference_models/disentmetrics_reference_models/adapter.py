@@ -5,7 +5,7 @@ from disentmetrics.encoders.protocol import Encoder
 from disentmetrics.errors import InvalidInputError, MissingExtraError
 
 
-def load(target: str, *, step: str | None = None) -> Encoder:
+def load(target: str, *, step: str | None = None, device: str = "cpu") -> Encoder:
     """Posterior mean and log-variance of a model trained with ``disentmetrics train``.
 
     The target is a run folder, or a small pretrained model that ships with the package: zoo/vae-dsprites,
@@ -15,6 +15,8 @@ def load(target: str, *, step: str | None = None) -> Encoder:
     -------
     step : int, default the last
         A step after which the weights were kept (--snapshots).
+    device : text, default cpu
+        Device that computes the codes: cpu, auto, cuda, cuda:1 or mps.
 
     Example
     -------
@@ -23,9 +25,9 @@ def load(target: str, *, step: str | None = None) -> Encoder:
     reference:zoo/beta-tcvae-dsprites
     """
     try:
-        from disentmetrics_reference_models.training.run import load_run
+        from disentmetrics_reference_models.training.run_folder import load_run
     except ImportError as error:
         raise MissingExtraError(f"reference models need PyTorch; {install_command('train')}") from error
     if step is not None and not step.isdecimal():
         raise InvalidInputError(f"step must be a whole number, such as step=1000; got {step!r}")
-    return load_run(target, step=None if step is None else int(step))
+    return load_run(target, step=None if step is None else int(step), device=device)

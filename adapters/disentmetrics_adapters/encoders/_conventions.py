@@ -10,7 +10,8 @@ Grammar of ``select``, by which the user names the codes in an output::
     codes  = path ("+" path)*              several blocks, concatenated
     path   = step ("." step)*              index, key or attribute; "*" is every element
              the last step may be the arrangement of one array: whole, halves (mean, then
-             log-variance), interleaved (alternating), log_variance_first (halves, swapped)
+             log-variance), interleaved (alternating), log_variance_first (halves, swapped), or
+             argmax (one categorical latent, the column with the largest value)
 
 ==============================================  ==========================================
 the encoder returns                             select
@@ -23,11 +24,13 @@ one array: means, then log-variances            halves
 one array: log-variances, then means            log_variance_first
 one array: mean, log-variance, mean, ...        interleaved
 {"mu": ..., "logvar": ...}                      mu,logvar
-{"continuous": [mean, logvar], "discrete": [.]} continuous.0+discrete.*
+{"continuous": [mean, logvar], "discrete": [.]} continuous.0+discrete.*.argmax
 {"mu": ..., "std": ...}                         mu,std with spread=std
 {"a": Normal, "b": Normal}                      *.mean,*.variance with spread=variance
 [{"mean": ..., "log_std": ...}, ...]            *.mean,*.log_std with spread=log_std
 ==============================================  ==========================================
+
+A categorical latent has no log-variance: select codes alone where there is one. Metrics treat it as categorical.
 
 Without ``spread`` the second term is read as a log-variance, and must be one by its name, or have none, as in a tuple.
 """
@@ -58,9 +61,13 @@ from disentmetrics_adapters.encoders._options import choice, log
 Array = NDArray[Any]
 Codes = NDArray[np.floating] | Posterior
 
+_Block = tuple[str, str]  # a path, and the arrangement of its array
+
 LAYOUTS = ("NCHW", "NHWC", "flat")
 NAMED_RANGES = ("auto", "raw", "0..1", "-1..1", "0..255")
-SPLITS = ("whole", "halves", "interleaved", "log_variance_first")
+_HALVED = ("halves", "interleaved", "log_variance_first")
+_ARGMAX = "argmax"
+SPLITS = ("whole", *_HALVED, _ARGMAX)
 
 
 @dataclass(frozen=True)
@@ -222,14 +229,7 @@ class OutputConvention:
         """
         if self.select is None:
             return self.resolved(output, n).read(output, n, to_array=to_array, channel_axis=channel_axis)
-        chosen = [
-            [
-                (steps, leaf, block)
-                for block in blocks
-                for steps, leaf in _resolve(output, block[0], self.select, output)
-            ]
-            for blocks in _parse(self.select)
-        ]
+        chosen = self._chosen(output, self.select)
         if len(chosen) == 2 and self.spread is None:
             means, spreads = ([steps for steps, _, _ in term] for term in chosen)
             require_log_variances(means, spreads, self.select)
@@ -242,6 +242,29 @@ class OutputConvention:
             return self._posterior(mean, spread)
         columns = [[part[0] for part in term] for term in terms]
         return self._posterior(*columns) if len(columns) == 2 else self._concatenated(columns[0])
+
+    def _chosen(self, output: Any, select: str) -> list[list[tuple[Steps, Any, _Block]]]:
+        """Return the leaves of each term, with their paths and blocks."""
+        return [
+            [(steps, leaf, block) for block in blocks for steps, leaf in _resolve(output, block[0], select, output)]
+            for blocks in _parse(select)
+        ]
+
+    def categorical(self, output: Any, n: int, *, to_array: Callable[[Any], Array] = np.asarray) -> tuple[bool, ...]:
+        """Return whether each latent is categorical; empty if none is.
+
+        Examples
+        --------
+        >>> OutputConvention("0+1.argmax").categorical((np.zeros((4, 2)), np.zeros((4, 3))), 4)
+        (False, False, True)
+        """
+        if self.select is None or not any(split == _ARGMAX for term in _parse(self.select) for _, split in term):
+            return ()
+        flags: list[bool] = []
+        for _, leaf, (path, split) in self._chosen(output, self.select)[0]:
+            array = _array(leaf, n, path, output, to_array)
+            flags += [True] if split == _ARGMAX else [False] * self._columns(array).shape[1]
+        return tuple(flags)
 
     def resolved(self, output: Any, n: int) -> "OutputConvention":
         """Return the convention of this output, inferred if ``select`` was not given."""
@@ -281,12 +304,14 @@ class OutputConvention:
         return array.reshape(len(array), -1)
 
 
-_Block = tuple[str, str]  # a path, and the arrangement of its array
-
-
 def _parse(select: str) -> list[list[_Block]]:
     terms = [[_parse_path(path) for path in term.split("+")] for term in select.split(",")]
-    splits = [split for term in terms for _, split in term if split != "whole"]
+    splits = [split for term in terms for _, split in term if split in _HALVED]
+    if len(splits) + len(terms) > 1 and any(split == _ARGMAX for term in terms for _, split in term):
+        raise InvalidInputError(
+            "a categorical latent has no log-variance: select codes alone where one is argmax, such as "
+            f"select=0+1.argmax; got {select!r}"
+        )
     halved = len(splits) not in {0, len(terms[0])} or (splits and len(terms) == 2)
     if len(terms) > 2 or halved or not all(path.strip() for path in select.replace("+", ",").split(",")):
         raise InvalidInputError(
@@ -358,6 +383,12 @@ def _array(leaf: Any, n: int, path: str, output: Any, to_array: Callable[[Any], 
 def _split(array: Array, split: str, axis: int) -> tuple[Array, ...]:
     if split == "whole":
         return (array,)
+    if split == _ARGMAX:
+        if array.ndim != 2 or array.shape[1] < 2:
+            raise InvalidInputError(
+                f"select=argmax requires an array (n, categories) of at least 2 categories; got shape {array.shape}"
+            )
+        return (array.argmax(axis=1)[:, None].astype(np.float32),)
     if array.shape[axis] % 2:
         raise InvalidInputError(
             f"select={split} requires an even number of columns; the encoder returned shape {array.shape}"
@@ -479,6 +510,7 @@ class Pipeline:
     outputs: OutputConvention
     to_array: Callable[[Any], Array] = np.asarray
     batch_size: int | None = None
+    categorical_codes: tuple[bool, ...] = field(default=(), init=False)  # known after the first batch
     _layout: str = field(default="", init=False)
 
     def __call__(self, observations: Array) -> Codes:
@@ -521,6 +553,7 @@ class Pipeline:
             ", ".join(map(str, batch.shape[1:])), batch.min(), batch.max(),
         )  # fmt: skip
         self._layout, self.outputs = layout, outputs
+        self.categorical_codes = outputs.categorical(results[layout], rows, to_array=self.to_array)
 
     def _check_same(self, results: dict[str, Any], outputs: OutputConvention, rows: int) -> None:
         first, *others = (self._read(output, rows, layout, outputs) for layout, output in results.items())

@@ -94,6 +94,11 @@ class OnnxEncoder:
             self._pipeline = Pipeline(self._run, inputs, self._outputs, batch_size=size)
         return self._pipeline(observations)
 
+    @property
+    def categorical_codes(self) -> tuple[bool, ...]:
+        """Which latents are categorical, after the first batch; empty if none is."""
+        return self._pipeline.categorical_codes if self._pipeline else ()
+
     def _range(self, requested: str) -> str:
         if np.issubdtype(self._dtype, np.floating):
             return requested

@@ -98,6 +98,11 @@ class TorchEncoder:
         """Encode a batch (n, ...)."""
         return self._pipeline(observations)
 
+    @property
+    def categorical_codes(self) -> tuple[bool, ...]:
+        """Which latents are categorical, after the first batch; empty if none is."""
+        return self._pipeline.categorical_codes
+
     def _run(self, batch: NDArray[Any]) -> Any:
         import torch
 

@@ -1,7 +1,7 @@
 """Lower bounds of the log-likelihood of images under a trained model: ELBO and importance-weighted bound."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from disentmetrics_reference_models.nn.likelihoods import reconstruction_loss
 from disentmetrics_reference_models.training.run import Run
 
 N_PARTICLES = 5000
-_ROWS_AT_ONCE = 4096
+CODES_AT_ONCE = 4096
 
 
 def standard_normal(z: Tensor) -> Tensor:
@@ -52,10 +52,17 @@ def latent_variable_model(run: Run) -> LatentVariableModel:
     """
     prior = run.prior
     return LatentVariableModel(
-        encode=run.model.encoder,
+        encode=lambda images: _posterior(run, images),
         log_likelihood=lambda z, images: -reconstruction_loss(run.model.decoder(z), images, run.config.likelihood),
         log_prior=lambda z: prior.log_density(z).sum(1),
     )
+
+
+def _posterior(run: Run, images: Tensor) -> tuple[Tensor, Tensor]:
+    codes = run.method.represent(run.model, images, run.config)
+    if isinstance(codes, Tensor):
+        raise InvalidInputError(f"likelihood bounds need posteriors; {run.method.name} has codes only")
+    return codes
 
 
 class EvidenceBounds(NamedTuple):
@@ -79,19 +86,19 @@ class EvidenceBounds(NamedTuple):
 
 def evidence_bounds(
     model: LatentVariableModel,
-    images: Tensor,
+    images: Tensor | Iterable[Tensor],
     *,
     n_particles: int = N_PARTICLES,
     seed: int = 0,
-    rows_at_once: int = _ROWS_AT_ONCE,
+    rows_at_once: int = CODES_AT_ONCE,
 ) -> EvidenceBounds:
     """Compute lower bounds of log p(x) of each image, which become tighter with more particles.
 
     Parameters
     ----------
     model : LatentVariableModel
-    images : (n, ...)
-        Images on the device of the model.
+    images : (n, ...), or an iterable of such
+        Images on the device of the model; parts of a large data set one after the other give the same numbers.
     n_particles : int
         Number K of samples from the posterior of each image: 5000 in Kim & Mnih (2018), 1000 in Mathieu et al. (2019).
         For K = 1 the importance-weighted bound is the evidence lower bound.
@@ -123,16 +130,20 @@ def evidence_bounds(
     >>> evidence_bounds(model, torch.zeros(1, 3), n_particles=10).importance_weighted
     tensor([-2.7568], dtype=torch.float64)
     """
-    for name, number in (("n_particles", n_particles), ("rows_at_once", rows_at_once), ("images", len(images))):
+    for name, number in (("n_particles", n_particles), ("rows_at_once", rows_at_once)):
         if number < 1:
             raise InvalidInputError(f"{name} must be at least 1; got {number}")
     generator = torch.Generator().manual_seed(seed)
     with torch.inference_mode():
         chunks = [
             _chunk_bounds(model, chunk, n_particles, generator, rows_at_once)
-            for chunk in images.split(max(1, rows_at_once // n_particles))
+            for part in ([images] if isinstance(images, Tensor) else images)
+            for chunk in part.split(max(1, rows_at_once // n_particles))
+            if len(chunk)
         ]
-    return EvidenceBounds(*(torch.cat(parts) for parts in zip(*chunks, strict=True)))
+    if not chunks:
+        raise InvalidInputError("images must be at least 1; got 0")
+    return EvidenceBounds(*(torch.cat(parts).cpu() for parts in zip(*chunks, strict=True)))
 
 
 def _chunk_bounds(

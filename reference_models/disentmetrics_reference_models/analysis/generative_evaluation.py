@@ -10,10 +10,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from disentmetrics.datasets.base import DataSet
+from disentmetrics._utils.progress import progress_bar
+from disentmetrics.datasets.base import DataSet, Draws
 from disentmetrics.errors import InvalidInputError
 from disentmetrics_reference_models.analysis.density_ratio import density_ratio
-from disentmetrics_reference_models.analysis.evidence_bounds import N_PARTICLES, evidence_bounds, latent_variable_model
+from disentmetrics_reference_models.analysis.evidence_bounds import (
+    CODES_AT_ONCE,
+    N_PARTICLES,
+    evidence_bounds,
+    latent_variable_model,
+)
 from disentmetrics_reference_models.analysis.posterior_evaluation import (
     CustomPrior,
     PosteriorReport,
@@ -22,7 +28,7 @@ from disentmetrics_reference_models.analysis.posterior_evaluation import (
 from disentmetrics_reference_models.analysis.posteriors import encode_draws, kl_per_latent, random_draws
 from disentmetrics_reference_models.nn.gaussians import reparameterise
 from disentmetrics_reference_models.nn.total_correlation import decompose
-from disentmetrics_reference_models.training.run import Run, as_images
+from disentmetrics_reference_models.training.run import Run
 
 N_ROWS, N_IMAGES, N_SAMPLES = 10_000, 64, 2_000
 _BATCH, _N_BATCHES = 256, 20
@@ -118,10 +124,11 @@ def evaluate_run(
     data: DataSet,
     *,
     n_rows: int = N_ROWS,
-    n_images: int = N_IMAGES,
+    n_images: int | None = N_IMAGES,
     n_particles: int = N_PARTICLES,
     n_samples: int = N_SAMPLES,
     seed: int = 0,
+    progress: bool = False,
 ) -> GenerativeReport:
     """Evaluate a trained model as a generative model under its own prior, without labels.
 
@@ -133,13 +140,17 @@ def evaluate_run(
         Data set of images with the shape of the training images.
     n_rows : int
         Number of random images (all, if there are fewer) whose posteriors represent the aggregate posterior.
-    n_images, n_particles : int
-        Number of images whose log-likelihood is bounded, and particles for each. Kim & Mnih (2018) use
-        5000 particles and all images, which requires a GPU.
+    n_images : int, optional
+        Number of images whose log-likelihood is bounded; None for all images of the data set, a batch at a time. Kim &
+        Mnih (2018) use all, which requires a GPU.
+    n_particles : int
+        Number of particles for each image; 5000 in Kim & Mnih (2018).
     n_samples : int
         Number of samples of the aggregate posterior for the decomposition of the KL.
     seed : int
         Random seed of images, particles and samples.
+    progress : bool
+        Show a progress bar of the images whose log-likelihood is bounded.
 
     Returns
     -------
@@ -168,30 +179,53 @@ def evaluate_run(
     it, minibatches more so, and the density ratio underestimates strong dependence.
     """
     for name, number in (("n_rows", n_rows), ("n_images", n_images), ("n_samples", n_samples)):
-        if number < 2:
+        if number is not None and number < 2:
             raise InvalidInputError(f"{name} must be at least 2; got {number}")
     draws = random_draws(data, n_rows, np.random.default_rng(seed))
     posteriors = encode_draws(run, data, draws)
     mean, log_variance = np.asarray(posteriors.mean), np.asarray(posteriors.log_variance)
-    prior = run.prior
+    prior = run.on("cpu").prior
 
     def log_density(codes: NDArray[np.float64]) -> NDArray[np.float64]:
         with torch.inference_mode():
             return np.asarray(prior.log_density(torch.from_numpy(codes)).sum(1).numpy())
 
-    model_prior = CustomPrior(log_density, kl_per_latent(run, posteriors, seed=seed))
+    model_prior = CustomPrior(log_density, kl_per_latent(posteriors))
     report = evaluate_posteriors(mean, log_variance, prior=model_prior, n_samples=n_samples, seed=seed)
-    first = draws[:n_images]
-    images = as_images(data.observations(first.factors, first.nuisance), run.shape)
-    estimates = dict(_bounds(run, images, n_particles, seed))
+    of_bounds = _all_draws(data, seed) if n_images is None else draws[:n_images]
+    if n_images is not None and n_images > n_rows:
+        of_bounds = random_draws(data, n_images, np.random.default_rng(seed))
+    estimates = dict(_bounds(run, data, of_bounds, n_particles, seed, progress=progress))
     estimates |= _posterior_estimates(report, len(mean), n_samples)
     estimates |= _sample_estimates(torch.from_numpy(mean), torch.from_numpy(log_variance), seed)
     return GenerativeReport({name: estimates[name] for name in NAMES}, report, type(prior).__name__)
 
 
-def _bounds(run: Run, images: Tensor, n_particles: int, seed: int) -> Iterator[tuple[str, Estimate]]:
-    bounds = evidence_bounds(latent_variable_model(run), images, n_particles=n_particles, seed=seed)
-    how = f"{len(images)} images, {n_particles} particles"
+def _all_draws(data: DataSet, seed: int) -> Draws:
+    if not data.has_full_grid:
+        raise InvalidInputError(f"{data.name} has no finite number of images; give a number of them")
+    every = data.full_grid()
+    if data.nuisances and not data.is_observed:
+        return Draws(every.factors, data.sample_nuisance(every.factors, np.random.default_rng(seed)), every.groups)
+    return every
+
+
+def _bounds(
+    run: Run, data: DataSet, draws: Draws, n_particles: int, seed: int, *, progress: bool
+) -> Iterator[tuple[str, Estimate]]:
+    with progress_bar(shown=progress) as bar:
+        task = bar.add_task("bounds of the log-likelihood", total=len(draws))
+
+        def batches() -> Iterator[Tensor]:
+            at_once = max(1, CODES_AT_ONCE // n_particles)
+            for start in range(0, len(draws), _BATCH):
+                batch = draws[start : start + _BATCH]
+                for part in run.inputs(data.observations(batch.factors, batch.nuisance)).split(at_once):
+                    yield part
+                    bar.advance(task, len(part))
+
+        bounds = evidence_bounds(latent_variable_model(run), batches(), n_particles=n_particles, seed=seed)
+    how = f"{len(draws)} images, {n_particles} particles"
     for name, values in zip(NAMES[:3], bounds, strict=True):
         yield name, Estimate(float(values.mean()), float(values.std()) / math.sqrt(len(values)), how)
 

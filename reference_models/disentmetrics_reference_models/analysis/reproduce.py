@@ -17,18 +17,13 @@ from disentmetrics.errors import InvalidInputError, did_you_mean
 from disentmetrics.metrics import find_metric
 from disentmetrics.results.score import Interval
 from disentmetrics.scoring.uncertainty import t_interval
-from disentmetrics_reference_models.training.method import PRESETS, Config
+from disentmetrics_reference_models.training.config import Config, as_dict
+from disentmetrics_reference_models.training.device import choose_device
+from disentmetrics_reference_models.training.method import PRESETS
 from disentmetrics_reference_models.training.registry import find_method
-from disentmetrics_reference_models.training.run import (
-    CONFIG,
-    WEIGHTS,
-    Run,
-    load_run,
-    save_run,
-    train,
-    train_many,
-)
-from disentmetrics_reference_models.training.trainer import as_dict, choose_device
+from disentmetrics_reference_models.training.run import Run
+from disentmetrics_reference_models.training.run_folder import CONFIG, WEIGHTS, load_run, save_run
+from disentmetrics_reference_models.training.train import train, train_many
 
 METRIC = "higgins@higgins2017"
 SOURCE = "Higgins et al. (2017), table 1; dSprites"

@@ -102,7 +102,7 @@ def traversal_images(
         raise InvalidInputError(f"reach must be above 0; got {reach}")
     draws = random_draws(data, N_OBSERVATIONS, np.random.default_rng(seed))
     posteriors = encode_draws(run, data, draws)
-    kl = kl_per_latent(run, posteriors)
+    kl = kl_per_latent(posteriors)
     order, values = codes_by_kl(kl), np.linspace(-reach, reach, n_values)
     start = posteriors.mean[0].astype(np.float64)
     codes = np.tile(start, (len(order), n_values, 1))
@@ -146,7 +146,7 @@ def tuning_maps(run: Run, data: DataSet, across: str = "x", down: str = "y", *, 
     """
     factors, nuisance, shape = _position_grid(data, across, down, np.random.default_rng(seed))
     posteriors = encode_draws(run, data, Draws(factors, nuisance))
-    kl = kl_per_latent(run, posteriors)
+    kl = kl_per_latent(posteriors)
     order = codes_by_kl(kl)
     by_position = posteriors.mean.astype(np.float64).reshape(*shape, -1).mean(axis=2)
     return TuningMaps(by_position.transpose(2, 0, 1)[order], order, kl[order], (across, down))
@@ -179,8 +179,22 @@ def _position_grid(
     return flat, nuisance, shape
 
 
-def traversal_sheet(traversal: LatentTraversal, tuning: TuningMaps | None = None, *, title: str) -> NDArray[np.uint8]:
-    """Draw traversals, one row per latent, and tuning maps below them.
+def traversal_sheet(
+    traversal: LatentTraversal,
+    tuning: TuningMaps | None = None,
+    *,
+    samples: NDArray[np.uint8] | None = None,
+    title: str,
+) -> NDArray[np.uint8]:
+    """Draw traversals, one row per latent, and samples of the prior and tuning maps below them.
+
+    Parameters
+    ----------
+    traversal : LatentTraversal
+    tuning : TuningMaps, optional
+    samples : (n, height, width, channels) uint8, optional
+        Images of samples of the prior, see :meth:`~.run.Run.sample`.
+    title : str
 
     Returns
     -------
@@ -195,6 +209,10 @@ def traversal_sheet(traversal: LatentTraversal, tuning: TuningMaps | None = None
     labels = tuple(f"{value:z.2g}" for value in traversal.values)
     for number, (code, kl, images) in enumerate(zip(traversal.codes, traversal.kl, traversal.images, strict=True)):
         rows.append(ImageRow(f"latent {code}", _nats(kl), images, labels if number == last else ()))
+    for first in range(0, 0 if samples is None else len(samples), n_columns):
+        assert samples is not None  # noqa: S101 - the range is empty otherwise
+        name, about = ("", "") if first else ("samples", "of the prior")
+        rows.append(ImageRow(name, about, samples[first : first + n_columns]))
     if tuning is None:
         return draw_sheet(title, rows, n_columns=n_columns)
     scale = max(float(np.abs(tuning.maps).max()), np.finfo(np.float64).tiny)

@@ -25,11 +25,12 @@ def train(
     method: Annotated[
         str | None, typer.Argument(metavar="METHOD", help="Such as beta_vae; omit it to list all methods.")
     ] = None,
-    data: Annotated[str, typer.Option("--data", metavar="DATASET", help="Data set of square images.")] = "dsprites",
+    data: Annotated[str, typer.Option("--data", metavar="DATASET", help="Data set of images or vectors.")] = "dsprites",
     preset: Annotated[
         str,
         typer.Option(
-            help="smoke (seconds; minutes for 64 x 64 images), small (minutes to hours) or paper (as published)."
+            help="smoke (a minute; some minutes for 64 x 64 images), small (minutes to hours) or paper (as published "
+            "for this data set, where the paper has settings for it)."
         ),
     ] = "small",
     settings: Annotated[
@@ -67,7 +68,7 @@ def train(
     """
     try:
         from disentmetrics_reference_models.training.registry import find_method, find_methods
-        from disentmetrics_reference_models.training.run import train as train_model
+        from disentmetrics_reference_models.training.train import train as train_model
     except ImportError as error:
         raise MissingExtraError(f"training needs PyTorch; {install_command('train')}") from error
     if method is None:
@@ -75,10 +76,14 @@ def train(
             out.print(f"[bold]{name}[/]: {escape(listed.summary)}", highlight=False)
             out.print(f"    {listed.paper}", highlight=False, markup=False)
         return
-    config = find_method(method).preset(preset).changed({**_settings(settings), "seed": seed})
+    found = find_method(method)
     if out_folder is None:
         raise InvalidInputError("a run folder is needed; specify it with --out")
     images = load_dataset(data)
+    config = found.preset(preset, images).changed({**_settings(settings), "seed": seed})
+    note = found.preset_note(preset, images)
+    if note and not quiet:
+        err.print(note, highlight=False, markup=False, soft_wrap=True)
     run = train_model(
         config,
         images,
@@ -119,6 +124,10 @@ def traverse(
     tuning: Annotated[str, typer.Option(metavar="X,Y", help="Also plot tuning maps over these two factors.")] = "",
     values: Annotated[int, typer.Option(min=2, help="Images per latent.")] = 11,
     reach: Annotated[float, typer.Option(help="Traverse latents from -REACH to REACH.")] = 3.0,
+    samples: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Also show this number of samples of the prior.")
+    ] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     seed: SeedOption = 0,
     quiet: QuietOption = False,
 ) -> None:
@@ -129,6 +138,8 @@ def traverse(
       disentmetrics traverse run -o traversal.png
 
       disentmetrics traverse run --data blobs --tuning x,y -o traversal.png
+
+      disentmetrics traverse run --samples 22 -o traversal.png
     """
     check_path(out_file)
     check_output(out_file)
@@ -142,17 +153,19 @@ def traverse(
             traversal_sheet,
             tuning_maps,
         )
-        from disentmetrics_reference_models.training.run import load_run
+        from disentmetrics_reference_models.training.run_folder import load_run
     except ImportError as error:
         raise MissingExtraError(f"reference models need PyTorch; {install_command('train')}") from error
-    run = load_run(target.removeprefix("reference:"))
+    run = load_run(target.removeprefix("reference:"), device=device)
     images = data_for(run.data, data)
     note = other_data_note(run.data, images)
     if note and not quiet:
         err.print(note, highlight=False, markup=False)
     traversal = traversal_images(run, images, n_values=values, reach=reach, seed=seed)
     maps = tuning_maps(run, images, *factors, seed=seed) if factors else None
-    save_traversal(traversal_sheet(traversal, maps, title=f"{run.method.name} on {images.name}"), out_file)
+    drawn = run.sample(samples, seed=seed) if samples else None
+    sheet = traversal_sheet(traversal, maps, samples=drawn, title=f"{run.method.name} on {images.name}")
+    save_traversal(sheet, out_file)
     if not quiet:
         err.print(f"traversals written to {out_file}", highlight=False, markup=False, soft_wrap=True)
 

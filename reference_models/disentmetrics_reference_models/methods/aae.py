@@ -1,21 +1,15 @@
 """Adversarial autoencoder: the aggregate posterior, not each posterior, is matched to the prior."""
 
 from disentmetrics_reference_models.nn.adversarial import (
-    ADVERSARY,
+    GROUPS,
     SMOKE,
     AdversarialConfig,
     adversarial_terms,
     discriminator,
     noise_and_prior,
 )
-from disentmetrics_reference_models.training.method import (
-    AutoEncoder,
-    Batch,
-    Terms,
-    Weights,
-    evidence_of,
-    method,
-)
+from disentmetrics_reference_models.training.evidence import AutoEncoder, Terms, evidence_of
+from disentmetrics_reference_models.training.method import Batch, Weights, method
 
 LEAST_LOG_VARIANCE = -10.0
 
@@ -30,7 +24,7 @@ class AAEConfig(AdversarialConfig):
     presets={"smoke": SMOKE},
     noise=noise_and_prior,
     parts=discriminator,
-    adversaries=(ADVERSARY,),
+    groups=GROUPS,
 )
 def aae(model: AutoEncoder, batch: Batch, weights: Weights, config: AAEConfig) -> Terms:
     """Adversarial matching of the aggregate posterior to the prior, without a KL per image.
@@ -41,7 +35,7 @@ def aae(model: AutoEncoder, batch: Batch, weights: Weights, config: AAEConfig) -
 
     Differs from Makhzani et al.: a density ratio replaces the generator loss.
     """
-    mean, log_variance = model.encoder(batch.images)
+    mean, log_variance = model.encoder(batch.observations)
     bounded = log_variance.clamp(min=LEAST_LOG_VARIANCE)
-    bound = evidence_of(model, batch.images, mean, bounded, batch.noise["z"], config)
+    bound = evidence_of(model, batch.observations, mean, bounded, batch.noise["z"], config)
     return adversarial_terms(model, bound, bound.reconstruction.mean(), (bound.z, batch.noise["prior"]), weights)

@@ -4,15 +4,9 @@ from dataclasses import dataclass
 
 from disentmetrics.errors import InvalidInputError
 from disentmetrics_reference_models.nn.total_correlation import ESTIMATES, decompose
-from disentmetrics_reference_models.training.method import (
-    AutoEncoder,
-    Batch,
-    Config,
-    Terms,
-    Weights,
-    evidence,
-    method,
-)
+from disentmetrics_reference_models.training.config import Config
+from disentmetrics_reference_models.training.evidence import AutoEncoder, Terms, evidence
+from disentmetrics_reference_models.training.method import Batch, Weights, method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +57,7 @@ def beta_tcvae(model: AutoEncoder, batch: Batch, weights: Weights, config: BetaT
     Known failure: with ``mws`` the logged terms are off by constants (the total correlation by
     (n_codes - 1) log N); compare models by estimates over the full data set.
     """
-    bound = evidence(model, batch.images, batch.noise["z"], config)
+    bound = evidence(model, batch.observations, batch.noise["z"], config)
     parts = decompose(bound.z, bound.mean, bound.log_variance, batch.n_rows, estimate=config.estimate)
     mi, tc, dimension_wise_kl = (part.mean() for part in parts)
     weighted_kl = weights["alpha"] * mi + weights["beta"] * tc + weights["gamma"] * dimension_wise_kl

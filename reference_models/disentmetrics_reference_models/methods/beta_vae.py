@@ -2,15 +2,9 @@
 
 from dataclasses import dataclass
 
-from disentmetrics_reference_models.training.method import (
-    AutoEncoder,
-    Batch,
-    Config,
-    Terms,
-    Weights,
-    evidence,
-    method,
-)
+from disentmetrics_reference_models.training.config import Config
+from disentmetrics_reference_models.training.evidence import AutoEncoder, Terms, evidence
+from disentmetrics_reference_models.training.method import Batch, Weights, method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,5 +35,5 @@ def beta_vae(model: AutoEncoder, batch: Batch, weights: Weights, config: BetaVAE
     Differs from the paper: its settings for dSprites are ``architecture=higgins-fc optimizer=adagrad
     learning_rate=0.01``, which train more slowly; the defaults here are the networks of Burgess et al. (2018).
     """
-    bound = evidence(model, batch.images, batch.noise["z"], config)
+    bound = evidence(model, batch.observations, batch.noise["z"], config)
     return bound.terms((bound.reconstruction + weights["beta"] * bound.kl.sum(1)).mean())

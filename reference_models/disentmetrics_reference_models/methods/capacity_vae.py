@@ -2,15 +2,9 @@
 
 from dataclasses import dataclass
 
-from disentmetrics_reference_models.training.method import (
-    AutoEncoder,
-    Batch,
-    Config,
-    Terms,
-    Weights,
-    evidence,
-    method,
-)
+from disentmetrics_reference_models.training.config import Config
+from disentmetrics_reference_models.training.evidence import AutoEncoder, Terms, evidence
+from disentmetrics_reference_models.training.method import Batch, Weights, method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +43,7 @@ def capacity_vae(model: AutoEncoder, batch: Batch, weights: Weights, config: Cap
     Known failure: with a large learning rate, few latents carry all information (a public run with γ = 100 and
     learning rate 0.001 ends with 25 nats in 4 latents and blurred reconstructions).
     """
-    bound = evidence(model, batch.images, batch.noise["z"], config)
+    bound = evidence(model, batch.observations, batch.noise["z"], config)
     target = weights["capacity"] * (batch.step / weights["n_growing"]).clamp(max=1.0)
     deviation = (bound.kl.sum(1).mean() - target).abs()
     return bound.terms(bound.reconstruction.mean() + weights["gamma"] * deviation, capacity=target)

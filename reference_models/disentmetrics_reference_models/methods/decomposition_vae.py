@@ -1,6 +1,7 @@
 """Decomposition objective: posterior overlap, and regularisation of the aggregate posterior towards any prior."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -20,17 +21,11 @@ from disentmetrics_reference_models.nn.priors import (
     VarianceSpectrum,
 )
 from disentmetrics_reference_models.nn.total_correlation import pairwise_log_density
-from disentmetrics_reference_models.training.method import (
-    AutoEncoder,
-    Batch,
-    Config,
-    NoiseShape,
-    Terms,
-    TrainingData,
-    Weights,
-    evidence,
-    method,
-)
+from disentmetrics_reference_models.training.config import Config
+from disentmetrics_reference_models.training.data import TrainingData
+from disentmetrics_reference_models.training.evidence import AutoEncoder, Terms, evidence
+from disentmetrics_reference_models.training.method import Batch, NoiseShape, Weights, method
+from disentmetrics_reference_models.training.stage import Stage
 
 PRIORS = ("isotropic", "anisotropic", "student-t", "sparse", "mixture")
 DIVERGENCES = ("kld_inc", "mmd_dim")
@@ -160,10 +155,12 @@ def log_spectrum(pixels: NDArray[np.floating], n: int) -> NDArray[np.float64]:
     return np.asarray(2 * np.log(np.sort(values)[::-1]), np.float64)
 
 
-def _resolve_config(config: DecompositionVAEConfig, data: TrainingData) -> DecompositionVAEConfig:
+def _resolve_config(
+    config: DecompositionVAEConfig, data: TrainingData, stages: Mapping[str, Stage]
+) -> DecompositionVAEConfig:
     if config.spectrum != "pca":
         return config
-    pixels = data.some(_SPECTRUM_IMAGES).flatten(1).numpy() / 255
+    pixels = data.scaled(data.some(_SPECTRUM_IMAGES)).flatten(1).numpy()
     # Rounded so that the configuration is the same on every machine.
     return replace(config, spectrum=",".join(f"{value:.4f}" for value in log_spectrum(pixels, config.n_codes)))
 
@@ -243,7 +240,7 @@ def decomposition_vae(model: AutoEncoder, batch: Batch, weights: Weights, config
     normal variables (Φ^-1(F_t(μ))) before using scores that compare variances.
     """
     prior = prior_of(model, weights, config)
-    bound = evidence(model, batch.images, batch.noise["z"], config)
+    bound = evidence(model, batch.observations, batch.noise["z"], config)
     bound = bound._replace(kl=prior.kl(bound.mean, bound.log_variance, bound.z))
     samples = prior.sample(batch.noise["prior_normal"], batch.noise["prior_uniform"])
     if config.divergence == "kld_inc":

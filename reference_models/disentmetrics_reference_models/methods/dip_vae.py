@@ -5,16 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from disentmetrics_reference_models.training.method import (
-    AutoEncoder,
-    Batch,
-    Config,
-    Evidence,
-    Terms,
-    Weights,
-    evidence,
-    method,
-)
+from disentmetrics_reference_models.training.config import Config
+from disentmetrics_reference_models.training.evidence import AutoEncoder, Evidence, Terms, evidence
+from disentmetrics_reference_models.training.method import Batch, Weights, method
 
 PAPER = "Kumar, Sattigeri, Balakrishnan (2018), Variational Inference of Disentangled Latent Concepts, ICLR"
 
@@ -76,7 +69,7 @@ def dip_vae_i(model: AutoEncoder, batch: Batch, weights: Weights, config: DIPVAE
 
     Known failure: only the means are constrained, so posterior variances may shrink.
     """
-    bound = evidence(model, batch.images, batch.noise["z"], config)
+    bound = evidence(model, batch.observations, batch.noise["z"], config)
     return _regularised(bound, covariance(bound.mean), weights)
 
 
@@ -86,5 +79,5 @@ def dip_vae_ii(model: AutoEncoder, batch: Batch, weights: Weights, config: DIPVA
 
     As DIP-VAE-I, with C the covariance of the aggregate posterior: that of the means plus the mean of the variances.
     """
-    bound = evidence(model, batch.images, batch.noise["z"], config)
+    bound = evidence(model, batch.observations, batch.noise["z"], config)
     return _regularised(bound, aggregate_covariance(bound.mean, bound.log_variance), weights)

@@ -1,5 +1,6 @@
 """Decoder trained on ground-truth factors that pass through a noisy channel of increasing capacity."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,16 +9,11 @@ from torch import Tensor, nn
 
 from disentmetrics.errors import InvalidInputError
 from disentmetrics_reference_models.nn.networks import Shape
-from disentmetrics_reference_models.training.method import (
-    AutoEncoder,
-    Batch,
-    Config,
-    Terms,
-    TrainingData,
-    Weights,
-    evidence_of,
-    method,
-)
+from disentmetrics_reference_models.training.config import Config
+from disentmetrics_reference_models.training.data import TrainingData, standardised_factors
+from disentmetrics_reference_models.training.evidence import AutoEncoder, Terms, evidence_of
+from disentmetrics_reference_models.training.method import Batch, Weights, method
+from disentmetrics_reference_models.training.stage import Stage
 
 INITIAL_SCALE, INITIAL_LOG_NOISE = 0.1, -0.1
 
@@ -80,14 +76,15 @@ def _parts(config: FactorBottleneckConfig, shape: Shape) -> dict[str, nn.Module]
     return {"bottleneck": FactorBottleneck(config.n_codes)}
 
 
-def _resolve_config(config: FactorBottleneckConfig, data: TrainingData) -> FactorBottleneckConfig:
-    n_factors = data.factors.shape[1]
-    if not n_factors or np.isnan(data.factors).any():
+def _resolve_config(
+    config: FactorBottleneckConfig, data: TrainingData, stages: Mapping[str, Stage]
+) -> FactorBottleneckConfig:
+    if not data.n_factors or np.isnan(data.factor_scaling[0]).any():
         raise InvalidInputError(
             "factor_bottleneck needs data whose factors are all known; "
-            f"got {'factors with missing values' if n_factors else 'none'}; train another method"
+            f"got {'factors with missing values' if data.n_factors else 'none'}; train another method"
         )
-    return replace(config, n_codes=n_factors)
+    return replace(config, n_codes=data.n_factors)
 
 
 @method(
@@ -100,6 +97,7 @@ def _resolve_config(config: FactorBottleneckConfig, data: TrainingData) -> Facto
     parts=_parts,
     encoder=_encoder,
     resolve_config=_resolve_config,
+    inputs={"factors": standardised_factors},
 )
 def factor_bottleneck(model: AutoEncoder, batch: Batch, weights: Weights, config: FactorBottleneckConfig) -> Terms:
     """Ground-truth factors through a noisy channel of limited capacity.
@@ -117,8 +115,8 @@ def factor_bottleneck(model: AutoEncoder, batch: Batch, weights: Weights, config
     carrying information, so it is initialised slightly below 1. A circular factor is a single real number with a jump
     at its period, and a category is represented by its index, as in the paper.
     """
-    mean, log_variance = model.parts["bottleneck"](batch.factors)
-    bound = evidence_of(model, batch.images, mean, log_variance, batch.noise["z"], config)
+    mean, log_variance = model.parts["bottleneck"](batch.inputs["factors"])
+    bound = evidence_of(model, batch.observations, mean, log_variance, batch.noise["z"], config)
     progress = (batch.step / config.n_steps).clamp(max=1.0)
     target = weights["first_capacity"] + (weights["capacity"] - weights["first_capacity"]) * progress
     deviation = (bound.kl.sum(1).mean() - target).abs()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from disentmetrics_reference_models.nn.adversarial import (
-    ADVERSARY,
+    GROUPS,
     SMOKE,
     AdversarialConfig,
     adversarial_terms,
@@ -11,15 +11,8 @@ from disentmetrics_reference_models.nn.adversarial import (
 )
 from disentmetrics_reference_models.nn.gaussians import reparameterise
 from disentmetrics_reference_models.nn.total_correlation import permute_codes
-from disentmetrics_reference_models.training.method import (
-    AutoEncoder,
-    Batch,
-    NoiseShape,
-    Terms,
-    Weights,
-    evidence,
-    method,
-)
+from disentmetrics_reference_models.training.evidence import AutoEncoder, Terms, evidence
+from disentmetrics_reference_models.training.method import Batch, NoiseShape, Weights, method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +43,7 @@ def _noise(config: FactorVAEConfig) -> dict[str, NoiseShape]:
     presets={"smoke": SMOKE},
     noise=_noise,
     parts=discriminator,
-    adversaries=(ADVERSARY,),
+    groups=GROUPS,
     n_batches=2,
 )
 def factor_vae(model: AutoEncoder, batch: Batch, weights: Weights, config: FactorVAEConfig) -> Terms:
@@ -62,7 +55,7 @@ def factor_vae(model: AutoEncoder, batch: Batch, weights: Weights, config: Facto
 
     Known failure: the discriminator underestimates the total correlation, and the estimate may be negative.
     """
-    first, second = batch.images[: config.batch_size], batch.images[config.batch_size :]
+    first, second = batch.observations[: config.batch_size], batch.observations[config.batch_size :]
     bound = evidence(model, first, batch.noise["z"], config)
     mean, log_variance = model.encoder(second)
     z = reparameterise(mean, log_variance, batch.noise["second_z"])

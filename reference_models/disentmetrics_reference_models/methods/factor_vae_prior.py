@@ -1,14 +1,15 @@
 """FactorVAE variant: penalises the divergence of the aggregate posterior from the prior."""
 
 from disentmetrics_reference_models.nn.adversarial import (
-    ADVERSARY,
+    GROUPS,
     SMOKE,
     AdversarialConfig,
     adversarial_terms,
     discriminator,
     noise_and_prior,
 )
-from disentmetrics_reference_models.training.method import AutoEncoder, Batch, Terms, Weights, evidence, method
+from disentmetrics_reference_models.training.evidence import AutoEncoder, Terms, evidence
+from disentmetrics_reference_models.training.method import Batch, Weights, method
 
 
 class FactorVAEPriorConfig(AdversarialConfig):
@@ -21,7 +22,7 @@ class FactorVAEPriorConfig(AdversarialConfig):
     presets={"smoke": SMOKE},
     noise=noise_and_prior,
     parts=discriminator,
-    adversaries=(ADVERSARY,),
+    groups=GROUPS,
 )
 def factor_vae_prior(model: AutoEncoder, batch: Batch, weights: Weights, config: FactorVAEPriorConfig) -> Terms:
     """Penalise the divergence of the aggregate posterior from the prior, in addition to the KL.
@@ -31,6 +32,6 @@ def factor_vae_prior(model: AutoEncoder, batch: Batch, weights: Weights, config:
     Known failure: scores slightly lower than FactorVAE in the paper, because the aggregate posterior must match the
     prior in every respect, not only in its independence.
     """
-    bound = evidence(model, batch.images, batch.noise["z"], config)
+    bound = evidence(model, batch.observations, batch.noise["z"], config)
     loss = (bound.reconstruction + bound.kl.sum(1)).mean()
     return adversarial_terms(model, bound, loss, (bound.z, batch.noise["prior"]), weights)

@@ -9,15 +9,9 @@ from torch.nn import functional
 from disentmetrics.errors import InvalidInputError
 from disentmetrics_reference_models.nn.networks import Shape
 from disentmetrics_reference_models.nn.priors import Gaussian, LearnedGaussian
-from disentmetrics_reference_models.training.method import (
-    AutoEncoder,
-    Batch,
-    Config,
-    Terms,
-    Weights,
-    evidence,
-    method,
-)
+from disentmetrics_reference_models.training.config import Config
+from disentmetrics_reference_models.training.evidence import AutoEncoder, Terms, evidence
+from disentmetrics_reference_models.training.method import Batch, Weights, method
 
 MIN_ACTIVATION = 1e-4
 MIN_NOISE = 1e-3
@@ -113,7 +107,7 @@ def info_dropout(model: AutoEncoder, batch: Batch, weights: Weights, config: Inf
     Known failure: the scale of the noise is bounded, so a latent carries no information only if f is constant.
     Kim & Mnih could not reproduce its scores on dSprites, and none are published.
     """
-    bound = evidence(model, batch.images, batch.noise["z"], config)
+    bound = evidence(model, batch.observations, batch.noise["z"], config)
     prior = prior_of(model, weights, config)
     bound = bound._replace(kl=prior.kl(bound.mean, bound.log_variance, bound.z))
     loss = (bound.reconstruction + weights["beta"] * bound.kl.sum(1)).mean()

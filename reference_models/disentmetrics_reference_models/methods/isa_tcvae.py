@@ -13,7 +13,8 @@ from disentmetrics_reference_models.methods.isa_vae import (
     learned_parts,
 )
 from disentmetrics_reference_models.nn.total_correlation import ESTIMATES, decompose
-from disentmetrics_reference_models.training.method import AutoEncoder, Batch, Terms, Weights, method
+from disentmetrics_reference_models.training.evidence import AutoEncoder, Terms
+from disentmetrics_reference_models.training.method import Batch, Weights, method
 
 
 @dataclass(frozen=True, kw_only=True)

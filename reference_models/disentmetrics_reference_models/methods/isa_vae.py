@@ -8,16 +8,9 @@ from torch import Tensor, nn
 from disentmetrics.errors import InvalidInputError
 from disentmetrics_reference_models.nn.networks import Shape
 from disentmetrics_reference_models.nn.priors import MIN_EXPONENT, LearnedExponents, LpNested, unit_scale
-from disentmetrics_reference_models.training.method import (
-    AutoEncoder,
-    Batch,
-    Config,
-    Evidence,
-    Terms,
-    Weights,
-    evidence,
-    method,
-)
+from disentmetrics_reference_models.training.config import Config
+from disentmetrics_reference_models.training.evidence import AutoEncoder, Evidence, Terms, evidence
+from disentmetrics_reference_models.training.method import Batch, Weights, method
 
 PAPER = (
     "Stühmer, Turner, Nowozin (2020), Independent Subspace Analysis for Unsupervised Learning of Disentangled "
@@ -141,7 +134,7 @@ def isa_evidence(
 ) -> tuple[Evidence, LpNested, dict[str, Tensor]]:
     """Return the evidence under the Lp-nested prior, the prior, and its parameters to be logged."""
     prior = isa_prior(model, weights, config)
-    bound = evidence(model, batch.images, batch.noise["z"], config)
+    bound = evidence(model, batch.observations, batch.noise["z"], config)
     logged = {"prior_scale": prior.scale}
     if config.learned_exponents:
         logged["exponent"] = prior.exponents

@@ -2,15 +2,9 @@
 
 from dataclasses import dataclass
 
-from disentmetrics_reference_models.training.method import (
-    AutoEncoder,
-    Batch,
-    Config,
-    Terms,
-    Weights,
-    evidence,
-    method,
-)
+from disentmetrics_reference_models.training.config import Config
+from disentmetrics_reference_models.training.evidence import AutoEncoder, Terms, evidence
+from disentmetrics_reference_models.training.method import Batch, Weights, method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,5 +21,5 @@ def vae(model: AutoEncoder, batch: Batch, weights: Weights, config: VAEConfig) -
 
     ``loss = E_q[-log p(x | z)] + KL(q(z | x) || N(0, I))``, averaged over the images of the batch.
     """
-    bound = evidence(model, batch.images, batch.noise["z"], config)
+    bound = evidence(model, batch.observations, batch.noise["z"], config)
     return bound.terms((bound.reconstruction + bound.kl.sum(1)).mean())

@@ -1,4 +1,4 @@
-"""Negative log-likelihood of images given the output of a decoder, summed over pixels, in nats.
+"""Negative log-likelihood of images or vectors given the output of a decoder, summed over pixels, in nats.
 
 All published weights (β, γ, λ, C) assume sums over pixels: with a mean over 64 x 64 pixels, β = 4 would act as
 β = 16,384.
@@ -7,7 +7,6 @@ All published weights (β, γ, λ, C) assume sums over pixels: with a mean over 
 import math
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -15,17 +14,17 @@ _GAUSSIAN_VARIANCE = 0.1
 _LAPLACE_SCALE = 0.1
 
 
-def _bernoulli(output: Tensor, images: Tensor) -> Tensor:
-    return functional.binary_cross_entropy_with_logits(output, images, reduction="none")
+def _bernoulli(output: Tensor, observations: Tensor) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(output, observations, reduction="none")
 
 
-def _gaussian(output: Tensor, images: Tensor) -> Tensor:
+def _gaussian(output: Tensor, observations: Tensor) -> Tensor:
     constant = 0.5 * math.log(2 * math.pi * _GAUSSIAN_VARIANCE)
-    return (images - output.sigmoid()) ** 2 / (2 * _GAUSSIAN_VARIANCE) + constant
+    return (observations - mean_observation(output)) ** 2 / (2 * _GAUSSIAN_VARIANCE) + constant
 
 
-def _laplace(output: Tensor, images: Tensor) -> Tensor:
-    return (images - output.sigmoid()).abs() / _LAPLACE_SCALE + math.log(2 * _LAPLACE_SCALE)
+def _laplace(output: Tensor, observations: Tensor) -> Tensor:
+    return (observations - mean_observation(output)).abs() / _LAPLACE_SCALE + math.log(2 * _LAPLACE_SCALE)
 
 
 LIKELIHOODS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -33,19 +32,19 @@ LIKELIHOODS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "gaussian": _gaussian,
     "laplace": _laplace,
 }
-"""Bernoulli with logits; Gaussian (variance 0.1) and Laplace (scale 0.1) around the sigmoid of the output."""
+"""Bernoulli with logits; Gaussian (variance 0.1) and Laplace (scale 0.1) around the mean."""
 
 
-def reconstruction_loss(output: Tensor, images: Tensor, likelihood: str = "bernoulli") -> Tensor:
-    """Return the negative log-likelihood of each image, in nats.
+def reconstruction_loss(output: Tensor, observations: Tensor, likelihood: str = "bernoulli") -> Tensor:
+    """Return the negative log-likelihood of each observation, in nats.
 
     Parameters
     ----------
-    output : (batch, channels, height, width)
-        Output of the decoder, before the sigmoid.
-    images : (batch, channels, height, width)
-        In [0, 1]. For grey values in between, the Bernoulli "likelihood" is not a normalised density, and its
-        minimum is the entropy of the image: only differences are meaningful.
+    output : (batch, channels, height, width) or (batch, n_features)
+        Output of the decoder, before the sigmoid of images.
+    observations : same shape
+        Images in [0, 1], or vectors. For grey values in between, the Bernoulli "likelihood" is not a normalised
+        density, and its minimum is the entropy of the image: only differences are meaningful.
     likelihood : {"bernoulli", "gaussian", "laplace"}
 
     Returns
@@ -57,11 +56,13 @@ def reconstruction_loss(output: Tensor, images: Tensor, likelihood: str = "berno
     >>> reconstruction_loss(torch.zeros(1, 1, 64, 64), torch.ones(1, 1, 64, 64)) / (64 * 64)
     tensor([0.6931])
     """
-    return LIKELIHOODS[likelihood](output, images).flatten(1).sum(1)
+    return LIKELIHOODS[likelihood](output, observations).flatten(1).sum(1)
 
 
-def mean_image(output: Tensor, likelihood: str = "bernoulli") -> Tensor:
-    """Return the mean image in [0, 1] for the output of a decoder; the same for all likelihoods."""
-    if likelihood not in LIKELIHOODS:
-        raise KeyError(likelihood)
-    return torch.sigmoid(output)
+def mean_observation(output: Tensor) -> Tensor:
+    """Return the mean observation for the output of a decoder, with any likelihood.
+
+    Images (batch, channels, height, width) are in [0, 1]: the sigmoid of the output. The output of vectors (batch,
+    n_features) is their mean.
+    """
+    return output if output.ndim == 2 else output.sigmoid()

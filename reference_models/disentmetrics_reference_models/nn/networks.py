@@ -1,19 +1,24 @@
 """Encoder and decoder networks of the papers, which can be combined with any method.
 
-Images are (batch, channels, height, width) in [0, 1]. An encoder returns mean and log-variance of
-the posterior, (batch, n_codes) each; a decoder returns logits with the shape of the images. Image sides are
-powers of two; for sides below 64, networks have fewer strided layers, so that their smallest feature map is 4 x 4.
+Images are (batch, channels, height, width) in [0, 1], vectors (batch, n_features). An encoder returns mean and
+log-variance of the posterior, (batch, n_codes) each; a decoder returns logits of images, or means of vectors, with the
+shape of the observations. Convolutional networks take images of any height and width from 8: each strided layer halves
+the sides, rounded down, and for sides below 64 there are fewer such layers, so that the smallest feature map is at
+least 4 x 4 (3 x 3 for odd sides).
 """
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-Shape = tuple[int, int, int]
-"""Channels, height, width."""
+from disentmetrics.errors import InvalidInputError
+
+Shape = tuple[int, ...]
+"""(channels, height, width) of images, (n_features,) of vectors."""
 
 
 class GaussianEncoder(nn.Module):
@@ -22,38 +27,40 @@ class GaussianEncoder(nn.Module):
     Parameters
     ----------
     body : Module
-        Maps images to features (batch, width).
+        Maps observations to features (batch, width).
     width, n_codes : int
+    log_std : bool
+        Whether the second half of the linear layer is the logarithm of the standard deviation, not of the variance.
     """
 
-    def __init__(self, body: nn.Module, width: int, n_codes: int) -> None:
+    def __init__(self, body: nn.Module, width: int, n_codes: int, *, log_std: bool = False) -> None:
         super().__init__()
         self.body = body
         self.head = nn.Linear(width, 2 * n_codes)
+        self.log_std = log_std
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, observations: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance."""
-        mean, log_variance = self.head(self.body(images)).chunk(2, dim=-1)
-        return mean, log_variance
+        mean, spread = self.head(self.body(observations)).chunk(2, dim=-1)
+        return mean, 2 * spread if self.log_std else spread
 
 
-def _strided(channels: tuple[int, ...], side: int) -> tuple[list[nn.Module], int]:
-    """Return convolutions of kernel 4 and stride 2 with ReLU, as many as the side allows, and the remaining side."""
-    layers: list[nn.Module] = []
-    for before, after in itertools.pairwise(channels):
-        if side <= 4:
-            break
-        layers += [nn.Conv2d(before, after, 4, 2, 1), nn.ReLU()]
-        side //= 2
-    return layers, side
+def _halved(sides: tuple[int, int], n: int) -> list[tuple[int, int]]:
+    """Return the sides before and after each of n layers with stride 2."""
+    return [(sides[0] >> k, sides[1] >> k) for k in range(n + 1)]
 
 
-def _n_stages(n: int, side: int) -> int:
-    return min(n, max(1, side.bit_length() - 3))  # down to a side of 4
+def _n_stages(n: int, sides: tuple[int, int]) -> int:
+    return min(n, max(1, min(sides).bit_length() - 3))  # down to a side of 4
+
+
+def _doubling(before: int, after: int, sides: tuple[int, int]) -> nn.Module:
+    """Return a transposed convolution of kernel 4 and stride 2 to these sides, which may be odd."""
+    return nn.ConvTranspose2d(before, after, 4, 2, 1, output_padding=(sides[0] % 2, sides[1] % 2))
 
 
 def convolutional(
-    channels: tuple[int, ...], hidden: tuple[int, ...], *, hidden_is_linear: bool = False
+    channels: tuple[int, ...], hidden: tuple[int, ...], *, hidden_is_linear: bool = False, log_std: bool = False
 ) -> tuple[Callable[[Shape, int], nn.Module], Callable[[Shape, int], nn.Module]]:
     """Return constructors of an encoder of strided convolutions and dense layers, and of the mirrored decoder.
 
@@ -65,29 +72,36 @@ def convolutional(
         Widths of the dense layers between convolutions and latents.
     hidden_is_linear : bool
         Whether to omit the ReLU after the last dense layer of the encoder.
+    log_std : bool
+        Whether the encoder returns the logarithm of the standard deviation.
     """
 
     def encoder(shape: Shape, n_codes: int) -> nn.Module:
-        n = _n_stages(len(channels), shape[1])
-        layers, side = _strided((shape[0], *channels[:n]), shape[1])
-        width = channels[n - 1] * side * (shape[2] * side // shape[1])
+        depth, *sides = shape
+        n = _n_stages(len(channels), (sides[0], sides[1]))
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise((depth, *channels[:n])):
+            layers += [nn.Conv2d(before, after, 4, 2, 1), nn.ReLU()]
+        width = channels[n - 1] * (sides[0] >> n) * (sides[1] >> n)
         layers.append(nn.Flatten())
         for after in hidden:
             layers += [nn.Linear(width, after), nn.ReLU()]
             width = after
-        return GaussianEncoder(nn.Sequential(*(layers[:-1] if hidden_is_linear else layers)), width, n_codes)
+        body = nn.Sequential(*(layers[:-1] if hidden_is_linear else layers))
+        return GaussianEncoder(body, width, n_codes, log_std=log_std)
 
     def decoder(shape: Shape, n_codes: int) -> nn.Module:
-        n = _n_stages(len(channels), shape[1])
-        small = (shape[1] >> n, shape[2] >> n)
+        depth, *sides = shape
+        n = _n_stages(len(channels), (sides[0], sides[1]))
+        *larger, small = _halved((sides[0], sides[1]), n)
         widths = (n_codes, *reversed(hidden), channels[n - 1] * small[0] * small[1])
         layers: list[nn.Module] = []
         for before, after in itertools.pairwise(widths):
             layers += [nn.Linear(before, after), nn.ReLU()]
         layers.append(nn.Unflatten(1, (channels[n - 1], *small)))
-        up = (*reversed(channels[:n]), shape[0])
+        up = (*reversed(channels[:n]), depth)
         for number, (before, after) in enumerate(itertools.pairwise(up)):
-            layers.append(nn.ConvTranspose2d(before, after, 4, 2, 1))
+            layers.append(_doubling(before, after, larger[n - 1 - number]))
             layers += [nn.ReLU()] if number < n - 1 else []
         return nn.Sequential(*layers)
 
@@ -97,11 +111,14 @@ def convolutional(
 def dense(
     hidden: tuple[int, ...], decoder_hidden: tuple[int, ...], activation: Callable[[], nn.Module] = nn.Tanh
 ) -> tuple[Callable[[Shape, int], nn.Module], Callable[[Shape, int], nn.Module]]:
-    """Return constructors of a fully connected encoder with ReLU and of a decoder with the given activation."""
+    """Return constructors of a fully connected encoder with ReLU and of a decoder with the given activation.
+
+    They take images and vectors.
+    """
 
     def encoder(shape: Shape, n_codes: int) -> nn.Module:
         layers: list[nn.Module] = [nn.Flatten()]
-        width = shape[0] * shape[1] * shape[2]
+        width = math.prod(shape)
         for after in hidden:
             layers += [nn.Linear(width, after), nn.ReLU()]
             width = after
@@ -113,7 +130,7 @@ def dense(
         for after in decoder_hidden:
             layers += [nn.Linear(width, after), activation()]
             width = after
-        return nn.Sequential(*layers, nn.Linear(width, shape[0] * shape[1] * shape[2]), nn.Unflatten(1, shape))
+        return nn.Sequential(*layers, nn.Linear(width, math.prod(shape)), nn.Unflatten(1, shape))
 
     return encoder, decoder
 
@@ -136,12 +153,13 @@ def patched(
         Side of a patch in pixels.
     """
 
-    def sizes(shape: Shape) -> tuple[tuple[int, ...], tuple[int, int]]:
-        n = _n_stages(len(channels) - 1, shape[1] // patch) if shape[1] > 4 * patch else 0
-        return channels[: n + 1], (shape[1] // patch >> n, shape[2] // patch >> n)
+    def sizes(shape: Shape) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
+        sides = (shape[1] // patch, shape[2] // patch)
+        n = _n_stages(len(channels) - 1, sides) if min(sides) > 4 else 0
+        return channels[: n + 1], _halved(sides, n)
 
     def encoder(shape: Shape, n_codes: int) -> nn.Module:
-        widths, (height, width) = sizes(shape)
+        widths, (*_, (height, width)) = sizes(shape)
         layers: list[nn.Module] = [nn.PixelUnshuffle(patch), nn.Conv2d(shape[0] * patch**2, widths[0], 1), nn.ReLU()]
         for before, after in itertools.pairwise(widths):
             layers += [nn.Conv2d(before, after, 4, 2, 1), nn.ReLU()]
@@ -149,12 +167,12 @@ def patched(
         return GaussianEncoder(nn.Sequential(*layers), hidden, n_codes)
 
     def decoder(shape: Shape, n_codes: int) -> nn.Module:
-        widths, small = sizes(shape)
+        widths, (*larger, small) = sizes(shape)
         inner = widths[-1] * small[0] * small[1]
         layers: list[nn.Module] = [nn.Linear(n_codes, hidden), nn.ReLU(), nn.Linear(hidden, inner), nn.ReLU()]
         layers.append(nn.Unflatten(1, (widths[-1], *small)))
-        for before, after in itertools.pairwise(reversed(widths)):
-            layers += [nn.ConvTranspose2d(before, after, 4, 2, 1), nn.ReLU()]
+        for (before, after), after_sides in zip(itertools.pairwise(reversed(widths)), reversed(larger), strict=True):
+            layers += [_doubling(before, after, after_sides), nn.ReLU()]
         return nn.Sequential(*layers, nn.Conv2d(widths[0], shape[0] * patch**2, 1), nn.PixelShuffle(patch))
 
     return encoder, decoder
@@ -179,9 +197,10 @@ def _chen_decoder(shape: Shape, n_codes: int) -> nn.Module:
     layers: list[nn.Module] = [nn.Unflatten(1, (n_codes, 1, 1))]
     layers += [nn.ConvTranspose2d(n_codes, 512, 1), nn.BatchNorm2d(512), nn.ReLU()]
     layers += [nn.ConvTranspose2d(512, 64, (shape[1] // 16, shape[2] // 16)), nn.BatchNorm2d(64), nn.ReLU()]
-    for before, after in zip((64, 64, 32), (64, 32, 32), strict=True):
-        layers += [nn.ConvTranspose2d(before, after, 4, 2, 1), nn.BatchNorm2d(after), nn.ReLU()]
-    return nn.Sequential(*layers, nn.ConvTranspose2d(32, shape[0], 4, 2, 1))
+    larger = _halved((shape[1], shape[2]), 4)
+    for before, after, sides in zip((64, 64, 32), (64, 32, 32), larger[3:0:-1], strict=True):
+        layers += [_doubling(before, after, sides), nn.BatchNorm2d(after), nn.ReLU()]
+    return nn.Sequential(*layers, _doubling(32, shape[0], larger[0]))
 
 
 @dataclass(frozen=True)
@@ -191,38 +210,79 @@ class Architecture:
     Attributes
     ----------
     encoder, decoder : callable
-        Map (channels, height, width) and the number of latents to a module.
+        Map the shape of an observation and the number of latents to a module.
     source : str
         Publication that used it.
-    side : int or None
-        Required side of the images; None for any power of two of at least 8.
-    stackable : bool
-        Whether models can be trained as one stack; the running statistics of batch normalisation prevent it.
+    least_side : int
+        Smallest height and width of images; 0 if vectors are taken too.
+    multiple : int
+        Height and width must be multiples of it.
+    vectorises : bool
+        Whether the models of a stack can be computed in one vectorised call; the running statistics of batch
+        normalisation prevent it.
     """
 
     encoder: Callable[[Shape, int], nn.Module]
     decoder: Callable[[Shape, int], nn.Module]
     source: str
-    side: int | None = None
-    stackable: bool = True
+    least_side: int = 8
+    multiple: int = 1
+    vectorises: bool = True
+
+    def takes(self, shape: Shape) -> bool:
+        """Return whether observations can have this shape."""
+        sides = shape[1:]
+        if not sides:
+            return not self.least_side
+        return min(sides) >= self.least_side and not any(side % self.multiple for side in sides)
+
+    @property
+    def requirement(self) -> str:
+        """The shapes that :meth:`takes`, in words."""
+        if not self.least_side:
+            return "images or vectors"
+        multiples = f"whose sides are multiples of {self.multiple}, " if self.multiple > 1 else ""
+        return f"images {multiples}of at least {self.least_side} x {self.least_side} pixels"
+
+
+def check_shape(architecture: str, shape: Shape) -> None:
+    """Raise InvalidInputError, which names architectures that fit, if an architecture does not take this shape."""
+    chosen = ARCHITECTURES[architecture]
+    if chosen.takes(shape):
+        return
+    what = f"images of {shape[1]} x {shape[2]}" if len(shape) > 1 else f"vectors of {shape[0]} features"
+    fitting = [name for name, other in ARCHITECTURES.items() if other.takes(shape)]
+    raise InvalidInputError(
+        f"architecture {architecture} needs {chosen.requirement}; the observations are {what}; architectures that take "
+        f"them: {', '.join(fitting)}"
+    )
 
 
 ARCHITECTURES = {
-    "higgins-fc": Architecture(*dense((1200, 1200), (1200, 1200, 1200)), "Higgins et al. (2017), dSprites"),
+    "higgins-fc": Architecture(
+        *dense((1200, 1200), (1200, 1200, 1200)), "Higgins et al. (2017), dSprites", least_side=0
+    ),
     "higgins-conv": Architecture(*convolutional((32, 32, 64, 64), (256,)), "Higgins et al. (2017), chairs and faces"),
     "burgess": Architecture(*convolutional((32, 32, 32, 32), (256, 256)), "Burgess et al. (2018)"),
+    "burgess-log-std": Architecture(
+        *convolutional((32, 32, 32, 32), (256, 256), log_std=True),
+        "Burgess et al. (2018); the encoder returns the logarithm of the standard deviation, as in the paper",
+    ),
     "kim": Architecture(
         *convolutional((32, 32, 64, 64), (128,), hidden_is_linear=True), "Kim & Mnih (2018), 2D Shapes; linear FC 128"
     ),
     "kim-rgb": Architecture(
         *convolutional((32, 32, 64, 64), (256,), hidden_is_linear=True), "Kim & Mnih (2018), 3D Shapes; linear FC 256"
     ),
-    "chen-conv": Architecture(_ChenEncoder, _chen_decoder, "Chen et al. (2018), 3D Faces", stackable=False),
-    "patch-conv": Architecture(
-        *patched((32, 32, 64), 256), "ours, for training on CPUs: a tenth of the operations of burgess"
+    "chen-conv": Architecture(
+        _ChenEncoder, _chen_decoder, "Chen et al. (2018), 3D Faces", least_side=16, vectorises=False
     ),
+    "patch-conv": Architecture(
+        *patched((32, 32, 64), 256), "ours, for training on CPUs: a tenth of the operations of burgess", multiple=4
+    ),
+    "mlp": Architecture(*dense((256, 256), (256, 256), nn.ReLU), "ours, for vectors", least_side=0),
     "small-conv": Architecture(*convolutional((16, 16, 16), (64,)), "ours, for images of 16 x 16 and smoke tests"),
-    "small-fc": Architecture(*dense((64,), (64,), nn.ReLU), "ours, for smoke tests"),
+    "small-fc": Architecture(*dense((64,), (64,), nn.ReLU), "ours, for smoke tests", least_side=0),
 }
 """Networks by name. ``higgins-fc`` is also the MLP of Chen et al. (2018) for dSprites."""
 

@@ -54,9 +54,19 @@ class Prior(ABC):
         """
         return gaussians.log_density(z, mean, log_variance) - self.log_density(z)
 
+    @abstractmethod
+    def draw(self, n: int, n_codes: int, generator: torch.Generator) -> Tensor:
+        """Return n samples, (n, n_codes)."""
+
 
 class SampledPrior(Prior):
     """A prior with a reparameterised sampler."""
+
+    def draw(self, n: int, n_codes: int, generator: torch.Generator) -> Tensor:
+        """Return n samples, (n, n_codes)."""
+        device = generator.device
+        normal = torch.randn(n, n_codes, generator=generator, device=device)
+        return self.sample(normal, torch.rand(n, n_codes, generator=generator, device=device))
 
     @abstractmethod
     def sample(self, normal: Tensor, uniform: Tensor) -> Tensor:
@@ -273,6 +283,11 @@ class LpNested(Prior):
         """Return the variance of each latent, (n_codes,)."""
         variances = self.scale ** (2 / self.root) * _variances_at_scale_one(self.sizes, self.exponents, self.root)
         return torch.cat([v.expand(n) for n, v in zip(self.sizes, variances.unbind(), strict=True)])
+
+    def draw(self, n: int, n_codes: int, generator: torch.Generator) -> Tensor:  # noqa: ARG002 - the sizes sum to it
+        """Return n exact samples, (n, n_codes)."""
+        seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+        return self.sample(n, np.random.default_rng(seed))
 
     def sample(self, n: int, rng: np.random.Generator) -> Tensor:
         """Return n exact samples, (n, n_codes).

@@ -1,151 +1,38 @@
-"""The parts of a method: a frozen configuration, a pure objective and optional components.
+"""A method: a configuration, a pure objective, and optional hooks for everything that is not common to all methods.
 
-A method is one module with a configuration (a frozen dataclass derived from :class:`Config`) and an
+A method is one module with a configuration (a frozen dataclass derived from :class:`~.config.Config`) and an
 objective decorated with ``@method``. Every float field that the configuration adds is a weight of the
 objective: models that differ only in weights and seeds can be trained together as one stack.
 """
 
-import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from disentmetrics.datasets.base import DataSet, Draws
 from disentmetrics.errors import InvalidInputError, did_you_mean
-from disentmetrics_reference_models.nn.gaussians import kl_to_standard_normal, reparameterise
-from disentmetrics_reference_models.nn.likelihoods import LIKELIHOODS, reconstruction_loss
+from disentmetrics_reference_models.nn.likelihoods import mean_observation
 from disentmetrics_reference_models.nn.networks import ARCHITECTURES, Shape
 from disentmetrics_reference_models.nn.priors import Gaussian, Prior
+from disentmetrics_reference_models.nn.standardisation import Standardisation
+from disentmetrics_reference_models.training.config import METHODS, Config
+from disentmetrics_reference_models.training.data import TrainingData
+from disentmetrics_reference_models.training.evidence import AutoEncoder, Terms
+from disentmetrics_reference_models.training.optimizers import ParameterGroup
+from disentmetrics_reference_models.training.stage import FrozenModel, Stage
 
 PRESETS = ("smoke", "small", "paper")
 REPORTED = ("loss", "reconstruction", "kl")
 """Terms of methods with an evidence lower bound."""
-Terms = dict[str, Tensor]
 Weights = Mapping[str, Tensor]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """Hyperparameters shared by all methods.
-
-    Attributes
-    ----------
-    architecture : str
-        Encoder and decoder networks, one of ``networks.ARCHITECTURES``.
-    n_codes : int
-        Number of latent dimensions.
-    likelihood : {"bernoulli", "gaussian", "laplace"}
-        Likelihood of the decoder.
-    batch_size, n_steps : int
-        Images per training step, and number of steps; with 0 steps the networks keep their initial weights.
-    optimizer : {"adam", "amsgrad", "adagrad"}
-        Adam uses betas (0.9, 0.999); the accumulators of Adagrad start at 0.1, as in TensorFlow.
-    learning_rate : float
-        Learning rate of encoder and decoder.
-    precision : {"float32", "bfloat16"}
-        Precision of the forward and backward passes of encoder and decoder during training. Parameters, losses and
-        trained models are always float32.
-    seed : int
-        Random seed of initial weights, batches and noise.
-    """
-
-    architecture: str = "burgess"
-    n_codes: int = 10
-    likelihood: str = "bernoulli"
-    batch_size: int = 64
-    n_steps: int = 300_000
-    optimizer: Literal["adam", "amsgrad", "adagrad"] = "adam"
-    learning_rate: float = 5e-4
-    precision: Literal["float32", "bfloat16"] = "float32"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        choices: dict[str, Collection[str]] = {
-            "architecture": ARCHITECTURES,
-            "likelihood": LIKELIHOODS,
-            "optimizer": OPTIMIZERS,
-            "precision": PRECISIONS,
-        }
-        for name, allowed in choices.items():
-            value = getattr(self, name)
-            if value not in allowed:
-                raise InvalidInputError(
-                    f"{name} must be one of {', '.join(allowed)}; got {value!r}{did_you_mean(str(value), allowed)}"
-                )
-        for name, least in (("n_codes", 1), ("batch_size", 1), ("n_steps", 0)):
-            if getattr(self, name) < least:
-                raise InvalidInputError(f"{name} must be at least {least}; got {getattr(self, name)}")
-        if not self.learning_rate > 0:
-            raise InvalidInputError(f"learning_rate must be above 0; got {self.learning_rate}")
-        if self.seed < 0:
-            raise InvalidInputError(f"seed must not be negative; got {self.seed}")
-
-    @property
-    def method(self) -> "Method":
-        """The method that this configuration belongs to.
-
-        Raises
-        ------
-        InvalidInputError
-            If no method was declared with this class.
-        """
-        declared = _DECLARED.get(type(self))
-        if declared is None:
-            raise InvalidInputError(
-                f"{type(self).__name__} does not belong to a method; use the configuration of a method, such as "
-                "BetaVAEConfig, or declare one with @method(config=...)"
-            )
-        return declared
-
-    @property
-    def weights(self) -> dict[str, float]:
-        """Scalar weights of the objective: the float fields that the method adds, except learning rates."""
-        common = {f.name for f in dataclasses.fields(Config)}
-        own = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in common}
-        return {
-            name: value
-            for name, value in own.items()
-            if isinstance(value, float) and not name.endswith("learning_rate")
-        }
-
-    def changed(self, changes: Mapping[str, Any]) -> "Config":
-        """Return a copy with some fields replaced; text is converted to the type of the field.
-
-        Raises
-        ------
-        InvalidInputError
-            If there is no such field (the message names the nearest one) or the value cannot be converted.
-        """
-        types = {f.name: type(getattr(self, f.name)) for f in dataclasses.fields(self)}
-        converted = {}
-        for name, value in changes.items():
-            if name not in types:
-                raise InvalidInputError(
-                    f"{type(self).__name__} has no field {name!r}{did_you_mean(name, types)}; "
-                    f"its fields are {', '.join(types)}"
-                )
-            converted[name] = _converted(name, value, types[name])
-        return dataclasses.replace(self, **converted)
-
-
-PRECISIONS = ("float32", "bfloat16")
-OPTIMIZERS = ("adam", "amsgrad", "adagrad")
-
-
-def _converted(name: str, value: Any, target_type: type) -> Any:
-    if target_type is bool:
-        flags = {"true": True, "false": False}
-        if str(value).lower() not in flags:
-            raise InvalidInputError(f"{name} must be true or false; got {value!r}")
-        return flags[str(value).lower()]
-    try:
-        return target_type(value)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(f"{name} must be a {target_type.__name__}; got {value!r}") from error
+Codes = Tensor | tuple[Tensor, Tensor]
+"""Codes (n, n_codes), or mean and log-variance of a Gaussian posterior."""
+NoInputs: Mapping[str, Tensor] = {}
 
 
 class Batch(NamedTuple):
@@ -153,115 +40,47 @@ class Batch(NamedTuple):
 
     Attributes
     ----------
-    images : (n_batches * batch_size, channels, height, width)
-        In [0, 1]; independent batches are concatenated.
+    observations : (n_batches * batch_size, ...)
+        Images in [0, 1], or standardised vectors; independent batches are concatenated.
     noise : mapping of str to Tensor
         Random numbers requested by ``Method.noise``.
     step : ()
         Number of steps completed so far.
     n_rows : int
-        Number of images in the entire data set.
-    factors : (n_batches * batch_size, n_factors)
-        Factors of the images, standardised over the data set to mean 0 and variance 1 (0 for a constant factor); no
-        columns if the data set has no known factors.
+        Number of rows of the data set.
+    inputs : mapping of str to Tensor
+        What the readers of ``Method.inputs`` return for these rows, such as standardised factors, and what
+        ``Method.rows`` drew with them, such as actions.
+    updated : tuple of str
+        Names of the parameter groups that are updated by this pass, the model's own being ``""``. An objective may omit
+        terms of the others.
     """
 
-    images: Tensor
+    observations: Tensor
     noise: Mapping[str, Tensor]
     step: Tensor
     n_rows: int
-    factors: Tensor = torch.empty(0, 0)
+    inputs: Mapping[str, Tensor] = NoInputs
+    updated: tuple[str, ...] = ("",)
 
 
-class AutoEncoder(nn.Module):
-    """Encoder, decoder and the further modules of a method.
-
-    Attributes
-    ----------
-    encoder, decoder : Module
-        Networks of the chosen architecture.
-    parts : ModuleDict
-        Modules added by the method, such as a discriminator or a learned prior.
-    """
-
-    def __init__(self, config: Config, shape: Shape, parts: Mapping[str, nn.Module]) -> None:
-        super().__init__()
-        architecture = ARCHITECTURES[config.architecture]
-        _check_shape(config.architecture, shape)
-        self.encoder = architecture.encoder(shape, config.n_codes)
-        self.decoder = architecture.decoder(shape, config.n_codes)
-        self.parts = nn.ModuleDict(dict(parts))
-
-
-def _check_shape(name: str, shape: Shape) -> None:
-    _, height, width = shape
-    if height != width or height < 8 or height & (height - 1):
-        raise InvalidInputError(
-            f"networks need square images whose side is a power of two of at least 8; got {height} x {width}; "
-            "resize the images of the data set first"
-        )
-    side = ARCHITECTURES[name].side
-    if side not in {None, height}:
-        raise InvalidInputError(f"architecture {name} needs images of side {side}; got {height}")
-
-
-class Evidence(NamedTuple):
-    """The two terms of the evidence lower bound, from one reparameterised forward pass.
+class Drawn(NamedTuple):
+    """The rows of a number of training steps.
 
     Attributes
     ----------
-    reconstruction : (batch,)
-        Negative log-likelihood of each image, in nats.
-    kl : (batch, n_codes)
-        KL divergence of the posterior of each latent from the prior, in nats; the prior is N(0, 1) unless the method
-        defines another one.
-    mean, log_variance, z : (batch, n_codes)
-        Parameters of the posterior, and one sample from it.
-    output : (batch, channels, height, width)
-        Output of the decoder, before the sigmoid.
+    rows : (n_steps, n) int64
+        Rows of the data set, n for each step.
+    inputs : mapping of str to (n_steps, ...) Tensor
+        Further inputs of these steps, such as the factor that varies in a batch, or actions.
     """
 
-    reconstruction: Tensor
-    kl: Tensor
-    mean: Tensor
-    log_variance: Tensor
-    z: Tensor
-    output: Tensor
-
-    def terms(self, loss: Tensor, **more: Tensor) -> Terms:
-        """Return the loss to minimise together with the terms that are logged for every method.
-
-        ``elbo`` is the unmodified evidence lower bound under the prior of the method, whatever its objective is.
-        """
-        kl = self.kl.mean(0)
-        reconstruction = self.reconstruction.mean()
-        return {
-            "loss": loss,
-            "reconstruction": reconstruction,
-            "kl": kl.sum(),
-            "elbo": -reconstruction - kl.sum(),
-            "kl_of_code": kl,
-            **more,
-        }
+    rows: Tensor
+    inputs: Mapping[str, Tensor] = NoInputs
 
 
-def evidence(model: AutoEncoder, images: Tensor, epsilon: Tensor, config: Config) -> Evidence:
-    """Encode the images, sample the posterior with noise ``epsilon`` (batch, n_codes), and decode."""
-    mean, log_variance = model.encoder(images)
-    return evidence_of(model, images, mean, log_variance, epsilon, config)
-
-
-def evidence_of(
-    model: AutoEncoder, images: Tensor, mean: Tensor, log_variance: Tensor, epsilon: Tensor, config: Config
-) -> Evidence:
-    """Sample the given posterior and decode."""
-    z = reparameterise(mean, log_variance, epsilon)
-    output = model.decoder(z)
-    reconstruction = reconstruction_loss(output, images, config.likelihood)
-    return Evidence(reconstruction, kl_to_standard_normal(mean, log_variance), mean, log_variance, z, output)
-
-
-Objective = Callable[[AutoEncoder, Batch, Weights, Any], Terms]
+Objective = Callable[[Any, Batch, Weights, Any], Terms]
+Reader = Callable[[TrainingData, Draws], NDArray[np.generic]]
 
 
 @dataclass(frozen=True)
@@ -291,42 +110,44 @@ def _unchanged_encoder(encoder: nn.Module, config: Config) -> nn.Module:
     return encoder
 
 
-class TrainingData(Protocol):
-    """Properties of the data that a method may use to complete its configuration before training."""
-
-    def some(self, n: int) -> Tensor:
-        """Return n images, or all if there are fewer, (n, channels, height, width) uint8."""
-
-    @property
-    def factors(self) -> NDArray[np.float32]:
-        """Standardised factors of all images (n, n_factors); NaN for a factor with missing values."""
-
-
-def _unchanged_config(config: Config, data: TrainingData) -> Config:
+def _unchanged_config(config: Config, data: TrainingData, stages: Mapping[str, Stage]) -> Config:
     return config
 
 
-def _standard_normal(model: AutoEncoder, weights: Weights, config: Config) -> Prior:
+def _none_categorical(config: Config) -> tuple[bool, ...]:
+    return ()
+
+
+def _standard_normal(model: Any, weights: Weights, config: Config) -> Prior:
     return Gaussian(torch.zeros(config.n_codes, device=next(model.parameters()).device))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Adversary:
-    """A module that is trained against the model, with a separate loss and optimiser.
+MODEL = ParameterGroup(optimizer=lambda config: config.optimizer_settings)
+"""All parameters that belong to no other group, with the optimiser of the configuration."""
 
-    Attributes
-    ----------
-    part : str
-        Its name in ``AutoEncoder.parts``; its loss is the term ``{part}_loss``.
-    learning_rate : callable
-        Maps the configuration to the learning rate.
-    betas : tuple of float
-        Betas of its Adam optimiser.
-    """
 
-    part: str
-    learning_rate: Callable[[Any], float]
-    betas: tuple[float, float] = (0.5, 0.9)
+def uniform_rows(config: Config, data: TrainingData, n_steps: int, generator: torch.Generator) -> Drawn:
+    """Draw independent rows, all equally likely."""
+    n = config.batch_size * config.method.n_batches
+    return Drawn(torch.randint(len(data), (n_steps, n), generator=generator))
+
+
+def posterior(model: Any, observations: Tensor, config: Config) -> Codes:
+    """Return mean and log-variance of the posterior."""
+    mean, log_variance = model.encoder(observations)
+    return mean, log_variance
+
+
+def decoded(model: Any, codes: Tensor, config: Config) -> Tensor:
+    """Return the mean observations, images in [0, 1] or standardised vectors, that codes (n, n_codes) decode to."""
+    return mean_observation(model.decoder(codes))
+
+
+def prior_samples(model: Any, weights: Weights, config: Config, n: int, generator: torch.Generator) -> Tensor:
+    """Return the mean observations of n samples of the prior of the method."""
+    method = config.method
+    codes = method.prior(model, weights, config).draw(n, config.n_codes, generator)
+    return method.generate(model, codes.to(next(model.parameters())), config)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -352,15 +173,39 @@ class Method:
     encoder : callable
         Maps the encoder of the architecture and the configuration to the encoder of the model.
     resolve_config : callable
-        Maps configuration and data to a configuration that no longer depends on the data.
+        Maps configuration, data and stages to a configuration that no longer depends on them.
     prior : callable
         Maps networks, weights and configuration to the prior of the latents; N(0, I) for most methods.
-    adversaries : tuple of Adversary
-        Modules that are trained with separate losses.
+    groups : tuple of ParameterGroup
+        Groups of parameters, each with its own loss and optimiser, in the order in which they are updated.
     n_batches : int
         Number of independent batches per step.
     reported : tuple of str
         Terms that the objective must return, ``loss`` among them; they are shown during training.
+    rows : callable
+        Maps configuration, data, number of steps and generator to the rows of these steps; independent uniform rows
+        by default.
+    inputs : mapping of str to callable
+        Readers of further inputs: each maps data and draws (n) to an array (n, ...), which the objective receives as
+        ``batch.inputs``.
+    networks : callable, optional
+        Maps configuration and shape to the networks of the method, any module; by default an
+        :class:`~.evidence.AutoEncoder` of the architecture with ``parts`` and ``encoder``.
+    represent : callable
+        Maps networks, observations and configuration to codes, or to mean and log-variance.
+    generate : callable
+        Maps networks, codes and configuration to mean observations.
+    sample : callable
+        Maps networks, weights, configuration, a number and a generator to as many observations of the prior.
+    categorical : callable
+        Maps the configuration to a flag for each latent, or to nothing if no latent is categorical.
+    stages : tuple of str
+        Text fields of the configuration that name the run folder of a trained model, on which the method builds: it
+        is the frozen part ``model.stages[name]``, see :class:`~.stage.FrozenModel`.
+    published : mapping of str to mapping
+        Fields of the preset ``paper`` by the name of the data set, where the paper gives other settings for it.
+    vectorises : bool
+        Whether the models of a stack can be computed in one vectorised call; otherwise one after the other.
     """
 
     name: str
@@ -372,29 +217,70 @@ class Method:
     noise: Callable[[Any], dict[str, NoiseShape]] = _one_sample
     parts: Callable[[Any, Shape], dict[str, nn.Module]] = _no_parts
     encoder: Callable[[nn.Module, Any], nn.Module] = _unchanged_encoder
-    resolve_config: Callable[[Any, TrainingData], Config] = _unchanged_config
-    prior: Callable[[AutoEncoder, Weights, Any], Prior] = _standard_normal
-    adversaries: tuple[Adversary, ...] = ()
+    resolve_config: Callable[[Any, TrainingData, Mapping[str, Stage]], Config] = _unchanged_config
+    prior: Callable[[Any, Weights, Any], Prior] = _standard_normal
+    groups: tuple[ParameterGroup, ...] = (MODEL,)
     n_batches: int = 1
     reported: tuple[str, ...] = REPORTED
+    rows: Callable[[Any, TrainingData, int, torch.Generator], Drawn] = uniform_rows
+    inputs: Mapping[str, Reader] = field(default_factory=dict)
+    networks: Callable[[Any, Shape], nn.Module] | None = None
+    represent: Callable[[Any, Tensor, Any], Codes] = posterior
+    generate: Callable[[Any, Tensor, Any], Tensor] = decoded
+    sample: Callable[[Any, Weights, Any, int, torch.Generator], Tensor] = prior_samples
+    categorical: Callable[[Any], Sequence[bool]] = _none_categorical
+    stages: tuple[str, ...] = ()
+    published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    vectorises: bool = True
 
-    def preset(self, name: str) -> Config:
-        """Return the configuration of a preset: smoke, small or paper."""
+    def preset(self, name: str, data: DataSet | None = None) -> Config:
+        """Return the configuration of a preset.
+
+        Parameters
+        ----------
+        name : {"smoke", "small", "paper"}
+        data : DataSet, optional
+            Data set to be trained on: ``paper`` gives the settings that the paper publishes for it (see
+            :meth:`preset_note`), and vectors have a multilayer perceptron and a Gaussian likelihood.
+        """
         if name not in PRESETS:
             raise InvalidInputError(
                 f"the preset must be one of {', '.join(PRESETS)}; got {name!r}{did_you_mean(name, PRESETS)}"
             )
         changes = {**COMMON_PRESETS.get(name, {}), **self.presets.get(name, {})}
-        return self.config().changed(changes) if name != "paper" else self.config()
+        if name == "paper" and data is not None:
+            changes = dict(self.published.get(data.name, {}))
+        if data is not None and len(data.observation_shape) == 1:
+            changes |= {"architecture": "small-fc" if name == "smoke" else "mlp", "likelihood": "gaussian"}
+        return self.config().changed(changes)
 
-    def build(self, config: Config, shape: Shape) -> AutoEncoder:
+    def preset_note(self, name: str, data: DataSet) -> str:
+        """Return a note if a preset is not what was published for this data set, and otherwise an empty text."""
+        if name != "paper" or data.name in {*self.published, "dsprites"}:
+            return ""
+        others = ", ".join(["dSprites", *self.published])
+        return (
+            f"the paper preset of {self.name} has the settings for dSprites: none are published for {data.name} "
+            f"(available: {others})"
+        )
+
+    def build(self, config: Config, shape: Shape, stages: Mapping[str, Stage] | None = None) -> Any:
         """Return newly initialised networks; the caller seeds torch."""
-        model = AutoEncoder(config, shape, self.parts(config, shape))
-        model.encoder = self.encoder(model.encoder, config)
+        if self.networks is None:
+            model: Any = AutoEncoder(config, shape, self.parts(config, shape))
+            model.encoder = self.encoder(model.encoder, config)
+        else:
+            model = self.networks(config, shape)
+        if len(shape) == 1:
+            model.add_module("standardisation", Standardisation(shape[0]))
+        if stages:
+            model.add_module("stages", nn.ModuleDict({name: FrozenModel(stage) for name, stage in stages.items()}))
         return model
 
+    def can_vectorise(self, config: Config) -> bool:
+        """Return whether the models of a stack can be computed in one vectorised call."""
+        return self.vectorises and (self.networks is not None or ARCHITECTURES[config.architecture].vectorises)
 
-_DECLARED: dict[type[Config], Method] = {}
 
 COMMON_PRESETS: Mapping[str, Mapping[str, Any]] = {
     "smoke": {"architecture": "small-conv", "n_codes": 6, "n_steps": 1_000, "learning_rate": 1e-3},
@@ -403,23 +289,12 @@ COMMON_PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 
 def method(
-    *,
-    config: type[Config],
-    paper: str,
-    presets: Mapping[str, Mapping[str, Any]] | None = None,
-    noise: Callable[[Any], dict[str, NoiseShape]] = _one_sample,
-    parts: Callable[[Any, Shape], dict[str, nn.Module]] = _no_parts,
-    encoder: Callable[[nn.Module, Any], nn.Module] = _unchanged_encoder,
-    resolve_config: Callable[[Any, TrainingData], Config] = _unchanged_config,
-    prior: Callable[[AutoEncoder, Weights, Any], Prior] = _standard_normal,
-    adversaries: tuple[Adversary, ...] = (),
-    n_batches: int = 1,
-    reported: tuple[str, ...] = REPORTED,
+    *, config: type[Config], paper: str, presets: Mapping[str, Mapping[str, Any]] | None = None, **hooks: Any
 ) -> Callable[[Objective], Method]:
     """Declare an objective as a method.
 
     The name of the method is that of the function, its summary the first line of the docstring; see :class:`Method`
-    for the parameters. From then on ``config`` knows its method (:attr:`Config.method`).
+    for the hooks. From then on ``config`` knows its method (:attr:`Config.method`).
 
     Raises
     ------
@@ -428,10 +303,10 @@ def method(
     """
 
     def declare(objective: Objective) -> Method:
-        if config in _DECLARED:
+        if config in METHODS:
             raise InvalidInputError(
                 f"each method needs its own configuration class; {config.__name__} already belongs to "
-                f"{_DECLARED[config].name}; derive a class from it for {objective.__name__}"
+                f"{METHODS[config].name}; derive a class from it for {objective.__name__}"
             )
         declared = Method(
             name=objective.__name__,
@@ -440,16 +315,9 @@ def method(
             objective=objective,
             paper=paper,
             presets=presets or {},
-            noise=noise,
-            parts=parts,
-            encoder=encoder,
-            resolve_config=resolve_config,
-            prior=prior,
-            adversaries=adversaries,
-            n_batches=n_batches,
-            reported=reported,
+            **hooks,
         )
-        _DECLARED[config] = declared
+        METHODS[config] = declared
         return declared
 
     return declare

@@ -6,126 +6,50 @@ exactly as it would be alone.
 """
 
 import math
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
-from disentmetrics.datasets.base import DataSet, Draws
 from disentmetrics.errors import InvalidInputError, TrainingError
-from disentmetrics_reference_models.nn.networks import ARCHITECTURES, Shape
-from disentmetrics_reference_models.training.device_store import DeviceStore, fits_in_memory
-from disentmetrics_reference_models.training.method import AutoEncoder, Batch, Config, Method, NoiseShape, Terms
+from disentmetrics_reference_models.training.config import Config
+from disentmetrics_reference_models.training.data import TrainingData
+from disentmetrics_reference_models.training.evidence import Terms
+from disentmetrics_reference_models.training.history import History, Recorder
+from disentmetrics_reference_models.training.method import Batch, Method, NoiseShape
+from disentmetrics_reference_models.training.optimizers import ParameterGroup
+from disentmetrics_reference_models.training.stage import Stage
 
 Named = dict[str, Tensor]
 
 _NUMBERS_PER_CHUNK = 1 << 20  # random numbers drawn at once for each member
 _MAX_STEPS_PER_CHUNK = 100
-_IMAGES_AT_ONCE = 8192  # rendered together
-_SAMPLE_SIZE = 1 << 18  # images that represent a data set without a uniform full grid
-
-
-def choose_device(name: str = "auto") -> torch.device:
-    """Return the device of this name; ``auto`` selects the first available one of cuda, mps and cpu."""
-    if name != "auto":
-        try:
-            return torch.empty(0, device=name).device
-        except (RuntimeError, AssertionError) as error:
-            raise InvalidInputError(f"device {name!r} is not available; use auto or cpu") from error
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-class TrainingImages:
-    """The images of a data set in the layout of PyTorch.
-
-    Parameters
-    ----------
-    data : DataSet
-        Data set of square images. The full grid of factors is used where all combinations are equally likely, and
-        otherwise a fixed sample of 262,144 images.
-
-    Raises
-    ------
-    InvalidInputError
-        If the observations are not images.
-    """
-
-    def __init__(self, data: DataSet) -> None:
-        if len(data.observation_shape) != 3:
-            raise InvalidInputError(
-                f"training needs images of shape (height, width, channels); observations of {data.name} have shape "
-                f"{data.observation_shape}"
-            )
-        height, width, channels = data.observation_shape
-        self.data = data
-        self.shape: Shape = (channels, height, width)
-        self._draws = _training_draws(data)
-        self._stores: dict[torch.device, DeviceStore] = {}
-
-    def __len__(self) -> int:
-        return len(self._draws)
-
-    def at(self, rows: NDArray[np.int64], device: torch.device) -> Tensor:
-        """Return the images at these rows on the device, (*rows.shape, channels, height, width) uint8.
-
-        Devices other than the CPU keep all images in their own memory if there is enough of it.
-        """
-        if device.type != "cpu" and fits_in_memory(len(self) * math.prod(self.shape), device):
-            if device not in self._stores:
-                self._stores[device] = DeviceStore(self._observed, len(self), device)
-            return self._stores[device].at(torch.from_numpy(rows))
-        return torch.from_numpy(self._observed(rows.ravel())).to(device).reshape(*rows.shape, *self.shape)
-
-    def _observed(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        some = self._draws[rows]
-        images = self.data.observations(some.factors, some.nuisance)
-        return np.ascontiguousarray(np.moveaxis(images, -1, 1))
-
-    def some(self, n: int) -> Tensor:
-        """Return a fixed random sample of n images, or all if there are fewer, (n, channels, height, width) uint8."""
-        rows = np.random.default_rng(0).permutation(len(self))[:n]
-        return self.at(rows, torch.device("cpu"))
-
-    @cached_property
-    def factors(self) -> NDArray[np.float32]:
-        """Factors of all images (n, n_factors), standardised to mean 0 and variance 1 (0 for a constant factor).
-
-        Discrete factors are represented by the index of their value. A factor with missing values is NaN.
-        """
-        values = self._draws.factors.astype(np.float64)
-        if self.data.space.is_grid:
-            values[values < 0] = np.nan
-        if not values.size:
-            return values.astype(np.float32)
-        deviation = np.where(values.max(axis=0) == values.min(axis=0), np.inf, values.std(axis=0))
-        return np.asarray((values - values.mean(axis=0)) / deviation, np.float32)
-
-    def factors_at(self, rows: NDArray[np.int64], device: torch.device) -> Tensor:
-        """Return the standardised factors at these rows, (*rows.shape, n_factors), on the device."""
-        return torch.from_numpy(self.factors[rows]).to(device)
-
-
-def _training_draws(data: DataSet) -> Draws:
-    if data.has_full_grid:
-        return data.full_grid()
-    return data.sample(_SAMPLE_SIZE, np.random.default_rng(0), replace=True)
+_OBSERVATIONS_AT_ONCE = 8192  # generated together
 
 
 @dataclass(frozen=True)
 class StepInputs:
-    """Rows of the data set and noise for a number of steps, (n_members, n_steps, ...) each."""
+    """What is drawn for a number of steps, (n_members, n_steps, ...) each.
+
+    Attributes
+    ----------
+    rows : int64
+        Rows of the data set.
+    nuisance : uint64 or None
+        Nuisances of these rows, where the data set has any.
+    inputs, noise : dict of str to Tensor
+        Further inputs of ``Method.rows``, and random numbers.
+    """
 
     rows: NDArray[np.int64]
-    noise: dict[str, Tensor]
+    nuisance: NDArray[np.uint64] | None
+    inputs: Named
+    noise: Named
 
 
 def steps_per_chunk(config: Config) -> int:
@@ -147,39 +71,42 @@ class Trainer:
     ----------
     configs : sequence of Config
         One configuration per member of the stack; they may differ in seed and weights.
-    images : TrainingImages
+    data : TrainingData
     device : torch.device, optional
         CPU by default.
+    stages : mapping of str to Stage, optional
+        The trained models that the method builds on; the configurations contain their fingerprints.
     vectorised : bool, optional
         Whether all members of a stack are computed in one vectorised call rather than one after the other. By default
-        only on devices other than the CPU, where it is faster.
+        on devices other than the CPU, where it is faster, if the method and its networks permit it.
 
     Raises
     ------
     InvalidInputError
-        If the configurations differ in more than seed and weights, or the architecture cannot be stacked.
+        If the configurations differ in more than seed and weights, or cannot be computed in one call as requested.
     """
 
     def __init__(
         self,
         configs: Sequence[Config],
-        images: TrainingImages,
+        data: TrainingData,
         device: torch.device | None = None,
         *,
+        stages: Mapping[str, Stage] | None = None,
         vectorised: bool | None = None,
     ) -> None:
         _check_stackable(configs)
         method = configs[0].method
-        configs = [method.resolve_config(config, images) for config in configs]
-        self.method, self.configs, self.images = method, tuple(configs), images
+        self.stages = dict(stages or {})
+        configs = [method.resolve_config(config, data, self.stages) for config in configs]
+        self.method, self.configs, self.data = method, tuple(configs), data
         self.config = configs[0]
         self.device = device or torch.device("cpu")
         self.step = 0
-        models = [_initialised(config, images.shape).to(self.device) for config in configs]
+        models = [_prepared(_initialised(config, data.shape, self.stages), data).to(self.device) for config in configs]
         self._model = models[0]
         _set_precision(self._model, self.config.precision)
-        # On CPUs, grouped convolutions and batched products are slower than one member after the other.
-        self._vectorised = len(models) > 1 and (self.device.type != "cpu" if vectorised is None else vectorised)
+        self._vectorised = _is_vectorised(method, self.config, self.device, len(models), requested=vectorised)
         if len(models) == 1:
             self.parameters = {n: _channels_last(p.detach().clone()) for n, p in self._model.named_parameters()}
             self.buffers = {n: b.detach().clone() for n, b in self._model.named_buffers()}
@@ -214,90 +141,141 @@ class Trainer:
             if done:
                 self._rewind()
             self._before_chunk = [generator.get_state() for generator in self.generators]
-            inputs = self._draw(chunk)
-            together = max(1, _IMAGES_AT_ONCE // inputs.rows[:, 0].size)
+            drawn = self._draw(chunk)
+            together = max(1, _OBSERVATIONS_AT_ONCE // max(1, drawn.rows[:, 0].size))
             for start in range(done, min(chunk, done + until - self.step), together):
-                stop = min(start + together, chunk, start + until - self.step)
-                images = self.images.at(inputs.rows[:, start:stop], self.device)
-                factors = self.images.factors_at(inputs.rows[:, start:stop], self.device)
-                for number in range(start, stop):
-                    noise = {name: values[:, number].to(self.device) for name, values in inputs.noise.items()}
-                    yield self._advance(images[:, number - start], factors[:, number - start], noise)
+                part = slice(start, min(start + together, chunk, start + until - self.step))
+                nuisance = None if drawn.nuisance is None else drawn.nuisance[:, part]
+                observations = self.data.at(drawn.rows[:, part], self.device, nuisance)
+                inputs = {name: values[:, part] for name, values in drawn.inputs.items()}
+                inputs |= self._read(drawn.rows[:, part], nuisance)
+                for number in range(part.stop - part.start):
+                    noise = {name: values[:, start + number].to(self.device) for name, values in drawn.noise.items()}
+                    of_step = {name: values[:, number].to(self.device) for name, values in inputs.items()}
+                    yield self._advance(observations[:, number], of_step, noise)
 
     def _rewind(self) -> None:
         for generator, state in zip(self.generators, self._before_chunk, strict=True):
             generator.set_state(state)
 
     def _draw(self, n_steps: int) -> StepInputs:
-        n_images = self.config.batch_size * self.method.n_batches
         shapes: dict[str, NoiseShape] = self.method.noise(self.config)
-        rows, noise = [], []
-        for generator in self.generators:
-            rows.append(torch.randint(len(self.images), (n_steps, n_images), generator=generator))
+        rows, nuisance, inputs, noise = [], [], [], []
+        for generator, config in zip(self.generators, self.configs, strict=True):
+            drawn = self.method.rows(config, self.data, n_steps, generator)
             noise.append({n: _noise(generator, s.distribution, (n_steps, *s.shape)) for n, s in shapes.items()})
-        stacked = {name: torch.stack([member[name] for member in noise]) for name in shapes}
-        return StepInputs(torch.stack(rows).numpy(), stacked)
+            rows.append(drawn.rows.numpy())
+            inputs.append(dict(drawn.inputs))
+            if self.data.draws_nuisance:
+                rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
+                flat = self.data.draw_nuisance(rows[-1].ravel(), rng)
+                nuisance.append(np.reshape(np.asarray(flat, np.uint64), rows[-1].shape))
+        return StepInputs(np.stack(rows), np.stack(nuisance) if nuisance else None, _stacked(inputs), _stacked(noise))
 
-    def _advance(self, images: Tensor, factors: Tensor, noise: dict[str, Tensor]) -> dict[str, Tensor]:
-        images = images.float() / 255
+    def _read(self, rows: NDArray[np.int64], nuisance: NDArray[np.uint64] | None) -> Named:
+        """Return the further inputs of the method for these rows."""
+        if not self.method.inputs:
+            return {}
+        draws = self.data.draws(rows.ravel(), None if nuisance is None else nuisance.ravel())
+        read = {name: torch.from_numpy(reader(self.data, draws)) for name, reader in self.method.inputs.items()}
+        return {name: values.reshape(*rows.shape, *values.shape[1:]) for name, values in read.items()}
+
+    def _advance(self, observations: Tensor, inputs: Named, noise: Named) -> dict[str, Tensor]:
+        observations = self.data.scaled(observations)
+        terms: Terms = {}
+        groups = self.method.groups
+        remaining = due = [group for group in groups if (self.step + 1) % group.period(self.config) == 0]
+        while remaining:
+            fresh = [number for number, group in enumerate(remaining) if number and group.fresh(self.config)]
+            together = remaining[: fresh[0]] if fresh else remaining
+            remaining = remaining[len(together) :]
+            terms |= self._update(together, observations, inputs, noise)
+        required = {*self.method.reported, *(group.loss for group in groups)}
+        if len(due) == len(groups) and (missing := sorted(required - terms.keys())):
+            raise TrainingError(
+                f"the objective of {self.method.name} must return the terms {', '.join(sorted(required))}; "
+                f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+            )
+        self.step += 1
+        return {name: value.detach() for name, value in terms.items()}
+
+    def _update(self, groups: list[ParameterGroup], observations: Tensor, inputs: Named, noise: Named) -> Terms:
+        """Update these groups by one pass, and return its terms."""
+
+        def of_member(parameters: Named, buffers: Named, *rest: Any) -> Terms:
+            return self._terms(tuple(group.name for group in groups), parameters, buffers, *rest)
+
         if self._vectorised:
-            terms = torch.vmap(self._terms)(self.parameters, self.buffers, images, factors, noise, self.weights)
-            gradients = self._gradients({name: value.sum() for name, value in terms.items()}, self.parameters)
+            terms = torch.vmap(of_member)(self.parameters, self.buffers, observations, inputs, noise, self.weights)
+            gradients = self._gradients(groups, {n: value.sum() for n, value in terms.items()}, self.parameters)
         else:
-            terms, gradients = self._member_by_member(images, factors, noise)
-        for names, optimizer in self.parameter_groups.values():
+            terms, gradients = self._member_by_member(of_member, groups, observations, inputs, noise)
+        for group in groups:
+            names, optimizer = self.parameter_groups[group.name]
             for name in names:
                 gradient = gradients.get(name)  # none for a parameter that no loss uses, which stays as it is
                 self.parameters[name].grad = None if gradient is None else _laid_out_as(self.parameters[name], gradient)
             optimizer.step()
-        self.step += 1
-        return {name: value.detach() for name, value in terms.items()}
+        return terms
 
-    def _member_by_member(self, images: Tensor, factors: Tensor, noise: dict[str, Tensor]) -> tuple[Terms, Named]:
+    def _member_by_member(
+        self,
+        of_member: Callable[..., Terms],
+        groups: list[ParameterGroup],
+        observations: Tensor,
+        inputs: Named,
+        noise: Named,
+    ) -> tuple[Terms, Named]:
         terms, gradients = [], []
         for member in range(self.n_members):
             own = self.parameters
             if self.n_members > 1:
                 own = {n: stacked[member].detach().requires_grad_(stacked.requires_grad) for n, stacked in own.items()}
             terms.append(
-                self._terms(
+                of_member(
                     own,
                     self.buffers if self.n_members == 1 else _member_of(self.buffers, member),
-                    _channels_last(images[member]),
-                    factors[member],
+                    _channels_last(observations[member]),
+                    _member_of(inputs, member),
                     _member_of(noise, member),
                     _member_of(self.weights, member),
                 )
             )
-            gradients.append(self._gradients(terms[-1], own))
+            gradients.append(self._gradients(groups, terms[-1], own))
         if self.n_members == 1:
             return {name: value[None] for name, value in terms[0].items()}, gradients[0]
         return _stacked(terms), _stacked(gradients)
 
     def _terms(
-        self, parameters: Named, buffers: Named, images: Tensor, factors: Tensor, noise: Named, weights: Named
+        self,
+        updated: tuple[str, ...],
+        parameters: Named,
+        buffers: Named,
+        observations: Tensor,
+        inputs: Named,
+        noise: Named,
+        weights: Named,
     ) -> Terms:
         step = torch.tensor(float(self.step), device=self.device)
-        batch = Batch(images, noise, step, len(self.images), factors)
+        batch = Batch(observations, noise, step, len(self.data), inputs, updated)
         objective = _ObjectiveModule(self._model, self.method.objective, self.config)
         state = {f"model.{n}": t for n, t in (*parameters.items(), *buffers.items())}
         terms: Terms = functional_call(objective, state, (batch, weights))
-        required = {*self.method.reported, *(f"{a.part}_loss" for a in self.method.adversaries)}
-        if missing := sorted(required - terms.keys()):
-            raise TrainingError(
-                f"the objective of {self.method.name} must return the terms {', '.join(sorted(required))}; "
-                f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
-            )
         return terms
 
-    def _gradients(self, terms: Terms, parameters: Named) -> Named:
-        """Return the gradients of the loss of each parameter group with respect to its own parameters."""
+    def _gradients(self, groups: list[ParameterGroup], terms: Terms, parameters: Named) -> Named:
+        """Return the gradients of the loss of each group with respect to its own parameters."""
         gradients: Named = {}
-        for number, (group_name, (names, _)) in enumerate(self.parameter_groups.items(), start=1):
-            loss = terms[f"{group_name}_loss" if group_name else "loss"]
+        for number, group in enumerate(groups, start=1):
+            names, _ = self.parameter_groups[group.name]
+            if group.loss not in terms:
+                raise TrainingError(
+                    f"the objective of {self.method.name} must return the term {group.loss} whenever "
+                    f"{group.name or 'the model'} is updated; it is missing"
+                )
             inputs = [parameters[name] for name in names]
-            retained = number < len(self.parameter_groups)
-            of_group = torch.autograd.grad(loss, inputs, retain_graph=retained, allow_unused=True)
+            retained = number < len(groups)
+            of_group = torch.autograd.grad(terms[group.loss], inputs, retain_graph=retained, allow_unused=True)
             gradients |= {name: g for name, g in zip(names, of_group, strict=True) if g is not None}
         return gradients
 
@@ -308,6 +286,8 @@ class Trainer:
         for group_name, (names, optimizer) in self.parameter_groups.items():
             for name in names:
                 for key, value in optimizer.state[self.parameters[name]].items():
+                    if value is None:  # such as the momentum of SGD without momentum
+                        continue
                     tensors[f"optimizer.{group_name}.{key}.{name}"] = torch.as_tensor(value)
         between_chunks = self.step % steps_per_chunk(self.config) == 0
         generators = [g.get_state() for g in self.generators] if between_chunks else self._before_chunk
@@ -341,11 +321,11 @@ class Trainer:
         self._before_chunk = [generator.get_state() for generator in self.generators]
         self.step = int(tensors["step"])
 
-    def models(self) -> list[AutoEncoder]:
+    def models(self) -> list[Any]:
         """Return the networks of each member, in evaluation mode and on the CPU."""
         models = []
         for number, config in enumerate(self.configs):
-            model = _initialised(config, self.images.shape)
+            model = _initialised(config, self.data.shape, self.stages)
             state = {**self.parameters, **self.buffers}
             single = self.n_members == 1
             model.load_state_dict({n: (v if single else v[number]).detach().cpu() for n, v in state.items()})
@@ -361,11 +341,12 @@ def _stacked(members: list[Named]) -> Named:
     return {name: torch.stack([member[name] for member in members]) for name in members[0]}
 
 
-def _set_precision(model: AutoEncoder, precision: str) -> None:
-    """Compute encoder and decoder in bfloat16 if requested; parameters, outputs and all losses stay float32."""
+def _set_precision(model: nn.Module, precision: str) -> None:
+    """Compute the networks in bfloat16 if requested; parameters, outputs and all losses stay float32."""
     if precision == "bfloat16":
-        for network in (model.encoder, model.decoder):
-            network.forward = _in_bfloat16(network.forward)
+        for name, network in model.named_children():
+            if name not in {"parts", "stages", "standardisation"}:
+                network.forward = _in_bfloat16(network.forward)
 
 
 def _in_bfloat16(forward: Callable[..., Any]) -> Callable[..., Any]:
@@ -392,7 +373,7 @@ def _channels_last(tensor: Tensor) -> Tensor:
 class _ObjectiveModule(torch.nn.Module):
     """Wraps an objective as a module, so that ``functional_call`` can replace the parameters of its networks."""
 
-    def __init__(self, model: AutoEncoder, objective: Callable[..., Terms], config: Config) -> None:
+    def __init__(self, model: nn.Module, objective: Callable[..., Terms], config: Config) -> None:
         super().__init__()
         self.model, self.objective, self.config = model, objective, config
 
@@ -400,10 +381,18 @@ class _ObjectiveModule(torch.nn.Module):
         return self.objective(self.model, batch, weights, self.config)
 
 
-def _initialised(config: Config, shape: Shape) -> AutoEncoder:
+def _initialised(config: Config, shape: tuple[int, ...], stages: Mapping[str, Stage]) -> Any:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return config.method.build(config, shape)
+        return config.method.build(config, shape, stages)
+
+
+def _prepared(model: Any, data: TrainingData) -> Any:
+    """Give a model of vectors the mean and standard deviation of the data."""
+    if len(data.shape) == 1:
+        mean, deviation = data.scaling
+        model.standardisation.load_state_dict({"mean": mean, "deviation": deviation})
+    return model
 
 
 def _seed_of_draws(config: Config) -> int:
@@ -427,115 +416,39 @@ def _check_stackable(configs: Sequence[Config]) -> None:
                 f"models of one stack may differ only in {', '.join(sorted(free))}; "
                 f"these differ in {', '.join(sorted(set(differ) - free))}"
             )
-    if len(configs) > 1 and not ARCHITECTURES[first.architecture].stackable:
+
+
+def _is_vectorised(
+    method: Method, config: Config, device: torch.device, n_members: int, *, requested: bool | None
+) -> bool:
+    can = method.can_vectorise(config)
+    if requested and n_members > 1 and not can:
         raise InvalidInputError(
-            f"architecture {first.architecture} has batch normalisation and cannot be stacked; train each model alone"
+            f"models of {method.name} with architecture {config.architecture} cannot be computed in one call, because "
+            "they have batch normalisation or the like; omit vectorised=True to train them one after the other"
         )
+    # On CPUs, grouped convolutions and batched products are slower than one member after the other.
+    return n_members > 1 and can and (device.type != "cpu" if requested is None else requested)
 
 
-ParameterGroup = tuple[tuple[str, ...], torch.optim.Optimizer]
-
-
-def _parameter_groups(method: Method, config: Config, parameters: dict[str, Tensor]) -> dict[str, ParameterGroup]:
-    """Return names of parameters and an optimiser for the model (key ``""``) and for each of its adversaries."""
-    prefixes = {adversary.part: f"parts.{adversary.part}." for adversary in method.adversaries}
+def _parameter_groups(
+    method: Method, config: Config, parameters: dict[str, Tensor]
+) -> dict[str, tuple[tuple[str, ...], torch.optim.Optimizer]]:
+    """Return names of parameters and an optimiser for each group; those of no other group belong to ``""``."""
+    prefixes = tuple(f"{group.name}." for group in method.groups if group.name)
     trained = [name for name, parameter in parameters.items() if parameter.requires_grad]
-    own = tuple(name for name in trained if not name.startswith(tuple(prefixes.values()) or ("\0",)))
-    parameter_groups: dict[str, ParameterGroup] = {"": (own, _optimizer(config, [parameters[n] for n in own]))}
-    for adversary in method.adversaries:
-        names = tuple(name for name in trained if name.startswith(prefixes[adversary.part]))
-        adam = torch.optim.Adam(
-            [parameters[n] for n in names], lr=adversary.learning_rate(config), betas=adversary.betas, fused=True
+    groups = {}
+    for group in method.groups:
+        names = tuple(
+            n for n in trained if (n.startswith(f"{group.name}.") if group.name else not n.startswith(prefixes))
         )
-        parameter_groups[adversary.part] = (names, adam)
-    return parameter_groups
-
-
-def _optimizer(config: Config, parameters: list[Tensor]) -> torch.optim.Optimizer:
-    if config.optimizer == "adagrad":
-        fused = all(parameter.device.type == "cpu" for parameter in parameters)  # only implemented for CPUs
-        return torch.optim.Adagrad(parameters, lr=config.learning_rate, initial_accumulator_value=0.1, fused=fused)
-    return torch.optim.Adam(parameters, lr=config.learning_rate, amsgrad=config.optimizer == "amsgrad", fused=True)
-
-
-@dataclass(frozen=True)
-class History:
-    """Terms of the objective during training, averaged over the steps since the previous record.
-
-    Attributes
-    ----------
-    names : tuple of str
-        Columns: ``step``, ``seconds``, ``steps_per_second``, the terms, ``active_codes`` and ``kl_of_code_j`` for
-        each latent j.
-    rows : (n_rows, n_columns) float64
-    """
-
-    names: tuple[str, ...]
-    rows: NDArray[np.float64]
-
-    def __getitem__(self, name: str) -> NDArray[np.float64]:
-        """Return a column."""
-        return self.rows[:, self.names.index(name)]
-
-
-ACTIVE_NATS = 0.01
-"""A latent with a smaller mean KL has collapsed."""
-
-
-class Recorder:
-    """Averages the terms of one member between records, and stops training when the loss is not finite.
-
-    Parameters
-    ----------
-    member : int
-        Index of the model in its stack.
-    names : tuple of str, optional
-        Columns of the records so far, when training is resumed.
-    rows : list of list of float, optional
-        Records so far.
-    """
-
-    def __init__(self, member: int, names: tuple[str, ...] = (), rows: list[list[float]] | None = None) -> None:
-        self.member, self.names, self.rows = member, names, rows or []
-        self._sums: dict[str, Tensor] = {}
-        self._n = 0
-        self._since = time.perf_counter()
-
-    def add(self, terms: dict[str, Tensor]) -> None:
-        """Add the terms of one step."""
-        for name, value in terms.items():
-            of_member = value[self.member]
-            self._sums[name] = of_member.clone() if name not in self._sums else self._sums[name] + of_member
-        self._n += 1
-
-    def record(self, step: int) -> dict[str, float]:
-        """Append the means since the last record and return them; raise TrainingError if the loss is not finite."""
-        if not self._n:
-            return {}
-        means = {name: (value / self._n).cpu() for name, value in self._sums.items()}
-        seconds = time.perf_counter() - self._since
-        row = {"step": float(step), "seconds": seconds, "steps_per_second": self._n / max(seconds, 1e-9)}
-        for name, mean in means.items():
-            if mean.ndim:
-                row |= {f"{name}_{j}": float(v) for j, v in enumerate(mean)}
-            else:
-                row[name] = float(mean)
-        if "kl_of_code" in means:
-            row["active_codes"] = float((means["kl_of_code"] > ACTIVE_NATS).sum())
-        self._sums, self._n, self._since = {}, 0, time.perf_counter()
-        if not math.isfinite(row["loss"]):
-            raise TrainingError(
-                f"the loss must be finite; it is {row['loss']} at step {step}; "
-                "lower the learning rate or change the weights of the objective"
+        if not names:
+            raise InvalidInputError(
+                f"each parameter group must have trained parameters; {group.name or 'the model'} of {method.name} "
+                "has none"
             )
-        self.names = tuple(row)
-        self.rows.append(list(row.values()))
-        return row
-
-    @property
-    def history(self) -> History:
-        """All records so far."""
-        return History(self.names, np.array(self.rows, np.float64).reshape(len(self.rows), len(self.names)))
+        groups[group.name] = (names, group.optimizer(config).build([parameters[n] for n in names]))
+    return groups
 
 
 def with_seeds(config: Config, seeds: Sequence[int]) -> list[Config]:
@@ -559,8 +472,3 @@ def train_to_end(trainer: Trainer, *, record_every: int = 100, until: int | None
             if trainer.step % record_every == 0 or trainer.step == last:
                 recorder.record(trainer.step)
     return [recorder.history for recorder in recorders]
-
-
-def as_dict(config: Config) -> dict[str, Any]:
-    """Return the fields of a configuration by name."""
-    return {f.name: getattr(config, f.name) for f in fields(config)}

@@ -13,7 +13,7 @@ from disentmetrics_reference_models.analysis.evidence_bounds import (
 )
 from disentmetrics_reference_models.nn.gaussians import kl_to_standard_normal, log_density
 from disentmetrics_reference_models.training.registry import find_method
-from disentmetrics_reference_models.training.run import as_images, train
+from disentmetrics_reference_models.training.train import train
 
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.errors import InvalidInputError
@@ -136,7 +136,7 @@ def test_invalid_settings_raise_errors(changes: dict[str, Any]) -> None:
 def test_a_trained_model_is_bounded_near_its_logged_evidence(spots: DataSet) -> None:
     config = find_method("vae").preset("smoke").changed({"architecture": "small-fc", "batch_size": 36, "n_steps": 200})
     run = train(config, spots, device="cpu")
-    images = as_images(spots.observations(spots.full_grid().factors), run.shape)
+    images = run.inputs(spots.observations(spots.full_grid().factors))
     bounds = evidence_bounds(latent_variable_model(run), images, n_particles=50)
     assert float(bounds.elbo.mean()) == pytest.approx(run.history["elbo"][-1], rel=0.15)
     assert bool((bounds.importance_weighted > bounds.elbo).all())

@@ -9,7 +9,9 @@ import pytest
 from disentmetrics_reference_models.analysis import reproduce
 from disentmetrics_reference_models.analysis.reproduce import HIGGINS_ROWS, PLANS, Line, higgins_table
 from disentmetrics_reference_models.cli.training import reproduce as command
-from disentmetrics_reference_models.training.run import Run, load_run, train
+from disentmetrics_reference_models.training.run import Run
+from disentmetrics_reference_models.training.run_folder import load_run
+from disentmetrics_reference_models.training.train import train
 
 from disentmetrics.datasets import load_dataset
 from disentmetrics.errors import InvalidInputError

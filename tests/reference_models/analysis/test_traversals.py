@@ -14,7 +14,8 @@ from disentmetrics_reference_models.analysis.traversals import (
     tuning_maps,
 )
 from disentmetrics_reference_models.training.registry import find_method
-from disentmetrics_reference_models.training.run import Run, train
+from disentmetrics_reference_models.training.run import Run
+from disentmetrics_reference_models.training.train import train
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -67,7 +68,7 @@ def test_latents_are_varied_one_at_a_time_in_the_order_of_their_kl(model: Run, s
     assert traversal.kl[0] > traversal.kl[1] > 0
     assert traversal.values == pytest.approx([-3, -2, -1, 0, 1, 2, 3])
     assert traversal.images.shape == (3, 7, 16, 16, 1)
-    start = model(traversal.observation[None]).mean[0]
+    start = model.posterior(traversal.observation[None]).mean[0]
     assert traversal.reconstruction[:3, 0, 0].tolist() == level(start).tolist()
     for place, code in enumerate(traversal.codes):
         shown = traversal.images[place, :, :3, 0, 0].astype(int)

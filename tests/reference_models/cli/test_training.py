@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from disentmetrics_reference_models.cli import _run_data, training
 from disentmetrics_reference_models.training.registry import find_method
-from disentmetrics_reference_models.training.run import load_run, save_run, train
+from disentmetrics_reference_models.training.run_folder import load_run, save_run
+from disentmetrics_reference_models.training.train import train
 from PIL import Image
 from typer.testing import CliRunner
 

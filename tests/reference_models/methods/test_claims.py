@@ -18,13 +18,13 @@ from disentmetrics_reference_models.methods.decomposition_vae import dimension_w
 from disentmetrics_reference_models.nn.gaussians import reparameterise
 from disentmetrics_reference_models.nn.priors import ARM_CENTRES, SampledPrior
 from disentmetrics_reference_models.training.registry import find_method, find_methods
-from disentmetrics_reference_models.training.run import Run, train_many
+from disentmetrics_reference_models.training.run import Run
+from disentmetrics_reference_models.training.train import train_many
 from numpy.typing import NDArray
 
 from disentmetrics.datasets import load_dataset
 from disentmetrics.datasets.arrays.custom import CustomDataSet
 from disentmetrics.datasets.base import DataSet
-from disentmetrics.encoders.protocol import Posterior
 
 NARROW, WIDE = "blobs?size=16&width=1&positions=8", "blobs?size=16&width=2&positions=16"
 
@@ -50,7 +50,7 @@ def trained(name: str, spec: str, weights: Sequence[dict[str, float]], **changes
 
 
 def posterior_of(run: Run, images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    posterior: Posterior = run(images)
+    posterior = run.posterior(images)
     assert posterior.log_variance is not None
     return np.asarray(posterior.mean, np.float64), np.asarray(posterior.log_variance, np.float64)
 

@@ -13,10 +13,13 @@ from disentmetrics_reference_models.methods.decomposition_vae import (
     log_spectrum,
 )
 from disentmetrics_reference_models.nn.priors import Gaussian
-from disentmetrics_reference_models.training.method import AutoEncoder, Batch, Method, Terms
+from disentmetrics_reference_models.training.data import TrainingData
+from disentmetrics_reference_models.training.evidence import AutoEncoder, Terms
+from disentmetrics_reference_models.training.method import Batch, Method
 from disentmetrics_reference_models.training.registry import find_method
-from disentmetrics_reference_models.training.run import load_run, train, train_many
-from disentmetrics_reference_models.training.trainer import Trainer, TrainingImages, train_to_end
+from disentmetrics_reference_models.training.run_folder import load_run
+from disentmetrics_reference_models.training.train import train, train_many
+from disentmetrics_reference_models.training.trainer import Trainer, train_to_end
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -83,9 +86,9 @@ def test_priors_that_are_gaussian_give_the_vae() -> None:
 def test_every_prior_is_trained_alone_as_in_a_stack(prior: str, spots: DataSet) -> None:
     first = config_of(prior)
     configs = [first, first.changed({"seed": 1, "beta": 2.0, "degrees": 4.0, "spike": 0.3, "scale": 2.0})]
-    trainer = Trainer(configs, TrainingImages(spots))
+    trainer = Trainer(configs, TrainingData(spots))
     together = train_to_end(trainer, record_every=10)[1]
-    alone = train_to_end(Trainer(configs[1:], TrainingImages(spots)), record_every=10)[0]
+    alone = train_to_end(Trainer(configs[1:], TrainingData(spots)), record_every=10)[0]
     for term in ("loss", "kl", "divergence"):
         assert together[term] == pytest.approx(alone[term], rel=2e-3, abs=2e-3)
     if prior == "learned":
@@ -137,7 +140,7 @@ def test_the_inclusive_divergence_is_that_of_gaussians() -> None:
 def test_a_larger_weight_matches_the_aggregate_to_the_prior(spots: DataSet) -> None:
     first = config_of("isotropic", beta=0.0, n_steps=150, alpha=0.0, batch_size=32, learning_rate=3e-3)
     configs = [first, first.changed({"alpha": 30.0})]
-    free, matched = train_to_end(Trainer(configs, TrainingImages(spots)), record_every=50)
+    free, matched = train_to_end(Trainer(configs, TrainingData(spots)), record_every=50)
     assert matched["divergence"][-1] < 0.5 * free["divergence"][-1]
 
 
@@ -156,7 +159,7 @@ def test_codes_become_sparse_by_the_weight_under_a_sparse_prior_alone(spots: Dat
     for prior in ("sparse", "isotropic"):
         first = config_of(prior, **changes, spike=0.8, alpha=0.0)
         runs = train_many([first, first.changed({"alpha": 100.0})], spots, device="cpu")
-        plain, matched = (sparsity(run(images).mean) for run in runs)
+        plain, matched = (sparsity(run.posterior(images).mean) for run in runs)
         gained[prior] = matched - plain
     assert gained["sparse"] > 0.06  # three seeds gained 0.06 to 0.15
     assert gained["isotropic"] < 0.03

@@ -9,10 +9,14 @@ import pytest
 import torch
 from disentmetrics_reference_models.methods.factor_bottleneck import FactorBottleneck
 from disentmetrics_reference_models.nn.gaussians import kl_to_standard_normal
-from disentmetrics_reference_models.training.method import Batch, Config
+from disentmetrics_reference_models.training.config import Config
+from disentmetrics_reference_models.training.data import TrainingData, standardised_factors
+from disentmetrics_reference_models.training.history import History
+from disentmetrics_reference_models.training.method import Batch
 from disentmetrics_reference_models.training.registry import find_method
-from disentmetrics_reference_models.training.run import load_run, train
-from disentmetrics_reference_models.training.trainer import History, Trainer, TrainingImages, train_to_end
+from disentmetrics_reference_models.training.run_folder import load_run
+from disentmetrics_reference_models.training.train import train
+from disentmetrics_reference_models.training.trainer import Trainer, train_to_end
 from numpy.typing import ArrayLike, NDArray
 
 import disentmetrics as dm
@@ -43,7 +47,7 @@ def quick(**changes: Any) -> Config:
 
 
 def history_of(data: DataSet, config: Config) -> History:
-    return train_to_end(Trainer([config], TrainingImages(data)), record_every=100)[0]
+    return train_to_end(Trainer([config], TrainingData(data)), record_every=100)[0]
 
 
 def test_noise_and_signal_share_one_variance_where_the_kl_is_least() -> None:
@@ -72,14 +76,14 @@ def test_the_terms_are_those_of_the_formula() -> None:
     factors, noise = torch.randn(5, 3), torch.randn(5, 3)
     scale, spread = torch.tensor([0.5, 1.0, 2.0]), torch.tensor([0.9, 0.3, 1.5])
     model.parts["bottleneck"].load_state_dict({"scale": scale, "log_noise": spread.log()})
-    batch = Batch(torch.rand(5, 1, 8, 8), {"z": noise}, torch.tensor(100.0), 1000, factors)
+    batch = Batch(torch.rand(5, 1, 8, 8), {"z": noise}, torch.tensor(100.0), 1000, {"factors": factors})
     weights = {"gamma": torch.tensor(7.0), "first_capacity": torch.tensor(0.5), "capacity": torch.tensor(25.0)}
     with torch.no_grad():
         terms = method.objective(model, batch, weights, config)
         logits = model.decoder(scale * factors + spread * noise)
     expected = 0.5 * (scale**2 * factors**2 + spread**2 - 1 - 2 * spread.log())
     torch.testing.assert_close(terms["kl_of_code"], expected.mean(0))
-    entropy = torch.nn.functional.binary_cross_entropy_with_logits(logits, batch.images, reduction="sum") / 5
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits(logits, batch.observations, reduction="sum") / 5
     torch.testing.assert_close(terms["reconstruction"], entropy)
     assert float(terms["capacity"]) == pytest.approx(0.5 + 24.5 / 4)
     distance = (expected.sum(1).mean() - terms["capacity"]).abs()
@@ -88,16 +92,20 @@ def test_the_terms_are_those_of_the_formula() -> None:
 
 def test_factors_come_with_their_images_and_standardised() -> None:
     data = HiddenSpots()
-    images = TrainingImages(data)
+    images = TrainingData(data)
     cpu = torch.device("cpu")
-    factors = images.factors_at(np.arange(len(images)), cpu)
+
+    def factors_at(rows: NDArray[np.int64]) -> torch.Tensor:
+        return torch.from_numpy(standardised_factors(images, images.draws(rows)))
+
+    factors = factors_at(np.arange(len(images)))
     assert factors.mean(0).abs().max() < 1e-6
     torch.testing.assert_close(factors.var(0, correction=0), torch.tensor([1.0, 1.0, 1.0, 0.0]))
     rows = np.array([[3, 77], [100, 2]])
     shown = images.at(rows, cpu).float() / 255
     height = torch.arange(16.0)
     row = (shown.sum((2, 4)) * height).sum(-1) / shown.sum((2, 3, 4))  # 1.5 + twice its index
-    torch.testing.assert_close(images.factors_at(rows, cpu)[..., 0], (row - 6.5) / 2 / (35 / 12) ** 0.5)
+    torch.testing.assert_close(factors_at(rows.ravel()).reshape(2, 2, -1)[..., 0], (row - 6.5) / 2 / (35 / 12) ** 0.5)
 
 
 def test_what_shows_passes_in_equal_shares_and_what_does_not_show_never() -> None:
@@ -161,8 +169,8 @@ class MissingFactors(HiddenSpots):
 @pytest.mark.parametrize(("data", "what"), [(NoFactors(), "none"), (MissingFactors(), "factors with missing values")])
 def test_data_whose_factors_are_not_known_is_refused_by_this_method_alone(data: DataSet, what: str) -> None:
     with pytest.raises(InvalidInputError, match=f"factors are all known; got {what}; train another method"):
-        Trainer([quick()], TrainingImages(data))
+        Trainer([quick()], TrainingData(data))
     other = find_method("vae")
     config = other.preset("smoke").changed({"architecture": "small-fc", "n_steps": 3})
     configs = [config, dataclasses.replace(config, seed=1)]
-    assert all(np.isfinite(h["loss"]).all() for h in train_to_end(Trainer(configs, TrainingImages(data))))
+    assert all(np.isfinite(h["loss"]).all() for h in train_to_end(Trainer(configs, TrainingData(data))))

@@ -8,10 +8,13 @@ import pytest
 import torch
 from disentmetrics_reference_models.methods.info_dropout import InfoDropoutConfig, LogNormalEncoder
 from disentmetrics_reference_models.nn.priors import LearnedGaussian
-from disentmetrics_reference_models.training.method import AutoEncoder, Batch, Config, Method
+from disentmetrics_reference_models.training.config import Config
+from disentmetrics_reference_models.training.data import TrainingData
+from disentmetrics_reference_models.training.evidence import AutoEncoder
+from disentmetrics_reference_models.training.method import Batch, Method
 from disentmetrics_reference_models.training.registry import find_method
-from disentmetrics_reference_models.training.run import train, train_many
-from disentmetrics_reference_models.training.trainer import Trainer, TrainingImages, train_to_end
+from disentmetrics_reference_models.training.train import train, train_many
+from disentmetrics_reference_models.training.trainer import Trainer, train_to_end
 from torch import Tensor
 from torch.distributions import LogNormal
 
@@ -36,8 +39,8 @@ def test_the_heads_are_log_activation_and_log_squared_noise() -> None:
     _, _, model, batch, _ = made(most_noise=0.5)
     encoder = model.encoder
     assert isinstance(encoder, LogNormalEncoder)
-    log_f, log_square = encoder(batch.images)
-    activation, strength = encoder.encoder(batch.images)
+    log_f, log_square = encoder(batch.observations)
+    activation, strength = encoder.encoder(batch.observations)
     torch.testing.assert_close(log_f.exp(), torch.nn.functional.softplus(activation))
     torch.testing.assert_close((0.5 * log_square).exp(), 0.001 + 0.5 / (1 + (-strength).exp()))
 
@@ -45,7 +48,7 @@ def test_the_heads_are_log_activation_and_log_squared_noise() -> None:
         def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
             return torch.tensor([[-1e3, 1e3]]), torch.tensor([[-1e3, 1e3]])
 
-    log_f, log_square = LogNormalEncoder(Extreme(), 0.7)(batch.images)
+    log_f, log_square = LogNormalEncoder(Extreme(), 0.7)(batch.observations)
     assert log_f[0].tolist() == pytest.approx([math.log(1e-4), math.log(1e3)])
     assert (0.5 * log_square).exp()[0].tolist() == pytest.approx([0.001, 0.701])
 
@@ -58,7 +61,7 @@ def test_the_divergence_is_that_of_log_normals_and_the_mean_of_log_ratios() -> N
     torch.nn.init.normal_(prior.log_variance)
     with torch.no_grad():
         logged = method.objective(model, batch, weights, config)["kl_of_code"]
-        log_f, log_square = model.encoder(batch.images)
+        log_f, log_square = model.encoder(batch.observations)
         posterior = LogNormal(log_f, (0.5 * log_square).exp())
         z = log_f.exp() * ((0.5 * log_square).exp() * torch.randn(4000, 16, 4)).exp()
         ratios = posterior.log_prob(z) - LogNormal(prior.mean, (0.5 * prior.log_variance).exp()).log_prob(z)
@@ -80,7 +83,7 @@ def test_the_decoder_sees_log_activations_under_noise() -> None:
     seen: list[Tensor] = []
     model.decoder.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     method.objective(model, batch, weights, config)
-    log_f, log_square = model.encoder(batch.images)
+    log_f, log_square = model.encoder(batch.observations)
     noisy = log_f.exp() * ((0.5 * log_square).exp() * batch.noise["z"]).exp()
     torch.testing.assert_close(seen[0], noisy.log())
 
@@ -88,7 +91,7 @@ def test_the_decoder_sees_log_activations_under_noise() -> None:
 def test_the_prior_is_learned_towards_the_aggregate(spots: DataSet) -> None:
     config = tiny(n_steps=250, learning_rate=2e-2, beta=4.0)
     run = train(config, spots, device="cpu")
-    posterior = run(spots.observations(spots.full_grid().factors))
+    posterior = run.posterior(spots.observations(spots.full_grid().factors))
     assert posterior.log_variance is not None
     prior = run.model.parts["prior"]
     assert isinstance(prior, LearnedGaussian)
@@ -112,8 +115,8 @@ def test_noise_grows_and_information_falls_with_beta(spots: DataSet) -> None:
 
 def test_members_of_a_stack_may_differ_in_noise(spots: DataSet) -> None:
     configs = [tiny(), tiny(seed=1, most_noise=0.2, beta=3.0)]
-    together = train_to_end(Trainer(configs, TrainingImages(spots)), record_every=20)
-    alone = train_to_end(Trainer(configs[1:], TrainingImages(spots)), record_every=20)[0]
+    together = train_to_end(Trainer(configs, TrainingData(spots)), record_every=20)
+    alone = train_to_end(Trainer(configs[1:], TrainingData(spots)), record_every=20)[0]
     assert together[1]["noise"].max() < 0.2
     assert together[0]["noise"].max() > 0.2
     for term in ("loss", "noise", "kl"):

@@ -9,10 +9,13 @@ import torch
 from disentmetrics_reference_models.analysis.evidence_bounds import latent_variable_model
 from disentmetrics_reference_models.methods.isa_vae import ISAVAEConfig, isa_prior, subspace_sizes
 from disentmetrics_reference_models.nn.gaussians import log_density, reparameterise
-from disentmetrics_reference_models.training.method import AutoEncoder, Batch, Config, Method, Terms
+from disentmetrics_reference_models.training.config import Config
+from disentmetrics_reference_models.training.data import TrainingData
+from disentmetrics_reference_models.training.evidence import AutoEncoder, Terms
+from disentmetrics_reference_models.training.method import Batch, Method
 from disentmetrics_reference_models.training.registry import find_method
-from disentmetrics_reference_models.training.run import train
-from disentmetrics_reference_models.training.trainer import Trainer, TrainingImages, train_to_end
+from disentmetrics_reference_models.training.train import train
+from disentmetrics_reference_models.training.trainer import Trainer, train_to_end
 
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.errors import InvalidInputError
@@ -79,10 +82,10 @@ def test_learned_exponents_are_logged_and_learn(spots: DataSet) -> None:
     first = config.changed({"architecture": "small-fc", "batch_size": 16, "n_steps": 40, **learning})
     starts = (2.1, 2.5)
     configs = [first, first.changed({"seed": 1, "exponent": starts[1], "beta": 3.0})]
-    trainer = Trainer(configs, TrainingImages(spots))
+    trainer = Trainer(configs, TrainingData(spots))
     together = train_to_end(trainer, record_every=20)
     for member, start, history in zip(configs, starts, together, strict=True):
-        alone = train_to_end(Trainer([member], TrainingImages(spots)), record_every=20)[0]
+        alone = train_to_end(Trainer([member], TrainingData(spots)), record_every=20)[0]
         for term in ("loss", "exponent_0", "exponent_2", "prior_scale"):
             assert history[term] == pytest.approx(alone[term], rel=2e-3)
         assert abs(history["exponent_0"][0] - start) < 0.2
@@ -96,7 +99,7 @@ def test_the_prior_shapes_the_aggregate(spots: DataSet) -> None:
     changes = {**GAUSSIAN, "architecture": "small-fc", "batch_size": 32, "n_steps": 200, "learning_rate": 1e-2}
     config = find_method("isa_vae").preset("smoke").changed({**changes, "beta": 8.0})
     wide = config.changed({"scale": 18.0})
-    trainer = Trainer([config, wide], TrainingImages(spots))
+    trainer = Trainer([config, wide], TrainingData(spots))
     train_to_end(trainer)
     images = torch.from_numpy(spots.observations(spots.full_grid().factors)).movedim(-1, 1).float() / 255
     spread = [(m.var(0) + v.exp().mean(0)).mean() for m, v in (model.encoder(images) for model in trainer.models())]

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import torch
 from disentmetrics_reference_models.nn.networks import ARCHITECTURES
-from disentmetrics_reference_models.training.method import AutoEncoder, Batch, Config, Method, Terms
+from disentmetrics_reference_models.training.config import Config
+from disentmetrics_reference_models.training.evidence import AutoEncoder, Terms
+from disentmetrics_reference_models.training.method import Batch, Method
 from disentmetrics_reference_models.training.registry import find_method, find_methods
 from disentmetrics_reference_models.training.trainer import steps_per_chunk
 
@@ -22,7 +24,12 @@ def made(name: str, **changes: Any) -> tuple[Method, Config, AutoEncoder, Batch]
     images = torch.rand(12 * method.n_batches, 1, 8, 8)
     draw = {"normal": torch.randn, "uniform": torch.rand}
     noise = {key: draw[shape.distribution](shape.shape) for key, shape in method.noise(config).items()}
-    return method, config, model, Batch(images, noise, torch.tensor(100.0), 1000, torch.randn(len(images), 4))
+    return (
+        method,
+        config,
+        model,
+        Batch(images, noise, torch.tensor(100.0), 1000, {"factors": torch.randn(len(images), 4)}),
+    )
 
 
 def terms_of(name: str, weights: Mapping[str, float] | None = None) -> Terms:

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import torch
 from disentmetrics_reference_models.nn.gaussians import kl_to_standard_normal, reparameterise
-from disentmetrics_reference_models.training.method import _DECLARED, AutoEncoder, Batch, Config, Method, Terms
+from disentmetrics_reference_models.training.config import METHODS, Config
+from disentmetrics_reference_models.training.data import TrainingData
+from disentmetrics_reference_models.training.evidence import AutoEncoder, Terms
+from disentmetrics_reference_models.training.method import Batch, Method
 from disentmetrics_reference_models.training.registry import find_method
-from disentmetrics_reference_models.training.run import train
-from disentmetrics_reference_models.training.trainer import Trainer, TrainingImages, train_to_end
+from disentmetrics_reference_models.training.train import train
+from disentmetrics_reference_models.training.trainer import Trainer, train_to_end
 from torch import Tensor
 from torch.distributions import Bernoulli
 
@@ -34,7 +37,7 @@ class Made(NamedTuple):
 
     def posterior(self) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
-            mean, log_variance = self.model.encoder(self.batch.images[:N])
+            mean, log_variance = self.model.encoder(self.batch.observations[:N])
         return mean, log_variance
 
 
@@ -57,7 +60,7 @@ def test_pixels_and_codes_are_summed_and_images_averaged(name: str) -> None:
     terms, (mean, log_variance) = here.terms(), here.posterior()
     with torch.no_grad():
         logits = here.model.decoder(reparameterise(mean, log_variance, here.batch.noise["z"]))
-    of_images = -Bernoulli(logits=logits, validate_args=False).log_prob(here.batch.images[:N]).sum((1, 2, 3))
+    of_images = -Bernoulli(logits=logits, validate_args=False).log_prob(here.batch.observations[:N]).sum((1, 2, 3))
     torch.testing.assert_close(terms["reconstruction"], of_images.mean())
     torch.testing.assert_close(terms["kl"], kl_to_standard_normal(mean, log_variance).sum(1).mean())
 
@@ -112,11 +115,11 @@ def test_objectives_receive_the_size_of_the_data_set(
 
     def objective(model: AutoEncoder, batch: Batch, weights: Any, config: Any) -> Terms:
         sizes.append(batch.n_rows)
-        assert 0 <= float(batch.images.min()) < float(batch.images.max()) <= 1
+        assert 0 <= float(batch.observations.min()) < float(batch.observations.max()) <= 1
         return original.objective(model, batch, weights, config)
 
-    monkeypatch.setitem(_DECLARED, type(config), dataclasses.replace(original, objective=objective))
-    train_to_end(Trainer([config], TrainingImages(spots)))
+    monkeypatch.setitem(METHODS, type(config), dataclasses.replace(original, objective=objective))
+    train_to_end(Trainer([config], TrainingData(spots)))
     assert set(sizes) == {36}
 
 
@@ -140,11 +143,11 @@ def test_the_divergence_that_the_discriminator_sees_is_added_and_not_taken_away(
 
 def test_the_discriminator_permutes_a_second_batch_and_each_is_whole() -> None:
     here = made("factor_vae")
-    assert len(here.batch.images) == 2 * N
+    assert len(here.batch.observations) == 2 * N
     terms = here.terms()
-    images = here.batch.images.clone()
+    images = here.batch.observations.clone()
     images[N:] = images[N:].flip(0).square()
-    other = here._replace(batch=here.batch._replace(images=images)).terms()
+    other = here._replace(batch=here.batch._replace(observations=images)).terms()
     torch.testing.assert_close(other["loss"], terms["loss"])
     assert other["discriminator_loss"] != terms["discriminator_loss"]
 
@@ -153,7 +156,7 @@ def test_the_discriminator_permutes_a_second_batch_and_each_is_whole() -> None:
 def test_neither_player_is_moved_by_the_loss_of_the_other(name: str, spots: DataSet) -> None:
     for still, field in (("parts.discriminator.", "discriminator_learning_rate"), ("coder.", "learning_rate")):
         tiny: dict[str, Any] = {"architecture": "small-fc", "batch_size": 8, "n_steps": 3, field: 1e-12}
-        trainer = Trainer([find_method(name).preset("smoke").changed(tiny)], TrainingImages(spots))
+        trainer = Trainer([find_method(name).preset("smoke").changed(tiny)], TrainingData(spots))
         before = {key: value.detach().clone() for key, value in trainer.parameters.items()}
         train_to_end(trainer)
         for key, value in trainer.parameters.items():
@@ -163,10 +166,10 @@ def test_neither_player_is_moved_by_the_loss_of_the_other(name: str, spots: Data
 
 def test_optimisers_are_those_of_the_papers(spots: DataSet) -> None:
     tiny: dict[str, Any] = {"architecture": "small-fc", "batch_size": 8}
-    images = TrainingImages(spots)
+    images = TrainingData(spots)
     config = find_method("factor_vae").preset("smoke").changed(tiny)
     parameter_groups = Trainer([config], images).parameter_groups
-    assert parameter_groups["discriminator"][1].defaults["betas"] == (0.5, 0.9)
+    assert parameter_groups["parts.discriminator"][1].defaults["betas"] == (0.5, 0.9)
     assert parameter_groups[""][1].defaults["betas"] == (0.9, 0.999)
     adagrad = find_method("beta_vae").preset("smoke").changed({**tiny, "optimizer": "adagrad"})
     optimizer = Trainer([adagrad], images).parameter_groups[""][1]
@@ -205,7 +208,7 @@ def test_the_representation_is_the_mean_and_no_sample(spots: DataSet) -> None:
     images = spots.observations(spots.full_grid().factors)
     with torch.no_grad():
         mean, log_variance = run.model.encoder(torch.from_numpy(images).movedim(-1, 1).float() / 255)
-    encoded = run(images)
+    encoded = run.posterior(images)
     assert np.array_equal(encoded.mean, mean.numpy())
-    assert np.array_equal(encoded.mean, run(images).mean)
+    assert np.array_equal(encoded.mean, run.posterior(images).mean)
     assert float(log_variance.exp().min()) > 0.01

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from disentmetrics_reference_models.nn.likelihoods import LIKELIHOODS, mean_image, reconstruction_loss
+from disentmetrics_reference_models.nn.likelihoods import LIKELIHOODS, mean_observation, reconstruction_loss
 from torch.distributions import Bernoulli, Laplace, Normal
 
 
@@ -37,6 +37,9 @@ def test_a_mean_over_pixels_would_be_seen() -> None:
 
 def test_the_image_seen_is_the_mean() -> None:
     _, output = images_and_output()
-    torch.testing.assert_close(mean_image(output, "laplace"), output.sigmoid())
-    with pytest.raises(KeyError):
-        mean_image(output, "cauchy")
+    torch.testing.assert_close(mean_observation(output), output.sigmoid())
+    vectors = output.flatten(1)
+    assert torch.equal(mean_observation(vectors), vectors)
+    for name, law in {"gaussian": Normal(vectors, math.sqrt(0.1)), "laplace": Laplace(vectors, 0.1)}.items():
+        truth = -law.log_prob(vectors + 1).sum(1)
+        torch.testing.assert_close(reconstruction_loss(vectors, vectors + 1, name), truth, rtol=1e-4, atol=1e-3)

@@ -4,9 +4,11 @@ import dataclasses
 from typing import Any
 
 import pytest
-from disentmetrics_reference_models.training.method import Config, Terms, method
+from disentmetrics_reference_models.training.config import Config
+from disentmetrics_reference_models.training.evidence import Terms
+from disentmetrics_reference_models.training.method import method
 from disentmetrics_reference_models.training.registry import find_method, find_methods
-from disentmetrics_reference_models.training.run import train
+from disentmetrics_reference_models.training.train import train
 
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.errors import InvalidInputError
@@ -43,7 +45,7 @@ def test_a_configuration_belongs_to_one_method() -> None:
         ({"beta": "much"}, "beta must be a float; got 'much'"),
         ({"architecture": "burges"}, "did you mean 'burgess'"),
         ({"n_codes": 0}, "n_codes must be at least 1"),
-        ({"optimizer": "sgd"}, "optimizer must be one of adam"),
+        ({"optimizer": "lion"}, "optimizer must be one of adam"),
         ({"learning_rate": -1}, "learning_rate must be above 0"),
     ],
 )

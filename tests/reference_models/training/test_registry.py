@@ -10,7 +10,7 @@ import pytest
 from disentmetrics_reference_models import methods
 from disentmetrics_reference_models.training import registry
 from disentmetrics_reference_models.training.registry import find_method, find_methods
-from disentmetrics_reference_models.training.run import load_run
+from disentmetrics_reference_models.training.run_folder import load_run
 from typer.testing import CliRunner
 
 from disentmetrics.cli import app
@@ -20,7 +20,9 @@ METHOD = '''"""A tiny method."""
 
 from dataclasses import dataclass
 
-from disentmetrics_reference_models.training.method import Config, evidence, method
+from disentmetrics_reference_models.training.config import Config
+from disentmetrics_reference_models.training.evidence import evidence
+from disentmetrics_reference_models.training.method import method
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,7 @@ class TinyConfig(Config):
 @method(config=TinyConfig, paper="none")
 def {name}(model, batch, weights, config):
     """Tiny objective."""
-    bound = evidence(model, batch.images, batch.noise["z"], config)
+    bound = evidence(model, batch.observations, batch.noise["z"], config)
     return bound.terms((bound.reconstruction + weights["beta"] * bound.kl.sum(1)).mean())
 '''
 

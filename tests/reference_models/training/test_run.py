@@ -10,12 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from disentmetrics_reference_models.analysis.posteriors import kl_per_latent
-from disentmetrics_reference_models.training import run as run_module
-from disentmetrics_reference_models.training.method import Config
+import torch
+from disentmetrics_reference_models.nn.gaussians import reparameterise
+from disentmetrics_reference_models.training import train as train_module
+from disentmetrics_reference_models.training.config import Config
+from disentmetrics_reference_models.training.data import TrainingData
 from disentmetrics_reference_models.training.registry import find_method
-from disentmetrics_reference_models.training.run import Run, load_run, save_run, train, train_many
-from disentmetrics_reference_models.training.trainer import Trainer, TrainingImages
+from disentmetrics_reference_models.training.run import Run
+from disentmetrics_reference_models.training.run_folder import load_run, save_run, write_tensors
+from disentmetrics_reference_models.training.train import train, train_many
+from disentmetrics_reference_models.training.trainer import Trainer
 
 import disentmetrics as dm
 from disentmetrics.datasets.base import DataSet
@@ -65,7 +69,7 @@ def test_models_of_a_stack_equal_models_trained_alone(spots: DataSet) -> None:
         alone = train(config, spots, device="cpu")
         assert run.config == config
         images = spots.observations(spots.full_grid().factors)
-        assert run(images).mean == pytest.approx(alone(images).mean, abs=1e-3)
+        assert run.posterior(images).mean == pytest.approx(alone.posterior(images).mean, abs=1e-3)
 
 
 PROGRAM = """
@@ -73,16 +77,16 @@ import os, signal, sys
 sys.path.insert(0, {tests!r})
 import torch; torch.set_num_threads(1)
 from conftest import Spots
-from disentmetrics_reference_models.training import run
+from disentmetrics_reference_models.training import train
 from disentmetrics_reference_models.training.registry import find_method
-save_checkpoint = run._save_checkpoint
+save_checkpoint = train._save_checkpoint
 def save_and_die(*arguments):
     save_checkpoint(*arguments)
     os.kill(os.getpid(), signal.SIGKILL)
-run._save_checkpoint = save_and_die
+train._save_checkpoint = save_and_die
 config = find_method("beta_vae").preset("smoke").changed(
     {{"architecture": "small-fc", "batch_size": 16, "n_steps": {n_steps}}})
-run.train(config, Spots(), out={out!r}, device="cpu", checkpoint_seconds=0.0)
+train.train(config, Spots(), out={out!r}, device="cpu", checkpoint_seconds=0.0)
 """
 
 
@@ -113,11 +117,11 @@ def test_a_signal_at_the_last_step_ends_the_program_after_the_run_is_saved(spots
 
 
 def test_a_snapshot_of_a_step_that_has_passed_is_refused_when_resuming(spots: DataSet, tmp_path: Path) -> None:
-    trainer = Trainer([tiny(n_steps=30)], TrainingImages(spots))
-    recorder = run_module._start_or_resume(tmp_path / "run", trainer, resume=False)
+    trainer = Trainer([tiny(n_steps=30)], TrainingData(spots))
+    recorder = train_module._start_or_resume(tmp_path / "run", trainer, resume=False)
     for _ in trainer.run(12):
         pass
-    run_module._save_checkpoint(tmp_path / "run", trainer, recorder)
+    train_module._save_checkpoint(tmp_path / "run", trainer, recorder)
     with pytest.raises(InvalidInputError, match="is at step 12 and has none of step 10"):
         train(tiny(n_steps=30), spots, out=tmp_path / "run", resume=True, device="cpu", snapshots=(10, 20))
     train(tiny(n_steps=30), spots, out=tmp_path / "run", resume=True, device="cpu", snapshots=(20,))
@@ -129,18 +133,18 @@ import os, signal, sys
 sys.path.insert(0, {tests!r})
 import torch; torch.set_num_threads(1)
 from conftest import Spots
-from disentmetrics_reference_models.training import run
+from disentmetrics_reference_models.training import train
 from disentmetrics_reference_models.training.registry import find_method
-add = run.Recorder.add
+add = train.Recorder.add
 def signal_at_step_37(recorder, terms):
     add(recorder, terms)
     recorder.n_added = getattr(recorder, "n_added", 0) + 1
     if recorder.n_added == 37:
         signal.raise_signal({number})
-run.Recorder.add = signal_at_step_37
+train.Recorder.add = signal_at_step_37
 config = find_method("beta_vae").preset("smoke").changed(
     {{"architecture": "small-fc", "batch_size": 16, "n_steps": 120}})
-run.train(config, Spots(), out={out!r}, device="cpu", checkpoint_seconds=1000.0)
+train.train(config, Spots(), out={out!r}, device="cpu", checkpoint_seconds=1000.0)
 """
 
 
@@ -160,16 +164,19 @@ def test_a_signal_saves_the_state_after_the_step_and_the_run_resumes_to_identica
 
 def test_posteriors_carry_their_divergence_from_the_models_own_prior(spots: DataSet) -> None:
     images = spots.observations(spots.full_grid().factors)
-    assert train(tiny("vae", n_steps=5), spots, device="cpu")(images).kl is None
+    assert train(tiny("vae", n_steps=5), spots, device="cpu").posterior(images).kl is None
     settings: dict[str, tuple[dict[str, Any], float]] = {
         "anisotropic": ({"spectrum": "0,0,-1,-2,-3,-4"}, 1e-5),
         "student-t": ({}, 0.05),
     }
     for prior, (more, tolerance) in settings.items():
         run = train(tiny("decomposition_vae", n_steps=5, prior=prior, **more), spots, device="cpu")
-        posterior = run(images)
-        assert np.asarray(posterior.kl).mean(axis=0) == pytest.approx(kl_per_latent(run, posterior), abs=tolerance)
-        alone = np.asarray(run(images[:5]).kl)
+        posterior = run.posterior(images)
+        mean, log_variance = (torch.from_numpy(np.asarray(p)) for p in (posterior.mean, posterior.log_variance))
+        z = reparameterise(mean, log_variance, torch.randn(4000, *mean.shape))
+        sampled = run.prior.kl(mean, log_variance, z).flatten(0, -2).mean(0)
+        assert np.asarray(posterior.kl).mean(axis=0) == pytest.approx(sampled.numpy(), abs=tolerance)
+        alone = np.asarray(run.posterior(images[:5]).kl)
         assert np.allclose(alone, np.asarray(posterior.kl)[:5], atol=1e-5)  # independent of the batch
     assert dm.encode(run, spots, full_grid=True).kl is not None
 
@@ -185,7 +192,7 @@ def test_weights_of_chosen_steps_are_kept_and_are_those_of_a_shorter_run(spots: 
     images = spots.observations(spots.full_grid().factors)
     posterior = dm.load_encoder(f"reference:{out}?step=10")(images)
     assert isinstance(posterior, Posterior)
-    assert np.array_equal(posterior.mean, early(images).mean)
+    assert np.array_equal(posterior.mean, early.posterior(images).mean)
     with pytest.raises(InvalidInputError, match="snapshot of the run in .*; got 11; available steps: 10, 20"):
         dm.load_encoder(f"reference:{out}?step=11")
     with pytest.raises(InvalidInputError, match="step must be a whole number"):
@@ -216,7 +223,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_intact_and_an_infinite_loss_stop
     spots: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept: list[bytes] = []
-    write = run_module._write_tensors
+    write = write_tensors
 
     def full(path: Path, tensors: Any, about: Any) -> None:
         if kept:
@@ -224,7 +231,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_intact_and_an_infinite_loss_stop
         write(path, tensors, about)
         kept.append(path.read_bytes())
 
-    monkeypatch.setattr(run_module, "_write_tensors", full)
+    monkeypatch.setattr(train_module, "write_tensors", full)
     with pytest.raises(StorageError):
         train(tiny(n_steps=500), spots, out=tmp_path / "run", device="cpu", checkpoint_seconds=0.0)
     checkpoint = tmp_path / "run" / "checkpoint.safetensors"

@@ -8,19 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from disentmetrics_reference_models.training.config import Config
+from disentmetrics_reference_models.training.data import TrainingData
+from disentmetrics_reference_models.training.device import choose_device
 from disentmetrics_reference_models.training.device_store import DeviceStore
-from disentmetrics_reference_models.training.method import Config, evidence, method
+from disentmetrics_reference_models.training.evidence import evidence
+from disentmetrics_reference_models.training.history import History, Recorder
+from disentmetrics_reference_models.training.method import method
 from disentmetrics_reference_models.training.registry import find_method, find_methods
-from disentmetrics_reference_models.training.trainer import (
-    History,
-    Recorder,
-    Trainer,
-    TrainingImages,
-    choose_device,
-    steps_per_chunk,
-    train_to_end,
-    with_seeds,
-)
+from disentmetrics_reference_models.training.trainer import Trainer, steps_per_chunk, train_to_end, with_seeds
 
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.errors import InvalidInputError, TrainingError
@@ -34,7 +30,7 @@ def tiny(name: str, **changes: Any) -> Config:
 
 
 def trainer_of(configs: list[Config], data: DataSet, *, vectorised: bool | None = None) -> Trainer:
-    return Trainer(configs, TrainingImages(data), vectorised=vectorised)
+    return Trainer(configs, TrainingData(data), vectorised=vectorised)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -104,7 +100,7 @@ class Parts(torch.nn.Module):
 
 def test_frozen_and_unused_parts_stay_as_they_are_and_terms_are_those_that_the_method_declares(spots: DataSet) -> None:
     def objective(model: Any, batch: Any, weights: Any, config: Any) -> dict[str, torch.Tensor]:
-        brightness = batch.images.mean(dim=(1, 2, 3))
+        brightness = batch.observations.mean(dim=(1, 2, 3))
         part = model.parts["own"]
         error = (part.frozen(brightness[:, None] * part.scale.expand(2)) - 1) ** 2
         return {"loss": error.mean(), "brightness": brightness.mean()}
@@ -153,13 +149,13 @@ def test_a_model_equals_one_from_a_plain_training_loop(architecture: str, optimi
     trainer = trainer_of([config], spots)
     drawn = trainer_of([config], spots)._draw(steps_per_chunk(config))
     torch.manual_seed(config.seed)
-    model = trainer.method.build(config, trainer.images.shape)
+    model = trainer.method.build(config, trainer.data.shape)
     plain: torch.optim.Optimizer = torch.optim.Adam(model.parameters(), lr=1e-2, foreach=False, fused=False)
     if optimizer == "adagrad":
         plain = torch.optim.Adagrad(model.parameters(), lr=1e-2, initial_accumulator_value=0.1, foreach=False)
     losses = []
     for step in range(10):
-        images = trainer.images.at(drawn.rows[0, step], torch.device("cpu")).float() / 255
+        images = trainer.data.at(drawn.rows[0, step], torch.device("cpu")).float() / 255
         bound = evidence(model, images, drawn.noise["z"][0, step], config)
         loss = (bound.reconstruction + 4 * bound.kl.sum(1)).mean()
         plain.zero_grad()
@@ -185,7 +181,7 @@ def test_bfloat16_learns_what_float32_learns_within_a_percent(architecture: str,
 def test_trained_models_are_float32_for_every_training_precision(spots: DataSet) -> None:
     trainer = trainer_of([tiny("vae").changed({"precision": "bfloat16"})], spots)
     train_to_end(trainer, until=3)
-    mean, _ = trainer.models()[0].encoder(trainer.images.some(4).float())
+    mean, _ = trainer.models()[0].encoder(trainer.data.some(4).float())
     assert all(parameter.dtype == torch.float32 for parameter in trainer.parameters.values())
     assert not torch.equal(mean, mean.bfloat16().float())
 
@@ -200,7 +196,7 @@ def test_images_stored_on_a_device_are_those_of_the_data_set(high: int) -> None:
 
 
 def test_devices_other_than_the_cpu_read_from_their_store(spots: DataSet) -> None:
-    images, rows = TrainingImages(spots), np.array([[3, 5], [0, 3]])
+    images, rows = TrainingData(spots), np.array([[3, 5], [0, 3]])
     elsewhere = torch.device("meta")
     images._stores[elsewhere] = DeviceStore(images._observed, len(images), torch.device("cpu"))
     assert torch.equal(images.at(rows, elsewhere), images.at(rows, torch.device("cpu")))
@@ -220,9 +216,19 @@ def test_members_of_a_stack_differ_only_in_seed_and_weights(spots: DataSet) -> N
     with pytest.raises(InvalidInputError, match="of one method"):
         trainer_of([first, tiny("vae")], spots)
     with pytest.raises(InvalidInputError, match="batch normalisation"):
-        trainer_of(with_seeds(dataclasses.replace(first, architecture="chen-conv"), range(2)), spots)
+        trainer_of(with_seeds(dataclasses.replace(first, architecture="chen-conv"), range(2)), spots, vectorised=True)
     with pytest.raises(InvalidInputError, match="at least one"):
         trainer_of([], spots)
+
+
+def test_members_with_batch_normalisation_are_trained_one_after_the_other(spots: DataSet) -> None:
+    configs = with_seeds(dataclasses.replace(tiny("vae"), architecture="chen-conv", n_steps=3), range(2))
+    together, alone = trainer_of(configs, spots), trainer_of(configs[1:], spots)
+    train_to_end(together)
+    train_to_end(alone)
+    for name, value in alone.models()[0].state_dict().items():
+        torch.testing.assert_close(together.models()[1].state_dict()[name], value)
+    assert together.buffers["encoder.body.1.num_batches_tracked"].tolist() == [3, 3]
 
 
 def test_an_infinite_loss_stops_training(spots: DataSet) -> None:

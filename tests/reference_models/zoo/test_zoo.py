@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from disentmetrics_reference_models.training.run import find_zoo, load_run
+from disentmetrics_reference_models.training.run_folder import find_zoo, load_run
 from typer.testing import CliRunner
 
 import disentmetrics as dm
