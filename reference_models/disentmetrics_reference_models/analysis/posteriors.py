@@ -34,6 +34,17 @@ def encode_draws(run: Run, data: DataSet, draws: Draws) -> Posterior:
     return Posterior.concatenated(parts)
 
 
+def encode_means(run: Run, data: DataSet, draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Return the codes of the drawn observations (n, n_codes), and the mean KL of each latent of posteriors."""
+    batches = (draws[start : start + _BATCH_SIZE] for start in range(0, len(draws), _BATCH_SIZE))
+    parts = [run(data.observations(batch.factors, batch.nuisance)) for batch in batches]
+    posteriors = [part for part in parts if isinstance(part, Posterior)]
+    if not posteriors:
+        return np.concatenate([np.asarray(part, np.float64) for part in parts]), None
+    joined = Posterior.concatenated(posteriors)
+    return np.asarray(joined.mean, np.float64), kl_per_latent(joined)
+
+
 def kl_per_latent(posteriors: Posterior) -> NDArray[np.float64]:
     """Return the mean KL of the posterior of each latent from the prior of the model, (n_codes,), in nats.
 

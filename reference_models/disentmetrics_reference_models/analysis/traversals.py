@@ -11,7 +11,7 @@ from disentmetrics.datasets.base import DataSet, Draws
 from disentmetrics.datasets.inspection.preview import ImageRow, check_path, draw_sheet
 from disentmetrics.errors import InvalidInputError
 from disentmetrics.estimators.activity import codes_by_kl
-from disentmetrics_reference_models.analysis.posteriors import encode_draws, kl_per_latent, random_draws
+from disentmetrics_reference_models.analysis.posteriors import encode_means, random_draws
 from disentmetrics_reference_models.training.run import Run
 
 N_OBSERVATIONS = 2000
@@ -30,9 +30,10 @@ class LatentTraversal:
     codes : (n_codes,) int
         Index of the latent of each row.
     kl : (n_codes,) float
-        Mean KL of these latents from the prior of the model, in nats; see :func:`~.posteriors.kl_per_latent`.
+        Mean KL of these latents from the prior of the model, in nats; see :func:`~.posteriors.kl_per_latent`. NaN if
+        the model has no posteriors; latents are then in their own order.
     values : (n_values,) float
-        Values of the latent that is varied.
+        Values of the latent that is varied; a categorical latent takes its categories in turn.
     observation, reconstruction : (height, width, channels) uint8
         The observation that provides the other latents, and its reconstruction.
     """
@@ -57,7 +58,8 @@ class TuningMaps:
     codes : (n_codes,) int
         Index of the latent of each map.
     kl : (n_codes,) float
-        Mean KL of these latents from the prior of the model over the observations of the maps, in nats.
+        Mean KL of these latents from the prior of the model over the observations of the maps, in nats; NaN if the
+        model has no posteriors.
     factors : (str, str)
         The factor on the horizontal axis, from left to right, and the one on the vertical axis, from top to bottom.
     """
@@ -101,12 +103,13 @@ def traversal_images(
     if not 0 < reach < np.inf:
         raise InvalidInputError(f"reach must be above 0; got {reach}")
     draws = random_draws(data, N_OBSERVATIONS, np.random.default_rng(seed))
-    posteriors = encode_draws(run, data, draws)
-    kl = kl_per_latent(posteriors)
-    order, values = codes_by_kl(kl), np.linspace(-reach, reach, n_values)
-    start = posteriors.mean[0].astype(np.float64)
+    means, order, kl = _ordered(run, data, draws)
+    values, start = np.linspace(-reach, reach, n_values), means[0]
     codes = np.tile(start, (len(order), n_values, 1))
     codes[np.arange(len(order)), :, order] = values
+    for code in np.flatnonzero(run.categorical_codes):
+        categories = np.unique(means[:, code])
+        codes[np.flatnonzero(order == code)[0], :, code] = categories[np.arange(n_values) % len(categories)]
     images = run.decode(codes.reshape(-1, len(order)))
     return LatentTraversal(
         images=images.reshape(len(order), n_values, *images.shape[1:]),
@@ -145,11 +148,19 @@ def tuning_maps(run: Run, data: DataSet, across: str = "x", down: str = "y", *, 
     As in figure 2 of Burgess et al. (2018), *Understanding disentangling in β-VAE*.
     """
     factors, nuisance, shape = _position_grid(data, across, down, np.random.default_rng(seed))
-    posteriors = encode_draws(run, data, Draws(factors, nuisance))
-    kl = kl_per_latent(posteriors)
-    order = codes_by_kl(kl)
-    by_position = posteriors.mean.astype(np.float64).reshape(*shape, -1).mean(axis=2)
+    means, order, kl = _ordered(run, data, Draws(factors, nuisance))
+    by_position = means.reshape(*shape, -1).mean(axis=2)
     return TuningMaps(by_position.transpose(2, 0, 1)[order], order, kl[order], (across, down))
+
+
+def _ordered(
+    run: Run, data: DataSet, draws: Draws
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return codes, the order of the latents by descending KL, and the KL of each; NaN without posteriors."""
+    means, kl = encode_means(run, data, draws)
+    if kl is None:
+        return means, np.arange(means.shape[1]), np.full(means.shape[1], np.nan)
+    return means, codes_by_kl(kl), kl
 
 
 def _position_grid(
@@ -218,7 +229,8 @@ def traversal_sheet(
     scale = max(float(np.abs(tuning.maps).max()), np.finfo(np.float64).tiny)
     for first in range(0, len(tuning.codes), n_columns):
         part = slice(first, first + n_columns)
-        below = tuple(f"{code}: {_nats(kl)}" for code, kl in zip(tuning.codes[part], tuning.kl[part], strict=True))
+        shown = zip(tuning.codes[part], tuning.kl[part], strict=True)
+        below = tuple(f"{code}: {_nats(kl)}".rstrip(": ") for code, kl in shown)
         about = f"{tuning.factors[0]} across, {tuning.factors[1]} down" if first == 0 else ""
         rows.append(ImageRow("tuning" if first == 0 else "", about, _coloured(tuning.maps[part] / scale), below))
     footer = f"tuning: posterior mean of each latent, blue -{scale:.2g}, white 0, red {scale:.2g}"
@@ -226,7 +238,7 @@ def traversal_sheet(
 
 
 def _nats(kl: float) -> str:
-    return f"{kl:.2f} nats"
+    return f"{kl:.2f} nats" if np.isfinite(kl) else ""
 
 
 def _coloured(shares: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -1,8 +1,9 @@
 """The commands ``train``, ``traverse`` and ``reproduce``."""
 
 import logging
+import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -102,10 +103,7 @@ def train(
         for table in card.tables():
             out.print(table)
     if not quiet and run.n_steps:
-        last = dict(zip(run.history.names, run.history.rows[-1], strict=True))
-        names = {"reconstruction": "reconstruction", "kl": "KL"}
-        evidence = " and ".join(f"{shown} {last[name]:.2f}" for name, shown in names.items() if name in last)
-        reached = f"{evidence} nats" if evidence else f"loss {last['loss']:.4g}"
+        reached = _reached(run.history)
         err.print(
             f"{run.n_steps:,} steps; {reached}; to score it: disentmetrics score reference:{out_folder} --data {data}",
             highlight=False,
@@ -209,6 +207,18 @@ def reproduce(
     if not quiet:
         for note in (*table.notes(), f"models are in {folder}"):
             err.print(note, highlight=False, markup=False, soft_wrap=True)
+
+
+def _reached(history: Any) -> str:
+    """Return the last value of the terms of the evidence lower bound, or of the loss."""
+
+    def last(name: str) -> float | None:
+        finite = [value for value in history[name].tolist() if math.isfinite(value)] if name in history.names else []
+        return finite[-1] if finite else None
+
+    shown = {"reconstruction": last("reconstruction"), "KL": last("kl")}
+    evidence = " and ".join(f"{name} {value:.2f}" for name, value in shown.items() if value is not None)
+    return f"{evidence} nats" if evidence else f"loss {last('loss'):.4g}"
 
 
 def _steps(text: str) -> tuple[int, ...]:

@@ -44,6 +44,7 @@ class BetaTCVAEConfig(Config):
         "smoke": {"architecture": "patch-conv", "batch_size": 128},
         "small": {"batch_size": 256, "n_steps": 10_000},
     },
+    published={"faces3d": {"architecture": "chen-conv", "n_steps": 3_100}},
 )
 def beta_tcvae(model: AutoEncoder, batch: Batch, weights: Weights, config: BetaTCVAEConfig) -> Terms:
     """β-weighted total correlation, estimated from minibatches.

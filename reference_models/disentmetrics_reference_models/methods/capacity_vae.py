@@ -30,15 +30,19 @@ class CapacityVAEConfig(Config):
     config=CapacityVAEConfig,
     paper="Burgess et al. (2018), Understanding disentangling in beta-VAE, equation 8",
     presets={
-        "smoke": {"gamma": 100.0, "capacity": 6.0, "n_growing": 600.0},
-        "small": {"gamma": 100.0, "n_growing": 12_000.0},
+        "smoke": {"capacity": 6.0, "n_growing": 600.0},
+        "small": {"n_growing": 12_000.0},
     },
+    published={"celeba": {"capacity": 50.0, "n_codes": 32}},
 )
 def capacity_vae(model: AutoEncoder, batch: Batch, weights: Weights, config: CapacityVAEConfig) -> Terms:
     """KL follows a linearly increasing target capacity.
 
     ``loss = E_q[-log p(x | z)] + γ |KL(q(z | x) || N(0, I)) - C(t)|`` with ``C(t) = min(C_max, C_max t / T)``. The
     absolute value applies to the KL averaged over the batch, not to the KL of each image.
+
+    Differs from the paper: the encoder returns a log-variance; ``architecture=burgess-log-std`` returns the logarithm
+    of the standard deviation, as in the paper.
 
     Known failure: with a large learning rate, few latents carry all information (a public run with γ = 100 and
     learning rate 0.001 ends with 25 nats in 4 latents and blurred reconstructions).

@@ -71,11 +71,13 @@ class LogNormalEncoder(nn.Module):
         return log_f, 2 * (MIN_NOISE + self.most_noise * noise.sigmoid()).log()
 
 
-def _encoder(encoder: nn.Module, config: InfoDropoutConfig) -> nn.Module:
+def log_normal_encoder(encoder: nn.Module, config: InfoDropoutConfig) -> nn.Module:
+    """Return the encoder of log f and log α²."""
     return LogNormalEncoder(encoder, config.most_noise)
 
 
-def _parts(config: InfoDropoutConfig, shape: Shape) -> dict[str, nn.Module]:
+def learned_prior(config: InfoDropoutConfig, shape: Shape) -> dict[str, nn.Module]:
+    """Return the learned prior of log z."""
     return {"prior": LearnedGaussian(config.n_codes)}
 
 
@@ -89,8 +91,8 @@ def prior_of(model: AutoEncoder, weights: Weights, config: InfoDropoutConfig) ->
     config=InfoDropoutConfig,
     paper="Achille & Soatto (2018), Information Dropout: Learning Optimal Representations Through Noisy Computation, "
     "PAMI",
-    parts=_parts,
-    encoder=_encoder,
+    parts=learned_prior,
+    encoder=log_normal_encoder,
     prior=prior_of,
 )
 def info_dropout(model: AutoEncoder, batch: Batch, weights: Weights, config: InfoDropoutConfig) -> Terms:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from disentmetrics.errors import InvalidInputError, did_you_mean
 from disentmetrics_reference_models.methods.isa_vae import (
+    FACES,
     PAPER,
     SMALL,
     SMOKE,
@@ -43,7 +44,12 @@ class ISATCVAEConfig(ISAVAEConfig):
 
 
 @method(
-    config=ISATCVAEConfig, paper=PAPER, presets={"smoke": SMOKE, "small": SMALL}, parts=learned_parts, prior=isa_prior
+    config=ISATCVAEConfig,
+    paper=PAPER,
+    presets={"smoke": SMOKE, "small": SMALL},
+    parts=learned_parts,
+    prior=isa_prior,
+    published={"faces3d": FACES},
 )
 def isa_tcvae(model: AutoEncoder, batch: Batch, weights: Weights, config: ISATCVAEConfig) -> Terms:
     """β-weighted total correlation under an Lp-nested prior of independent subspaces.

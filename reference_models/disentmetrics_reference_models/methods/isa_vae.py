@@ -17,6 +17,8 @@ PAPER = (
     "Representations, AISTATS"
 )
 SMOKE = {"batch_size": 64, "subspaces": "2"}
+FACES = {"architecture": "chen-conv", "n_codes": 10, "subspaces": "5", "exponent": 1.9, "n_steps": 93_000}
+"""1,500 epochs of the 127,050 images; the size of the subspaces and the exponent are not verified."""
 SMALL = {"batch_size": 256, "n_codes": 12, "n_steps": 10_000}
 
 
@@ -142,7 +144,12 @@ def isa_evidence(
 
 
 @method(
-    config=ISAVAEConfig, paper=PAPER, presets={"smoke": SMOKE, "small": SMALL}, parts=learned_parts, prior=isa_prior
+    config=ISAVAEConfig,
+    paper=PAPER,
+    presets={"smoke": SMOKE, "small": SMALL},
+    parts=learned_parts,
+    prior=isa_prior,
+    published={"faces3d": FACES},
 )
 def isa_vae(model: AutoEncoder, batch: Batch, weights: Weights, config: ISAVAEConfig) -> Terms:
     """β-weighted KL to an Lp-nested prior of independent subspaces.

@@ -249,19 +249,21 @@ class Method:
             )
         changes = {**COMMON_PRESETS.get(name, {}), **self.presets.get(name, {})}
         if name == "paper" and data is not None:
-            changes = dict(self.published.get(data.name, {}))
+            changes = dict(self.published.get(STAND_INS.get(data.name, data.name), {}))
         if data is not None and len(data.observation_shape) == 1:
             changes |= {"architecture": "small-fc" if name == "smoke" else "mlp", "likelihood": "gaussian"}
         return self.config().changed(changes)
 
     def preset_note(self, name: str, data: DataSet) -> str:
         """Return a note if a preset is not what was published for this data set, and otherwise an empty text."""
-        if name != "paper" or data.name in {*self.published, "dsprites"}:
+        published = {"dsprites": {}, **self.published}
+        if name != "paper" or data.name in published:
             return ""
-        others = ", ".join(["dSprites", *self.published])
+        if STAND_INS.get(data.name) in published:
+            return f"settings of {self.name} for {STAND_INS[data.name]}, which {data.name} stands in for"
         return (
-            f"the paper preset of {self.name} has the settings for dSprites: none are published for {data.name} "
-            f"(available: {others})"
+            f"the settings of {self.name} are those for dSprites: none are published for {data.name}; "
+            f"published: {', '.join(published)}"
         )
 
     def build(self, config: Config, shape: Shape, stages: Mapping[str, Stage] | None = None) -> Any:
@@ -282,6 +284,8 @@ class Method:
         return self.vectorises and (self.networks is not None or ARCHITECTURES[config.architecture].vectorises)
 
 
+STAND_INS = {"faces-like": "faces3d"}
+"""Rendered data sets that take the place of ones that may not be redistributed."""
 COMMON_PRESETS: Mapping[str, Mapping[str, Any]] = {
     "smoke": {"architecture": "small-conv", "n_codes": 6, "n_steps": 1_000, "learning_rate": 1e-3},
     "small": {"n_steps": 20_000},

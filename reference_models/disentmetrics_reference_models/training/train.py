@@ -217,13 +217,15 @@ class _Report:
         self._last = trainer.config.n_steps
         self._every = max(1, self._last // _N_RECORDS)
         self._task = bar.add_task(trainer.method.name, total=self._last, completed=trainer.step)
-        self._first, self._since, self._is_estimated = trainer.step, time.monotonic(), False
+        self._first, self._since, self._is_estimated = -1, time.monotonic(), False
         self._last_logged = self._since
 
     def add(self, terms: dict[str, torch.Tensor]) -> None:
         """Add the terms of the step just completed."""
         step, now = self._trainer.step, time.monotonic()
         self._recorder.add(terms)
+        if self._first < 0:  # the first step also waits for the first observations
+            self._first, self._since = step, now
         if self._log and not self._is_estimated and now - self._since > _ESTIMATE_SECONDS:
             self._is_estimated = True
             pace = (step - self._first) / (now - self._since)
@@ -242,7 +244,8 @@ class _Report:
 
 
 def _summary(method: Method, row: dict[str, float]) -> str:
-    return "  ".join([method.name, *(f"{_TERM_NAMES.get(name, name)} {row[name]:.1f}" for name in method.reported)])
+    shown = [f"{_TERM_NAMES.get(name, name)} {row[name]:.1f}" for name in method.reported if name in row]
+    return "  ".join([method.name, *shown])
 
 
 def _summary_writer(folder: Path | None) -> Any:

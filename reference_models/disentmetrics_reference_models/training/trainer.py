@@ -5,8 +5,10 @@ its batches and noise from its own generator, in chunks whose size does not depe
 exactly as it would be alone.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -29,7 +31,8 @@ Named = dict[str, Tensor]
 
 _NUMBERS_PER_CHUNK = 1 << 20  # random numbers drawn at once for each member
 _MAX_STEPS_PER_CHUNK = 100
-_OBSERVATIONS_AT_ONCE = 8192  # generated together
+_GENERATED_AT_ONCE = 1024  # observations, while the steps before are computed
+_COPIED_AT_ONCE = 8192  # observations that are in the memory of the device
 
 
 @dataclass(frozen=True)
@@ -142,17 +145,27 @@ class Trainer:
                 self._rewind()
             self._before_chunk = [generator.get_state() for generator in self.generators]
             drawn = self._draw(chunk)
-            together = max(1, _OBSERVATIONS_AT_ONCE // max(1, drawn.rows[:, 0].size))
-            for start in range(done, min(chunk, done + until - self.step), together):
-                part = slice(start, min(start + together, chunk, start + until - self.step))
-                nuisance = None if drawn.nuisance is None else drawn.nuisance[:, part]
-                observations = self.data.at(drawn.rows[:, part], self.device, nuisance)
-                inputs = {name: values[:, part] for name, values in drawn.inputs.items()}
-                inputs |= self._read(drawn.rows[:, part], nuisance)
-                for number in range(part.stop - part.start):
-                    noise = {name: values[:, start + number].to(self.device) for name, values in drawn.noise.items()}
-                    of_step = {name: values[:, number].to(self.device) for name, values in inputs.items()}
-                    yield self._advance(observations[:, number], of_step, noise)
+            is_copied = self.device.type != "cpu" and drawn.nuisance is None
+            at_once = _COPIED_AT_ONCE if is_copied else _GENERATED_AT_ONCE
+            together = max(1, at_once // max(1, drawn.rows[:, 0].size))
+            stop = min(chunk, done + until - self.step)
+            parts = [slice(start, min(start + together, stop)) for start in range(done, stop, together)]
+            with ThreadPoolExecutor(1) as ahead:
+                upcoming = ahead.submit(self._observe, drawn, parts[0])
+                for part, following in itertools.zip_longest(parts, parts[1:]):
+                    observations, inputs = upcoming.result()
+                    if following is not None:
+                        upcoming = ahead.submit(self._observe, drawn, following)
+                    for number in range(part.stop - part.start):
+                        noise = {n: values[:, part.start + number].to(self.device) for n, values in drawn.noise.items()}
+                        of_step = {n: values[:, number].to(self.device) for n, values in inputs.items()}
+                        yield self._advance(observations[:, number], of_step, noise)
+
+    def _observe(self, drawn: StepInputs, part: slice) -> tuple[Tensor, Named]:
+        """Return observations and further inputs of some steps, (n_members, n_steps, ...) each."""
+        rows, nuisance = drawn.rows[:, part], None if drawn.nuisance is None else drawn.nuisance[:, part]
+        inputs = {name: values[:, part] for name, values in drawn.inputs.items()}
+        return self.data.at(rows, self.device, nuisance), inputs | self._read(rows, nuisance)
 
     def _rewind(self) -> None:
         for generator, state in zip(self.generators, self._before_chunk, strict=True):
