@@ -1,10 +1,10 @@
-"""Reproduction of published tables: trains and scores their models, and compares with the published values."""
+"""Reproduction of published tables and toys: trains and scores models, and compares with what was published."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from disentmetrics.errors import InvalidInputError, did_you_mean
 from disentmetrics.metrics import find_metric
 from disentmetrics.results.score import Interval
 from disentmetrics.scoring.uncertainty import t_interval
+from disentmetrics_reference_models.analysis.variational_bias import fa_toy, ica_toy
 from disentmetrics_reference_models.training.config import Config, as_dict
 from disentmetrics_reference_models.training.device import choose_device
 from disentmetrics_reference_models.training.method import PRESETS
@@ -219,7 +220,14 @@ class Table:
         }
 
 
-def higgins_table(preset: str, folder: Path | str, *, device: str = "auto", progress: bool = False) -> Table:
+def higgins_table(
+    preset: str,
+    folder: Path | str,
+    *,
+    device: str = "auto",
+    settings: Mapping[str, str] | None = None,
+    progress: bool = False,
+) -> Table:
     """Reproduce table 1 of Higgins et al. (2017): the accuracy of their metric for seven encoders.
 
     Parameters
@@ -231,6 +239,8 @@ def higgins_table(preset: str, folder: Path | str, *, device: str = "auto", prog
         training is resumed.
     device : str
         ``auto``, ``cpu``, ``cuda``, ``mps`` …
+    settings : mapping, optional
+        Must be empty: the settings of the models are those of the preset.
     progress : bool
         Show progress bars.
 
@@ -252,6 +262,8 @@ def higgins_table(preset: str, folder: Path | str, *, device: str = "auto", prog
         raise InvalidInputError(
             f"the preset must be one of {', '.join(PRESETS)}; got {preset!r}{did_you_mean(preset, PLANS)}"
         )
+    if settings:
+        raise InvalidInputError(f"higgins-table takes no settings; got {', '.join(settings)}; choose another preset")
     plan = PLANS[preset]
     data = load_dataset(plan.data)
     config = find_method("beta_vae").preset("paper").changed(plan.settings)
@@ -321,10 +333,31 @@ def _stacks(missing: Mapping[tuple[str, int], Config], device: str) -> list[list
     return list(by_steps.values())
 
 
-TABLES: dict[str, Callable[..., Table]] = {"higgins-table": higgins_table}
+class Reproduced(Protocol):
+    """A reproduced table, to be printed or written as JSON."""
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """Column headings."""
+
+    def cells(self) -> list[tuple[str, ...]]:
+        """Return the rows as text."""
+
+    def notes(self) -> list[str]:
+        """Return notes on source and settings."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the table as plain values for JSON."""
 
 
-def find_table(name: str) -> Callable[..., Table]:
+TABLES: dict[str, Callable[..., Reproduced]] = {
+    "higgins-table": higgins_table,
+    "fa-toy": fa_toy,
+    "ica-toy": ica_toy,
+}
+
+
+def find_table(name: str) -> Callable[..., Reproduced]:
     """Return the function that reproduces the table of this name; raise InvalidInputError if there is none."""
     if name not in TABLES:
         raise InvalidInputError(

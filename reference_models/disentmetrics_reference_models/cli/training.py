@@ -14,7 +14,7 @@ from disentmetrics.cli.console import err, out, print_json, print_table
 from disentmetrics.datasets import load_dataset
 from disentmetrics.datasets.inspection.preview import check_path
 from disentmetrics.encoders.encode import encode
-from disentmetrics.errors import InvalidInputError, MissingExtraError
+from disentmetrics.errors import InvalidInputError, MissingExtraError, did_you_mean
 from disentmetrics.scoring.score import score
 from disentmetrics_reference_models.cli._run_data import data_for, other_data_note
 
@@ -170,42 +170,57 @@ def traverse(
 
 @app.command()
 def reproduce(
-    what: Annotated[str, typer.Argument(metavar="TABLE", help="higgins-table.")],
+    what: Annotated[str, typer.Argument(metavar="TABLE", help="higgins-table, fa-toy or ica-toy.")],
     preset: Annotated[
         str, typer.Option(help="smoke (a minute), small (half an hour on a CPU) or paper (needs a GPU).")
     ] = "small",
     out_folder: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Folder of the trained models; existing ones are reused."),
+        typer.Option("--out", "-o", help="Folder of the trained models, which are reused, or of the figure."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter of a toy; repeatable.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Reproduce a published table: train and score its models, and print the results next to the published values.
+    """Reproduce a published table or toy, and print the results next to what was published.
 
-    By default, models are stored in the folder TABLE-PRESET.
+    [bold]higgins-table[/] trains and scores seven encoders. [bold]fa-toy[/] and
+    [bold]ica-toy[/] show the bias of variational inference in factor analysis and
+    overcomplete ICA, in seconds. Models and figures are stored in the folder
+    TABLE-PRESET by default.
 
     [bold]Examples[/]
 
       disentmetrics reproduce higgins-table --preset smoke
 
       disentmetrics reproduce higgins-table --preset small --out table --json
+
+      disentmetrics reproduce ica-toy --set betas=1,5,10 --set noise=0.3 --set seed=2
     """
     try:
         from disentmetrics_reference_models.analysis.reproduce import find_table
+        from disentmetrics_reference_models.training.method import PRESETS
     except ImportError as error:
         raise MissingExtraError(f"training needs PyTorch; {install_command('train')}") from error
     reproduce_table = find_table(what)
+    if preset not in PRESETS:
+        raise InvalidInputError(
+            f"the preset must be one of {', '.join(PRESETS)}; got {preset!r}{did_you_mean(preset, PRESETS)}"
+        )
     logging.getLogger("disentmetrics").setLevel(logging.WARNING)  # every encoder would report its first batch
     folder = out_folder or Path(f"{what}-{preset}")
-    table = reproduce_table(preset, folder, device=device, progress=not quiet and err.is_terminal)
+    table = reproduce_table(
+        preset, folder, device=device, settings=_settings(settings), progress=not quiet and err.is_terminal
+    )
     if as_json:
         print_json(table.as_dict())
         return
     print_table(table.headings, table.cells())
     if not quiet:
-        for note in (*table.notes(), f"models are in {folder}"):
+        for note in (*table.notes(), f"models and figures are in {folder}"):
             err.print(note, highlight=False, markup=False, soft_wrap=True)
 
 

@@ -223,7 +223,32 @@ def test_continuous_and_discrete_blocks_side_by_side() -> None:
     output = {"cont": [MEAN, LOGVAR], "disc": [np.ones((N, 2)), np.zeros((N, 4))]}
     codes = read(output, "cont.0+disc.*")
     assert codes.tolist() == np.hstack([MEAN, np.ones((N, 2)), np.zeros((N, 4))]).tolist()
+    categories = read(output, "cont.0+disc.*.argmax")
+    assert categories.tolist() == np.hstack([MEAN, np.zeros((N, 2))]).tolist()
     assert_posterior(read(output, "cont.0,cont.1"))
+
+
+def test_a_categorical_block_is_one_latent_that_is_flagged() -> None:
+    logits = np.array([[0.1, 0.7, 0.2], [0.9, 0.05, 0.05]])
+    output = (np.zeros((2, 4)), logits)
+    convention = OutputConvention("0+1.argmax")
+    assert convention.read(output, 2).tolist() == [[0, 0, 0, 0, 1], [0, 0, 0, 0, 0]]  # type: ignore[union-attr]
+    assert convention.categorical(output, 2) == (False,) * 4 + (True,)
+    assert OutputConvention("0+1").categorical(output, 2) == ()
+    assert OutputConvention("1.argmax+0").categorical(output, 2) == (True,) + (False,) * 4
+
+
+@pytest.mark.parametrize(
+    ("select", "words"),
+    [
+        ("0+1.argmax,1", "a categorical latent has no log-variance"),
+        ("0.halves+1.argmax", "a categorical latent has no log-variance"),
+        ("2.argmax", "at least 2 categories; got shape"),
+    ],
+)
+def test_a_category_has_no_variance_and_needs_two_columns(select: str, words: str) -> None:
+    with pytest.raises(InvalidInputError, match=words):
+        OutputConvention(select).read((np.zeros((3, 2)), np.zeros((3, 2)), np.zeros((3, 1))), 3)
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,22 @@ def build():
 """
 
 
+class Joint(nn.Module):
+    """Two continuous latents and a category, as of a joint VAE."""
+
+    def forward(self, images: torch.Tensor) -> dict[str, Any]:
+        brightness = images.mean((1, 2, 3))
+        return {"continuous": [torch.stack([brightness, -brightness], 1)], "logits": 8 * images[:, 0, 0, :3]}
+
+
+def test_a_categorical_block_reaches_the_metrics_as_such() -> None:
+    data = dm.load_dataset("rooms")
+    encoder = TorchEncoder(Joint(), layout="NCHW", select="continuous.0+logits.argmax")
+    representation = dm.encode(encoder, data, n_samples=64)
+    assert representation.categorical_codes.tolist() == [False, False, True]
+    assert set(np.unique(representation.codes[:, 2])) <= {0.0, 1.0, 2.0}
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A module file with its weights, in a folder with a difficult name."""

@@ -892,3 +892,80 @@ def test_a_batch_of_one_at_the_end_is_tried_first(tiles: Tiles) -> None:
 def test_attributes_of_a_dict_of_codes_are_not_asked_for(tiles: Tiles) -> None:
     with pytest.raises(EncoderError, match="select=mu,logvar"):
         dm.encode(lambda images: {"mu": images, "logvar": images}, tiles, n_samples=5)
+
+
+# ------------------------------------------------------------------------------ categorical latents
+
+
+class Sorting(Counting):
+    """An encoder whose last latent is a category; as an adapter does, it knows this after its first batch."""
+
+    def __init__(self, fingerprint: str | None = "sorting-1", fail_at: int | None = None) -> None:
+        super().__init__(fingerprint, fail_at)
+        self.categorical_codes: tuple[bool, ...] = ()
+
+    def __call__(self, images: NDArray[Any]) -> NDArray[np.floating]:
+        codes = super().__call__(images)
+        self.categorical_codes = (False, False, True)
+        codes[:, 2] %= 3
+        return codes
+
+
+FLAGS = [False, False, True]
+
+
+def test_an_encoder_declares_its_categorical_latents_and_the_cache_keeps_them(tiles: Tiles) -> None:
+    assert dm.encode(Sorting(None), tiles, n_samples=50).categorical_codes.tolist() == FLAGS
+    first, second = Sorting(), Sorting()
+    assert dm.encode(first, tiles, n_samples=50).categorical_codes.tolist() == FLAGS
+    assert dm.encode(second, tiles, n_samples=50).categorical_codes.tolist() == FLAGS
+    assert not second.seen
+    assert not dm.encode(Counting(), tiles, n_samples=50).categorical_codes.any()
+
+
+def test_categorical_latents_survive_an_interruption_after_the_last_row(
+    tiles: Tiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(dm.Representation, "save", interrupted_save)
+        with pytest.raises(KeyboardInterrupt):
+            dm.encode(Sorting(), tiles, n_samples=50)
+    resumed = dm.encode(Sorting(), tiles, n_samples=50)
+    assert resumed.categorical_codes.tolist() == FLAGS
+
+
+def interrupted_save(*_arguments: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_codes_are_encoded_again_if_the_encoder_declares_other_categorical_latents(
+    tiles: Tiles, caplog: pytest.LogCaptureFixture
+) -> None:
+    dm.encode(Sorting(), tiles, n_samples=50)
+    changed = Sorting()
+    changed.categorical_codes = (True, False, True)
+    dm.encode(changed, tiles, n_samples=50)
+    assert changed.seen
+    assert "other categorical latents than the encoder" in caplog.text
+
+
+def test_a_categorical_latent_has_the_variance_of_its_categories(tiles: Tiles) -> None:
+    def relabelled(images: NDArray[Any]) -> NDArray[np.floating]:
+        codes = np.stack([np.sin(rows_in(images)), rows_in(images) // 500], 1)
+        codes[:, 1] = np.array([0.0, 100.0, 3.0, 7.0])[codes[:, 1].astype(int)]
+        return codes
+
+    plain = dm.encode(relabelled, tiles, n_samples=500)
+    relabelled.categorical_codes = (False, True)  # type: ignore[attr-defined]
+    marked = dm.encode(relabelled, tiles, n_samples=500)
+    assert marked.categorical_codes.tolist() == [False, True]
+    votes = [dm.metrics.factorvae(representation, seed=0) for representation in (plain, marked)]
+    assert votes[0].value != votes[1].value
+
+
+@pytest.mark.parametrize("flags", [(True,), (True, False, True, False)])
+def test_a_flag_is_needed_for_each_latent(tiles: Tiles, flags: tuple[bool, ...]) -> None:
+    encoder = Counting(None)
+    encoder.categorical_codes = flags  # type: ignore[attr-defined]
+    with pytest.raises(InvalidInputError, match="categorical_codes must be 3 booleans, one per latent"):
+        dm.encode(encoder, tiles, n_samples=50)

@@ -98,6 +98,20 @@ def test_an_unknown_option_suggests_the_nearest() -> None:
         load_encoder("baseline:random?n_code=3")
 
 
+def test_a_device_is_an_option_of_schemes_that_have_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(target: str, *, device: str = "cpu") -> Any:
+        return lambda images: np.full((len(images), 1), int(device.partition(":")[2] or 0))
+
+    with pytest.raises(
+        InvalidInputError, match=r"baseline has no option device, so device \(--device\) does not apply"
+    ):
+        load_encoder("baseline:random", device="cuda")
+    monkeypatch.setattr(adapter_module, "load_adapter", lambda scheme: Adapter(scheme, "tests", load))
+    assert np.array_equal(np.asarray(load_encoder("mine:x", device="cuda:3")(np.zeros((2, 4)))), [[3], [3]])
+    with pytest.raises(InvalidInputError, match="the device is given twice: device=cpu and cuda"):
+        load_encoder("mine:x?device=cpu", device="cuda")
+
+
 def test_context_cannot_be_set_by_a_spec() -> None:
     with pytest.raises(InvalidInputError, match="sklearn has no option 'trust_pickle'"):
         load_encoder("sklearn:pca.pkl?trust_pickle=yes")

@@ -133,6 +133,14 @@ def test_invalid_settings_raise_errors(changes: dict[str, Any]) -> None:
         evidence_bounds(linear_gaussian(), observed(0))
 
 
+def test_images_in_parts_are_bounded_as_all_at_once() -> None:
+    images = observed()
+    together = evidence_bounds(linear_gaussian(), images, n_particles=20, rows_at_once=60)
+    in_parts = evidence_bounds(linear_gaussian(), iter(images.split(7)), n_particles=20, rows_at_once=60)
+    for one, other in zip(together, in_parts, strict=True):
+        torch.testing.assert_close(one, other)
+
+
 def test_a_trained_model_is_bounded_near_its_logged_evidence(spots: DataSet) -> None:
     config = find_method("vae").preset("smoke").changed({"architecture": "small-fc", "batch_size": 36, "n_steps": 200})
     run = train(config, spots, device="cpu")

@@ -24,6 +24,7 @@ from disentmetrics_reference_models.training.run_folder import save_run
 from disentmetrics_reference_models.training.train import train
 from torch import Tensor
 
+import disentmetrics as dm
 from disentmetrics import cli
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.encoders.protocol import Posterior
@@ -153,6 +154,15 @@ def test_an_uninformative_model_is_evaluated_exactly(runs: dict[str, Run], spots
     assert [report[name].value for name in NAMES[4:7]] == pytest.approx([0, 0, 0], abs=1e-6)
     assert not report.posteriors.active.any()
     assert report.as_dict()["estimates"]["hoyer_sparsity"]["value"] is None
+
+
+def test_all_images_are_bounded_on_request(runs: dict[str, Run], spots: DataSet) -> None:
+    few: dict[str, Any] = {"n_rows": 20, "n_particles": 20, "n_samples": 100}
+    whole = evaluate_run(runs["vae"], spots, n_images=None, **few)
+    assert whole["importance_weighted_bound"].how == "36 images, 20 particles"
+    endless = dm.load_dataset("linear-gaussian")
+    with pytest.raises(InvalidInputError, match="has no finite number of images"):
+        generative_evaluation._all_draws(endless, 0)
 
 
 def test_draws_are_limited_by_the_size_of_the_data_set(spots: DataSet) -> None:

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 from disentmetrics_reference_models.methods.info_dropout import InfoDropoutConfig, LogNormalEncoder
+from disentmetrics_reference_models.nn.gaussians import log_density
 from disentmetrics_reference_models.nn.priors import LearnedGaussian
+from disentmetrics_reference_models.nn.total_correlation import pairwise_log_density
 from disentmetrics_reference_models.training.config import Config
 from disentmetrics_reference_models.training.data import TrainingData
 from disentmetrics_reference_models.training.evidence import AutoEncoder
@@ -111,6 +113,43 @@ def test_noise_grows_and_information_falls_with_beta(spots: DataSet) -> None:
     assert kl == sorted(kl, reverse=True)
     assert reconstruction == sorted(reconstruction)
     assert kl[0] - kl[2] > 3
+
+
+@pytest.mark.claim("info_dropout_tc")
+def test_a_weight_of_the_total_correlation_makes_latents_less_dependent(spots: DataSet) -> None:
+    tiny_tc = {"architecture": "small-fc", "batch_size": 36, "n_steps": 600, "n_codes": 4, "learning_rate": 5e-3}
+    first = find_method("info_dropout_tc").preset("smoke").changed({**tiny_tc, "beta": 0.5, "estimate": "batch"})
+    weak, strong = train_many([first.changed({"gamma": gamma}) for gamma in (0.5, 20.0)], spots, device="cpu")
+    tc = [run.history["total_correlation"][-20:].mean() for run in (weak, strong)]
+    assert tc[1] < 0.5 * tc[0]
+
+
+def test_with_equal_weights_it_is_the_divergence_from_the_product_of_the_marginals() -> None:
+    method = find_method("info_dropout_tc")
+    config = method.preset("smoke").changed({"architecture": "small-fc", "batch_size": 16, "n_codes": 4})
+    torch.manual_seed(0)
+    model = method.build(config, (1, 8, 8))
+    batch = Batch(torch.rand(16, 1, 8, 8), {"z": torch.randn(16, 4)}, torch.tensor(0.0), 1000)
+    weights = {"beta": torch.tensor(3.0), "gamma": torch.tensor(3.0), "most_noise": torch.tensor(0.7)}
+    terms = method.objective(model, batch, weights, config)
+    mean, log_variance = model.encoder(batch.observations)
+    z = mean + (0.5 * log_variance).exp() * batch.noise["z"]
+    log_q = pairwise_log_density(z, mean, log_variance)
+    marginals = torch.logsumexp(log_q, 1) - math.log(1000 * 16)
+    divergence = (log_density(z, mean, log_variance) - marginals).sum(1).mean()
+    torch.testing.assert_close(terms["loss"], terms["reconstruction"] + 3 * divergence)
+    torch.testing.assert_close(terms["prior_loss"], terms["kl"])
+
+
+def test_the_prior_of_the_second_objective_is_fitted_and_does_not_influence_the_latents(spots: DataSet) -> None:
+    config = find_method("info_dropout_tc").preset("smoke").changed({"architecture": "small-fc", "n_steps": 20})
+    one, other = (Trainer([config], TrainingData(spots)) for _ in range(2))
+    with torch.no_grad():
+        other.parameters["parts.prior.mean"] += 3
+    train_to_end(one)
+    train_to_end(other)
+    assert torch.equal(one.parameters["encoder.encoder.head.weight"], other.parameters["encoder.encoder.head.weight"])
+    assert other.parameters["parts.prior.mean"].max() < 3
 
 
 def test_members_of_a_stack_may_differ_in_noise(spots: DataSet) -> None:

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.distributions import Bernoulli
 
 from disentmetrics.datasets.base import DataSet
+from disentmetrics.errors import InvalidInputError
 
 N, D = 12, 4
 ADVERSARIAL = ("factor_vae", "factor_vae_prior", "aae")
@@ -162,6 +163,23 @@ def test_neither_player_is_moved_by_the_loss_of_the_other(name: str, spots: Data
         for key, value in trainer.parameters.items():
             moved = float((value.detach() - before[key]).abs().max())
             assert moved < 1e-9 if still in key else moved > 1e-6, key
+
+
+@pytest.mark.parametrize("name", ADVERSARIAL)
+def test_the_discriminator_may_be_updated_after_the_model_on_its_new_codes(name: str, spots: DataSet) -> None:
+    tiny: dict[str, Any] = {"architecture": "small-fc", "batch_size": 8, "n_steps": 3}
+    config = find_method(name).preset("smoke").changed(tiny)
+    data = TrainingData(spots)
+    common, fresh = (
+        Trainer([config.changed({"discriminator_update": update})], data) for update in ("common", "fresh")
+    )
+    train_to_end(common, until=1)
+    train_to_end(fresh, until=1)
+    same = {n: torch.equal(p, fresh.parameters[n]) for n, p in common.parameters.items()}
+    assert all(same[n] for n in same if not n.startswith("parts.discriminator"))  # the model's step is the same
+    assert not all(same[n] for n in same if n.startswith("parts.discriminator"))
+    with pytest.raises(InvalidInputError, match="discriminator_update must be one of common, fresh"):
+        config.changed({"discriminator_update": "late"})
 
 
 def test_optimisers_are_those_of_the_papers(spots: DataSet) -> None:

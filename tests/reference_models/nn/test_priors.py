@@ -87,6 +87,16 @@ def test_the_mean_log_density_of_samples_is_minus_the_entropy(name: str) -> None
     assert abs(float(log_densities.mean() - (log_p.exp() * log_p).sum() * cell)) < 4 * error + 2e-3
 
 
+@pytest.mark.parametrize("prior", [*PRIORS.values(), lp_nested((2, 1), [1.9, 2.5], 2.1)])
+def test_draws_are_those_of_the_generator_and_have_finite_density(prior: Prior) -> None:
+    n_codes = 3 if isinstance(prior, LpNested) else 2
+    one, same, other = (prior.draw(50, n_codes, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
+    assert one.shape == (50, n_codes)
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+    assert prior.log_density(one.double()).isfinite().all()
+
+
 def test_densities_are_those_of_scipy() -> None:
     z = torch.linspace(-4, 4, 30, dtype=torch.float64)
     assert StudentT(number(9.0)).log_density(z).numpy() == pytest.approx(stats.t(9).logpdf(z.numpy()))

@@ -3,15 +3,18 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 from disentmetrics_reference_models.training.config import Config
 from disentmetrics_reference_models.training.evidence import Terms
 from disentmetrics_reference_models.training.method import method
 from disentmetrics_reference_models.training.registry import find_method, find_methods
 from disentmetrics_reference_models.training.train import train
+from numpy.typing import NDArray
 
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.errors import InvalidInputError
+from disentmetrics.factors import Factor, FactorSpace
 
 
 def test_a_configuration_knows_its_method() -> None:
@@ -58,3 +61,46 @@ def test_presets_are_named() -> None:
     assert dataclasses.asdict(find_method("beta_vae").preset("paper"))["beta"] == 4.0
     with pytest.raises(InvalidInputError, match="did you mean 'smoke'"):
         find_method("beta_vae").preset("smokey")
+
+
+class Named(DataSet):
+    space = FactorSpace([Factor("a", 2, "ordinal")])
+    fingerprint = "named-1"
+    observation_shape = (64, 64, 3)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def make(self, factors: NDArray[np.int64], nuisance: NDArray[np.uint64]) -> NDArray[np.uint8]:
+        return np.zeros((len(factors), 64, 64, 3), np.uint8)
+
+
+def test_the_paper_preset_is_the_row_of_the_data_set_where_the_paper_has_one() -> None:
+    shapes = find_method("factor_vae").preset("paper", Named("shapes3d"))
+    assert dataclasses.asdict(shapes).items() >= {"architecture": "kim-rgb", "gamma": 7.0, "n_steps": 1_000_000}.items()
+    betas = [find_method("beta_vae").preset("paper", Named(name)).weights["beta"] for name in ("chairs3d", "celeba")]
+    assert betas == [5.0, 250.0]
+    capacity = find_method("capacity_vae").preset("paper", Named("celeba"))
+    assert (capacity.n_codes, capacity.weights["capacity"]) == (32, 50.0)
+    for name in ("isa_vae", "isa_tcvae", "beta_tcvae"):
+        for data in ("faces3d", "faces-like"):  # which stands in for it
+            assert find_method(name).preset("paper", Named(data)).architecture == "chen-conv"
+    assert find_method("beta_vae").preset("paper", Named("rooms")) == find_method("beta_vae").preset("paper")
+    assert find_method("beta_vae").preset("small", Named("chairs3d")).weights["beta"] == 4.0
+
+
+def test_a_note_says_where_the_paper_has_no_settings_for_the_data() -> None:
+    method = find_method("factor_vae")
+    for data in ("dsprites", "shapes3d"):
+        assert method.preset_note("paper", Named(data)) == ""
+    assert method.preset_note("smoke", Named("rooms")) == ""
+    assert "none are published for rooms; published: dsprites, shapes3d" in method.preset_note("paper", Named("rooms"))
+    assert "for faces3d, which faces-like stands in for" in method.preset_note("paper", Named("faces-like"))
+
+
+@pytest.mark.parametrize("name", sorted(find_methods()))
+def test_every_published_row_is_a_valid_configuration(name: str) -> None:
+    method = find_method(name)
+    for data in method.published:
+        config = method.preset("paper", Named(data))
+        assert method.config(**dataclasses.asdict(config)) == config
