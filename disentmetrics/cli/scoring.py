@@ -127,6 +127,13 @@ def score(
     log_variance_columns: Annotated[
         str | None, typer.Option(help="Columns with the log-variances: a key of an .npz, or names and patterns.")
     ] = None,
+    kl_columns: Annotated[
+        str | None,
+        typer.Option(help="Columns with the KL from the model's own prior, where it is not N(0, 1): as the codes."),
+    ] = None,
+    categorical_codes: Annotated[
+        str | None, typer.Option(help="Names and patterns of latents whose values are categories.")
+    ] = None,
     groups: Annotated[str | None, typer.Option(help="Column with the cluster of each row, such as donor.")] = None,
     weights: Annotated[str | None, typer.Option(help="Column with the weight of each row.")] = None,
     sequential: Annotated[
@@ -198,6 +205,8 @@ def score(
         "--code-columns": code_columns,
         "--factor-columns": factor_columns,
         "--log-variance-columns": log_variance_columns,
+        "--kl-columns": kl_columns,
+        "--categorical-codes": categorical_codes,
         "--groups": groups,
         "--weights": weights,
         "--sequential": sequential,
@@ -218,6 +227,8 @@ def score(
                 "codes": _selection(code_columns),
                 "factors": _selection(factor_columns),
                 "log_variance": _selection(log_variance_columns),
+                "kl": _selection(kl_columns),
+                "categorical_codes": _selection(categorical_codes),
                 "groups": groups,
                 "weights": weights,
                 "sequential": sequential,

@@ -42,6 +42,10 @@ class RawTable:
         Label columns by name, as input of :func:`~disentmetrics.io.labels.encode_factor`.
     log_variance : (n_rows, n_codes) float32 or float64, or None
         Natural logarithm of the posterior variances.
+    kl : (n_rows, n_codes) float32 or float64, or None
+        KL divergence of each posterior from the model's own prior, in nats.
+    categorical_codes : (n_codes,) bool
+        Which latents are categorical.
     groups : (n_rows,) int64, or None
         Number of the cluster that each row belongs to.
     weights : (n_rows,) float64, or None
@@ -60,6 +64,8 @@ class RawTable:
     code_names: tuple[str, ...]
     factors: dict[str, Any]
     log_variance: NDArray[np.floating] | None
+    kl: NDArray[np.floating] | None
+    categorical_codes: NDArray[np.bool_]
     groups: NDArray[np.int64] | None
     weights: NDArray[np.float64] | None
     source: str
@@ -74,6 +80,8 @@ def read_table(
     codes: str | Sequence[str] | None = None,
     factors: str | Sequence[str] | None = None,
     log_variance: str | Sequence[str] | None = None,
+    kl: str | Sequence[str] | None = None,
+    categorical_codes: str | Sequence[str] | None = None,
     groups: str | None = None,
     weights: str | None = None,
     missing: Collection[str | float] | str | float = (),
@@ -97,6 +105,11 @@ def read_table(
         ``.npz`` (with ``factor_names``) and all remaining columns elsewhere.
     log_variance : str or sequence of str, optional
         As ``codes``, in the same order; by default ``log_variance`` in ``.npz``.
+    kl : str or sequence of str, optional
+        KL divergence in nats of each posterior from the model's own prior, where that is not N(0, 1). As ``codes``, in
+        the same order.
+    categorical_codes : str or sequence of str, optional
+        Names or patterns of the latents that are categorical.
     groups, weights : str, optional
         Column or key; by default ``groups`` and ``weights`` in ``.npz``.
     missing : str or number, or a collection of them
@@ -151,12 +164,13 @@ def read_table(
         "codes": codes,
         "factors": factors,
         "log_variance": log_variance,
+        "kl": kl,
         "groups": groups,
         "weights": weights,
     }
-    return _choose(
-        opened, fingerprint, {role: _listed(opened, role, names) for role, names in requested.items()}, missing
-    )
+    listed = {role: _listed(opened, role, names) for role, names in requested.items()}
+    categorical = [categorical_codes] if isinstance(categorical_codes, str) else list(categorical_codes or ())
+    return _choose(opened, fingerprint, listed, categorical, missing)
 
 
 def _listed(source: Source, role: str, names: str | Sequence[str] | None) -> list[str]:
@@ -169,11 +183,12 @@ def _choose(
     source: Source,
     fingerprint: str,
     requested: Mapping[str, list[str]],
+    categorical: list[str],
     missing: Collection[str | float] | str | float,
 ) -> RawTable:
     notes = list(source.notes)
     codes = _resolve(source, "codes", requested["codes"] or _numbered_family(source, notes))
-    chosen = {role: _resolve(source, role, requested[role]) for role in ("log_variance", "groups", "weights")}
+    chosen = {role: _resolve(source, role, requested[role]) for role in ("log_variance", "kl", "groups", "weights")}
     for role in ("groups", "weights"):
         if len(chosen[role]) > 1:
             raise InvalidInputError(f"{role} must be one column; got {some_of(chosen[role])}")
@@ -185,7 +200,7 @@ def _choose(
     if not labels:
         raise InvalidInputError(f"{source.name} must contain labels in addition to codes; {_contents(source)}")
     factors = _resolve(source, "factors", labels)
-    for role, columns in {"factors": factors, "log_variance": chosen["log_variance"]}.items():
+    for role, columns in {"factors": factors, "log_variance": chosen["log_variance"], "kl": chosen["kl"]}.items():
         if both := [name for name, column in columns.items() if column is codes.get(name)]:
             raise InvalidInputError(
                 f"a column must belong to either codes or {role}; both were specified for {some_of(both)}"
@@ -198,6 +213,8 @@ def _choose(
         code_names=tuple(codes),
         factors=factors,
         log_variance=_real("log_variance", source, variance) if (variance := chosen["log_variance"]) else None,
+        kl=_real("kl", source, kl) if (kl := chosen["kl"]) else None,
+        categorical_codes=_marked(tuple(codes), categorical),
         groups=numbered,
         weights=_real("weights", source, w)[:, 0].astype(np.float64) if (w := chosen["weights"]) else None,
         source=source.name,
@@ -207,6 +224,20 @@ def _choose(
     )
     _check_lengths(table)
     return table
+
+
+def _marked(names: tuple[str, ...], patterns: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which latents are named by these names or patterns."""
+    flags = np.zeros(len(names), bool)
+    for pattern in patterns:
+        chosen = [name == pattern for name in names] if pattern in names else [fnmatchcase(n, pattern) for n in names]
+        if not any(chosen):
+            raise InvalidInputError(
+                f"categorical_codes must name latents; there is no {pattern!r}{did_you_mean(pattern, names)}; "
+                f"the latents are {some_of(names)}"
+            )
+        flags |= np.array(chosen)
+    return flags
 
 
 def _numbered_family(source: Source, notes: list[str]) -> list[str]:
@@ -316,9 +347,9 @@ def _groups(
 
 
 def _check_lengths(table: RawTable) -> None:
-    variance = table.log_variance
-    if variance is not None and variance.shape != table.codes.shape:
-        raise InvalidInputError(f"log_variance must have the shape of codes, {table.codes.shape}; got {variance.shape}")
+    for name, array in {"log_variance": table.log_variance, "kl": table.kl}.items():
+        if array is not None and array.shape != table.codes.shape:
+            raise InvalidInputError(f"{name} must have the shape of codes, {table.codes.shape}; got {array.shape}")
     columns = {**table.factors, "groups": table.groups, "weights": table.weights}
     for name, column in columns.items():
         if column is not None and len(column) != len(table.codes):

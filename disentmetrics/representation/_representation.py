@@ -354,8 +354,8 @@ class Representation:
             ``.npz``, ``.csv``, ``.tsv``, ``.parquet``, ``.xlsx`` or ``.h5ad``; or any data
             frame; or an object with ``obsm`` and ``obs``.
         **columns
-            ``codes``, ``factors``, ``log_variance``, ``groups``, ``weights`` choose columns
-            or keys as in :func:`disentmetrics.io.tables.read_table`; ``missing`` adds marks of missing labels;
+            ``codes``, ``factors``, ``log_variance``, ``kl``, ``categorical_codes``, ``groups``, ``weights`` choose
+            columns or keys as in :func:`disentmetrics.io.tables.read_table`; ``missing`` adds marks of missing labels;
             ``kinds`` overrides kinds; ``sequential`` states that rows are consecutive in time; ``max_gigabytes``
             bounds the memory that a column may take.
 
@@ -373,6 +373,8 @@ class Representation:
             raw.codes,
             raw.factors,
             log_variance=raw.log_variance,
+            kl=raw.kl,
+            categorical_codes=raw.categorical_codes,
             groups=raw.groups,
             weights=raw.weights,
             sequential=sequential,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+from collections.abc import Mapping
 
 from disentmetrics_reference_models.training.config import Config
 from disentmetrics_reference_models.training.method import PRESETS, Method
@@ -37,6 +38,12 @@ def _page(method: Method) -> str:
     if failure:
         parts.append(f'!!! failure "Known failure"\n\n    {" ".join(failure.split())}')
     parts += ["## Training", _command(method), "## Hyperparameters", _about(method.config), _settings(method)]
+    if method.published:
+        parts += [
+            "## Other data sets",
+            "Settings of the preset `paper` that differ for these data sets:",
+            _published(method),
+        ]
     parts.append(
         f"The source file is `reference_models/{method.objective.__module__.replace('.', '/')}.py`; "
         "networks, priors and the training loop are shared by all methods."
@@ -67,6 +74,15 @@ def _settings(method: Method) -> str:
         values = " | ".join(f"{getattr(preset, field.name)}" for preset in presets.values())
         rows.append(f"| `{field.name}` | {values} | {descriptions.get(field.name, '')} |")
     return "\n".join(rows)
+
+
+def _published(method: Method) -> str:
+    rows = [f"| `{data}` | {_assigned(fields)} |" for data, fields in method.published.items()]
+    return "\n".join(["| data set | settings |", "|---|---|", *rows])
+
+
+def _assigned(fields: Mapping[str, object]) -> str:
+    return ", ".join(f"`{name}={value}`" for name, value in fields.items())
 
 
 def _meanings(config: type[Config]) -> dict[str, str]:

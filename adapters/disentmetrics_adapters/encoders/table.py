@@ -42,17 +42,20 @@ class TableEncoder:
                 f"codes must have shape ({space.n_combinations}, n_codes), one row per point of the "
                 f"data set's full grid; got {table.shape}"
             )
-        if isinstance(codes, Posterior) and codes.log_variance.shape != table.shape:
-            raise InvalidInputError(
-                f"codes and log_variance must have the same shape; got {table.shape} and {codes.log_variance.shape}"
-            )
+        others = {"log_variance": codes.log_variance, "kl": codes.kl} if isinstance(codes, Posterior) else {}
+        for name, array in others.items():
+            if array is not None and array.shape != table.shape:
+                raise InvalidInputError(
+                    f"codes and {name} must have the same shape; got {table.shape} and {array.shape}"
+                )
         self._codes, self._space = codes, space
 
     def __call__(self, indices: NDArray[np.generic], /) -> NDArray[np.floating] | Posterior:
         """Return the codes of factor indices (n, n_factors)."""
         rows = self._space.rows_of(indices)
         if isinstance(self._codes, Posterior):
-            return Posterior(self._codes.mean[rows], self._codes.log_variance[rows])
+            kl = self._codes.kl
+            return Posterior(self._codes.mean[rows], self._codes.log_variance[rows], None if kl is None else kl[rows])
         return self._codes[rows]
 
 
@@ -60,8 +63,9 @@ def load(target: str, *, data: DataSet | None = None) -> Encoder:
     """Look up precomputed codes for the data set's full grid (.npz, .npy, .csv).
 
     The target contains one row per point of the grid, with the last factor varying
-    fastest: an array ``codes`` (n, n_codes), and optionally ``log_variance``, in
-    .npz; a single array in .npy; numbers with an optional header line in .csv.
+    fastest: an array ``codes`` (n, n_codes), and optionally ``log_variance``, with
+    ``kl`` from the model's own prior where that is not N(0, 1), in .npz; a single
+    array in .npy; numbers with an optional header line in .csv.
     (Codes with their own factors, without a data set, are scored with
     ``--codes`` instead.)
 
@@ -103,7 +107,8 @@ def _read_numpy(file: Path) -> Posterior | NDArray[np.floating]:
         codes = _numbers(loaded["codes"], file)
         if "log_variance" not in loaded:
             return codes
-        return Posterior(codes, _numbers(loaded["log_variance"], file))
+        kl = _numbers(loaded["kl"], file) if "kl" in loaded else None
+        return Posterior(codes, _numbers(loaded["log_variance"], file), kl)
 
 
 def _read_csv(file: Path) -> NDArray[np.floating]:

@@ -48,6 +48,12 @@ def test_log_variances_next_to_the_codes_make_a_posterior(tmp_path: Path, square
     posterior = looked_up(f"table:{tmp_path}/c.npz", squares, np.array([5]))
     assert isinstance(posterior, Posterior)
     assert (posterior.log_variance == -codes[5]).all()
+    assert posterior.kl is None
+    np.savez(tmp_path / "own.npz", codes=codes, log_variance=-codes, kl=codes**2)
+    own = looked_up(f"table:{tmp_path}/own.npz", squares, np.array([5]))
+    assert isinstance(own, Posterior)
+    assert own.kl is not None
+    assert (own.kl == codes[5] ** 2).all()
     np.savez(tmp_path / "c.npz", codes=codes, log_variance=codes[:, :1])
     with pytest.raises(InvalidInputError, match="codes and log_variance must have the same shape"):
         load_encoder(f"table:{tmp_path}/c.npz", data=squares)

@@ -27,6 +27,7 @@ from disentmetrics.errors import (
 )
 from disentmetrics.io.labels import encode_factor
 from disentmetrics.io.tables import RawTable, read_table
+from disentmetrics.representation import Representation
 
 CODES = np.array([[0.1, 3.0], [0.2, 4.0], [-1e-5, 5.0]])
 SHAPES = ["square", "heart", None]
@@ -250,6 +251,25 @@ def test_all_other_columns_are_factors_by_default() -> None:
     assert list(table.factors) == ["a", "b"]
     assert table.log_variance is not None
     assert table.notes[-1] == "factors: a, b (all other columns)"
+
+
+def test_columns_hold_divergences_from_the_own_prior_and_name_categorical_latents() -> None:
+    columns = {"z0": [1.0, 2.0], "z1": [0.0, 2.0], "v0": [-1.0, -2.0], "v1": [-3.0, -3.0], "k0": [0.5, 0.7]}
+    frame = polars_frame(**columns, k1=[0.0, 0.001], label=["a", "b"])
+    table = read_table(frame, codes="z?", log_variance="v?", kl="k?", categorical_codes="z1")
+    assert table.kl is not None
+    assert table.kl.tolist() == [[0.5, 0.0], [0.7, 0.001]]
+    assert table.categorical_codes.tolist() == [False, True]
+    assert list(table.factors) == ["label"]
+    representation = Representation.from_table(frame, codes="z?", log_variance="v?", kl="k?", categorical_codes=["z1"])
+    assert representation.kl_name == "kl(own-prior)"
+    assert representation.mean_kl is not None
+    assert representation.mean_kl.tolist() == pytest.approx([0.6, 0.0005])
+    assert representation.categorical_codes.tolist() == [False, True]
+    with pytest.raises(InvalidInputError, match="categorical_codes must name latents; there is no 'z3'"):
+        read_table(frame, codes="z?", factors="label", categorical_codes="z3")
+    with pytest.raises(InvalidInputError, match="kl must have the shape of codes"):
+        read_table(frame, codes="z?", factors="label", kl="k0")
 
 
 def test_a_group_may_be_a_factor_too() -> None:
