@@ -32,7 +32,7 @@ REPORTED = ("loss", "reconstruction", "kl")
 Weights = Mapping[str, Tensor]
 Codes = Tensor | tuple[Tensor, Tensor]
 """Codes (n, n_codes), or mean and log-variance of a Gaussian posterior."""
-NoInputs: Mapping[str, Tensor] = {}
+NO_INPUTS: Mapping[str, Tensor] = {}
 
 
 class Batch(NamedTuple):
@@ -60,7 +60,7 @@ class Batch(NamedTuple):
     noise: Mapping[str, Tensor]
     step: Tensor
     n_rows: int
-    inputs: Mapping[str, Tensor] = NoInputs
+    inputs: Mapping[str, Tensor] = NO_INPUTS
     updated: tuple[str, ...] = ("",)
 
 
@@ -76,7 +76,7 @@ class Drawn(NamedTuple):
     """
 
     rows: Tensor
-    inputs: Mapping[str, Tensor] = NoInputs
+    inputs: Mapping[str, Tensor] = NO_INPUTS
 
 
 Objective = Callable[[Any, Batch, Weights, Any], Terms]
