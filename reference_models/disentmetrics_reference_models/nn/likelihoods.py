@@ -53,6 +53,7 @@ def reconstruction_loss(output: Tensor, observations: Tensor, likelihood: str = 
 
     Examples
     --------
+    >>> import torch
     >>> reconstruction_loss(torch.zeros(1, 1, 64, 64), torch.ones(1, 1, 64, 64)) / (64 * 64)
     tensor([0.6931])
     """

@@ -132,4 +132,4 @@ def test_the_capacity_increases_to_its_maximum() -> None:
             terms = method.objective(model, batch._replace(step=torch.tensor(step)), weights, config)
         assert float(terms["capacity"]) == pytest.approx(expected)
         distance = abs(float(terms["kl"]) - expected)
-        assert float(terms["loss"] - terms["reconstruction"]) == pytest.approx(100.0 * distance, rel=1e-3)
+        assert float(terms["loss"] - terms["reconstruction"]) == pytest.approx(1000.0 * distance, rel=1e-3)
