@@ -50,11 +50,12 @@ def _halved(sides: tuple[int, int], n: int) -> list[tuple[int, int]]:
     return [(sides[0] >> k, sides[1] >> k) for k in range(n + 1)]
 
 
-def _n_stages(n: int, sides: tuple[int, int]) -> int:
-    return min(n, max(1, min(sides).bit_length() - 3))  # down to a side of 4
+def n_stages(n: int, sides: tuple[int, int]) -> int:
+    """Return how many of n strided layers images of these sides pass, down to a side of 4 (3 if it is odd)."""
+    return min(n, max(1, min(sides).bit_length() - 3))
 
 
-def _doubling(before: int, after: int, sides: tuple[int, int]) -> nn.Module:
+def doubling(before: int, after: int, sides: tuple[int, int]) -> nn.Module:
     """Return a transposed convolution of kernel 4 and stride 2 to these sides, which may be odd."""
     return nn.ConvTranspose2d(before, after, 4, 2, 1, output_padding=(sides[0] % 2, sides[1] % 2))
 
@@ -78,7 +79,7 @@ def convolutional(
 
     def encoder(shape: Shape, n_codes: int) -> nn.Module:
         depth, *sides = shape
-        n = _n_stages(len(channels), (sides[0], sides[1]))
+        n = n_stages(len(channels), (sides[0], sides[1]))
         layers: list[nn.Module] = []
         for before, after in itertools.pairwise((depth, *channels[:n])):
             layers += [nn.Conv2d(before, after, 4, 2, 1), nn.ReLU()]
@@ -92,7 +93,7 @@ def convolutional(
 
     def decoder(shape: Shape, n_codes: int) -> nn.Module:
         depth, *sides = shape
-        n = _n_stages(len(channels), (sides[0], sides[1]))
+        n = n_stages(len(channels), (sides[0], sides[1]))
         *larger, small = _halved((sides[0], sides[1]), n)
         widths = (n_codes, *reversed(hidden), channels[n - 1] * small[0] * small[1])
         layers: list[nn.Module] = []
@@ -101,7 +102,7 @@ def convolutional(
         layers.append(nn.Unflatten(1, (channels[n - 1], *small)))
         up = (*reversed(channels[:n]), depth)
         for number, (before, after) in enumerate(itertools.pairwise(up)):
-            layers.append(_doubling(before, after, larger[n - 1 - number]))
+            layers.append(doubling(before, after, larger[n - 1 - number]))
             layers += [nn.ReLU()] if number < n - 1 else []
         return nn.Sequential(*layers)
 
@@ -155,7 +156,7 @@ def patched(
 
     def sizes(shape: Shape) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
         sides = (shape[1] // patch, shape[2] // patch)
-        n = _n_stages(len(channels) - 1, sides) if min(sides) > 4 else 0
+        n = n_stages(len(channels) - 1, sides) if min(sides) > 4 else 0
         return channels[: n + 1], _halved(sides, n)
 
     def encoder(shape: Shape, n_codes: int) -> nn.Module:
@@ -172,8 +173,47 @@ def patched(
         layers: list[nn.Module] = [nn.Linear(n_codes, hidden), nn.ReLU(), nn.Linear(hidden, inner), nn.ReLU()]
         layers.append(nn.Unflatten(1, (widths[-1], *small)))
         for (before, after), after_sides in zip(itertools.pairwise(reversed(widths)), reversed(larger), strict=True):
-            layers += [_doubling(before, after, after_sides), nn.ReLU()]
+            layers += [doubling(before, after, after_sides), nn.ReLU()]
         return nn.Sequential(*layers, nn.Conv2d(widths[0], shape[0] * patch**2, 1), nn.PixelShuffle(patch))
+
+    return encoder, decoder
+
+
+def pooled(
+    channels: tuple[int, ...], kernel: int, decoder_channels: tuple[int, ...], decoder_kernel: int, *, padded: bool
+) -> tuple[Callable[[Shape, int], nn.Module], Callable[[Shape, int], nn.Module]]:
+    """Return constructors of an encoder of convolutions with max-pooling, and of a decoder of upsampled convolutions.
+
+    Parameters
+    ----------
+    channels, decoder_channels : tuple of int
+        Output channels of the convolutions, each followed by max-pooling of 2 x 2 in the encoder, and preceded by
+        doubling the sides in the decoder; the last convolution of the decoder, to the image, is added.
+    kernel, decoder_kernel : int
+    padded : bool
+        Whether convolutions keep the sides.
+    """
+    margins = (kernel // 2, decoder_kernel // 2) if padded else (0, 0)
+
+    def smallest(side: int) -> int:
+        for _ in channels:
+            side = (side + 2 * margins[0] - kernel + 1) // 2
+        return side
+
+    def encoder(shape: Shape, n_codes: int) -> nn.Module:
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise((shape[0], *channels)):
+            layers += [nn.Conv2d(before, after, kernel, padding=margins[0]), nn.MaxPool2d(2), nn.ReLU()]
+        width = channels[-1] * smallest(shape[1]) * smallest(shape[2])
+        return GaussianEncoder(nn.Sequential(*layers, nn.Flatten()), width, n_codes)
+
+    def decoder(shape: Shape, n_codes: int) -> nn.Module:
+        small = (channels[-1], smallest(shape[1]), smallest(shape[2]))
+        layers: list[nn.Module] = [nn.Linear(n_codes, math.prod(small)), nn.ReLU(), nn.Unflatten(1, small)]
+        for before, after in itertools.pairwise((channels[-1], *decoder_channels, shape[0])):
+            layers += [nn.Upsample(scale_factor=2), nn.Conv2d(before, after, decoder_kernel, padding=margins[1])]
+            layers.append(nn.ReLU())
+        return nn.Sequential(*layers[:-1])
 
     return encoder, decoder
 
@@ -199,8 +239,8 @@ def _chen_decoder(shape: Shape, n_codes: int) -> nn.Module:
     layers += [nn.ConvTranspose2d(512, 64, (shape[1] // 16, shape[2] // 16)), nn.BatchNorm2d(64), nn.ReLU()]
     larger = _halved((shape[1], shape[2]), 4)
     for before, after, sides in zip((64, 64, 32), (64, 32, 32), larger[3:0:-1], strict=True):
-        layers += [_doubling(before, after, sides), nn.BatchNorm2d(after), nn.ReLU()]
-    return nn.Sequential(*layers, _doubling(32, shape[0], larger[0]))
+        layers += [doubling(before, after, sides), nn.BatchNorm2d(after), nn.ReLU()]
+    return nn.Sequential(*layers, doubling(32, shape[0], larger[0]))
 
 
 @dataclass(frozen=True)
@@ -217,6 +257,8 @@ class Architecture:
         Smallest height and width of images; 0 if vectors are taken too.
     multiple : int
         Height and width must be multiples of it.
+    side : int or None
+        The only height and width, if there is only one.
     vectorises : bool
         Whether the models of a stack can be computed in one vectorised call; the running statistics of batch
         normalisation prevent it.
@@ -227,6 +269,7 @@ class Architecture:
     source: str
     least_side: int = 8
     multiple: int = 1
+    side: int | None = None
     vectorises: bool = True
 
     def takes(self, shape: Shape) -> bool:
@@ -234,6 +277,8 @@ class Architecture:
         sides = shape[1:]
         if not sides:
             return not self.least_side
+        if self.side is not None:
+            return set(sides) == {self.side}
         return min(sides) >= self.least_side and not any(side % self.multiple for side in sides)
 
     @property
@@ -241,6 +286,8 @@ class Architecture:
         """The shapes that :meth:`takes`, in words."""
         if not self.least_side:
             return "images or vectors"
+        if self.side is not None:
+            return f"images of {self.side} x {self.side} pixels"
         multiples = f"whose sides are multiples of {self.multiple}, " if self.multiple > 1 else ""
         return f"images {multiples}of at least {self.least_side} x {self.least_side} pixels"
 
@@ -276,6 +323,15 @@ ARCHITECTURES = {
     ),
     "chen-conv": Architecture(
         _ChenEncoder, _chen_decoder, "Chen et al. (2018), 3D Faces", least_side=16, vectorises=False
+    ),
+    "dc-ign": Architecture(
+        *pooled((96, 48, 24), 5, (48, 96, 96), 7, padded=False), "Kulkarni et al. (2015), DC-IGN", side=150
+    ),
+    "dc-ign-64": Architecture(
+        *pooled((96, 48, 48), 3, (48, 96), 3, padded=True),
+        "Higgins et al. (2017), DC-IGN on dSprites",
+        least_side=16,
+        multiple=8,
     ),
     "patch-conv": Architecture(
         *patched((32, 32, 64), 256), "ours, for training on CPUs: a tenth of the operations of burgess", multiple=4

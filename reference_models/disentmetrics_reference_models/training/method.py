@@ -73,10 +73,14 @@ class Drawn(NamedTuple):
         Rows of the data set, n for each step.
     inputs : mapping of str to (n_steps, ...) Tensor
         Further inputs of these steps, such as the factor that varies in a batch, or actions.
+    nuisance_of : (n_steps, n) int64 Tensor, optional
+        Position in the step of the row whose nuisance each row takes, so that images may differ in factors alone. By
+        default each row has its own.
     """
 
     rows: Tensor
     inputs: Mapping[str, Tensor] = NO_INPUTS
+    nuisance_of: Tensor | None = None
 
 
 Objective = Callable[[Any, Batch, Weights, Any], Terms]

@@ -182,7 +182,9 @@ class Trainer:
             if self.data.draws_nuisance:
                 rng = np.random.default_rng(int(torch.randint(2**62, (), generator=generator)))
                 flat = self.data.draw_nuisance(rows[-1].ravel(), rng)
-                nuisance.append(np.reshape(np.asarray(flat, np.uint64), rows[-1].shape))
+                own = np.reshape(np.asarray(flat, np.uint64), rows[-1].shape)
+                taken = drawn.nuisance_of
+                nuisance.append(own if taken is None else np.take_along_axis(own, taken.numpy(), 1))
         return StepInputs(np.stack(rows), np.stack(nuisance) if nuisance else None, _stacked(inputs), _stacked(noise))
 
     def _read(self, rows: NDArray[np.int64], nuisance: NDArray[np.uint64] | None) -> Named:
