@@ -78,7 +78,10 @@ def _optimizer(rate: str) -> Any:
 @method(
     config=InfoWGANGPConfig,
     paper="Kim & Mnih (2018), Disentangling by Factorising, ICML, appendix G; after Gulrajani et al. (2017)",
-    presets={"smoke": {**SMOKE, "networks": "small-wgan", "critic_learning_rate": 1e-3, "n_critic": 2}, "small": SMALL},
+    presets={
+        "smoke": {**SMOKE, "networks": "small-wgan", "critic_learning_rate": 1e-3, "n_critic": 2, "information": 1.0},
+        "small": SMALL,
+    },
     networks=networks,
     noise=_noise,
     groups=(

@@ -24,7 +24,7 @@ def config_of(**changes: Any) -> Config:
 
 @pytest.mark.claim("icf")
 def test_each_policy_moves_its_own_feature_along_one_coordinate(spots: DataSet) -> None:
-    run = train(config_of(n_steps=2_500, learning_rate=2e-3), spots, device="cpu")
+    run = train(config_of(n_steps=2_500, learning_rate=2e-3, architecture="small-conv"), spots, device="cpu")
     assert run.history["selectivity"][-10:].mean() > 0.8  # 1/2 by chance
     assert run.history["dominance"][-10:].mean() > 0.75
     drawn = spots.full_grid()
@@ -82,5 +82,7 @@ def test_data_and_settings_must_fit(spots: DataSet) -> None:
     ):
         with pytest.raises(InvalidInputError, match=message):
             Trainer([config_of(**changes)], TrainingData(data))
-    with pytest.raises(InvalidInputError, match="movable must name factors"):
-        config_of(movable=" ,")
+    assert Trainer([config_of(movable="")], TrainingData(spots)).config.movable == "row,column"  # type: ignore[attr-defined]
+    shapes = dm.load_dataset("mini-sprites").select({"scale": 0, "orientation": 0, "x": 0, "y": 0})
+    with pytest.raises(InvalidInputError, match="are categorical"):
+        Trainer([config_of(movable="")], TrainingData(shapes))
