@@ -264,7 +264,7 @@ class Method:
         if name != "paper" or data.name in published:
             return ""
         if STAND_INS.get(data.name) in published:
-            return f"settings of {self.name} for {STAND_INS[data.name]}, which {data.name} stands in for"
+            return f"settings of {self.name} for {STAND_INS[data.name]}, whose place {data.name} takes"
         return (
             f"the settings of {self.name} are those for dSprites: none are published for {data.name}; "
             f"published: {', '.join(published)}"

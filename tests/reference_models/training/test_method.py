@@ -83,7 +83,7 @@ def test_the_paper_preset_is_the_row_of_the_data_set_where_the_paper_has_one() -
     capacity = find_method("capacity_vae").preset("paper", Named("celeba"))
     assert (capacity.n_codes, capacity.weights["capacity"]) == (32, 50.0)
     for name in ("isa_vae", "isa_tcvae", "beta_tcvae"):
-        for data in ("faces3d", "faces-like"):  # which stands in for it
+        for data in ("faces3d", "faces-like"):  # which takes its place
             assert find_method(name).preset("paper", Named(data)).architecture == "chen-conv"
     assert find_method("beta_vae").preset("paper", Named("rooms")) == find_method("beta_vae").preset("paper")
     assert find_method("beta_vae").preset("small", Named("chairs3d")).weights["beta"] == 4.0
@@ -95,7 +95,7 @@ def test_a_note_says_where_the_paper_has_no_settings_for_the_data() -> None:
         assert method.preset_note("paper", Named(data)) == ""
     assert method.preset_note("smoke", Named("rooms")) == ""
     assert "none are published for rooms; published: dsprites, shapes3d" in method.preset_note("paper", Named("rooms"))
-    assert "for faces3d, which faces-like stands in for" in method.preset_note("paper", Named("faces-like"))
+    assert "for faces3d, whose place faces-like takes" in method.preset_note("paper", Named("faces-like"))
 
 
 @pytest.mark.parametrize("name", sorted(find_methods()))
