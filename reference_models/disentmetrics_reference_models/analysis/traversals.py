@@ -71,7 +71,7 @@ class TuningMaps:
 
 
 def traversal_images(
-    run: Run, data: DataSet, *, n_values: int = 11, reach: float = 3.0, seed: int = 0
+    run: Run, data: DataSet, *, n_values: int = 11, reach: float | None = None, seed: int = 0
 ) -> LatentTraversal:
     """Decode traversals of all latents, in the order of descending mean KL.
 
@@ -83,9 +83,9 @@ def traversal_images(
         traversals start from the first of them.
     n_values : int
         Number of equally spaced values, including both ends.
-    reach : float
-        Latents are varied from -reach to reach for every prior; under N(0, 1) these are standard deviations. Published
-        figures use 3 (Burgess et al., 2018) or 2.
+    reach : float, optional
+        Latents are varied from -reach to reach; that of the method by default: 3 for most, which are standard
+        deviations under N(0, 1), and 1 for codes in [-1, 1]. Published figures use 3 (Burgess et al., 2018) or 2.
     seed : int
         Random seed of the observations.
 
@@ -100,6 +100,7 @@ def traversal_images(
     """
     if n_values < 2:
         raise InvalidInputError(f"n_values must be at least 2; got {n_values}")
+    reach = run.method.reach if reach is None else reach
     if not 0 < reach < np.inf:
         raise InvalidInputError(f"reach must be above 0; got {reach}")
     draws = random_draws(data, N_OBSERVATIONS, np.random.default_rng(seed))

@@ -121,7 +121,10 @@ def traverse(
     ] = "",
     tuning: Annotated[str, typer.Option(metavar="X,Y", help="Also plot tuning maps over these two factors.")] = "",
     values: Annotated[int, typer.Option(min=2, help="Images per latent.")] = 11,
-    reach: Annotated[float, typer.Option(help="Traverse latents from -REACH to REACH.")] = 3.0,
+    reach: Annotated[
+        float | None,
+        typer.Option(help="Traverse latents from -REACH to REACH (default: 3; 1 for codes in [-1, 1])."),
+    ] = None,
     samples: Annotated[
         int, typer.Option(min=0, metavar="N", help="Also show this number of samples of the prior.")
     ] = 0,

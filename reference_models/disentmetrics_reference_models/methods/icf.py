@@ -125,6 +125,7 @@ def _sample(model: AutoEncoder, weights: Weights, config: ICFConfig, n: int, gen
     generate=_generate,
     sample=_sample,
     reported=("loss", "reconstruction", "selectivity"),
+    reach=1.0,
 )
 def icf(model: Any, batch: Batch, weights: Weights, config: ICFConfig) -> Terms:
     """Reconstruct, and make each feature rise under a policy of its own.

@@ -130,6 +130,7 @@ def information(layout: CodeLayout, outputs: Tensor, codes: Tensor) -> tuple[Ten
     resolve_config=resolve_config,
     published={"dsprites": DSPRITES, "celeba": {"categories": ",".join(["10"] * 10), "n_continuous": 0}},
     vectorises=False,
+    reach=1.0,
 )
 def info_gan(model: GAN, batch: Batch, weights: Weights, config: InfoGANConfig) -> Terms:
     """GAN with a lower bound of the information between codes and images.

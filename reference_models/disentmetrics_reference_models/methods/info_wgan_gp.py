@@ -97,6 +97,7 @@ def _optimizer(rate: str) -> Any:
     categorical=categorical,
     resolve_config=resolve_config,
     vectorises=False,
+    reach=1.0,
 )
 def info_wgan_gp(model: GAN, batch: Batch, weights: Weights, config: InfoWGANGPConfig) -> Terms:
     """Wasserstein GAN with a gradient penalty and a lower bound of the information about the codes.

@@ -210,6 +210,8 @@ class Method:
         Fields of the preset ``paper`` by the name of the data set, where the paper gives other settings for it.
     vectorises : bool
         Whether the models of a stack can be computed in one vectorised call; otherwise one after the other.
+    reach : float
+        Latents are traversed from -reach to reach by default; 3 as in published figures under N(0, 1).
     """
 
     name: str
@@ -236,6 +238,7 @@ class Method:
     stages: tuple[str, ...] = ()
     published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     vectorises: bool = True
+    reach: float = 3.0
 
     def preset(self, name: str, data: DataSet | None = None) -> Config:
         """Return the configuration of a preset.
