@@ -388,6 +388,8 @@ def _split(array: Array, split: str, axis: int) -> tuple[Array, ...]:
             raise InvalidInputError(
                 f"select=argmax requires an array (n, categories) of at least 2 categories; got shape {array.shape}"
             )
+        if not np.isfinite(array).all():
+            raise EncoderError("codes must be finite; the encoder returned NaN or infinity for a categorical latent")
         return (array.argmax(axis=1)[:, None].astype(np.float32),)
     if array.shape[axis] % 2:
         raise InvalidInputError(

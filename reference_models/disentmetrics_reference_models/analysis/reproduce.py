@@ -1,7 +1,8 @@
 """Reproduction of published tables and toys: trains and scores models, and compares with what was published."""
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from disentmetrics.metrics import find_metric
 from disentmetrics.results.score import Interval
 from disentmetrics.scoring.uncertainty import t_interval
 from disentmetrics_reference_models.analysis.variational_bias import fa_toy, ica_toy
+from disentmetrics_reference_models.methods.info_gan import DSPRITES
 from disentmetrics_reference_models.training.config import Config, as_dict
 from disentmetrics_reference_models.training.device import choose_device
 from disentmetrics_reference_models.training.method import PRESETS
@@ -42,8 +44,9 @@ class Row:
     baseline : str
         Spec of an encoder that needs no training.
     settings : mapping
-        For trained models, fields of the configuration of ``beta_vae`` (β = 1 is the VAE); the β of the β-VAE is
+        For trained models, fields of the configuration of the method (β = 1 is the VAE); the β of the β-VAE is
         specified by the plan.
+    method : str
     """
 
     label: str
@@ -51,6 +54,7 @@ class Row:
     published_deviation: float | None
     baseline: str = ""
     settings: Mapping[str, float] | None = None
+    method: str = "beta_vae"
 
 
 HIGGINS_ROWS = (
@@ -58,12 +62,16 @@ HIGGINS_ROWS = (
     Row("raw pixels", 45.75, 0.8, "baseline:pixels"),
     Row("PCA", 84.9, 0.4, "baseline:pca"),
     Row("ICA", 42.03, 10.6, "baseline:ica"),
+    Row("DC-IGN", 99.3, 0.1, settings={}, method="dc_ign"),
+    Row("InfoGAN", 73.5, 0.9, settings={}, method="info_gan"),
     Row("untrained VAE", 44.14, 2.5, settings={"beta": 1.0, "n_steps": 0}),
     Row("VAE", 61.58, 0.5, settings={"beta": 1.0}),
     Row("beta-VAE", 99.23, 0.1, settings={}),
 )
 ORDER = ("ground truth", "beta-VAE", "VAE", "untrained VAE")
 """Published order from best to worst."""
+PUBLISHED_BETA = 4.0
+_CLOSE = 0.005
 
 
 @dataclass(frozen=True)
@@ -80,20 +88,44 @@ class Plan:
         Repetitions of each row with different seeds, which affect initial weights, fitted baselines, rows and pairs.
     n_rows : int
         Number of encoded images from which the metric samples pairs.
+    others : mapping of str to mapping
+        Fields that differ from the preset ``paper`` of other methods for this data set; a method that is not listed is
+        not run.
     """
 
     data: str
     settings: Mapping[str, Any]
     n_seeds: int
     n_rows: int
+    others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 _SMALL = {"architecture": "small-fc", "learning_rate": 1e-3, "beta": 8.0}
+_SMALL_DC_IGN = {"architecture": "small-fc", "learning_rate": 1e-3, "invariance": 1.0}
 PLANS = {
-    "smoke": Plan("mini-sprites", {**_SMALL, "n_steps": 1_500}, 2, 5_000),
-    "small": Plan("dsprites", {**_SMALL, "n_steps": 20_000}, 3, 10_000),
+    "smoke": Plan(
+        "mini-sprites",
+        {**_SMALL, "n_steps": 1_500},
+        2,
+        5_000,
+        {
+            "dc_ign": {**_SMALL_DC_IGN, "n_steps": 1_500},
+            "info_gan": {**DSPRITES, "networks": "small", "n_steps": 600},
+        },
+    ),
+    "small": Plan(
+        "dsprites",
+        {**_SMALL, "n_steps": 20_000},
+        3,
+        10_000,
+        {"dc_ign": {**_SMALL_DC_IGN, "n_steps": 20_000}, "info_gan": {"n_steps": 20_000}},
+    ),
     "paper": Plan(
-        "dsprites", {"architecture": "higgins-fc", "optimizer": "adagrad", "learning_rate": 1e-2}, 10, 20_000
+        "dsprites",
+        {"architecture": "higgins-fc", "optimizer": "adagrad", "learning_rate": 1e-2},
+        10,
+        20_000,
+        {"dc_ign": {"architecture": "dc-ign-64"}, "info_gan": {}},
     ),
 }
 
@@ -106,16 +138,19 @@ class Line:
     ----------
     row : Row
     values : tuple of float
-        Accuracy for each seed, in [0, 1].
+        Accuracy for each seed, in [0, 1]; empty if the row was not run.
+    steps : int
+        Number of training steps of each model; 0 for baselines.
     """
 
     row: Row
     values: tuple[float, ...]
+    steps: int = 0
 
     @property
     def mean(self) -> float:
-        """Mean accuracy over seeds."""
-        return float(np.mean(self.values))
+        """Mean accuracy over seeds; NaN if the row was not run."""
+        return float(np.mean(self.values)) if self.values else math.nan
 
     @property
     def standard_deviation(self) -> float:
@@ -142,17 +177,20 @@ class Table:
     config : Config
         Configuration of the models, except for seed, number of steps and β.
     lines : tuple of Line
+    n_factors : int
+        Number of classes of the metric.
     """
 
     preset: str
     data: str
     config: Config
     lines: tuple[Line, ...]
+    n_factors: int = 5
 
     @property
     def headings(self) -> tuple[str, ...]:
         """Column headings."""
-        return ("encoder", f"preset {self.preset}, %", "95 % interval", "sd", "seeds", "published, %")
+        return ("encoder", "steps", f"preset {self.preset}, %", "95 % interval", "sd", "seeds", "published, %")
 
     def cells(self) -> list[tuple[str, ...]]:
         """Return the rows as text."""
@@ -163,24 +201,36 @@ class Table:
             published = f"{row.published:g}" + (
                 "" if row.published_deviation is None else f" ± {row.published_deviation:g}"
             )
-            rows.append(
-                (
-                    row.label,
-                    f"{100 * line.mean:.1f}",
-                    bounds,
-                    f"{100 * line.standard_deviation:.1f}",
-                    str(len(line.values)),
-                    published,
-                )
-            )
+            measured = (f"{100 * line.mean:.1f}", bounds, f"{100 * line.standard_deviation:.1f}", str(len(line.values)))
+            steps = f"{line.steps:,}" if line.steps else ""
+            rows.append((self._label(row), steps, *(measured if line.values else ("not run", "", "", "")), published))
         return rows
+
+    def _label(self, row: Row) -> str:
+        beta = self.config.weights["beta"]
+        is_other = row.label == "beta-VAE" and beta != PUBLISHED_BETA
+        return f"{row.label} (β = {beta:g} instead of {PUBLISHED_BETA:g})" if is_other else row.label
+
+    @property
+    def unlearned(self) -> list[str]:
+        """Rows at the accuracy of a classifier that learned nothing, 1/K, or that misses one factor, (K-1)/K."""
+        k = self.n_factors
+        levels = (1 / k, (k - 1) / k)
+        return [
+            line.row.label
+            for line in self.lines
+            if line.values and any(abs(line.mean - level) < _CLOSE for level in levels)
+        ]
 
     @property
     def in_order(self) -> bool:
-        """Whether the means have the published order: ground truth > β-VAE > VAE > untrained VAE."""
+        """Whether the means have the published order: ground truth > β-VAE > VAE > untrained VAE.
+
+        False if one of them is not learned, see :attr:`unlearned`.
+        """
         means = {line.row.label: line.mean for line in self.lines}
         ordered = [means[label] for label in ORDER]
-        return all(better > worse for better, worse in pairwise(ordered))
+        return all(better > worse for better, worse in pairwise(ordered)) and not set(self.unlearned) & set(ORDER)
 
     def notes(self) -> list[str]:
         """Return notes on metric, source, settings and order of the table."""
@@ -189,9 +239,14 @@ class Table:
             f"{config.architecture}, {config.n_steps:,} steps of {config.batch_size} images, "
             f"{config.optimizer} {config.learning_rate:g}, beta-VAE with beta {config.weights['beta']:g}"
         )
+        unlearned = ", ".join(self.unlearned)
+        k = self.n_factors
+        levels = f"{100 / k:g} or {100 * (k - 1) / k:g} %"
+        nothing = [f"at {levels}, as a classifier that learned nothing or misses a factor: {unlearned}"]
         return [
             f"{METRIC} in percent; published: {SOURCE}",
             f"preset {self.preset}: {self.data}, {models}; sd: standard deviation over seeds",
+            *(nothing if unlearned else []),
             f"the published order {' > '.join(ORDER)} is {'' if self.in_order else 'not '}reproduced",
         ]
 
@@ -200,7 +255,8 @@ class Table:
         lines = [
             {
                 "encoder": line.row.label,
-                "percent": 100 * line.mean,
+                "steps": line.steps,
+                "percent": 100 * line.mean if line.values else None,
                 "interval": None if line.interval is None else [100 * line.interval.low, 100 * line.interval.high],
                 "spread": 100 * line.standard_deviation,
                 "seeds": [100 * value for value in line.values],
@@ -228,7 +284,7 @@ def higgins_table(
     settings: Mapping[str, str] | None = None,
     progress: bool = False,
 ) -> Table:
-    """Reproduce table 1 of Higgins et al. (2017): the accuracy of their metric for seven encoders.
+    """Reproduce table 1 of Higgins et al. (2017): the accuracy of their metric for nine encoders.
 
     Parameters
     ----------
@@ -267,10 +323,13 @@ def higgins_table(
     plan = PLANS[preset]
     data = load_dataset(plan.data)
     config = find_method("beta_vae").preset("paper").changed(plan.settings)
+    bases = {"beta_vae": config} | {
+        name: find_method(name).preset("paper", data).changed(changes) for name, changes in plan.others.items()
+    }
     configs = {
-        (row.label, seed): config.changed({**row.settings, "seed": seed})
+        (row.label, seed): bases[row.method].changed({**row.settings, "seed": seed})
         for row in HIGGINS_ROWS
-        if row.settings is not None
+        if row.settings is not None and row.method in bases
         for seed in range(plan.n_seeds)
     }
     runs = _runs(configs, data, Path(folder), device=device, progress=progress)
@@ -281,10 +340,12 @@ def higgins_table(
             values = []
             for seed in range(plan.n_seeds):
                 bar.update(task, description=f"scoring {row.label}")
-                values.append(_accuracy(row.baseline or runs[row.label, seed], data, plan.n_rows, seed))
+                if row.baseline or (row.label, seed) in runs:
+                    values.append(_accuracy(row.baseline or runs[row.label, seed], data, plan.n_rows, seed))
                 bar.advance(task)
-            lines.append(Line(row, tuple(values)))
-    return Table(preset, data.fingerprint, config, tuple(lines))
+            steps = configs[row.label, 0].n_steps if (row.label, 0) in configs else 0
+            lines.append(Line(row, tuple(values), steps))
+    return Table(preset, data.fingerprint, config, tuple(lines), len(data.space))
 
 
 def _accuracy(encoder: Encoder | str, data: DataSet, n_rows: int, seed: int) -> float:

@@ -103,14 +103,18 @@ def traversal_images(
     reach = run.method.reach if reach is None else reach
     if not 0 < reach < np.inf:
         raise InvalidInputError(f"reach must be above 0; got {reach}")
+    if len(run.shape) == 1:
+        raise InvalidInputError(
+            f"traversals are images; {run.method.name} was trained on vectors of {run.shape[0]} features"
+        )
     draws = random_draws(data, N_OBSERVATIONS, np.random.default_rng(seed))
     means, order, kl = _ordered(run, data, draws)
     values, start = np.linspace(-reach, reach, n_values), means[0]
     codes = np.tile(start, (len(order), n_values, 1))
     codes[np.arange(len(order)), :, order] = values
-    for code in np.flatnonzero(run.categorical_codes):
-        categories = np.unique(means[:, code])
-        codes[np.flatnonzero(order == code)[0], :, code] = categories[np.arange(n_values) % len(categories)]
+    for code, n in enumerate(run.n_categories):
+        if n:
+            codes[np.flatnonzero(order == code)[0], :, code] = np.arange(n_values) % n
     images = run.decode(codes.reshape(-1, len(order)))
     return LatentTraversal(
         images=images.reshape(len(order), n_values, *images.shape[1:]),
@@ -192,7 +196,7 @@ def _position_grid(
 
 
 def traversal_sheet(
-    traversal: LatentTraversal,
+    traversal: LatentTraversal | None,
     tuning: TuningMaps | None = None,
     *,
     samples: NDArray[np.uint8] | None = None,
@@ -202,7 +206,8 @@ def traversal_sheet(
 
     Parameters
     ----------
-    traversal : LatentTraversal
+    traversal : LatentTraversal, optional
+        None for a model that does not decode its codes.
     tuning : TuningMaps, optional
     samples : (n, height, width, channels) uint8, optional
         Images of samples of the prior, see :meth:`~.run.Run.sample`.
@@ -214,13 +219,8 @@ def traversal_sheet(
         Maps are blue for negative values, white at 0 and red for positive values, with a common scale that is given in
         the footer.
     """
-    n_columns = len(traversal.values)
-    pair = np.stack([traversal.observation, traversal.reconstruction])
-    rows = [ImageRow("start", "", pair, ("observed", "decoded"))]
-    last = len(traversal.codes) - 1
-    labels = tuple(f"{value:z.2g}" for value in traversal.values)
-    for number, (code, kl, images) in enumerate(zip(traversal.codes, traversal.kl, traversal.images, strict=True)):
-        rows.append(ImageRow(f"latent {code}", _nats(kl), images, labels if number == last else ()))
+    rows = [] if traversal is None else _traversal_rows(traversal)
+    n_columns = 11 if traversal is None else len(traversal.values)
     for first in range(0, 0 if samples is None else len(samples), n_columns):
         assert samples is not None  # noqa: S101 - the range is empty otherwise
         name, about = ("", "") if first else ("samples", "of the prior")
@@ -236,6 +236,16 @@ def traversal_sheet(
         rows.append(ImageRow("tuning" if first == 0 else "", about, _coloured(tuning.maps[part] / scale), below))
     footer = f"tuning: posterior mean of each latent, blue -{scale:.2g}, white 0, red {scale:.2g}"
     return draw_sheet(title, rows, footer, n_columns=n_columns)
+
+
+def _traversal_rows(traversal: LatentTraversal) -> list[ImageRow]:
+    pair = np.stack([traversal.observation, traversal.reconstruction])
+    rows = [ImageRow("start", "", pair, ("observed", "decoded"))]
+    last = len(traversal.codes) - 1
+    labels = tuple(f"{value:z.2g}" for value in traversal.values)
+    for number, (code, kl, images) in enumerate(zip(traversal.codes, traversal.kl, traversal.images, strict=True)):
+        rows.append(ImageRow(f"latent {code}", _nats(kl), images, labels if number == last else ()))
+    return rows
 
 
 def _nats(kl: float) -> str:

@@ -164,8 +164,11 @@ def ica_toy(
     defaults = {"angles": "0,60,120", "degrees_of_freedom": "3.5", "noise": "0.05", "betas": "1,5", "rows": "200"}
     defaults |= {"seed": "0", "sweeps": str(_SWEEPS[preset])}
     known = _settings("ica-toy", settings, defaults)
+    angles = _numbers("angles", known["angles"])
+    if len(angles) < 2:
+        raise InvalidInputError(f"angles must be at least two, such as 0,60,120; got {known['angles']!r}")
     truth = SparseSources(
-        directions(*_numbers("angles", known["angles"])),
+        directions(*angles),
         _number("noise", known["noise"]),
         _number("degrees_of_freedom", known["degrees_of_freedom"]),
     )
@@ -239,7 +242,10 @@ def _settings(name: str, given: Mapping[str, str] | None, defaults: Mapping[str,
             raise InvalidInputError(
                 f"{name} has no setting {key!r}{did_you_mean(key, defaults)}; its settings are {', '.join(defaults)}"
             )
-    return {**defaults, **(given or {})}
+    known = {**defaults, **(given or {})}
+    if not known["seed"].isdecimal():
+        raise InvalidInputError(f"seed must be a whole number of at least 0; got {known['seed']!r}")
+    return known
 
 
 def _number(name: str, text: str) -> float:

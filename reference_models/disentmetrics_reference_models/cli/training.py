@@ -81,7 +81,10 @@ def train(
     if out_folder is None:
         raise InvalidInputError("a run folder is needed; specify it with --out")
     images = load_dataset(data)
-    config = found.preset(preset, images).changed({**_settings(settings), "seed": seed})
+    changes = _settings(settings)
+    if "seed" in changes:
+        raise InvalidInputError("the seed is given by --seed, not by --set")
+    config = found.preset(preset, images).changed({**changes, "seed": seed})
     note = found.preset_note(preset, images)
     if note and not quiet:
         err.print(note, highlight=False, markup=False, soft_wrap=True)
@@ -104,8 +107,10 @@ def train(
             out.print(table)
     if not quiet and run.n_steps:
         reached = _reached(run.history)
+        to_score = f"; to score it: disentmetrics score reference:{out_folder} --data {data}"
+        next_step = to_score if run.method.encodes else f"; {method} has no encoder to score"
         err.print(
-            f"{run.n_steps:,} steps; {reached}; to score it: disentmetrics score reference:{out_folder} --data {data}",
+            f"{run.n_steps:,} steps; {reached}{next_step}",
             highlight=False,
             markup=False,
             soft_wrap=True,
@@ -162,7 +167,12 @@ def traverse(
     note = other_data_note(run.data, images)
     if note and not quiet:
         err.print(note, highlight=False, markup=False)
-    traversal = traversal_images(run, images, n_values=values, reach=reach, seed=seed)
+    if not run.method.decodes and not samples:
+        raise InvalidInputError(
+            f"{run.method.name} has no decoder of its codes; show samples of its prior by --samples 22"
+        )
+    is_traversed = run.method.decodes
+    traversal = traversal_images(run, images, n_values=values, reach=reach, seed=seed) if is_traversed else None
     maps = tuning_maps(run, images, *factors, seed=seed) if factors else None
     drawn = run.sample(samples, seed=seed) if samples else None
     sheet = traversal_sheet(traversal, maps, samples=drawn, title=f"{run.method.name} on {images.name}")
@@ -236,7 +246,10 @@ def _reached(history: Any) -> str:
 
     shown = {"reconstruction": last("reconstruction"), "KL": last("kl")}
     evidence = " and ".join(f"{name} {value:.2f}" for name, value in shown.items() if value is not None)
-    return f"{evidence} nats" if evidence else f"loss {last('loss'):.4g}"
+    loss = last("loss")
+    if evidence:
+        return f"{evidence} nats"
+    return "the loss was not computed: more steps are needed" if loss is None else f"loss {loss:.4g}"
 
 
 def _steps(text: str) -> tuple[int, ...]:

@@ -47,6 +47,8 @@ class DCIGNConfig(Config):
         super().__post_init__()
         if self.clamp not in CLAMPS:
             raise InvalidInputError(f"clamp must be one of {', '.join(CLAMPS)}; got {self.clamp!r}")
+        if self.batch_size < 2:
+            raise InvalidInputError(f"dc_ign needs a batch_size of at least 2; got {self.batch_size}")
         for name in ("invariance", "intrinsic"):
             if not getattr(self, name) >= 0:
                 raise InvalidInputError(f"{name} must not be negative; got {getattr(self, name)}")
@@ -124,6 +126,7 @@ def _resolve_config(config: DCIGNConfig, data: TrainingData, stages: Mapping[str
     reported=("loss", "reconstruction", "kl", "invariance_ratio"),
     presets={"smoke": {"n_steps": 3_000}},
     published={"faces3d": {"architecture": "kim-rgb", "n_codes": 200, "batch_size": 20, "n_steps": 300_000}},
+    tuned_on="",
 )
 def dc_ign(model: AutoEncoder, batch: Batch, weights: Weights, config: DCIGNConfig) -> Terms:
     """Clamp the latents of factors that do not vary in a batch.
@@ -157,4 +160,6 @@ def dc_ign(model: AutoEncoder, batch: Batch, weights: Weights, config: DCIGNConf
     loss = (bound.reconstruction + (active * own).sum(1) + 0.5 * weights["invariance"] * pull.sum(1)).mean()
     within, total = mean.detach().var(0), model.parts["variance"](mean.detach())
     ratio = ((1 - active) * within).sum() / ((1 - active) * total).sum().clamp(min=1e-8)
-    return bound._replace(kl=own).terms(loss, invariance_ratio=ratio)
+    terms = bound._replace(kl=own).terms(loss, invariance_ratio=ratio)
+    del terms["elbo"]  # the reconstruction is that of clamped latents
+    return terms

@@ -263,6 +263,7 @@ def _chains(model: ThreeWayMachine, noise: Mapping[str, Tensor], gate: Tensor) -
     sample=_sample,
     reported=("loss", "contrast", "manifold"),
     reach=1.0,
+    tuned_on="",
 )
 def disbm(model: ThreeWayMachine, batch: Batch, weights: Weights, config: DisBMConfig) -> Terms:
     """Boltzmann machine with three-way weights between pixels, identity and pose.

@@ -98,6 +98,7 @@ def _resolve_config(
     encoder=_encoder,
     resolve_config=_resolve_config,
     inputs={"factors": standardised_factors},
+    encodes=False,
 )
 def factor_bottleneck(model: AutoEncoder, batch: Batch, weights: Weights, config: FactorBottleneckConfig) -> Terms:
     """Ground-truth factors through a noisy channel of limited capacity.

@@ -50,6 +50,8 @@ class GANConfig(Config):
             )
         if self.n_noise < 1:
             raise InvalidInputError(f"n_noise must be at least 1; got {self.n_noise}")
+        if self.batch_size < 2:
+            raise InvalidInputError(f"batch normalisation needs a batch_size of at least 2; got {self.batch_size}")
         if not self.critic_learning_rate > 0:
             raise InvalidInputError(f"critic_learning_rate must be above 0; got {self.critic_learning_rate}")
 
@@ -109,6 +111,8 @@ def _no_inverse(model: GAN, codes: Tensor, config: GANConfig) -> Tensor:
     sample=_sample,
     resolve_config=_resolve_config,
     vectorises=False,
+    tuned_on="mnist",
+    decodes=False,
 )
 def gan(model: GAN, batch: Batch, weights: Weights, config: GANConfig) -> Terms:
     """Train a generator against a discriminator, without codes.

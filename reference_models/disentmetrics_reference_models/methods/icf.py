@@ -92,6 +92,8 @@ def _resolve_config(config: ICFConfig, data: TrainingData, stages: Mapping[str, 
                 f"movable must be factors of {data.data.name}, {', '.join(names)}; "
                 f"got {name!r}{did_you_mean(name, names)}"
             )
+    if len(set(config.factors)) < len(config.factors):
+        raise InvalidInputError(f"movable must name each factor once; got {config.movable!r}")
     return replace(config, movable=",".join(config.factors or ordered))
 
 
@@ -124,8 +126,9 @@ def _sample(model: AutoEncoder, weights: Weights, config: ICFConfig, n: int, gen
     represent=features,
     generate=_generate,
     sample=_sample,
-    reported=("loss", "reconstruction", "selectivity"),
+    reported=("loss", "error", "selectivity"),
     reach=1.0,
+    tuned_on="",
 )
 def icf(model: Any, batch: Batch, weights: Weights, config: ICFConfig) -> Terms:
     """Reconstruct, and make each feature rise under a policy of its own.
@@ -159,4 +162,4 @@ def icf(model: Any, batch: Batch, weights: Weights, config: ICFConfig) -> Terms:
     selectivity = (policy * share.transpose(1, 2)).sum(-1).mean()
     loss = error - weights["selectivity"] * gain.sum(1).mean()
     dominance = policy.detach().mean(0).max(-1).values.mean()
-    return {"loss": loss, "reconstruction": error, "selectivity": selectivity, "dominance": dominance}
+    return {"loss": loss, "error": error, "selectivity": selectivity, "dominance": dominance}

@@ -94,6 +94,7 @@ def prior_of(model: AutoEncoder, weights: Weights, config: InfoDropoutConfig) ->
     parts=learned_prior,
     encoder=log_normal_encoder,
     prior=prior_of,
+    tuned_on="",
 )
 def info_dropout(model: AutoEncoder, batch: Batch, weights: Weights, config: InfoDropoutConfig) -> Terms:
     """Multiplicative noise on activations with an information penalty.

@@ -51,6 +51,7 @@ class InfoDropoutTCConfig(InfoDropoutConfig):
         MODEL,
         ParameterGroup(name="parts.prior", loss="prior_loss", optimizer=lambda config: config.optimizer_settings),
     ),
+    tuned_on="",
 )
 def info_dropout_tc(model: AutoEncoder, batch: Batch, weights: Weights, config: InfoDropoutTCConfig) -> Terms:
     """Multiplicative noise on activations, with separate weights for information and total correlation.

@@ -88,10 +88,10 @@ def sample(model: GAN, weights: Weights, config: InfoGANConfig, n: int, generato
     return torch.as_tensor(model.generator(torch.cat([draws, codes], 1).to(next(model.parameters()))))
 
 
-def categorical(config: InfoGANConfig) -> list[bool]:
-    """Return which codes are categorical."""
+def categorical(config: InfoGANConfig) -> list[int]:
+    """Return the number of categories of each code, 0 for continuous ones."""
     layout = config.layout
-    return [True] * len(layout.categories) + [False] * layout.n_continuous if layout.categories else []
+    return [*layout.categories, *[0] * layout.n_continuous] if layout.categories else []
 
 
 def resolve_config(config: InfoGANConfig, data: Any, stages: Any) -> InfoGANConfig:
@@ -131,6 +131,7 @@ def information(layout: CodeLayout, outputs: Tensor, codes: Tensor) -> tuple[Ten
     published={"dsprites": DSPRITES, "celeba": {"categories": ",".join(["10"] * 10), "n_continuous": 0}},
     vectorises=False,
     reach=1.0,
+    tuned_on="mnist",
 )
 def info_gan(model: GAN, batch: Batch, weights: Weights, config: InfoGANConfig) -> Terms:
     """GAN with a lower bound of the information between codes and images.

@@ -18,7 +18,7 @@ from disentmetrics_reference_models.methods.info_gan import (
     resolve_config,
 )
 from disentmetrics_reference_models.nn.adversarial import gradient_penalty
-from disentmetrics_reference_models.nn.gan import GAN
+from disentmetrics_reference_models.nn.gan import GAN, NETWORKS
 from disentmetrics_reference_models.training.evidence import Terms
 from disentmetrics_reference_models.training.method import Batch, NoiseShape, Weights, method
 from disentmetrics_reference_models.training.optimizers import OptimizerSettings, ParameterGroup
@@ -52,6 +52,12 @@ class InfoWGANGPConfig(InfoGANConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if NETWORKS[self.networks].norm == "batch":
+            suitable = [name for name, sizes in NETWORKS.items() if sizes.norm != "batch"]
+            raise InvalidInputError(
+                f"a gradient penalty needs a critic without batch normalisation: networks must be one of "
+                f"{', '.join(suitable)}; got {self.networks}"
+            )
         if self.n_critic < 1:
             raise InvalidInputError(f"n_critic must be at least 1; got {self.n_critic}")
 

@@ -136,7 +136,8 @@ def _converted(name: str, value: Any, target_type: type) -> Any:
     try:
         return target_type(value)
     except (TypeError, ValueError) as error:
-        raise InvalidInputError(f"{name} must be a {target_type.__name__}; got {value!r}") from error
+        kind = {int: "a whole number", float: "a number"}.get(target_type, "text")
+        raise InvalidInputError(f"{name} must be {kind}; got {value!r}") from error
 
 
 def as_dict(config: Config) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from disentmetrics_reference_models.training.device_store import DeviceStore, fi
 
 _SAMPLE_SIZE = 1 << 18  # observations that represent a data set without a uniform full grid
 _STATISTICS_SIZE = 1 << 16  # observations from which vectors are standardised
+_MOST_MEAN = 1e5  # standard deviations
 
 
 class TrainingData:
@@ -105,17 +106,26 @@ class TrainingData:
         Raises
         ------
         InvalidInputError
-            If a feature is not finite.
+            If a feature is not finite, or its mean so large that single precision does not resolve its values.
         """
-        sample = self.some(_STATISTICS_SIZE).double()
-        if not sample.isfinite().all():
-            bad = int((~sample.isfinite().all(0)).sum())
+        rng = np.random.default_rng(0)
+        rows = rng.permutation(len(self))[:_STATISTICS_SIZE]
+        some = self.draws(rows, self.draw_nuisance(rows, rng))
+        sample = self.data.observations(some.factors, some.nuisance).astype(np.float64)
+        name, n = self.data.name, sample.shape[1]
+        if bad := int((~np.isfinite(sample)).any(axis=0).sum()):
             raise InvalidInputError(
-                f"training needs finite observations; {bad} of {sample.shape[1]} features of {self.data.name} have "
-                "missing or infinite values: fill them in or leave them out"
+                f"training needs finite observations; {bad} of {n} features of {name} have missing or infinite values: "
+                "fill them in or leave them out"
             )
-        deviation = sample.std(0, correction=0)
-        return sample.mean(0).float(), torch.where(deviation > 0, deviation, 1.0).float()
+        constant = sample.min(axis=0) == sample.max(axis=0)
+        mean, deviation = sample.mean(axis=0), np.where(constant, 1.0, sample.std(axis=0))
+        if coarse := int((~constant & (np.abs(mean) > _MOST_MEAN * deviation)).sum()):
+            raise InvalidInputError(
+                f"single precision must resolve every feature; the mean of {coarse} of {n} features of {name} is more "
+                f"than {_MOST_MEAN:,.0f} times the standard deviation: subtract a constant from them"
+            )
+        return torch.from_numpy(mean).float(), torch.from_numpy(deviation).float()
 
     def scaled(self, observations: Tensor) -> Tensor:
         """Return observations (..., *shape) as objectives receive them: images in [0, 1], or standardised vectors."""

@@ -118,7 +118,7 @@ def _unchanged_config(config: Config, data: TrainingData, stages: Mapping[str, S
     return config
 
 
-def _none_categorical(config: Config) -> tuple[bool, ...]:
+def _none_categorical(config: Config) -> tuple[int, ...]:
     return ()
 
 
@@ -202,7 +202,8 @@ class Method:
     sample : callable
         Maps networks, weights, configuration, a number and a generator to as many observations of the prior.
     categorical : callable
-        Maps the configuration to a flag for each latent, or to nothing if no latent is categorical.
+        Maps the configuration to the number of categories of each latent, 0 for a continuous one, or to nothing if no
+        latent is categorical.
     stages : tuple of str
         Text fields of the configuration that name the run folder of a trained model, on which the method builds: it
         is the frozen part ``model.stages[name]``, see :class:`~.stage.FrozenModel`.
@@ -210,6 +211,10 @@ class Method:
         Fields of the preset ``paper`` by the name of the data set, where the paper gives other settings for it.
     vectorises : bool
         Whether the models of a stack can be computed in one vectorised call; otherwise one after the other.
+    encodes, decodes : bool
+        Whether the method has an encoder, and a decoder of its codes.
+    tuned_on : str
+        Data set that the preset ``paper`` is published for, or nothing if its settings are ours.
     reach : float
         Latents are traversed from -reach to reach by default; 3 as in published figures under N(0, 1).
     """
@@ -234,10 +239,13 @@ class Method:
     represent: Callable[[Any, Tensor, Any], Codes] = posterior
     generate: Callable[[Any, Tensor, Any], Tensor] = decoded
     sample: Callable[[Any, Weights, Any, int, torch.Generator], Tensor] = prior_samples
-    categorical: Callable[[Any], Sequence[bool]] = _none_categorical
+    categorical: Callable[[Any], Sequence[int]] = _none_categorical
     stages: tuple[str, ...] = ()
     published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     vectorises: bool = True
+    encodes: bool = True
+    decodes: bool = True
+    tuned_on: str = "dsprites"
     reach: float = 3.0
 
     def preset(self, name: str, data: DataSet | None = None) -> Config:
@@ -263,13 +271,17 @@ class Method:
 
     def preset_note(self, name: str, data: DataSet) -> str:
         """Return a note if a preset is not what was published for this data set, and otherwise an empty text."""
-        published = {"dsprites": {}, **self.published}
+        published = [*filter(None, (self.tuned_on,)), *self.published]
         if name != "paper" or data.name in published:
             return ""
-        if STAND_INS.get(data.name) in published:
-            return f"settings of {self.name} for {STAND_INS[data.name]}, whose place {data.name} takes"
+        place = STAND_INS.get(data.name, "")
+        if place in published:
+            return f"settings of {self.name} for {place}, whose place {data.name} takes"
+        if not published:
+            return f"no settings of {self.name} are published for images like these: they are ours"
+        used = f"those for {self.tuned_on}" if self.tuned_on else "ours"
         return (
-            f"the settings of {self.name} are those for dSprites: none are published for {data.name}; "
+            f"the settings of {self.name} are {used}: none are published for {data.name}; "
             f"published: {', '.join(published)}"
         )
 
@@ -283,7 +295,9 @@ class Method:
         if len(shape) == 1:
             model.add_module("standardisation", Standardisation(shape[0]))
         if stages:
-            model.add_module("stages", nn.ModuleDict({name: FrozenModel(stage) for name, stage in stages.items()}))
+            scaling = model.standardisation if len(shape) == 1 else None
+            frozen = {name: FrozenModel(stage, scaling) for name, stage in stages.items()}
+            model.add_module("stages", nn.ModuleDict(frozen))
         return model
 
     def can_vectorise(self, config: Config) -> bool:

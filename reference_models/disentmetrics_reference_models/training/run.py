@@ -88,6 +88,11 @@ class Run:
     @property
     def categorical_codes(self) -> tuple[bool, ...]:
         """Which latents are categorical, one flag for each; empty if none is."""
+        return tuple(n > 0 for n in self.n_categories)
+
+    @property
+    def n_categories(self) -> tuple[int, ...]:
+        """Number of categories of each latent, 0 for a continuous one; empty if no latent is categorical."""
         return tuple(self.method.categorical(self.config))
 
     @property
@@ -114,9 +119,9 @@ class Run:
             If their shape differs from that of the training data.
         """
         if len(self.shape) == 1:
-            if observations.shape[1:] != self.shape or observations.dtype.kind != "f":
+            if observations.shape[1:] != self.shape or observations.dtype.kind not in "fiub":
                 raise InvalidInputError(
-                    f"this model needs vectors of {self.shape[0]} features; got {observations.dtype} of shape "
+                    f"this model needs vectors of {self.shape[0]} real features; got {observations.dtype} of shape "
                     f"{observations.shape[1:]}"
                 )
             vectors = torch.from_numpy(np.ascontiguousarray(observations, np.float32)).to(self.device)
@@ -157,6 +162,9 @@ class Run:
         -------
         (n, height, width, channels) uint8, or (n, n_features) float32
         """
+        n_codes = self.config.n_codes
+        if codes.ndim != 2 or codes.shape[1] != n_codes:
+            raise InvalidInputError(f"codes must have shape (n, {n_codes}); got {codes.shape}")
         with torch.inference_mode():
             inputs = torch.tensor(np.array(codes, np.float32), device=self.device)
             return self._observed(self.method.generate(self.model, inputs, self.config))
@@ -174,6 +182,8 @@ class Run:
         -------
         (n, height, width, channels) uint8, or (n, n_features) float32
         """
+        if n < 1:
+            raise InvalidInputError(f"n must be at least 1; got {n}")
         generator = torch.Generator().manual_seed(seed)
         with torch.inference_mode():
             return self._observed(self.method.sample(self.model, self.weights, self.config, n, generator))

@@ -22,7 +22,7 @@ from torch import nn
 
 from disentmetrics._utils.cache import atomic_path
 from disentmetrics._utils.installation import install_command
-from disentmetrics.errors import CorruptFileError, InvalidInputError, MissingExtraError, did_you_mean
+from disentmetrics.errors import CorruptFileError, InvalidInputError, MissingExtraError, did_you_mean, one_line
 from disentmetrics_reference_models.nn.networks import Shape
 from disentmetrics_reference_models.training.config import Config, as_dict
 from disentmetrics_reference_models.training.device import choose_device
@@ -104,9 +104,10 @@ def load_run(folder: Path | str, *, step: int | None = None, device: str = "cpu"
         config, shape, model, stages = _built(about)
         path = folder / WEIGHTS if step is None else snapshot_path(folder, step)
         model.load_state_dict(read_tensors(path)[0])
-    except (KeyError, TypeError, RuntimeError) as error:
+        trained_on = str(about["data"])
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise CorruptFileError(
-            f"{folder} must be a complete run; its configuration and weights do not match: {error}"
+            f"{folder} must be a complete run; its configuration and weights do not match: {one_line(error)}"
         ) from error
     history = _read_history(folder / HISTORY)
     n_steps = about.get("n_steps", 0)
@@ -114,9 +115,9 @@ def load_run(folder: Path | str, *, step: int | None = None, device: str = "cpu"
         n_steps = step
         history = History(history.names, history.rows[history["step"] <= step] if len(history.rows) else history.rows)
     model = model.eval().requires_grad_(False)
-    fingerprint = fingerprint_of(model)
+    fingerprint = fingerprint_of(model, config, shape)
     model = model.to(choose_device(device))
-    return Run(config, model, shape, about["data"], n_steps, history, fingerprint, stages)
+    return Run(config, model, shape, trained_on, n_steps, history, fingerprint, stages)
 
 
 def find_zoo() -> dict[str, Path]:
@@ -210,9 +211,13 @@ def weights_of(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
 
 
-def fingerprint_of(model: nn.Module) -> str:
-    """Return a hash of the weights of a model."""
-    digest = hashlib.sha256()
+def fingerprint_of(model: nn.Module, config: Config, shape: Shape) -> str:
+    """Return a hash of the weights of a model, its method and its configuration, on which codes and prior depend."""
+    # Fields with their default are left out, so that a field added by a later version changes no fingerprint.
+    default = as_dict(config.method.config())
+    changed = {name: value for name, value in as_dict(config).items() if value != default[name]}
+    about = {"method": config.method.name, "config": changed, "shape": list(shape)}
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.cpu().contiguous().numpy().tobytes())

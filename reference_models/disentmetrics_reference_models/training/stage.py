@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
 from disentmetrics_reference_models.nn.networks import Shape
+from disentmetrics_reference_models.nn.standardisation import Standardisation
 from disentmetrics_reference_models.training.config import Config
 
 
@@ -40,11 +42,14 @@ class FrozenModel(nn.Module):
     Parameters
     ----------
     stage : Stage
+    scaling : Standardisation, optional
+        How the model around this one standardises vectors.
     """
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, scaling: Standardisation | None = None) -> None:
         super().__init__()
-        self.model = deepcopy(stage.model)
+        self._outer = [scaling]  # in a list, because it belongs to the model around this one
+        self.model: Any = deepcopy(stage.model)
         self.config, self.shape = stage.config, stage.shape
         self.requires_grad_(requires_grad=False)
         self.eval()
@@ -55,8 +60,13 @@ class FrozenModel(nn.Module):
 
     def represent(self, observations: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Return the codes of observations, or mean and log-variance of their posterior."""
+        if self._outer[0] is not None:  # vectors, which this model standardises by its own training data
+            observations = self.model.standardisation(self._outer[0].inverse(observations))
         return self.config.method.represent(self.model, observations, self.config)
 
     def generate(self, codes: Tensor) -> Tensor:
         """Return the mean observations that codes decode to."""
-        return self.config.method.generate(self.model, codes, self.config)
+        generated = self.config.method.generate(self.model, codes, self.config)
+        if self._outer[0] is not None:
+            return torch.as_tensor(self._outer[0](self.model.standardisation.inverse(generated)))
+        return generated

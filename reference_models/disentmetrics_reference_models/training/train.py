@@ -15,7 +15,7 @@ import torch
 
 from disentmetrics._utils.progress import progress_bar
 from disentmetrics.datasets.base import DataSet
-from disentmetrics.errors import InvalidInputError, MissingExtraError
+from disentmetrics.errors import CorruptFileError, InvalidInputError, MissingExtraError, one_line
 from disentmetrics_reference_models.training.config import Config
 from disentmetrics_reference_models.training.data import TrainingData
 from disentmetrics_reference_models.training.device import choose_device
@@ -102,14 +102,19 @@ def train(
     """
     folder = None if out is None else Path(out)
     _check_snapshots(snapshots, config, folder)
-    config, stages = _with_stages(config)
-    trainer = Trainer([config], TrainingData(data), choose_device(device), stages=stages)
+    prepared = TrainingData(data)
+    config, stages = _with_stages(config, prepared)
+    trainer = Trainer([config], prepared, choose_device(device), stages=stages)
     recorder = Recorder(0) if folder is None else _start_or_resume(folder, trainer, resume=resume)
     if folder is not None:
         _check_past_snapshots(snapshots, trainer.step, folder)
     events = _summary_writer(folder) if tensorboard else None
     last_saved = time.monotonic()
-    with _signals_after_the_step() as received, progress_bar(shown=progress) as bar:
+    with (
+        _without_remains(folder, is_new=not resume),
+        _signals_after_the_step() as received,
+        progress_bar(shown=progress) as bar,
+    ):
         report = _Report(trainer, recorder, bar, events, log=not progress)
         for terms in trainer.run(config.n_steps):
             report.add(terms)
@@ -153,9 +158,10 @@ def train_many(configs: Sequence[Config], data: DataSet, *, device: str = "auto"
     """
     if not configs:
         raise InvalidInputError("train_many needs at least one configuration; got none")
-    resolved = [_with_stages(config) for config in configs]
+    prepared = TrainingData(data)
+    resolved = [_with_stages(config, prepared) for config in configs]
     configs = [config for config, _ in resolved]
-    trainer = Trainer(configs, TrainingData(data), choose_device(device), stages=resolved[0][1])
+    trainer = Trainer(configs, prepared, choose_device(device), stages=resolved[0][1])
     recorders = [Recorder(member) for member in range(trainer.n_members)]
     every = max(1, trainer.config.n_steps // _N_RECORDS)
     with progress_bar(shown=progress) as bar:
@@ -170,13 +176,13 @@ def train_many(configs: Sequence[Config], data: DataSet, *, device: str = "auto"
     return [_trained_run(trainer, member, recorder.history) for member, recorder in enumerate(recorders)]
 
 
-def _with_stages(config: Config) -> tuple[Config, dict[str, Stage]]:
+def _with_stages(config: Config, data: TrainingData) -> tuple[Config, dict[str, Stage]]:
     """Load the trained models that a method builds on; their fingerprints replace the paths in the configuration.
 
     Raises
     ------
     InvalidInputError
-        If a path is missing.
+        If a path is missing, or a model takes other observations.
     """
     stages = {}
     for name in config.method.stages:
@@ -187,6 +193,11 @@ def _with_stages(config: Config) -> tuple[Config, dict[str, Stage]]:
                 f"{name}=RUN_DIR)"
             )
         run = load_run(path)
+        if run.shape != data.shape:
+            raise InvalidInputError(
+                f"{name} must be a model of observations like those of {data.data.name}, of shape {data.shape}; "
+                f"{path} was trained on {run.shape}"
+            )
         stages[name] = Stage(run.config, run.shape, run.model, run.fingerprint, run.stages)
     fingerprints: dict[str, Any] = {name: stage.fingerprint for name, stage in stages.items()}
     return replace(config, **fingerprints), stages
@@ -280,6 +291,19 @@ def _duration(seconds: float) -> str:
 
 
 @contextlib.contextmanager
+def _without_remains(folder: Path | None, *, is_new: bool) -> Iterator[None]:
+    """Remove the configuration that a failing run has written if nothing else of it is worth keeping."""
+    try:
+        yield
+    except Exception:
+        if folder is not None and is_new and not {*folder.glob("*.safetensors")}:
+            (folder / CONFIG).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # it holds other files
+                folder.rmdir()
+        raise
+
+
+@contextlib.contextmanager
 def _signals_after_the_step() -> Iterator[list[int]]:
     """Collect signals that would end the program, so that it can save its state first; a second one ends it at once."""
     received: list[int] = []
@@ -319,20 +343,38 @@ def _start_or_resume(folder: Path, trainer: Trainer, *, resume: bool) -> Recorde
     if not (folder / CONFIG).is_file():
         raise InvalidInputError(f"there is no run to resume in {folder}: it contains no {CONFIG}")
     before = read_json(folder / CONFIG)
-    differ = [key for key in ("method", "config", "data", "shape") if before.get(key) != about[key]]
-    if differ:
+    differences = _differences(before, about)
+    if differences:
         raise InvalidInputError(
-            f"a run must be resumed with its own settings; {' and '.join(differ)} of {folder} differ: "
-            f"{'; '.join(f'{before.get(key)} in the folder, {about[key]} requested' for key in differ)}"
+            f"a run must be resumed with its own settings; those of {folder} differ: {'; '.join(differences)}"
         )
     if not checkpoint.is_file():
         if (folder / WEIGHTS).is_file():
             raise InvalidInputError(f"the run in {folder} is already complete; specify another folder")
         return Recorder(0)  # interrupted before its first checkpoint
     tensors, names = read_tensors(checkpoint)
-    rows = tensors.pop("history").tolist()
-    trainer.restore(tensors)
-    return Recorder(0, tuple(names), rows)
+    try:
+        rows = tensors.pop("history").tolist()
+        trainer.restore(tensors)
+        return Recorder(0, tuple(names), [[*map(float, row)] for row in rows])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise CorruptFileError(
+            f"{checkpoint} must be the checkpoint of this run; reading it failed: {one_line(error)}"
+        ) from error
+
+
+def _differences(before: dict[str, Any], about: dict[str, Any]) -> list[str]:
+    """Return what differs between the description of a run in its folder and the one requested."""
+    earlier, requested = before.get("config"), about["config"]
+    fields = {}
+    if isinstance(earlier, dict) and before.get("method") == about["method"]:
+        fields = {f"config.{name}": (earlier.get(name), value) for name, value in requested.items()}
+    whole = {key: (before.get(key), about[key]) for key in ("method", "data", "shape")}
+    return [
+        f"{name} is {in_folder} in the folder, {now} requested"
+        for name, (in_folder, now) in {**whole, **fields}.items()
+        if in_folder != now
+    ]
 
 
 def _save_checkpoint(folder: Path, trainer: Trainer, recorder: Recorder) -> None:
@@ -350,6 +392,6 @@ def _trained_run(trainer: Trainer, member: int, history: History) -> Run:
         trainer.data.data.fingerprint,
         trainer.step,
         history,
-        fingerprint_of(model),
+        fingerprint_of(model, trainer.configs[member], trainer.data.shape),
         trainer.stages,
     )

@@ -100,6 +100,14 @@ class Trainer:
     ) -> None:
         _check_stackable(configs)
         method = configs[0].method
+        if method.networks is not None and configs[0].precision != "float32":
+            raise InvalidInputError(f"{method.name} has networks of its own, which train in float32; omit precision")
+        for group in method.groups:
+            if group.period(configs[0]) < 1:
+                raise InvalidInputError(
+                    f"the period of the group {group.name or 'of the model'} of {method.name} must be at least 1; got "
+                    f"{group.period(configs[0])}"
+                )
         self.stages = dict(stages or {})
         configs = [method.resolve_config(config, data, self.stages) for config in configs]
         self.method, self.configs, self.data = method, tuple(configs), data

@@ -238,6 +238,11 @@ def test_a_categorical_block_is_one_latent_that_is_flagged() -> None:
     assert OutputConvention("1.argmax+0").categorical(output, 2) == (True,) + (False,) * 4
 
 
+def test_nan_is_not_a_category() -> None:
+    with pytest.raises(EncoderError, match="NaN or infinity for a categorical latent"):
+        OutputConvention("argmax").read(np.array([[0.1, 0.7], [np.nan, 0.05]]), 2)
+
+
 @pytest.mark.parametrize(
     ("select", "words"),
     [

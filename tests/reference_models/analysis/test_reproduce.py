@@ -16,13 +16,16 @@ from disentmetrics_reference_models.training.train import train
 from disentmetrics.datasets import load_dataset
 from disentmetrics.errors import InvalidInputError
 
+DC_IGN = {"architecture": "small-fc", "n_steps": 2}
 ACCURACIES = {"factors": 1.0, "pixels": 0.4, "pca": 0.7, "ica": 0.5}
 
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Make every plan tiny and every score a known number; return how many models each call trains."""
-    tiny = dataclasses.replace(PLANS["smoke"], settings={"architecture": "small-fc", "n_steps": 3}, n_seeds=3)
+    tiny = dataclasses.replace(
+        PLANS["smoke"], settings={"architecture": "small-fc", "n_steps": 3}, n_seeds=3, others={"dc_ign": DC_IGN}
+    )
     monkeypatch.setattr(reproduce, "PLANS", {"smoke": tiny})
 
     def known_accuracy(encoder: Run | str, *arguments: Any) -> float:
@@ -30,7 +33,9 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         if isinstance(encoder, str):
             return ACCURACIES[encoder.removeprefix("baseline:")]
         assert encoder.config.seed == seed
-        accuracy = 0.5 + 0.1 * encoder.config.weights["beta"] if encoder.n_steps else 0.2
+        if encoder.method.name == "dc_ign":
+            return 0.97
+        accuracy = 0.5 + 0.1 * encoder.config.weights["beta"] if encoder.n_steps else 0.3
         return accuracy + 0.01 * float(seed)
 
     monkeypatch.setattr(reproduce, "_accuracy", known_accuracy)
@@ -51,6 +56,8 @@ def test_published_figures_are_those_of_the_paper() -> None:
         "raw pixels": (45.75, 0.8),
         "PCA": (84.9, 0.4),
         "ICA": (42.03, 10.6),
+        "DC-IGN": (99.3, 0.1),
+        "InfoGAN": (73.5, 0.9),
         "untrained VAE": (44.14, 2.5),
         "VAE": (61.58, 0.5),
         "beta-VAE": (99.23, 0.1),
@@ -67,19 +74,27 @@ def test_a_table_contains_means_intervals_and_its_preset(trained: list[int], tmp
     assert interval is not None
     assert interval.high - 0.61 == pytest.approx(4.3027 * 0.01 / 3**0.5, rel=1e-3)  # t of 2 degrees
     assert table.in_order
-    assert table.cells()[5] == ("VAE", "61.0", "58.5 .. 63.5", "1.0", "3", "61.58 ± 0.5")
+    assert table.cells()[7] == ("VAE", "3", "61.0", "58.5 .. 63.5", "1.0", "3", "61.58 ± 0.5")
+    assert table.cells()[4] == ("DC-IGN", "2", "97.0", "97.0 .. 97.0", "0.0", "3", "99.3 ± 0.1")
+    assert table.cells()[5] == ("InfoGAN", "", "not run", "", "", "", "73.5 ± 0.9")
     assert "preset smoke" in " ".join(table.headings)
     notes = " ".join(table.notes())
     assert "mini-sprites" in notes
     assert "is reproduced" in notes
     worse = dataclasses.replace(table, lines=tuple(Line(line.row, (0.5, 0.5)) for line in table.lines))
     assert "is not reproduced" in " ".join(worse.notes())
-    assert json.loads(json.dumps(table.as_dict()))["lines"][6]["published"] == 99.23
+    assert json.loads(json.dumps(table.as_dict()))["lines"][8]["published"] == 99.23
+    lines = [Line(line.row, (0.2, 0.2)) if line.row.label == "untrained VAE" else line for line in table.lines]
+    unlearned = dataclasses.replace(table, lines=tuple(lines))
+    assert not unlearned.in_order
+    assert "at 20 or 80 %, as a classifier that learned nothing" in " ".join(unlearned.notes())
+    other = dataclasses.replace(table, config=table.config.changed({"beta": 8.0}))
+    assert other.cells()[8][0] == "beta-VAE (β = 8 instead of 4)"
 
 
 def test_existing_models_are_reused(trained: list[int], tmp_path: Path) -> None:
     first = higgins_table("smoke", tmp_path, device="cpu")
-    assert sum(trained) == 9
+    assert sum(trained) == 12
     assert load_run(tmp_path / "untrained-vae-seed-1").n_steps == 0
     assert load_run(tmp_path / "vae-seed-2").config.weights["beta"] == 1.0
     assert load_run(tmp_path / "beta-vae-seed-2").config.weights["beta"] == 4.0
@@ -87,14 +102,16 @@ def test_existing_models_are_reused(trained: list[int], tmp_path: Path) -> None:
         path.unlink()
     (tmp_path / "vae-seed-2" / "weights.safetensors").unlink()  # as after an interruption
     assert higgins_table("smoke", tmp_path, device="cpu") == first
-    assert sum(trained) == 11
+    assert sum(trained) == 14
 
 
 def test_models_with_other_settings_raise_an_error(
     trained: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     higgins_table("smoke", tmp_path, device="cpu")
-    other = dataclasses.replace(reproduce.PLANS["smoke"], settings={"architecture": "small-fc", "n_steps": 4})
+    other = dataclasses.replace(
+        reproduce.PLANS["smoke"], settings={"architecture": "small-fc", "n_steps": 4}, others={}
+    )
     monkeypatch.setattr(reproduce, "PLANS", {"smoke": other})
     with pytest.raises(InvalidInputError, match="trained with other settings; specify another folder"):
         higgins_table("smoke", tmp_path, device="cpu")

@@ -93,10 +93,13 @@ def test_codes_decode_to_images_whose_category_is_recognised(informed: Run) -> N
         ({"n_noise": 0}, "n_noise must be at least 1"),
         ({"categories": "", "n_continuous": 0}, "at least one code"),
         ({"critic_learning_rate": 0.0}, "critic_learning_rate must be above 0"),
+        ({"batch_size": 1}, "batch_size of at least 2; got 1"),
     ],
 )
 def test_wrong_settings_report_the_requirement(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         smoke("info_gan", **changes)
+    with pytest.raises(InvalidInputError, match="networks must be one of dsprites, wgan, .*; got mnist"):
+        smoke("info_wgan_gp", networks="mnist")
     with pytest.raises(InvalidInputError, match="n_critic must be at least 1"):
         smoke("info_wgan_gp", n_critic=0)

@@ -113,7 +113,7 @@ def test_vectors_are_standardised_and_decoded_in_their_units() -> None:
     assert residual.max() < 0.2
     assert decoded[:, 3] == pytest.approx(np.full(500, 7.0), abs=0.1)
     assert np.abs(run.sample(400).mean(0) - table.mean(0))[:3].max() < 0.5 * table.std(0).max()
-    with pytest.raises(InvalidInputError, match="needs vectors of 4 features; got float64 of shape"):
+    with pytest.raises(InvalidInputError, match="needs vectors of 4 real features; got float64 of shape"):
         run(np.zeros((2, 3)))
 
 
@@ -177,3 +177,18 @@ def test_observations_other_than_images_and_vectors_are_refused() -> None:
 
     with pytest.raises(InvalidInputError, match=r"images of shape .* or vectors; observations of sequences have shape"):
         TrainingData(Sequences())
+
+
+def test_whole_numbers_are_vectors_too() -> None:
+    table = np.random.default_rng(0).integers(0, 50, (60, 3)).astype(np.float64)
+    data = CustomDataSet(table, {"a": np.arange(60) % 3}, name="counts")
+    run = train(find_method("vae").preset("smoke", data).changed({"n_steps": 3}), data, device="cpu")
+    assert np.array_equal(run.posterior(table.astype(np.int64)).mean, run.posterior(table).mean)
+
+
+def test_features_that_single_precision_does_not_resolve_are_refused() -> None:
+    table = np.random.default_rng(0).normal(size=(60, 2))
+    table[:, 0] += 1.7e9
+    data = CustomDataSet(table, {"a": np.arange(60) % 3}, name="times")
+    with pytest.raises(InvalidInputError, match="the mean of 1 of 2 features of times is more than 100,000 times"):
+        train(find_method("vae").preset("smoke", data), data, device="cpu")

@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 
 import disentmetrics as dm
 from disentmetrics.cli import app
+from disentmetrics.datasets.arrays.custom import CustomDataSet
 from disentmetrics.datasets.base import DataSet
 from disentmetrics.errors import InvalidInputError, TrainingError
 
@@ -166,7 +167,7 @@ def test_a_stage_must_be_given_and_be_the_same_when_resuming(spots: DataSet, tmp
         train(config, spots, out=tmp_path / "run", device="cpu", snapshots=(9,))
     train(config, spots, out=tmp_path / "run", device="cpu")
     (tmp_path / "run" / "weights.safetensors").unlink()
-    with pytest.raises(InvalidInputError, match="its own settings; config"):
+    with pytest.raises(InvalidInputError, match="its own settings; .*config.vision is reference-"):
         train(config.changed({"vision": str(tmp_path / "vision1")}), spots, out=tmp_path / "run", resume=True)
     many = train_many([config, dataclasses.replace(config, seed=3)], spots, device="cpu")
     assert len({run.fingerprint for run in many}) == 2
@@ -226,3 +227,35 @@ def test_each_kind_is_scored_and_traversed_from_the_command_line(tmp_path: Path,
     assert picture.stat().st_size > 1000
     evaluated = CliRunner().invoke(app, ["evaluate", run, "--data", data])
     assert "posteriors are needed; toy_gan has codes only" in str(evaluated.exception or evaluated.output)
+
+
+def test_a_stage_sees_vectors_in_its_own_units(tmp_path: Path) -> None:
+    table = np.random.default_rng(0).normal(size=(80, 3)) * [1.0, 5.0, 0.1]
+    labels = {"a": np.arange(80) % 3}
+    first, moved = CustomDataSet(table, labels, name="first"), CustomDataSet(100 * table + 900, labels, name="moved")
+    preset = find_method("vae").preset("smoke", first).changed({**TINY, "n_steps": 20})
+    base = train(preset, first, out=tmp_path / "base", device="cpu")
+    config = toy("toy_features", likelihood="gaussian", n_steps=2, vision=str(tmp_path / "base"))
+    outer = train(config, moved, device="cpu")
+    shown = 100 * table[:9] + 900
+    with torch.no_grad():
+        inside, _ = outer.model.stages["vision"].represent(outer.inputs(shown))
+    assert inside.numpy() == pytest.approx(np.asarray(base.posterior(shown).mean), rel=1e-3, abs=1e-2)
+
+
+def test_a_stage_must_take_the_same_observations(spots: DataSet, tmp_path: Path) -> None:
+    blobs = dm.load_dataset("blobs?size=32&width=2&positions=8")
+    vision = find_method("vae").preset("smoke").changed({**TINY, "n_steps": 1})
+    train(vision, blobs, out=tmp_path / "vision", device="cpu")
+    with pytest.raises(InvalidInputError, match=r"vision must be a model of observations like those of spots"):
+        train(toy("toy_features", vision=str(tmp_path / "vision")), spots, device="cpu")
+
+
+def test_the_period_of_a_group_is_at_least_one(spots: DataSet) -> None:
+    with pytest.raises(InvalidInputError, match="period of the group of the model .* must be at least 1; got 0"):
+        Trainer([toy("toy_gan", n_critic=0)], TrainingData(spots))
+
+
+def test_networks_of_a_method_train_in_single_precision(spots: DataSet) -> None:
+    with pytest.raises(InvalidInputError, match="toy_gan has networks of its own, which train in float32"):
+        Trainer([toy("toy_gan", precision="bfloat16")], TrainingData(spots))

@@ -45,7 +45,7 @@ def test_a_configuration_belongs_to_one_method() -> None:
     ("changes", "message"),
     [
         ({"betta": 3}, "no field 'betta'; did you mean 'beta'"),
-        ({"beta": "much"}, "beta must be a float; got 'much'"),
+        ({"beta": "much"}, "beta must be a number; got 'much'"),
         ({"architecture": "burges"}, "did you mean 'burgess'"),
         ({"n_codes": 0}, "n_codes must be at least 1"),
         ({"optimizer": "lion"}, "optimizer must be one of adam"),

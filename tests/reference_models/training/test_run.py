@@ -33,7 +33,8 @@ def tiny(name: str = "beta_vae", **changes: Any) -> Config:
 
 
 def same_weights(a: Run, b: Run) -> bool:
-    return a.fingerprint == b.fingerprint
+    states = [run.model.state_dict() for run in (a, b)]
+    return states[0].keys() == states[1].keys() and all(torch.equal(v, states[1][n]) for n, v in states[0].items())
 
 
 def test_a_run_is_saved_and_loaded(spots: DataSet, tmp_path: Path) -> None:
@@ -213,7 +214,7 @@ def test_a_folder_belongs_to_one_run_and_is_resumed_with_its_settings(spots: Dat
         train(tiny(), spots, out=tmp_path / "run", device="cpu")
     with pytest.raises(InvalidInputError, match="already complete"):
         train(tiny(), spots, out=tmp_path / "run", resume=True, device="cpu")
-    with pytest.raises(InvalidInputError, match="config of .* differ"):
+    with pytest.raises(InvalidInputError, match="config.beta is 4.0 in the folder, 9.0 requested"):
         train(tiny(beta=9.0), spots, out=tmp_path / "run", resume=True, device="cpu")
     with pytest.raises(InvalidInputError, match="no run to resume"):
         train(tiny(), spots, out=tmp_path / "none", resume=True, device="cpu")
@@ -263,3 +264,74 @@ def test_damaged_runs_raise_clear_errors(spots: DataSet, tmp_path: Path) -> None
         load_run(folder)
     with pytest.raises(InvalidInputError, match="a run must be a folder"):
         load_run(tmp_path / "nowhere")
+
+
+def test_models_of_equal_weights_but_other_codes_or_priors_have_other_fingerprints(spots: DataSet) -> None:
+    wide, narrow = (
+        train(tiny("decomposition_vae", n_steps=0, prior="student-t", degrees=degrees), spots, device="cpu")
+        for degrees in (3.0, 30.0)
+    )
+    assert same_weights(wide, narrow)
+    assert wide.fingerprint != narrow.fingerprint
+    kl = [dm.encode(run, spots, full_grid=True).kl for run in (wide, narrow)]
+    assert kl[0] is not None
+    assert kl[1] is not None
+    assert kl[0].mean() != kl[1].mean()
+
+
+def test_a_run_that_fails_leaves_no_folder_that_blocks_the_next(spots: DataSet, tmp_path: Path) -> None:
+    for name in ("new", "existing"):
+        out = tmp_path / name
+        if name == "existing":
+            out.mkdir()
+            (out / "notes.txt").write_text("mine")
+        with pytest.raises(TrainingError):
+            train(tiny(n_steps=50, learning_rate=1e9), spots, out=out, device="cpu")
+        assert out.exists() == (name == "existing")
+        train(tiny(n_steps=5), spots, out=out, device="cpu")
+
+
+def test_a_resumed_run_with_another_setting_names_it_alone(spots: DataSet, tmp_path: Path) -> None:
+    train(tiny(n_steps=5), spots, out=tmp_path / "run", device="cpu")
+    with pytest.raises(InvalidInputError) as error:
+        train(tiny(n_steps=5, batch_size=8), spots, out=tmp_path / "run", resume=True, device="cpu")
+    assert str(error.value).endswith("differ: config.batch_size is 16 in the folder, 8 requested")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("data", None), ("stages", [1]), ("config", {"architecture": "small-fc", "n_codes": 3})]
+)
+def test_a_damaged_configuration_is_an_error_of_one_line(key: str, value: Any, spots: DataSet, tmp_path: Path) -> None:
+    train(tiny(n_steps=2), spots, out=tmp_path / "run", device="cpu")
+    about = json.loads((tmp_path / "run" / "config.json").read_text())
+    if value is None:
+        del about[key]
+    else:
+        about[key] = value
+    (tmp_path / "run" / "config.json").write_text(json.dumps(about))
+    with pytest.raises(CorruptFileError, match="its configuration and weights do not match") as error:
+        load_run(tmp_path / "run")
+    assert "\n" not in str(error.value)
+
+
+def test_the_checkpoint_of_another_run_is_an_error_of_one_line(spots: DataSet, tmp_path: Path) -> None:
+    for name, n_codes in (("one", 4), ("other", 5)):
+        trainer = Trainer([tiny(n_steps=30, n_codes=n_codes)], TrainingData(spots))
+        recorder = train_module._start_or_resume(tmp_path / name, trainer, resume=False)
+        for terms in trainer.run(12):
+            recorder.add(terms)
+        recorder.record(12)
+        train_module._save_checkpoint(tmp_path / name, trainer, recorder)
+    checkpoint = tmp_path / "one" / "checkpoint.safetensors"
+    checkpoint.write_bytes((tmp_path / "other" / "checkpoint.safetensors").read_bytes())
+    with pytest.raises(CorruptFileError, match="must be the checkpoint of this run"):
+        train(tiny(n_steps=30, n_codes=4), spots, out=tmp_path / "one", resume=True, device="cpu")
+
+
+def test_codes_of_another_number_are_refused(spots: DataSet) -> None:
+    run = train(tiny(n_steps=1), spots, device="cpu")
+    for codes in (np.zeros(6), np.zeros((2, 5))):
+        with pytest.raises(InvalidInputError, match=r"codes must have shape \(n, 6\)"):
+            run.decode(codes)
+    with pytest.raises(InvalidInputError, match="n must be at least 1"):
+        run.sample(0)

@@ -5,7 +5,7 @@ model, one with persistent chains, and one with designed batches.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -90,6 +90,7 @@ def sampled(model: GAN, weights: Any, config: ToyGANConfig, n: int, generator: t
     paper="none",
     networks=lambda _config, shape: GAN(shape),
     noise=toy_gan_noise,
+    resolve_config=lambda config, _data, _stages: replace(config, n_codes=N_CONTINUOUS + 1),
     groups=(
         ParameterGroup(
             name="critic",
@@ -111,7 +112,7 @@ def sampled(model: GAN, weights: Any, config: ToyGANConfig, n: int, generator: t
     represent=recognised,
     generate=generated,
     sample=sampled,
-    categorical=lambda _: [False] * N_CONTINUOUS + [True],
+    categorical=lambda _: [0] * N_CONTINUOUS + [N_CATEGORIES],
 )
 def toy_gan(model: GAN, batch: Batch, weights: Mapping[str, Tensor], config: ToyGANConfig) -> dict[str, Tensor]:
     """Wasserstein distance with a gradient penalty, and a lower bound of the information about the codes."""
