@@ -185,7 +185,7 @@ def traverse(
 def reproduce(
     what: Annotated[str, typer.Argument(metavar="TABLE", help="higgins-table, fa-toy or ica-toy.")],
     preset: Annotated[
-        str, typer.Option(help="smoke (a minute), small (half an hour on a CPU) or paper (needs a GPU).")
+        str, typer.Option(help="smoke (some minutes), small (hours on a CPU) or paper (needs a GPU).")
     ] = "small",
     out_folder: Annotated[
         Path | None,
@@ -200,7 +200,7 @@ def reproduce(
 ) -> None:
     """Reproduce a published table or toy, and print the results next to what was published.
 
-    [bold]higgins-table[/] trains and scores seven encoders. [bold]fa-toy[/] and
+    [bold]higgins-table[/] trains and scores nine encoders. [bold]fa-toy[/] and
     [bold]ica-toy[/] show the bias of variational inference in factor analysis and
     overcomplete ICA, in seconds. Models and figures are stored in the folder
     TABLE-PRESET by default.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from disentmetrics_reference_models.analysis import reproduce
 from disentmetrics_reference_models.analysis.reproduce import HIGGINS_ROWS, PLANS, Line, higgins_table
 from disentmetrics_reference_models.cli.training import reproduce as command
@@ -123,6 +124,7 @@ def test_models_are_stacked_on_devices_other_than_the_cpu(monkeypatch: pytest.Mo
     config = find_method("beta_vae").preset("smoke")
     missing = {("VAE", 0): config, ("beta-VAE", 0): config, ("untrained VAE", 0): config.changed({"n_steps": 0})}
     assert reproduce._stacks(missing, "cpu") == [[key] for key in missing]
+    monkeypatch.setattr(reproduce, "choose_device", torch.device)
     assert reproduce._stacks(missing, "meta") == [[("VAE", 0), ("beta-VAE", 0)], [("untrained VAE", 0)]]
 
 
