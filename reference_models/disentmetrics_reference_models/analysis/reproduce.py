@@ -21,6 +21,7 @@ from disentmetrics.scoring.uncertainty import t_interval
 from disentmetrics_reference_models.analysis.variational_bias import fa_toy, ica_toy
 from disentmetrics_reference_models.methods.info_gan import DSPRITES
 from disentmetrics_reference_models.training.config import Config, as_dict
+from disentmetrics_reference_models.training.data import TrainingData
 from disentmetrics_reference_models.training.device import choose_device
 from disentmetrics_reference_models.training.method import PRESETS
 from disentmetrics_reference_models.training.registry import find_method
@@ -377,7 +378,8 @@ def _runs(
 
 def _loaded(path: Path, config: Config, data: DataSet) -> Run:
     run = load_run(path)
-    if (run.config, run.data) != (config, data.fingerprint):
+    resolved = config.method.resolve_config(config, TrainingData(data), {})
+    if (run.config, run.data) != (resolved, data.fingerprint):
         raise InvalidInputError(
             f"a folder can only contain models of one table and preset; {path} was trained with other settings; "
             "specify another folder with --out"

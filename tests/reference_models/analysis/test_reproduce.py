@@ -10,6 +10,7 @@ import torch
 from disentmetrics_reference_models.analysis import reproduce
 from disentmetrics_reference_models.analysis.reproduce import HIGGINS_ROWS, PLANS, Line, higgins_table
 from disentmetrics_reference_models.cli.training import reproduce as command
+from disentmetrics_reference_models.training.registry import find_method
 from disentmetrics_reference_models.training.run import Run
 from disentmetrics_reference_models.training.run_folder import load_run
 from disentmetrics_reference_models.training.train import train
@@ -119,8 +120,6 @@ def test_models_with_other_settings_raise_an_error(
 
 
 def test_models_are_stacked_on_devices_other_than_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    from disentmetrics_reference_models.training.registry import find_method
-
     config = find_method("beta_vae").preset("smoke")
     missing = {("VAE", 0): config, ("beta-VAE", 0): config, ("untrained VAE", 0): config.changed({"n_steps": 0})}
     assert reproduce._stacks(missing, "cpu") == [[key] for key in missing]
@@ -144,3 +143,11 @@ def test_the_command_prints_the_table_or_json(
         command("higginstable", preset="smoke", out_folder=tmp_path)
     with pytest.raises(InvalidInputError, match="did you mean 'smoke'"):
         higgins_table("smok", tmp_path)
+
+
+def test_a_model_whose_configuration_was_completed_from_the_data_is_recognised(tmp_path: Path) -> None:
+    config = find_method("info_gan").preset("smoke").changed({"n_steps": 1, "batch_size": 4})
+    data = load_dataset("mini-sprites")
+    run = train(config, data, out=tmp_path / "run", device="cpu")
+    assert run.config != config
+    assert reproduce._loaded(tmp_path / "run", config, data).fingerprint == run.fingerprint
