@@ -30,7 +30,7 @@ one array: mean, log-variance, mean, ...        interleaved
 [{"mean": ..., "log_std": ...}, ...]            *.mean,*.log_std with spread=log_std
 ==============================================  ==========================================
 
-A categorical latent has no log-variance: select codes alone where there is one. Metrics treat it as categorical.
+A categorical latent has no log-variance: select codes alone where there is one. It is marked as categorical.
 
 Without ``spread`` the second term is read as a log-variance, and must be one by its name, or have none, as in a tuple.
 """

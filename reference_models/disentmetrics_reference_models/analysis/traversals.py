@@ -221,10 +221,10 @@ def traversal_sheet(
     """
     rows = [] if traversal is None else _traversal_rows(traversal)
     n_columns = 11 if traversal is None else len(traversal.values)
-    for first in range(0, 0 if samples is None else len(samples), n_columns):
-        assert samples is not None  # noqa: S101 - the range is empty otherwise
+    drawn = () if samples is None else samples
+    for first in range(0, len(drawn), n_columns):
         name, about = ("", "") if first else ("samples", "of the prior")
-        rows.append(ImageRow(name, about, samples[first : first + n_columns]))
+        rows.append(ImageRow(name, about, np.asarray(drawn[first : first + n_columns])))
     if tuning is None:
         return draw_sheet(title, rows, n_columns=n_columns)
     scale = max(float(np.abs(tuning.maps).max()), np.finfo(np.float64).tiny)

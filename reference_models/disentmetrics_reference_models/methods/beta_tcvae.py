@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from disentmetrics.errors import InvalidInputError
-from disentmetrics_reference_models.nn.total_correlation import ESTIMATES, decompose
+from disentmetrics_reference_models.nn.total_correlation import check_estimate, decompose
 from disentmetrics_reference_models.training.config import Config
 from disentmetrics_reference_models.training.evidence import AutoEncoder, Terms, evidence
 from disentmetrics_reference_models.training.method import Batch, Weights, method
@@ -33,8 +32,7 @@ class BetaTCVAEConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.estimate not in ESTIMATES:
-            raise InvalidInputError(f"estimate must be one of {', '.join(ESTIMATES)}; got {self.estimate!r}")
+        check_estimate(self.estimate)
 
 
 @method(

@@ -99,10 +99,7 @@ def one_factor_varies(config: DCIGNConfig, data: TrainingData, n_steps: int, gen
 
 
 def _resolve_config(config: DCIGNConfig, data: TrainingData, stages: Mapping[str, Stage]) -> DCIGNConfig:
-    if not (data.data.has_distribution and data.data.has_full_grid):
-        raise InvalidInputError(
-            f"dc_ign needs a full grid of factors, all equally likely; {data.data.name} has none; train another method"
-        )
+    data.require_grid("dc_ign")
     least = data.n_factors + data.draws_nuisance
     if config.n_codes < least:
         raise InvalidInputError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from disentmetrics.errors import InvalidInputError, did_you_mean
+from disentmetrics.errors import InvalidInputError
 from disentmetrics_reference_models.nn.networks import Shape
 from disentmetrics_reference_models.training.config import Config
 from disentmetrics_reference_models.training.data import TrainingData
@@ -170,16 +170,8 @@ def _noise(config: DisBMConfig) -> dict[str, NoiseShape]:
 
 def _resolve_config(config: DisBMConfig, data: TrainingData, stages: Mapping[str, Stage]) -> DisBMConfig:
     space = data.data.space
-    if not (data.data.has_distribution and data.data.has_full_grid):
-        raise InvalidInputError(
-            f"disbm needs a full grid of factors, of which it forms pairs; {data.data.name} has none"
-        )
-    for name in config.shared:
-        if name not in space.names:
-            raise InvalidInputError(
-                f"identity must be factors of {data.data.name}, {', '.join(space.names)}; "
-                f"got {name!r}{did_you_mean(name, space.names)}"
-            )
+    data.require_grid("disbm")
+    data.check_factors("identity", config.shared)
     categorical = tuple(factor.name for factor in space.factors if factor.kind == "categorical")
     shared = config.shared or categorical or space.names[:1]
     if not 0 < len(shared) < len(space):

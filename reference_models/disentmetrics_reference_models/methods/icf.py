@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from disentmetrics.errors import InvalidInputError, did_you_mean
+from disentmetrics.errors import InvalidInputError
 from disentmetrics_reference_models.nn.likelihoods import mean_observation
 from disentmetrics_reference_models.nn.networks import ARCHITECTURES, GaussianEncoder, Shape
 from disentmetrics_reference_models.training.config import Config
@@ -80,20 +80,11 @@ def _parts(config: ICFConfig, shape: Shape) -> dict[str, nn.Module]:
 
 
 def _resolve_config(config: ICFConfig, data: TrainingData, stages: Mapping[str, Stage]) -> ICFConfig:
-    if not (data.data.has_distribution and data.data.has_full_grid):
-        raise InvalidInputError(f"icf needs a full grid of factors, on which it moves; {data.data.name} has none")
-    names = data.data.space.names
+    data.require_grid("icf")
+    data.check_factors("movable", config.factors)
     ordered = [factor.name for factor in data.data.space.factors if factor.kind != "categorical"]
     if not (config.factors or ordered):
         raise InvalidInputError(f"icf needs factors that can move by a step; those of {data.data.name} are categorical")
-    for name in config.factors:
-        if name not in names:
-            raise InvalidInputError(
-                f"movable must be factors of {data.data.name}, {', '.join(names)}; "
-                f"got {name!r}{did_you_mean(name, names)}"
-            )
-    if len(set(config.factors)) < len(config.factors):
-        raise InvalidInputError(f"movable must name each factor once; got {config.movable!r}")
     return replace(config, movable=",".join(config.factors or ordered))
 
 

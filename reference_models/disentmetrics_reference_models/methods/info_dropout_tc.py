@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-from disentmetrics.errors import InvalidInputError, did_you_mean
 from disentmetrics_reference_models.methods.info_dropout import (
     InfoDropoutConfig,
     learned_prior,
     log_normal_encoder,
     prior_of,
 )
-from disentmetrics_reference_models.nn.total_correlation import ESTIMATES, decompose
+from disentmetrics_reference_models.nn.total_correlation import check_estimate, decompose
 from disentmetrics_reference_models.training.evidence import AutoEncoder, Terms, evidence
 from disentmetrics_reference_models.training.method import MODEL, Batch, Weights, method
 from disentmetrics_reference_models.training.optimizers import ParameterGroup
@@ -33,11 +32,7 @@ class InfoDropoutTCConfig(InfoDropoutConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.estimate not in ESTIMATES:
-            raise InvalidInputError(
-                f"estimate must be one of {', '.join(ESTIMATES)}; got {self.estimate!r}"
-                f"{did_you_mean(self.estimate, ESTIMATES)}"
-            )
+        check_estimate(self.estimate)
 
 
 @method(

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from disentmetrics.errors import InvalidInputError, did_you_mean
 from disentmetrics_reference_models.methods.isa_vae import (
     FACES,
     PAPER,
@@ -13,7 +12,7 @@ from disentmetrics_reference_models.methods.isa_vae import (
     isa_prior,
     learned_parts,
 )
-from disentmetrics_reference_models.nn.total_correlation import ESTIMATES, decompose
+from disentmetrics_reference_models.nn.total_correlation import check_estimate, decompose
 from disentmetrics_reference_models.training.evidence import AutoEncoder, Terms
 from disentmetrics_reference_models.training.method import Batch, Weights, method
 
@@ -36,11 +35,7 @@ class ISATCVAEConfig(ISAVAEConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.estimate not in ESTIMATES:
-            raise InvalidInputError(
-                f"estimate must be one of {', '.join(ESTIMATES)}; got {self.estimate!r}"
-                f"{did_you_mean(self.estimate, ESTIMATES)}"
-            )
+        check_estimate(self.estimate)
 
 
 @method(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from disentmetrics.errors import InvalidInputError, did_you_mean
 from disentmetrics_reference_models.nn.gaussians import log_density
 
 
@@ -78,6 +79,14 @@ def batch_weights(batch_size: int, n_rows: int, *, like: Tensor) -> Tensor:
 
 ESTIMATES = {"mws": minibatch_weights, "mss": stratified_weights, "batch": batch_weights}
 """Log-weights by name: minibatch-weighted, minibatch stratified, plain average."""
+
+
+def check_estimate(name: str) -> None:
+    """Raise InvalidInputError if there is no estimate of this name."""
+    if name not in ESTIMATES:
+        raise InvalidInputError(
+            f"estimate must be one of {', '.join(ESTIMATES)}; got {name!r}{did_you_mean(name, ESTIMATES)}"
+        )
 
 
 def decompose(

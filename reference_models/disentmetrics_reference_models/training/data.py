@@ -1,6 +1,7 @@
 """Training data: the observations of a data set as tensors, drawn by row, with another nuisance each time."""
 
 import math
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from disentmetrics.datasets.base import DataSet, Draws
-from disentmetrics.errors import InvalidInputError
+from disentmetrics.errors import InvalidInputError, did_you_mean
 from disentmetrics_reference_models.nn.networks import Shape
 from disentmetrics_reference_models.training.device_store import DeviceStore, fits_in_memory
 
@@ -133,6 +134,26 @@ class TrainingData:
             return observations.float() / 255
         mean, deviation = (values.to(observations.device) for values in self.scaling)
         return (observations - mean) / deviation
+
+    def require_grid(self, method: str) -> None:
+        """Raise InvalidInputError if there is no uniform full grid, from which the method forms its batches."""
+        if not (self.data.has_distribution and self.data.has_full_grid):
+            raise InvalidInputError(
+                f"{method} needs a full grid of factors, all equally likely; {self.data.name} has none; "
+                "train another method"
+            )
+
+    def check_factors(self, field: str, names: Sequence[str]) -> None:
+        """Raise InvalidInputError if a field of a configuration names factors that do not exist, or one twice."""
+        known = self.data.space.names
+        for name in names:
+            if name not in known:
+                raise InvalidInputError(
+                    f"{field} must be factors of {self.data.name}, {', '.join(known)}; got {name!r}"
+                    f"{did_you_mean(name, known)}"
+                )
+        if len(set(names)) < len(names):
+            raise InvalidInputError(f"{field} must name each factor once; got {','.join(names)}")
 
     @property
     def n_factors(self) -> int:

@@ -138,8 +138,7 @@ class Run:
 
     @property
     def _standardisation(self) -> Standardisation:
-        module = self.model.get_submodule("standardisation")
-        assert isinstance(module, Standardisation)  # noqa: S101 - built by Method.build
+        module: Standardisation = self.model.standardisation
         return module
 
     def posterior(self, observations: NDArray[Any]) -> Posterior:

@@ -232,7 +232,7 @@ def test_a_categorical_block_is_one_latent_that_is_flagged() -> None:
     logits = np.array([[0.1, 0.7, 0.2], [0.9, 0.05, 0.05]])
     output = (np.zeros((2, 4)), logits)
     convention = OutputConvention("0+1.argmax")
-    assert convention.read(output, 2).tolist() == [[0, 0, 0, 0, 1], [0, 0, 0, 0, 0]]  # type: ignore[union-attr]
+    assert np.asarray(convention.read(output, 2)).tolist() == [[0, 0, 0, 0, 1], [0, 0, 0, 0, 0]]
     assert convention.categorical(output, 2) == (False,) * 4 + (True,)
     assert OutputConvention("0+1").categorical(output, 2) == ()
     assert OutputConvention("1.argmax+0").categorical(output, 2) == (True,) + (False,) * 4

@@ -903,10 +903,11 @@ class Sorting(Counting):
     def __init__(self, fingerprint: str | None = "sorting-1", fail_at: int | None = None) -> None:
         super().__init__(fingerprint, fail_at)
         self.categorical_codes: tuple[bool, ...] = ()
+        self.flags: tuple[bool, ...] = (False, False, True)
 
     def __call__(self, images: NDArray[Any]) -> NDArray[np.floating]:
         codes = super().__call__(images)
-        self.categorical_codes = (False, False, True)
+        self.categorical_codes = self.flags
         codes[:, 2] %= 3
         return codes
 
@@ -950,14 +951,18 @@ def test_codes_are_encoded_again_if_the_encoder_declares_other_categorical_laten
 
 
 def test_a_categorical_latent_has_the_variance_of_its_categories(tiles: Tiles) -> None:
-    def relabelled(images: NDArray[Any]) -> NDArray[np.floating]:
-        codes = np.stack([np.sin(rows_in(images)), rows_in(images) // 500], 1)
-        codes[:, 1] = np.array([0.0, 100.0, 3.0, 7.0])[codes[:, 1].astype(int)]
-        return codes
+    class Relabelled:
+        categorical_codes: tuple[bool, ...] = ()
 
-    plain = dm.encode(relabelled, tiles, n_samples=500)
-    relabelled.categorical_codes = (False, True)  # type: ignore[attr-defined]
-    marked = dm.encode(relabelled, tiles, n_samples=500)
+        def __call__(self, images: NDArray[Any]) -> NDArray[np.floating]:
+            categories = np.array([0.0, 100.0, 3.0, 7.0])[rows_in(images) // 500]
+            return np.stack([np.sin(rows_in(images)), categories], 1)
+
+    encoder = Relabelled()
+
+    plain = dm.encode(encoder, tiles, n_samples=500)
+    encoder.categorical_codes = (False, True)
+    marked = dm.encode(encoder, tiles, n_samples=500)
     assert marked.categorical_codes.tolist() == [False, True]
     votes = [dm.metrics.factorvae(representation, seed=0) for representation in (plain, marked)]
     assert votes[0].value != votes[1].value
@@ -965,7 +970,7 @@ def test_a_categorical_latent_has_the_variance_of_its_categories(tiles: Tiles) -
 
 @pytest.mark.parametrize("flags", [(True,), (True, False, True, False)])
 def test_a_flag_is_needed_for_each_latent(tiles: Tiles, flags: tuple[bool, ...]) -> None:
-    encoder = Counting(None)
-    encoder.categorical_codes = flags  # type: ignore[attr-defined]
+    encoder = Sorting(None)
+    encoder.flags = flags
     with pytest.raises(InvalidInputError, match="categorical_codes must be 3 booleans, one per latent"):
         dm.encode(encoder, tiles, n_samples=50)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from disentmetrics_reference_models.training.config import Config
+from disentmetrics_reference_models.training.config import Config, as_dict
 from disentmetrics_reference_models.training.data import TrainingData
 from disentmetrics_reference_models.training.registry import find_method
 from disentmetrics_reference_models.training.train import train
@@ -82,7 +82,10 @@ def test_data_and_settings_must_fit(spots: DataSet) -> None:
     ):
         with pytest.raises(InvalidInputError, match=message):
             Trainer([config_of(**changes)], TrainingData(data))
-    assert Trainer([config_of(movable="")], TrainingData(spots)).config.movable == "row,column"  # type: ignore[attr-defined]
+    resolved = Trainer([config_of(movable="")], TrainingData(spots)).config
+    assert as_dict(resolved)["movable"] == "row,column"
+    with pytest.raises(InvalidInputError, match="movable must name each factor once; got row,row"):
+        Trainer([config_of(movable="row,row")], TrainingData(spots))
     shapes = dm.load_dataset("mini-sprites").select({"scale": 0, "orientation": 0, "x": 0, "y": 0})
     with pytest.raises(InvalidInputError, match="are categorical"):
         Trainer([config_of(movable="")], TrainingData(shapes))

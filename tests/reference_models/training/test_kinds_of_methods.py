@@ -12,7 +12,7 @@ import pytest
 import torch
 from disentmetrics_reference_models.nn.adversarial import gradient_penalty
 from disentmetrics_reference_models.training import registry
-from disentmetrics_reference_models.training.config import Config
+from disentmetrics_reference_models.training.config import Config, as_dict
 from disentmetrics_reference_models.training.data import TrainingData
 from disentmetrics_reference_models.training.method import Method
 from disentmetrics_reference_models.training.registry import find_method
@@ -142,7 +142,7 @@ def test_a_method_builds_on_a_trained_model_whose_weights_it_keeps(spots: DataSe
     first = train(find_method("vae").preset("smoke").changed(TINY), spots, out=tmp_path / "first", device="cpu")
     config = toy("toy_features", vision=str(tmp_path / "first"))
     run = train(config, spots, out=tmp_path / "second", device="cpu")
-    assert run.config.vision == first.fingerprint  # type: ignore[attr-defined]
+    assert as_dict(run.config)["vision"] == first.fingerprint
     for name, value in first.model.state_dict().items():
         assert torch.equal(run.model.stages["vision"].model.state_dict()[name], value)
     third_config = toy("toy_features", vision=str(tmp_path / "second"), n_steps=3)
